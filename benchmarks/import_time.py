@@ -1,0 +1,77 @@
+"""Measure what ``import picasssso`` adds to importing Astropy.
+
+Fresh interpreters run with and without picasssso in turn, so that a slow moment of the
+machine hits both; the difference of the medians is given.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import statistics
+import subprocess
+import sys
+from pathlib import Path
+
+RESULT = Path(__file__).resolve().parent / "results" / "import_time.json"
+
+#: Most that the import may add, seconds.
+BAR = 0.2
+
+STATEMENTS = {
+    "astropy": "import astropy.nddata, astropy.wcs",
+    "picasssso": "import astropy.nddata, astropy.wcs, picasssso",
+    "names": "from picasssso import BandImages, PropertyMaps, MassToLightEstimator",
+}
+
+
+def time_statement(statement: str) -> float:
+    """Return the seconds that a statement takes in a fresh interpreter."""
+    code = (
+        "from time import perf_counter\n"
+        f"start = perf_counter()\n{statement}\nprint(perf_counter() - start)"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
+    return float(result.stdout)
+
+
+def main() -> None:
+    """Measure, print and write the result."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--repetitions", type=int, default=15)
+    repetitions = parser.parse_args().repetitions
+
+    for statement in STATEMENTS.values():  # fill the caches of the disk and of bytecode
+        time_statement(statement)
+    seconds: dict[str, list[float]] = {name: [] for name in STATEMENTS}
+    for _ in range(repetitions):
+        for name, statement in STATEMENTS.items():
+            seconds[name].append(time_statement(statement))
+    median = {name: statistics.median(values) for name, values in seconds.items()}
+
+    import astropy
+
+    import picasssso
+
+    result = {
+        "import_astropy_s": round(median["astropy"], 3),
+        "import_picasssso_adds_s": round(median["picasssso"] - median["astropy"], 3),
+        "public_names_add_s": round(median["names"] - median["astropy"], 3),
+        "bar_s": BAR,
+        "repetitions": repetitions,
+        "cores": os.cpu_count(),
+        "python": platform.python_version(),
+        "astropy": astropy.__version__,
+        "picasssso": picasssso.__version__,
+    }
+    RESULT.parent.mkdir(exist_ok=True)
+    RESULT.write_text(json.dumps(result, indent=2) + "\n")
+    print(json.dumps(result, indent=2))
+
+
+if __name__ == "__main__":
+    main()

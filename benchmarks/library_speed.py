@@ -1,0 +1,97 @@
+"""Measure how long a model library takes to build.
+
+The default library (50,000 models, five SDSS bands) is built in a fresh process three times
+over: first of all (reading the grid, importing SciPy and speclite), again with another seed
+(nothing cached but the grid), and at a near redshift (the photometry alone).
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import statistics
+import subprocess
+import sys
+from pathlib import Path
+
+RESULT = Path(__file__).resolve().parent / "results" / "library_speed.json"
+
+#: Longest that a library may take on two cores, seconds ("a few seconds").
+BAR = 5.0
+
+BANDS = [f"sdss2010-{band}" for band in "ugriz"]
+
+CODE = """
+import json, sys
+from time import perf_counter, process_time
+
+n_models, bands = json.loads(sys.argv[1])
+seconds = {}
+
+
+def measure(name, **arguments):
+    start, busy = perf_counter(), process_time()
+    from picasssso.sps import ModelLibrary
+
+    library = ModelLibrary.build(bands, n_models=n_models, **arguments)
+    assert library.n_models == n_models
+    seconds[name] = (perf_counter() - start, process_time() - busy)
+
+
+measure("first", redshift=0.05)
+measure("new_draw", redshift=0.05, seed=1)
+measure("new_redshift", redshift=0.0505, seed=1)
+measure("two_component", redshift=0.0505, seed=1, attenuation_law="two_component")
+print(json.dumps(seconds))
+"""
+
+
+def main() -> None:
+    """Measure, print and write the result."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--n-models", type=int, default=50_000)
+    parser.add_argument("--repetitions", type=int, default=5)
+    options = parser.parse_args()
+    runs = []
+    for _ in range(options.repetitions):
+        run = subprocess.run(
+            [sys.executable, "-c", CODE, json.dumps([options.n_models, BANDS])],
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        runs.append(json.loads(run.stdout))
+
+    import numpy
+    import scipy
+
+    import picasssso
+
+    def median(name: str, which: int) -> float:
+        return round(statistics.median(run[name][which] for run in runs), 2)
+
+    result = {
+        "n_models": options.n_models,
+        "bands": BANDS,
+        "wall_s": {name: median(name, 0) for name in runs[0]},
+        # Other work on the machine lengthens the wall clock, never shortens it.
+        "wall_best_s": {name: round(min(run[name][0] for run in runs), 2) for name in runs[0]},
+        "cpu_s": {name: median(name, 1) for name in runs[0]},
+        "bar_s": BAR,
+        "repetitions": options.repetitions,
+        "cores": os.cpu_count(),
+        "load_before_1min": round(os.getloadavg()[0], 1),
+        "python": platform.python_version(),
+        "numpy": numpy.__version__,
+        "scipy": scipy.__version__,
+        "picasssso": picasssso.__version__,
+    }
+    RESULT.parent.mkdir(exist_ok=True)
+    RESULT.write_text(json.dumps(result, indent=2) + "\n")
+    print(json.dumps(result, indent=2))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""The parts of the ``picasssso`` command, one module per command."""

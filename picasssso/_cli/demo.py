@@ -1,0 +1,46 @@
+"""``picasssso demo``: maps of the example galaxy, beside the truth."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from picasssso._cli.parsing import check_estimator
+from picasssso._cli.running import common_options, progress_wanted
+
+__all__ = ["demo"]
+
+
+@click.command()
+@click.option(
+    "-o", "--output", type=click.Path(path_type=Path), default=Path(), metavar="FOLDER",
+    help="Existing folder to write into; the current one by default.",
+)  # fmt: skip
+@click.option(
+    "-e", "--estimator", "estimators", multiple=True, metavar="NAME",
+    help="Only this estimator; may be repeated. By default every one that can be used.",
+)  # fmt: skip
+@common_options
+def demo(output: Path, estimators: tuple[str, ...], quiet: bool) -> None:
+    """Estimate maps of the packaged example galaxy with every estimator.
+
+    Leaves picasssso_demo_ESTIMATOR.fits (maps) for every estimator and picasssso_demo.png
+    (the galaxy in colour, each map, the truth beside it). Files of an earlier demo are
+    replaced.
+    """
+    from picasssso._cli.totals import describe_totals
+    from picasssso.demo import run_demo
+
+    for name in estimators:
+        check_estimator(name)
+    result = run_demo(output, estimators or None, progress=progress_wanted(quiet))
+    if quiet:
+        return
+    for name, maps in result.maps.items():
+        click.echo(f"{name}:")
+        for line in describe_totals(maps, result.truth):
+            click.echo(line)
+    click.echo("The uncertainties include what the estimators know to be shared by all pixels.")
+    for path in (*result.files.values(), result.picture):
+        click.echo(f"Written: {path}")

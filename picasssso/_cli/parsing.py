@@ -1,0 +1,291 @@
+"""Reading the values of options: everything that can be judged without opening a file.
+
+What is wrong here is wrong use of the command, exit code 2.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import click
+
+__all__ = [
+    "QUANTITY_EXAMPLES",
+    "QuantityType",
+    "RedshiftType",
+    "UnitType",
+    "check_estimator",
+    "parse_bands",
+    "parse_parameters",
+    "parse_per_band",
+    "wrong_use",
+]
+
+#: Example of a value, by physical type, for messages and help.
+QUANTITY_EXAMPLES = {"length": "80 Mpc", "angle": "1.3 arcsec"}
+
+
+@contextmanager
+def wrong_use(option: str) -> Iterator[None]:
+    """Turn an input that the package refuses into a wrong value of an option.
+
+    Parameters
+    ----------
+    option : str
+        Name of the option.
+
+    Raises
+    ------
+    click.BadParameter
+        With what the package says.
+    """
+    from picasssso.exceptions import InvalidInputError, InvalidTypeError
+
+    try:
+        yield
+    except (InvalidInputError, InvalidTypeError) as error:
+        raise click.BadParameter(str(error), param_hint=option) from error
+
+
+class QuantityType(click.ParamType):
+    """A number with a unit of one physical type, such as ``80 Mpc``."""
+
+    def __init__(self, physical_type: str) -> None:
+        self.physical_type = physical_type
+        self.name = physical_type
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return the `~astropy.units.Quantity`, or fail."""
+        import astropy.units as u
+
+        example = QUANTITY_EXAMPLES[self.physical_type]
+        try:
+            quantity = u.Quantity(value)
+        except (TypeError, ValueError):
+            self.fail(f"{value!r} is no number with a unit, such as {example!r}.", param, ctx)
+        if not (quantity.isscalar and 0 < quantity.value < float("inf")):
+            self.fail(f"{value!r}: expected one positive number with a unit.", param, ctx)
+        if quantity.unit.physical_type != self.physical_type:
+            self.fail(
+                f"{value!r} is no {self.physical_type}: expected something like {example!r}.",
+                param,
+                ctx,
+            )
+        return quantity
+
+
+class UnitType(click.ParamType):
+    """A unit that astropy understands."""
+
+    name = "unit"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return the unit, or fail."""
+        from picasssso.bands.reading import parse_unit
+        from picasssso.exceptions import InvalidInputError
+
+        try:
+            return parse_unit(value, "all", "--unit")
+        except InvalidInputError:
+            self.fail(f"{value!r} is no unit that astropy knows.", param, ctx)
+
+
+class RedshiftType(click.ParamType):
+    """A redshift that images may have."""
+
+    name = "redshift"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return the redshift as a float, or fail."""
+        try:
+            redshift = float(value)
+        except ValueError:
+            self.fail(f"{value!r} is no number.", param, ctx)
+        if not -0.005 < redshift < float("inf"):
+            self.fail(f"{value} is no redshift: expected a number above -0.005.", param, ctx)
+        return redshift
+
+
+def check_estimator(name: str) -> None:
+    """Make sure that there is an estimator of a name.
+
+    Parameters
+    ----------
+    name : str
+        The name.
+
+    Raises
+    ------
+    click.BadParameter
+        If there is none; the message lists those there are.
+    """
+    from picasssso.estimators import list_estimators
+
+    names = list_estimators()
+    if name not in names:
+        raise click.BadParameter(
+            f"{name!r}: there are {', '.join(names)}.", param_hint="--estimator"
+        )
+
+
+def parse_bands(assignments: Iterable[str], option: str = "--band") -> dict[str, str]:
+    """Return file specifications by band from ``BAND=FILE[HDU]``.
+
+    Parameters
+    ----------
+    assignments : iterable of str
+        What the user gave.
+    option : str, optional
+        Name of the option, for messages.
+
+    Returns
+    -------
+    dict of str to str
+        ``FILE[HDU]`` by band, in the order given.
+
+    Raises
+    ------
+    click.BadParameter
+        If the form is wrong, a band comes twice or is no filter that speclite knows.
+
+    Examples
+    --------
+    >>> from picasssso._cli.parsing import parse_bands
+    >>> parse_bands(["sdss2010-g=frame-g.fits[0]"])
+    {'sdss2010-g': 'frame-g.fits[0]'}
+    """
+    bands: dict[str, str] = {}
+    for text in assignments:
+        band, equals, value = text.partition("=")
+        if not (band and equals and value):
+            raise click.BadParameter(
+                f"{text!r}: expected BAND=FILE or BAND=FILE[HDU], such as "
+                "sdss2010-g=frame-g.fits[0].",
+                param_hint=option,
+            )
+        if band in bands:
+            raise click.BadParameter(
+                f"band {band!r} is given twice, as {bands[band]} and as {value}.",
+                param_hint=option,
+            )
+        _check_band_name(band, option)
+        bands[band] = value
+    return bands
+
+
+def _check_band_name(band: str, option: str) -> None:
+    from picasssso.bands.band_names import check_band
+
+    with wrong_use(option):
+        check_band(band, band, None)
+
+
+def parse_per_band(
+    texts: Iterable[str], bands: Iterable[str], convert: click.ParamType | None, option: str
+) -> Any:
+    """Return one value for all bands, or a mapping, from ``VALUE`` or ``BAND=VALUE``.
+
+    Parameters
+    ----------
+    texts : iterable of str
+        What the user gave.
+    bands : iterable of str
+        The bands there are.
+    convert : `click.ParamType` or None
+        What turns the text of a value into a value.
+    option : str
+        Name of the option, for messages.
+
+    Returns
+    -------
+    object
+        None if nothing was given; a value; or a dict by band.
+
+    Raises
+    ------
+    click.BadParameter
+        If a band is unknown or comes twice, or both forms are mixed.
+    """
+    texts, bands = list(texts), list(bands)
+    context = click.get_current_context(silent=True)
+
+    def value_of(text: str) -> Any:
+        if convert is None:
+            return text
+        try:
+            return convert.convert(text, None, context)
+        except click.BadParameter as error:
+            raise click.BadParameter(error.message, param_hint=option) from error
+
+    if not texts:
+        return None
+    if len(texts) == 1 and texts[0].partition("=")[0] not in bands:
+        if "=" in texts[0]:
+            raise _unknown_band(texts[0], bands, option)
+        return value_of(texts[0])
+    values: dict[str, Any] = {}
+    for text in texts:
+        band, _, value = text.partition("=")
+        if band not in bands or not value:
+            raise _unknown_band(text, bands, option)
+        if band in values:
+            raise click.BadParameter(f"band {band!r} is given twice.", param_hint=option)
+        values[band] = value_of(value)
+    return values
+
+
+def _unknown_band(text: str, bands: list[str], option: str) -> click.BadParameter:
+    return click.BadParameter(
+        f"{text!r}: expected one VALUE for all bands, or BAND=VALUE with one of the bands "
+        f"given ({', '.join(bands)}).",
+        param_hint=option,
+    )
+
+
+def parse_parameters(assignments: Iterable[str], defaults: dict[str, Any]) -> dict[str, Any]:
+    """Return an estimator's parameters from ``NAME=VALUE``.
+
+    Values are written as in Python; what is no Python value is text.
+
+    Parameters
+    ----------
+    assignments : iterable of str
+        What the user gave.
+    defaults : dict
+        The parameters there are.
+
+    Returns
+    -------
+    dict
+        Values by name.
+
+    Raises
+    ------
+    click.BadParameter
+        If the form is wrong or there is no such parameter.
+
+    Examples
+    --------
+    >>> from picasssso._cli.parsing import parse_parameters
+    >>> parse_parameters(["relation=taylor2011", "limit=0.1"], {"relation": None, "limit": None})
+    {'relation': 'taylor2011', 'limit': 0.1}
+    """
+    parameters: dict[str, Any] = {}
+    for text in assignments:
+        name, equals, value = text.partition("=")
+        if not equals:
+            raise click.BadParameter(f"{text!r}: expected NAME=VALUE.", param_hint="--option")
+        if name not in defaults:
+            known = ", ".join(defaults) or "none"
+            raise click.BadParameter(
+                f"the estimator has no parameter {name!r}: there are {known}.",
+                param_hint="--option",
+            )
+        try:
+            parameters[name] = ast.literal_eval(value)
+        except (ValueError, SyntaxError):
+            parameters[name] = value
+    return parameters

@@ -1,0 +1,130 @@
+"""What all commands share: options, warnings and errors in one line."""
+
+from __future__ import annotations
+
+import sys
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, TypeVar
+
+import click
+
+from picasssso.exceptions import PicassssoError
+
+__all__ = [
+    "common_options",
+    "debug_wanted",
+    "describe_error",
+    "progress_wanted",
+    "short_warnings",
+    "with_options",
+]
+
+_DEBUG = "picasssso.debug"
+
+# What messages tell Python users to do, and the option that does it here.
+_OPTIONS = {
+    "overwrite=True": "--overwrite",
+    "with_estimated_noise": "--estimate-noise",
+    "zero_point=": "--zero-point",
+    "unit=": "--unit",
+    "pixel_scale=": "--pixel-scale",
+    "luminosity_distance=": "--luminosity-distance",
+    "galactic_extinction=": "--galactic-extinction-removed",
+    "psf=": "--psf",
+}
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+
+def _remember_debug(ctx: click.Context, parameter: click.Parameter, value: bool) -> bool:
+    ctx.meta[_DEBUG] = value
+    return value
+
+
+def common_options(function: Function) -> Function:
+    """Add ``--quiet`` and ``--debug`` to a command, which gets only ``quiet``."""
+    function = click.option(
+        "--debug",
+        is_flag=True,
+        expose_value=False,
+        is_eager=True,
+        callback=_remember_debug,
+        help="Show the whole traceback of an error.",
+    )(function)
+    return click.option(
+        "-q", "--quiet", is_flag=True, help="No progress bars and no summary; warnings remain."
+    )(function)
+
+
+def debug_wanted(ctx: click.Context) -> bool:
+    """Return whether ``--debug`` was given (the contexts of commands share `meta`)."""
+    return bool(ctx.meta.get(_DEBUG, False))
+
+
+def progress_wanted(quiet: bool) -> bool:
+    """Return whether to show progress bars: on a terminal, unless told to be quiet."""
+    return not quiet and sys.stderr.isatty()
+
+
+def with_options(message: str) -> str:
+    """Return a message of the package, with the options that it amounts to here.
+
+    Parameters
+    ----------
+    message : str
+        What the package says, in terms of Python.
+
+    Returns
+    -------
+    str
+        The same, with a sentence at the end if there are such options.
+
+    Examples
+    --------
+    >>> from picasssso._cli.running import with_options
+    >>> with_options("The file exists: pass overwrite=True.")
+    'The file exists: pass overwrite=True. (On the command line: --overwrite.)'
+    """
+    options = [option for words, option in _OPTIONS.items() if words in message]
+    return f"{message} (On the command line: {', '.join(options)}.)" if options else message
+
+
+def describe_error(error: Exception) -> str:
+    """Return one error as a user should see it."""
+    if isinstance(error, PicassssoError):
+        return with_options(str(error))
+    if isinstance(error, MemoryError):
+        return "Out of memory: cut the images to the galaxy, or run on a larger machine."
+    if isinstance(error, OSError) and error.strerror:
+        where = f"{error.filename}: " if error.filename else ""
+        return f"{where}{error.strerror}"
+    message = str(error) or "no message"
+    return (
+        f"{message} ({type(error).__name__}; this is not an error that picasssso expected: "
+        "--debug shows where it happened)"
+    )
+
+
+@contextmanager
+def short_warnings() -> Iterator[None]:
+    """Show each warning once, in one line on stderr."""
+    # Astropy sends warnings to its own logger as soon as it is imported; do that first,
+    # or it would undo what is set here.
+    import astropy.logger  # noqa: F401
+    from astropy.utils.exceptions import AstropyWarning
+
+    shown: set[str] = set()
+
+    def show(message: Warning | str, category: type[Warning], *args: Any, **kwargs: Any) -> None:
+        text = with_options(" ".join(str(message).split()))
+        if text not in shown:
+            shown.add(text)
+            click.echo(f"Warning: {text}", err=True)
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # those meant for developers
+        warnings.filterwarnings("default", category=UserWarning)
+        warnings.filterwarnings("default", category=AstropyWarning)
+        warnings.showwarning = show
+        yield

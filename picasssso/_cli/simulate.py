@@ -1,0 +1,114 @@
+"""``picasssso simulate``: pairs of mock images and their truth, written to a folder."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import click
+
+from picasssso import __version__ as version
+from picasssso._cli.running import common_options, progress_wanted
+
+__all__ = ["simulate"]
+
+
+@click.command()
+@click.argument("folder", type=click.Path(path_type=Path))
+@click.option(
+    "-n", "--number", type=click.IntRange(min=1), metavar="N",
+    help="How many pairs the set is to have in the end.",
+)  # fmt: skip
+@click.option(
+    "-s", "--survey", default="sdss", metavar="NAME", show_default=True,
+    help="How galaxies are observed: sdss, des, ps1, hsc, lsst, paper_field or paper_scale.",
+)  # fmt: skip
+@click.option(
+    "-b", "--band", "bands", multiple=True, metavar="BAND",
+    help="Only this band; may be repeated. By default all bands of the survey.",
+)  # fmt: skip
+@click.option("--seed", type=int, default=0, show_default=True, help="Seed of the galaxies.")
+@click.option(
+    "--pixels", type=click.IntRange(min=8), default=64, show_default=True, metavar="N",
+    help="Pixels along each side.",
+)  # fmt: skip
+@click.option(
+    "--redshift", type=float, metavar="Z", help="One redshift for all; drawn if not given."
+)
+@click.option(
+    "--at-psf/--not-at-psf", default=True, show_default=True,
+    help="Whether to store the truth at the resolution of the images too.",
+)  # fmt: skip
+@click.option(
+    "--shard-size", type=click.IntRange(min=1), default=256, show_default=True, metavar="N",
+    help="Pairs per file.",
+)  # fmt: skip
+@click.option(
+    "--workers", type=click.IntRange(min=0), metavar="N",
+    help="Processes that make galaxies; one per core by default, 0 with --device.",
+)  # fmt: skip
+@click.option("--device", metavar="DEVICE", help="Make galaxies there, such as cuda.")
+@click.option("--verify", is_flag=True, help="Compare the files with their checksums at the end.")
+@common_options
+def simulate(
+    folder: Path,
+    number: int | None,
+    survey: str,
+    bands: tuple[str, ...],
+    seed: int,
+    pixels: int,
+    redshift: float | None,
+    at_psf: bool,
+    shard_size: int,
+    workers: int | None,
+    device: str | None,
+    verify: bool,
+    quiet: bool,
+) -> None:
+    """Write pairs of mock images and true maps to FOLDER.
+
+    Galaxy k of a seed is always the same. Interrupted, or called again with a larger
+    number, it goes on where it stopped.
+    """
+    from picasssso.mocks.observing import SURVEYS
+    from picasssso.mocks.pairs import GeneratedPairs, StoredPairs, write_pairs
+    from picasssso.mocks.pairs.schema import INDEX, TABLE, read_index, read_light_table
+
+    if number is None and not verify:
+        raise click.UsageError("Give --number, or --verify to check a set that is there.")
+    if survey not in SURVEYS:
+        raise click.UsageError(f"Unknown survey {survey!r}; choose from {', '.join(SURVEYS)}.")
+    progress = progress_wanted(quiet)
+    if number is not None:
+        # On a set that is begun, the table of light need not be made again.
+        begun = (
+            (folder / INDEX).is_file()
+            and (folder / TABLE).is_file()
+            and read_index(folder)["version"] == version
+        )
+        pairs = GeneratedPairs(
+            seed,
+            survey=survey,
+            bands=bands or None,
+            n_pixels=pixels,
+            redshift=redshift,
+            truth_at_psf=at_psf,
+            table=read_light_table(folder / TABLE) if begun else None,
+            device=device or "cpu",
+        )
+        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1
+        default = 0 if device not in (None, "cpu") else max(1, cores)
+        write_pairs(
+            pairs,
+            folder,
+            number,
+            shard_size=shard_size,
+            workers=default if workers is None else workers,
+            progress=progress,
+        )
+    stored = StoredPairs(folder)
+    if verify:
+        stored.verify(progress)
+    if not quiet:
+        checked = ", checksums right" if verify else ""
+        click.echo(f"{folder}: {len(stored)} pairs in {', '.join(stored.bands)}{checked}.")

@@ -1,0 +1,63 @@
+"""Totals of maps, and how they compare to a truth, as lines of text."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from picasssso.maps import PropertyMaps, Total
+
+__all__ = ["describe_totals"]
+
+
+def describe_totals(maps: PropertyMaps, truth: PropertyMaps | None = None) -> Iterator[str]:
+    """Describe the total, or the weighted average, of every property.
+
+    Pixels are taken as independent, except for the errors that the maps know to be shared;
+    where there are joint samples, those are used.
+
+    Parameters
+    ----------
+    maps : PropertyMaps
+        The maps.
+    truth : PropertyMaps, optional
+        What was to be found; its totals over the pixels that the maps have are given too.
+
+    Yields
+    ------
+    str
+        One line for each property.
+    """
+    for name in maps:
+        definition = maps.definition(name)
+        if definition.is_surface_density and maps.luminosity_distance is None:
+            yield f"  {definition.label}: no total without a distance (--luminosity-distance)"
+            continue
+        total = maps.total(name, correlation="independent")
+        kind = "total" if definition.is_surface_density else "average"
+        line = f"  {definition.label + ', ' + kind:28} {_with_error(total)}"
+        if truth is not None and name in truth:
+            region = ~maps.masks[name]
+            known = truth.total(name, region=region, correlation="independent").value
+            line += f"   truth {known.value:.4g}"
+            deviation = float((total.value - known) / total.uncertainty)
+            ratio = float(total.value / known)
+            dex = f"{np.log10(ratio):+.2f} dex, " if ratio > 0 else ""
+            line += f" ({dex}{deviation:+.1f} sigma)"
+        yield line
+
+
+def _with_error(total: Total) -> str:
+    value, error = total.value.value, total.uncertainty.to_value(total.value.unit)
+    if not np.isfinite(value):
+        return "not estimated"
+    unit = str(total.value.unit)
+    if value > 0 and not 1e-3 < value < 1e4:
+        power = int(np.floor(np.log10(value)))
+        number = f"({value / 10**power:.2f} ± {error / 10**power:.2f}) x 10^{power}"
+    else:
+        number = f"{value:.3g} ± {error:.2g}"
+    return f"{number} {unit}".rstrip()

@@ -1,0 +1,1 @@
+"""What images and maps both need: pixels on the sky, FITS headers, records as JSON."""

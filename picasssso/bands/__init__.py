@@ -1,0 +1,8 @@
+"""Images of one target in several bands, on one pixel grid."""
+
+from picasssso.bands.extinction import GalacticExtinction
+from picasssso.bands.images import BandImages
+from picasssso.bands.noise import NoiseScaling
+from picasssso.bands.resampling import align
+
+__all__ = ["BandImages", "GalacticExtinction", "NoiseScaling", "align"]

@@ -1,0 +1,112 @@
+"""The record of the dust of our own Galaxy in front of the target."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from picasssso.exceptions import InvalidInputError, InvalidTypeError
+
+__all__ = ["GalacticExtinction"]
+
+#: SFD98: Schlegel, Finkbeiner & Davis (1998) as published; SF11: Schlafly & Finkbeiner
+#: (2011), who found those colour excesses 14 % too large.
+SCALES = ("SFD98", "SF11")
+
+
+@dataclass(frozen=True)
+class GalacticExtinction:
+    """Foreground extinction, and whether the fluxes are already corrected for it.
+
+    Parameters
+    ----------
+    ebv : float
+        Colour excess E(B-V), mag.
+    scale : {"SFD98", "SF11"}
+        Scale of ``ebv``: Schlegel et al. (1998, ApJ 500, 525) as published, or recalibrated
+        by Schlafly & Finkbeiner (2011, ApJ 737, 103), who multiply it by 0.86.
+    law : str, optional
+        Extinction law, such as ``"F99"`` (Fitzpatrick 1999, PASP 111, 63).
+    r_v : float, optional
+        Total to selective extinction A(V) / E(B-V).
+    applied : bool
+        Whether the fluxes are corrected already. Never assumed.
+
+    Raises
+    ------
+    InvalidInputError
+        If a number is out of range or the scale unknown.
+    InvalidTypeError
+        If ``applied`` is no bool.
+
+    Examples
+    --------
+    >>> from picasssso.bands import GalacticExtinction
+    >>> dust = GalacticExtinction(0.03, scale="SFD98", applied=False)
+    >>> dust.law, dust.r_v
+    ('F99', 3.1)
+    """
+
+    ebv: float
+    scale: str
+    law: str = "F99"
+    r_v: float = 3.1
+    applied: bool | None = None
+
+    def __post_init__(self) -> None:
+        for name, low, high in (("ebv", 0.0, 100.0), ("r_v", 1.0, 10.0)):
+            value = getattr(self, name)
+            try:
+                number = float(value)
+            except (TypeError, ValueError):
+                number = np.nan
+            if not low <= number <= high:
+                raise InvalidInputError(
+                    f"Galactic extinction: found {name}={value!r}, expected a plain number from "
+                    f"{low:g} to {high:g}."
+                )
+            object.__setattr__(self, name, number)
+        if self.scale not in SCALES:
+            raise InvalidInputError(
+                f"Galactic extinction: found scale={self.scale!r}, expected one of {SCALES}: the "
+                "two differ by 14 %."
+            )
+        if not isinstance(self.law, str) or not self.law:
+            raise InvalidInputError(
+                f"Galactic extinction: found law={self.law!r}, expected a name such as 'F99'."
+            )
+        if not isinstance(self.applied, bool | np.bool_):
+            raise InvalidTypeError(
+                f"Galactic extinction: found applied={self.applied!r}, expected True if the "
+                "fluxes are corrected for it already, False if not."
+            )
+        object.__setattr__(self, "applied", bool(self.applied))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the record as plain values, for files.
+
+        Returns
+        -------
+        dict
+            Suitable for JSON; `from_dict` is the inverse.
+        """
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, record: Mapping[str, Any]) -> GalacticExtinction:
+        """Make a record from what `to_dict` returned.
+
+        Parameters
+        ----------
+        record : mapping
+            What `to_dict` returned.
+
+        Returns
+        -------
+        GalacticExtinction
+            The record.
+        """
+        return cls(**record)

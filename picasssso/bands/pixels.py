@@ -1,0 +1,237 @@
+"""Geometry of pixels: solid angles, offsets between grids, shifted grids."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import astropy.units as u
+import numpy as np
+import numpy.typing as npt
+from astropy.wcs import WCS
+
+from picasssso.exceptions import InvalidInputError, InvalidTypeError
+
+__all__ = [
+    "central_solid_angle",
+    "cutout_slices",
+    "grid_offset",
+    "has_equal_pixels",
+    "shift_wcs",
+    "slice_wcs",
+    "solid_angles",
+]
+
+_ARCSEC2_PER_SR = float((1 * u.sr).to_value(u.arcsec**2))
+#: Relative variation over an image below which its pixels count as equal.
+EQUAL_AREA = 1e-4
+_CORNERS = ("lower left", "lower right", "upper left", "upper right")
+
+
+def solid_angles(wcs: WCS, x: npt.ArrayLike, y: npt.ArrayLike) -> npt.NDArray[np.float64]:
+    """Return the solid angle of pixels, from the directions of their corners.
+
+    Parameters
+    ----------
+    wcs : `~astropy.wcs.WCS`
+        Celestial WCS of two dimensions.
+    x, y : array-like
+        Pixel centres, counted from 0; they need not be whole numbers.
+
+    Returns
+    -------
+    ndarray
+        Solid angles in arcsec2, NaN outside the projection.
+    """
+    from picasssso._common.solid_angles import sky_directions
+
+    x, y = np.broadcast_arrays(np.asarray(x, dtype=float), np.asarray(y, dtype=float))
+    one, two, three, four = (
+        sky_directions(wcs, x + dx, y + dy)
+        for dx, dy in ((-0.5, -0.5), (0.5, -0.5), (0.5, 0.5), (-0.5, 0.5))
+    )
+    # Half the cross product of the diagonals.
+    return np.linalg.norm(np.cross(three - one, four - two), axis=-1) / 2 * _ARCSEC2_PER_SR
+
+
+def central_solid_angle(wcs: WCS, shape: tuple[int, int]) -> float:
+    """Return the solid angle of a pixel at the centre of an image.
+
+    Parameters
+    ----------
+    wcs : `~astropy.wcs.WCS`
+        WCS of the image.
+    shape : tuple of int
+        Shape ``(y, x)``.
+
+    Returns
+    -------
+    float
+        Solid angle in arcsec2.
+    """
+    return float(solid_angles(wcs, (shape[1] - 1) / 2, (shape[0] - 1) / 2))
+
+
+def has_equal_pixels(wcs: WCS, shape: tuple[int, int], typical: float) -> bool:
+    """Return whether all pixels of an image have the same solid angle, to 1 in 10^4.
+
+    Parameters
+    ----------
+    wcs : `~astropy.wcs.WCS`
+        WCS of the image.
+    shape : tuple of int
+        Shape ``(y, x)``.
+    typical : float
+        Solid angle to compare with, arcsec2.
+
+    Returns
+    -------
+    bool
+        The answer, from 7 x 7 places.
+    """
+    y, x = (np.linspace(0, side - 1, 7) for side in shape)
+    found = solid_angles(wcs, x[None, :], y[:, None])
+    return bool(np.all(np.abs(found / typical - 1) < EQUAL_AREA))
+
+
+def grid_offset(wcs: WCS, reference: WCS, shape: tuple[int, int]) -> tuple[float, str]:
+    """Return how far two grids are apart, at the corners and the centre of an image.
+
+    Parameters
+    ----------
+    wcs, reference : `~astropy.wcs.WCS`
+        The grids.
+    shape : tuple of int
+        Shape ``(y, x)`` of the image.
+
+    Returns
+    -------
+    offset : float
+        Largest distance in pixels between where both put the same pixel on the sky; inf
+        where only one of them knows a position.
+    place : str
+        Where that is.
+    """
+    if wcs is reference:
+        return 0.0, "everywhere"
+    bottom, left, top, right = -0.5, -0.5, shape[0] - 0.5, shape[1] - 0.5
+    x = np.array([(left + right) / 2, left, right, left, right])
+    y = np.array([(bottom + top) / 2, bottom, bottom, top, top])
+    places = ("centre", *(f"{side} corner" for side in _CORNERS))
+    separation = wcs.pixel_to_world(x, y).separation(reference.pixel_to_world(x, y)).arcsec
+    offsets = separation / np.sqrt(solid_angles(reference, x[0], y[0]))
+    known = [np.isfinite(w.all_pix2world(x, y, 0)).all(axis=0) for w in (wcs, reference)]
+    offsets = np.where(known[0] != known[1], np.inf, np.where(known[0], offsets, 0.0))
+    worst = int(np.argmax(offsets))
+    return float(offsets[worst]), places[worst]
+
+
+def slice_wcs(wcs: WCS, slices: tuple[slice, slice]) -> WCS:
+    """Return the WCS of a part of an image.
+
+    Parameters
+    ----------
+    wcs : `~astropy.wcs.WCS`
+        WCS of the whole, SIP distortions included.
+    slices : tuple of slice
+        The part ``(y, x)``, with a step of 1 and plain starts and stops.
+
+    Returns
+    -------
+    `~astropy.wcs.WCS`
+        WCS of the part.
+    """
+    part = shift_wcs(wcs, slices[1].start, slices[0].start)
+    part.array_shape = tuple(s.stop - s.start for s in slices)
+    return part
+
+
+def shift_wcs(wcs: WCS, dx: float, dy: float) -> WCS:
+    """Return a WCS whose pixel (0, 0) is the pixel (dx, dy) of the given one.
+
+    Parameters
+    ----------
+    wcs : `~astropy.wcs.WCS`
+        The WCS, SIP distortions included.
+    dx, dy : float
+        New origin in old pixels, which need not lie in the image.
+
+    Returns
+    -------
+    `~astropy.wcs.WCS`
+        A shifted copy.
+    """
+    from astropy.wcs import Sip
+
+    shifted = wcs.deepcopy()
+    shift = np.array([dx, dy], dtype=float)
+    shifted.wcs.crpix = wcs.wcs.crpix - shift
+    if wcs.sip is not None:
+        sip: Any = wcs.sip
+        shifted.sip = Sip(sip.a, sip.b, sip.ap, sip.bp, sip.crpix - shift)
+    shifted.wcs.set()
+    return shifted
+
+
+def cutout_slices(
+    wcs: WCS | None,
+    shape: tuple[int, int],
+    pixel_scale: u.Quantity,
+    position: Any,
+    size: Any,
+) -> tuple[slice, slice]:
+    """Return the part of an image around a position.
+
+    Parameters
+    ----------
+    wcs : `~astropy.wcs.WCS` or None
+        WCS of the image.
+    shape : tuple of int
+        Shape ``(y, x)`` of the image.
+    pixel_scale : `~astropy.units.Quantity`
+        Angle per pixel.
+    position : `~astropy.coordinates.SkyCoord` or tuple of float
+        Position on the sky, or pixel ``(x, y)``.
+    size : `~astropy.units.Quantity`, float or tuple
+        Side, or sides ``(y, x)``.
+
+    Returns
+    -------
+    tuple of slice
+        The part that lies on the image.
+
+    Raises
+    ------
+    InvalidInputError
+        If none of it does.
+    """
+    from astropy.coordinates import SkyCoord
+    from astropy.nddata import NoOverlapError, overlap_slices
+
+    if isinstance(position, SkyCoord):
+        if wcs is None:
+            raise InvalidInputError(
+                "cutout: found a sky position for images without WCS, expected a pixel (x, y)."
+            )
+        x, y = (float(p) for p in wcs.world_to_pixel(position))
+    else:
+        try:
+            x, y = (float(p) for p in position)
+        except (TypeError, ValueError):
+            raise InvalidTypeError(
+                f"cutout: found position {position!r}, expected a SkyCoord or a pixel (x, y)."
+            ) from None
+    sides = []
+    for side in size if isinstance(size, tuple | list) or np.ndim(size) else (size, size):
+        if isinstance(side, u.Quantity) and side.unit.is_equivalent(u.arcsec):
+            side = (side / pixel_scale).to_value(u.dimensionless_unscaled)
+        elif isinstance(side, u.Quantity):
+            side = side.to_value(u.pix)
+        sides.append(max(round(float(side)), 1))
+    try:
+        slices, _ = overlap_slices(shape, tuple(sides), (y, x), mode="trim")
+    except (NoOverlapError, ValueError):
+        raise InvalidInputError(
+            f"cutout: found that {sides[0]} x {sides[1]} pixels around x = {x:.1f}, y = {y:.1f} "
+            f"lie outside the image of {shape[0]} x {shape[1]} pixels, expected some on it."
+        ) from None
+    return slices

@@ -1,0 +1,261 @@
+"""One band as held inside `BandImages`: arrays as read-only views, nothing converted."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from copy import copy, deepcopy
+from dataclasses import dataclass, replace
+from typing import Any
+
+import astropy.units as u
+import numpy as np
+import numpy.typing as npt
+from astropy.nddata import (
+    CCDData,
+    InverseVariance,
+    NDData,
+    NDUncertainty,
+    StdDevUncertainty,
+    VarianceUncertainty,
+)
+from astropy.wcs import WCS
+
+from picasssso.bands.flux_units import FluxScale
+
+__all__ = ["UNCERTAINTY_TYPES", "BandRecord", "read_only"]
+
+Slices = tuple[slice, slice]
+
+#: Uncertainty classes that are understood, by their astropy names.
+UNCERTAINTY_TYPES: dict[str, type[NDUncertainty]] = {
+    "std": StdDevUncertainty,
+    "var": VarianceUncertainty,
+    "ivar": InverseVariance,
+}
+#: Power of a standard deviation that each kind is.
+UNCERTAINTY_POWERS = {"std": 1, "var": 2, "ivar": -2}
+
+
+def read_only(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Return a view of an array that cannot be written to; a memory map stays one.
+
+    Parameters
+    ----------
+    array : ndarray
+        Any array.
+
+    Returns
+    -------
+    ndarray
+        The view.
+    """
+    view = array.view()
+    view.flags.writeable = False
+    return view
+
+
+@dataclass(frozen=True, eq=False)
+class BandRecord:
+    """The arrays of one band.
+
+    Parameters
+    ----------
+    data : ndarray, shape (y, x)
+        Values in ``unit``, of any real type and byte order.
+    unit : `~astropy.units.UnitBase`
+        Unit of the values.
+    mask : ndarray, shape (y, x), or None
+        Non-zero where a pixel is bad.
+    uncertainty : ndarray, shape (y, x), or None
+        Standard deviation, variance or inverse variance.
+    kind : {"std", "var", "ivar"} or None
+        Which of these it is.
+    uncertainty_unit : `~astropy.units.UnitBase` or None
+        Its unit.
+    meta : mapping
+        What the image's header said.
+    scale : FluxScale
+        Conversion of the values to nmgy.
+    uncertainty_scale : FluxScale or None
+        Conversion of standard deviations to nmgy.
+    """
+
+    data: npt.NDArray[Any]
+    unit: u.UnitBase
+    mask: npt.NDArray[Any] | None
+    uncertainty: npt.NDArray[Any] | None
+    kind: str | None
+    uncertainty_unit: u.UnitBase | None
+    meta: Any
+    scale: FluxScale
+    uncertainty_scale: FluxScale | None = None
+
+    def cut(self, slices: Slices) -> BandRecord:
+        """Return a part of the band, as views.
+
+        Parameters
+        ----------
+        slices : tuple of slice
+            The part ``(y, x)``.
+
+        Returns
+        -------
+        BandRecord
+            The part.
+        """
+        return replace(
+            self,
+            data=self.data[slices],
+            mask=None if self.mask is None else self.mask[slices],
+            uncertainty=None if self.uncertainty is None else self.uncertainty[slices],
+        )
+
+    def add_mask(self, bad: npt.NDArray[np.bool_]) -> BandRecord:
+        """Return the band with more pixels masked.
+
+        Parameters
+        ----------
+        bad : ndarray of bool, shape (y, x)
+            True where bad.
+
+        Returns
+        -------
+        BandRecord
+            The band with a mask of its own.
+        """
+        mask = bad if self.mask is None else bad | (self.mask != 0)
+        return replace(self, mask=read_only(mask))
+
+    def to_nddata(self, wcs: WCS | None) -> NDData:
+        """Return the band as it was given, sharing its arrays and the WCS.
+
+        Parameters
+        ----------
+        wcs : `~astropy.wcs.WCS` or None
+            The grid.
+
+        Returns
+        -------
+        `~astropy.nddata.NDData`
+            The image.
+        """
+        uncertainty = None
+        if self.uncertainty is not None and self.kind is not None:
+            uncertainty = UNCERTAINTY_TYPES[self.kind](
+                self.uncertainty, unit=self.uncertainty_unit, copy=False
+            )
+        return NDData(
+            self.data,
+            unit=self.unit,
+            mask=self.mask,
+            uncertainty=uncertainty,
+            wcs=wcs,
+            meta=self.meta,
+        )
+
+    def to_ccd(self, wcs: WCS | None) -> CCDData:
+        """Return the band as `~astropy.nddata.CCDData`, whose arrays are read-only views.
+
+        Parameters
+        ----------
+        wcs : `~astropy.wcs.WCS` or None
+            The grid.
+
+        Returns
+        -------
+        `~astropy.nddata.CCDData`
+            The image; its WCS and meta are copies, and its mask is boolean.
+        """
+        image = self.to_nddata(wcs)
+        return CCDData(
+            image.data,
+            unit=image.unit,
+            mask=None if self.mask is None else read_only(np.asarray(self.mask, dtype=bool)),
+            uncertainty=image.uncertainty,
+            wcs=None if wcs is None else wcs.deepcopy(),
+            meta=deepcopy(self.meta) if isinstance(self.meta, dict) else copy(self.meta),
+        )
+
+    def to_flux(
+        self, slices: Slices, pixel_area: npt.NDArray[np.float64] | float
+    ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+        """Convert a part of the band.
+
+        Parameters
+        ----------
+        slices : tuple of slice
+            The part ``(y, x)``.
+        pixel_area : ndarray or float
+            Solid angle in arcsec2 of the part's pixels.
+
+        Returns
+        -------
+        flux : ndarray of float32, shape (y, x)
+            In nmgy per pixel; 0 where invalid.
+        inverse_variance : ndarray of float32, shape (y, x)
+            In nmgy-2; 0 where invalid, NaN in valid pixels without uncertainty.
+        """
+        values = self.data[slices]
+        area = pixel_area if self.scale.per_area else 1.0
+        with np.errstate(over="ignore", invalid="ignore"):
+            flux = (self.scale.to_flux(values) * area).astype(np.float32)
+        valid = self.valid_pixels(slices) & np.isfinite(flux)
+        inverse_variance = np.full(flux.shape, np.nan, dtype=np.float32)
+        if self.uncertainty is not None and self.kind is not None:
+            assert self.uncertainty_scale is not None
+            slope: Any = self.uncertainty_scale.factor * area
+            if self.scale.softening is not None:
+                slope = slope * self.scale.slope(values)  # standard deviations in mag
+            noise = self.uncertainty[slices].astype(np.float64)
+            power = -2 / UNCERTAINTY_POWERS[self.kind]
+            with np.errstate(all="ignore"):
+                inverse_variance64 = np.where(valid, noise, 1.0) ** power / slope**2
+            # A precision beyond float32 is kept finite; it is no invalid pixel.
+            limit = np.finfo(np.float32).max
+            inverse_variance = np.minimum(inverse_variance64, limit).astype(np.float32)
+        invalid = ~valid
+        flux[invalid] = 0.0
+        inverse_variance[invalid] = 0.0
+        return flux, inverse_variance
+
+    def valid_pixels(self, slices: Slices) -> npt.NDArray[np.bool_]:
+        """Return where value, mask and uncertainty are usable, in their own units.
+
+        Parameters
+        ----------
+        slices : tuple of slice
+            The part ``(y, x)``.
+
+        Returns
+        -------
+        ndarray of bool, shape (y, x)
+            True where the pixel can be used.
+        """
+        valid = np.isfinite(self.data[slices])
+        if self.mask is not None:
+            valid &= self.mask[slices] == 0
+        if self.uncertainty is not None:
+            noise = self.uncertainty[slices]
+            with np.errstate(invalid="ignore"):
+                # Zero noise would be infinite weight; zero inverse variance is none.
+                valid &= np.isfinite(noise) & (noise > 0)
+        return valid
+
+    def has_any(self, check: Callable[[Slices], npt.NDArray[np.bool_]]) -> bool:
+        """Return whether any pixel passes a check, reading no more than is needed.
+
+        Parameters
+        ----------
+        check : callable
+            Takes slices, returns booleans.
+
+        Returns
+        -------
+        bool
+            The answer.
+        """
+        height, width = self.data.shape
+        # From the middle, where targets are, so that a mapped image is hardly read.
+        rows = max(1, 2**18 // width)
+        starts = sorted(range(0, height, rows), key=lambda y: abs(y + rows / 2 - height / 2))
+        return any(check((slice(y, y + rows), slice(None))).any() for y in starts)

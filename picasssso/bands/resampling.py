@@ -1,0 +1,753 @@
+"""Resampling to another pixel grid with the reproject package.
+
+Every method of `reproject` is linear, so a part of an image is resampled by a sparse matrix
+of weights. `resampling_weights` finds that matrix by reprojecting combs: images of isolated
+ones, so far apart that no output pixel sees two. Flux, masks, variances, PSF and the
+correlation of the noise then all follow from the same weights:
+
+- Weights W average surface brightness; their sum over a row is the part of the output pixel
+  that lies on the input image. Only valid pixels v count, so the flux of output pixel j is
+  A_j sum_i(W_ji v_i f_i / A_i) / c_j with solid angles A and c_j = sum_i(W_ji v_i). Where c_j
+  is below one half, the pixel is masked.
+- Variances are propagated with squared weights. Output pixels then share noise; what that
+  does to sums over apertures is computed from the same weights at the image's centre, and
+  recorded as noise scaling.
+- The PSF is broadened by the second moment of the weights.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import astropy.units as u
+import numpy as np
+import numpy.typing as npt
+from astropy.io import fits
+from astropy.nddata import CCDData, StdDevUncertainty
+from astropy.wcs import WCS
+
+from picasssso.bands.band_names import resolve_band
+from picasssso.bands.flux_units import is_count_like
+from picasssso.bands.noise import NoiseScaling
+from picasssso.bands.pixels import grid_offset, shift_wcs, slice_wcs
+from picasssso.bands.slots import PER_BAND_SLOTS
+from picasssso.exceptions import InvalidInputError, InvalidTypeError, MissingBandError
+
+if TYPE_CHECKING:
+    from picasssso.bands.images import BandImages
+
+__all__ = ["METHODS", "align", "reproject_images", "resampling_weights"]
+
+Slices = tuple[slice, slice]
+
+#: Methods of resampling, as the functions of reproject are called.
+METHODS = ("exact", "adaptive", "interp")
+#: Part of an output pixel that has to lie on valid input pixels.
+MIN_COVERAGE = 0.5
+#: Grids closer than this, in pixels, are the same.
+_SAME_GRID = 1e-6
+#: Numbers in the stack of combs of one block.
+_STACK_SIZE = 4e6
+#: Side of the patch from which the correlation of the noise is computed.
+_PATCH = 32
+#: Width of adaptive's sample region, in the larger of input and output pixels.
+_ADAPTIVE_WIDTH = 4
+
+
+@dataclass(frozen=True)
+class Weights:
+    """The weights of a window of output pixels over a window of input pixels.
+
+    Parameters
+    ----------
+    matrix : `~scipy.sparse.csr_array`, shape (output pixels, input pixels)
+        Weights; rows sum to the part of the output pixel on the input window.
+    x, y : ndarray, shape (output pixels,)
+        Position of each output pixel in the input window.
+    shape_in, shape_out : tuple of int
+        Shapes ``(y, x)`` of the windows.
+    """
+
+    matrix: Any
+    x: npt.NDArray[np.float64]
+    y: npt.NDArray[np.float64]
+    shape_in: tuple[int, int]
+    shape_out: tuple[int, int]
+
+
+def _pixel_positions(
+    wcs_in: WCS, wcs_out: WCS, x: npt.NDArray[np.float64], y: npt.NDArray[np.float64]
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    """Return where positions of the output grid lie in the input grid."""
+    from astropy.wcs.utils import pixel_to_pixel
+
+    with warnings.catch_warnings():
+        # Far outside the image SIP polynomials cannot be inverted, and need not be.
+        warnings.simplefilter("ignore")
+        return pixel_to_pixel(wcs_out, wcs_in, x, y)
+
+
+def _corner_grid(shape: tuple[int, int]) -> tuple[Any, Any]:
+    y, x = np.meshgrid(*(np.arange(side + 1) - 0.5 for side in shape), indexing="ij")
+    return x, y
+
+
+def _reach(x: npt.NDArray[np.float64], y: npt.NDArray[np.float64], method: str) -> float:
+    """Return how far, in input pixels, an output pixel's weights can lie from its centre.
+
+    From the positions of the output pixels' corners in the input image.
+    """
+    extents = []
+    for plane in (x, y):
+        corners = np.stack([plane[:-1, :-1], plane[:-1, 1:], plane[1:, :-1], plane[1:, 1:]])
+        extents.append(np.ptp(corners, axis=0))
+    widths = np.stack(extents)
+    widths = widths[:, np.isfinite(widths).all(axis=0)]
+    widest = float(widths.max()) if widths.size else 1.0
+    if method == "exact":
+        return widest / 2 + 0.5
+    if method == "interp":
+        return 1.0
+    return _ADAPTIVE_WIDTH / 2 * np.sqrt(2) * max(1.0, widest)
+
+
+def resampling_weights(
+    wcs_in: WCS,
+    shape_in: tuple[int, int],
+    wcs_out: WCS,
+    shape_out: tuple[int, int],
+    method: str,
+) -> Weights:
+    """Return the weights with which a method of reproject averages surface brightness.
+
+    Parameters
+    ----------
+    wcs_in : `~astropy.wcs.WCS`
+        Grid of the input window.
+    shape_in : tuple of int
+        Its shape ``(y, x)``.
+    wcs_out : `~astropy.wcs.WCS`
+        Grid of the output window.
+    shape_out : tuple of int
+        Its shape ``(y, x)``.
+    method : {"exact", "adaptive", "interp"}
+        Exact overlap of pixels on the sphere; DeForest (2004) kernels; bilinear.
+
+    Returns
+    -------
+    Weights
+        The weights.
+    """
+    from scipy.sparse import coo_array
+
+    x, y = _pixel_positions(wcs_in, wcs_out, *_corner_grid(shape_out))
+    reach = _reach(x, y, method)
+    rows_out, columns_out = np.indices(shape_out, dtype=float)
+    x, y = (p.ravel() for p in _pixel_positions(wcs_in, wcs_out, columns_out, rows_out))
+    # Two ones of a comb are farther apart than the weights of any output pixel reach.
+    step = int(2 * reach + 0.2) + 1
+    combs = np.zeros((step * step, *shape_in))
+    offsets = [(dy, dx) for dy in range(step) for dx in range(step)]
+    for comb, (dy, dx) in zip(combs, offsets, strict=True):
+        comb[dy::step, dx::step] = 1.0
+    values, coverage = _reproject(combs, wcs_in, wcs_out, shape_out, method)
+    values = np.nan_to_num(values * coverage).reshape(len(offsets), -1)
+    rows, columns, weights = [], [], []
+    for value, (dy, dx) in zip(values, offsets, strict=True):
+        # The one that an output pixel sees is the nearest of this comb.
+        (row,) = np.nonzero((np.abs(value) > 1e-9) & np.isfinite(x) & np.isfinite(y))
+        column_x = dx + step * np.rint((x[row] - dx) / step).astype(int)
+        column_y = dy + step * np.rint((y[row] - dy) / step).astype(int)
+        inside = (0 <= column_x) & (column_x < shape_in[1])
+        inside &= (0 <= column_y) & (column_y < shape_in[0])
+        rows.append(row[inside])
+        columns.append((column_y * shape_in[1] + column_x)[inside])
+        weights.append(value[row][inside])
+    matrix = coo_array(
+        (np.concatenate(weights), (np.concatenate(rows), np.concatenate(columns))),
+        shape=(shape_out[0] * shape_out[1], shape_in[0] * shape_in[1]),
+    )
+    return Weights(matrix.tocsr(), x, y, shape_in, shape_out)
+
+
+def _reproject(
+    planes: npt.NDArray[np.float64],
+    wcs_in: WCS,
+    wcs_out: WCS,
+    shape_out: tuple[int, int],
+    method: str,
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    """Return resampled planes, and the part of each output pixel that they cover."""
+    import reproject
+
+    shape = (len(planes), *shape_out)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # as for positions
+        if method == "exact":
+            return reproject.reproject_exact((planes, wcs_in), wcs_out, shape_out=shape)
+        if method == "interp":
+            return reproject.reproject_interp((planes, wcs_in), wcs_out, shape_out=shape)
+        # Zeros beyond the edge: the sum of the weights is then the part on the image.
+        return reproject.reproject_adaptive(
+            (planes, wcs_in),
+            wcs_out,
+            shape_out=shape,
+            kernel="gaussian",
+            sample_region_width=_ADAPTIVE_WIDTH,
+            boundary_mode="constant",
+            boundary_fill_value=0.0,
+        )
+
+
+# ---- what follows from the weights at the centre -------------------------------------------
+
+
+@dataclass(frozen=True)
+class LocalResampling:
+    """What resampling does to noise and PSF, from the weights around one position.
+
+    Parameters
+    ----------
+    area_ratio : float
+        Input pixels in the area of an output pixel.
+    noise_scaling : NoiseScaling
+        Correlation that white noise gets.
+    blur : float
+        Added variance of the PSF along an axis, in input pixels squared.
+    """
+
+    area_ratio: float
+    noise_scaling: NoiseScaling
+    blur: float
+
+
+def _window(
+    wcs_in: WCS, wcs_out: WCS, shape_out: tuple[int, int], method: str
+) -> tuple[WCS, tuple[int, int]] | None:
+    """Return the unbounded input window that an output window depends on."""
+    x, y = _pixel_positions(wcs_in, wcs_out, *_corner_grid(shape_out))
+    if not (np.isfinite(x).any() and np.isfinite(y).any()):
+        return None
+    margin = _reach(x, y, method) + 1
+    x0, y0 = (int(np.floor(np.nanmin(p) - margin)) for p in (x, y))
+    x1, y1 = (int(np.ceil(np.nanmax(p) + margin)) + 1 for p in (x, y))
+    return shift_wcs(wcs_in, x0, y0), (y1 - y0, x1 - x0)
+
+
+def local_resampling(
+    wcs_in: WCS, wcs_out: WCS, shape_out: tuple[int, int], method: str
+) -> LocalResampling:
+    """Return what resampling does to noise and PSF at the centre of the output image.
+
+    Both grids are continued beyond their images, so that small images serve as well. The
+    variance of sums over squares of k x k output pixels is sum_i (sum_j T_ji)^2 for white
+    input noise with the weights T of fluxes; its ratio to sum_ji T_ji^2 is tabulated up to
+    16 x 16, and extrapolated to 10^6 pixels as the edges of larger squares matter less.
+
+    Parameters
+    ----------
+    wcs_in, wcs_out : `~astropy.wcs.WCS`
+        The grids.
+    shape_out : tuple of int
+        Shape ``(y, x)`` of the output image.
+    method : {"exact", "adaptive", "interp"}
+        The method.
+
+    Returns
+    -------
+    LocalResampling
+        Area ratio, noise scaling and blur.
+    """
+    from scipy.sparse import csr_array, kron
+
+    from picasssso._common.solid_angles import pixel_solid_angles
+
+    corner = [(side - _PATCH) // 2 for side in shape_out]
+    patch_out, patch_shape = shift_wcs(wcs_out, corner[1], corner[0]), (_PATCH, _PATCH)
+    window = _window(wcs_in, patch_out, patch_shape, method)
+    if window is None:
+        raise InvalidInputError(
+            "reproject_to: found that the centre of the new grid is nowhere on the old one, "
+            "expected grids that overlap. Check the WCS."
+        )
+    patch_in, shape_in = window
+    weights = resampling_weights(patch_in, shape_in, patch_out, patch_shape, method)
+    ratio = float(
+        np.median(pixel_solid_angles(patch_out, patch_shape))
+        / np.median(pixel_solid_angles(patch_in, shape_in))
+    )
+    flux_weights = weights.matrix * ratio
+    pixel_variance = np.asarray(flux_weights.power(2).sum(axis=1)).ravel()
+    n_pixels, inflation = [1.0], [1.0]
+    for side in (2, 3, 4, 6, 8, 12, 16):
+        # Sums along one axis of the patch; squares are the product of two.
+        starts = np.arange(0, _PATCH - side + 1, max(1, side // 2))
+        offset = np.arange(_PATCH) - starts[:, None]
+        sums = csr_array(((0 <= offset) & (offset < side)).astype(float))
+        squares = kron(sums, sums, format="csr")
+        variance = (squares @ flux_weights).power(2).sum()
+        n_pixels.append(float(side**2))
+        inflation.append(float(variance / (squares @ pixel_variance).sum()))
+    # The edge of a square matters as 1 / side: that gives the limit of large ones.
+    sides = np.sqrt(n_pixels[-2:])
+    limit = (sides[1] * inflation[-1] - sides[0] * inflation[-2]) / (sides[1] - sides[0])
+    n_pixels.append(1e6)
+    inflation.append(float(limit))
+    input_y, input_x = np.divmod(np.arange(weights.matrix.shape[1]), shape_in[1])
+    entries = weights.matrix.tocoo()
+    row, column = entries.coords
+    distance2 = (input_x[column] - weights.x[row]) ** 2 + (input_y[column] - weights.y[row]) ** 2
+    blur = float(np.sum(entries.data * distance2) / np.sum(entries.data) / 2)
+    # Rounding must not make independent pixels look correlated.
+    inflation = [1.0 if abs(value - 1) < 1e-6 else value for value in inflation]
+    return LocalResampling(ratio, NoiseScaling(n_pixels, inflation), max(blur, 0.0))
+
+
+def _resample_kernel(
+    kernel: npt.NDArray[np.float64],
+    wcs_in: WCS,
+    wcs_out: WCS,
+    shape_out: tuple[int, int],
+    method: str,
+    area_ratio: float,
+) -> npt.NDArray[np.float64]:
+    """Return a PSF kernel on the new pixels, centred on a pixel.
+
+    What resampling does depends on where in an input pixel a star lies: the mean of four
+    places, a quarter of a pixel from the centre along each axis.
+    """
+    from scipy.ndimage import shift
+
+    x0, y0 = (shape_out[1] - 1) / 2, (shape_out[0] - 1) / 2
+    (x_in,), (y_in,) = _pixel_positions(wcs_in, wcs_out, np.array([x0]), np.array([y0]))
+    framed = np.pad(kernel, 1)
+    height, width = framed.shape
+    side = int(np.ceil(np.hypot(height, width) / np.sqrt(area_ratio))) // 2 * 2 + 3
+    found = np.zeros((side, side))
+    for dy, dx in ((-0.25, -0.25), (-0.25, 0.25), (0.25, -0.25), (0.25, 0.25)):
+        weights = resampling_weights(
+            shift_wcs(wcs_in, x_in - dx - (width - 1) / 2, y_in - dy - (height - 1) / 2),
+            framed.shape,
+            shift_wcs(wcs_out, x0 - (side - 1) / 2, y0 - (side - 1) / 2),
+            (side, side),
+            method,
+        )
+        found += (weights.matrix @ shift(framed, (dy, dx), order=3).ravel()).reshape(side, side)
+    return found
+
+
+# ---- images --------------------------------------------------------------------------------
+
+
+def _target(wcs: Any, shape: Any) -> tuple[WCS, tuple[int, int]]:
+    """Return the new grid and its shape, checked."""
+    if isinstance(wcs, fits.Header):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            wcs = WCS(wcs)
+    if not isinstance(wcs, WCS) or wcs.naxis != 2 or not wcs.has_celestial:
+        raise InvalidTypeError(
+            f"reproject_to: found {wcs!r}, expected an astropy.wcs.WCS with two celestial axes, "
+            "or a header that describes one."
+        )
+    shape = wcs.array_shape if shape is None else shape
+    if shape is None:
+        raise InvalidInputError(
+            "reproject_to: found a WCS that does not say how large the image is, expected "
+            "shape=(y, x)."
+        )
+    try:
+        height, width = (int(side) for side in shape)
+    except (TypeError, ValueError):
+        height = width = 0
+    if min(height, width) < 1:
+        raise InvalidInputError(f"reproject_to: found shape={shape!r}, expected (y, x) in pixels.")
+    return wcs, (height, width)
+
+
+def reproject_images(
+    images: BandImages, wcs: Any, shape: Any, method: str, progress: bool | None
+) -> BandImages:
+    """Resample images to another grid; see `BandImages.reproject_to`.
+
+    Parameters
+    ----------
+    images : BandImages
+        The images.
+    wcs : `~astropy.wcs.WCS` or `~astropy.io.fits.Header`
+        The new grid.
+    shape : tuple of int or None
+        Its shape ``(y, x)``.
+    method : {"exact", "adaptive", "interp"}
+        The method.
+    progress : bool or None
+        Whether to show a progress bar.
+
+    Returns
+    -------
+    BandImages
+        The resampled images.
+    """
+    if method not in METHODS:
+        raise InvalidInputError(
+            f"reproject_to: found method={method!r}, expected one of {', '.join(METHODS)}."
+        )
+    if images._wcs is None:
+        raise InvalidInputError(
+            "reproject_to: found images without WCS, expected one: it is not known where their "
+            "pixels are. Give the CCDData a wcs."
+        )
+    target, shape = _target(wcs, shape)
+    if shape == images.shape and grid_offset(target, images._wcs, shape)[0] < _SAME_GRID:
+        return images
+    local = local_resampling(images._wcs, target, shape, method)
+    planes = _resample(images, target, shape, method, local, progress)
+    arguments = images._arguments()
+    arguments.update(_resampled_slots(images, target, shape, method, local))
+    arguments["bins"], arguments["labels"] = planes.bins, planes.labels
+    return type(images)._restore(planes.to_images(images, target), arguments)
+
+
+@dataclass
+class _Planes:
+    """The output, filled block by block."""
+
+    flux: npt.NDArray[np.float32]
+    variance: npt.NDArray[np.float32]
+    valid: npt.NDArray[np.bool_]
+    bins: npt.NDArray[Any] | None
+    labels: npt.NDArray[Any] | None
+    area: npt.NDArray[np.float64]
+
+    def to_images(self, images: BandImages, wcs: WCS) -> dict[str, CCDData]:
+        """Return each band in its own unit; asinh magnitudes in nmgy."""
+        found = {}
+        for k, (band, record) in enumerate(images._records.items()):
+            scale = record.scale
+            linear = scale.softening is None
+            factor: Any = scale.factor if linear else 1.0
+            if scale.per_area:
+                factor = factor * self.area
+            invalid = ~self.valid[k]
+            data = np.where(invalid, np.nan, self.flux[k] / factor).astype(np.float32)
+            uncertainty = None
+            if record.uncertainty is not None:
+                sigma = np.where(invalid, np.nan, np.sqrt(self.variance[k]) / factor)
+                uncertainty = StdDevUncertainty(sigma.astype(np.float32), copy=False)
+            found[band] = CCDData(
+                data,
+                unit=record.unit if linear else u.nmgy,
+                uncertainty=uncertainty,
+                mask=invalid,
+                wcs=wcs,
+                meta=record.meta,
+            )
+        return found
+
+
+def _resample(
+    images: BandImages,
+    wcs: WCS,
+    shape: tuple[int, int],
+    method: str,
+    local: LocalResampling,
+    progress: bool | None,
+) -> _Planes:
+    """Resample all bands, block by block."""
+    from picasssso._common.solid_angles import pixel_solid_angles
+
+    n_bands = len(images)
+    planes = _Planes(
+        flux=np.zeros((n_bands, *shape), dtype=np.float32),
+        variance=np.zeros((n_bands, *shape), dtype=np.float32),
+        valid=np.zeros((n_bands, *shape), dtype=bool),
+        bins=None if images.bins is None else np.full(shape, -1, dtype=images.bins.dtype),
+        labels=None if images.labels is None else np.zeros(shape, dtype=images.labels.dtype),
+        area=pixel_solid_angles(wcs, shape),
+    )
+    for block in _blocks(shape, method, local.area_ratio, progress):
+        wcs_block = slice_wcs(wcs, block)
+        shape_block = planes.area[block].shape
+        region = _input_region(images, wcs_block, shape_block, method)
+        if region is None:
+            continue
+        wcs_region = slice_wcs(images._wcs, region)
+        shape_region = tuple(part.stop - part.start for part in region)
+        nearest = _nearest(wcs_region, shape_region, wcs_block, shape_block)
+        for plane, source in ((planes.bins, images.bins), (planes.labels, images.labels)):
+            if plane is not None and source is not None:
+                plane[block][nearest.found] = source[region].ravel()[nearest.pixel]
+        area_in = pixel_solid_angles(wcs_region, shape_region)
+        if images.bins is None:
+            weights = resampling_weights(
+                wcs_region, shape_region, wcs_block, shape_block, method
+            ).matrix
+        else:
+            # A blend of two bins would be the flux of neither.
+            weights = nearest.weights(shape_region)
+        for k, band in enumerate(images):
+            flux, inverse_variance = images.to_arrays(region, bands=(band,))
+            _apply(
+                weights,
+                flux[0] / area_in,
+                inverse_variance[0] * area_in**2,
+                planes,
+                (k, *block),
+            )
+    if not planes.valid.any():
+        raise InvalidInputError(
+            "reproject_to: found no overlap of the new grid with valid pixels, expected some. "
+            "Check the WCS and the shape."
+        )
+    for k, band in enumerate(images):
+        # Correlation among the input pixels of one output pixel adds to its variance.
+        scaling = images.noise_scaling[band]
+        planes.variance[k] *= scaling(max(local.area_ratio, 1.0)) / scaling(1.0)
+    return planes
+
+
+def _apply(
+    weights: Any,
+    brightness: npt.NDArray[Any],
+    inverse_variance: npt.NDArray[Any],
+    planes: _Planes,
+    where: tuple[Any, ...],
+) -> None:
+    """Resample one band of one block; brightness and its precision are per arcsec2."""
+    block = where[1:]
+    shape = planes.area[block].shape
+    valid = (inverse_variance != 0).ravel()
+    coverage = (weights @ valid.astype(float)).reshape(shape)
+    good = coverage >= MIN_COVERAGE - 1e-9
+    with np.errstate(divide="ignore", invalid="ignore"):
+        scale = np.where(good, planes.area[block] / coverage, 0.0)
+        variance = np.where(valid, 1 / inverse_variance.ravel(), 0.0)
+    flux = (weights @ np.where(valid, brightness.ravel(), 0.0)).reshape(shape) * scale
+    # Without uncertainty the precision is NaN, and so is the variance: not used.
+    squared = (weights.power(2) @ np.nan_to_num(variance)).reshape(shape) * scale**2
+    planes.flux[where], planes.variance[where], planes.valid[where] = flux, squared, good
+
+
+def _blocks(
+    shape: tuple[int, int], method: str, area_ratio: float, progress: bool | None
+) -> Iterable[Slices]:
+    """Cut the output so that the combs of a block stay small; with a progress bar."""
+    from picasssso.blocks import count_blocks, iterate_blocks
+
+    scale = np.sqrt(area_ratio)
+    reach = {"exact": scale * np.sqrt(2) / 2 + 0.5, "interp": 1.0}.get(
+        method, _ADAPTIVE_WIDTH / 2 * np.sqrt(2) * max(1.0, scale)
+    )
+    side = int(np.sqrt(_STACK_SIZE) / (2 * reach + 1) / max(scale, 1.0))
+    core = (max(side, 16), max(side, 16))
+    blocks = (block.core for block in iterate_blocks(shape, core_shape=core))
+    number = count_blocks(shape, core)
+    if progress is False or (progress is None and number == 1):
+        return blocks
+    from tqdm.auto import tqdm
+
+    return tqdm(
+        blocks,
+        total=number,
+        desc="reproject",
+        unit="block",
+        disable=None if progress is None else False,
+    )
+
+
+def _input_region(
+    images: BandImages, wcs_out: WCS, shape_out: tuple[int, int], method: str
+) -> Slices | None:
+    """Return the part of the images that an output block depends on, if any."""
+    x, y = _pixel_positions(images._wcs, wcs_out, *_corner_grid(shape_out))
+    finite = np.isfinite(x) & np.isfinite(y)
+    if not finite.any():
+        return None
+    margin = _reach(x, y, method) + 1
+    region = []
+    for plane, side in ((y[finite], images.shape[0]), (x[finite], images.shape[1])):
+        start = max(int(np.floor(plane.min() - margin)), 0)
+        stop = min(int(np.ceil(plane.max() + margin)) + 1, side)
+        if stop <= start:
+            return None
+        region.append(slice(start, stop))
+    return region[0], region[1]
+
+
+@dataclass(frozen=True)
+class _Nearest:
+    """Which input pixel each output pixel lies on."""
+
+    found: npt.NDArray[np.bool_]
+    pixel: npt.NDArray[np.intp]
+
+    def weights(self, shape_in: tuple[int, int]) -> Any:
+        """Return them as a matrix of weights."""
+        from scipy.sparse import coo_array
+
+        (rows,) = np.nonzero(self.found.ravel())
+        return coo_array(
+            (np.ones(len(rows)), (rows, self.pixel)),
+            shape=(self.found.size, shape_in[0] * shape_in[1]),
+        ).tocsr()
+
+
+def _nearest(
+    wcs_in: WCS, shape_in: tuple[int, int], wcs_out: WCS, shape_out: tuple[int, int]
+) -> _Nearest:
+    rows, columns = np.indices(shape_out, dtype=float)
+    x, y = _pixel_positions(wcs_in, wcs_out, columns, rows)
+    with np.errstate(invalid="ignore"):
+        found = (x > -0.5) & (x < shape_in[1] - 0.5) & (y > -0.5) & (y < shape_in[0] - 0.5)
+    row, column = (np.rint(position[found]).astype(np.intp) for position in (y, x))
+    return _Nearest(found, row * shape_in[1] + column)
+
+
+def _resampled_slots(
+    images: BandImages, wcs: WCS, shape: tuple[int, int], method: str, local: LocalResampling
+) -> dict[str, Any]:
+    """Return the slots that change with the pixels."""
+    ratio = local.area_ratio
+    binned = images.bins is not None
+    psf = {}
+    blur2 = local.blur * images._solid_angle * 8 * np.log(2)
+    for band, value in images.psf.items():
+        if isinstance(value, u.Quantity):
+            psf[band] = np.sqrt(value.to_value(u.arcsec) ** 2 + blur2) * u.arcsec
+        else:
+            psf[band] = _resample_kernel(value, images._wcs, wcs, shape, method, ratio)
+    sky_error = {}
+    for band, error in images.sky_error.items():
+        per_area = images._sky_scale(band).per_area
+        sky_error[band] = error if per_area else error * ratio
+    added = NoiseScaling.white() if binned else local.noise_scaling
+    return {
+        "pixel_scale": None,
+        "asinh_softening": {},
+        "psf": psf,
+        "sky_error": sky_error,
+        "noise_scaling": {
+            band: added.combine(scaling, pixel_ratio=ratio)
+            for band, scaling in images.noise_scaling.items()
+        },
+    }
+
+
+def align(
+    images: Mapping[str, CCDData] | Iterable[tuple[str, CCDData]],
+    *,
+    onto: str | WCS | fits.Header,
+    shape: tuple[int, int] | None = None,
+    method: str = "exact",
+    redshift: float | None = None,
+    survey: str | None = None,
+    progress: bool | None = None,
+    **arguments: Any,
+) -> BandImages:
+    """Put images on different pixel grids onto one, and make `BandImages` of them.
+
+    Parameters
+    ----------
+    images : mapping or iterable of pairs
+        `~astropy.nddata.CCDData` by band, each with its own WCS and shape.
+    onto : str, `~astropy.wcs.WCS` or `~astropy.io.fits.Header`
+        The grid: that of a band, or another.
+    shape : tuple of int, optional
+        Shape ``(y, x)`` of the grid, if it does not say so itself.
+    method : {"exact", "adaptive", "interp"}, optional
+        As for `BandImages.reproject_to`, which also says how fluxes, masks, errors and PSFs
+        are treated. A band that is on the grid already is left as it is.
+    redshift : float
+        Observed redshift. Required.
+    survey : str, optional
+        Survey of bare band names.
+    progress : bool, optional
+        Whether to show a progress bar; None: if the work is long and there is a terminal.
+    **arguments : object
+        Other arguments of `BandImages`. Those by band belong to the images as given; bins
+        and labels to the new grid.
+
+    Returns
+    -------
+    BandImages
+        The bands on one grid.
+
+    Raises
+    ------
+    InvalidInputError
+        If a band has no WCS, does not overlap with the grid, or anything else is wrong with
+        it.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from astropy.nddata import CCDData
+    >>> from astropy.wcs import WCS
+    >>> from picasssso.bands import align
+    >>> def image(scale, side):
+    ...     wcs = WCS(naxis=2)
+    ...     wcs.wcs.ctype, wcs.wcs.crval = ("RA---TAN", "DEC--TAN"), (150, 2)
+    ...     wcs.wcs.cdelt, wcs.wcs.crpix = (-scale / 3600, scale / 3600), 2 * [(side + 1) / 2]
+    ...     return CCDData(np.full((side, side), scale**2), unit="nmgy", wcs=wcs)
+    >>> images = align({"sdss2010-r": image(0.4, 20), "twomass-Ks": image(1.0, 8)},
+    ...                onto="sdss2010-r", redshift=0.02)
+    >>> images
+    <BandImages: sdss2010-r, twomass-Ks; 20 x 20 pixels of 0.4 arcsec; z = 0.02>
+    >>> float(images["twomass-Ks"].data[10, 10])
+    0.16
+    """
+    from picasssso.bands.checks import list_images
+    from picasssso.bands.images import BandImages
+
+    pairs = [(resolve_band(band, survey), image) for band, image in list_images(images)]
+    if isinstance(onto, str):
+        name = resolve_band(onto, survey)
+        found = [image for band, image in pairs if band == name]
+        if not found:
+            raise MissingBandError(
+                f"align: found onto={onto!r}, which is not among the bands "
+                f"{', '.join(band for band, _ in pairs)}."
+            )
+        grid, shape = found[0].wcs, np.shape(found[0].data)[:2] if shape is None else shape
+    else:
+        grid = onto
+    parts = [
+        BandImages(
+            [(band, image)],
+            redshift=redshift,
+            survey=survey,
+            **dict(_arguments_of_band(arguments, band, image, survey)),
+        ).reproject_to(grid, shape, method=method, progress=progress)
+        for band, image in pairs
+    ]
+    merged: dict[str, Any] = {
+        slot: {k: v for part in parts for k, v in getattr(part, slot).items()}
+        for slot in PER_BAND_SLOTS
+    }
+    rest: dict[str, Any] = {
+        key: value for key, value in arguments.items() if key not in PER_BAND_SLOTS
+    }
+    return BandImages(
+        [(band, part[band]) for part in parts for band in part],
+        redshift=redshift,
+        survey=survey,
+        **merged,
+        **rest,
+    )
+
+
+def _arguments_of_band(
+    arguments: Mapping[str, Any], band: str, image: Any, survey: str | None
+) -> Iterator[tuple[str, Any]]:
+    """Yield the arguments of one band, out of those of all."""
+    for slot in PER_BAND_SLOTS:
+        value = arguments.get(slot)
+        if isinstance(value, Mapping):
+            value = {resolve_band(key, survey): item for key, item in value.items()}.get(band)
+        elif slot == "zero_point" and not is_count_like(getattr(image, "unit", u.nmgy)):
+            value = None
+        if value is not None:
+            yield slot, value

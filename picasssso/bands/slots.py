@@ -1,0 +1,503 @@
+"""What travels with the images: values per band, and their checks.
+
+Every slot is given as one value for all bands or as a mapping from band name to value,
+and is kept as a mapping with full band names.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import astropy.units as u
+import numpy as np
+import numpy.typing as npt
+
+from picasssso.bands.band_names import resolve_band
+from picasssso.bands.extinction import GalacticExtinction
+from picasssso.bands.flux_units import flux_scale
+from picasssso.bands.noise import NoiseScaling
+from picasssso.bands.records import BandRecord, read_only
+from picasssso.exceptions import InvalidInputError, InvalidTypeError
+
+__all__ = [
+    "PER_BAND_SLOTS",
+    "check_extinction",
+    "check_labels",
+    "check_meta",
+    "check_noise_scaling",
+    "check_psf",
+    "check_redshift",
+    "check_sky_error",
+    "check_softening",
+    "check_zero_point_error",
+    "per_band",
+    "scalar_quantity",
+]
+
+#: Slots with one value per band; all travel through every operation.
+PER_BAND_SLOTS = (
+    "zero_point",
+    "asinh_softening",
+    "psf",
+    "noise_scaling",
+    "sky_error",
+    "zero_point_error",
+)
+_MAGNITUDE_PER_FRACTION = 2.5 / np.log(10)
+
+
+def per_band(value: Any, bands: Sequence[str], *, survey: str | None, name: str) -> dict[str, Any]:
+    """Return a slot as a mapping from full band names.
+
+    Parameters
+    ----------
+    value : object or mapping
+        One value for all bands, or values by band name; None for none.
+    bands : sequence of str
+        Full names of the bands there are.
+    survey : str or None
+        Survey of bare names.
+    name : str
+        Name of the slot, for messages.
+
+    Returns
+    -------
+    dict
+        Values by full band name, in the order of the bands; bands may be missing.
+
+    Raises
+    ------
+    InvalidInputError
+        If a key is no band of the images, or two keys are the same band.
+    """
+    if value is None:
+        return {}
+    if not isinstance(value, Mapping):
+        return dict.fromkeys(bands, value)
+    found: dict[str, Any] = {}
+    for key, item in value.items():
+        band = resolve_band(key, survey)
+        if band not in bands:
+            raise InvalidInputError(
+                f"{name}= names band {key!r}, which is not among the images: expected some of "
+                f"{', '.join(bands)}."
+            )
+        if band in found:
+            raise InvalidInputError(f"{name}= names band {band!r} twice: give it once.")
+        if item is not None:
+            found[band] = item
+    return {band: found[band] for band in bands if band in found}
+
+
+def scalar_quantity(value: Any, what: str, example: str) -> u.Quantity:
+    """Return one finite number with a unit.
+
+    Parameters
+    ----------
+    value : `~astropy.units.Quantity`
+        The value.
+    what, example : str
+        What it is, and how it is given, for messages.
+
+    Returns
+    -------
+    `~astropy.units.Quantity`
+        The same, scalar.
+
+    Raises
+    ------
+    InvalidTypeError
+        If it has no unit.
+    InvalidInputError
+        If it is not one finite number.
+    """
+    if not isinstance(value, u.Quantity):
+        raise InvalidTypeError(
+            f"{what}: found {value!r} without a unit, expected a Quantity such as {example}."
+        )
+    if value.size != 1 or not np.all(np.isfinite(value.value)):
+        raise InvalidInputError(
+            f"{what}: found {value!r}, expected one finite number such as {example}."
+        )
+    return value.reshape(())
+
+
+def check_redshift(value: Any) -> float:
+    """Return the redshift as a float.
+
+    Parameters
+    ----------
+    value : float or dimensionless `~astropy.units.Quantity`
+        Observed redshift.
+
+    Returns
+    -------
+    float
+        The redshift.
+
+    Raises
+    ------
+    InvalidInputError
+        If it is missing, not one finite number, or out of range.
+    InvalidTypeError
+        If it is no number.
+    """
+    hint = "Pass the observed redshift, for example redshift=0.02."
+    if value is None:
+        raise InvalidInputError(
+            "redshift: found none; it is required and never guessed, since it shifts the "
+            f"spectrum. {hint}"
+        )
+    if isinstance(value, u.Quantity):
+        if value.unit.physical_type not in ("dimensionless", "redshift"):
+            raise InvalidInputError(
+                f"redshift: found {value!r}, expected a pure number: a velocity is converted "
+                f"differently by optical and radio convention. {hint}"
+            )
+        redshift = u.dimensionless_unscaled
+        value = value.value if "redshift" in value.unit.physical_type else value.to_value(redshift)
+    if isinstance(value, bool | np.bool_ | str | bytes) or np.ma.is_masked(value):
+        raise InvalidTypeError(f"redshift: found {value!r}, expected a number. {hint}")
+    try:
+        number = np.asarray(value, dtype=float)
+    except (TypeError, ValueError):
+        raise InvalidTypeError(f"redshift: found {value!r}, expected a number. {hint}") from None
+    if number.size != 1:
+        raise InvalidInputError(
+            f"redshift: found {number.size} values, expected one: a BandImages is one target at "
+            "one redshift. Cut a field into targets with split_labels(redshifts)."
+        )
+    found = float(number.reshape(()))
+    # Written so that NaN fails too.
+    if not -0.005 < found < 20:
+        raise InvalidInputError(
+            f"redshift: found {found!r}, expected a number above -0.005 (no galaxy approaches "
+            f"faster) and below 20 (a velocity in km/s is no redshift). {hint}"
+        )
+    return found
+
+
+def check_distance(value: Any) -> u.Quantity | None:
+    """Return the luminosity distance in Mpc.
+
+    Parameters
+    ----------
+    value : `~astropy.units.Quantity` or None
+        The distance.
+
+    Returns
+    -------
+    `~astropy.units.Quantity` or None
+        The distance.
+
+    Raises
+    ------
+    InvalidInputError
+        If it is no positive length.
+    """
+    if value is None:
+        return None
+    distance = scalar_quantity(value, "luminosity_distance", "16.5 * u.Mpc")
+    if not distance.unit.is_equivalent(u.Mpc) or not distance.value > 0:
+        raise InvalidInputError(
+            f"luminosity_distance: found {value!r}, expected a positive length such as "
+            "16.5 * u.Mpc."
+        )
+    return u.Quantity(float(distance.to_value(u.Mpc)), u.Mpc)
+
+
+def check_cosmology(value: Any) -> Any:
+    """Return the cosmology if it is one.
+
+    Parameters
+    ----------
+    value : `~astropy.cosmology.FLRW` or None
+        The cosmology; None for the default.
+
+    Returns
+    -------
+    `~astropy.cosmology.FLRW` or None
+        The same.
+
+    Raises
+    ------
+    InvalidTypeError
+        If it is something else.
+    """
+    if value is None or (hasattr(value, "luminosity_distance") and hasattr(value, "H0")):
+        return value
+    raise InvalidTypeError(
+        f"cosmology: found {value!r}, expected a cosmology such as astropy.cosmology.Planck18."
+    )
+
+
+def check_softening(value: Any, band: str) -> float:
+    """Return the softening of asinh magnitudes as a float.
+
+    Parameters
+    ----------
+    value : float
+        Softening b.
+    band : str
+        Name of the band, for messages.
+
+    Returns
+    -------
+    float
+        The softening.
+
+    Raises
+    ------
+    InvalidInputError
+        If it is not a small positive number.
+    """
+    try:
+        softening = float(value)
+    except (TypeError, ValueError):
+        softening = np.nan
+    if not 0 < softening < 1:
+        raise InvalidInputError(
+            f"Band {band!r}: found asinh_softening={value!r}, expected the dimensionless "
+            "softening b of Lupton et al. (1999), in maggies: about 1e-10 for SDSS."
+        )
+    return softening
+
+
+def check_psf(value: Any, band: str) -> Any:
+    """Return a PSF as FWHM or normalised kernel.
+
+    Parameters
+    ----------
+    value : `~astropy.units.Quantity` or array-like
+        FWHM as an angle, or a kernel on the image's pixels.
+    band : str
+        Name of the band, for messages.
+
+    Returns
+    -------
+    `~astropy.units.Quantity` or ndarray
+        FWHM in arcsec, or the read-only kernel with a sum of 1.
+
+    Raises
+    ------
+    InvalidInputError
+        If it is neither.
+    """
+    example = "1.2 * u.arcsec (a FWHM) or a 2-D array (a kernel on the image's pixels)"
+    what = f"Band {band!r}: PSF"
+    if isinstance(value, u.Quantity) and value.ndim != 2:
+        fwhm = scalar_quantity(value, what, example)
+        if not fwhm.unit.is_equivalent(u.arcsec):
+            hint = " Multiply pixels by the pixel scale." if fwhm.unit == u.pix else ""
+            raise InvalidInputError(
+                f"{what}: found {value!r} in {str(fwhm.unit) or 'no unit'}, expected an angle: "
+                f"{example}.{hint}"
+            )
+        if not fwhm.value > 0:
+            raise InvalidInputError(f"{what}: found a FWHM of {value!r}, expected more than 0.")
+        return fwhm.to(u.arcsec)
+    try:
+        kernel = np.array(getattr(value, "array", value), dtype=float)
+    except (TypeError, ValueError, u.UnitsError):
+        kernel = np.zeros(())
+    if kernel.ndim != 2 or kernel.size == 0:
+        raise InvalidInputError(f"{what}: found {value!r}, expected {example}.")
+    total = float(kernel.sum())
+    if not np.isfinite(total) or total <= 0:
+        raise InvalidInputError(
+            f"{what}: found a kernel of shape {kernel.shape} whose sum is {total}, expected "
+            "finite values with a positive sum."
+        )
+    # What is normalised already keeps its last bits through files and parts.
+    return read_only(kernel if abs(total - 1) < 1e-12 else kernel / total)
+
+
+def check_noise_scaling(value: Any, band: str) -> NoiseScaling:
+    """Return a noise scaling if it is one.
+
+    Parameters
+    ----------
+    value : NoiseScaling
+        The scaling.
+    band : str
+        Name of the band, for messages.
+
+    Returns
+    -------
+    NoiseScaling
+        The same.
+
+    Raises
+    ------
+    InvalidTypeError
+        If it is something else.
+    """
+    if not isinstance(value, NoiseScaling):
+        raise InvalidTypeError(
+            f"Band {band!r}: found noise_scaling={value!r}, expected a "
+            "picasssso.bands.NoiseScaling, for example NoiseScaling.power_law(0.3)."
+        )
+    return value
+
+
+def check_sky_error(
+    value: Any, band: str, record: BandRecord, zero_point: Any, pivot: Callable[[], u.Quantity]
+) -> u.Quantity:
+    """Return a sky error that can be converted to nmgy.
+
+    Parameters
+    ----------
+    value : `~astropy.units.Quantity`
+        Error of the sky level, per pixel or per arcsec2.
+    band : str
+        Name of the band, for messages.
+    record : BandRecord
+        The band.
+    zero_point : `~astropy.units.Quantity` or None
+        Its zero point.
+    pivot : callable
+        Returns the pivot wavelength.
+
+    Returns
+    -------
+    `~astropy.units.Quantity`
+        The error.
+
+    Raises
+    ------
+    InvalidInputError
+        If it is negative or no flux.
+    """
+    unit = record.unit if record.scale.softening is None else u.nmgy
+    error = scalar_quantity(value, f"Band {band!r}: sky_error", f"0.01 * u.Unit('{unit}')")
+    if error.value < 0:
+        raise InvalidInputError(
+            f"Band {band!r}: found sky_error={error!r}, expected at least 0: it is one sigma."
+        )
+    flux_scale(error.unit, band=band, zero_point=zero_point, pivot=pivot, what="sky_error unit")
+    return error
+
+
+def check_zero_point_error(value: Any, band: str) -> u.Quantity:
+    """Return the error of a zero point in mag.
+
+    Parameters
+    ----------
+    value : `~astropy.units.Quantity`
+        In mag, or a fraction of the flux.
+    band : str
+        Name of the band, for messages.
+
+    Returns
+    -------
+    `~astropy.units.Quantity`
+        In mag.
+
+    Raises
+    ------
+    InvalidInputError
+        If it is negative or has another unit.
+    """
+    what = f"Band {band!r}: zero_point_error"
+    error = scalar_quantity(value, what, "0.02 * u.mag or 2 * u.percent")
+    if error.unit.is_equivalent(u.dimensionless_unscaled):
+        error = error.to_value(u.dimensionless_unscaled) * _MAGNITUDE_PER_FRACTION * u.mag
+    if not error.unit.is_equivalent(u.mag) or error.value < 0:
+        raise InvalidInputError(
+            f"{what}: found {value!r}, expected one sigma of at least 0 in mag or as a fraction: "
+            "0.02 * u.mag or 2 * u.percent."
+        )
+    return u.Quantity(float(error.to_value(u.mag)), u.mag)
+
+
+def check_extinction(value: Any) -> GalacticExtinction | None:
+    """Return the extinction record if it is one.
+
+    Parameters
+    ----------
+    value : GalacticExtinction or None
+        The record.
+
+    Returns
+    -------
+    GalacticExtinction or None
+        The same.
+
+    Raises
+    ------
+    InvalidTypeError
+        If it is something else.
+    """
+    if value is None or isinstance(value, GalacticExtinction):
+        return value
+    raise InvalidTypeError(
+        f"galactic_extinction: found {value!r}, expected a picasssso.bands.GalacticExtinction, "
+        "for example GalacticExtinction(0.03, scale='SFD98', applied=False)."
+    )
+
+
+def check_labels(value: Any, shape: tuple[int, int], name: str) -> npt.NDArray[Any] | None:
+    """Return a plane of integers as a read-only view.
+
+    Parameters
+    ----------
+    value : array-like of int, shape (y, x), or None
+        Bins or labels.
+    shape : tuple of int
+        Shape of the images.
+    name : str
+        ``"bins"`` or ``"labels"``.
+
+    Returns
+    -------
+    ndarray or None
+        The view.
+
+    Raises
+    ------
+    InvalidInputError
+        If the type or the shape is another.
+    """
+    if value is None:
+        return None
+    # photutils' SegmentationImage keeps its labels in data.
+    plane = value if isinstance(value, np.ndarray) else np.asarray(getattr(value, "data", value))
+    if plane.dtype.kind not in "iu":
+        raise InvalidInputError(
+            f"{name}: found an array of {plane.dtype}, expected integers. Use .astype(int)."
+        )
+    if plane.shape != shape:
+        raise InvalidInputError(
+            f"{name}: found shape {plane.shape}, expected that of the images, {shape}."
+        )
+    return read_only(plane)
+
+
+def check_meta(value: Any) -> dict[str, Any]:
+    """Return a copy of the user's notes.
+
+    Parameters
+    ----------
+    value : mapping or None
+        Notes with text keys, of what JSON can hold.
+
+    Returns
+    -------
+    dict
+        A deep copy.
+
+    Raises
+    ------
+    InvalidInputError
+        If it could not be written to a file.
+    """
+    if value is None:
+        return {}
+    if not isinstance(value, Mapping):
+        raise InvalidTypeError(
+            f"meta: found {type(value).__name__}, expected a mapping such as {{'observer': 'me'}}."
+        )
+    from picasssso._common.records import check_record
+
+    return check_record(value, "meta")

@@ -1,0 +1,77 @@
+"""The ``picasssso`` command.
+
+Exit codes: 0 for success, 2 for wrong use (what can be told from the command line alone),
+1 for every other failure, 130 when interrupted. Results go to stdout, everything else to
+stderr. Heavy packages are imported by the commands that need them, so that ``--help`` is
+quick.
+"""
+
+from __future__ import annotations
+
+import errno
+from typing import Any
+
+import click
+
+from picasssso import __version__
+from picasssso._cli.running import debug_wanted, describe_error, short_warnings
+
+__all__ = ["cli", "main"]
+
+#: Where each command lives; imported only when it is asked for.
+COMMANDS = {
+    "demo": "picasssso._cli.demo:demo",
+    "estimate": "picasssso._cli.estimate:estimate",
+    "info": "picasssso._cli.info:info",
+    "list": "picasssso._cli.listing:list_command",
+    "simulate": "picasssso._cli.simulate:simulate",
+}
+
+
+class _Group(click.Group):
+    """Finds commands lazily, and turns exceptions into short messages and exit codes."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        import importlib
+
+        if cmd_name not in COMMANDS:
+            return None
+        module, _, attribute = COMMANDS[cmd_name].partition(":")
+        return getattr(importlib.import_module(module), attribute)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            with short_warnings():
+                return super().invoke(ctx)
+        except (click.ClickException, click.exceptions.Exit, click.Abort):
+            raise
+        except KeyboardInterrupt:
+            click.echo("Interrupted; nothing was half-written.", err=True)
+            ctx.exit(130)
+        except Exception as error:  # the last line of defence: no traceback for users
+            # click knows what to do when whoever reads the output has gone.
+            if debug_wanted(ctx) or getattr(error, "errno", None) == errno.EPIPE:
+                raise
+            raise click.ClickException(describe_error(error)) from error
+
+
+@click.group(
+    cls=_Group,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 99},
+    epilog="Start with: picasssso demo. Then: picasssso info FILE, picasssso estimate --help.",
+)
+@click.version_option(__version__, prog_name="picasssso")
+def cli() -> None:
+    """Turn multi-band images of a galaxy into maps of what it is made of."""
+
+
+def main() -> None:
+    """Run the command; the entry point of the console script."""
+    cli(prog_name="picasssso")
+
+
+if __name__ == "__main__":
+    main()

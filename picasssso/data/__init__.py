@@ -1,0 +1,80 @@
+"""The example galaxy that comes with the package.
+
+A made-up spiral of real stellar spectra, observed as SDSS would see it, and the truth that
+was put in. ``tools/make_example_galaxy.py`` in the repository makes both files and says
+how.
+"""
+
+from __future__ import annotations
+
+from importlib.resources import as_file, files
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from picasssso.bands import BandImages
+    from picasssso.maps import PropertyMaps
+
+__all__ = ["load_example", "load_example_images", "load_example_truth"]
+
+
+def load_example_images() -> BandImages:
+    """Return the images of the example galaxy.
+
+    Returns
+    -------
+    BandImages
+        SDSS u, g, r, i and z, 128 x 128 pixels of 0.396 arcsec, in nmgy with standard
+        deviations, at redshift 0.03. North is neither up nor along the galaxy's axes.
+
+    Examples
+    --------
+    >>> from picasssso.data import load_example_images
+    >>> load_example_images().shape
+    (128, 128)
+    """
+    from picasssso.bands import BandImages
+
+    with as_file(files(__package__) / "example_galaxy.fits.gz") as path:
+        return BandImages.read(path)
+
+
+def load_example_truth() -> PropertyMaps:
+    """Return the truth of the example galaxy.
+
+    Returns
+    -------
+    PropertyMaps
+        Stellar mass, age, metallicity, star formation rate and attenuation as put in:
+        averaged over each pixel, before the point-spread function and the noise. All
+        percentiles are the truth.
+
+    Examples
+    --------
+    >>> from picasssso.data import load_example_truth
+    >>> "sfr" in load_example_truth()
+    True
+    """
+    from picasssso.maps import PropertyMaps
+
+    with as_file(files(__package__) / "example_truth.fits.gz") as path:
+        return PropertyMaps.read(path)
+
+
+def load_example() -> tuple[BandImages, PropertyMaps]:
+    """Return images and truth of the example galaxy.
+
+    Returns
+    -------
+    images : BandImages
+        See `load_example_images`.
+    truth : PropertyMaps
+        See `load_example_truth`.
+
+    Examples
+    --------
+    >>> from picasssso.data import load_example
+    >>> images, truth = load_example()
+    >>> images.shape == truth.shape
+    True
+    """
+    return load_example_images(), load_example_truth()

@@ -1,0 +1,139 @@
+"""The demo: maps of the packaged example galaxy, by every estimator, beside the truth."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from os import PathLike
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from picasssso._files import check_output
+from picasssso.exceptions import PicassssoError, PicassssoWarning
+
+if TYPE_CHECKING:
+    from picasssso.estimators.base import PropertyMapEstimator
+    from picasssso.maps import PropertyMaps
+
+__all__ = ["DemoResult", "run_demo", "usable_estimators"]
+
+
+@dataclass(frozen=True)
+class DemoResult:
+    """What a demo made.
+
+    Parameters
+    ----------
+    maps : mapping of str to PropertyMaps
+        Maps by the name of the estimator.
+    truth : PropertyMaps
+        What was put into the example galaxy.
+    files : mapping of str to pathlib.Path
+        FITS file of maps by the name of the estimator.
+    picture : pathlib.Path
+        The picture of all.
+    """
+
+    maps: Mapping[str, PropertyMaps]
+    truth: PropertyMaps
+    files: Mapping[str, Path]
+    picture: Path
+
+
+def run_demo(
+    folder: str | PathLike[str] = ".",
+    estimators: Iterable[str] | None = None,
+    *,
+    progress: bool | None = None,
+) -> DemoResult:
+    """Estimate maps of the example galaxy with every estimator there is.
+
+    Writes ``picasssso_demo_NAME.fits`` for the estimator ``NAME`` and
+    ``picasssso_demo.png``; files of an earlier demo are replaced.
+
+    Parameters
+    ----------
+    folder : str or path-like, optional
+        Existing folder to write into.
+    estimators : iterable of str, optional
+        Names of estimators; by default every one that can be used.
+    progress : bool, optional
+        Whether to show progress bars on stderr; by default only on a terminal.
+
+    Returns
+    -------
+    DemoResult
+        The maps, the truth and where the files are.
+
+    Raises
+    ------
+    FileFormatError
+        If the folder does not exist or cannot be written to.
+    InvalidInputError
+        If there is no estimator of a name given.
+
+    Warns
+    -----
+    PicassssoWarning
+        For each estimator that cannot be used here, such as one whose extra package is not
+        installed.
+
+    Examples
+    --------
+    >>> from picasssso.demo import run_demo
+    >>> result = run_demo(getfixture("tmp_path"), ["mass_to_light"], progress=False)
+    >>> result.picture.name
+    'picasssso_demo.png'
+    """
+    from picasssso._picture import save_picture
+    from picasssso.data import load_example
+
+    folder = Path(folder)
+    picture = folder / "picasssso_demo.png"
+    check_output(picture, overwrite=True)
+    images, truth = load_example()
+    maps, files = {}, {}
+    for name, estimator in usable_estimators(estimators):
+        path = folder / f"picasssso_demo_{name}.fits"
+        maps[name] = estimator.estimate(images, progress=progress)
+        maps[name].write(path, overwrite=True)
+        files[name] = path
+    save_picture(picture, images, maps, truth, overwrite=True)
+    return DemoResult(maps, truth, files, picture)
+
+
+def usable_estimators(
+    names: Iterable[str] | None = None,
+) -> Iterator[tuple[str, PropertyMapEstimator]]:
+    """Iterate over estimators with their default parameters.
+
+    Parameters
+    ----------
+    names : iterable of str, optional
+        Which; by default all that can be made, with a warning for each that cannot.
+
+    Yields
+    ------
+    name : str
+        The estimator's name.
+    estimator : PropertyMapEstimator
+        The estimator.
+    """
+    from picasssso.estimators import get_estimator, iterate_estimators
+
+    if names is not None:
+        for name in names:
+            yield name, get_estimator(name)()
+        return
+    for name, estimator in iterate_estimators():
+        try:
+            instance = estimator()
+        except (PicassssoError, TypeError) as error:
+            warnings.warn(
+                f"The demo leaves out the estimator {name!r}: {error}",
+                PicassssoWarning,
+                stacklevel=3,
+            )
+        else:
+            yield name, instance

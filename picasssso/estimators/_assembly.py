@@ -1,0 +1,280 @@
+"""Putting the blocks of an estimate together into maps.
+
+Holds the whole-image output planes while the blocks come in. Each block is estimated
+once, and once more for every error that all pixels of a band share (its zero point, its
+sky level): how the answer moves when that error is one sigma is a map of its own, which
+`PropertyMaps.total` adds up coherently.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import astropy.units as u
+import numpy as np
+import numpy.typing as npt
+
+from picasssso.blocks import Block
+from picasssso.estimators.context import PERCENTILES, EstimationContext, PropertyArrays
+from picasssso.exceptions import InvalidInputError
+from picasssso.properties import Property, get_property
+from picasssso.quality import QUALITY_DTYPE, QualityFlag
+
+if TYPE_CHECKING:
+    from picasssso.bands import BandImages
+    from picasssso.estimators.base import PropertyMapEstimator
+    from picasssso.maps import PropertyMaps
+
+__all__ = ["MapAssembler"]
+
+FloatArray = npt.NDArray[np.floating]
+
+#: Bands whose PSF widths differ by more than this factor have distorted colours.
+PSF_RATIO = 1.1
+
+
+class MapAssembler:
+    """Collects the results of blocks and wraps them as `PropertyMaps`.
+
+    Parameters
+    ----------
+    estimator : PropertyMapEstimator
+        Whose blocks they are.
+    images : BandImages
+        The images, reduced to the bands used.
+    context : EstimationContext
+        Context of the whole image.
+    """
+
+    def __init__(
+        self, estimator: PropertyMapEstimator, images: BandImages, context: EstimationContext
+    ) -> None:
+        self.estimator = estimator
+        self.images = images
+        self.context = context
+        self.quality = np.zeros(images.shape, QUALITY_DTYPE)
+        self.planes: dict[str, dict[str, FloatArray]] = {}
+        self.systematics: dict[str, dict[str, FloatArray]] = {}
+        self.shared_sources = tuple(_shared_sources(images))
+
+    # ---- one block ------------------------------------------------------------------
+
+    def add(
+        self,
+        block: Block,
+        flux: FloatArray,
+        inverse_variance: FloatArray,
+        context: EstimationContext,
+    ) -> None:
+        """Estimate one block and keep its core.
+
+        Parameters
+        ----------
+        block : Block
+            Where the arrays come from.
+        flux, inverse_variance : ndarray, shape (bands, y, x)
+            The padded block.
+        context : EstimationContext
+            Context of the block.
+        """
+        # What is handed to a third party's code must not be able to change the images.
+        flux.flags.writeable = False
+        inverse_variance.flags.writeable = False
+        results = self._run(flux, inverse_variance, context)
+        valid = np.isnan(inverse_variance) | (inverse_variance > 0)
+        n_valid = valid.sum(axis=0)
+        no_data = n_valid < self.estimator.minimum_bands
+        quality = np.where(n_valid < len(flux), int(QualityFlag.MISSING_BAND), 0)
+        quality = np.where(no_data, quality | int(QualityFlag.NO_DATA), quality)
+        for name, arrays in results.items():
+            if arrays.quality is not None:
+                quality = quality | arrays.quality
+            self._store(name, "percentiles", arrays.percentiles, block, no_data)
+            self._store(name, "mean", arrays.mean, block, no_data)
+            self._store(name, "samples", arrays.samples, block, no_data)
+        self.quality[block.core] = quality[block.inner]
+        self._add_systematics(block, flux, inverse_variance, context, results, no_data)
+
+    def _run(
+        self, flux: FloatArray, inverse_variance: FloatArray, context: EstimationContext
+    ) -> dict[str, PropertyArrays]:
+        results = self.estimator._estimate(flux, inverse_variance, context)
+        expected = tuple(self.estimator.properties)
+        if set(results) != set(expected):
+            raise InvalidInputError(
+                f"{type(self.estimator).__name__}._estimate returned {sorted(results)}: expected "
+                f"one PropertyArrays for each of its properties {expected}."
+            )
+        for name, arrays in results.items():
+            if arrays.shape != flux.shape[1:]:
+                raise InvalidInputError(
+                    f"{type(self.estimator).__name__}._estimate returned {name} with shape "
+                    f"{arrays.shape}: expected that of the block, {flux.shape[1:]}."
+                )
+            if arrays.mean is None and self._definition(name).is_surface_density:
+                raise InvalidInputError(
+                    f"{type(self.estimator).__name__}._estimate returned {name} without a mean: "
+                    "a surface density needs one, since sums of medians are not totals."
+                )
+        return {name: results[name] for name in expected}
+
+    def _store(
+        self,
+        name: str,
+        kind: str,
+        array: FloatArray | None,
+        block: Block,
+        no_data: npt.NDArray[np.bool_],
+    ) -> None:
+        if array is None:
+            return
+        planes = self.planes.setdefault(name, {})
+        if kind not in planes:
+            planes[kind] = np.empty(array.shape[:-2] + self.images.shape, np.float32)
+        core = np.asarray(array[(..., *block.inner)], np.float32)
+        planes[kind][(..., *block.core)] = np.where(no_data[block.inner], np.nan, core)
+
+    def _add_systematics(
+        self,
+        block: Block,
+        flux: FloatArray,
+        inverse_variance: FloatArray,
+        context: EstimationContext,
+        results: Mapping[str, PropertyArrays],
+        no_data: npt.NDArray[np.bool_],
+    ) -> None:
+        context = replace(context, n_samples=0)
+        for mode, index, scale, offset in self.shared_sources:
+            shifted, weights = flux.copy(), inverse_variance
+            shifted[index] = flux[index] * scale + np.float32(offset)
+            shifted[index][inverse_variance[index] == 0] = 0
+            if scale != 1:
+                weights = inverse_variance.copy()
+                weights[index] /= np.float32(scale**2)
+            moved = self._run(shifted, weights, context)
+            planes = self.systematics.setdefault(mode, {})
+            for name, arrays in results.items():
+                if name not in planes:
+                    planes[name] = np.empty(self.images.shape, np.float32)
+                change = _central(moved[name]) - _central(arrays)
+                core = np.where(no_data, np.nan, change)[block.inner]
+                planes[name][block.core] = core
+
+    # ---- the whole ------------------------------------------------------------------
+
+    def finish(self) -> PropertyMaps:
+        """Wrap what was collected.
+
+        Returns
+        -------
+        PropertyMaps
+            The maps, with the record of how they were made.
+        """
+        from picasssso.maps import PropertyMaps
+
+        images, estimator, context = self.images, self.estimator, self.context
+        widths = np.array(context.psf_fwhm_arcsec)
+        if estimator.assumes_common_psf and np.isfinite(widths).all():
+            if widths.max() > PSF_RATIO * widths.min():
+                self.quality |= int(QualityFlag.PSF_MISMATCH)
+        names = tuple(estimator.properties)
+        return PropertyMaps(
+            {
+                name: PropertyArrays(
+                    planes["percentiles"], planes.get("mean"), planes.get("samples")
+                )
+                for name, planes in ((name, self.planes[name]) for name in names)
+            },
+            quality=self.quality,
+            wcs=images.wcs,
+            pixel_solid_angle=None if images.wcs is not None else images.pixel_solid_angle,
+            definitions={n: p for n, p in estimator.definitions.items() if n in names},
+            redshift=images.redshift,
+            luminosity_distance=images.luminosity_distance,
+            shared_error=dict(estimator._shared_error(context)),
+            systematics=self.systematics or None,
+            noise_scaling=_worst_noise_scaling(images),
+            bins=images.bins,
+            meta=self._meta(),
+        )
+
+    def _definition(self, name: str) -> Property:
+        return self.estimator.definitions.get(name) or get_property(name)
+
+    def _meta(self) -> dict[str, Any]:
+        from picasssso import __version__
+
+        images, context = self.images, self.context
+        widths = np.array(context.psf_fwhm_arcsec)
+        extinction = images.galactic_extinction
+        meta = {
+            "estimator": type(self.estimator).__name__,
+            "package_version": __version__,
+            "parameters": {k: _plain(v) for k, v in self.estimator.get_params().items()},
+            "bands": list(images.bands),
+            "redshift": context.redshift,
+            "luminosity_distance_mpc": context.luminosity_distance,
+            "cosmology": _describe_cosmology(images.cosmology),
+            "psf_fwhm_arcsec": [None if np.isnan(w) else float(w) for w in widths],
+            "resolution_fwhm_arcsec": float(widths.max()) if np.isfinite(widths).all() else None,
+            "galactic_extinction": None if extinction is None else extinction.to_dict(),
+            "percentiles": list(PERCENTILES),
+            "n_samples": context.n_samples,
+            "seed": context.seed if context.n_samples else None,
+            "shared_error_dex": dict(self.estimator._shared_error(context)),
+            "images": _plain(dict(images.meta)),
+        }
+        return meta | {k: _plain(v) for k, v in self.estimator._describe(context).items()}
+
+
+def _central(arrays: PropertyArrays) -> FloatArray:
+    """Return the plane whose shift is recorded: the mean, else the median."""
+    if arrays.mean is not None:
+        return arrays.mean
+    return arrays.percentiles[PERCENTILES.index(50.0)]
+
+
+def _shared_sources(images: BandImages) -> Iterator[tuple[str, int, float, float]]:
+    """Yield (mode name, band index, factor on the flux, offset in nmgy per pixel)."""
+    for index, band in enumerate(images.bands):
+        error = images.zero_point_error.get(band)
+        if error is not None and error.to_value(u.mag) > 0:
+            yield f"zero_point:{band}", index, float(10 ** (0.4 * error.to_value(u.mag))), 0.0
+        offset = images.sky_error_nmgy(band)
+        if offset:
+            yield f"sky:{band}", index, 1.0, float(offset)
+
+
+def _worst_noise_scaling(images: BandImages) -> Any:
+    """Return the largest variance inflation of any band; None if all noise is white."""
+    scalings = [s for band in images.bands if (s := images.noise_scaling.get(band)) is not None]
+    if not scalings:
+        return None
+    n_pixels = np.unique(np.concatenate([s.n_pixels for s in scalings]))
+    inflation = np.max([s(n_pixels) for s in scalings], axis=0)
+    return type(scalings[0])(n_pixels.tolist(), inflation.tolist())
+
+
+def _describe_cosmology(cosmology: Any) -> dict[str, Any] | None:
+    if cosmology is None:
+        return None
+    return {
+        "name": cosmology.name,
+        "H0": float(cosmology.H0.to_value(u.km / u.s / u.Mpc)),
+        "Om0": float(cosmology.Om0),
+    }
+
+
+def _plain(value: Any) -> Any:
+    """Bring a value into what JSON can hold; what has no such form is held as its repr."""
+    if isinstance(value, np.ndarray | np.generic) and not isinstance(value, u.Quantity):
+        return _plain(value.tolist())
+    if isinstance(value, Mapping):
+        return {str(k): _plain(v) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(v) for v in value]
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    return str(value) if isinstance(value, u.Quantity | u.UnitBase) else repr(value)

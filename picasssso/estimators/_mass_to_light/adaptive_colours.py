@@ -1,0 +1,212 @@
+"""The neighbourhood in which a colour is measured.
+
+A colour taken pixel by pixel explodes where the noise is large, and the mass with it.
+Here the fluxes of a pixel are summed with those of its neighbours in a growing square
+until their colour is as certain as asked for. Sums, not weighted means of colours: a
+mean of noisy colours is biased, a ratio of sums far less. The sums are direct ones over
+integer squares, so that a result depends, to the last bit, on the pixels inside the
+square only: neither on where a block starts nor on what lies beyond.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+__all__ = [
+    "ColourFluxes",
+    "colour_error",
+    "measure_colours",
+    "radii",
+    "resum",
+    "sums_within",
+]
+
+FloatArray = npt.NDArray[np.floating]
+
+#: 2.5 / ln 10: magnitudes in a natural logarithm.
+MAG = 2.5 / np.log(10)
+
+
+@dataclass(frozen=True)
+class ColourFluxes:
+    """Fluxes to take colours from, one set for each pixel.
+
+    Parameters
+    ----------
+    flux : ndarray, shape (bands, y, x)
+        Summed flux.
+    variance : ndarray, shape (bands, y, x)
+        Its variance.
+    radius : ndarray of int, shape (y, x)
+        Half-width of the square, 0 for the pixel itself.
+    reached : ndarray of bool, shape (y, x)
+        Whether the colour is as certain as asked for.
+    includes_own : ndarray of bool, shape (y, x)
+        Whether the pixel's own flux is part of the sum.
+    empty : ndarray of bool, shape (y, x)
+        Whether there is no valid pixel in the square at all.
+    """
+
+    flux: FloatArray
+    variance: FloatArray
+    radius: npt.NDArray[np.integer]
+    reached: npt.NDArray[np.bool_]
+    includes_own: npt.NDArray[np.bool_]
+    empty: npt.NDArray[np.bool_]
+
+
+def radii(maximum: int) -> tuple[int, ...]:
+    """Return the half-widths tried, each about the square root of two of the last.
+
+    Parameters
+    ----------
+    maximum : int
+        The largest.
+
+    Returns
+    -------
+    tuple of int
+        Ascending, without 0; the last is the maximum.
+
+    Examples
+    --------
+    >>> from picasssso.estimators._mass_to_light.adaptive_colours import radii
+    >>> radii(16)
+    (1, 2, 3, 4, 6, 8, 11, 16)
+    """
+    steps: list[int] = []
+    while not steps or steps[-1] < maximum:
+        last = steps[-1] if steps else 0
+        steps.append(min(max(last + 1, round(last * 2**0.5)), maximum))
+    return tuple(steps)
+
+
+def sums_within(planes: FloatArray, radius: int) -> FloatArray:
+    """Sum planes over the square around each pixel.
+
+    Parameters
+    ----------
+    planes : ndarray, shape (n, y, x)
+        What to sum; nothing lies beyond the edges.
+    radius : int
+        Half-width of the square.
+
+    Returns
+    -------
+    ndarray, shape (n, y, x)
+        The sums.
+    """
+    from scipy.ndimage import correlate1d
+
+    # Not uniform_filter1d: its running sum carries what it met earlier along the row.
+    ones = np.ones(2 * radius + 1)
+    along_x = correlate1d(planes, ones, axis=2, mode="constant", cval=0.0)
+    return correlate1d(along_x, ones, axis=1, mode="constant", cval=0.0)
+
+
+def colour_error(flux: FloatArray, variance: FloatArray, pair: tuple[int, int]) -> FloatArray:
+    """Return the error of a colour, infinite where a flux is not positive.
+
+    Parameters
+    ----------
+    flux, variance : ndarray, shape (bands, y, x)
+        Fluxes and their variances.
+    pair : tuple of int
+        The two bands.
+
+    Returns
+    -------
+    ndarray, shape (y, x)
+        In mag.
+    """
+    error = np.zeros(flux.shape[1:])
+    for index in pair:
+        positive = flux[index] > 0
+        safe = np.where(positive, flux[index], 1.0)
+        error += np.where(positive, variance[index] / safe**2, np.inf)
+    return MAG * np.sqrt(error)
+
+
+def measure_colours(
+    flux: FloatArray,
+    variance: FloatArray,
+    valid: npt.NDArray[np.bool_],
+    pair: tuple[int, int],
+    maximum_error: float,
+    maximum_radius: int,
+) -> ColourFluxes:
+    """Grow each pixel's neighbourhood until its colour is certain enough.
+
+    Parameters
+    ----------
+    flux, variance : ndarray of float64, shape (bands, y, x)
+        Fluxes per pixel and their variances.
+    valid : ndarray of bool, shape (y, x)
+        Pixels valid in every band; no other is ever summed.
+    pair : tuple of int
+        The two bands whose colour counts.
+    maximum_error : float
+        Error of that colour to reach, mag.
+    maximum_radius : int
+        Half-width at which to give up; 0 takes every pixel for itself.
+
+    Returns
+    -------
+    ColourFluxes
+        Where the error is not reached, the fluxes are those of the largest square
+        without the pixel itself, whose own noise would otherwise correlate its colour
+        with its luminosity.
+    """
+    own = np.concatenate([np.where(valid, flux, 0.0), np.where(valid, variance, 0.0)])
+    n_bands = len(flux)
+    best = own.copy()
+    reached = valid & (colour_error(own[:n_bands], own[n_bands:], pair) <= maximum_error)
+    radius = np.zeros(valid.shape, np.int32)
+    empty, includes_own = ~valid, valid.copy()
+    for step in radii(maximum_radius) if maximum_radius else ():
+        if reached.all():
+            break
+        here = ~reached
+        best[:, here] = sums_within(own, step)[:, here]
+        radius[here] = step
+        reached |= colour_error(best[:n_bands], best[n_bands:], pair) <= maximum_error
+    if not reached.all() and maximum_radius:
+        number = sums_within(valid[None].astype(float), maximum_radius)[0]
+        empty = number == 0
+        given_up = ~reached & valid & (number > 1)
+        best[:, given_up] -= own[:, given_up]
+        includes_own &= ~given_up
+    else:
+        empty &= ~reached
+    return ColourFluxes(best[:n_bands], best[n_bands:], radius, reached, includes_own, empty)
+
+
+def resum(flux: FloatArray, valid: npt.NDArray[np.bool_], colours: ColourFluxes) -> FloatArray:
+    """Sum other fluxes over the neighbourhoods that were chosen before.
+
+    Parameters
+    ----------
+    flux : ndarray of float64, shape (bands, y, x)
+        Fluxes per pixel.
+    valid : ndarray of bool, shape (y, x)
+        Pixels valid in every band.
+    colours : ColourFluxes
+        What `measure_colours` returned.
+
+    Returns
+    -------
+    ndarray, shape (bands, y, x)
+        The sums.
+    """
+    own = np.where(valid, flux, 0.0)
+    sums = own.copy()
+    for step in np.unique(colours.radius):
+        if step:
+            here = colours.radius == step
+            sums[:, here] = sums_within(own, int(step))[:, here]
+    without = valid & ~colours.includes_own
+    sums[:, without] -= own[:, without]
+    return sums

@@ -1,0 +1,259 @@
+"""A colour-mass-to-light relation derived from stellar population models.
+
+The relation is taken between the observed bands at the galaxy's redshift, so that no
+k-correction, colour term or SDSS band is needed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from picasssso.exceptions import MissingBandError
+
+__all__ = ["LibraryMassModel", "LibraryPlan", "make_library_model", "make_library_plan"]
+
+FloatArray = npt.NDArray[np.floating]
+
+#: Models that the relation is taken from, and colours that it is tabulated at.
+N_MODELS = 20_000
+N_KNOTS = 24
+#: Part of the models left out at either end of the range of colours.
+TAIL = 0.005
+
+
+@dataclass(frozen=True)
+class LibraryPlan:
+    """Which band plays which role.
+
+    Parameters
+    ----------
+    bands : mapping of str to str
+        Full band names by the name that the user gave: a letter, or the full name.
+    colour : tuple of str
+        Names of the colour's bands, the bluer first.
+    luminosity : str
+        Name of the luminosity band.
+    """
+
+    bands: Mapping[str, str]
+    colour: tuple[str, str]
+    luminosity: str
+
+    @property
+    def letters(self) -> tuple[str, ...]:
+        """Names of the bands, in the order of the arrays."""
+        return tuple(self.bands)
+
+
+def make_library_plan(
+    available: tuple[str, ...], colour: tuple[str, str], luminosity: str
+) -> LibraryPlan:
+    """Choose the bands: full names as given, letters from the first survey that has all.
+
+    Parameters
+    ----------
+    available : tuple of str
+        Full names of the bands that there are.
+    colour : tuple of str
+        Letters such as ``"g"``, or full names such as ``"twomass-J"``.
+    luminosity : str
+        Letter or full name.
+
+    Returns
+    -------
+    LibraryPlan
+        The choice.
+
+    Raises
+    ------
+    MissingBandError
+        If no survey has the bands; the message says what there is.
+
+    Examples
+    --------
+    >>> from picasssso.estimators._mass_to_light.library_model import make_library_plan
+    >>> plan = make_library_plan(("hsc2017-g", "hsc2017-i"), ("g", "i"), "i")
+    >>> dict(plan.bands)
+    {'g': 'hsc2017-g', 'i': 'hsc2017-i'}
+    """
+    roles = tuple(dict.fromkeys((*colour, luminosity)))
+    prefixes = dict.fromkeys(band.rpartition("-")[0] for band in available)
+    for prefix in prefixes:
+        bands = {role: role if "-" in role else f"{prefix}-{role}" for role in roles}
+        if set(bands.values()) <= set(available):
+            return LibraryPlan(bands, colour, luminosity)
+    raise MissingBandError(
+        f"The colour {colour[0]!r}-{colour[1]!r} and the luminosity in {luminosity!r} need bands "
+        f"of one survey, or full names; the images have {', '.join(available) or 'none'}. "
+        "Choose another color= and luminosity_band=."
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class LibraryMassModel:
+    """The median mass-to-flux ratio of model populations as a function of colour.
+
+    Parameters
+    ----------
+    plan : LibraryPlan
+        The bands.
+    colours : ndarray, shape (n,)
+        Observed colours, ascending, mag.
+    log_ratios : ndarray, shape (n,)
+        Median log10 of mass surface density over surface brightness at these colours,
+        Msun/kpc2 per nmgy/arcsec2.
+    scatter : float
+        Standard deviation of the models about it, dex.
+    overall : tuple of float
+        Mean and standard deviation of the log ratio over all models.
+    record : mapping
+        Where the models come from.
+    """
+
+    plan: LibraryPlan
+    colours: FloatArray
+    log_ratios: FloatArray
+    scatter: float
+    overall: tuple[float, float]
+    record: Mapping[str, Any]
+
+    def log_factor(
+        self, magnitudes: Mapping[str, FloatArray]
+    ) -> tuple[FloatArray, npt.NDArray[np.bool_]]:
+        """Return log10(mass / flux) by colour, and where the colour is off the models.
+
+        Parameters
+        ----------
+        magnitudes : mapping of str to ndarray
+            Observed AB magnitudes by band name; only their differences matter.
+
+        Returns
+        -------
+        log_factor : ndarray
+            In dex.
+        outside : ndarray of bool
+            Whether the colour had to be held at the bluest or reddest of the models.
+        """
+        blue, red = self.plan.colour
+        colour = magnitudes[blue] - magnitudes[red]
+        outside = (colour < self.colours[0]) | (colour > self.colours[-1])
+        return np.interp(colour, self.colours, self.log_ratios), outside
+
+    def surface_density_factor(self, pixel_solid_angle: float) -> float:
+        """Return what turns a pixel's flux into the surface brightness of the ratio.
+
+        Parameters
+        ----------
+        pixel_solid_angle : float
+            Of a pixel, arcsec2.
+
+        Returns
+        -------
+        float
+            In 1 / arcsec2.
+        """
+        return 1 / pixel_solid_angle
+
+    def prior(self) -> tuple[float, float]:
+        """Return log_factor and its error where nothing is known of the colour.
+
+        Returns
+        -------
+        mean, error : float
+            In dex.
+        """
+        return self.overall
+
+    def shared_error(self) -> float:
+        """Return the error that all pixels share, dex: the scatter of the models.
+
+        Returns
+        -------
+        float
+            In dex.
+        """
+        return self.scatter
+
+    def describe(self) -> dict[str, Any]:
+        """Return what the maps record of the relation.
+
+        Returns
+        -------
+        dict
+            Formula, models and scatter.
+        """
+        blue, red = (self.plan.bands[name] for name in self.plan.colour)
+        return {
+            "relation": {
+                "formula": f"median mass/flux in {self.plan.bands[self.plan.luminosity]} against "
+                f"the observed colour {blue} - {red}",
+                "colors_mag": self.colours.tolist(),
+                "log_ratios": self.log_ratios.tolist(),
+                "scatter_dex": self.scatter,
+                "library": dict(self.record),
+            },
+            "mass_definition": "living stars and remnants, Chabrier 0.1-100 Msun",
+        }
+
+
+@lru_cache(maxsize=16)
+def _tabulate(
+    colour: tuple[str, str], luminosity: str, redshift: float
+) -> tuple[FloatArray, FloatArray, float, tuple[float, float], Mapping[str, Any]]:
+    """Tabulate the relation between full band names; kept, since models take seconds."""
+    from picasssso.sps import ModelLibrary
+
+    bands = tuple(dict.fromkeys((*colour, luminosity)))
+    library = ModelLibrary.build(bands, redshift, n_models=N_MODELS)
+    flux = {band: library.fluxes[:, k].astype(float) for k, band in enumerate(bands)}
+    log_ratio = np.log10(library.properties["surviving_fraction"] / flux[luminosity])
+    value = -2.5 * np.log10(flux[colour[0]] / flux[colour[1]])
+    edges = np.quantile(value, np.linspace(TAIL, 1 - TAIL, N_KNOTS + 1))
+    cell = np.digitize(value, edges[1:-1])
+    knots = np.array([np.median(value[cell == k]) for k in range(N_KNOTS)])
+    medians = np.array([np.median(log_ratio[cell == k]) for k in range(N_KNOTS)])
+    # The outermost knots lie inside the outermost cells: carried on to their edges.
+    ends = edges[[0, -1]]
+    outer = [
+        float(np.polyval(np.polyfit(knots[part], medians[part], 1), end))
+        for part, end in ((slice(0, 2), ends[0]), (slice(-2, None), ends[1]))
+    ]
+    knots = np.concatenate([ends[:1], knots, ends[1:]])
+    medians = np.concatenate([outer[:1], medians, outer[1:]])
+    scatter = float(np.std(log_ratio - np.interp(value, knots, medians)))
+    overall = float(log_ratio.mean()), float(log_ratio.std())
+    return knots, medians, scatter, overall, library.meta
+
+
+def make_library_model(plan: LibraryPlan, redshift: float) -> LibraryMassModel:
+    """Derive the relation for a plan at a redshift.
+
+    Parameters
+    ----------
+    plan : LibraryPlan
+        The bands.
+    redshift : float
+        Redshift of the galaxy.
+
+    Returns
+    -------
+    LibraryMassModel
+        The relation.
+
+    Examples
+    --------
+    >>> from picasssso.estimators._mass_to_light import library_model
+    >>> plan = library_model.make_library_plan(("sdss2010-g", "sdss2010-i"), ("g", "i"), "i")
+    >>> model = library_model.make_library_model(plan, 0.05)
+    >>> 0.05 < model.shared_error() < 0.2
+    True
+    """
+    blue, red = (plan.bands[name] for name in plan.colour)
+    table = _tabulate((blue, red), plan.bands[plan.luminosity], redshift)
+    return LibraryMassModel(plan, *table)

@@ -1,0 +1,160 @@
+"""Choosing the bands that a relation, its k-corrections and colour terms need.
+
+One survey at a time: mixing surveys would mix their calibrations and resolutions into
+one colour. SDSS itself is preferred, since it needs no colour term.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from itertools import product
+
+from picasssso.estimators._mass_to_light.k_corrections import k_correction_colours
+from picasssso.estimators._mass_to_light.photometric_systems import (
+    SYSTEMS,
+    PhotometricSystem,
+    find_system,
+)
+from picasssso.exceptions import MissingBandError
+
+__all__ = ["BandPlan", "make_plan"]
+
+Colour = tuple[str, str]
+
+
+@dataclass(frozen=True)
+class BandPlan:
+    """Which band plays which role.
+
+    Parameters
+    ----------
+    system : PhotometricSystem
+        The survey.
+    bands : mapping of str to str
+        Full band names by letter, blue to red.
+    colour : tuple of str
+        Letters of the relation's colour.
+    luminosity : str
+        Letter of the luminosity band.
+    k_colours : mapping of str to tuple of str
+        The colour that the k-correction of a band is computed from.
+    """
+
+    system: PhotometricSystem
+    bands: Mapping[str, str]
+    colour: Colour
+    luminosity: str
+    k_colours: Mapping[str, Colour]
+
+    @property
+    def letters(self) -> tuple[str, ...]:
+        """Letters of the bands, in the order of the arrays."""
+        return tuple(self.bands)
+
+
+def _k_colour_choices(roles: tuple[str, ...]) -> Iterator[dict[str, Colour]]:
+    """Iterate over the ways to k-correct the bands."""
+    for choice in product(*(k_correction_colours(letter) for letter in roles)):
+        yield dict(zip(roles, choice, strict=True))
+
+
+def _options(
+    system: PhotometricSystem, colour: Colour, luminosity: str
+) -> list[tuple[set[str], dict[str, Colour]]]:
+    """Return the sets of bands that would do, the best first.
+
+    That is the one with the fewest bands; of those, the one that k-corrects most bands
+    with the relation's own colour, which is the one grown to be certain.
+    """
+    roles = tuple(dict.fromkeys((*colour, luminosity)))
+    options = []
+    for choice in _k_colour_choices(roles):
+        wanted = set(roles).union(*choice.values())
+        needed = system.needed(wanted)
+        if needed is not None:
+            options.append((needed, choice))
+
+    def rank(option: tuple[set[str], dict[str, Colour]]) -> tuple[int, int]:
+        needed, choice = option
+        return len(needed), sum(pair != colour for pair in choice.values())
+
+    return sorted(options, key=rank)
+
+
+def _group(available: tuple[str, ...]) -> dict[tuple[PhotometricSystem | None, str], set[str]]:
+    """Sort band names by system and prefix."""
+    groups: dict[tuple[PhotometricSystem | None, str], set[str]] = {}
+    for band in available:
+        prefix, _, letter = band.rpartition("-")
+        groups.setdefault((find_system(band), prefix), set()).add(letter)
+    return groups
+
+
+def make_plan(available: tuple[str, ...], colour: Colour, luminosity: str) -> BandPlan:
+    """Choose the bands.
+
+    Parameters
+    ----------
+    available : tuple of str
+        Full names of the bands that there are.
+    colour : tuple of str
+        Letters of the relation's colour.
+    luminosity : str
+        Letter of the luminosity band.
+
+    Returns
+    -------
+    BandPlan
+        The choice.
+
+    Raises
+    ------
+    MissingBandError
+        If no survey has what is needed; the message says what is missing from each.
+
+    Examples
+    --------
+    >>> from picasssso.estimators._mass_to_light.plan import make_plan
+    >>> plan = make_plan(("decam2014-g", "decam2014-r", "decam2014-i"), ("g", "i"), "i")
+    >>> plan.letters
+    ('g', 'r', 'i')
+    """
+    groups = _group(available)
+    missing = []
+    for system in SYSTEMS:
+        for prefix in system.prefixes:
+            letters = groups.get((system, prefix))
+            if letters is None:
+                continue
+            options = _options(system, colour, luminosity)
+            for needed, choice in options:
+                if needed <= letters:
+                    ordered = [letter for letter in "ugriz" if letter in needed]
+                    bands = {letter: f"{prefix}-{letter}" for letter in ordered}
+                    return BandPlan(system, bands, colour, luminosity, choice)
+            missing.append(_explain(system, prefix, letters, options))
+    missing += [
+        f"there is no published colour term from {prefix} ({', '.join(sorted(letters))}) to SDSS"
+        for (system, prefix), letters in groups.items()
+        if system is None
+    ]
+    blue, red = colour
+    raise MissingBandError(
+        f"The relation needs the colour {blue}-{red} and the luminosity in {luminosity} through "
+        f"the SDSS bands, k-corrected, but from {', '.join(available) or 'no band'} they cannot "
+        f"be had: {'; '.join(missing) or 'there is nothing to choose from'}. Add bands of one "
+        "survey, or choose another color= and luminosity_band=."
+    )
+
+
+def _explain(
+    system: PhotometricSystem,
+    prefix: str,
+    letters: set[str],
+    options: list[tuple[set[str], dict[str, Colour]]],
+) -> str:
+    if not options:
+        return f"no colour term from {system.name} to all the SDSS bands needed is published"
+    lacking = min((needed - letters for needed, _ in options), key=len)
+    return f"{' and '.join(f'{prefix}-{x}' for x in 'ugriz' if x in lacking)} missing"

@@ -1,0 +1,422 @@
+"""The base class of everything that turns band images into property maps.
+
+`PropertyMapEstimator.estimate` is concrete and the same for all: it selects the bands,
+cuts the image into blocks, hands each to the subclass, keeps the cores, and wraps the
+answer. A subclass implements two methods, `_select_bands` and `_estimate`.
+"""
+
+from __future__ import annotations
+
+import abc
+import inspect
+import secrets
+import warnings
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import astropy.units as u
+import numpy as np
+import numpy.typing as npt
+
+from picasssso.blocks import Block, choose_core_shape, count_blocks, iterate_blocks
+from picasssso.estimators._assembly import MapAssembler
+from picasssso.estimators.context import EstimationContext, PropertyArrays
+from picasssso.exceptions import (
+    InvalidInputError,
+    InvalidTypeError,
+    MissingBandError,
+    PicassssoWarning,
+)
+from picasssso.properties import Property
+
+if TYPE_CHECKING:
+    from astropy.nddata import CCDData
+
+    from picasssso.bands import BandImages
+    from picasssso.maps import PropertyMaps
+
+__all__ = ["PropertyMapEstimator"]
+
+FloatArray = npt.NDArray[np.floating]
+
+
+class PropertyMapEstimator(abc.ABC):
+    """Turns images of a galaxy in several bands into maps of physical properties.
+
+    A subclass stores its keyword-only parameters exactly as passed, under their own
+    names, and implements `_select_bands` and `_estimate`. What it learns from data ends
+    in an underscore. Everything else (blocks, masks, units, coordinates, records) is done
+    here, once for all.
+
+    See Also
+    --------
+    picasssso.testing.parametrize_with_checks : Tests that every estimator passes.
+
+    Examples
+    --------
+    An estimator that paints one solar mass per nanomaggy and square kiloparsec:
+
+    >>> import numpy as np
+    >>> from picasssso.estimators import PropertyArrays, PropertyMapEstimator
+    >>> class Naive(PropertyMapEstimator):
+    ...     properties = ("stellar_mass",)
+    ...     def _select_bands(self, available):
+    ...         return tuple(available)[:1]
+    ...     def _estimate(self, flux, inverse_variance, context):
+    ...         with np.errstate(divide="ignore"):
+    ...             sigma = 1 / np.sqrt(inverse_variance[0])
+    ...         steps = np.array([-1.96, -0.994, 0, 0.994, 1.96])[:, None, None]
+    ...         return {"stellar_mass": PropertyArrays(flux[0] + steps * sigma, mean=flux[0])}
+    >>> Naive()
+    Naive()
+    """
+
+    #: Names of the properties estimated, in the order of the maps. A subclass may make
+    #: it a Python property that depends on its parameters.
+    properties: tuple[str, ...] = ()
+    #: Definitions of properties that are not built in, by name.
+    definitions: Mapping[str, Property] = {}
+    #: A pixel needs at least this many valid bands to be estimated.
+    minimum_bands: ClassVar[int] = 1
+    #: Whether every band must come with an uncertainty.
+    needs_uncertainty: ClassVar[bool] = True
+    #: Whether joint posterior samples can be drawn.
+    supports_samples: ClassVar[bool] = False
+    #: Whether the maps depend on images of different resolution as if they had the same.
+    assumes_common_psf: ClassVar[bool] = True
+    #: Whether the median noise of the whole image is needed (`EstimationContext`).
+    needs_noise_level: ClassVar[bool] = False
+    #: Bytes that one block may take while it is worked on.
+    memory_budget: ClassVar[int] = 512 * 2**20
+    #: Largest relative difference between estimating a slice and slicing an estimate
+    #: where the slice does not start on a multiple of `stride`.
+    shift_tolerance: ClassVar[float] = 0.0
+
+    # ---- what a subclass implements -------------------------------------------------
+
+    @abc.abstractmethod
+    def _select_bands(self, available: tuple[str, ...]) -> tuple[str, ...]:
+        """Choose the bands to use.
+
+        Parameters
+        ----------
+        available : tuple of str
+            Names of the bands that the images have.
+
+        Returns
+        -------
+        tuple of str
+            Those that `_estimate` will get, in that order.
+
+        Raises
+        ------
+        MissingBandError
+            If the estimator cannot work with these; the message names what is missing.
+        """
+
+    @abc.abstractmethod
+    def _estimate(
+        self, flux: FloatArray, inverse_variance: FloatArray, context: EstimationContext
+    ) -> dict[str, PropertyArrays]:
+        """Estimate one block: a pure function of its arguments and the parameters.
+
+        Parameters
+        ----------
+        flux : ndarray of float32, shape (bands, y, x)
+            Flux per pixel, nmgy; 0 where not valid.
+        inverse_variance : ndarray of float32, shape (bands, y, x)
+            Its inverse variance, nmgy^-2; 0 where not valid, NaN in a band without
+            uncertainty (only if `needs_uncertainty` is False).
+        context : EstimationContext
+            Everything else there is to know.
+
+        Returns
+        -------
+        dict of str to PropertyArrays
+            One entry for each of `properties`.
+        """
+
+    # ---- what a subclass may override -----------------------------------------------
+
+    @property
+    def receptive_field(self) -> int | None:
+        """Farthest pixel, along an axis, that can change an output pixel.
+
+        0 for an estimator that works pixel by pixel, None if the whole image matters.
+        """
+        return 0
+
+    @property
+    def stride(self) -> int:
+        """Grid, in pixels, on which the estimator is exactly shift-equivariant."""
+        return 1
+
+    def _bytes_per_pixel(self, n_bands: int, n_samples: int) -> float:
+        """Return the working memory that a pixel of a block takes, in bytes."""
+        planes = 4 * n_bands + len(self.properties) * (16 + 2 * n_samples)
+        return 4.0 * planes
+
+    def _shared_error(self, context: EstimationContext) -> Mapping[str, float]:
+        """Return the error that all pixels share, dex, by property (none by default)."""
+        return {}
+
+    def _describe(self, context: EstimationContext) -> Mapping[str, Any]:
+        """Return what else the maps should record: references, hashes, colour terms."""
+        return {}
+
+    # ---- parameters -----------------------------------------------------------------
+
+    @classmethod
+    def _parameter_defaults(cls) -> dict[str, Any]:
+        """Return the constructor's parameters and their defaults."""
+        if cls.__init__ is object.__init__:
+            return {}
+        parameters = list(inspect.signature(cls.__init__).parameters.values())[1:]
+        for parameter in parameters:
+            if parameter.kind is not inspect.Parameter.KEYWORD_ONLY:
+                raise InvalidTypeError(
+                    f"{cls.__name__}.__init__ takes {str(parameter)!r}: expected keyword-only "
+                    "parameters with names (no *args, no **kwargs), so that an estimator can be "
+                    "rebuilt from get_params()."
+                )
+        return {parameter.name: parameter.default for parameter in parameters}
+
+    def get_params(self) -> dict[str, Any]:
+        """Return the parameters that this estimator was made with.
+
+        Returns
+        -------
+        dict
+            Parameter values by name, exactly as they were passed:
+            ``type(estimator)(**estimator.get_params())`` makes an equal one.
+        """
+        return {name: getattr(self, name) for name in self._parameter_defaults()}
+
+    def __repr__(self) -> str:
+        defaults = self._parameter_defaults()
+        changed = [
+            f"{name}={value!r}"
+            for name, value in self.get_params().items()
+            if value is not defaults[name] and repr(value) != repr(defaults[name])
+        ]
+        return f"{type(self).__name__}({', '.join(changed)})"
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Keep parameters and learned state; drop caches, devices and compiled code."""
+        learned = {k: v for k, v in vars(self).items() if k.endswith("_") and k[0] != "_"}
+        return {"parameters": self.get_params(), "learned": learned}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__init__(**state["parameters"])  # type: ignore[misc]
+        vars(self).update(state["learned"])
+
+    # ---- estimating -----------------------------------------------------------------
+
+    def estimate(
+        self,
+        images: BandImages | Mapping[str, CCDData],
+        *,
+        redshift: float | None = None,
+        n_samples: int = 0,
+        seed: int | None = None,
+        progress: bool | None = None,
+    ) -> PropertyMaps:
+        """Estimate property maps.
+
+        Parameters
+        ----------
+        images : BandImages or mapping of str to `~astropy.nddata.CCDData`
+            The images. A mapping is handed to `picasssso.BandImages`.
+        redshift : float, optional
+            Redshift of the galaxy; needed with a mapping, refused with `BandImages`,
+            which has its own.
+        n_samples : int, optional
+            Joint posterior samples to keep beside the percentiles.
+        seed : int, optional
+            Seed of the samples; without one, a random seed is taken and recorded.
+        progress : bool, optional
+            Whether to show a progress bar on stderr. By default only on a terminal, and
+            only if the image is cut into blocks.
+
+        Returns
+        -------
+        PropertyMaps
+            Maps on the images' pixel grid and WCS.
+
+        Raises
+        ------
+        MissingBandError
+            If a band that the estimator needs is missing.
+        InvalidInputError
+            If the images cannot be used: no uncertainty, Galactic extinction known but
+            not removed, no redshift, and all that `picasssso.BandImages` refuses.
+
+        Warns
+        -----
+        PicassssoWarning
+            If it is not known whether Galactic extinction was removed.
+
+        Examples
+        --------
+        >>> from picasssso import MassToLightEstimator
+        >>> from picasssso.data import load_example
+        >>> images, truth = load_example()
+        >>> maps = MassToLightEstimator().estimate(images)
+        >>> maps["stellar_mass"].unit
+        Unit("solMass / kpc2")
+        """
+        images = self._as_band_images(images, redshift)
+        n_samples, seed = self._check_sampling(n_samples, seed)
+        bands = self._checked_bands(images)
+        images = images.select(bands)
+        self._check_images(images)
+        context = self._make_context(images, n_samples, seed)
+        assembler = MapAssembler(self, images, context)
+        for block in self._progress_bar(self._blocks(images, n_samples), images, progress):
+            flux, inverse_variance = images.to_arrays(block.padded)
+            origin = (block.padded[0].start, block.padded[1].start)
+            assembler.add(block, flux, inverse_variance, replace(context, origin=origin))
+        return assembler.finish()
+
+    def _as_band_images(
+        self, images: BandImages | Mapping[str, CCDData], redshift: float | None
+    ) -> BandImages:
+        from picasssso.bands import BandImages
+
+        if not isinstance(images, BandImages):
+            return BandImages(images, redshift=redshift)
+        if redshift is not None:
+            raise InvalidInputError(
+                f"redshift={redshift!r} was given with BandImages that have redshift "
+                f"{images.redshift:g} already: leave it out, or use "
+                f"images.replace(redshift={redshift!r})."
+            )
+        return images
+
+    def _check_sampling(self, n_samples: int, seed: int | None) -> tuple[int, int]:
+        if not isinstance(n_samples, int | np.integer) or n_samples < 0:
+            raise InvalidInputError(
+                f"n_samples={n_samples!r}: expected a whole number of at least 0."
+            )
+        if n_samples and not self.supports_samples:
+            raise InvalidInputError(
+                f"n_samples={n_samples}: {type(self).__name__} has no joint samples; "
+                "leave n_samples=0 and give total() a correlation= instead."
+            )
+        if seed is None:
+            # Recorded in the maps, so that even an unseeded run can be repeated.
+            seed = secrets.randbits(32) if n_samples else 0
+        if not isinstance(seed, int | np.integer) or seed < 0:
+            raise InvalidInputError(f"seed={seed!r}: expected a whole number of at least 0.")
+        return int(n_samples), int(seed)
+
+    def _checked_bands(self, images: BandImages) -> tuple[str, ...]:
+        bands = tuple(self._select_bands(images.bands))
+        unknown = [band for band in bands if band not in images.bands]
+        if unknown or not bands:
+            raise MissingBandError(
+                f"{type(self).__name__} selected the bands {bands} from {images.bands}: "
+                "expected at least one, all of them available."
+            )
+        return bands
+
+    def _check_images(self, images: BandImages) -> None:
+        name = type(self).__name__
+        if self.needs_uncertainty and images.missing_uncertainty:
+            raise InvalidInputError(
+                f"{name} needs an uncertainty in every band, but "
+                f"{', '.join(images.missing_uncertainty)} "
+                f"{'has' if len(images.missing_uncertainty) == 1 else 'have'} none: attach one to "
+                "each CCDData, or use images.with_estimated_noise()."
+            )
+        extinction = images.galactic_extinction
+        if extinction is None:
+            warnings.warn(
+                "Galactic extinction is unknown, so the images are taken to be corrected for it. "
+                "State it: images.replace(galactic_extinction=GalacticExtinction(ebv=..., "
+                "scale='SF11', applied=True)), with ebv=0 for images from outside the Galaxy.",
+                PicassssoWarning,
+                stacklevel=3,
+            )
+        elif not extinction.applied:
+            raise InvalidInputError(
+                f"Galactic extinction is known (E(B-V) = {extinction.ebv:g}) but not removed "
+                "from the images: correct the fluxes and set applied=True in the "
+                "GalacticExtinction record."
+            )
+
+    def _blocks(self, images: BandImages, n_samples: int) -> tuple[Iterable[Block], int]:
+        """Return the blocks and how many there are."""
+        shape, stride = images.shape, self.stride
+        if self.receptive_field is None:
+            core_shape, halo = shape, 0
+        else:
+            halo = self.receptive_field
+            core_shape = choose_core_shape(
+                shape,
+                halo=halo,
+                stride=stride,
+                bytes_per_pixel=self._bytes_per_pixel(len(images.bands), n_samples),
+                memory_budget=self.memory_budget,
+            )
+        blocks = iterate_blocks(shape, core_shape=core_shape, halo=halo, stride=stride)
+        return blocks, count_blocks(shape, core_shape, stride)
+
+    def _progress_bar(
+        self, blocks: tuple[Iterable[Block], int], images: BandImages, progress: bool | None
+    ) -> Iterable[Block]:
+        iterator, number = blocks
+        if progress is False or (progress is None and number == 1):
+            return iterator
+        from tqdm.auto import tqdm
+
+        return tqdm(
+            iterator,
+            total=number,
+            desc=type(self).__name__,
+            unit="block",
+            disable=None if progress is None else False,
+        )
+
+    def _make_context(self, images: BandImages, n_samples: int, seed: int) -> EstimationContext:
+        arcsec = float(images.pixel_scale.to_value(u.arcsec))
+        distance = images.luminosity_distance
+        angular_diameter = images.angular_diameter_distance
+        kpc = None
+        if angular_diameter is not None:
+            kpc = float(angular_diameter.to_value(u.kpc) * (arcsec * u.arcsec).to_value(u.rad))
+        fwhm = [images.psf_fwhm(band) for band in images.bands]
+        unknown = (np.nan,) * len(images.bands)
+        return EstimationContext(
+            bands=images.bands,
+            redshift=float(images.redshift),
+            luminosity_distance=None if distance is None else float(distance.to_value(u.Mpc)),
+            pixel_scale_arcsec=arcsec,
+            pixel_scale_kpc=kpc,
+            pixel_solid_angle_arcsec2=float(images.pixel_solid_angle.to_value(u.arcsec**2)),
+            psf_fwhm_arcsec=tuple(
+                np.nan if width is None else float(width.to_value(u.arcsec)) for width in fwhm
+            ),
+            noise_level=_noise_level(images) if self.needs_noise_level else unknown,
+            binned=images.bins is not None,
+            n_samples=n_samples,
+            seed=seed,
+        )
+
+
+def _noise_level(images: BandImages, rows: int = 256) -> tuple[float, ...]:
+    """Median one-sigma noise of each band over its valid pixels, nmgy per pixel.
+
+    Read in strips, so that only one band's noise is in memory at a time.
+    """
+    levels = []
+    for band in images.bands:
+        strips = []
+        for start in range(0, images.shape[0], rows):
+            region = (slice(start, start + rows), slice(0, images.shape[1]))
+            inverse_variance = images.to_arrays(region, bands=(band,))[1][0]
+            strips.append(inverse_variance[inverse_variance > 0])
+        valid = np.concatenate(strips)
+        levels.append(float(np.median(valid) ** -0.5) if valid.size else np.nan)
+    return tuple(levels)

@@ -1,0 +1,536 @@
+"""Checks at the door of `PropertyMaps`: what goes in is consistent, or it is refused."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+import astropy.units as u
+import numpy as np
+import numpy.typing as npt
+from astropy.wcs import WCS
+
+from picasssso.estimators.context import PERCENTILES, PropertyArrays
+from picasssso.exceptions import InvalidInputError, InvalidTypeError
+from picasssso.properties import Property, get_property
+from picasssso.quality import QUALITY_DTYPE, QualityFlag
+
+__all__ = [
+    "check_arrays",
+    "check_bins",
+    "check_definitions",
+    "check_distance",
+    "check_noise_scaling",
+    "check_quality",
+    "check_shared_error",
+    "check_solid_angle",
+    "check_systematics",
+    "check_wcs",
+    "read_only",
+]
+
+#: Percentiles may cross by rounding: by this fraction of their size, not more.
+CROSSING_TOLERANCE = 1e-4
+
+#: Relative difference allowed between a stated pixel solid angle and the WCS's.
+SOLID_ANGLE_TOLERANCE = 0.05
+
+Shape = tuple[int, int]
+
+
+def read_only(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Return a read-only view in native byte order; a copy only if the order is foreign.
+
+    Parameters
+    ----------
+    array : ndarray
+        Any array.
+
+    Returns
+    -------
+    ndarray
+        The view.
+    """
+    view = array.astype(array.dtype.newbyteorder("="), copy=False).view()
+    view.flags.writeable = False
+    return view
+
+
+def check_definitions(
+    names: Iterable[str], definitions: Mapping[str, Property] | None
+) -> dict[str, Property]:
+    """Return the definition of every property mapped.
+
+    Parameters
+    ----------
+    names : iterable of str
+        Names of the properties.
+    definitions : mapping of str to Property, or None
+        Definitions that go before the built-in ones.
+
+    Returns
+    -------
+    dict of str to Property
+        In the order of the names.
+
+    Raises
+    ------
+    InvalidInputError
+        If a property is neither built in nor defined, or defined under another name.
+    InvalidTypeError
+        If a definition is not a `Property`.
+    """
+    given = dict(definitions or {})
+    for name, definition in given.items():
+        if not isinstance(definition, Property):
+            raise InvalidTypeError(
+                f"definitions[{name!r}] is of type {type(definition).__name__}: expected a "
+                "picasssso.properties.Property."
+            )
+        if definition.name != name:
+            raise InvalidInputError(
+                f"definitions[{name!r}] defines {definition.name!r}: expected the same name."
+            )
+    names = tuple(names)
+    unused = sorted(set(given) - set(names))
+    if unused:
+        raise InvalidInputError(
+            f"definitions hold {', '.join(unused)}, of which there is no map: the maps are "
+            f"{', '.join(names)}."
+        )
+    return {name: given[name] if name in given else get_property(name) for name in names}
+
+
+def _as_planes(array: Any, name: str) -> npt.NDArray[np.floating]:
+    """Return an array of floats of at least 32 bits in native byte order."""
+    planes = np.asarray(array)
+    if planes.dtype.kind not in "fiu":
+        raise InvalidTypeError(
+            f"{name} has the type {planes.dtype}: expected real numbers in the property's unit."
+        )
+    if planes.dtype.kind != "f":
+        return planes.astype(np.float64)
+    wide = np.promote_types(planes.dtype, np.float32).newbyteorder("=")
+    return planes.astype(wide, copy=False)
+
+
+def check_arrays(
+    arrays: Mapping[str, PropertyArrays],
+    definitions: Mapping[str, Property],
+    quality: npt.NDArray[np.int32],
+) -> dict[str, PropertyArrays]:
+    """Check the planes and make NaN whatever is masked, in all planes alike.
+
+    Parameters
+    ----------
+    arrays : mapping of str to PropertyArrays
+        What an estimator gave.
+    definitions : mapping of str to Property
+        Their definitions.
+    quality : ndarray of int32, shape (y, x)
+        Quality bits; pixels with NO_DATA are masked.
+
+    Returns
+    -------
+    dict of str to PropertyArrays
+        Read-only, NaN in all planes where a percentile, the mean or the data are missing.
+
+    Raises
+    ------
+    InvalidInputError
+        If a surface density lacks its mean, percentiles cross, or properties hold
+        different numbers of samples.
+    """
+    checked = {}
+    no_data = (quality & int(QualityFlag.NO_DATA)) != 0
+    for name, planes in arrays.items():
+        percentiles = _as_planes(planes.percentiles, f"percentiles of {name!r}")
+        mean = None if planes.mean is None else _as_planes(planes.mean, f"mean of {name!r}")
+        samples = planes.samples
+        if samples is not None:
+            samples = _as_planes(samples, f"samples of {name!r}")
+        if mean is None and definitions[name].is_surface_density:
+            raise InvalidInputError(
+                f"{name!r} is a surface density without a mean: give PropertyArrays(..., "
+                "mean=...), since sums of medians are not totals."
+            )
+        masked = no_data | ~np.isfinite(percentiles).all(axis=0)
+        if mean is not None:
+            masked |= ~np.isfinite(mean)
+        percentiles = _with_nan(percentiles, masked)
+        _check_order(name, percentiles)
+        checked[name] = PropertyArrays(
+            percentiles,
+            None if mean is None else _with_nan(mean, masked),
+            None if samples is None else _with_nan(samples, masked),
+        )
+    _check_sample_numbers(checked)
+    return checked
+
+
+def _with_nan(planes: npt.NDArray[Any], masked: npt.NDArray[np.bool_]) -> npt.NDArray[Any]:
+    """Return read-only planes, NaN where masked; no copy if they are NaN there already."""
+    if np.isnan(planes[..., masked]).all():
+        return read_only(planes)
+    return read_only(np.where(masked, planes.dtype.type(np.nan), planes))
+
+
+def _check_order(name: str, percentiles: npt.NDArray[np.floating]) -> None:
+    for low, high, lower, upper in zip(
+        PERCENTILES, PERCENTILES[1:], percentiles, percentiles[1:], strict=False
+    ):
+        tolerance = CROSSING_TOLERANCE * np.maximum(np.abs(lower), np.abs(upper))
+        crossing = np.argwhere(lower - upper > tolerance)
+        if len(crossing):
+            y, x = crossing[0]
+            raise InvalidInputError(
+                f"Percentiles of {name!r} cross in {len(crossing)} pixels: at (y, x) = ({y}, {x}) "
+                f"the {low:g} % point is {lower[y, x]:g} and the {high:g} % point "
+                f"{upper[y, x]:g}; expected planes in the order {PERCENTILES}."
+            )
+
+
+def _check_sample_numbers(arrays: Mapping[str, PropertyArrays]) -> None:
+    numbers = {name: len(a.samples) for name, a in arrays.items() if a.samples is not None}
+    if len(set(numbers.values())) > 1 or 0 in numbers.values():
+        raise InvalidInputError(
+            f"Properties hold these numbers of samples: {numbers}; expected the same number of "
+            "at least 1 for all, since the k-th of each belong together."
+        )
+
+
+def check_quality(
+    quality: npt.ArrayLike | None, arrays: Mapping[str, PropertyArrays]
+) -> npt.NDArray[np.int32]:
+    """Return the quality plane.
+
+    Parameters
+    ----------
+    quality : array-like of int, shape (y, x), or None
+        Bits of `QualityFlag`. None combines the planes that the properties bring along.
+    arrays : mapping of str to PropertyArrays
+        The properties; all must have one shape.
+
+    Returns
+    -------
+    ndarray of int32, shape (y, x)
+        Read-only.
+
+    Raises
+    ------
+    InvalidInputError
+        If there are no properties, or shapes differ.
+    InvalidTypeError
+        If the plane does not hold whole numbers, or a property is no `PropertyArrays`.
+    """
+    if not isinstance(arrays, Mapping):
+        raise InvalidTypeError(
+            f"The arrays are of type {type(arrays).__name__}: expected a mapping from property "
+            "name to PropertyArrays."
+        )
+    if not arrays:
+        raise InvalidInputError("There are no arrays: expected at least one property.")
+    for name, planes in arrays.items():
+        if not isinstance(planes, PropertyArrays):
+            raise InvalidTypeError(
+                f"{name!r} is of type {type(planes).__name__}: expected "
+                "picasssso.estimators.PropertyArrays(percentiles, mean=...)."
+            )
+    first, planes = next(iter(arrays.items()))
+    shape = planes.shape
+    for name, planes in arrays.items():
+        if planes.shape != shape:
+            raise InvalidInputError(
+                f"{name!r} has shape {planes.shape} and {first!r} has {shape}: expected one "
+                "shape for all properties."
+            )
+    if 0 in shape:
+        raise InvalidInputError(f"The maps have shape {shape}: expected at least one pixel.")
+    if quality is None:
+        combined = np.zeros(shape, QUALITY_DTYPE)
+        for planes in arrays.values():
+            if planes.quality is not None:
+                combined |= planes.quality.astype(QUALITY_DTYPE)
+        return read_only(combined)
+    return _whole_number_plane(quality, "quality", shape)
+
+
+def _whole_number_plane(plane: npt.ArrayLike, name: str, shape: Shape) -> npt.NDArray[np.int32]:
+    array = np.asarray(plane)
+    if array.dtype.kind not in "iu":
+        raise InvalidTypeError(f"{name} has the type {array.dtype}: expected whole numbers.")
+    if array.shape != shape:
+        raise InvalidInputError(
+            f"{name} has shape {array.shape}: expected {shape}, that of the maps."
+        )
+    limits = np.iinfo(np.int32)
+    if array.min() < limits.min or array.max() > limits.max:
+        raise InvalidInputError(f"{name} holds numbers that do not fit 32 bits.")
+    return read_only(array.astype(np.int32, copy=False))
+
+
+def check_bins(bins: npt.ArrayLike | None, shape: Shape) -> npt.NDArray[np.int32] | None:
+    """Return the plane of bin numbers, read-only.
+
+    Parameters
+    ----------
+    bins : array-like of int, shape (y, x), or None
+        Number of the bin that a pixel belongs to; negative for none.
+    shape : tuple of int
+        Shape of the maps.
+
+    Returns
+    -------
+    ndarray of int32 or None
+        The plane.
+
+    Raises
+    ------
+    InvalidInputError
+        If the shape is not that of the maps.
+    InvalidTypeError
+        If the plane does not hold whole numbers.
+    """
+    return None if bins is None else _whole_number_plane(bins, "bins", shape)
+
+
+def check_wcs(wcs: Any) -> WCS | None:
+    """Return the WCS if maps can stand on it.
+
+    Parameters
+    ----------
+    wcs : `~astropy.wcs.WCS` or None
+        Celestial and two-dimensional.
+
+    Returns
+    -------
+    `~astropy.wcs.WCS` or None
+        The same object.
+
+    Raises
+    ------
+    InvalidTypeError
+        If it is anything else.
+    InvalidInputError
+        If it is not celestial and two-dimensional.
+    """
+    if wcs is None:
+        return None
+    if not isinstance(wcs, WCS):
+        raise InvalidTypeError(
+            f"wcs is of type {type(wcs).__name__}: expected an astropy.wcs.WCS or None."
+        )
+    if wcs.naxis != 2 or not wcs.has_celestial:
+        raise InvalidInputError(
+            f"wcs has {wcs.naxis} axes of types {list(wcs.wcs.ctype)}: expected two celestial "
+            "axes; wcs.celestial selects them."
+        )
+    return wcs
+
+
+def check_solid_angle(
+    solid_angle: u.Quantity | None, from_wcs: u.Quantity | None
+) -> u.Quantity | None:
+    """Return the solid angle of a pixel where there is no WCS to tell it.
+
+    Parameters
+    ----------
+    solid_angle : `~astropy.units.Quantity` or None
+        As given.
+    from_wcs : `~astropy.units.Quantity` or None
+        That of the central pixel, from the WCS; None without one.
+
+    Returns
+    -------
+    `~astropy.units.Quantity`
+        In arcsec2.
+
+    Raises
+    ------
+    InvalidInputError
+        If neither is there, they contradict each other, or the unit or value is wrong.
+    """
+    if solid_angle is None:
+        if from_wcs is None:
+            raise InvalidInputError(
+                "There is neither wcs= nor pixel_solid_angle=: expected one of them, since areas "
+                "are needed; give pixel_solid_angle=(0.396 * u.arcsec) ** 2, say."
+            )
+        return from_wcs
+    try:
+        given = u.Quantity(solid_angle).to(u.arcsec**2)
+    except (u.UnitConversionError, TypeError):
+        raise InvalidInputError(
+            f"pixel_solid_angle={solid_angle!r}: expected a Quantity such as 0.157 * u.arcsec**2."
+        ) from None
+    if not given.isscalar or not np.isfinite(given) or given <= 0:
+        raise InvalidInputError(
+            f"pixel_solid_angle={solid_angle!r}: expected one positive, finite value."
+        )
+    if from_wcs is None:
+        return given
+    if abs(given / from_wcs - 1) > SOLID_ANGLE_TOLERANCE:
+        raise InvalidInputError(
+            f"pixel_solid_angle={given:.4g} contradicts the WCS, whose central pixel has "
+            f"{from_wcs:.4g}: leave it out."
+        )
+    return from_wcs
+
+
+def check_distance(
+    redshift: float | None, luminosity_distance: u.Quantity | None
+) -> tuple[float | None, u.Quantity | None]:
+    """Return redshift and luminosity distance.
+
+    Parameters
+    ----------
+    redshift : float or None
+        Observed redshift.
+    luminosity_distance : `~astropy.units.Quantity` or None
+        Luminosity distance.
+
+    Returns
+    -------
+    redshift : float or None
+        A plain number.
+    luminosity_distance : `~astropy.units.Quantity` or None
+        In Mpc.
+
+    Raises
+    ------
+    InvalidInputError
+        If a value cannot be, or there is a distance without a redshift.
+    """
+    if redshift is not None:
+        try:
+            redshift = float(u.Quantity(redshift).to_value(u.dimensionless_unscaled))
+        except (TypeError, ValueError):
+            raise InvalidInputError(f"redshift={redshift!r}: expected a number.") from None
+        if not np.isfinite(redshift) or redshift <= -1:
+            raise InvalidInputError(f"redshift={redshift!r}: expected a finite value above -1.")
+    if luminosity_distance is None:
+        return redshift, None
+    try:
+        distance = u.Quantity(luminosity_distance).to(u.Mpc)
+    except (u.UnitConversionError, TypeError):
+        raise InvalidInputError(
+            f"luminosity_distance={luminosity_distance!r}: expected a Quantity such as 40 * u.Mpc."
+        ) from None
+    if not distance.isscalar or not np.isfinite(distance) or distance <= 0:
+        raise InvalidInputError(
+            f"luminosity_distance={luminosity_distance!r}: expected one positive, finite value."
+        )
+    if redshift is None:
+        raise InvalidInputError(
+            "There is a luminosity_distance= without redshift=: expected both, since areas need "
+            "the angular diameter distance, D_L / (1 + z)^2."
+        )
+    return redshift, distance
+
+
+def check_shared_error(
+    shared_error: Mapping[str, float] | None, names: Iterable[str]
+) -> dict[str, float]:
+    """Return the errors that all pixels share.
+
+    Parameters
+    ----------
+    shared_error : mapping of str to float, or None
+        By property, dex.
+    names : iterable of str
+        The properties mapped.
+
+    Returns
+    -------
+    dict of str to float
+        Plain numbers.
+
+    Raises
+    ------
+    InvalidInputError
+        If a value is negative or not finite, or there is no such property.
+    """
+    errors = {name: float(value) for name, value in (shared_error or {}).items()}
+    for name, value in errors.items():
+        if name not in tuple(names):
+            raise InvalidInputError(
+                f"shared_error has {name!r}, of which there is no map: the maps are "
+                f"{', '.join(names)}."
+            )
+        if not np.isfinite(value) or value < 0:
+            raise InvalidInputError(
+                f"shared_error[{name!r}] is {value}: expected a finite number of dex, 0 or more."
+            )
+    return errors
+
+
+def check_systematics(
+    systematics: Mapping[str, Mapping[str, npt.ArrayLike]] | None,
+    names: Iterable[str],
+    shape: Shape,
+) -> dict[str, dict[str, npt.NDArray[np.floating]]]:
+    """Return the maps of how properties move with errors that pixels share.
+
+    Parameters
+    ----------
+    systematics : mapping of str to mapping of str to array-like, or None
+        By mode and property: the change for one standard deviation.
+    names : iterable of str
+        The properties mapped.
+    shape : tuple of int
+        Shape of the maps.
+
+    Returns
+    -------
+    dict
+        The same, read-only planes.
+
+    Raises
+    ------
+    InvalidInputError
+        If there is no such property, or a shape differs.
+    """
+    names = tuple(names)
+    checked: dict[str, dict[str, npt.NDArray[np.floating]]] = {}
+    for mode, planes in (systematics or {}).items():
+        checked[str(mode)] = {}
+        for name, plane in planes.items():
+            if name not in names:
+                raise InvalidInputError(
+                    f"systematics[{mode!r}] has {name!r}, of which there is no map: the maps are "
+                    f"{', '.join(names)}."
+                )
+            array = _as_planes(plane, f"systematics[{mode!r}][{name!r}]")
+            if array.shape != shape:
+                raise InvalidInputError(
+                    f"systematics[{mode!r}][{name!r}] has shape {array.shape}: expected {shape}, "
+                    "that of the maps."
+                )
+            checked[str(mode)][name] = read_only(array)
+    return checked
+
+
+def check_noise_scaling(noise_scaling: Any) -> Callable[[float], float] | None:
+    """Return the variance inflation if it can be called.
+
+    Parameters
+    ----------
+    noise_scaling : callable or None
+        Number of pixels summed to variance inflation, such as `picasssso.NoiseScaling`.
+
+    Returns
+    -------
+    callable or None
+        The same object.
+
+    Raises
+    ------
+    InvalidTypeError
+        If it cannot be called.
+    """
+    if noise_scaling is not None and not callable(noise_scaling):
+        raise InvalidTypeError(
+            f"noise_scaling is of type {type(noise_scaling).__name__}: expected a NoiseScaling, "
+            "or a function from the number of pixels to the variance inflation."
+        )
+    return noise_scaling

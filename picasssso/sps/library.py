@@ -1,0 +1,377 @@
+"""Libraries of model populations with their fluxes: what a fit compares pixels with."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from picasssso.exceptions import InvalidInputError
+from picasssso.sps.dust import AttenuationLaw, get_law, law_from_dict
+from picasssso.sps.grid import SSPGrid
+from picasssso.sps.histories import AgeBins
+from picasssso.sps.photometry import (
+    SOLAR_SURFACE_BRIGHTNESS,
+    V_BAND,
+    GridPhotometry,
+)
+from picasssso.sps.populations import Populations, draw_populations, limit_age
+from picasssso.sps.priors import SEDPrior
+
+if TYPE_CHECKING:
+    import specutils
+    from astropy.cosmology import FLRW
+
+__all__ = ["ModelLibrary"]
+
+
+#: Speed of light in AA/s.
+_SPEED_OF_LIGHT = 2.99792458e18
+
+
+@dataclass(frozen=True, eq=False)
+class ModelLibrary:
+    """Model populations drawn from a prior, with their fluxes and properties.
+
+    Make one with `ModelLibrary.build`. Everything is per unit of stellar mass formed:
+    divide by ``surviving_fraction`` for the mass in living stars and remnants.
+
+    Parameters
+    ----------
+    bands : tuple of str
+        Names of the filters (speclite).
+    redshift : float
+        The redshift.
+    fluxes : ndarray
+        Surface brightness of 1 Msun/kpc2 formed, in nmgy/arcsec2, of shape (n, n_band),
+        float32. It does not depend on the distance (`picasssso.sps.photometry`).
+    properties : mapping
+        Names to arrays of shape (n,), float32: ``surviving_fraction`` (living stars and
+        remnants per mass formed), ``stellar_metallicity`` (mass fraction) and
+        ``stellar_age`` (Gyr) weighted by surviving mass, the same with ``_formed``
+        weighted by the mass formed, ``ssfr100`` (mean star formation rate of the last
+        100 Myr per mass formed, 1/yr), ``attenuation_v`` (mag).
+    parameters : mapping
+        The prior's parameters: names to arrays of shape (n,), float32.
+    meta : mapping
+        How the library was made: prior, seed, grid and its hash, law, cosmology.
+
+    Examples
+    --------
+    >>> from picasssso.sps import ModelLibrary
+    >>> library = ModelLibrary.build(["sdss2010-g", "sdss2010-i"], 0.05, n_models=100)
+    >>> library.fluxes.shape, sorted(library.properties)[:2]
+    ((100, 2), ['attenuation_v', 'ssfr100'])
+    """
+
+    bands: tuple[str, ...]
+    redshift: float
+    fluxes: np.ndarray
+    properties: Mapping[str, np.ndarray]
+    parameters: Mapping[str, np.ndarray]
+    meta: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def n_models(self) -> int:
+        """Number of models (int)."""
+        return len(self.fluxes)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Read-only mappings cannot be pickled.
+        return _make_library, (
+            self.bands,
+            self.redshift,
+            self.fluxes,
+            dict(self.properties),
+            dict(self.parameters),
+            dict(self.meta),
+        )
+
+    def __len__(self) -> int:
+        return self.n_models
+
+    def __repr__(self) -> str:
+        return (
+            f"<ModelLibrary of {self.n_models} models in {', '.join(self.bands)} at redshift "
+            f"{self.redshift:g}, {self.meta.get('grid', 'unknown grid')}>"
+        )
+
+    @cached_property
+    def hash(self) -> str:
+        """Sixteen hexadecimal digits that tell this library's numbers from others (str)."""
+        digest = hashlib.sha256(f"{self.bands} {self.redshift!r}".encode())
+        for name, array in (
+            ("fluxes", self.fluxes),
+            *sorted(self.properties.items()),
+            *sorted(self.parameters.items()),
+        ):
+            digest.update(name.encode())
+            digest.update(np.ascontiguousarray(array, dtype="<f4").tobytes())
+        return digest.hexdigest()[:16]
+
+    @classmethod
+    def build(
+        cls,
+        bands: Sequence[str],
+        redshift: float,
+        *,
+        n_models: int = 50_000,
+        prior: SEDPrior | None = None,
+        grid: SSPGrid | None = None,
+        attenuation_law: str | AttenuationLaw = "calzetti",
+        nebular: bool = True,
+        seed: int = 0,
+        cosmology: FLRW | None = None,
+    ) -> ModelLibrary:
+        """Draw models from a prior and compute their fluxes.
+
+        Parameters
+        ----------
+        bands : sequence of str
+            Filter names of speclite.
+        redshift : float
+            Redshift of the stars.
+        n_models : int, optional
+            Number of models. Model k of a seed is the same whatever their number.
+        prior : SEDPrior, optional
+            The prior; the default one if not given.
+        grid : SSPGrid, optional
+            Stellar grid; PopStar if not given.
+        attenuation_law : str or AttenuationLaw, optional
+            ``"calzetti"``, ``"two_component"``, or a law.
+        nebular : bool, optional
+            Whether ionised gas shines: the grid's continuum, and lines.
+        seed : int, optional
+            Seed of the draws.
+        cosmology : `~astropy.cosmology.FLRW`, optional
+            For the age of the universe, which limits the age of stars; Planck18 if not
+            given.
+
+        Returns
+        -------
+        ModelLibrary
+            The library.
+
+        Raises
+        ------
+        InvalidInputError
+            If a band is unknown or not covered by the grid, or the prior leaves the grid
+            or the age of the universe.
+        """
+        grid = SSPGrid.default() if grid is None else grid
+        prior = SEDPrior() if prior is None else prior
+        law = get_law(attenuation_law)
+        photometry = GridPhotometry.build(grid, bands, redshift, nebular=nebular)
+        cosmology = _cosmology(cosmology)
+        age_limit = limit_age(cosmology.age(max(float(redshift), 0.0)).to_value("Gyr"), grid)
+        populations = draw_populations(grid, prior, n_models, seed, age_limit)
+        fluxes, attenuation_v = _photometry_of(populations, photometry, _v_band(grid), law)
+        return cls(
+            bands=photometry.bands,
+            redshift=photometry.redshift,
+            fluxes=as_single(fluxes),
+            properties=_singles({**populations.properties, "attenuation_v": attenuation_v}),
+            parameters=_singles(populations.parameters),
+            meta=MappingProxyType(
+                {
+                    "prior": prior.to_dict(),
+                    "seed": int(seed),
+                    "grid": grid.name,
+                    "grid_hash": grid.hash,
+                    "grid_provenance": dict(grid.provenance),
+                    "attenuation_law": law.to_dict(),
+                    "nebular": bool(nebular),
+                    "cosmology": str(getattr(cosmology, "name", None)),
+                    "age_limit": age_limit,
+                }
+            ),
+        )
+
+    def spectrum(self, model: int, *, grid: SSPGrid | None = None) -> specutils.Spectrum:
+        """Return the observed spectrum of one model, normalised like its fluxes.
+
+        Parameters
+        ----------
+        model : int
+            Which model.
+        grid : SSPGrid, optional
+            The grid that the library was built from; PopStar if not given.
+
+        Returns
+        -------
+        `~specutils.Spectrum`
+            Surface brightness per frequency of 1 Msun/kpc2 formed, in nmgy/arcsec2, against
+            observed wavelength.
+
+        Raises
+        ------
+        InvalidInputError
+            If there is no such model, or the grid is another one.
+
+        Examples
+        --------
+        >>> from picasssso.sps import ModelLibrary
+        >>> library = ModelLibrary.build(["sdss2010-g"], 0.05, n_models=10)
+        >>> library.spectrum(3).flux.unit
+        Unit("nmgy / arcsec2")
+        """
+        import astropy.units as u
+        from specutils import Spectrum
+
+        from picasssso.sps.spectra import population_spectrum
+
+        grid = SSPGrid.default() if grid is None else grid
+        if grid.hash != self.meta.get("grid_hash"):
+            raise InvalidInputError(
+                f"The library was built from the grid {self.meta.get('grid')} with the hash "
+                f"{self.meta.get('grid_hash')}, not from {grid.name} with {grid.hash}: give that "
+                "grid."
+            )
+        if not 0 <= model < self.n_models:
+            raise InvalidInputError(f"There is no model {model}: expected 0-{self.n_models - 1}.")
+        prior = SEDPrior.from_dict(self.meta["prior"])
+        law = law_from_dict(self.meta["attenuation_law"])
+        one = {
+            name: np.asarray(values[model : model + 1], dtype=np.float64)
+            for name, values in self.parameters.items()
+        }
+        history = prior.histories(one, self.meta["age_limit"])
+        diffuse = float(one["attenuation"][0])
+        light = population_spectrum(
+            grid,
+            history.age_weights(AgeBins(grid.ages))[0],
+            grid.metallicity_weights(one["metallicity"])[0],
+            law=law,
+            diffuse=diffuse,
+            birth_clouds=diffuse * float(one["birth_cloud_ratio"][0]),
+            escape_fraction=float(one["escape_fraction"][0]),
+            nebular=self.meta["nebular"],
+        )
+        # L_nu = L_lambda lambda^2 / c at rest; the rest as in picasssso.sps.photometry.
+        flux = light * grid.wavelength**2 / _SPEED_OF_LIGHT
+        flux *= SOLAR_SURFACE_BRIGHTNESS / (1.0 + self.redshift) ** 3
+        return Spectrum(
+            flux=flux * u.Unit("nmgy / arcsec2"),
+            spectral_axis=grid.wavelength * (1.0 + self.redshift) * u.AA,
+        )
+
+    def write(self, path: str | os.PathLike[str], *, overwrite: bool = False) -> None:
+        """Write the library as FITS.
+
+        The layout is documented in `picasssso.sps.library_files`.
+
+        Parameters
+        ----------
+        path : path-like
+            The file.
+        overwrite : bool, optional
+            Whether to replace an existing file.
+
+        Raises
+        ------
+        FileFormatError
+            If the file exists or cannot be written.
+        """
+        from picasssso.sps.library_files import write_library
+
+        write_library(self, path, overwrite=overwrite)
+
+    @classmethod
+    def read(cls, path: str | os.PathLike[str]) -> ModelLibrary:
+        """Read a library that `write` wrote.
+
+        Parameters
+        ----------
+        path : path-like
+            The file.
+
+        Returns
+        -------
+        ModelLibrary
+            The library.
+
+        Raises
+        ------
+        FileFormatError
+            If the file cannot be read, is not a library, is too new or damaged.
+        """
+        from picasssso.sps.library_files import read_library
+
+        return read_library(path)
+
+
+def _make_library(
+    bands: tuple[str, ...],
+    redshift: float,
+    fluxes: np.ndarray,
+    properties: dict[str, np.ndarray],
+    parameters: dict[str, np.ndarray],
+    meta: dict[str, Any],
+) -> ModelLibrary:
+    return ModelLibrary(
+        bands,
+        redshift,
+        as_single(fluxes),
+        _singles(properties),
+        _singles(parameters),
+        MappingProxyType(meta),
+    )
+
+
+def _cosmology(cosmology: FLRW | None) -> FLRW:
+    if cosmology is None:
+        from astropy.cosmology import Planck18
+
+        return Planck18
+    return cosmology
+
+
+def as_single(array: np.ndarray) -> np.ndarray:
+    """Return an array as contiguous float32 that cannot be written to."""
+    array = np.ascontiguousarray(array, dtype=np.float32)
+    array.flags.writeable = False
+    return array
+
+
+def _singles(arrays: Mapping[str, np.ndarray]) -> Mapping[str, np.ndarray]:
+    return MappingProxyType({name: as_single(array) for name, array in arrays.items()})
+
+
+def _v_band(grid: SSPGrid) -> GridPhotometry:
+    return GridPhotometry.build(grid, [V_BAND], 0.0, nebular=False)
+
+
+def _photometry_of(
+    populations: Populations,
+    photometry: GridPhotometry,
+    v_band: GridPhotometry,
+    law: AttenuationLaw,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the fluxes of all models and the attenuation of their stars' V flux."""
+    parameters = populations.parameters
+    fluxes = np.empty((populations.n_models, len(photometry.bands)))
+    attenuation = np.empty(populations.n_models)
+    for part in populations.chunks_by_metallicity():
+        ages = populations.age_weights[part]
+        metals = populations.metallicity_weights[part]
+        diffuse = parameters["attenuation"][part]
+        clouds = diffuse * parameters["birth_cloud_ratio"][part] * law.has_birth_clouds
+        fluxes[part] = photometry.fluxes(
+            ages,
+            metals,
+            law=law,
+            diffuse=diffuse,
+            birth_clouds=clouds,
+            escape_fraction=parameters["escape_fraction"][part],
+        )
+        seen = v_band.fluxes(ages, metals, law=law, diffuse=diffuse, birth_clouds=clouds)
+        emitted = v_band.fluxes(ages, metals, law=law)
+        attenuation[part] = -2.5 * np.log10(seen[:, 0] / emitted[:, 0])
+    # Without dust the ratio may round to just above 1.
+    return fluxes, np.maximum(attenuation, 0.0)

@@ -1,0 +1,149 @@
+"""Model libraries in FITS files: format 1.
+
+========================  ==================================================================
+primary HDU               no data; ``LIBFMT`` (1, the format), ``REDSHIFT``, ``LIBHASH``
+``FLUXES``                (n, n_band) float32, nmgy/arcsec2 per Msun/kpc2 formed
+``PROPERTIES``            a table with one float32 column per property
+``PARAMETERS``            a table with one float32 column per parameter of the prior
+``META``                  a table of one string: JSON with ``bands`` and how it was made
+========================  ==================================================================
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from picasssso.exceptions import FileFormatError
+
+if TYPE_CHECKING:
+    from picasssso.sps.library import ModelLibrary
+
+__all__ = ["FORMAT", "read_library", "write_library"]
+
+#: Number of the format that is written.
+FORMAT = 1
+_KEYWORD = "LIBFMT"
+
+_UNITS = {
+    "stellar_age": "Gyr",
+    "stellar_age_formed": "Gyr",
+    "ssfr100": "yr-1",
+    "attenuation_v": "mag",
+    "oldest_age": "Gyr",
+    "timescale": "Gyr",
+    "truncation_age": "Gyr",
+    "burst_age": "Gyr",
+    "burst_duration": "Gyr",
+    "attenuation": "mag",
+}
+
+
+def write_library(
+    library: ModelLibrary, path: str | os.PathLike[str], *, overwrite: bool = False
+) -> None:
+    """Write a library.
+
+    Parameters
+    ----------
+    library : ModelLibrary
+        The library.
+    path : path-like
+        The file.
+    overwrite : bool, optional
+        Whether to replace an existing file.
+
+    Raises
+    ------
+    FileFormatError
+        If the file exists or cannot be written.
+    """
+    from astropy.io import fits
+
+    from picasssso._files import atomic_write, check_output
+
+    check_output(path, overwrite)
+
+    def table(arrays: Mapping[str, np.ndarray], name: str) -> fits.BinTableHDU:
+        columns = [
+            fits.Column(key, "E", unit=_UNITS.get(key), array=array)
+            for key, array in arrays.items()
+        ]
+        return fits.BinTableHDU.from_columns(columns, name=name)
+
+    primary = fits.PrimaryHDU()
+    primary.header[_KEYWORD] = (FORMAT, "format of this model library (picasssso)")
+    primary.header["REDSHIFT"] = library.redshift
+    primary.header["LIBHASH"] = (library.hash, "of its numbers")
+    fluxes = fits.ImageHDU(np.array(library.fluxes), name="FLUXES")
+    fluxes.header["BUNIT"] = "nmgy arcsec-2 solMass-1 kpc2"
+    text = json.dumps({"bands": list(library.bands), "meta": dict(library.meta)})
+    column = fits.Column("META", f"{len(text)}A", array=np.array([text]))
+    hdus = fits.HDUList(
+        [
+            primary,
+            fluxes,
+            table(library.properties, "PROPERTIES"),
+            table(library.parameters, "PARAMETERS"),
+            fits.BinTableHDU.from_columns([column], name="META"),
+        ]
+    )
+    with atomic_write(path, overwrite=overwrite) as temporary:
+        hdus.writeto(temporary, checksum=True)
+
+
+def read_library(path: str | os.PathLike[str]) -> ModelLibrary:
+    """Read a library that `write_library` wrote.
+
+    Parameters
+    ----------
+    path : path-like
+        The file.
+
+    Returns
+    -------
+    ModelLibrary
+        The library.
+
+    Raises
+    ------
+    FileFormatError
+        If the file cannot be read, is not such a library, is of a newer format, or its
+        numbers are not those it was written with.
+    """
+    from astropy.io import fits
+
+    from picasssso.sps.grid_files import check_format
+    from picasssso.sps.library import ModelLibrary, as_single
+
+    def arrays(hdu: fits.BinTableHDU) -> Mapping[str, np.ndarray]:
+        return MappingProxyType({key: as_single(hdu.data[key]) for key in hdu.columns.names})
+
+    try:
+        with fits.open(path, memmap=False) as hdus:
+            header = hdus[0].header
+            check_format(path, header, _KEYWORD, "a model library", FORMAT)
+            meta = json.loads(str(hdus["META"].data["META"][0]))
+            library = ModelLibrary(
+                bands=tuple(meta["bands"]),
+                redshift=float(header["REDSHIFT"]),
+                fluxes=as_single(hdus["FLUXES"].data),
+                properties=arrays(hdus["PROPERTIES"]),
+                parameters=arrays(hdus["PARAMETERS"]),
+                meta=MappingProxyType(meta["meta"]),
+            )
+            expected = header["LIBHASH"]
+    except FileFormatError:
+        raise
+    except (OSError, KeyError, IndexError, TypeError, ValueError) as error:
+        raise FileFormatError(f"{path} cannot be read as a model library: {error}.") from error
+    if library.hash != expected:
+        raise FileFormatError(
+            f"{path} is damaged: its numbers have the hash {library.hash}, not {expected}."
+        )
+    return library

@@ -1,0 +1,107 @@
+"""Fixtures and guards for all tests."""
+
+import logging
+import os
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import settings
+
+# Before anything imports matplotlib, here or in a subprocess: no test needs a screen.
+os.environ["MPLBACKEND"] = "Agg"
+
+settings.register_profile("local", deadline=None, database=None)
+settings.register_profile("ci", deadline=None, database=None, derandomize=True)
+settings.load_profile("ci" if os.environ.get("CI") else "local")
+
+# Developers may keep larger data beside the checkout; the package never needs them.
+SHARED = Path(__file__).resolve().parents[2] / "shared"
+
+
+def _shared_folder(name):
+    folder = SHARED / name
+    if not folder.is_dir():
+        pytest.skip(f"needs the folder shared/{name} beside the checkout, which is not here")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def shared_data():
+    """Folder of real images and simulation files (`pathlib.Path`), or skip."""
+    return _shared_folder("data")
+
+
+@pytest.fixture(scope="session")
+def shared_sps():
+    """Folder of reference stellar-population grids (`pathlib.Path`), or skip."""
+    return _shared_folder("sps")
+
+
+def pytest_collection_modifyitems(items):
+    """Skip tests marked ``gpu`` where there is no CUDA device."""
+    gpu_items = [item for item in items if item.get_closest_marker("gpu")]
+    if not gpu_items:
+        return
+    import torch
+
+    if not torch.cuda.is_available():
+        for item in gpu_items:
+            item.add_marker(pytest.mark.skip(reason="needs a CUDA device, and there is none"))
+
+
+def _torch_state():
+    """Every setting of torch that is global to the process and that a caller would notice."""
+    torch = sys.modules.get("torch")
+    # A partly imported torch (another thread, a failed import) has no settings to read.
+    if torch is None or not hasattr(torch, "get_float32_matmul_precision"):
+        return {}
+    return {
+        "default dtype": torch.get_default_dtype(),
+        "default device": torch.get_default_device(),
+        "gradients enabled": torch.is_grad_enabled(),
+        "inference mode": torch.is_inference_mode_enabled(),
+        "anomaly detection": torch.is_anomaly_enabled(),
+        "deterministic algorithms": torch.are_deterministic_algorithms_enabled(),
+        "matmul precision": torch.get_float32_matmul_precision(),
+        "threads": torch.get_num_threads(),
+        "cudnn benchmark": torch.backends.cudnn.benchmark,
+        "cudnn deterministic": torch.backends.cudnn.deterministic,
+        "cudnn tf32": torch.backends.cudnn.allow_tf32,
+    }
+
+
+def _global_state():
+    """Settings of the process that belong to the user, not to a library."""
+    state = {f"torch {name}": value for name, value in _torch_state().items()}
+    state["numpy error handling"] = np.geterr()
+    state["numpy print options"] = np.get_printoptions()
+    # pytest's own handlers come and go with the phases of a test.
+    handlers = [h for h in logging.root.handlers if not type(h).__module__.startswith("_pytest")]
+    state["root logging handlers"] = handlers
+    if "matplotlib" in sys.modules:
+        for name, value in sys.modules["matplotlib"].rcParams.copy().items():
+            state[f"matplotlib {name}"] = value
+    return state
+
+
+@pytest.fixture(autouse=True)
+def _guard_global_state():
+    """Fail a test that leaves a global setting of the process changed."""
+    before = _global_state()
+    yield
+    if "matplotlib.pyplot" in sys.modules:
+        sys.modules["matplotlib.pyplot"].close("all")
+    after = _global_state()
+    # What only the test imported has no "before".
+    changed = {key: (before[key], after[key]) for key in before if before[key] != after[key]}
+    assert not changed, f"global settings changed (before, after): {changed}"
+
+
+@pytest.fixture(autouse=True)
+def _seed_global_generators():
+    """Make tests that use a global random generator repeatable."""
+    np.random.seed(20211101)  # noqa: NPY002
+    if "torch" in sys.modules:
+        sys.modules["torch"].manual_seed(20211101)

@@ -1,0 +1,276 @@
+"""The example galaxy, its truth, and the demo that paints the one and shows the other."""
+
+import subprocess
+import sys
+
+import astropy.units as u
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+from picasssso.cli import cli
+from picasssso.data import load_example, load_example_images, load_example_truth
+from picasssso.demo import run_demo, usable_estimators
+from picasssso.estimators import PERCENTILES, get_estimator, list_estimators
+from picasssso.exceptions import (
+    FileFormatError,
+    InvalidInputError,
+    MissingDependencyError,
+    PicassssoWarning,
+)
+from picasssso.maps import PropertyMaps
+
+BANDS = tuple(f"sdss2010-{band}" for band in "ugriz")
+#: Estimators that take no more than a few seconds for the whole galaxy.
+QUICK = ["mass_to_light"]
+
+
+@pytest.fixture(scope="module")
+def example():
+    return load_example()
+
+
+@pytest.fixture(scope="module")
+def result(tmp_path_factory):
+    return run_demo(tmp_path_factory.mktemp("demo"), QUICK, progress=False)
+
+
+# ---- the example galaxy -------------------------------------------------------------
+
+
+def test_example_is_small_enough_to_ship():
+    from importlib.resources import files
+
+    sizes = [
+        (files("picasssso.data") / name).stat().st_size
+        for name in ("example_galaxy.fits.gz", "example_truth.fits.gz")
+    ]
+    assert sum(sizes) < 2e6
+
+
+def test_example_images(example):
+    images, _ = example
+    assert images.bands == BANDS
+    assert images.redshift == 0.03
+    assert images.missing_uncertainty == ()
+    assert images.pixel_scale.to_value(u.arcsec) == pytest.approx(0.396, rel=1e-6)
+    assert [images.psf_fwhm(band).to_value(u.arcsec) for band in BANDS] == pytest.approx(
+        [1.53, 1.44, 1.32, 1.26, 1.29]
+    )
+    assert images.galactic_extinction.applied
+
+
+def test_example_is_not_aligned_with_the_pixel_grid(example):
+    images, truth = example
+    # North is between the axes.
+    matrix = images.wcs.pixel_scale_matrix * 3600
+    assert np.all(np.abs(matrix) > 0.1)
+    # So are the galaxy's axes, by the second moments of its mass.
+    mass = truth["stellar_mass"].data.astype(float)
+    y, x = np.indices(mass.shape)
+    x = x - np.average(x, weights=mass)
+    y = y - np.average(y, weights=mass)
+    xx, yy, xy = (np.average(moment, weights=mass) for moment in (x * x, y * y, x * y))
+    angle = np.degrees(0.5 * np.arctan2(2 * xy, xx - yy)) % 90
+    assert 15 < angle < 75
+    assert xx * yy - xy**2 < 0.98 * xx * yy  # and it has axes
+
+
+def test_example_noise_is_what_its_uncertainty_says(example):
+    images, _ = example
+    flux, inverse_variance = images.to_arrays()
+    corner = np.s_[:, :14, -14:]  # where the galaxy hardly shines
+    for plane, weight in zip(flux[corner], inverse_variance[corner], strict=True):
+        pulls = (plane - np.median(plane)) * np.sqrt(weight)
+        # 196 pixels: the standard deviation is known to 5 %.
+        assert np.std(pulls) == pytest.approx(1.0, abs=0.2)
+
+
+def test_example_depth_is_that_of_sdss(example):
+    # 5 sigma for a point source, from the noise and a Moffat PSF of the stated width.
+    images, _ = example
+    for band, depth in zip(BANDS, (22.15, 23.13, 22.70, 22.20, 20.71), strict=True):
+        fwhm = (images.psf_fwhm(band) / images.pixel_scale).to_value(u.dimensionless_unscaled)
+        index = 3.0
+        width = fwhm / (2 * np.sqrt(2 ** (1 / index) - 1))
+        pixels = np.pi * width**2 * (2 * index - 1) / (index - 1) ** 2
+        sigma = np.percentile(images[band].uncertainty.array, 1)
+        limit = 22.5 - 2.5 * np.log10(5 * sigma * np.sqrt(pixels))
+        assert limit == pytest.approx(depth, abs=0.1)
+
+
+def test_truth_is_a_spiral_galaxy(example):
+    images, truth = example
+    assert truth.shape == images.shape
+    assert set(truth) == {
+        "stellar_mass", "stellar_age", "stellar_metallicity", "sfr", "attenuation_v",
+    }  # fmt: skip
+    mass = truth.total("stellar_mass", correlation="independent").value.to_value(u.Msun)
+    sfr = truth.total("sfr", correlation="independent").value.to_value(u.Msun / u.yr)
+    assert 2e10 < mass < 1e11
+    assert 1 < sfr < 10
+    assert not any(mask.any() for mask in truth.masks.values())
+    # Old and metal rich inside, young and metal poor outside.
+    centre, edge = (65, 63), (65, 3)
+    for name in ("stellar_age", "stellar_metallicity"):
+        assert truth[name].data[centre] > 1.3 * truth[name].data[edge]
+    assert np.all(truth["attenuation_v"].data >= 0)
+    assert truth["attenuation_v"].data.max() > 0.8
+
+
+def test_every_percentile_of_the_truth_is_the_truth(example):
+    _, truth = example
+    for name in truth:
+        for q in PERCENTILES:
+            np.testing.assert_array_equal(truth.percentile(name, q).value, truth[name].data)
+    np.testing.assert_array_equal(truth.mean("stellar_mass").value, truth["stellar_mass"].data)
+
+
+def test_truth_says_what_it_is(example):
+    _, truth = example
+    assert "before the point-spread function" in truth.meta["truth"]
+    assert truth.meta["seed"] == load_example_images().meta["seed"]
+
+
+def test_mass_and_light_belong_together(example):
+    # The mass-to-light ratio of any mixture of stars lies between those of the youngest
+    # and the oldest: 0.1 and 5 solar in i, before dust.
+    images, truth = example
+    i_flux = images.to_arrays(bands=("sdss2010-i",))[0].sum()
+    absolute = 22.5 - 2.5 * np.log10(i_flux) - images.cosmology.distmod(images.redshift).value
+    luminosity = 10 ** (-0.4 * (absolute - 4.53))
+    mass = truth.total("stellar_mass", correlation="independent").value.to_value(u.Msun)
+    assert 0.5 < mass / luminosity < 5
+
+
+def test_loading_parts_equals_loading_both(example):
+    images, truth = example
+    np.testing.assert_array_equal(load_example_images().to_arrays(), images.to_arrays())
+    np.testing.assert_array_equal(load_example_truth()["sfr"].data, truth["sfr"].data)
+
+
+# ---- the demo -----------------------------------------------------------------------
+
+
+def test_demo_leaves_maps_and_a_picture(result):
+    assert list(result.maps) == QUICK
+    for name, path in result.files.items():
+        assert path.name == f"picasssso_demo_{name}.fits"
+        maps = PropertyMaps.read(path)
+        assert maps.shape == (128, 128)
+        for prop in maps:
+            np.testing.assert_array_equal(maps[prop].data, result.maps[name][prop].data)
+    assert result.picture.read_bytes().startswith(b"\x89PNG")
+    assert len(list(result.picture.parent.iterdir())) == len(result.files) + 1
+
+
+def test_demo_takes_every_estimator_unless_told(monkeypatch, tmp_path, example):
+    # On a corner of the galaxy, since some estimators take their time.
+    images, truth = example
+    part = np.s_[60:66, 60:68]
+    monkeypatch.setattr("picasssso.data.load_example", lambda: (images[part], truth[part]))
+    result = run_demo(tmp_path, progress=False)
+    assert list(result.maps) == [name for name, _ in usable_estimators()]
+    assert len(list(tmp_path.glob("picasssso_demo_*.fits"))) == len(result.maps)
+
+
+@pytest.mark.parametrize("name", list_estimators())
+def test_no_estimators_map_equals_the_truth(name, example):
+    images, truth = example
+    try:
+        estimator = get_estimator(name)()
+    except MissingDependencyError as error:
+        pytest.skip(str(error))
+    part = np.s_[50:78, 44:84]  # the bright part, arms included
+    known_maps = truth[part]
+    maps = estimator.estimate(images[part], progress=False)
+    compared = 0
+    for prop in set(maps) & set(known_maps):
+        found, known = maps[prop].data, known_maps[prop].data
+        valid = ~maps.masks[prop]
+        assert valid.mean() > 0.5
+        # Nobody who has only the images can be right to 0.1 % in many pixels.
+        relative = np.abs(found[valid] / known[valid] - 1)
+        assert np.mean(relative < 1e-3) < 0.05
+        assert not np.allclose(found[valid], known[valid], rtol=0.05)
+        compared += 1
+    assert compared
+
+
+def test_mass_is_about_right_all_the_same(result):
+    bright = result.truth["stellar_mass"].data > 1e7
+    for maps in result.maps.values():
+        if "stellar_mass" not in maps:
+            continue
+        valid = bright & ~maps.masks["stellar_mass"]
+        ratio = maps["stellar_mass"].data[valid] / result.truth["stellar_mass"].data[valid]
+        assert np.median(ratio) == pytest.approx(1, abs=0.5)
+
+
+def test_demo_into_a_missing_folder(tmp_path):
+    with pytest.raises(FileFormatError, match="no folder"):
+        run_demo(tmp_path / "nowhere", progress=False)
+
+
+def test_estimator_that_cannot_be_used_is_left_out_with_a_warning(monkeypatch):
+    class Unusable:
+        def __init__(self):
+            raise MissingDependencyError("needs the extra 'dust'")
+
+    def estimators():
+        from picasssso.estimators.mass_to_light import MassToLightEstimator
+
+        yield "mass_to_light", MassToLightEstimator
+        yield "unusable", Unusable
+
+    monkeypatch.setattr("picasssso.estimators.iterate_estimators", estimators)
+    with pytest.warns(PicassssoWarning, match=r"leaves out .*unusable.*extra 'dust'"):
+        found = list(usable_estimators())
+    assert [name for name, _ in found] == ["mass_to_light"]
+
+
+def test_demo_of_an_unknown_estimator(tmp_path):
+    with pytest.raises(InvalidInputError, match="guess"):
+        run_demo(tmp_path, ["guess"])
+
+
+def test_demo_command_in_a_process_of_its_own(tmp_path):
+    (tmp_path / "notes.txt").write_text("mine")
+    (tmp_path / "picasssso_demo.png").write_text("of an earlier demo")
+    # What the process and its imports need at most, in the unit of the system.
+    code = (
+        f"import sys; sys.path[:] = {[p for p in sys.path if p]!r}\n"
+        "import atexit, resource\n"
+        "most = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
+        "atexit.register(lambda: print('peak', most()))\n"
+        "from picasssso.cli import main; main()"
+    )
+    outcome = subprocess.run(
+        [sys.executable, "-c", code, "demo", "-e", "mass_to_light"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert outcome.returncode == 0, outcome.stderr
+    assert outcome.stderr == ""
+    for words in ("stellar mass, total", "truth", "sigma", "Written: picasssso_demo.png"):
+        assert words in outcome.stdout
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "notes.txt", "picasssso_demo.png", "picasssso_demo_mass_to_light.fits",
+    ]  # fmt: skip
+    assert (tmp_path / "notes.txt").read_text() == "mine"
+    assert (tmp_path / "picasssso_demo.png").read_bytes().startswith(b"\x89PNG")
+    unit = 1 if sys.platform == "darwin" else 1024
+    assert int(outcome.stdout.split()[-1]) * unit < 1e9
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "word"),
+    [(["-e", "guess"], 2, "guess"), (["-q", "-o", "nowhere"], 1, "nowhere")],
+)
+def test_demo_command_used_wrongly(arguments, code, word):
+    outcome = CliRunner().invoke(cli, ["demo", *arguments])
+    assert outcome.exit_code == code
+    assert word in outcome.output
+    assert "Traceback" not in outcome.output

@@ -1,0 +1,81 @@
+"""Validate the docstrings of everything public with numpydoc.
+
+Public is what a public module's ``__all__`` names, and the public methods and properties
+defined in those classes. The objects are imported rather than parsed, since numpydoc's
+parser knows neither dataclasses nor properties. The checks stand in pyproject.toml.
+
+Run from the root of the repository: ``python tools/check_docstrings.py``.
+"""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import pkgutil
+import sys
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+
+from numpydoc.validate import ERROR_MSGS, validate
+
+import picasssso
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def read_checks() -> set[str]:
+    """Return the codes to check: those listed or, after "all", those not listed."""
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    listed = set(settings["tool"]["numpydoc_validation"]["checks"])
+    return set(ERROR_MSGS) - listed if "all" in listed else listed
+
+
+def public_modules() -> Iterator[str]:
+    """Yield the names of the modules of which no part starts with an underscore."""
+    yield "picasssso"
+    for module in pkgutil.walk_packages(picasssso.__path__, "picasssso."):
+        if not any(part.startswith("_") for part in module.name.split(".")):
+            yield module.name
+
+
+def public_objects(module_name: str) -> Iterator[tuple[str, object]]:
+    """Yield the full names of what a module makes public, and of its members."""
+    module = importlib.import_module(module_name)
+    for name in module.__all__:
+        thing = getattr(module, name)
+        # A constant has no docstring of its own, and that of a click command is its help.
+        if not (inspect.isclass(thing) or inspect.isroutine(thing)):
+            continue
+        if thing.__module__ != module_name:  # checked where it is defined
+            continue
+        yield f"{module_name}.{name}", thing
+        if inspect.isclass(thing):
+            for member, value in vars(thing).items():
+                documented = inspect.isroutine(value) or isinstance(
+                    value, (property, classmethod, staticmethod)
+                )
+                if documented and not member.startswith("_"):
+                    yield f"{module_name}.{name}.{member}", value
+
+
+def main() -> int:
+    """Print every failed check; return the exit code."""
+    checks = read_checks()
+    n_objects = 0
+    failures = []
+    for module_name in public_modules():
+        for name, _ in public_objects(module_name):
+            n_objects += 1
+            failures += [
+                f"{name}: {code} {message}"
+                for code, message in validate(name)["errors"]
+                if code in checks
+            ]
+    print("\n".join(failures))
+    print(f"{n_objects} public docstrings checked, {len(failures)} problem(s)")
+    return 1 if failures or not n_objects else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
