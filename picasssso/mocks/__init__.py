@@ -1,0 +1,27 @@
+"""Mock galaxies with a known truth: described, painted with light, and observed.
+
+`ProceduralGalaxies` draws galaxies from recipes; `LightTable` gives their light in any
+bands from `picasssso.sps`; `observe` makes images of it as a survey would. All of it is
+torch on batches, on a CPU or CUDA; once a table is built, torch and numpy are all it needs.
+`MockGenerator` does the three in one.
+"""
+
+from picasssso.mocks.galaxies import ProceduralGalaxies
+from picasssso.mocks.galaxy import Galaxies
+from picasssso.mocks.generator import MockGenerator
+from picasssso.mocks.light import Light, LightTable
+from picasssso.mocks.model_error import ModelErrors
+from picasssso.mocks.observing import ObservedGalaxies, observe
+from picasssso.mocks.truth import TrueSums
+
+__all__ = [
+    "Galaxies",
+    "Light",
+    "LightTable",
+    "MockGenerator",
+    "ModelErrors",
+    "ObservedGalaxies",
+    "ProceduralGalaxies",
+    "TrueSums",
+    "observe",
+]

@@ -1,0 +1,394 @@
+"""Drawing what a galaxy is: mass, type, sizes, structure, history, gas, metals and dust.
+
+All parameters are drawn on the CPU in double precision from streams keyed by the seed, the
+galaxy's number and the parameter's name (`picasssso.mocks.streams`), so they depend on
+neither batch nor device.
+
+With ``link_structure=False`` the populations (quenching, rates, ages, metals, gas, dust,
+gradients) come from a second draw that knows nothing of the shape, and the shape nothing
+of them: what a network then learns from morphology is nothing but the recipe it was
+trained with.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from picasssso.mocks.galaxies import scaling_relations as relations
+from picasssso.mocks.galaxies.histories import timescale_of_rate
+from picasssso.mocks.galaxies.profiles import sersic_fraction
+from picasssso.mocks.streams import Stream
+
+__all__ = ["draw_parameters"]
+
+#: Normal numbers are cut at this many standard deviations: tails of relations are not known.
+_CUT = 3.0
+
+#: Half-mass radii relative to half-light radii (r): galaxies are redder inside. Chosen so
+#: that half-light radii of the mocks follow the relations they are drawn from.
+_MASS_TO_LIGHT_SIZE = 0.85
+
+
+class _Draws:
+    """Named draws, of which the scatter can be widened."""
+
+    def __init__(self, stream: Stream, prefix: str, widen: float) -> None:
+        self.stream, self.prefix, self.widen = stream, prefix, widen
+
+    def normal(self, name: str) -> np.ndarray:
+        return np.clip(self.stream.normal(self.prefix + name), -_CUT, _CUT) * self.widen
+
+    def uniform(self, name: str, low: float = 0.0, high: float = 1.0) -> np.ndarray:
+        return low + (high - low) * self.stream.uniform(self.prefix + name)
+
+    def happens(self, name: str, probability: np.ndarray | float) -> np.ndarray:
+        return self.uniform(name) < probability
+
+
+def _sigmoid(x: np.ndarray) -> np.ndarray:
+    return 1.0 / (1.0 + np.exp(-x))
+
+
+def draw_parameters(
+    stream: Stream,
+    *,
+    mass_range: tuple[float, float] = (8.5, 11.6),
+    mass_weight: float = 0.5,
+    widen: float = 1.0,
+    link_structure: bool = True,
+    log_mass: np.ndarray | None = None,
+    prefix: str = "",
+) -> dict[str, np.ndarray]:
+    """Draw the parameters of galaxies.
+
+    Parameters
+    ----------
+    stream : Stream
+        Random numbers, for n galaxies.
+    mass_range : tuple of float, optional
+        Range of log10 of the stellar mass.
+    mass_weight : float, optional
+        See `scaling_relations.sample_masses`.
+    widen : float, optional
+        Factor on the scatter of all relations.
+    link_structure : bool, optional
+        Whether populations are tied to structure.
+    log_mass : ndarray, optional
+        Masses to use instead of drawn ones.
+    prefix : str, optional
+        Before the names of all draws: another prefix is another galaxy.
+
+    Returns
+    -------
+    dict
+        Names to arrays of shape (n,). Lengths are in kpc, angles in rad, masses in Msun,
+        rates in Msun/yr, times in Gyr, metallicities log10 of mass fractions.
+    """
+    draws = _Draws(stream, prefix, widen)
+    if log_mass is None:
+        log_mass = relations.sample_masses(draws.uniform("mass"), mass_range, mass_weight)
+    kind = _draw_kind(draws, log_mass)
+    shape = _draw_shape(draws, log_mass, kind)
+    if link_structure:
+        populations = _draw_populations(draws, log_mass, kind, shape)
+    else:
+        other = _Draws(stream, prefix + "unlinked ", widen)
+        populations = _draw_populations(other, log_mass, _draw_kind(other, log_mass), shape)
+        _forget_structure(populations, other)
+    parameters = {**kind, **shape, **populations}
+    parameters["log_mass"] = log_mass
+    parameters["linked"] = np.full(log_mass.shape, float(link_structure))
+    return {name: np.asarray(value, dtype=np.float64) for name, value in parameters.items()}
+
+
+def _draw_kind(draws: _Draws, log_mass: np.ndarray) -> dict[str, np.ndarray]:
+    """Draw whether a galaxy forms stars, and of what type it is."""
+    efficiency = relations.mass_quenched_fraction(log_mass)
+    fraction = 1.0 - (1.0 - efficiency) * (1.0 - relations.ENVIRONMENT_QUENCHED)
+    quenched = draws.happens("quenched", fraction)
+    # Of the others a tenth is on its way (the green valley; Salim 2014, SerAJ 189, 1).
+    green = ~quenched & draws.happens("green valley", 0.10)
+    # Round quenched galaxies become common at the highest masses (Emsellem et al. 2011,
+    # MNRAS 414, 888) and are dwarf ellipticals at the lowest; the rest are lenticulars.
+    spheroids = (
+        0.15 + 0.6 * _sigmoid((log_mass - 10.95) / 0.2) + 0.6 * _sigmoid((9.3 - log_mass) / 0.2)
+    )
+    spheroid = quenched & draws.happens("spheroid", spheroids)
+    irregular = ~quenched & draws.happens(
+        "irregular", 0.75 * _sigmoid((9.2 - log_mass) / 0.25) + 0.03
+    )
+    return {
+        "quenched": quenched,
+        "green": green,
+        "spheroid": spheroid,
+        "irregular": irregular,
+    }
+
+
+def _draw_shape(
+    draws: _Draws, log_mass: np.ndarray, kind: dict[str, np.ndarray]
+) -> dict[str, np.ndarray]:
+    quenched, spheroid = kind["quenched"].astype(bool), kind["spheroid"].astype(bool)
+    irregular = kind["irregular"].astype(bool)
+    n, u = draws.normal, draws.uniform
+
+    # Bulges: about nothing in dwarfs, a third in massive spirals, half in lenticulars
+    # (Moffett et al. 2016, MNRAS 462, 4336; Gadotti 2009, MNRAS 393, 1531).
+    typical = np.where(quenched, 0.42, 0.02 + 0.28 * _sigmoid((log_mass - 10.6) / 0.3))
+    bulge = _sigmoid(np.log(typical / (1.0 - typical)) + 0.7 * n("bulge fraction"))
+    bulge = np.where(spheroid, 1.0, np.where(irregular, 0.3 * bulge, bulge))
+    index = np.where(
+        spheroid,
+        10.0 ** (0.58 + 0.22 * (log_mass - 11.0) + 0.10 * n("sersic")),
+        10.0 ** (0.15 + 0.30 * bulge + 0.12 * n("sersic")),
+    )
+    index = np.clip(index, 0.7, 6.5)
+    light_size = np.where(
+        quenched, relations.early_type_size(log_mass), relations.late_type_size(log_mass)
+    )
+    size = (
+        light_size
+        * _MASS_TO_LIGHT_SIZE
+        * np.exp(relations.size_scatter(log_mass) * 0.9 * n("size"))
+    )
+    # Disc scale length and bulge radius such that half of the mass lies inside ``size``.
+    bulge_ratio = np.clip(0.30 * 10.0 ** (0.15 * n("bulge size")), 0.08, 1.0)
+    half = _half_mass_radius(bulge, bulge_ratio, index)
+    disc_scale = size / np.where(spheroid, 1.0, half)
+    bulge_radius = np.where(spheroid, size, bulge_ratio * disc_scale)
+
+    cos_inclination = u("inclination")
+    # Thickness of discs: dwarfs are thick (Sanchez-Janssen et al. 2010, MNRAS 406, L65).
+    thickness = 0.11 + 0.16 * _sigmoid((9.0 - log_mass) / 0.4) + 0.10 * quenched
+    thickness = thickness * 10.0 ** (0.08 * n("thickness"))
+    # Spheroids: triaxial bodies (Padilla & Strauss 2008, MNRAS 388, 1321) seen from anywhere.
+    middle = np.clip(0.92 - 0.08 * np.abs(n("triaxial")), 0.6, 1.0)
+    short = np.clip(np.where(spheroid, 0.62, 0.75) + 0.12 * n("flattening"), 0.3, 1.0)
+    ratio, twist = _projected(np.minimum(short, middle), middle, cos_inclination, u("azimuth"))
+
+    # Spiral arms: 2 in grand designs, more elsewhere (Elmegreen & Elmegreen 1987, ApJ 314,
+    # 3); pitch angles of Savchenko & Reshetnikov (2013, MNRAS 436, 1074) and Diaz-Garcia
+    # et al. (2019, A&A 631, A94): 10-30 deg.
+    grand = draws.happens("grand design", 0.20 + 0.30 * _sigmoid((log_mass - 10.2) / 0.3))
+    many = u("arm number")
+    arms = np.where(grand, 2, np.where(many < 0.25, 2, np.where(many < 0.65, 3, 4)))
+    pitch = np.deg2rad(np.clip(17.0 + 6.0 * n("pitch") + 4.0 * (10.3 - log_mass), 7.0, 40.0))
+    discless = quenched | irregular
+    arm_old = np.where(grand, 0.60, 0.30) * np.exp(0.4 * n("arm contrast"))
+    arm_old = np.where(discless, np.where(quenched, 0.05, 0.10), arm_old)
+    arm_width = np.clip(2.2 * np.exp(0.35 * n("arm width")), 0.8, 6.0)
+    arm_gas = np.where(grand, 1.7, 1.1) * np.exp(0.3 * n("gas arms"))
+    arm_gas = np.where(discless, 0.25, arm_gas)
+    floccules = np.where(grand, 0.5, 0.95) * np.exp(0.25 * n("floccules"))
+    floccules = np.where(irregular, 1.0, np.where(quenched, 0.3, floccules))
+
+    # Bars: two thirds of discs, half of those strong (Masters et al. 2011, MNRAS 411, 2026;
+    # Erwin 2018, MNRAS 474, 5372), 0.5-2 disc scale lengths long.
+    bars = u("bar")
+    disc = ~spheroid
+    strong = disc & (bars < 0.28)
+    weak = disc & (bars >= 0.28) & (bars < 0.55)
+    bar = np.where(strong, 0.13, np.where(weak, 0.05, 0.0)) * np.exp(0.4 * n("bar mass"))
+    bar_length = disc_scale * np.clip(1.15 * np.exp(0.25 * n("bar length")), 0.5, 2.2)
+    # Rings: inner ones at a bar's end, outer ones at twice that (Buta 1995, ApJS 96, 39).
+    ring = draws.happens("ring", np.where(bar > 0.03, 0.35, 0.12)) & disc
+    outer = draws.happens("outer ring", 0.35)
+    ring_radius = np.where(outer, 2.1, 1.05) * np.where(bar > 0.03, bar_length, 1.3 * disc_scale)
+    # Lopsidedness (Zaritsky & Rix 1997, ApJ 477, 118): 0.1, more in irregulars.
+    lopsided = np.clip(np.where(irregular, 0.3, 0.1) * np.exp(0.6 * n("lopsided")), 0.0, 0.7)
+    # Companions: a tenth of galaxies have one above 1:20 nearby in projection, some of them
+    # disturbed (Patton et al. 2008; Darg et al. 2010, MNRAS 401, 1043).
+    companion = draws.happens("companion", 0.10)
+    log_ratio = -1.3 * u("companion ratio") ** 0.8
+    log_ratio = np.maximum(log_ratio, 8.0 - log_mass)
+    disturbed = draws.happens("tidal", np.where(companion, 0.6, 0.03))
+    satellites = np.floor(u("satellites") ** 2 * 4.0 * _sigmoid((log_mass - 10.0) / 0.4) + 0.35)
+    return {
+        "bulge_fraction": bulge,
+        "sersic_index": index,
+        "half_mass_radius": size,
+        "disc_scale": disc_scale,
+        "bulge_radius": bulge_radius,
+        "bulge_axis_ratio": ratio,
+        "bulge_twist": np.where(spheroid, 0.5 * n("isophote twist") * (1 - ratio), 0.0),
+        "bulge_angle": np.where(spheroid, 0.0, twist),
+        "cos_inclination": cos_inclination,
+        "thickness": np.clip(thickness, 0.06, 0.6),
+        "position_angle": 2.0 * np.pi * u("position angle"),
+        "offset_x": 1.5 * n("offset x"),
+        "offset_y": 1.5 * n("offset y"),
+        "near_side": np.where(u("near side") < 0.5, -1.0, 1.0),
+        "spin": np.where(u("spin") < 0.5, -1.0, 1.0),
+        "n_arms": arms,
+        "pitch": pitch,
+        "arm_phase": 2.0 * np.pi * u("arm phase"),
+        "arm_old": arm_old,
+        "arm_gas": arm_gas,
+        "arm_width": arm_width,
+        "floccules": floccules,
+        "clumps": np.clip(np.where(irregular, 1.3, 1.0) * np.exp(0.25 * n("clumps")), 0.2, 1.8),
+        "bar_fraction": np.clip(bar, 0.0, 0.35),
+        "bar_length": bar_length,
+        "bar_axis_ratio": np.clip(0.33 + 0.10 * n("bar shape"), 0.15, 0.7),
+        "bar_angle": np.pi * u("bar angle"),
+        "ring": np.where(ring, np.exp(0.5 * n("ring strength")), 0.0),
+        "ring_radius": ring_radius,
+        "ring_width": 0.13 * np.exp(0.3 * n("ring width")),
+        "lopsided": lopsided,
+        "lopsided_angle": 2.0 * np.pi * u("lopsided angle"),
+        "companion": companion,
+        "companion_log_ratio": log_ratio,
+        "companion_distance": size * (1.0 + 3.5 * u("companion distance")),
+        "companion_angle": 2.0 * np.pi * u("companion angle"),
+        "tidal": np.where(disturbed, 0.10 * np.exp(0.6 * n("tidal strength")), 0.0),
+        "tidal_angle": 2.0 * np.pi * u("tidal angle"),
+        "tidal_arms": np.where(u("tidal arms") < 0.5, 1.0, 2.0),
+        "n_satellites": np.minimum(satellites, 3.0),
+    }
+
+
+def _half_mass_radius(bulge: np.ndarray, ratio: np.ndarray, index: np.ndarray) -> np.ndarray:
+    """Return the half-mass radius of a bulge and a disc in disc scale lengths, by bisection."""
+    low, high = np.full(bulge.shape, 0.02), np.full(bulge.shape, 4.0)
+    for _ in range(24):
+        middle = 0.5 * (low + high)
+        inside = bulge * sersic_fraction(index, middle / ratio)
+        inside = inside + (1.0 - bulge) * (1.0 - (1.0 + middle) * np.exp(-middle))
+        low, high = np.where(inside < 0.5, middle, low), np.where(inside < 0.5, high, middle)
+    return 0.5 * (low + high)
+
+
+def _projected(
+    short: np.ndarray, middle: np.ndarray, cosine: np.ndarray, azimuth: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return axis ratio and angle of a triaxial ellipsoid on the sky.
+
+    Binney (1985, MNRAS 212, 767), equations 11 and 12, with the longest axis of length 1;
+    the angle is that of the major axis against the projected equatorial plane.
+    """
+    phi = 2.0 * np.pi * azimuth
+    sine2, cosine2 = 1.0 - cosine**2, cosine**2
+    a = cosine2 / short**2 * (np.sin(phi) ** 2 + np.cos(phi) ** 2 / middle**2) + (
+        sine2 / middle**2
+    )
+    b = cosine * np.sin(2.0 * phi) * (1.0 - 1.0 / middle**2) / short**2
+    c = (np.sin(phi) ** 2 / middle**2 + np.cos(phi) ** 2) / short**2
+    root = np.sqrt((a - c) ** 2 + b**2)
+    ratio = np.sqrt((a + c - root) / (a + c + root))
+    return np.clip(ratio, 0.3, 1.0), 0.5 * np.arctan2(b, c - a)
+
+
+def _draw_populations(
+    draws: _Draws,
+    log_mass: np.ndarray,
+    kind: dict[str, np.ndarray],
+    shape: dict[str, np.ndarray],
+) -> dict[str, np.ndarray]:
+    quenched, green = kind["quenched"].astype(bool), kind["green"].astype(bool)
+    irregular = kind["irregular"].astype(bool)
+    n, u = draws.normal, draws.uniform
+    sequence = relations.main_sequence(log_mass)
+    # The slow part of the scatter shows in the whole history, the fast part only recently.
+    slow = relations.MAIN_SEQUENCE_SCATTER * 0.8 * n("slow rate")
+    fast = relations.MAIN_SEQUENCE_SCATTER * 0.6 * n("fast rate")
+    below = np.where(green, -0.9 + 0.25 * n("green rate"), slow + fast)
+    log_sfr = sequence + below
+    # Quenched galaxies: specific rates of 1e-12 / yr and less, of which light says little
+    # (Salim et al. 2016, ApJS 227, 2); the rounder and older half forms no stars at all.
+    empty = quenched & draws.happens("no gas", 0.45)
+    log_sfr = np.where(quenched, log_mass - 12.0 + 0.45 * n("quenched rate"), log_sfr)
+    sfr = np.where(empty, 0.0, 10.0**log_sfr)
+
+    # Small galaxies that still form stars began later, and less alike (Heavens et al. 2004,
+    # Nature 428, 625).
+    smaller = np.where(quenched, 0.0, np.clip(10.4 - log_mass, 0.0, 1.8))
+    start = 11.5 - 1.5 * smaller + (0.9 + 0.8 * smaller) * n("start")
+    start = np.clip(start, 4.0, 12.8)
+    slow_rate = 10.0 ** (sequence + slow - log_mass + 9.0) * 0.62
+    tau = timescale_of_rate(slow_rate, start)
+    # Quenched: massive galaxies formed fast and stopped early (Thomas et al. 2010, MNRAS
+    # 404, 1775), dwarfs late.
+    early = 10.0 ** (-0.15 - 0.35 * (log_mass - 10.7) + 0.15 * n("quenched timescale"))
+    tau = np.where(quenched, np.clip(early, 0.3, 3.0), tau)
+    end = np.clip(10.0 ** (0.55 + 0.22 * (log_mass - 10.5) + 0.25 * n("quenching time")), 0.4, 8.0)
+    # A shut-down happened from 0.3 Gyr ago in the green valley on.
+    end = np.where(quenched, end, np.where(green, 0.3 + 0.5 * u("green time"), 0.0))
+    gradient = 0.12 + 0.12 * n("age gradient")
+
+    gas_z = relations.gas_metallicity(log_mass)
+    star_z, star_scatter = relations.stellar_metallicity(log_mass)
+    common = n("metallicity")
+    gas_z = gas_z + relations.GAS_METALLICITY_SCATTER * (0.7 * common + 0.7 * n("gas metallicity"))
+    star_z = star_z + star_scatter * (0.7 * common + 0.7 * n("stellar metallicity"))
+    # Quenched galaxies are more metal-rich at a mass (Peng, Maiolino & Cochrane 2015, Nature
+    # 521, 192: up to 0.4 dex at 1e9, none at 1e11).
+    star_z = star_z + np.where(quenched, 0.15 * np.clip(11.0 - log_mass, 0.0, 1.5), 0.0)
+
+    log_hi = relations.hi_mass(log_mass) + relations.HI_SCATTER * n("hi mass")
+    log_hi = log_hi + 0.4 * np.clip(below, -1.0, 0.6)
+    log_hi = np.where(quenched, log_hi - 1.2 + 0.4 * n("quenched hi"), log_hi)
+    radius = relations.hi_disc_radius(log_hi) * 10.0 ** (
+        relations.HI_RADIUS_SCATTER * n("hi radius")
+    )
+    depletion = 10.0 ** (
+        relations.LOG_DEPLETION_TIME + relations.DEPLETION_SCATTER * n("depletion")
+    )
+    hi = np.where(empty, 0.0, 10.0**log_hi)
+    size = shape["half_mass_radius"]
+    return {
+        "forms_stars": ~quenched,
+        "sfr": sfr,
+        "start": start,
+        "tau": tau,
+        "end": end,
+        "bulge_tau": np.clip(10.0 ** (-0.1 + 0.2 * n("bulge timescale")), 0.3, 4.0),
+        "bulge_end": np.where(quenched, end, 2.5 * u("bulge end")),
+        "age_gradient": gradient,
+        # Gas: -0.1 dex per half-light radius (Sanchez et al. 2014, A&A 563, A49), flatter in
+        # dwarfs; stars: as much in discs, -0.2 in spheroids (Gonzalez Delgado et al. 2015,
+        # A&A 581, A103; Goddard et al. 2017, MNRAS 466, 4731).
+        "gas_metallicity": gas_z,
+        "gas_gradient": (-0.10 + 0.05 * n("gas gradient"))
+        * np.clip(0.4 * (log_mass - 8.0), 0.1, 1.0),
+        "old_metallicity": np.clip(star_z, -3.6, -1.33),
+        "metallicity_gradient": np.where(kind["spheroid"].astype(bool), -0.16, -0.11)
+        + 0.07 * n("stellar gradient"),
+        # Stars form in a disc a little larger or smaller than that of the old stars, with a
+        # hole where a bulge has stopped it.
+        "sf_scale_ratio": np.clip(1.05 * np.exp(0.20 * n("sf scale")), 0.5, 2.0)
+        * np.where(irregular, 0.85, 1.0) * np.where(quenched, 0.7, 1.0),
+        "sf_hole": np.clip(shape["bulge_fraction"] * 1.6 * np.exp(0.6 * n("sf hole")), 0.0, 1.2)
+        * (~irregular),
+        "depletion_time": depletion,
+        "hi_mass": hi,
+        "hi_radius": np.maximum(radius, 0.8 * size),
+        "hi_hole": np.clip(0.5 + 0.3 * n("hi hole"), 0.0, 0.95),
+        # Dust in clumps dims less than its mean column: by about a half (Witt & Gordon 2000,
+        # ApJ 528, 799).
+        "dust_factor": 0.5 * 10.0 ** (0.15 * n("dust")),
+        "dust_thickness": np.clip(0.45 + 0.12 * n("dust thickness"), 0.15, 0.9),
+        # Birth clouds: young stars lose about 1 / 0.44 as much as the others (Calzetti et al.
+        # 2000, ApJ 533, 682), of which the dust they are mixed with makes up a part.
+        "cloud_factor": np.clip(0.7 * np.exp(0.35 * n("clouds")), 0.1, 4.0),
+        "slope_error": 0.25 * n("dust slope"),
+        "cloud_slope": -0.7 - 0.3 * u("cloud slope"),
+    }  # fmt: skip
+
+
+def _forget_structure(populations: dict[str, np.ndarray], draws: _Draws) -> None:
+    """Replace gradients that follow shape by ones of either sign, in place."""
+    populations["age_gradient"] = 0.17 * draws.normal("free age gradient")
+    populations["metallicity_gradient"] = 0.13 * draws.normal("free stellar gradient")
+    populations["gas_gradient"] = 0.10 * draws.normal("free gas gradient")
+    populations["sf_scale_ratio"] = np.clip(np.exp(0.35 * draws.normal("free sf scale")), 0.4, 2.5)
+    populations["sf_hole"] = draws.uniform("free sf hole") ** 2
+    populations["bulge_tau"] = populations["tau"] * np.exp(0.3 * draws.normal("free bulge"))
+    populations["bulge_end"] = populations["end"]
+    # A disc seen edge-on is no dustier than any other.
+    populations["dust_factor"] = populations["dust_factor"] / np.clip(
+        draws.uniform("free inclination"), 0.1, 1.0
+    )
+    populations["free_arm_phase"] = 2.0 * np.pi * draws.uniform("free arm phase")
+    populations["free_arms"] = 2.0 + np.floor(3.0 * draws.uniform("free arms"))
+    populations["free_pitch"] = np.deg2rad(10.0 + 25.0 * draws.uniform("free pitch"))
+    populations["free_arm_gas"] = 1.2 * draws.uniform("free arm gas")

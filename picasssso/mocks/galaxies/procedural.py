@@ -1,0 +1,334 @@
+"""Procedural galaxies: the population, framed and described."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+
+from picasssso.exceptions import InvalidInputError
+from picasssso.mocks.distances import angular_diameter_distance, redshift_of_distance
+from picasssso.mocks.galaxies.population import draw_parameters
+from picasssso.mocks.galaxies.render import Frame, merge_parts, render_parts
+from picasssso.mocks.galaxy import Galaxies
+from picasssso.mocks.observing.surveys import Survey, get_survey
+from picasssso.mocks.streams import Stream
+
+__all__ = ["ProceduralGalaxies"]
+
+_ARCSEC_PER_RAD = 648000.0 / np.pi
+
+#: Redshifts that surveys' galaxies are drawn from.
+REDSHIFT_RANGE = (0.01, 0.15)
+
+#: Half-mass radius in pixels of a frame of 64, where a survey's pixels are fixed.
+_RADIUS_PIXELS = (3.0, 13.0)
+
+#: Galaxies rendered at once on a CPU hold about this many pixels.
+_CHUNK_PIXELS = 60_000
+
+
+class ProceduralGalaxies:
+    """An endless set of made-up galaxies.
+
+    Galaxy k is a function of ``seed``, k and the parameters here; neither batch size nor
+    device nor order matters.
+
+    Parameters
+    ----------
+    seed : int, optional
+        The seed.
+    n_pixels : int, optional
+        Pixels along each side of the frame.
+    survey : str or Survey, optional
+        Sets the pixel scale: one of `picasssso.mocks.observing.SURVEYS`.
+    margin : int, optional
+        Pixels added at each side, for light that a PSF scatters in; cut by
+        `picasssso.mocks.observe`.
+    redshift : float, optional
+        One redshift for all. By default the survey's own, or such that half-mass radii
+        are 3-13 pixels of a frame of 64, between 0.01 and 0.15.
+    mass_range : tuple of float, optional
+        Range of log10 of the stellar mass in Msun.
+    mass_weight : float, optional
+        Exponent of the mass by which galaxies are preferred to their true numbers: 0 for a
+        volume, 1 for about a flux limit.
+    widen : float, optional
+        Factor on the scatter of all relations, for training on more than is known.
+    link_structure : bool, optional
+        Whether populations are tied to structure (young arms, dusty gas, old bulges,
+        gradients). Without, they are drawn apart.
+    device : str or torch.device, optional
+        Where to work; CUDA if there is one and nothing else is said.
+
+    Raises
+    ------
+    InvalidInputError
+        If a parameter makes no sense.
+
+    Examples
+    --------
+    >>> from picasssso.mocks import ProceduralGalaxies
+    >>> galaxies = ProceduralGalaxies(seed=1, n_pixels=48).draw(range(3))
+    >>> galaxies.mass_formed.shape
+    torch.Size([3, 9, 48, 48])
+    """
+
+    def __init__(
+        self,
+        seed: int = 0,
+        *,
+        n_pixels: int = 64,
+        survey: str | Survey = "sdss",
+        margin: int = 0,
+        redshift: float | None = None,
+        mass_range: tuple[float, float] = (8.5, 11.6),
+        mass_weight: float = 0.5,
+        widen: float = 1.0,
+        link_structure: bool = True,
+        device: str | torch.device | None = None,
+    ) -> None:
+        for name, value, least in (("n_pixels", n_pixels, 8), ("margin", margin, 0)):
+            if isinstance(value, bool) or not isinstance(value, int) or value < least:
+                raise InvalidInputError(
+                    f"{name}={value!r} cannot be used: expected an integer of at least {least}."
+                )
+        if not 6.0 <= mass_range[0] < mass_range[1] <= 13.0:
+            raise InvalidInputError(
+                f"mass_range={mass_range!r} cannot be used: expected (low, high), log10 of masses "
+                "in Msun between 6 and 13."
+            )
+        if not 0.0 <= widen <= 5.0:
+            raise InvalidInputError(f"widen={widen!r} cannot be used: expected 0 to 5.")
+        if redshift is not None and not 0.003 <= redshift <= 2.0:
+            raise InvalidInputError(
+                f"redshift={redshift!r} cannot be used: expected 0.003 to 2; nearer galaxies "
+                "have no distance without one being given."
+            )
+        self.seed = seed
+        self.n_pixels = n_pixels
+        self.survey = get_survey(survey)
+        self.margin = margin
+        self.redshift = redshift
+        self.mass_range = mass_range
+        self.mass_weight = mass_weight
+        self.widen = widen
+        self.link_structure = link_structure
+        self.device = device
+
+    def resolved_device(self) -> torch.device:
+        """Return where galaxies are made.
+
+        Returns
+        -------
+        torch.device
+            The one given, or CUDA if there is one.
+        """
+        if self.device is not None:
+            return torch.device(self.device)
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+    @property
+    def redshift_range(self) -> tuple[float, float]:
+        """Lowest and highest redshift that can come, for a table of light."""
+        fixed = self.redshift if self.redshift is not None else self.survey.redshift
+        return REDSHIFT_RANGE if fixed is None else (fixed, fixed)
+
+    def _indices(self, index: Sequence[int] | np.ndarray | range) -> np.ndarray:
+        indices = np.atleast_1d(np.asarray(index))
+        if indices.ndim != 1 or indices.size == 0 or indices.dtype.kind not in "iu":
+            raise InvalidInputError(
+                f"index={index!r} cannot be used: expected integers, such as range(64)."
+            )
+        if indices.min() < 0:
+            raise InvalidInputError(f"index={int(indices.min())} is negative: expected 0, 1, ...")
+        return indices.astype(np.int64)
+
+    def parameters(self, index: Sequence[int] | np.ndarray | range) -> dict[str, np.ndarray]:
+        """Return the parameters of galaxies, with redshifts and pixel scales.
+
+        Parameters
+        ----------
+        index : sequence of int
+            Numbers of the galaxies.
+
+        Returns
+        -------
+        dict
+            Names to arrays of shape (n,); see `population.draw_parameters`.
+        """
+        stream = Stream(self.seed, self._indices(index))
+        parameters = draw_parameters(
+            stream,
+            mass_range=self.mass_range,
+            mass_weight=self.mass_weight,
+            widen=self.widen,
+            link_structure=self.link_structure,
+        )
+        return {**parameters, **self._framing(stream, parameters)}
+
+    def _framing(self, stream: Stream, parameters: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        survey, radius = self.survey, parameters["half_mass_radius"]
+        fixed = self.redshift if self.redshift is not None else survey.redshift
+        if fixed is not None:
+            redshift = np.full(radius.shape, float(fixed))
+        else:
+            assert survey.pixel_scale is not None
+            low, high = (np.log(r * self.n_pixels / 64) for r in _RADIUS_PIXELS)
+            pixels = np.exp(low + (high - low) * stream.uniform("apparent size"))
+            distance = radius / (pixels * survey.pixel_scale / _ARCSEC_PER_RAD) / 1e3
+            redshift = redshift_of_distance(distance, REDSHIFT_RANGE)
+        arcsec_per_kpc = _ARCSEC_PER_RAD / (1e3 * angular_diameter_distance(redshift))
+        if survey.framing == "angular":
+            assert survey.pixel_scale is not None
+            pixel_scale = np.full(radius.shape, survey.pixel_scale)
+        elif survey.framing == "radii":
+            pixel_scale = survey.frame * radius / self.n_pixels * arcsec_per_kpc
+        else:
+            pixel_scale = survey.frame * arcsec_per_kpc
+        return {
+            "redshift": redshift,
+            "pixel_scale": pixel_scale,
+            "pixel_scale_kpc": pixel_scale / arcsec_per_kpc,
+        }
+
+    def draw(self, index: Sequence[int] | np.ndarray | range) -> Galaxies:
+        """Return galaxies.
+
+        Parameters
+        ----------
+        index : sequence of int
+            Their numbers.
+
+        Returns
+        -------
+        Galaxies
+            Described on ``n_pixels + 2 margin`` pixels a side.
+
+        Raises
+        ------
+        InvalidInputError
+            If a number is not an integer of at least 0.
+        """
+        return self.render(self._indices(index), self.parameters(index))
+
+    def render(self, index: np.ndarray, parameters: dict[str, np.ndarray]) -> Galaxies:
+        """Describe galaxies of given parameters.
+
+        Parameters
+        ----------
+        index : ndarray
+            Their numbers, which key the random fields of their structure.
+        parameters : dict
+            From `parameters`, possibly changed.
+
+        Returns
+        -------
+        Galaxies
+            The galaxies.
+        """
+        chunks = list(self.render_chunks(index, parameters, self._chunk_size()))
+        if len(chunks) == 1:
+            return chunks[0]
+        joined: dict[str, Any] = {
+            name: torch.cat([getattr(chunk, name) for chunk in chunks])
+            for name in Galaxies.__dataclass_fields__
+            if name != "parameters"
+        }
+        return Galaxies(**joined, parameters=parameters)
+
+    def _chunk_size(self) -> int:
+        if self.resolved_device().type != "cpu":
+            return 2048
+        return max(1, _CHUNK_PIXELS // (self.n_pixels + 2 * self.margin) ** 2)
+
+    def render_chunks(
+        self, index: np.ndarray, parameters: dict[str, np.ndarray], size: int
+    ) -> Iterator[Galaxies]:
+        """Describe galaxies of given parameters, a few at a time.
+
+        Parameters
+        ----------
+        index : ndarray
+            Their numbers.
+        parameters : dict
+            From `parameters`, possibly changed.
+        size : int
+            How many at a time.
+
+        Yields
+        ------
+        Galaxies
+            The next galaxies.
+        """
+        guests, host = self._companions(index, parameters)
+        for start in range(0, len(index), size):
+            part = slice(start, start + size)
+            some = {name: value[part] for name, value in parameters.items()}
+            near = (host >= start) & (host < start + size)
+            with_them = {name: value[near] for name, value in guests.items()}
+            yield self._render_chunk(index[part], some, with_them, host[near] - start)
+
+    def _companions(
+        self, index: np.ndarray, parameters: dict[str, np.ndarray]
+    ) -> tuple[dict[str, np.ndarray], np.ndarray]:
+        """Return the parameters of all companions, and which galaxy each belongs to."""
+        rows = np.flatnonzero(parameters["companion"] > 0)
+        if rows.size == 0:
+            return {}, rows
+        host = {name: value[rows] for name, value in parameters.items()}
+        guest = draw_parameters(
+            Stream(self.seed, index[rows]),
+            widen=self.widen,
+            link_structure=self.link_structure,
+            log_mass=host["log_mass"] + host["companion_log_ratio"],
+            prefix="companion ",
+        )
+        guest["n_satellites"] = np.zeros(rows.size)
+        guest["position_angle"] = guest["position_angle"] + host["position_angle"]
+        distance, angle = host["companion_distance"], host["companion_angle"]
+        guest["at_x"] = host["offset_x"] * host["pixel_scale_kpc"] + distance * np.cos(angle)
+        guest["at_y"] = host["offset_y"] * host["pixel_scale_kpc"] + distance * np.sin(angle)
+        return guest, rows
+
+    def _render_chunk(
+        self,
+        index: np.ndarray,
+        parameters: dict[str, np.ndarray],
+        guests: dict[str, np.ndarray],
+        host: np.ndarray,
+    ) -> Galaxies:
+        device = self.resolved_device()
+        n_pixels = self.n_pixels + 2 * self.margin
+        scale = parameters["pixel_scale_kpc"]
+        parts = render_parts(parameters, Frame(n_pixels, scale), Stream(self.seed, index, device))
+        if host.size:
+            companions = render_parts(
+                guests,
+                Frame(n_pixels, scale[host]),
+                Stream(self.seed, index[host], device),
+                offset=(guests["at_x"], guests["at_y"]),
+                rotation=parameters["position_angle"][host],
+                prefix="companion ",
+            )
+            parts = merge_parts(parts, companions, torch.as_tensor(host, device=device))
+
+        def tensor(name: str) -> torch.Tensor:
+            return torch.as_tensor(parameters[name], dtype=torch.float32, device=device)
+
+        return Galaxies(
+            mass_formed=parts.mass_formed,
+            log_metallicity=parts.log_metallicity,
+            attenuation=parts.attenuation,
+            attenuation_slope=parts.slope,
+            hi_mass=parts.hi_mass,
+            h2_mass=parts.h2_mass,
+            gas_metallicity=torch.exp(parts.log_gas_metallicity * np.log(10.0)),
+            redshift=tensor("redshift"),
+            pixel_scale=tensor("pixel_scale"),
+            pixel_scale_kpc=tensor("pixel_scale_kpc"),
+            index=torch.as_tensor(index, device=device),
+            parameters=parameters,
+        )

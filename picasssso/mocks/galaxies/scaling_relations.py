@@ -1,0 +1,316 @@
+"""Published relations between the global properties of nearby galaxies.
+
+Each function returns the typical value; the scatter that the source gives stands beside it
+as a constant in dex (or as said). Masses are in Msun for a Chabrier (or Kroupa, 0.03 dex
+apart and not corrected) initial mass function, sizes in kpc, rates in Msun/yr.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from picasssso.sps.nebular import SOLAR_METALLICITY, SOLAR_OXYGEN
+
+__all__ = [
+    "attenuation_per_surface_density",
+    "attenuation_slope",
+    "early_type_size",
+    "gas_metallicity",
+    "hi_disc_radius",
+    "hi_mass",
+    "late_type_size",
+    "main_sequence",
+    "mass_quenched_fraction",
+    "sample_masses",
+    "size_scatter",
+    "stellar_metallicity",
+]
+
+
+def sample_masses(
+    uniform: np.ndarray, mass_range: tuple[float, float], weight: float
+) -> np.ndarray:
+    """Return stellar masses drawn from the mass function of nearby galaxies.
+
+    Double Schechter function of Baldry et al. (2012, MNRAS 421, 621): log M* = 10.66,
+    phi1 = 3.96e-3, alpha1 = -0.35, phi2 = 0.79e-3, alpha2 = -1.47.
+
+    Parameters
+    ----------
+    uniform : ndarray
+        Numbers between 0 and 1.
+    mass_range : tuple of float
+        Lowest and highest log10 of the mass.
+    weight : float
+        Exponent of the mass that numbers are multiplied with: 0 for equal volumes; for a
+        flux limit the volume grows with about the mass.
+
+    Returns
+    -------
+    ndarray
+        Log10 masses.
+    """
+    log_mass = np.linspace(*mass_range, 1001)
+    x = 10.0 ** (log_mass - 10.66)
+    density = np.exp(-x) * (3.96e-3 * x ** (1.0 - 0.35) + 0.79e-3 * x ** (1.0 - 1.47))
+    density *= x**weight
+    cumulative = np.concatenate([[0.0], np.cumsum(0.5 * (density[1:] + density[:-1]))])
+    return np.interp(uniform, cumulative / cumulative[-1], log_mass)
+
+
+#: Fraction of galaxies quenched by their surroundings, averaged over these (Peng et al.
+#: 2010, figure 6: 0-0.6 from the emptiest to the densest quarter).
+ENVIRONMENT_QUENCHED = 0.12
+
+
+def mass_quenched_fraction(log_mass: np.ndarray) -> np.ndarray:
+    """Return the fraction of galaxies quenched because of their mass.
+
+    1 - exp(-(M / 10^10.56)^0.80): Peng et al. (2010, ApJ 721, 193).
+
+    Parameters
+    ----------
+    log_mass : ndarray
+        log10 of the stellar mass.
+
+    Returns
+    -------
+    ndarray
+        Fractions.
+    """
+    return 1.0 - np.exp(-(10.0 ** (0.80 * (log_mass - 10.56))))
+
+
+#: Scatter of the star-forming sequence in dex.
+MAIN_SEQUENCE_SCATTER = 0.3
+
+
+def main_sequence(log_mass: np.ndarray) -> np.ndarray:
+    """Return the star formation rate of star-forming galaxies.
+
+    log SFR = 0.76 log M - 7.64: Renzini & Peng (2015, ApJ 801, L29), equation 1.
+
+    Parameters
+    ----------
+    log_mass : ndarray
+        log10 of the stellar mass.
+
+    Returns
+    -------
+    ndarray
+        Log10 of the rate in Msun/yr.
+    """
+    return 0.76 * log_mass - 7.64
+
+
+def size_scatter(log_mass: np.ndarray) -> np.ndarray:
+    """Return the scatter of sizes at a mass, as a natural logarithm.
+
+    Shen et al. (2003, MNRAS 343, 978), equation 19: 0.47 below and 0.34 above 4e10 Msun.
+
+    Parameters
+    ----------
+    log_mass : ndarray
+        log10 of the stellar mass.
+
+    Returns
+    -------
+    ndarray
+        Standard deviations of ln(size).
+    """
+    return 0.34 + 0.13 / (1.0 + 10.0 ** (2.0 * (log_mass - 10.6)))
+
+
+def late_type_size(log_mass: np.ndarray) -> np.ndarray:
+    """Return the half-light radius of late-type galaxies.
+
+    0.10 M^0.14 (1 + M / 3.98e10)^0.25 kpc: Shen et al. (2003), equation 18.
+
+    Parameters
+    ----------
+    log_mass : ndarray
+        log10 of the stellar mass.
+
+    Returns
+    -------
+    ndarray
+        Radii in kpc.
+    """
+    mass = 10.0**log_mass
+    return 0.10 * mass**0.14 * (1.0 + mass / 3.98e10) ** 0.25
+
+
+def early_type_size(log_mass: np.ndarray) -> np.ndarray:
+    """Return the half-light radius of early-type galaxies.
+
+    2.88e-6 M^0.56 kpc: Shen et al. (2003, with erratum 2007), equation 17, which holds above
+    2e9 Msun; below, sizes flatten (as of dwarf ellipticals: Lange et al. 2015, MNRAS 447,
+    2603), here at 1 kpc.
+
+    Parameters
+    ----------
+    log_mass : ndarray
+        log10 of the stellar mass.
+
+    Returns
+    -------
+    ndarray
+        Radii in kpc.
+    """
+    return np.hypot(2.88e-6 * 10.0 ** (0.56 * log_mass), 1.0)
+
+
+#: Scatter of the gas's metallicity at a mass, dex.
+GAS_METALLICITY_SCATTER = 0.07
+
+
+def gas_metallicity(log_mass: np.ndarray) -> np.ndarray:
+    """Return the metallicity of the gas.
+
+    12 + log(O/H) = 8.793 - (0.28 / 1.2) log(1 + (M / 10^10.02)^-1.2): Curti et al. (2020,
+    MNRAS 491, 944), equation 2.
+
+    Parameters
+    ----------
+    log_mass : ndarray
+        log10 of the stellar mass.
+
+    Returns
+    -------
+    ndarray
+        Log10 of the mass fraction of metals.
+    """
+    abundance = 8.793 - 0.28 / 1.2 * np.log10(1.0 + 10.0 ** (-1.2 * (log_mass - 10.02)))
+    return np.log10(SOLAR_METALLICITY) + abundance - SOLAR_OXYGEN
+
+
+#: Gallazzi et al. (2005, MNRAS 362, 41), table 2: log mass, median log(Z/0.02), half of the
+#: 16-84 range as far as galaxies differ (theirs less the errors of measurement).
+_STELLAR_METALLICITY = np.array(
+    [
+        [8.91, -0.60, 0.25],
+        [9.31, -0.65, 0.25],
+        [9.72, -0.52, 0.25],
+        [9.91, -0.41, 0.24],
+        [10.11, -0.23, 0.22],
+        [10.31, -0.11, 0.18],
+        [10.51, -0.01, 0.14],
+        [10.72, 0.04, 0.12],
+        [10.91, 0.07, 0.10],
+        [11.31, 0.12, 0.10],
+        [11.91, 0.15, 0.10],
+    ]
+)
+
+
+def stellar_metallicity(log_mass: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the metallicity of the stars and its scatter.
+
+    Gallazzi et al. (2005, MNRAS 362, 41), table 2.
+
+    Parameters
+    ----------
+    log_mass : ndarray
+        log10 of the stellar mass.
+
+    Returns
+    -------
+    tuple of ndarray
+        Log10 of the mass fraction of metals, and the scatter in dex.
+    """
+    mass, metallicity, scatter = _STELLAR_METALLICITY.T
+    value = np.interp(log_mass, mass, metallicity) + np.log10(0.02)
+    return value, np.interp(log_mass, mass, scatter)
+
+
+#: Scatter of the HI mass at a stellar mass for gas-rich galaxies, dex.
+HI_SCATTER = 0.30
+
+
+def hi_mass(log_mass: np.ndarray) -> np.ndarray:
+    """Return the HI mass of star-forming galaxies.
+
+    Huang et al. (2012, ApJ 756, 113): log M_HI = 0.712 log M + 3.117 below and 0.276 log M +
+    7.042 above 10^9 Msun. That sample was selected by HI: galaxies on the star-forming
+    sequence have 0.2 dex less (Catinella et al. 2018, MNRAS 476, 875), taken off here.
+
+    Parameters
+    ----------
+    log_mass : ndarray
+        log10 of the stellar mass.
+
+    Returns
+    -------
+    ndarray
+        Log10 of the HI mass in Msun.
+    """
+    low = 0.712 * log_mass + 3.117
+    high = 0.276 * log_mass + 7.042
+    return np.where(log_mass < 9.0, low, high) - 0.2
+
+
+#: Scatter of the radius of HI discs at an HI mass, dex.
+HI_RADIUS_SCATTER = 0.06
+
+
+def hi_disc_radius(log_hi_mass: np.ndarray) -> np.ndarray:
+    """Return the radius where the HI surface density is 1 Msun/pc2.
+
+    log D = 0.506 log M_HI - 3.293: Wang et al. (2016, MNRAS 460, 2143), equation 2.
+
+    Parameters
+    ----------
+    log_hi_mass : ndarray
+        log10 of the HI mass.
+
+    Returns
+    -------
+    ndarray
+        Radii in kpc.
+    """
+    return 0.5 * 10.0 ** (0.506 * log_hi_mass - 3.293)
+
+
+#: log10 of the time in yr in which molecular gas (with helium) turns into stars, and its
+#: scatter between galaxies: 2.2 Gyr, Leroy et al. (2013, AJ 146, 19).
+LOG_DEPLETION_TIME = 9.34
+DEPLETION_SCATTER = 0.2
+
+
+def attenuation_per_surface_density(metallicity: float = SOLAR_METALLICITY) -> float:
+    """Return the extinction of a column of gas.
+
+    A_V = N_H / 1.87e21 cm^-2 in the Milky Way (Bohlin, Savage & Drake 1978, ApJ 224, 132,
+    with R_V = 3.1), in proportion to the metallicity (Leroy et al. 2011, ApJ 737, 12).
+
+    Parameters
+    ----------
+    metallicity : float, optional
+        Mass fraction of metals.
+
+    Returns
+    -------
+    float
+        In mag per Msun/kpc2 of hydrogen.
+    """
+    atoms_per_column = 1.989e33 / 1.6735e-24 / (3.0857e21) ** 2
+    return atoms_per_column / 1.87e21 * metallicity / SOLAR_METALLICITY
+
+
+def attenuation_slope(attenuation: np.ndarray) -> np.ndarray:
+    """Return the slope of the attenuation law, which flattens with optical depth.
+
+    n = 2.8 / (1 + 3 sqrt(tau_V)): Chevallard et al. (2013, MNRAS 432, 2061), equation 10,
+    with 25 % scatter.
+
+    Parameters
+    ----------
+    attenuation : ndarray
+        Attenuation at V in mag.
+
+    Returns
+    -------
+    ndarray
+        Exponents of wavelength, negative.
+    """
+    return -2.8 / (1.0 + 3.0 * np.sqrt(np.maximum(attenuation, 0.0) / 1.086))

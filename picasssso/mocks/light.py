@@ -1,0 +1,371 @@
+r"""The light of described galaxies in any bands at any redshift: tables and their use.
+
+For each age bin and each metallicity of the stellar grid a table holds the light in a few
+parts of each band, integrated from the grid's spectra by `picasssso.sps.photometry` for a
+constant star formation rate within the bin. Between metallicities light is linear in log
+metallicity, as in the stellar grid itself. Dust dims each part of a band at its own mean
+wavelength. So a pixel's light is a product of its masses with the tables, and what is
+lost against the full spectra (`LightTable` is tested to 0.01 mag) is only the
+wavelength dependence of dust within a third of a band.
+
+Light is surface brightness, :math:`f_\nu / \Omega = \Sigma L_\nu / (4 \pi (1 + z)^3)` of a
+surface density :math:`\Sigma`: there is no dimming factor besides, and no distance.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from picasssso.exceptions import InvalidInputError
+from picasssso.mocks.age_bins import AGE_EDGES, N_AGE
+from picasssso.mocks.galaxy import Galaxies
+from picasssso.mocks.truth import TrueSums, true_sums
+
+if TYPE_CHECKING:
+    from picasssso.mocks.model_error import ModelErrors
+    from picasssso.sps import SSPGrid
+    from picasssso.sps.photometry import GridPhotometry
+
+__all__ = ["Light", "LightTable"]
+
+#: Parts of a band whose dust is treated apart; their borders share the response evenly.
+PARTS = 3
+
+#: At which wavelength, in AA, attenuation is defined.
+V_WAVELENGTH = 5500.0
+
+#: Redshifts of a table for a range are at most this far apart.
+REDSHIFT_STEP = 0.0025
+
+#: Galaxies worked on at once hold about this many pixels: it keeps arrays in the cache.
+CHUNK_PIXELS = 40_000
+CHUNK_PIXELS_CUDA = 4_000_000
+
+
+@dataclass(frozen=True, eq=False)
+class Light:
+    """The light of galaxies, and the sums their true maps are made from.
+
+    Parameters
+    ----------
+    surface_brightness : Tensor
+        In nmgy/arcsec2, of shape (n, n_band, y, x).
+    truth : TrueSums
+        The sums.
+    """
+
+    surface_brightness: torch.Tensor
+    truth: TrueSums
+
+
+def _parts(photometry: GridPhotometry) -> np.ndarray:
+    """Return for each slice of each band which part of all bands it belongs to."""
+    part = np.zeros(photometry.band_of_slice.size, dtype=int)
+    typical = photometry.stars.mean(axis=(0, 1)) / np.maximum(photometry.wavelength[0], 1.0)
+    for band in range(len(photometry.bands)):
+        inside = photometry.band_of_slice == band
+        share = np.cumsum(typical[inside])
+        middle = (share - 0.5 * typical[inside]) / share[-1]
+        part[inside] = band * PARTS + np.minimum((middle * PARTS).astype(int), PARTS - 1)
+    return part
+
+
+def _summed(photometry: GridPhotometry, weights: np.ndarray) -> tuple[np.ndarray, ...]:
+    """Return stars' and gas' light by age bin, metallicity and part, and the wavelengths."""
+    part = _parts(photometry)
+    n_part = len(photometry.bands) * PARTS
+    sort = (part[:, None] == np.arange(n_part)).astype(float)
+    stars = np.einsum("ak,zks,sp->azp", weights, photometry.stars, sort)
+    gas = np.einsum("ak,zks,sp->azp", weights, photometry.gas, sort)
+    # Stars in birth clouds and the others differ in colour, so where their light lies in a
+    # part of a band differs too. Within either group every age bin counts the same, and the
+    # metallicities that most stars have.
+    usual = slice(stars.shape[1] // 3, None)
+    groups = []
+    for bins in (slice(1, None), slice(0, 1)):
+        light = np.einsum("ak,zks->azs", weights[bins], photometry.stars[usual])
+        glow = np.einsum("ak,zks->azs", weights[bins], photometry.gas[usual])
+        total = (light + glow).sum(axis=2, keepdims=True)
+        light, glow = (light / total).sum(axis=(0, 1)), (glow / total).sum(axis=(0, 1))
+        moment = light * photometry.wavelength[0] + glow * photometry.wavelength[1]
+        groups.append((moment @ sort) / ((light + glow) @ sort))
+    return stars, gas, np.stack(groups)
+
+
+class LightTable:
+    """Light per mass formed in parts of bands, by redshift, age bin and metallicity.
+
+    Make one with `LightTable.build`.
+
+    Parameters
+    ----------
+    bands : tuple of str
+        Filter names (speclite).
+    redshifts : ndarray
+        Increasing redshifts, of shape (k,).
+    log_metallicities : ndarray
+        log10 of the grid's mass fractions of metals, of shape (n_z,).
+    stars, gas : ndarray
+        Surface brightness of 1 Msun/kpc2 formed in nmgy/arcsec2, of shape (k, n_age, n_z,
+        n_part).
+    wavelength : ndarray
+        Mean rest wavelengths in AA of the parts' light, for stars older than birth clouds and
+        for those in them with their gas, of shape (k, 2, n_part).
+    v_stars, v_wavelength : ndarray
+        The same for the V band at rest, stars only: (n_age, n_z, n_v), (2, n_v).
+    surviving : ndarray
+        Living stars and remnants per mass formed, of shape (n_age, n_z).
+    grid_hash : str
+        `SSPGrid.hash` of the stellar grid.
+
+    Examples
+    --------
+    >>> from picasssso.mocks import LightTable, ProceduralGalaxies
+    >>> table = LightTable.build(["sdss2010-g", "sdss2010-r"], 0.05)
+    >>> galaxies = ProceduralGalaxies(n_pixels=32, redshift=0.05).draw([0, 1])
+    >>> table.light(galaxies).surface_brightness.shape
+    torch.Size([2, 2, 32, 32])
+    """
+
+    def __init__(
+        self,
+        bands: tuple[str, ...],
+        redshifts: np.ndarray,
+        log_metallicities: np.ndarray,
+        stars: np.ndarray,
+        gas: np.ndarray,
+        wavelength: np.ndarray,
+        v_stars: np.ndarray,
+        v_wavelength: np.ndarray,
+        surviving: np.ndarray,
+        grid_hash: str,
+    ) -> None:
+        self.bands = bands
+        self.redshifts = redshifts
+        self.log_metallicities = log_metallicities
+        self.stars = stars
+        self.gas = gas
+        self.wavelength = wavelength
+        self.v_stars = v_stars
+        self.v_wavelength = v_wavelength
+        self.surviving = surviving
+        self.grid_hash = grid_hash
+
+    @classmethod
+    def build(
+        cls,
+        bands: Sequence[str],
+        redshift: float | tuple[float, float],
+        *,
+        grid: SSPGrid | None = None,
+        nebular: bool = True,
+        progress: bool = False,
+    ) -> LightTable:
+        """Integrate a stellar grid's spectra over bands.
+
+        Parameters
+        ----------
+        bands : sequence of str
+            Filter names of speclite.
+        redshift : float or tuple of float
+            One redshift, or the ends of a range; a range takes about a tenth of a second
+            for each 0.0025.
+        grid : SSPGrid, optional
+            Stellar grid; PopStar if not given.
+        nebular : bool, optional
+            Whether gas shines.
+        progress : bool, optional
+            Whether to show a progress bar.
+
+        Returns
+        -------
+        LightTable
+            The table.
+
+        Raises
+        ------
+        InvalidInputError
+            If a band is unknown or not covered by the grid, or the range is none.
+        """
+        from tqdm import tqdm
+
+        from picasssso.sps import SSPGrid
+        from picasssso.sps.histories import AgeBins, StepHistories
+        from picasssso.sps.photometry import V_BAND, GridPhotometry
+
+        grid = SSPGrid.default() if grid is None else grid
+        low, high = redshift if isinstance(redshift, tuple) else (redshift, redshift)
+        if not low <= high:
+            raise InvalidInputError(f"redshift={redshift!r} is no range: expected (low, high).")
+        count = int(np.ceil((high - low) / REDSHIFT_STEP - 1e-9)) + 1
+        redshifts = np.linspace(low, high, count)
+        weights = StepHistories(AGE_EDGES, np.eye(N_AGE)).age_weights(AgeBins(grid.ages))
+        pieces = [
+            _summed(GridPhotometry.build(grid, bands, float(z), nebular=nebular), weights)
+            for z in tqdm(redshifts, disable=not progress, desc="light tables")
+        ]
+        v_stars, _, v_wavelength = _summed(
+            GridPhotometry.build(grid, [V_BAND], 0.0, nebular=False), weights
+        )
+        return cls(
+            bands=tuple(bands),
+            redshifts=redshifts,
+            log_metallicities=np.log10(grid.metallicities),
+            stars=np.stack([piece[0] for piece in pieces]),
+            gas=np.stack([piece[1] for piece in pieces]),
+            wavelength=np.stack([piece[2] for piece in pieces]),
+            v_stars=v_stars,
+            v_wavelength=v_wavelength,
+            surviving=weights @ grid.surviving_fraction.T,
+            grid_hash=grid.hash,
+        )
+
+    def _at(self, redshift: np.ndarray) -> tuple[np.ndarray, ...]:
+        """Return stars, gas and wavelengths at redshifts, linear between the table's."""
+        low, high = self.redshifts[[0, -1]]
+        if np.any((redshift < low - 1e-6) | (redshift > high + 1e-6)):
+            raise InvalidInputError(
+                f"Galaxies at redshifts {redshift.min():.4g} to {redshift.max():.4g} were asked "
+                f"for: the table of light covers {low:.4g} to {high:.4g}."
+            )
+        place = np.interp(redshift, self.redshifts, np.arange(len(self.redshifts)))
+        left = np.minimum(place.astype(int), max(len(self.redshifts) - 2, 0))
+        right = np.minimum(left + 1, len(self.redshifts) - 1)
+        part = place - left
+        return tuple(
+            table[left] + (table[right] - table[left]) * part.reshape(-1, *[1] * (table.ndim - 1))
+            for table in (self.stars, self.gas, self.wavelength)
+        )
+
+    def light(self, galaxies: Galaxies, errors: ModelErrors | None = None) -> Light:
+        """Return the light of galaxies and the sums of their true maps.
+
+        Differentiable with respect to masses, metallicities and attenuations.
+
+        Parameters
+        ----------
+        galaxies : Galaxies
+            The galaxies.
+        errors : ModelErrors, optional
+            What is wrong with the stellar model; the truth does not change with it.
+
+        Returns
+        -------
+        Light
+            Light and sums.
+
+        Raises
+        ------
+        InvalidInputError
+            If a galaxy's redshift is not in the table.
+        """
+        stars, gas, wavelength = self._at(galaxies.redshift.double().cpu().numpy())
+        v_wavelength = np.broadcast_to(self.v_wavelength, (len(stars), *self.v_wavelength.shape))
+        total = stars + gas
+        v_total = np.broadcast_to(self.v_stars, (len(stars), *self.v_stars.shape))
+        if errors is not None:
+            total = total * errors.stars(wavelength[:, 0])
+            v_total = v_total * errors.stars(v_wavelength[:, 0])
+        ratio = np.concatenate([wavelength, v_wavelength], axis=2) / V_WAVELENGTH
+        tables = np.concatenate([total, v_total], axis=-1)
+        device, n = galaxies.device, len(galaxies)
+
+        def tensor(array: np.ndarray) -> torch.Tensor:
+            return torch.as_tensor(array, dtype=torch.float32, device=device)
+
+        light_tables, log_ratio = tensor(tables), tensor(np.log(ratio))
+        height, width = galaxies.shape
+        pixels = CHUNK_PIXELS_CUDA if device.type == "cuda" else CHUNK_PIXELS
+        step = max(1, pixels // (height * width))
+        chunks = [
+            self._chunk(galaxies.select(slice(k, k + step)), light_tables[k : k + step],
+                        log_ratio[k : k + step])
+            for k in range(0, n, step)
+        ]  # fmt: skip
+        return Light(
+            surface_brightness=torch.cat([chunk[0] for chunk in chunks]),
+            truth=TrueSums(torch.cat([chunk[1] for chunk in chunks])),
+        )
+
+    def _chunk(
+        self, galaxies: Galaxies, tables: torch.Tensor, log_ratio: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        n, (height, width) = len(galaxies), galaxies.shape
+        n_z, n_part = len(self.log_metallicities), tables.shape[-1]
+        features = self._features(galaxies)
+        # Differences between metallicities, since features are ramps between them.
+        steps = torch.diff(tables, dim=2, prepend=torch.zeros_like(tables[:, :, :1]))
+        steps = steps.permute(0, 3, 2, 1)  # n, part, metallicity, age
+        young_table = steps[..., 0]
+        old_table = steps.clone()
+        old_table[..., 0] = 0.0
+        old_table = old_table.reshape(n, n_part, n_z * N_AGE)
+        surviving = torch.as_tensor(self.surviving, dtype=torch.float32, device=tables.device)
+        surviving = torch.diff(surviving, dim=1, prepend=torch.zeros_like(surviving[:, :1]))
+        blocks = torch.diag_embed(surviving.T).permute(1, 0, 2).reshape(N_AGE, n_z * N_AGE)
+        stacked = torch.cat([old_table, blocks.expand(n, -1, -1)], dim=1)
+        flat = features.reshape(n, n_z * N_AGE, height * width)
+        product = torch.bmm(stacked, flat)
+        old, alive = product[:, :n_part], product[:, n_part:]
+        young = torch.bmm(young_table, features[:, :, 0].reshape(n, n_z, height * width))
+
+        # 10^(-0.4 A k) as exp(A * rate); rates by dust, stars' group and part.
+        rate = torch.exp(galaxies.attenuation_slope[:, :, None, None] * log_ratio[:, None])
+        rate = rate * (-0.4 * np.log(10.0))
+        dust = galaxies.attenuation.reshape(n, 2, height * width)
+        through = torch.exp(rate[:, 0, 0, :, None] * dust[:, :1])
+        clouds = torch.exp(torch.bmm(rate[:, :, 1].transpose(1, 2), dust))
+        seen = torch.addcmul(young * clouds, old, through)
+        n_band = len(self.bands)
+        bands = seen[:, : n_band * PARTS].reshape(n, n_band, PARTS, height, width).sum(2)
+        shape = (n, height, width)
+        v_seen = seen[:, n_band * PARTS :].sum(1).reshape(shape)
+        v_light = (old + young)[:, n_band * PARTS :].sum(1).reshape(shape)
+        alive = alive.reshape(n, N_AGE, height, width)
+        return bands, true_sums(galaxies, alive, v_light, v_seen).sums
+
+    def _features(self, galaxies: Galaxies) -> torch.Tensor:
+        """Return mass times ramps between metallicities, (n, n_z, n_age, pixels)."""
+        nodes = self.log_metallicities
+        n, n_age, height, width = galaxies.mass_formed.shape
+        mass = galaxies.mass_formed.reshape(n, n_age, -1)
+        metallicity = galaxies.log_metallicity.reshape(n, -1, height * width)
+        pieces = [mass]
+        for low, high in pairwise(nodes):
+            ramp = (metallicity - float(low)) * float(1.0 / (high - low))
+            pieces.append(ramp.clamp(0.0, 1.0) * mass)
+        return torch.stack(pieces, dim=1)
+
+    def surviving_fraction(self, mass_formed: np.ndarray, log_metallicity: float) -> np.ndarray:
+        """Return the mass in living stars and remnants per mass formed.
+
+        Parameters
+        ----------
+        mass_formed : ndarray
+            Mass formed in each age bin, of shape (n, n_age).
+        log_metallicity : float
+            log10 of the mass fraction of metals.
+
+        Returns
+        -------
+        ndarray
+            Of shape (n,).
+        """
+        fractions = [np.interp(log_metallicity, self.log_metallicities, s) for s in self.surviving]
+        return mass_formed @ np.array(fractions) / mass_formed.sum(axis=1)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return all numbers, for files.
+
+        Returns
+        -------
+        dict
+            The arguments of the class.
+        """
+        return dict(vars(self))

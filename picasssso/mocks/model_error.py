@@ -1,0 +1,102 @@
+"""What is wrong with the stellar model, the dust law and the zero points.
+
+Stellar grids differ from each other by 0.1-0.2 mag, smoothly in age and wavelength (BC03
+and PopStar in *ugriz*: 0.1 typically, 0.5 mag at most, at 0.3-1 Gyr). A network trained
+with one grid would learn it by heart. So each mock galaxy may be painted with spectra
+changed by a smooth random function of log age and log wavelength.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from picasssso.mocks.age_bins import AGE_CENTRES
+from picasssso.mocks.streams import Stream
+
+__all__ = ["ModelErrors"]
+
+#: Nodes of the smooth random change: log10 age in yr, and wavelength in AA.
+_LOG_AGES = np.array([6.5, 7.5, 8.25, 8.75, 9.25, 9.75, 10.25])
+_LOG_WAVELENGTHS = np.log10([2500.0, 3700.0, 5000.0, 7000.0, 10000.0, 16000.0])
+
+#: A tilt with wavelength, with a mean square of 1, and how much of the variance it makes up.
+_TILT = _LOG_WAVELENGTHS - _LOG_WAVELENGTHS.mean()
+_TILT = _TILT / np.sqrt(np.mean(_TILT**2))
+_TILTED = 0.7
+
+
+def _hats(values: np.ndarray, nodes: np.ndarray) -> np.ndarray:
+    place = np.interp(values, nodes, np.arange(len(nodes)))
+    return np.maximum(0.0, 1.0 - np.abs(place[..., None] - np.arange(len(nodes))))
+
+
+@dataclass(frozen=True, eq=False)
+class ModelErrors:
+    """Random errors of the stellar spectra for some galaxies.
+
+    Parameters
+    ----------
+    nodes : ndarray
+        Change of the light in mag at nodes of age and wavelength, of shape (n, 7, 6).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from picasssso.mocks.model_error import ModelErrors
+    >>> errors = ModelErrors.draw(0, np.arange(500), colour=0.1)
+    >>> float(errors.nodes.std(axis=0).mean().round(2))
+    0.11
+    """
+
+    nodes: np.ndarray
+
+    @classmethod
+    def draw(
+        cls, seed: int, index: np.ndarray, *, colour: float = 0.1, level: float = 0.05
+    ) -> ModelErrors:
+        """Draw errors.
+
+        Parameters
+        ----------
+        seed : int
+            Seed.
+        index : ndarray
+            Numbers of the galaxies, of shape (n,).
+        colour : float, optional
+            Standard deviation at each node in mag.
+        level : float, optional
+            Standard deviation in mag of a change common to all wavelengths at an age.
+
+        Returns
+        -------
+        ModelErrors
+            The errors of those galaxies.
+        """
+        stream = Stream(seed, index)
+        shape = (len(_LOG_AGES), len(_LOG_WAVELENGTHS))
+        # Mostly tilts: what is unlike at neighbouring wavelengths would turn galaxies green.
+        apart = stream.normal("model error", shape[0] * shape[1]).reshape(-1, *shape)
+        tilt = stream.normal("model tilt", shape[0])[:, :, None] * _TILT
+        nodes = colour * (np.sqrt(_TILTED) * tilt + np.sqrt(1.0 - _TILTED) * apart)
+        levels = stream.normal("model level", shape[0]) * level
+        return cls(nodes=nodes + levels[:, :, None])
+
+    def stars(self, wavelength: np.ndarray) -> np.ndarray:
+        """Return the factor by which light changes.
+
+        Parameters
+        ----------
+        wavelength : ndarray
+            Rest wavelengths in AA, of shape (n, k).
+
+        Returns
+        -------
+        ndarray
+            Factors of shape (n, n_age, 1, k).
+        """
+        age = _hats(np.log10(AGE_CENTRES), _LOG_AGES)
+        colour = _hats(np.log10(wavelength), _LOG_WAVELENGTHS)
+        change = np.einsum("ai,nij,nkj->nak", age, self.nodes, colour)
+        return 10.0 ** (-0.4 * change[:, :, None, :])

@@ -1,0 +1,446 @@
+"""From noiseless light to images as a survey would deliver them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from picasssso.exceptions import InvalidInputError
+from picasssso.mocks.galaxy import Galaxies
+from picasssso.mocks.light import Light
+from picasssso.mocks.observing.psf import convolve, gaussian_transfer, moffat_transfer
+from picasssso.mocks.observing.sources import field_sources, uneven_background
+from picasssso.mocks.observing.surveys import Survey, get_survey
+from picasssso.mocks.streams import Stream
+from picasssso.mocks.truth import TrueSums
+
+if TYPE_CHECKING:
+    from picasssso.bands import BandImages
+
+__all__ = ["ObservedGalaxies", "observe"]
+
+#: Seeing is drawn from this many values of a normal distribution's quantiles, so that the
+#: transfer functions of a survey are computed once.
+_N_SEEING = 9
+
+
+@dataclass(frozen=True, eq=False)
+class ObservedGalaxies:
+    """Images of galaxies with their noise, and the truth.
+
+    Parameters
+    ----------
+    bands : tuple of str
+        Filter names.
+    flux : Tensor
+        In nmgy per pixel, of shape (n, n_band, y, x); 0 at bad pixels.
+    inverse_variance : Tensor
+        In 1/nmgy2, of the same shape; 0 at bad pixels.
+    truth : TrueSums
+        At its own resolution.
+    truth_at_psf : TrueSums or None
+        The same at the resolution of ``resolution_band``'s image.
+    psf_fwhm : Tensor
+        In arcsec, of shape (n, n_band).
+    psf_profile : str
+        "moffat" or "gaussian".
+    redshift, pixel_scale, pixel_scale_kpc : Tensor
+        Redshift, and size of a pixel in arcsec and kpc, of shape (n,).
+    index : Tensor
+        Numbers of the galaxies.
+    parameters : dict
+        What else is known of each galaxy.
+    """
+
+    bands: tuple[str, ...]
+    flux: torch.Tensor
+    inverse_variance: torch.Tensor
+    truth: TrueSums
+    truth_at_psf: TrueSums | None
+    psf_fwhm: torch.Tensor
+    psf_profile: str
+    redshift: torch.Tensor
+    pixel_scale: torch.Tensor
+    pixel_scale_kpc: torch.Tensor
+    index: torch.Tensor
+    parameters: dict[str, Any]
+
+    def __len__(self) -> int:
+        return len(self.flux)
+
+    def to_band_images(self, galaxy: int, **keywords: Any) -> BandImages:
+        """Return one galaxy as `~picasssso.bands.BandImages`.
+
+        Parameters
+        ----------
+        galaxy : int
+            Which of the batch.
+        **keywords
+            Passed to `~picasssso.bands.BandImages`, such as ``meta``.
+
+        Returns
+        -------
+        BandImages
+            In nmgy, with standard deviations, a mask of bad pixels, and no WCS.
+        """
+        import astropy.units as u
+        from astropy.nddata import CCDData, StdDevUncertainty
+
+        from picasssso.bands import BandImages, GalacticExtinction
+
+        images, psf = {}, {}
+        for k, band in enumerate(self.bands):
+            weight = self.inverse_variance[galaxy, k].cpu().numpy()
+            bad = weight <= 0
+            sigma = 1.0 / np.sqrt(np.where(bad, 1.0, weight))
+            images[band] = CCDData(
+                self.flux[galaxy, k].cpu().numpy(),
+                unit=u.nmgy,
+                uncertainty=StdDevUncertainty(np.where(bad, np.nan, sigma)),
+                mask=bad,
+            )
+            psf[band] = float(self.psf_fwhm[galaxy, k]) * u.arcsec
+        keywords.setdefault(
+            "galactic_extinction", GalacticExtinction(ebv=0.0, scale="SF11", applied=True)
+        )
+        return BandImages(
+            images,
+            redshift=float(self.redshift[galaxy]),
+            pixel_scale=float(self.pixel_scale[galaxy]) * u.arcsec,
+            psf=psf,
+            **keywords,
+        )
+
+    def to_property_maps(self, galaxy: int, *, at_psf: bool = False, **keywords: Any) -> Any:
+        """Return one galaxy's truth as `~picasssso.maps.PropertyMaps`.
+
+        Parameters
+        ----------
+        galaxy : int
+            Which of the batch.
+        at_psf : bool, optional
+            Whether at the resolution of the images.
+        **keywords
+            Passed to `~picasssso.maps.PropertyMaps`.
+
+        Returns
+        -------
+        PropertyMaps
+            The true maps.
+        """
+        from picasssso.mocks.truth import maps_from_arrays
+
+        sums = self.truth_at_psf if at_psf else self.truth
+        if sums is None:
+            raise InvalidInputError(
+                "The truth at the images' resolution was not made: call observe() with "
+                "truth_at_psf=True."
+            )
+        maps = {name: value[galaxy].cpu().numpy() for name, value in sums.properties().items()}
+        return maps_from_arrays(
+            maps,
+            redshift=float(self.redshift[galaxy]),
+            pixel_scale=float(self.pixel_scale[galaxy]),
+            **keywords,
+        )
+
+
+def join_observed(chunks: Sequence[ObservedGalaxies]) -> ObservedGalaxies:
+    """Return several batches as one.
+
+    Parameters
+    ----------
+    chunks : sequence of ObservedGalaxies
+        In the same bands on as many pixels.
+
+    Returns
+    -------
+    ObservedGalaxies
+        All galaxies, in order.
+    """
+    if len(chunks) == 1:
+        return chunks[0]
+    first = chunks[0]
+    tensors = ("flux", "inverse_variance", "psf_fwhm", "redshift", "pixel_scale",
+               "pixel_scale_kpc", "index")  # fmt: skip
+    at_psf = [chunk.truth_at_psf.sums for chunk in chunks if chunk.truth_at_psf is not None]
+    joined: dict[str, Any] = {
+        name: torch.cat([getattr(chunk, name) for chunk in chunks]) for name in tensors
+    }
+    return replace(
+        first,
+        **joined,
+        truth=TrueSums(torch.cat([chunk.truth.sums for chunk in chunks])),
+        truth_at_psf=TrueSums(torch.cat(at_psf)) if at_psf else None,
+        parameters={
+            name: np.concatenate([chunk.parameters[name] for chunk in chunks])
+            for name in first.parameters
+        },
+    )
+
+
+def _seeing_levels() -> np.ndarray:
+    middles = (np.arange(_N_SEEING) + 0.5) / _N_SEEING
+    return torch.special.ndtri(torch.from_numpy(middles)).numpy()
+
+
+def _transfers(
+    survey: Survey, galaxies: Galaxies, stream: Stream, shape: tuple[int, int]
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return FWHM in arcsec, (n, n_band), and transfer functions."""
+    make = moffat_transfer if survey.psf_profile == "moffat" else gaussian_transfer
+    base = torch.tensor(survey.psf_fwhm, dtype=torch.float32, device=galaxies.device)
+    if survey.psf_unit == "kpc":
+        fwhm = base / galaxies.pixel_scale_kpc[:, None].float()
+        return fwhm * galaxies.pixel_scale[:, None].float(), make(fwhm, shape)
+    level = np.floor(stream.uniform("seeing") * _N_SEEING).astype(np.int64)
+    factors = np.exp(survey.seeing_scatter * _seeing_levels())
+    which = torch.as_tensor(level, device=galaxies.device)
+    levels = torch.as_tensor(factors, dtype=torch.float32, device=galaxies.device)
+    fwhm = levels[which][:, None] * base
+    scale = galaxies.pixel_scale.float()
+    if bool((scale == scale[0]).all()):
+        widths = factors[:, None] * np.array(survey.psf_fwhm) / float(scale[0])
+        table = _transfer_table(
+            tuple(map(tuple, widths.tolist())), survey.psf_profile, shape, str(galaxies.device)
+        )
+        return fwhm, table[which]
+    return fwhm, make(fwhm / scale[:, None], shape)
+
+
+@lru_cache(maxsize=8)
+def _transfer_table(
+    fwhm: tuple[tuple[float, ...], ...], profile: str, shape: tuple[int, int], device: str
+) -> torch.Tensor:
+    """Return transfer functions of widths in pixels; a survey's are used again and again."""
+    make = moffat_transfer if profile == "moffat" else gaussian_transfer
+    return make(torch.tensor(fwhm, dtype=torch.float32, device=device), shape)
+
+
+def _noise(
+    survey: Survey,
+    galaxies: Galaxies,
+    signal: torch.Tensor,
+    stream: Stream,
+    radius_pixels: torch.Tensor | None,
+) -> torch.Tensor:
+    """Return the standard deviation of the sky's noise in nmgy, (n, n_band)."""
+    if survey.mean_snr is None:
+        noise = torch.tensor(survey.sky_noise, dtype=torch.float32, device=signal.device)
+        scatter = survey.depth_scatter * stream.normal("depth", len(survey.bands))
+        factor = torch.as_tensor(np.exp(scatter), dtype=torch.float32, device=signal.device)
+        return noise * factor
+    if radius_pixels is None:
+        inside = torch.ones_like(signal[:, :1])
+    else:
+        height, width = signal.shape[-2:]
+        y = torch.arange(height, device=signal.device) - 0.5 * (height - 1)
+        x = torch.arange(width, device=signal.device) - 0.5 * (width - 1)
+        distance = torch.hypot(y[:, None], x[None, :])
+        inside = (distance < 2.0 * radius_pixels[:, None, None]).float()[:, None]
+    mean = (signal * inside).sum(dim=(-2, -1)) / inside.sum(dim=(-2, -1))
+    return mean / survey.mean_snr
+
+
+def observe(
+    galaxies: Galaxies,
+    light: Light,
+    bands: tuple[str, ...],
+    survey: str | Survey = "sdss",
+    *,
+    seed: int = 0,
+    margin: int = 0,
+    contaminants: float = 1.0,
+    background: float = 0.1,
+    bad_pixels: float = 0.002,
+    transfer: torch.Tensor | None = None,
+    truth_at_psf: bool = True,
+    resolution_band: int | None = None,
+) -> ObservedGalaxies:
+    """Observe galaxies.
+
+    Parameters
+    ----------
+    galaxies : Galaxies
+        The galaxies.
+    light : Light
+        Their light in ``bands``.
+    bands : tuple of str
+        Filter names; all must be bands of the survey.
+    survey : str or Survey, optional
+        How they are observed.
+    seed : int, optional
+        Seed of noise and everything else that is random; with a galaxy's number it fixes
+        its image.
+    margin : int, optional
+        Pixels to cut off at each side after convolution.
+    contaminants : float, optional
+        Density of foreground stars and background galaxies relative to the real sky; 0
+        for none.
+    background : float, optional
+        Size of the residual background relative to the sky noise of a pixel.
+    bad_pixels : float, optional
+        Fraction of pixels without data: single ones, columns and discs.
+    transfer : Tensor, optional
+        Transfer functions to use instead of the survey's PSF, of shape (n or 1, n_band, y,
+        x // 2 + 1) (``picasssso.mocks.observing.psf.image_transfer``).
+    truth_at_psf : bool, optional
+        Whether to convolve the truth.
+    resolution_band : int, optional
+        The band whose PSF that is; the one with the widest PSF if not given.
+
+    Returns
+    -------
+    ObservedGalaxies
+        Images and truth.
+
+    Raises
+    ------
+    InvalidInputError
+        If the survey lacks a band, or the galaxies are on other pixels than the survey's.
+    """
+    chosen = get_survey(survey).select(tuple(bands))
+    if chosen.pixel_scale is not None:
+        worst = float((galaxies.pixel_scale / chosen.pixel_scale - 1.0).abs().max())
+        if worst > 1e-3:
+            raise InvalidInputError(
+                f"Galaxies on pixels of {float(galaxies.pixel_scale[0]):.4g} arcsec cannot be "
+                f"observed as {chosen.name!r}, whose pixels are {chosen.pixel_scale:g} arcsec: "
+                "make them for that survey."
+            )
+    device = galaxies.device
+    assert galaxies.index is not None
+    stream = Stream(seed, galaxies.index.cpu(), device)
+    shape = galaxies.shape
+    area = (galaxies.pixel_scale.float() ** 2)[:, None, None, None]
+    scene = light.surface_brightness * area
+    if contaminants > 0:
+        scene = scene + field_sources(
+            stream,
+            shape,
+            galaxies.pixel_scale,
+            _wavelengths(chosen.bands),
+            density=contaminants,
+            faintest=_faintest(chosen),
+        )
+    fwhm, default = _transfers(chosen, galaxies, stream, shape)
+    transfer = default if transfer is None else transfer.to(device)
+    signal = _crop(convolve(scene, transfer), margin)
+
+    radius = galaxies.parameters.get("half_mass_radius")
+    if radius is not None:
+        radius = torch.as_tensor(np.asarray(radius), dtype=torch.float32, device=device)
+        radius = radius / galaxies.pixel_scale_kpc.float()
+    sky_noise = _noise(chosen, galaxies, signal, stream, radius)[:, :, None, None]
+    inner = (signal.shape[-2], signal.shape[-1])
+    noise = stream.normal_field("noise", (len(bands), *inner))
+    variance = sky_noise**2
+    stated = variance.expand_as(signal)
+    if chosen.electrons:
+        gain = torch.tensor(chosen.electrons, dtype=torch.float32, device=device)[:, None, None]
+        true_variance = variance + signal.clamp(min=0.0) / gain
+        flux = signal + noise * true_variance.sqrt_()
+        # The variance that a pipeline states knows the noisy image only: the exact one
+        # would tell a network the noiseless flux. A mean over 3 x 3 pixels is what it uses.
+        seen = _smoothed(flux)
+        stated = variance + seen.clamp(min=0.0) / gain
+    else:
+        flux = signal + noise * sky_noise
+    if background > 0:
+        flux = flux + background * sky_noise * uneven_background(stream, len(bands), inner)
+    if chosen.zero_point_error > 0:
+        shift = chosen.zero_point_error * stream.normal("zero point", len(bands))
+        factor = torch.as_tensor(10.0 ** (-0.4 * shift), dtype=torch.float32, device=device)
+        flux = flux * factor[:, :, None, None]
+    weight = 1.0 / stated
+    if bad_pixels > 0:
+        good = _good_pixels(stream, inner, bad_pixels)[:, None].to(weight.dtype)
+        flux, weight = flux * good, weight * good
+    at_psf = None
+    if truth_at_psf:
+        band = int(fwhm.mean(0).argmax()) if resolution_band is None else resolution_band
+        one = transfer[:, band, None]
+        at_psf = TrueSums(_convolved_sums(light.truth.sums, one)).crop(margin)
+    return ObservedGalaxies(
+        bands=chosen.bands,
+        flux=flux,
+        inverse_variance=weight.contiguous(),
+        truth=light.truth.crop(margin),
+        truth_at_psf=at_psf,
+        psf_fwhm=fwhm,
+        psf_profile=chosen.psf_profile,
+        redshift=galaxies.redshift,
+        pixel_scale=galaxies.pixel_scale,
+        pixel_scale_kpc=galaxies.pixel_scale_kpc,
+        index=galaxies.index,
+        parameters=dict(galaxies.parameters),
+    )
+
+
+def _convolved_sums(sums: torch.Tensor, transfer: torch.Tensor) -> torch.Tensor:
+    """Convolve what true maps are made of.
+
+    Fourier transforms in single precision leave errors of about 1e-7 of the brightest pixel
+    everywhere. Where there is less than 1e-5 of it, ratios would suffer, and the native
+    sums, which differ by less than anyone could measure, are kept.
+    """
+    convolved = convolve(sums, transfer)
+    # Metals and ages go with the mass, attenuated light with light.
+    leader = torch.tensor([0, 0, 0, 3, 4, 4, 6, 7, 7], device=sums.device)
+    lead = convolved[:, leader]
+    trusted = lead > 1e-5 * lead.amax(dim=(-2, -1), keepdim=True)
+    return torch.where(trusted, convolved, sums).clamp_(min=0.0)
+
+
+def _smoothed(images: torch.Tensor) -> torch.Tensor:
+    """Return means over 3 x 3 pixels, edges repeated (quicker than a pooling)."""
+    for axis in (-1, -2):
+        first, last = images.narrow(axis, 0, 1), images.narrow(axis, -1, 1)
+        wide = torch.cat([first, images, last], dim=axis)
+        n = images.shape[axis]
+        images = (wide.narrow(axis, 0, n) + images).add_(wide.narrow(axis, 2, n)).div_(3.0)
+    return images
+
+
+def _crop(images: torch.Tensor, margin: int) -> torch.Tensor:
+    return images[..., margin:-margin, margin:-margin] if margin else images
+
+
+def _faintest(survey: Survey) -> float:
+    """Return the magnitude of sources that no longer matter."""
+    if not survey.sky_noise or survey.pixel_scale is None:
+        return 22.5
+    return float(np.median(survey.point_source_depth())) + 0.5
+
+
+def _wavelengths(bands: tuple[str, ...]) -> np.ndarray:
+    """Return effective wavelengths in AA, rough: they only tint contaminants."""
+    rough = {"u": 3600, "g": 4800, "r": 6200, "i": 7600, "z": 9000, "y": 9700}
+    return np.array([rough.get(b.rpartition("-")[2][:1].lower(), 6200) for b in bands], float)
+
+
+def _good_pixels(stream: Stream, shape: tuple[int, int], fraction: float) -> torch.Tensor:
+    """Return where pixels are good, (n, y, x): single bad ones, a column, a disc."""
+    single = stream.uniform_field("bad pixels", shape) > 0.3 * fraction
+    height, width = shape
+    device = stream.device
+
+    def tensor(array: np.ndarray) -> torch.Tensor:
+        return torch.as_tensor(array, dtype=torch.float32, device=device)[:, None, None]
+
+    x = torch.arange(width, device=device, dtype=torch.float32)[None, None, :]
+    y = torch.arange(height, device=device, dtype=torch.float32)[None, :, None]
+    numbers = stream.uniform("bad regions", 6)
+    # A column is 1 / width of an image, a disc about 0.008 of one of 64 pixels.
+    has_column = numbers[:, 0] < 0.2 * fraction * width
+    column = tensor(np.where(has_column, np.floor(numbers[:, 1] * width), -10.0))
+    has_disc = numbers[:, 3] < 0.5 * fraction * height * width / (np.pi * 7.0)
+    radius = tensor(np.where(has_disc, 1.0 + 3.0 * numbers[:, 2], -1.0))
+    dx, dy = x - tensor(numbers[:, 4] * width), y - tensor(numbers[:, 5] * height)
+    disc = (dx * dx + dy * dy < radius * radius) & (radius > 0)
+    return single & (x != column) & ~disc

@@ -1,0 +1,248 @@
+"""What images of a survey are like: pixels, seeing, sky and photons.
+
+The numbers are those that the package surveycodex keeps, written by
+``tools/make_mocks_surveys.py`` into the package's data with their references. Only what
+it does not keep stands here: the shape of the PSF, and for SDSS the published depth,
+which also knows of read-out noise and real weather.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from importlib.resources import files
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+
+from picasssso.exceptions import InvalidInputError
+
+__all__ = ["SURVEYS", "Survey", "get_survey"]
+
+#: Depth of SDSS imaging: AB magnitude of a point source at 5 sigma, as published on the
+#: survey's page on its scope (https://www.sdss4.org/dr17/scope/).
+_SDSS_DEPTH = {"u": 22.15, "g": 23.13, "r": 22.70, "i": 22.20, "z": 20.71}
+
+#: Index of the Moffat profile of seeing (Trujillo et al. 2001, MNRAS 328, 977: 2.5-5).
+_MOFFAT_INDEX = 3.0
+
+#: Seeing and depth vary over a survey by this, as a natural logarithm.
+_SEEING_SCATTER = 0.10
+_DEPTH_SCATTER = 0.08
+
+#: Flux of 0 mag AB in nmgy.
+_ZERO_MAG = 10.0 ** (0.4 * 22.5)
+
+#: The presets after Buck & Wolf (2021).
+_PAPER_REDSHIFT = 0.05
+
+
+@dataclass(frozen=True, eq=False)
+class Survey:
+    """How a survey, or a recipe, observes.
+
+    Parameters
+    ----------
+    name : str
+        Its name.
+    bands : tuple of str
+        Filter names (speclite).
+    psf_fwhm : tuple of float
+        Seeing per band: FWHM in the unit of ``psf_unit``.
+    pixel_scale : float or None
+        In arcsec; None where pixels are given in kpc or follow the galaxy.
+    sky_noise : tuple of float
+        Standard deviation per pixel without any source, in nmgy; empty if ``mean_snr``.
+    electrons : tuple of float
+        Electrons per nmgy, for photon noise; empty for none.
+    framing : {"angular", "radii", "kpc"}
+        How pixels follow galaxies: a fixed angle, the field being ``frame`` half-mass radii,
+        or pixels of ``frame`` kpc.
+    frame : float
+        See there; for "angular" unused.
+    redshift : float or None
+        The redshift of all galaxies, or None if it is drawn so that galaxies fill the field
+        as in a survey.
+    psf_unit : {"arcsec", "kpc"}
+        Unit of ``psf_fwhm``.
+    psf_profile : {"moffat", "gaussian"}
+        Shape of the PSF.
+    mean_snr : float or None
+        If given, white noise such that the mean of flux over noise inside 2 half-mass radii
+        is this in each band.
+    seeing_scatter, depth_scatter : float
+        Natural-logarithmic scatter of seeing and noise from image to image.
+    zero_point_error : float
+        Scatter of the zero points in mag.
+    source : str
+        Where the numbers come from.
+
+    Examples
+    --------
+    >>> from picasssso.mocks.observing import get_survey
+    >>> survey = get_survey("sdss")
+    >>> survey.pixel_scale, survey.bands[1]
+    (0.396, 'sdss2010-g')
+    """
+
+    name: str
+    bands: tuple[str, ...]
+    psf_fwhm: tuple[float, ...]
+    pixel_scale: float | None = None
+    sky_noise: tuple[float, ...] = ()
+    electrons: tuple[float, ...] = ()
+    framing: str = "angular"
+    frame: float = 0.0
+    redshift: float | None = None
+    psf_unit: str = "arcsec"
+    psf_profile: str = "moffat"
+    mean_snr: float | None = None
+    seeing_scatter: float = 0.0
+    depth_scatter: float = 0.0
+    zero_point_error: float = 0.0
+    source: str = ""
+
+    def select(self, bands: tuple[str, ...]) -> Survey:
+        """Return the survey in some of its bands.
+
+        Parameters
+        ----------
+        bands : tuple of str
+            Filter names.
+
+        Returns
+        -------
+        Survey
+            In those bands, in that order.
+
+        Raises
+        ------
+        InvalidInputError
+            If the survey has no such band.
+        """
+        missing = [band for band in bands if band not in self.bands]
+        if missing:
+            raise InvalidInputError(
+                f"The survey {self.name!r} has no band {', '.join(map(repr, missing))}: its "
+                f"bands are {', '.join(self.bands)}."
+            )
+        order = [self.bands.index(band) for band in bands]
+        values: dict[str, Any] = {
+            name: tuple(value[k] for k in order)
+            for name in ("psf_fwhm", "sky_noise", "electrons")
+            if (value := getattr(self, name))
+        }
+        return replace(self, bands=tuple(bands), **values)
+
+    def point_source_depth(self) -> np.ndarray:
+        """Return the magnitude of a point source at 5 sigma, without photon noise of its own.
+
+        Returns
+        -------
+        ndarray
+            AB magnitudes per band.
+        """
+        noise = np.array(self.sky_noise)
+        return 22.5 - 2.5 * np.log10(5.0 * noise * np.sqrt(self._noise_pixels()))
+
+    def _noise_pixels(self) -> np.ndarray:
+        """Return 1 / sum(P^2): over how many pixels' noise a point source is measured."""
+        width = np.array(self.psf_fwhm) / float(self.pixel_scale or 1.0)
+        index = _MOFFAT_INDEX
+        alpha = width / (2.0 * np.sqrt(2.0 ** (1.0 / index) - 1.0))
+        # Of the Moffat profile (index - 1) / (pi alpha^2) (1 + r^2 / alpha^2)^-index.
+        return np.pi * alpha**2 * (2.0 * index - 1.0) / (index - 1.0) ** 2
+
+
+def _survey_preset(name: str, kept: Mapping[str, Any], source: str) -> Survey:
+    pixel = float(kept["pixel_scale"])
+    values = list(kept["bands"].values())
+    time = np.array([band["full_exposure_time"] for band in values])
+    per_nmgy = time * 10.0 ** (0.4 * np.array([band["zeropoint"] for band in values])) / _ZERO_MAG
+    sky = np.array([band["sky_brightness"] for band in values])
+    sky_flux = _ZERO_MAG * 10.0 ** (-0.4 * sky) * pixel**2
+    survey = Survey(
+        name=name,
+        bands=tuple(kept["bands"]),
+        psf_fwhm=tuple(float(band["psf_fwhm"]) for band in values),
+        pixel_scale=pixel,
+        sky_noise=tuple(np.sqrt(sky_flux / per_nmgy).tolist()),
+        electrons=tuple(per_nmgy.tolist()),
+        seeing_scatter=_SEEING_SCATTER,
+        depth_scatter=_DEPTH_SCATTER,
+        zero_point_error=0.01,
+        source=source,
+    )
+    if name != "sdss":
+        return survey
+    depth = np.array([_SDSS_DEPTH[band[-1]] for band in survey.bands])
+    deeper = 10.0 ** (0.4 * (survey.point_source_depth() - depth))
+    noise = np.array(survey.sky_noise) * deeper
+    return replace(survey, sky_noise=tuple(noise.tolist()))
+
+
+@lru_cache(maxsize=1)
+def _presets() -> Mapping[str, Survey]:
+    text = files("picasssso").joinpath("data/surveys.json").read_text(encoding="utf-8")
+    content = json.loads(text)
+    presets = {
+        name: _survey_preset(name, kept, content["source"])
+        for name, kept in content["surveys"].items()
+    }
+    paper = Survey(
+        name="paper_field",
+        bands=presets["sdss"].bands,
+        psf_fwhm=(1.0,) * 5,
+        psf_unit="kpc",
+        psf_profile="gaussian",
+        framing="radii",
+        frame=10.0,
+        redshift=_PAPER_REDSHIFT,
+        mean_snr=25.0,
+        source="Buck & Wolf 2021, arXiv:2111.01154",
+    )
+    presets["paper_field"] = paper
+    presets["paper_scale"] = replace(paper, name="paper_scale", framing="kpc", frame=0.24)
+    return MappingProxyType(presets)
+
+
+#: Names of the presets.
+SURVEYS = ("sdss", "des", "ps1", "hsc", "lsst", "paper_field", "paper_scale")
+
+
+def get_survey(survey: str | Survey) -> Survey:
+    """Return a preset by its name, or a survey as it is.
+
+    Parameters
+    ----------
+    survey : str or Survey
+        A name of `SURVEYS`, or a survey.
+
+    Returns
+    -------
+    Survey
+        The survey.
+
+    Raises
+    ------
+    InvalidInputError
+        If there is no such preset; the message lists those there are.
+
+    Examples
+    --------
+    >>> from picasssso.mocks.observing import get_survey
+    >>> get_survey("paper_field").mean_snr
+    25.0
+    """
+    if isinstance(survey, Survey):
+        return survey
+    try:
+        return _presets()[survey]
+    except KeyError:
+        raise InvalidInputError(
+            f"Unknown survey {survey!r}: the presets are {', '.join(SURVEYS)}; or give a "
+            "picasssso.mocks.observing.Survey."
+        ) from None

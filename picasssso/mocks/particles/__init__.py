@@ -1,0 +1,11 @@
+"""Galaxies from the particles of cosmological simulations.
+
+`read_particles` reads EAGLE, Illustris (IllustrisTNG, CAMELS), SWIFT (COLIBRE) and
+Magneticum files; `Particles.to_galaxies` describes what it read on a pixel grid, from
+where light, images and true maps follow as for every other mock galaxy.
+"""
+
+from picasssso.mocks.particles.particles import GasParticles, Particles, StarParticles
+from picasssso.mocks.particles.reading import read_particles
+
+__all__ = ["GasParticles", "Particles", "StarParticles", "read_particles"]

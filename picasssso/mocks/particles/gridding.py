@@ -1,0 +1,288 @@
+"""From particles to the one description of a galaxy."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from picasssso.exceptions import InvalidInputError
+from picasssso.mocks.age_bins import AGE_CENTRES, AGE_EDGES, N_AGE
+from picasssso.mocks.framing import checked_redshift, pixel_sizes, surviving_fraction
+from picasssso.mocks.galaxies.scaling_relations import (
+    attenuation_per_surface_density,
+    attenuation_slope,
+)
+from picasssso.mocks.galaxy import Galaxies
+from picasssso.mocks.particles.orientation import viewing_matrix
+from picasssso.mocks.particles.particles import Particles
+from picasssso.mocks.particles.smoothing import deposit, neighbour_distance
+from picasssso.mocks.truth import HELIUM
+
+if TYPE_CHECKING:
+    import astropy.units as u
+
+    from picasssso.sps import SSPGrid
+
+__all__ = ["share_between_ages"]
+
+#: Lowest mass fraction of metals; pristine stars have it.
+_LEAST_METALS = 1e-6
+
+#: Layers along the line of sight in which dust is counted.
+_LAYERS = 12
+
+#: Optical depth at V of birth clouds at solar metallicity: of a total of 1 the clouds have
+#: two thirds (Charlot & Fall 2000, ApJ 539, 718); slope of their dust law.
+_CLOUD_DEPTH = 2.0 / 3.0
+_CLOUD_SLOPE = -0.7
+_SOLAR = 0.0142
+
+_PER_MAG = 0.4 * np.log(10.0)
+
+
+def share_between_ages(age: np.ndarray) -> np.ndarray:
+    """Return which parts of a star particle's mass count in which age bin.
+
+    Stars up to 100 Myr count in their own bin, which keeps star formation rates. Older ones
+    are shared between two bins such that the mean age is kept, from 200 Myr to 11.5 Gyr.
+
+    Parameters
+    ----------
+    age : ndarray
+        Ages in Gyr, of shape (n,).
+
+    Returns
+    -------
+    ndarray
+        Of shape (n_age, n); sums to 1.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from picasssso.mocks.particles.gridding import share_between_ages
+    >>> share_between_ages(np.array([0.005, 4.25]))[:, 1].round(2).tolist()
+    [0.0, 0.0, 0.0, 0.0, 0.0, 0.5, 0.5, 0.0, 0.0]
+    """
+    years = np.asarray(age, dtype=np.float64) * 1e9
+    share = np.zeros((N_AGE, years.size))
+    young = years < AGE_EDGES[2]
+    share[0] = young & (years < AGE_EDGES[1])
+    share[1] = young & (years >= AGE_EDGES[1])
+    place = np.interp(years, AGE_CENTRES[2:], np.arange(2.0, N_AGE))
+    hats = 1.0 - np.abs(place - np.arange(N_AGE)[:, None])
+    return np.where(young, share, np.clip(hats, 0.0, 1.0))
+
+
+class _View:
+    """Particles as an observer sees them: in pixels, with sizes."""
+
+    def __init__(
+        self, position: np.ndarray, matrix: np.ndarray, pixel: float, shape: tuple[int, int]
+    ) -> None:
+        seen = position @ matrix.T
+        self.shape, self.area = shape, pixel**2
+        self.x = seen[:, 0] / pixel + 0.5 * (shape[1] - 1)
+        self.y = seen[:, 1] / pixel + 0.5 * (shape[0] - 1)
+        #: Distance towards the observer.
+        self.depth = seen[:, 2]
+        self.size = neighbour_distance(position) / pixel
+
+    def deposit(self, values: np.ndarray, chosen: np.ndarray | None = None) -> np.ndarray:
+        """Return surface densities per kpc2, (k, y, x)."""
+        values = np.atleast_2d(values)
+        if chosen is None:
+            chosen = np.ones(self.x.size, dtype=bool)
+        chosen = chosen & (values != 0).any(axis=0)
+        sums = deposit(
+            self.x[chosen], self.y[chosen], self.size[chosen], values[:, chosen], self.shape
+        )
+        return np.maximum(sums, 0.0) / self.area
+
+
+def _mean(weighted: np.ndarray, weight: np.ndarray) -> np.ndarray:
+    """Return means, and the mean of all where there is nothing."""
+    total = weight.sum()
+    overall = weighted.sum() / total if total > 0 else _SOLAR
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return np.where(weight > 0, weighted / np.where(weight > 0, weight, 1.0), overall)
+
+
+def to_galaxies(
+    particles: Particles,
+    *,
+    n_pixels: int | tuple[int, int],
+    pixel_scale: u.Quantity | None,
+    redshift: float | None,
+    line_of_sight: str | Sequence[float] | np.ndarray,
+    position_angle: float,
+    phase: str,
+    stellar_mass: str,
+    young_stars: str,
+    dust: float,
+    grid: SSPGrid | None,
+    index: int,
+) -> Galaxies:
+    """Describe a simulated galaxy on a pixel grid; see `Particles.to_galaxies`."""
+    for name, value, allowed in (
+        ("phase", phase, ("cold", "all")),
+        ("stellar_mass", stellar_mass, ("current", "formed")),
+        ("young_stars", young_stars, ("particles", "gas")),
+    ):
+        if value not in allowed:
+            raise InvalidInputError(
+                f"{name}={value!r} is unknown: expected {' or '.join(map(repr, allowed))}."
+            )
+    if not 0.0 <= dust <= 10.0:
+        raise InvalidInputError(f"dust={dust!r} cannot be used: expected 0 to 10.")
+    shape = _checked_shape(n_pixels)
+    z = checked_redshift(redshift, particles.redshift, particles.source or "the galaxy")
+    half_mass = particles.half_mass_radius()
+    default = 10.0 * half_mass / min(shape)
+    if pixel_scale is None and not default > 0:
+        raise InvalidInputError(
+            f"{particles.source} has no extent, so no pixel scale follows: give pixel_scale=."
+        )
+    arcsec, kpc = pixel_sizes(pixel_scale, z, default)
+    matrix = viewing_matrix(
+        line_of_sight, particles.stars, max(3.0 * half_mass, 1e-6), position_angle
+    )
+    stars, gas = particles.stars, particles.gas
+    view = _View(stars.position, matrix, kpc, shape)
+    gas_view = _View(gas.position, matrix, kpc, shape)
+
+    formed, log_metallicity = _stellar_maps(
+        particles, view, gas_view, stellar_mass, young_stars, grid
+    )
+    hi, h2 = gas_view.deposit(np.stack([gas.hi_mass, gas.h2_mass]))
+    if phase == "all":
+        counted = gas.mass / HELIUM
+        h2 = np.maximum(gas_view.deposit(counted)[0] - hi, 0.0)
+    else:
+        counted = gas.hi_mass + gas.h2_mass
+    metals = gas_view.deposit(counted * gas.metallicity)[0]
+    gas_metallicity = np.clip(_mean(metals, hi + h2), _LEAST_METALS, 1.0)
+    attenuation = _attenuation(particles, view, gas_view, formed, gas_metallicity, dust)
+    light = formed.sum(axis=0)
+    typical = float((attenuation[0] * light).sum() / max(light.sum(), 1e-30))
+
+    def tensor(array: np.ndarray | list[float]) -> torch.Tensor:
+        return torch.as_tensor(np.asarray(array, dtype=np.float32))[None]
+
+    return Galaxies(
+        mass_formed=tensor(formed),
+        log_metallicity=tensor(log_metallicity),
+        attenuation=tensor(attenuation),
+        attenuation_slope=tensor(
+            [float(np.clip(attenuation_slope(np.array(typical)), -1.5, -0.35)), _CLOUD_SLOPE]
+        ),
+        hi_mass=tensor(hi),
+        h2_mass=tensor(h2),
+        gas_metallicity=tensor(gas_metallicity),
+        redshift=torch.tensor([z], dtype=torch.float32),
+        pixel_scale=torch.tensor([arcsec], dtype=torch.float32),
+        pixel_scale_kpc=torch.tensor([kpc], dtype=torch.float32),
+        index=torch.tensor([index]),
+        parameters={
+            "half_mass_radius": np.array([half_mass]),
+            "log_mass": np.log10([stars.mass.sum()]),
+            "source": np.array([particles.source]),
+        },
+    )
+
+
+def _checked_shape(n_pixels: int | tuple[int, int]) -> tuple[int, int]:
+    shape = (n_pixels, n_pixels) if isinstance(n_pixels, (int, np.integer)) else tuple(n_pixels)
+    if len(shape) != 2 or any(
+        isinstance(n, bool) or not isinstance(n, (int, np.integer)) or not 1 <= n <= 8192
+        for n in shape
+    ):
+        raise InvalidInputError(
+            f"n_pixels={n_pixels!r} cannot be used: expected an integer or (y, x), 1 to 8192."
+        )
+    return int(shape[0]), int(shape[1])
+
+
+def _stellar_maps(
+    particles: Particles,
+    view: _View,
+    gas_view: _View,
+    stellar_mass: str,
+    young_stars: str,
+    grid: SSPGrid | None,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return mass formed and log metallicity in age bins, (n_age, y, x)."""
+    stars = particles.stars
+    formed_known = bool(np.isfinite(stars.initial_mass).all())
+    keep_formed = stellar_mass == "formed" and formed_known
+    weight = stars.initial_mass if keep_formed else stars.mass
+    share = share_between_ages(stars.age)
+    if young_stars == "gas":
+        share[:2] = 0.0
+    mass = np.zeros((N_AGE, *view.shape))
+    metals = np.zeros((N_AGE, *view.shape))
+    for k in range(N_AGE):
+        part = share[k] * weight
+        mass[k], metals[k] = view.deposit(np.stack([part, part * stars.metallicity]), part > 0)
+    log_metallicity = _log_means(metals, mass)
+    formed = mass if keep_formed else mass / surviving_fraction(log_metallicity, grid)
+    if young_stars == "gas":
+        gas = particles.gas
+        rate, rate_metals = gas_view.deposit(
+            np.stack([gas.star_formation_rate, gas.star_formation_rate * gas.metallicity])
+        )
+        formed[:2] = rate * np.diff(AGE_EDGES[:3])[:, None, None]
+        log_metallicity[:2] = _log_means(rate_metals[None], rate[None])
+    return formed, log_metallicity
+
+
+def _log_means(metals: np.ndarray, mass: np.ndarray) -> np.ndarray:
+    """Return log10 of mean metallicities; empty pixels get that of the galaxy."""
+    everywhere = metals.sum() / mass.sum() if mass.sum() > 0 else _SOLAR
+    means = np.where(mass > 0, metals / np.where(mass > 0, mass, 1.0), everywhere)
+    return np.log10(np.clip(means, _LEAST_METALS, 1.0))
+
+
+def _attenuation(
+    particles: Particles,
+    view: _View,
+    gas_view: _View,
+    formed: np.ndarray,
+    gas_metallicity: np.ndarray,
+    dust: float,
+) -> np.ndarray:
+    """Return the attenuation at V of all stars and of birth clouds, (2, y, x).
+
+    Gas and stars are cut into layers along the line of sight. Light of a layer passes the
+    dust of those in front of it; with that of its own layer stars are mixed.
+    """
+    gas, stars = particles.gas, particles.stars
+    result = np.zeros((2, *view.shape))
+    dusty = (gas.hi_mass + gas.h2_mass) * gas.metallicity
+    if dust == 0 or not dusty.sum() > 0:
+        return result
+    column = dusty * attenuation_per_surface_density() / _SOLAR * dust
+    # Layers of equal dust, from the back to the front.
+    order = np.argsort(gas_view.depth)
+    total = np.cumsum(dusty[order])
+    inner = np.searchsorted(total, total[-1] * np.arange(1, _LAYERS) / _LAYERS)
+    edges = gas_view.depth[order][np.minimum(inner, len(order) - 1)]
+    gas_layer = np.searchsorted(edges, gas_view.depth, side="right")
+    star_layer = np.searchsorted(edges, view.depth, side="right")
+    # V light per mass falls about as the 0.7th power of age from 10 Myr on.
+    light = stars.mass * (stars.age + 0.01) ** -0.7
+    seen, emitted, front = (np.zeros(view.shape) for _ in range(3))
+    for layer in range(_LAYERS - 1, -1, -1):
+        own = gas_view.deposit(column, gas_layer == layer)[0] * _PER_MAG
+        stars_light = view.deposit(light, star_layer == layer)[0]
+        mixed = -np.expm1(-np.maximum(own, 1e-9)) / np.maximum(own, 1e-9)
+        seen += stars_light * np.exp(-front) * mixed
+        emitted += stars_light
+        front += own
+    through = np.where(emitted > 0, seen / np.where(emitted > 0, emitted, 1.0), 1.0)
+    result[0] = np.clip(-2.5 * np.log10(np.maximum(through, 1e-4)), 0.0, 8.0)
+    clouds = _CLOUD_DEPTH / _PER_MAG * dust * gas_metallicity / _SOLAR
+    result[1] = np.where(formed[0] > 0, np.clip(clouds, 0.0, 4.0), 0.0)
+    return result

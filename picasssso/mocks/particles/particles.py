@@ -1,0 +1,264 @@
+"""The stars and the gas of a simulated galaxy, and what an observer sees of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from picasssso.mocks.particles.cosmology import SimulationCosmology
+
+if TYPE_CHECKING:
+    import astropy.units as u
+
+    from picasssso.mocks.galaxy import Galaxies
+    from picasssso.sps import SSPGrid
+
+__all__ = ["GasParticles", "Particles", "StarParticles"]
+
+
+def _select(particles: Any, chosen: np.ndarray) -> Any:
+    return replace(
+        particles,
+        **{
+            f.name: None if (value := getattr(particles, f.name)) is None else value[chosen]
+            for f in fields(particles)
+        },
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class StarParticles:
+    """Star particles.
+
+    Parameters
+    ----------
+    position : ndarray
+        In kpc, of shape (n, 3).
+    mass : ndarray
+        What is left of them, living stars and remnants, in Msun.
+    initial_mass : ndarray
+        Mass at formation in Msun; NaN if not known.
+    age : ndarray
+        In Gyr.
+    metallicity : ndarray
+        Mass fraction of metals.
+    velocity : ndarray, optional
+        In km/s, of shape (n, 3).
+    """
+
+    position: np.ndarray
+    mass: np.ndarray
+    initial_mass: np.ndarray
+    age: np.ndarray
+    metallicity: np.ndarray
+    velocity: np.ndarray | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class GasParticles:
+    """Gas particles or cells.
+
+    Parameters
+    ----------
+    position : ndarray
+        In kpc, of shape (n, 3).
+    mass : ndarray
+        Mass of all gas in Msun.
+    metallicity : ndarray
+        Mass fraction of metals.
+    star_formation_rate : ndarray
+        In Msun/yr.
+    hi_mass, h2_mass : ndarray
+        Atomic and molecular hydrogen without helium, in Msun.
+    """
+
+    position: np.ndarray
+    mass: np.ndarray
+    metallicity: np.ndarray
+    star_formation_rate: np.ndarray
+    hi_mass: np.ndarray
+    h2_mass: np.ndarray
+
+    @classmethod
+    def empty(cls) -> GasParticles:
+        """Return no gas.
+
+        Returns
+        -------
+        GasParticles
+            Without particles.
+        """
+        return cls(np.zeros((0, 3)), *(np.zeros(0) for _ in range(5)))
+
+
+@dataclass(frozen=True, eq=False)
+class Particles:
+    """A simulated galaxy; see `read_particles`.
+
+    Parameters
+    ----------
+    stars : StarParticles
+        Its stars, positions relative to its centre.
+    gas : GasParticles
+        Its gas.
+    redshift : float
+        Redshift of the snapshot.
+    cosmology : SimulationCosmology
+        Expansion of the simulation.
+    layout : str
+        Kind of the file.
+    source : str
+        Name of the file.
+    notes : tuple of str
+        What was assumed or computed for want of it in the file.
+    """
+
+    stars: StarParticles
+    gas: GasParticles
+    redshift: float
+    cosmology: SimulationCosmology
+    layout: str = ""
+    source: str = ""
+    notes: tuple[str, ...] = ()
+
+    def __repr__(self) -> str:
+        return (
+            f"<Particles of {self.layout} {self.source!r}: {len(self.stars.mass)} stars of "
+            f"{self.stars.mass.sum():.3g} Msun, {len(self.gas.mass)} gas of "
+            f"{self.gas.mass.sum():.3g} Msun, z = {self.redshift:.3g}>"
+        )
+
+    def replace_positions(self, stars: np.ndarray, gas: np.ndarray) -> Particles:
+        """Return the galaxy with other positions.
+
+        Parameters
+        ----------
+        stars, gas : ndarray
+            Positions in kpc, of shape (n, 3).
+
+        Returns
+        -------
+        Particles
+            The galaxy.
+        """
+        return replace(
+            self,
+            stars=replace(self.stars, position=stars),
+            gas=replace(self.gas, position=gas),
+        )
+
+    def within(self, radius: float) -> Particles:
+        """Return what is inside a sphere.
+
+        Parameters
+        ----------
+        radius : float
+            Its radius in kpc.
+
+        Returns
+        -------
+        Particles
+            The part of the galaxy.
+        """
+        return replace(
+            self,
+            stars=_select(self.stars, (self.stars.position**2).sum(axis=1) <= radius**2),
+            gas=_select(self.gas, (self.gas.position**2).sum(axis=1) <= radius**2),
+        )
+
+    def half_mass_radius(self) -> float:
+        """Return the radius of the sphere with half of the mass of the stars.
+
+        Returns
+        -------
+        float
+            In kpc.
+        """
+        radius = np.sqrt((self.stars.position**2).sum(axis=1))
+        order = np.argsort(radius)
+        mass = np.cumsum(self.stars.mass[order])
+        return float(np.interp(0.5 * mass[-1], mass, radius[order]))
+
+    def to_galaxies(
+        self,
+        *,
+        n_pixels: int | tuple[int, int] = 64,
+        pixel_scale: u.Quantity | None = None,
+        redshift: float | None = None,
+        line_of_sight: str | Sequence[float] | np.ndarray = "z",
+        position_angle: float = 0.0,
+        phase: str = "cold",
+        stellar_mass: str = "current",
+        young_stars: str = "particles",
+        dust: float = 1.0,
+        grid: SSPGrid | None = None,
+        index: int = 0,
+    ) -> Galaxies:
+        """Describe the galaxy on a pixel grid, as every mock galaxy is described.
+
+        Particles are spread over the distance of their 16th nearest neighbour. Sums over
+        pixels are those of the particles (but for what lies outside the grid).
+
+        Parameters
+        ----------
+        n_pixels : int or tuple of int
+            Pixels along each side, or (y, x).
+        pixel_scale : Quantity, optional
+            Size of a pixel, as an angle or a length. 10 half-mass radii over the shorter
+            side if not given.
+        redshift : float, optional
+            Redshift at which it is observed, with the stars as they are in the snapshot;
+            the snapshot's own if not given.
+        line_of_sight : str or sequence of float, optional
+            Direction from the galaxy to the observer: "x", "y", "z", "face-on", "edge-on"
+            (by the angular momentum of the stars), or three numbers.
+        position_angle : float, optional
+            Turns the sky by so many degrees, from x towards y.
+        phase : {"cold", "all"}, optional
+            Which gas counts: the cold one, 1.36 (HI + H2), or all gas, as in the maps of
+            Buck & Wolf (2021). With "all", what is not HI counts as molecular.
+        stellar_mass : {"current", "formed"}, optional
+            Which masses of the file are kept: those of today, from which the masses formed
+            follow with the stellar grid, or those at formation.
+        young_stars : {"particles", "gas"}, optional
+            Where stars younger than 100 Myr come from: from star particles, or from the star
+            formation rate of the gas, which replaces them (Trayford et al. 2017, MNRAS 470,
+            771): smoother, but the stellar mass is then not exactly that of the particles.
+        dust : float, optional
+            Dust per mass of metals in cold gas, relative to the Milky Way; 0 for none.
+        grid : SSPGrid, optional
+            The stellar grid that light will come from; PopStar if not given.
+        index : int, optional
+            Number of the galaxy, which keys its noise when it is observed.
+
+        Returns
+        -------
+        Galaxies
+            One galaxy.
+
+        Raises
+        ------
+        InvalidInputError
+            If an argument makes no sense.
+        InvalidTypeError
+            If ``pixel_scale`` has no unit.
+        """
+        from picasssso.mocks.particles.gridding import to_galaxies
+
+        return to_galaxies(
+            self,
+            n_pixels=n_pixels,
+            pixel_scale=pixel_scale,
+            redshift=redshift,
+            line_of_sight=line_of_sight,
+            position_angle=position_angle,
+            phase=phase,
+            stellar_mass=stellar_mass,
+            young_stars=young_stars,
+            dust=dust,
+            grid=grid,
+            index=index,
+        )

@@ -1,0 +1,253 @@
+import numpy as np
+import pytest
+import torch
+from scipy.integrate import quad
+
+from picasssso.exceptions import InvalidInputError
+from picasssso.mocks import ProceduralGalaxies
+from picasssso.mocks.distances import angular_diameter_distance, redshift_of_distance
+from picasssso.mocks.galaxies import scaling_relations as relations
+from picasssso.mocks.galaxies.disc_structure import draw_structure
+from picasssso.mocks.galaxies.histories import delayed_history, timescale_of_rate
+from picasssso.mocks.galaxies.profiles import sersic_fraction, sersic_weights
+from picasssso.mocks.galaxies.projection import inclining_matrix
+from picasssso.mocks.streams import Stream
+
+MAPS = ("mass_formed", "log_metallicity", "attenuation", "hi_mass", "h2_mass", "gas_metallicity")
+
+
+def wide(**keywords):
+    """Galaxies in frames of 14 half-mass radii, which hold all of them."""
+    from dataclasses import replace
+
+    from picasssso.mocks.observing import get_survey
+
+    survey = replace(get_survey("paper_field"), frame=14.0)
+    return ProceduralGalaxies(seed=3, survey=survey, n_pixels=192, **keywords)
+
+
+def test_a_galaxy_does_not_depend_on_its_batch():
+    source = ProceduralGalaxies(seed=11, n_pixels=32)
+    together = source.draw(range(20))
+    for k in (0, 7, 19):
+        alone = source.draw([k])
+        for name in MAPS:
+            torch.testing.assert_close(
+                getattr(alone, name)[0], getattr(together, name)[k], rtol=1e-4, atol=1e-3
+            )
+        for name, value in alone.parameters.items():
+            assert value[0] == together.parameters[name][k], name
+
+
+def test_another_seed_or_number_is_another_galaxy():
+    masses = [
+        ProceduralGalaxies(seed=s, n_pixels=16).parameters([k])["log_mass"][0]
+        for s, k in ((0, 0), (0, 1), (1, 0))
+    ]
+    assert len(set(masses)) == 3
+
+
+def test_the_mass_put_in_is_the_sum_of_the_map():
+    source = wide()
+    parameters = source.parameters(range(24))
+    # A companion and satellites are more than the galaxy, and lie partly outside.
+    parameters["companion"][:] = 0
+    parameters["n_satellites"][:] = 0
+    parameters["tidal"][:] = 0
+    index = np.arange(24)
+    galaxies = source.render(index, parameters)
+    from picasssso.mocks.galaxies.render import _histories
+
+    _, masses = _histories(parameters)
+    young = np.array([1e7, 9e7, 2e8]).sum() * parameters["sfr"]
+    expected = masses["bulge"] + masses["disc"] + masses["bar"] + young
+    area = parameters["pixel_scale_kpc"] ** 2
+    found = galaxies.mass_formed.double().sum((1, 2, 3)).numpy() * area
+    # Sersic profiles reach beyond any frame: discs agree to 1e-3, of spheroids some is cut.
+    disc = parameters["bulge_fraction"] < 0.15
+    assert disc.sum() >= 5
+    np.testing.assert_allclose(found[disc], expected[disc], rtol=1e-3)
+    assert np.all((found / expected > 0.94) & (found / expected < 1.001))
+    sfr = galaxies.mass_formed[:, :2].double().sum((1, 2, 3)).numpy() * area / 1e8
+    np.testing.assert_allclose(sfr, parameters["sfr"], rtol=0.05, atol=1e-6)
+
+
+def test_turning_a_galaxy_turns_its_maps():
+    source = ProceduralGalaxies(seed=2, n_pixels=32)
+    every = source.parameters(range(60))
+    index = np.concatenate([np.flatnonzero(every["companion"])[:3], np.arange(9)])
+    assert index.size == 12
+    parameters = source.parameters(index)
+    straight = source.render(index, parameters)
+    turned = source.render(
+        index, {**parameters, "position_angle": parameters["position_angle"] + np.pi / 2}
+    )
+    for name in MAPS:
+        expected = getattr(straight.rotate(1), name)
+        scale = float(expected.abs().amax())
+        assert float((getattr(turned, name) - expected).abs().max()) < 2e-3 * scale, name
+
+
+def test_shapes_are_selected_cropped_and_moved():
+    galaxies = ProceduralGalaxies(n_pixels=24, margin=3).draw(range(4))
+    assert galaxies.shape == (30, 30)
+    assert galaxies.crop(3).shape == (24, 24)
+    assert galaxies.crop(0) is galaxies
+    some = galaxies.select(np.array([2, 0])).to("cpu")
+    assert some.index.tolist() == [2, 0]
+    assert some.parameters["log_mass"][0] == galaxies.parameters["log_mass"][2]
+    torch.testing.assert_close(galaxies.rotate(4).hi_mass, galaxies.hi_mass)
+
+
+def test_all_maps_are_finite_and_make_sense():
+    galaxies = ProceduralGalaxies(seed=8, n_pixels=32, widen=2.0).draw(range(60))
+    for name in MAPS:
+        assert bool(torch.isfinite(getattr(galaxies, name)).all()), name
+    assert float(galaxies.mass_formed.min()) >= 0
+    assert float(galaxies.attenuation.min()) >= 0
+    assert float(galaxies.gas_metallicity.max()) < 0.051
+
+
+def test_structure_moves_mass_and_makes_none():
+    source = ProceduralGalaxies(seed=4, n_pixels=16)
+    for linked in (True, False):
+        source.link_structure = linked
+        values = {
+            k: torch.as_tensor(v, dtype=torch.float32)
+            for k, v in source.parameters(range(6)).items()
+        }
+        structure = draw_structure(values, Stream(4, np.arange(6)))
+        torch.testing.assert_close(structure.factors.mean(-1), torch.ones(6, 5, 72))
+        assert bool((structure.factors > 0).all())
+
+
+def test_arms_are_young_and_gas_rich_only_where_structure_is_linked():
+    def correlation(linked):
+        source = ProceduralGalaxies(seed=6, n_pixels=16, link_structure=linked)
+        parameters = source.parameters(range(200))
+        grand = np.flatnonzero((parameters["arm_old"] > 0.4) & (parameters["irregular"] == 0))
+        values = {k: torch.as_tensor(v[grand], dtype=torch.float32) for k, v in parameters.items()}
+        factors = draw_structure(values, Stream(6, grand)).factors[:, :, 44:56]
+        logs = torch.log(factors).flatten(2)
+        logs = logs - logs.mean(-1, keepdim=True)
+        product = (
+            (logs[:, 0] * logs[:, 1]).mean(-1) / logs.std(-1).prod(1) * logs.std(-1)[:, 2:].prod(1)
+        )
+        return float(product.mean())
+
+    assert correlation(True) > 0.3
+    assert abs(correlation(False)) < 0.15
+
+
+def test_unlinked_shapes_know_nothing_of_populations():
+    for linked in (True, False):
+        p = ProceduralGalaxies(seed=9, link_structure=linked).parameters(range(3000))
+        middle = (p["log_mass"] > 9.8) & (p["log_mass"] < 10.6)
+        found = np.corrcoef(p["bulge_fraction"][middle], p["end"][middle])[0, 1]
+        assert found > 0.4 if linked else abs(found) < 0.15
+
+
+def test_populations_follow_the_relations_they_are_drawn_from():
+    p = ProceduralGalaxies(seed=1, mass_weight=0.0).parameters(range(6000))
+    blue = (p["quenched"] == 0) & (p["green"] == 0)
+    offset = np.log10(p["sfr"][blue]) - relations.main_sequence(p["log_mass"][blue])
+    assert abs(offset.mean()) < 0.02
+    assert abs(offset.std() - 0.3) < 0.02
+    massive = p["log_mass"] > 10.9
+    assert p["quenched"][massive].mean() > 0.7 > 0.3 > p["quenched"][p["log_mass"] < 9.5].mean()
+
+    def number(low, high):
+        def per_dex(log_mass):
+            x = 10 ** (log_mass - 10.66)
+            return np.exp(-x) * (3.96 * x**0.65 + 0.79 * x**-0.47)
+
+        return quad(per_dex, low, high)[0]
+
+    expected = number(8.5, 9.1) / number(8.5, 11.6)
+    assert (p["log_mass"] < 9.1).mean() == pytest.approx(expected, abs=0.02)
+
+
+def test_wider_populations_are_wider():
+    def spread(widen):
+        p = ProceduralGalaxies(seed=1, widen=widen).parameters(range(1500))
+        blue = (p["quenched"] == 0) & (p["green"] == 0)
+        return np.std(np.log10(p["sfr"][blue]) - relations.main_sequence(p["log_mass"][blue]))
+
+    assert spread(2.0) == pytest.approx(2 * spread(1.0), rel=1e-6)
+    assert spread(0.0) == pytest.approx(0.0, abs=1e-9)
+
+
+def test_sums_of_gaussians_are_sersic_profiles():
+    for index in (0.7, 1.0, 2.5, 4.0, 6.0):
+        n = np.array([index])
+        assert sersic_weights(n).sum() == pytest.approx(1.0)
+        assert sersic_fraction(n, np.array([1.0]))[0] == pytest.approx(0.5, abs=0.025)
+    # 1 - (1 + x) exp(-x) with x = 1.678 r.
+    radius = np.array([0.3, 0.6, 1.5, 3.0])
+    x = 1.678 * radius
+    expected = 1 - (1 + x) * np.exp(-x)
+    found = sersic_fraction(np.ones(4), radius)
+    np.testing.assert_allclose(found, expected, atol=0.015)
+
+
+def test_inclining_conserves_mass_and_thins_to_a_line():
+    rows = torch.linspace(-20, 20, 161)[None]
+    for cosine in (1.0, 0.5, 0.05):
+        matrix = inclining_matrix(rows, rows, torch.tensor([cosine]), torch.tensor([0.5]))[0]
+        central = matrix[:, 60:101].sum(0)
+        torch.testing.assert_close(central, torch.ones(41), rtol=1e-3, atol=1e-3)
+    spread = (matrix[:, 80] / matrix[:, 80].sum() * rows[0] ** 2).sum().sqrt()
+    assert float(spread) == pytest.approx(0.5, rel=0.1)
+
+
+def test_histories_hold_all_mass_and_the_rate_asked_for():
+    start = np.array([12.0, 12.0, 9.0])
+    rate = np.array([0.05, 0.1, 0.02])
+    tau = timescale_of_rate(rate, start)
+    history = delayed_history(start, tau, np.zeros(3))
+    np.testing.assert_allclose(history.sum(1), 1.0)
+    np.testing.assert_allclose(history[:, 0] / 0.01, rate, rtol=0.03)
+    stopped = delayed_history(start, tau, np.full(3, 2.0))
+    assert stopped[:, :4].max() < 1e-9
+
+
+def test_distances_agree_with_astropy():
+    from astropy.cosmology import Planck18
+
+    redshift = np.array([0.01, 0.05, 0.15, 0.5, 1.2])
+    expected = Planck18.angular_diameter_distance(redshift).to_value("Mpc")
+    np.testing.assert_allclose(angular_diameter_distance(redshift), expected, rtol=2e-4)
+    back = redshift_of_distance(angular_diameter_distance(redshift), (0.0, 1.5))
+    np.testing.assert_allclose(back, redshift, rtol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("keywords", "message"),
+    [
+        ({"n_pixels": 4}, "n_pixels"),
+        ({"n_pixels": 32.5}, "n_pixels"),
+        ({"margin": -1}, "margin"),
+        ({"mass_range": (11, 9)}, "mass_range"),
+        ({"widen": -1}, "widen"),
+        ({"redshift": 0.0}, "redshift"),
+        ({"survey": "palomar"}, "palomar"),
+    ],
+)
+def test_what_makes_no_sense_is_refused(keywords, message):
+    with pytest.raises(InvalidInputError, match=message):
+        ProceduralGalaxies(**keywords)
+
+
+@pytest.mark.parametrize("index", [[-1], [1.5], []])
+def test_bad_numbers_of_galaxies_are_refused(index):
+    with pytest.raises(InvalidInputError, match="expected"):
+        ProceduralGalaxies().draw(index)
+
+
+@pytest.mark.gpu
+def test_cuda_draws_the_same_galaxies():
+    cpu = ProceduralGalaxies(seed=1, n_pixels=32, device="cpu").draw(range(8))
+    cuda = ProceduralGalaxies(seed=1, n_pixels=32, device="cuda").draw(range(8)).to("cpu")
+    for name in MAPS:
+        one, other = getattr(cpu, name), getattr(cuda, name)
+        assert float((one - other).abs().max()) < 1e-2 * float(one.abs().max()), name
