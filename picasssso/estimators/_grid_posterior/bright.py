@@ -1,0 +1,525 @@
+"""Pixels that tell neighbouring models apart: every model that matters, one by one.
+
+Cells of models that cannot matter for any pixel of a chunk are ruled out by a bound that
+holds for all their members. What is left is summed in bins of each property, which are
+fixed for the library, by `torch.nn.functional.embedding_bag`: the rows of the matrix of
+weights (models x pixels) that belong to a bin are added up where they lie.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch.nn.functional import embedding_bag
+
+from picasssso.estimators._grid_posterior.bins import GROUP, common_edges
+from picasssso.estimators._grid_posterior.block import Block, stack
+from picasssso.estimators._grid_posterior.library import Cells, FineBins, SortedLibrary
+from picasssso.estimators._grid_posterior.pixels import BITS, Pixels
+from picasssso.estimators._grid_posterior.products import multiply
+from picasssso.estimators._grid_posterior.quantiles import binned_quantiles, mixture_quantiles
+from picasssso.estimators._grid_posterior.sampling import Draws, draw_rows
+
+__all__ = [
+    "GatheredModels",
+    "ModelSums",
+    "ModelTables",
+    "Search",
+    "Workspace",
+    "fit_bright",
+    "summarize",
+]
+
+_TINY = 1e-30
+
+#: With so large a part of the models wanted all are taken, whose order is known.
+_ALMOST_ALL = 0.8
+
+
+@dataclass(frozen=True)
+class _CellTables:
+    """Cells' centers, their squares and squared radii, each (n_cell, n_band)."""
+
+    center: torch.Tensor
+    square: torch.Tensor
+    radius2: torch.Tensor
+
+    def select(self, which: torch.Tensor) -> _CellTables:
+        return _CellTables(self.center[which], self.square[which], self.radius2[which])
+
+
+class Search(NamedTuple):
+    """How percentiles of amplitude-scaled properties are looked for.
+
+    Parameters
+    ----------
+    window : int
+        Bins to look at around a percentile.
+    n_iterations : int
+        Steps towards it.
+    """
+
+    window: int
+    n_iterations: int
+
+
+class ModelTables:
+    """The arrays of a library at one resolution and precision, on a device.
+
+    Parameters
+    ----------
+    library : SortedLibrary
+        The models.
+    cells, supercells : Cells
+        Their cells, and larger ones made up of those.
+    bins : FineBins
+        Bins of their properties.
+    dtype : dtype
+        Precision of the likelihood.
+    tile : int
+        Number of models to compare with pixels at a time, and
+    width : int
+        number of those pixels: few enough for the tables of models x pixels to stay in
+        cache, and as many as keep vector units busy.
+    device : device
+        Where to compute.
+    """
+
+    def __init__(
+        self,
+        library: SortedLibrary,
+        cells: Cells,
+        supercells: Cells,
+        bins: FineBins,
+        *,
+        dtype: torch.dtype,
+        tile: int,
+        width: int,
+        device: torch.device,
+    ) -> None:
+        def place(table: torch.Tensor) -> torch.Tensor:
+            return table.to(device, dtype).contiguous()
+
+        def cell_tables(cells: Cells) -> _CellTables:
+            return _CellTables(place(cells.center), place(cells.square), place(cells.radius2))
+
+        self.dtype, self.device = dtype, device
+        self.cells, self.supercells = cell_tables(cells), cell_tables(supercells)
+        n_cells = len(cells.center)
+        self.size = cells.size
+        self.tile_cells, self.width = max(tile // cells.size, 1), width
+        self.flux = place(library.flux).reshape(n_cells, -1)
+        self.n_bands = library.flux.shape[1]
+        self.counted = (library.count > 0).reshape(n_cells, -1).to(device)
+        self.edge = (library.edge > 0).reshape(n_cells, -1).to(device)
+        ratios = library.ratios.to(device, torch.float32)
+        self.ratios = ratios.reshape(-1, n_cells, cells.size)
+        self.value_edges = common_edges(bins.values).to(device)
+        centers = 0.5 * (self.value_edges[:, 1:] + self.value_edges[:, :-1])
+        self.value_centers = centers.float()[:, None]
+        self.ratio_bins = [b.n_bins for b in bins.ratios]
+        # The bins of all properties are numbered through.
+        self.n_value_bins = centers.numel()
+        self.n_bins = self.n_value_bins + sum(self.ratio_bins)
+        sizes = [centers.shape[1]] * len(bins.values) + self.ratio_bins
+        start, keys = 0, [torch.zeros(0, library.n_slots, dtype=torch.int64)]
+        for which, n_bins in zip(bins.values + bins.ratios, sizes, strict=True):
+            keys.append(which.index[None] + start)
+            start += n_bins
+        self.keys = torch.cat(keys).to(torch.int16).reshape(-1, n_cells, cells.size).to(device)
+        every = torch.arange(n_cells, device=device)
+        self.everything = [GatheredModels(self, some) for some in every.split(self.tile_cells)]
+
+
+class Workspace:
+    """Memory that is used again for every chunk: fresh pages cost more than sums.
+
+    Parameters
+    ----------
+    dtype : dtype
+        Of the tensors.
+    device : device
+        Where they lie.
+    """
+
+    def __init__(self, dtype: torch.dtype, device: torch.device) -> None:
+        self._dtype, self._device = dtype, device
+        self._buffers: dict[str, torch.Tensor] = {}
+
+    def take(self, name: str, rows: int, columns: int) -> torch.Tensor:
+        """Return a tensor with unspecified content, shape (rows, columns).
+
+        Parameters
+        ----------
+        name : str
+            Tensors of different names do not overlap.
+        rows, columns : int
+            The shape.
+
+        Returns
+        -------
+        tensor
+            It is overwritten by the next call with the same name.
+        """
+        return self._take(name, rows, columns, self._dtype)
+
+    def take_single(self, name: str, rows: int, columns: int) -> torch.Tensor:
+        """Return the same in single precision, apart from the others.
+
+        Parameters
+        ----------
+        name : str
+            As for `take`.
+        rows, columns : int
+            As for `take`.
+
+        Returns
+        -------
+        tensor
+            As for `take`.
+        """
+        return self._take(f"single {name}", rows, columns, torch.float32)
+
+    def _take(self, name: str, rows: int, columns: int, dtype: torch.dtype) -> torch.Tensor:
+        size = rows * columns
+        buffer = self._buffers.get(name)
+        if buffer is None or len(buffer) < size:
+            buffer = torch.empty(size, dtype=dtype, device=self._device)
+            self._buffers[name] = buffer
+        return buffer[:size].view(rows, columns)
+
+
+def _bound_chi(
+    cells: _CellTables, flux: torch.Tensor, weight: torch.Tensor, total: torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return a lower bound of chi of all members per cell, and the best center's power.
+
+    With F and M the fluxes of pixel and model over their errors, chi is the length of F
+    times the sine of the angle between them. A member differs from its cell's center M by
+    an angle of at most asin(|d| / |M|), so its chi is at least that of the center, turned
+    towards F by this angle.
+    """
+    inverse = multiply(cells.square, weight).reciprocal_()
+    radius2 = multiply(cells.radius2, weight).mul_(inverse)
+    power = multiply(cells.center, flux).square_().mul_(inverse)
+    best = power.amax(0)
+    # chi cos(angle) - signal sin(angle), with cos > cos^2 = 1 - radius2.
+    chi = torch.sub(total, power, out=inverse).clamp_(min=0).sqrt_()
+    bound = power.mul_(radius2).sqrt_()
+    bound.addcmul_(chi, radius2).neg_().add_(chi)
+    return bound, best
+
+
+def _find_cells(
+    tables: ModelTables, pixels: Pixels, depth: torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return the cells that matter for any of the pixels, and the power of the best center."""
+    flux, weight = pixels.weighted_flux.to(tables.dtype), pixels.weight.to(tables.dtype)
+    total = pixels.power.to(tables.dtype)
+    allowed = (pixels.power + depth).to(tables.dtype)
+
+    def wanted(cells: _CellTables) -> tuple[torch.Tensor, torch.Tensor]:
+        bound, best = _bound_chi(cells, flux, weight, total)
+        limit = (allowed - best).clamp_(min=0).sqrt_().mul_(1.001)
+        return (bound < limit).any(1).nonzero()[:, 0], best
+
+    kept, _ = wanted(tables.supercells)
+    ratio = len(tables.cells.center) // len(tables.supercells.center)
+    children = (kept[:, None] * ratio + torch.arange(ratio, device=kept.device)).reshape(-1)
+    kept, best = wanted(tables.cells.select(children))
+    return children[kept], best
+
+
+class GatheredModels:
+    """The models of some cells, in the order that their properties are added up in.
+
+    Parameters
+    ----------
+    tables : ModelTables
+        The library.
+    cells : tensor of int64
+        Numbers of the cells.
+    """
+
+    def __init__(self, tables: ModelTables, cells: torch.Tensor) -> None:
+        self.flux = tables.flux[cells].reshape(-1, tables.n_bands)
+        self.square = self.flux.square()
+        self.idle = (~tables.counted[cells]).reshape(-1).nonzero()[:, 0]
+        self.edge = tables.edge[cells].reshape(-1).nonzero()[:, 0]
+        n_ratios = len(tables.ratio_bins)
+        keys = tables.keys[:, cells].reshape(len(tables.keys), len(self.flux))
+        self.rows, self.offsets = _sort(keys, tables.n_bins)
+        # Bins of intensive properties come first; ratios weigh the rows of the others.
+        n_value_rows = (len(keys) - n_ratios) * len(self.flux)
+        self.ratio_rows = self.rows[n_value_rows:]
+        self.ratio_offsets = self.offsets[tables.n_value_bins :] - n_value_rows
+        ratios = tables.ratios[:, cells].reshape(n_ratios, len(self.flux))
+        self.factors = torch.gather(ratios, 1, self.ratio_rows.reshape(ratios.shape)).reshape(-1)
+        self.squares = self.factors.square()
+
+
+def _sort(keys: torch.Tensor, n_bins: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return the order of keys within their rows, and where each bin starts."""
+    if keys.device.type == "cpu":
+        # numpy sorts 16-bit numbers by radix.
+        numbers = keys.numpy()
+        order = torch.from_numpy(np.argsort(numbers, axis=1, kind="stable"))
+        counts = torch.from_numpy(np.bincount(numbers.reshape(-1), minlength=n_bins))
+    else:
+        order = torch.argsort(keys, dim=1, stable=True)
+        counts = torch.bincount(keys.reshape(-1).long(), minlength=n_bins)
+    offsets = torch.zeros(n_bins + 1, dtype=torch.int64, device=keys.device)
+    torch.cumsum(counts, 0, out=offsets[1:])
+    return order.reshape(-1), offsets
+
+
+class ModelSums:
+    """What is summed over models for the pixels of a chunk.
+
+    Parameters
+    ----------
+    tables : ModelTables
+        The library.
+    n_pixels : int
+        Number of pixels.
+    """
+
+    def __init__(self, tables: ModelTables, n_pixels: int) -> None:
+        def zeros(n: int) -> torch.Tensor:
+            return torch.zeros(n, n_pixels, device=tables.device)
+
+        self.zeroth = zeros(tables.n_bins)
+        n_ratio_bins = sum(tables.ratio_bins)
+        self.first, self.second = zeros(n_ratio_bins), zeros(n_ratio_bins)
+        self.total, self.square, self.edge = zeros(3)
+        self.best = torch.full_like(self.total, -torch.inf, dtype=tables.dtype)
+
+    def add(
+        self,
+        models: GatheredModels,
+        weight: torch.Tensor,
+        first: torch.Tensor,
+        second: torch.Tensor,
+    ) -> None:
+        """Add some models.
+
+        Parameters
+        ----------
+        models : GatheredModels
+            The models.
+        weight, first, second : tensor, shape (n_model, n_pixel)
+            Weights, and their products with brightness and squared brightness.
+        """
+        self.zeroth += _add_up(models.rows, weight, models.offsets, None)
+        if len(self.first):
+            rows, offsets = models.ratio_rows, models.ratio_offsets
+            self.first += _add_up(rows, first, offsets, models.factors)
+            self.second += _add_up(rows, second, offsets, models.squares)
+        if len(models.edge):
+            self.edge += weight[models.edge].sum(0)
+        self.total += weight.sum(0)
+        self.square += torch.mul(weight, weight, out=first).sum(0)
+
+
+def _add_up(
+    rows: torch.Tensor,
+    table: torch.Tensor,
+    offsets: torch.Tensor,
+    factors: torch.Tensor | None,
+) -> torch.Tensor:
+    """Return sums of rows of a table between offsets."""
+    return embedding_bag(
+        rows, table, offsets, mode="sum", per_sample_weights=factors, include_last_offset=True
+    )
+
+
+def fit_bright(
+    tables: ModelTables,
+    pixels: Pixels,
+    depth: torch.Tensor,
+    probabilities: torch.Tensor,
+    *,
+    space: Workspace,
+    exact_width: bool,
+    search: Search,
+    draws: Draws | None = None,
+) -> tuple[Block, torch.Tensor | None]:
+    """Fit pixels with the models that matter for any of them.
+
+    Parameters
+    ----------
+    tables : ModelTables
+        The models.
+    pixels : Pixels
+        The pixels, best with similar colours; amplitudes significantly above zero.
+    depth : tensor, shape (n_pixel,)
+        Models less likely than the best by this many bits have no weight.
+    probabilities : tensor, shape (n_quantile,)
+        Between 0 and 1.
+    space : Workspace
+        Memory of the tables' precision.
+    exact_width : bool
+        Whether each model's amplitude has its own variance. If not it has that of the
+        best model, which is good enough where the amplitude is well determined.
+    search : Search
+        How percentiles of amplitude-scaled properties are looked for.
+    draws : Draws, optional
+        Samples that are wanted.
+
+    Returns
+    -------
+    Block
+        The results.
+    tensor of int64, shape (n_pixel, n_samples), or None
+        The slots of the models of the samples.
+    """
+    n_pixels, width = len(pixels), tables.width
+    # The last pixel is repeated to fill the last part.
+    n_parts = -(-n_pixels // width)
+    filled = torch.arange(n_parts * width, device=tables.device).clamp_(max=n_pixels - 1)
+    pixels, depth = pixels.select(filled), depth[filled]
+    cells, reference = _find_cells(tables, pixels, depth)
+    columns = [
+        (flux.contiguous(), weight.contiguous())
+        for flux, weight in zip(
+            pixels.weighted_flux.to(tables.dtype).split(width, 1),
+            pixels.weight.to(tables.dtype).split(width, 1),
+            strict=True,
+        )
+    ]
+    references = list(reference.split(width))
+    depths = depth.to(tables.dtype).split(width)
+    if tables.dtype == torch.float64:
+        # At very high signal-to-noise a cell's center may lie far below the best model.
+        for number, (flux, weight) in enumerate(columns):
+            for some in cells.split(tables.tile_cells):
+                models = tables.flux[some].reshape(-1, tables.n_bands)
+                power = (models @ flux).square_().div_(models.square() @ weight)
+                references[number] = torch.maximum(references[number], power.amax(0))
+    # What is less likely than this has no weight.
+    references = [ref - depth for ref, depth in zip(references, depths, strict=True)]
+    tiles: Iterable[GatheredModels]
+    if len(cells) > _ALMOST_ALL * len(tables.cells.center):
+        cells = torch.arange(len(tables.cells.center), device=tables.device)
+        tiles = tables.everything
+    else:
+        tiles = (GatheredModels(tables, some) for some in cells.split(tables.tile_cells))
+    parts = [ModelSums(tables, width) for _ in columns]
+    kept: list[list[torch.Tensor]] = [[] for _ in columns]
+    for gathered in tiles:
+        for part, some, column, lowest in zip(parts, kept, columns, references, strict=True):
+            weight, first, second, best = _weigh(gathered, *column, lowest, space, exact_width)
+            if draws is not None:
+                some.append(weight.clone())
+            part.best = torch.maximum(part.best, best)
+            part.add(gathered, weight, first, second)
+    block = summarize(tables, parts, probabilities, exact_width, search).head(n_pixels)
+    if draws is None:
+        return block, None
+    wanted = draws.select(filled).split(width)
+    drawn = [draw_rows(torch.cat(w), d) for w, d in zip(kept, wanted, strict=True)]
+    rows = torch.cat(drawn)[:n_pixels]
+    return block, cells[rows // tables.size] * tables.size + rows % tables.size
+
+
+def _weigh(
+    models: GatheredModels,
+    flux: torch.Tensor,
+    inverse_variance: torch.Tensor,
+    reference: torch.Tensor,
+    space: Workspace,
+    exact_width: bool,
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Return the models' weights, their moments of brightness, and the best power.
+
+    Weights are relative to ``reference``; those below 1 are set to zero.
+    """
+    shape = len(models.flux), flux.shape[1]
+    power, weight = space.take("power", *shape), space.take("weight", *shape)
+    brightness = space.take("brightness", *shape)
+    multiply(models.flux, flux, out=power)
+    inverse = multiply(models.square, inverse_variance, out=weight).reciprocal_()
+    torch.mul(power, inverse, out=brightness)
+    power.mul_(brightness)
+    best = power.amax(0)
+    if exact_width:
+        # The square of the brightness and its own variance.
+        second = torch.add(power, BITS, out=space.take("second", *shape)).mul_(inverse)
+    exponent = torch.threshold_(torch.sub(power, reference, out=power), 0.0, -math.inf)
+    if exponent.dtype != torch.float32:
+        # Differences between likelihoods need double precision, their sums do not.
+        power, brightness = space.take_single("power", *shape), brightness.float()
+        weight = torch.exp2(exponent.float())
+    else:
+        torch.exp2(exponent, out=weight)
+    weight.index_fill_(0, models.idle, 0)
+    first = torch.mul(weight, brightness, out=power)
+    second = second.mul_(weight) if exact_width else brightness.mul_(first)
+    return weight, first, second, best
+
+
+def summarize(
+    tables: ModelTables,
+    parts: list[ModelSums],
+    probabilities: torch.Tensor,
+    exact_width: bool,
+    search: Search,
+) -> Block:
+    """Return percentiles and means.
+
+    Parameters
+    ----------
+    tables : ModelTables
+        The models.
+    parts : list of ModelSums
+        Sums over them, of several chunks of pixels.
+    probabilities : tensor, shape (n_quantile,)
+        Between 0 and 1.
+    exact_width, search : bool, Search
+        As for `fit_bright`.
+
+    Returns
+    -------
+    Block
+        The results for the pixels of all chunks.
+    """
+    zeroth, first, second = (
+        torch.cat([getattr(part, name) for part in parts], 1)
+        for name in ("zeroth", "first", "second")
+    )
+    total, square, edge, best = (
+        torch.cat([getattr(part, name) for part in parts])
+        for name in ("total", "square", "edge", "best")
+    )
+    histograms = zeroth[: tables.n_value_bins]
+    histograms = histograms.reshape(len(tables.value_edges), -1, len(total))
+    weights = zeroth[tables.n_value_bins :]
+    ratio_means = [table.sum(0) / total for table in first.split(tables.ratio_bins)]
+    filled = weights.clamp(min=_TINY)
+    mean = first.div_(filled)
+    variance = second.div_(filled).addcmul_(mean, mean, value=-1)
+    if not exact_width:
+        variance.addcmul_(mean.square(), (BITS / best).float())
+    ratios = mixture_quantiles(
+        weights,
+        mean,
+        variance,
+        tables.ratio_bins,
+        probabilities,
+        window=search.window,
+        n_iterations=search.n_iterations,
+    )
+    return Block(
+        value_percentiles=binned_quantiles(histograms, tables.value_edges, probabilities, GROUP),
+        value_means=(tables.value_centers @ histograms)[:, 0] / total,
+        ratio_percentiles=ratios,
+        ratio_means=stack(ratio_means, (len(total),), total),
+        improvement=best,
+        n_effective=total.square() / square,
+        edge=edge / total,
+    )

@@ -1,0 +1,542 @@
+"""The posterior of pixels over a library of models, streamed: the public face."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from enum import IntEnum
+from typing import Any
+
+import numpy as np
+import torch
+
+from picasssso.estimators._grid_posterior.bins import bin_values
+from picasssso.estimators._grid_posterior.block import Block
+from picasssso.estimators._grid_posterior.bright import ModelTables, Search, Workspace, fit_bright
+from picasssso.estimators._grid_posterior.doubtful import fit_doubtful
+from picasssso.estimators._grid_posterior.faint import SHALLOW, NodeTables, fit_faint, look
+from picasssso.estimators._grid_posterior.library import (
+    CELL_SIZE,
+    SortedLibrary,
+    make_bins,
+    make_cells,
+)
+from picasssso.estimators._grid_posterior.nodes import make_nodes
+from picasssso.estimators._grid_posterior.pixels import BITS, Pixels, prepare_pixels
+from picasssso.estimators._grid_posterior.sampling import (
+    Draws,
+    draw_amplitudes,
+    draw_members,
+    draw_rows,
+)
+from picasssso.estimators.context import PERCENTILES
+from picasssso.exceptions import InvalidInputError
+
+__all__ = ["GridPosterior", "PosteriorSummary"]
+
+#: Signal-to-noise ratio of the amplitude below which nodes stand for the models.
+_FAINT = 4.0
+
+#: Above this one too much of the truth lies in the last digits of single precision.
+_SHARP = 64.0
+
+#: Up to this one the variance of the amplitude is taken model by model.
+_EXACT_WIDTH = 12.0
+
+#: Nodes are also good enough above it where the logarithm of the likelihood changes by
+#: less than this per radian, and where so large a part of the models contributes.
+_SMOOTH = 12.0
+_LEAST_SHARE = 0.06
+
+#: Models that much less likely than the best have no weight, in bits: `SHALLOW` where
+#: nodes say that they hold less than this part of the posterior, else `_DEEP`.
+_DEEP = 18.0
+_LEAST_TAIL = 1e-4
+
+#: Nodes cannot describe likelihoods much sharper than those of a good fit.
+_WORST_FAINT_CHI2 = 25.0
+_MOST_NEGATIVE = -6.0
+
+
+@dataclass(frozen=True)
+class PosteriorSummary:
+    """What the posterior of each pixel says.
+
+    Parameters
+    ----------
+    percentiles : mapping
+        Names to tensors of shape (5, n_pixel), float32: the points of
+        `picasssso.estimators.context.PERCENTILES`, of amplitudes above zero. NaN for
+        pixels without data.
+    mean : mapping
+        Names to tensors of shape (n_pixel,), float32. For amplitude-scaled properties
+        the prior is not cut off at zero, so that means may be negative and their sum
+        over pixels is unbiased.
+    chi2 : tensor of float32, shape (n_pixel,)
+        Of the best model with an amplitude of at least zero. Where nodes stand for the
+        models it is that of the node's best member and may lie a little above.
+    reduced_chi2 : tensor of float32, shape (n_pixel,)
+        The same over the number of valid bands less one, at least one.
+    n_bands : tensor of int64, shape (n_pixel,)
+        Number of valid bands.
+    n_effective : tensor of float32, shape (n_pixel,)
+        Effective number of models, (sum w)^2 / sum w^2.
+    edge_probability : tensor of float32, shape (n_pixel,)
+        Posterior probability of the models flagged as lying at the prior's edge.
+    samples : mapping or None
+        Names to tensors of shape (n_samples, n_pixel), float32; the k-th of all
+        properties belong together. Amplitudes may be negative, as for ``mean``.
+    """
+
+    percentiles: Mapping[str, torch.Tensor]
+    mean: Mapping[str, torch.Tensor]
+    chi2: torch.Tensor
+    reduced_chi2: torch.Tensor
+    n_bands: torch.Tensor
+    n_effective: torch.Tensor
+    edge_probability: torch.Tensor
+    samples: Mapping[str, torch.Tensor] | None = None
+
+
+class GridPosterior:
+    """The exact posterior of pixels over a library of models.
+
+    The likelihood of a model m with fluxes ``a * m`` is Gaussian, and its amplitude a is
+    integrated analytically. The prior counts every model of the library the same at the
+    same brightness, and is flat in brightness (the model's flux over the errors), which
+    for a given model is flat in linear mass. A model's weight is then
+    exp(-chi2_min / 2), chi2_min at its best amplitude a = N / D with N = sum(w f m) and
+    D = sum(w m^2). Percentiles take only amplitudes above zero; means and samples, which
+    sums over pixels are made of, take those of either sign.
+
+    Pixels are fitted in one of three ways, chosen by the pixel alone:
+
+    - **bright**: models that are so much less likely than the best that together they
+      hold less than about 1e-4 of the posterior have no weight. Whole cells of models are
+      ruled out by exact bounds and the rest are summed one by one, in single precision,
+      or in double precision above a signal-to-noise ratio of 64.
+    - **faint** (amplitude below about 5 times its error): all models matter, and the
+      likelihood is interpolated between 1024 nodes in flux space.
+    - **doubtful** (no model fits, or negative fluxes are significant): all models, slowly.
+
+    Nothing of size pixels x models is kept beyond a few pixels at a time.
+
+    Parameters
+    ----------
+    model_flux : array_like, shape (n_model, n_band)
+        Fluxes for an amplitude of one, not negative, at least one positive per model.
+    amplitude_scaled : mapping
+        Names of properties to their values for an amplitude of one, shape (n_model,),
+        not negative (stellar mass, star formation rate).
+    intensive : mapping
+        Names of properties to values that do not depend on the amplitude, shape
+        (n_model,) (age, metallicity, attenuation).
+    edge : array_like of bool, shape (n_model,), optional
+        Models at the edge of the prior.
+    error_floor : float, optional
+        Fraction of the observed flux, if positive, that is added to its error in
+        quadrature, for what models lack. Scaling it by the observed flux keeps chi2
+        quadratic in the amplitude; the bias from upward fluctuations being trusted less
+        is at most twice the floor squared (0.5 % for 0.05) at any signal-to-noise ratio.
+    device : str or device, optional
+        Where to compute; CUDA if there is one and none is given.
+    memory_budget : float, optional
+        Bytes of working memory, beside the library, the input and the output.
+
+    Raises
+    ------
+    InvalidInputError
+        If the shapes do not fit together or values are out of range.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from picasssso.estimators._grid_posterior import GridPosterior
+    >>> posterior = GridPosterior(
+    ...     [[1.0, 1.0], [1.0, 2.0]],
+    ...     amplitude_scaled={"stellar_mass": [1.0, 3.0]},
+    ...     intensive={"stellar_age": [1.0, 10.0]},
+    ...     device="cpu",
+    ... )
+    >>> flux = torch.tensor([[2.0, 4.0]])
+    >>> summary = posterior.evaluate(flux, torch.full((1, 2), 1e4))
+    >>> round(float(summary.percentiles["stellar_mass"][2, 0]), 1)
+    6.0
+    """
+
+    def __init__(
+        self,
+        model_flux: Any,
+        *,
+        amplitude_scaled: Mapping[str, Any],
+        intensive: Mapping[str, Any],
+        edge: Any = None,
+        error_floor: float = 0.0,
+        device: str | torch.device | None = None,
+        memory_budget: float = 512e6,
+    ) -> None:
+        flux = _to_float64(model_flux)
+        if flux.ndim != 2 or 0 in flux.shape:
+            raise InvalidInputError(
+                f"model_flux has shape {tuple(flux.shape)}: expected (n_model, n_band)."
+            )
+        if not (torch.isfinite(flux).all() and (flux >= 0).all() and (flux > 0).any(1).all()):
+            raise InvalidInputError(
+                "model_flux must be finite and not negative, with at least one positive flux "
+                "for every model."
+            )
+        if not 0 <= error_floor < 1:
+            raise InvalidInputError(
+                f"error_floor={error_floor!r} is not a fraction: expected 0 <= error_floor < 1."
+            )
+        n = len(flux)
+        scaled = {name: _checked(name, v, n, True) for name, v in amplitude_scaled.items()}
+        constant = {name: _checked(name, v, n, False) for name, v in intensive.items()}
+        marked = None if edge is None else _checked("edge", edge, n, True)
+        if device is None:
+            device = "cuda" if torch.cuda.is_available() else "cpu"
+        self._device = torch.device(device)
+        self._scaled, self._intensive = tuple(scaled), tuple(constant)
+        self._n_bands = flux.shape[1]
+        self._error_floor, self._memory_budget = float(error_floor), float(memory_budget)
+        with torch.no_grad():
+            library = SortedLibrary.build(flux, scaled, constant, marked)
+            nodes = make_nodes(library, tuple(bin_values(v, 128) for v in library.values))
+            cells, supercells = make_cells(library, CELL_SIZE), make_cells(library, 8 * CELL_SIZE)
+            self._nodes = NodeTables(nodes, self._device)
+            tile, width = (1 << 15, 1024) if self._device.type == "cuda" else (16384, 32)
+            self._single = ModelTables(
+                library,
+                cells,
+                supercells,
+                make_bins(library, 768, 0.02),
+                dtype=torch.float32,
+                tile=tile,
+                width=width,
+                device=self._device,
+            )
+            self._double = ModelTables(
+                library,
+                cells,
+                supercells,
+                make_bins(library, 2048, 0.002),
+                dtype=torch.float64,
+                tile=tile,
+                width=width,
+                device=self._device,
+            )
+            self._library = library.to(self._device)
+            self._units = torch.tensor(
+                library.ratio_units, dtype=torch.float64, device=self._device
+            )
+
+    @property
+    def n_models(self) -> int:
+        """Number of models (int)."""
+        return self._library.n_models
+
+    @property
+    def device(self) -> torch.device:
+        """Where it computes (device)."""
+        return self._device
+
+    def __repr__(self) -> str:
+        return (
+            f"<GridPosterior of {self.n_models} models in {self._n_bands} bands, "
+            f"{', '.join(self._scaled + self._intensive)}, on {self._device}>"
+        )
+
+    @torch.no_grad()
+    def evaluate(
+        self,
+        flux: Any,
+        inverse_variance: Any,
+        *,
+        n_samples: int = 0,
+        seed: int = 0,
+        pixel_index: Any = None,
+    ) -> PosteriorSummary:
+        """Fit pixels.
+
+        Parameters
+        ----------
+        flux : array_like, shape (n_pixel, n_band)
+            Fluxes, in units of the models' times the amplitude's.
+        inverse_variance : array_like, shape (n_pixel, n_band)
+            Their inverse variances; 0 for missing bands.
+        n_samples : int, optional
+            Joint samples per pixel.
+        seed : int, optional
+            Their seed.
+        pixel_index : array_like of int, shape (n_pixel,), optional
+            Numbers of the pixels in the whole image, which the samples depend on;
+            0, 1, 2 ... if not given.
+
+        Returns
+        -------
+        PosteriorSummary
+            Tensors on the CPU.
+
+        Raises
+        ------
+        InvalidInputError
+            If the shapes do not fit.
+        """
+        shape = tuple(np.shape(flux))
+        if len(shape) != 2 or shape[1] != self._n_bands or np.shape(inverse_variance) != shape:
+            raise InvalidInputError(
+                f"Pixels have fluxes of shape {shape} and inverse variances of shape "
+                f"{tuple(np.shape(inverse_variance))}: expected (n_pixel, {self._n_bands}) twice."
+            )
+        results = _Results(self._scaled, self._intensive, shape[0], n_samples)
+        index = np.arange(shape[0]) if pixel_index is None else np.asarray(pixel_index)
+        if index.shape != shape[:1]:
+            raise InvalidInputError(
+                f"pixel_index has shape {index.shape}: expected ({shape[0]},)."
+            )
+        scratch = _Scratch(self._device)
+        batch = self._batch_size()
+        for start in range(0, shape[0], batch):
+            part = slice(start, min(start + batch, shape[0]))
+            pixels = prepare_pixels(
+                _to_float64(flux[part]).to(self._device),
+                _to_float64(inverse_variance[part]).to(self._device),
+                self._error_floor,
+            )
+            number = torch.as_tensor(index[part].astype(np.int64), device=self._device)
+            draws = Draws(n_samples, seed, number) if n_samples else None
+            results.store_bands(part, pixels.n_bands)
+            for which, block, slots in self._fit_batch(pixels, draws, scratch):
+                some = pixels.select(which)
+                results.store(start + which, block, some, self._units)
+                if draws is not None and slots is not None:
+                    results.store_samples(
+                        start + which,
+                        slots,
+                        some,
+                        draws.select(which),
+                        self._library,
+                        self._units,
+                    )
+        return results.summary()
+
+    def _batch_size(self) -> int:
+        """Return how many pixels are sorted together."""
+        return 1 << 18 if self._device.type == "cuda" else 1 << 15
+
+    def _fit_batch(
+        self, pixels: Pixels, draws: Draws | None, scratch: _Scratch
+    ) -> Iterator[tuple[torch.Tensor, Block, torch.Tensor | None]]:
+        """Yield numbers of pixels, their results, and the slots of their samples."""
+        kinds, node, depth = self._classify(pixels)
+        probabilities = torch.tensor(PERCENTILES, dtype=torch.float64, device=self._device) / 100
+        # Pixels of similar colours together need fewer models.
+        order = torch.argsort(node, stable=True)
+        for kind in _Kind:
+            chosen = order[kinds[order] == kind]
+            if not len(chosen):
+                continue
+            for which in chosen.split(self._chunk_size(kind)):
+                some = pixels.select(which)
+                wanted = None if draws is None else draws.select(which)
+                if kind is _Kind.FAINT:
+                    result = self._fit_faint(some, node[which], probabilities, wanted)
+                elif kind is _Kind.DOUBTFUL:
+                    result = fit_doubtful(self._double, some, probabilities, draws=wanted)
+                else:
+                    tables = self._double if kind is _Kind.SHARP else self._single
+                    result = fit_bright(
+                        tables,
+                        some,
+                        depth[which],
+                        probabilities,
+                        space=scratch.take(tables.dtype),
+                        exact_width=kind is _Kind.MODERATE,
+                        search=_SEARCH[kind],
+                        draws=wanted,
+                    )
+                yield which, *result
+
+    def _chunk_size(self, kind: _Kind) -> int:
+        """Return how many pixels share what is looked up in the library."""
+        if kind is _Kind.DOUBTFUL:
+            return max(int(self._memory_budget / (128 * self._library.n_slots)), 1)
+        return 4096 if self._device.type == "cuda" else 256
+
+    def _classify(self, pixels: Pixels) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Return each pixel's kind (0: no data), best node, and depth of the search."""
+        looks = [look(self._nodes, pixels.select(p)) for p in _slices(len(pixels), 128)]
+        best, worst, node, share, tail = (torch.cat(t) for t in zip(*looks, strict=True))
+        chi2 = pixels.power / BITS - best.clamp(min=0).double().square()
+        sharpness = best * chi2.clamp(min=4).sqrt()
+        smooth = (sharpness < _SMOOTH) & (share > _LEAST_SHARE)
+        kinds = torch.full_like(node, _Kind.BRIGHT)
+        kinds[best > _SHARP] = _Kind.SHARP
+        kinds[best < _EXACT_WIDTH] = _Kind.MODERATE
+        kinds[smooth | (best < _FAINT)] = _Kind.FAINT
+        # Hardly described by any model, or as well by negative amplitudes.
+        strange = (best < _FAINT) & ((worst < _MOST_NEGATIVE) | (chi2 > _WORST_FAINT_CHI2))
+        kinds[strange | ((best >= _FAINT) & (best + worst < 3))] = _Kind.DOUBTFUL
+        kinds[pixels.n_bands == 0] = 0
+        # Sharp posteriors are too narrow for nodes to tell.
+        shallow = (tail < _LEAST_TAIL) & (best < _SHARP)
+        depth = torch.where(shallow, SHALLOW, _DEEP)
+        return kinds, node, depth
+
+    def _fit_faint(
+        self,
+        pixels: Pixels,
+        node: torch.Tensor,
+        probabilities: torch.Tensor,
+        draws: Draws | None,
+    ) -> tuple[Block, torch.Tensor | None]:
+        library = self._library
+        block, weight = fit_faint(self._nodes, pixels, probabilities)
+        members = self._nodes.members[node]
+        models = library.flux[members]
+        product = torch.einsum("pnb,bp->pn", models, pixels.weighted_flux)
+        norm = torch.einsum("pnb,bp->pn", models.square(), pixels.weight)
+        improvement = (product.clamp(min=0).square() / norm).amax(1)
+        slots = None
+        if draws is not None:
+            nodes = draw_rows(weight, draws)
+            slots = draw_members(
+                library.flux, self._nodes.members[nodes], library.count, pixels, draws
+            )
+        return replace(block, improvement=improvement), slots
+
+
+class _Kind(IntEnum):
+    """How a pixel is fitted."""
+
+    FAINT = 1
+    MODERATE = 2
+    BRIGHT = 3
+    SHARP = 4
+    DOUBTFUL = 5
+
+
+#: Bins are 0.02 dex wide, or 0.002 dex for sharp posteriors, whose likelihoods are so
+#: narrow that Newton's method may meet steps.
+_SEARCH = {
+    _Kind.MODERATE: Search(window=32, n_iterations=3),
+    _Kind.BRIGHT: Search(window=24, n_iterations=2),
+    _Kind.SHARP: Search(window=48, n_iterations=12),
+}
+
+
+def _slices(n: int, step: int) -> Iterator[slice]:
+    return (slice(start, min(start + step, n)) for start in range(0, n, step))
+
+
+def _to_float64(values: Any) -> torch.Tensor:
+    if isinstance(values, torch.Tensor):
+        return values.to(torch.float64)
+    # A copy: arrays may be read-only or of foreign byte order, which torch refuses.
+    return torch.from_numpy(np.array(values, dtype=np.float64))
+
+
+def _checked(name: str, values: Any, n_models: int, positive: bool) -> torch.Tensor:
+    """Return a property of the models as float64, or say what is wrong with it."""
+    tensor = _to_float64(values).cpu()
+    if tensor.shape != (n_models,):
+        raise InvalidInputError(
+            f"{name} has shape {tuple(tensor.shape)}: expected ({n_models},), one per model."
+        )
+    if not torch.isfinite(tensor).all() or (positive and (tensor < 0).any()):
+        raise InvalidInputError(
+            f"{name} must be finite{' and not negative' if positive else ''} for every model."
+        )
+    return tensor
+
+
+class _Scratch:
+    """Working memory of one call, shared by its chunks."""
+
+    def __init__(self, device: torch.device) -> None:
+        self._device = device
+        self._spaces: dict[torch.dtype, Workspace] = {}
+
+    def take(self, dtype: torch.dtype) -> Workspace:
+        if dtype not in self._spaces:
+            self._spaces[dtype] = Workspace(dtype, self._device)
+        return self._spaces[dtype]
+
+
+class _Results:
+    """Results of all pixels, filled in as they come."""
+
+    def __init__(
+        self, scaled: tuple[str, ...], intensive: tuple[str, ...], n_pixels: int, n_samples: int
+    ) -> None:
+        self._scaled, self._intensive = scaled, intensive
+        names = scaled + intensive
+
+        def planes(*shape: int) -> torch.Tensor:
+            return torch.full((*shape, n_pixels), torch.nan, dtype=torch.float32)
+
+        self._percentiles = planes(len(names), len(PERCENTILES))
+        self._means = planes(len(names))
+        self._samples = planes(len(names), n_samples) if n_samples else None
+        self._scalars = planes(4)
+        self._n_bands = torch.zeros(n_pixels, dtype=torch.int64)
+
+    def store(
+        self, which: torch.Tensor, block: Block, pixels: Pixels, units: torch.Tensor
+    ) -> None:
+        """Store results of some pixels, in the units of the input."""
+        which = which.cpu()
+        n = len(self._scaled)
+        scale = units[:, None] * pixels.noise
+        self._percentiles[:n, :, which] = _single(block.ratio_percentiles * scale[:, None])
+        self._percentiles[n:, :, which] = _single(block.value_percentiles)
+        self._means[:n, which] = _single(block.ratio_means * scale)
+        self._means[n:, which] = _single(block.value_means)
+        chi2 = ((pixels.power - block.improvement) / BITS).clamp(min=0)
+        freedom = (pixels.n_bands - 1).clamp(min=1)
+        scalars = [chi2, chi2 / freedom, block.n_effective, block.edge]
+        self._scalars[:, which] = _single(torch.stack([s.double() for s in scalars]))
+
+    def store_samples(
+        self,
+        which: torch.Tensor,
+        slots: torch.Tensor,
+        pixels: Pixels,
+        draws: Draws,
+        library: SortedLibrary,
+        units: torch.Tensor,
+    ) -> None:
+        """Store the samples of some pixels, given their models."""
+        if self._samples is None:
+            return
+        brightness = draw_amplitudes(library.flux, slots, pixels, draws)
+        scale = units[:, None, None] * pixels.noise[:, None]
+        scaled = library.ratios[:, slots] * brightness * scale
+        samples = torch.cat([scaled, library.values[:, slots]])
+        self._samples[:, :, which.cpu()] = _single(samples.transpose(1, 2))
+
+    def store_bands(self, part: slice, n_bands: torch.Tensor) -> None:
+        """Store how many bands are valid."""
+        self._n_bands[part] = n_bands.cpu()
+
+    def summary(self) -> PosteriorSummary:
+        """Return the results."""
+        names = self._scaled + self._intensive
+
+        def named(table: torch.Tensor) -> dict[str, torch.Tensor]:
+            return dict(zip(names, table, strict=True))
+
+        return PosteriorSummary(
+            percentiles=named(self._percentiles),
+            mean=named(self._means),
+            chi2=self._scalars[0],
+            reduced_chi2=self._scalars[1],
+            n_bands=self._n_bands,
+            n_effective=self._scalars[2],
+            edge_probability=self._scalars[3],
+            samples=None if self._samples is None else named(self._samples),
+        )
+
+
+def _single(tensor: torch.Tensor) -> torch.Tensor:
+    return tensor.to("cpu", torch.float32)
