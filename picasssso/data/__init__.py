@@ -1,8 +1,7 @@
 """The example galaxy that comes with the package.
 
-A made-up spiral of real stellar spectra, observed as SDSS would see it, and the truth that
-was put in. ``tools/make_example_galaxy.py`` in the repository makes both files and says
-how.
+A made-up spiral of `picasssso.mocks`, observed as SDSS would see it, and the truth that was
+put in. ``tools/make_example_galaxy.py`` in the repository makes both files and says how.
 """
 
 from __future__ import annotations
@@ -44,9 +43,8 @@ def load_example_truth() -> PropertyMaps:
     Returns
     -------
     PropertyMaps
-        Stellar mass, age, metallicity, star formation rate and attenuation as put in:
-        averaged over each pixel, before the point-spread function and the noise. All
-        percentiles are the truth.
+        All properties as put in, at the resolution of the image with the widest PSF (u),
+        without noise. All percentiles are the truth.
 
     Examples
     --------

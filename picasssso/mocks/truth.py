@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from picasssso.maps import PropertyMaps
     from picasssso.mocks.galaxy import Galaxies
 
-__all__ = ["PROPERTY_NAMES", "TrueSums", "true_sums"]
+__all__ = ["PROPERTY_NAMES", "TrueSums", "plain_number", "true_sums"]
 
 _LN10 = 2.302585092994046
 
@@ -130,15 +130,38 @@ class TrueSums:
         Returns
         -------
         PropertyMaps
-            All percentiles and the mean are the truth.
+            All percentiles are the truth, and so is the mean of surface densities.
         """
         maps = {name: values[galaxy].cpu().numpy() for name, values in self.properties().items()}
         return maps_from_arrays(
             maps,
-            redshift=float(galaxies.redshift[galaxy]),
-            pixel_scale=float(galaxies.pixel_scale[galaxy]),
+            redshift=plain_number(galaxies.redshift[galaxy]),
+            pixel_scale=plain_number(galaxies.pixel_scale[galaxy]),
             **keywords,
         )
+
+
+def plain_number(value: torch.Tensor) -> float:
+    """Return a number in single precision as the shortest decimal that stands for it.
+
+    Parameters
+    ----------
+    value : Tensor
+        One number.
+
+    Returns
+    -------
+    float
+        Such as 0.03 for what is 0.029999999 in double precision.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from picasssso.mocks.truth import plain_number
+    >>> plain_number(torch.tensor(0.03))
+    0.03
+    """
+    return float(str(np.float32(value.item())))
 
 
 def maps_from_arrays(
@@ -160,19 +183,21 @@ def maps_from_arrays(
     Returns
     -------
     PropertyMaps
-        All percentiles and the mean are the truth.
+        All percentiles are the truth, and so is the mean of surface densities.
     """
     import astropy.units as u
     from astropy.cosmology import Planck18
 
     from picasssso.estimators.context import PERCENTILES, PropertyArrays
     from picasssso.maps import PropertyMaps
+    from picasssso.properties import PROPERTIES
 
     arrays = {}
     for name, values in maps.items():
         values = np.asarray(values, dtype=np.float32)
         planes = np.broadcast_to(values, (len(PERCENTILES), *values.shape)).copy()
-        arrays[name] = PropertyArrays(percentiles=planes, mean=values)
+        mean = values if PROPERTIES[name].is_surface_density else None
+        arrays[name] = PropertyArrays(percentiles=planes, mean=mean)
     shape = next(iter(arrays.values())).percentiles.shape[1:]
     keywords.setdefault("quality", np.zeros(shape, np.int32))
     keywords.setdefault("luminosity_distance", Planck18.luminosity_distance(redshift))

@@ -17,9 +17,11 @@ from picasssso.mocks.observing.psf import convolve, gaussian_transfer, moffat_tr
 from picasssso.mocks.observing.sources import field_sources, uneven_background
 from picasssso.mocks.observing.surveys import Survey, get_survey
 from picasssso.mocks.streams import Stream
-from picasssso.mocks.truth import TrueSums
+from picasssso.mocks.truth import TrueSums, plain_number
 
 if TYPE_CHECKING:
+    from astropy.wcs import WCS
+
     from picasssso.bands import BandImages
 
 __all__ = ["ObservedGalaxies", "observe"]
@@ -73,20 +75,24 @@ class ObservedGalaxies:
     def __len__(self) -> int:
         return len(self.flux)
 
-    def to_band_images(self, galaxy: int, **keywords: Any) -> BandImages:
+    def to_band_images(
+        self, galaxy: int, *, wcs: WCS | None = None, **keywords: Any
+    ) -> BandImages:
         """Return one galaxy as `~picasssso.bands.BandImages`.
 
         Parameters
         ----------
         galaxy : int
             Which of the batch.
+        wcs : WCS, optional
+            World coordinates of the pixels, of the galaxy's pixel scale; none if not given.
         **keywords
             Passed to `~picasssso.bands.BandImages`, such as ``meta``.
 
         Returns
         -------
         BandImages
-            In nmgy, with standard deviations, a mask of bad pixels, and no WCS.
+            In nmgy, with standard deviations and a mask of bad pixels.
         """
         import astropy.units as u
         from astropy.nddata import CCDData, StdDevUncertainty
@@ -103,15 +109,17 @@ class ObservedGalaxies:
                 unit=u.nmgy,
                 uncertainty=StdDevUncertainty(np.where(bad, np.nan, sigma)),
                 mask=bad,
+                wcs=wcs,
             )
-            psf[band] = float(self.psf_fwhm[galaxy, k]) * u.arcsec
+            psf[band] = plain_number(self.psf_fwhm[galaxy, k]) * u.arcsec
         keywords.setdefault(
             "galactic_extinction", GalacticExtinction(ebv=0.0, scale="SF11", applied=True)
         )
+        if wcs is None:
+            keywords.setdefault("pixel_scale", plain_number(self.pixel_scale[galaxy]) * u.arcsec)
         return BandImages(
             images,
-            redshift=float(self.redshift[galaxy]),
-            pixel_scale=float(self.pixel_scale[galaxy]) * u.arcsec,
+            redshift=plain_number(self.redshift[galaxy]),
             psf=psf,
             **keywords,
         )
@@ -144,8 +152,8 @@ class ObservedGalaxies:
         maps = {name: value[galaxy].cpu().numpy() for name, value in sums.properties().items()}
         return maps_from_arrays(
             maps,
-            redshift=float(self.redshift[galaxy]),
-            pixel_scale=float(self.pixel_scale[galaxy]),
+            redshift=plain_number(self.redshift[galaxy]),
+            pixel_scale=plain_number(self.pixel_scale[galaxy]),
             **keywords,
         )
 
