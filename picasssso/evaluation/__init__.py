@@ -1,0 +1,55 @@
+"""How good maps are: against a truth, whatever made them.
+
+Two doors. `compare_maps` takes pairs of `~picasssso.maps.PropertyMaps`. For thousands of
+galaxies there are plain arrays, `MapStack`, and one function for each measure.
+"""
+
+from picasssso.evaluation.apertures import Apertures, fit_apertures
+from picasssso.evaluation.calibration import (
+    EXPECTED_RANKS,
+    Calibration,
+    binned_calibration,
+    calibration,
+    rank_intervals,
+    sample_ranks,
+)
+from picasssso.evaluation.gradients import radial_gradients
+from picasssso.evaluation.residuals import (
+    ResidualStatistics,
+    binned_statistics,
+    residual_statistics,
+    residuals,
+)
+from picasssso.evaluation.stacks import DERIVED, MapStack
+from picasssso.evaluation.structure import PowerSpectra, power_spectra, structural_similarity
+from picasssso.evaluation.sums import (
+    RADIAL_EDGES,
+    aperture_values,
+    normal_percentiles,
+    radial_profiles,
+)
+
+__all__ = [
+    "DERIVED",
+    "EXPECTED_RANKS",
+    "RADIAL_EDGES",
+    "Apertures",
+    "Calibration",
+    "MapStack",
+    "PowerSpectra",
+    "ResidualStatistics",
+    "aperture_values",
+    "binned_calibration",
+    "binned_statistics",
+    "calibration",
+    "fit_apertures",
+    "normal_percentiles",
+    "power_spectra",
+    "radial_gradients",
+    "radial_profiles",
+    "rank_intervals",
+    "residual_statistics",
+    "residuals",
+    "sample_ranks",
+    "structural_similarity",
+]

@@ -1,0 +1,335 @@
+"""Whether uncertainties are right: coverage, rank histograms, sharpness."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from picasssso.estimators.context import PERCENTILES
+from picasssso.evaluation.residuals import N_BOOTSTRAP, bootstrap_counts
+from picasssso.evaluation.stacks import as_array
+from picasssso.exceptions import InvalidInputError
+
+__all__ = [
+    "EXPECTED_RANKS",
+    "Calibration",
+    "binned_calibration",
+    "calibration",
+    "rank_intervals",
+    "ranks_to_calibration",
+    "sample_ranks",
+]
+
+FloatArray = npt.NDArray[np.floating]
+
+#: Shares of truths that belong below, between and above the stored percentiles.
+EXPECTED_RANKS = tuple(np.diff([0.0, *PERCENTILES, 100.0]).round(6).tolist())
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """How often truths lie where the percentiles say, with bootstrap errors by galaxy.
+
+    Parameters
+    ----------
+    n : int
+        Number of values compared.
+    n_galaxies : int
+        Galaxies that they belong to.
+    coverage_68, coverage_95 : float
+        Share of truths between the 16th and 84th, and the 2.5th and 97.5th percentile,
+        limits included. Right is 0.68 and 0.95.
+    coverage_68_error, coverage_95_error : float
+        Their standard errors.
+    ranks : tuple of float
+        Share of truths, in per cent, below, between and above the five percentiles; right
+        is `EXPECTED_RANKS`. A truth that equals several percentiles is shared out evenly.
+    sharpness : float
+        Median of half the 16-84 range, in dex (in the unit of the maps if the percentiles
+        are not all positive, or logarithmic=False was given).
+    """
+
+    n: int
+    n_galaxies: int
+    coverage_68: float
+    coverage_95: float
+    coverage_68_error: float
+    coverage_95_error: float
+    ranks: tuple[float, ...]
+    sharpness: float
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the numbers for JSON.
+
+        Returns
+        -------
+        dict
+            By name; None for what is not finite.
+        """
+        names = ("n", "n_galaxies", "coverage_68", "coverage_95", "coverage_68_error",
+                 "coverage_95_error", "sharpness")  # fmt: skip
+        content: dict[str, Any] = {}
+        for name in names:
+            value = getattr(self, name)
+            content[name] = value if np.isfinite(value) else None
+        content["ranks"] = [value if np.isfinite(value) else None for value in self.ranks]
+        return content
+
+
+def rank_intervals(truth: Any, percentiles: Any) -> npt.NDArray[np.int8]:
+    """Return between which percentiles each truth lies.
+
+    Parameters
+    ----------
+    truth : array or Tensor, shape (n, ...)
+        True values.
+    percentiles : array or Tensor, shape (n, 5, ...)
+        The stored percentiles.
+
+    Returns
+    -------
+    ndarray of int8, shape (n, 2, ...)
+        Number of percentiles below the truth, and number of those at most the truth; they
+        differ where the truth equals one, as where both are 0. -1 where either is NaN.
+
+    Raises
+    ------
+    InvalidInputError
+        If the shapes do not fit.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from picasssso.evaluation import rank_intervals
+    >>> rank_intervals(np.array([2.5]), np.array([[1.0, 2.0, 3.0, 4.0, 5.0]])).tolist()
+    [[2, 2]]
+    """
+    true, planes = as_array(truth), as_array(percentiles)
+    expected = (*true.shape[:1], len(PERCENTILES), *true.shape[1:])
+    if planes.shape != expected:
+        raise InvalidInputError(
+            f"The percentiles have shape {planes.shape}: expected {expected}, for truths of "
+            f"shape {true.shape}."
+        )
+    unknown = np.isnan(true) | np.isnan(planes).any(axis=1)
+    with np.errstate(invalid="ignore"):
+        below = (planes < true[:, None]).sum(axis=1)
+        up_to = (planes <= true[:, None]).sum(axis=1)
+    ranks = np.stack([below, up_to], axis=1).astype(np.int8)
+    return np.where(unknown[:, None], np.int8(-1), ranks)
+
+
+def calibration(
+    truth: Any,
+    percentiles: Any,
+    galaxy: Any = None,
+    *,
+    where: Any = None,
+    logarithmic: bool = True,
+    n_bootstrap: int = N_BOOTSTRAP,
+    seed: int = 0,
+) -> Calibration:
+    """Compare truths with percentiles.
+
+    Parameters
+    ----------
+    truth : array or Tensor, shape (n, ...)
+        True values: pixels (n, y, x), or sums (n,).
+    percentiles : array or Tensor, shape (n, 5, ...)
+        The stored percentiles, or those of sums (`normal_percentiles`, or
+        ``np.percentile(samples, PERCENTILES, axis=1).T`` of n sums' samples).
+    galaxy : array of int, the shape of truth, optional
+        Which galaxy each belongs to; by default the first axis.
+    where : array of bool, the shape of truth, optional
+        Which values to compare.
+    logarithmic : bool, optional
+        Whether to give the sharpness in dex.
+    n_bootstrap : int, optional
+        Resamplings of galaxies for the errors.
+    seed : int, optional
+        Seed of the resamplings.
+
+    Returns
+    -------
+    Calibration
+        NaN where there is nothing to compare.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from picasssso.evaluation import calibration, normal_percentiles
+    >>> rng = np.random.default_rng(1)
+    >>> estimate = 10 + rng.normal(size=4000)
+    >>> found = calibration(np.full(4000, 10.0), normal_percentiles(estimate, np.ones(4000)))
+    >>> round(found.coverage_68, 2), round(found.coverage_95, 2)
+    (0.68, 0.95)
+    """
+    true, planes = as_array(truth), as_array(percentiles)
+    ranks = rank_intervals(true, planes)
+    if galaxy is None:
+        first = np.arange(len(true)).reshape((-1, *(1,) * (true.ndim - 1)))
+        galaxy = np.broadcast_to(first, true.shape)
+    known = ranks[:, 0] >= 0
+    if where is not None:
+        known = known & as_array(where)
+    low, high = planes[:, 1][known], planes[:, 3][known]
+    return ranks_to_calibration(
+        ranks[:, 0][known],
+        ranks[:, 1][known],
+        _widths(low, high, logarithmic),
+        as_array(galaxy)[known],
+        n_bootstrap=n_bootstrap,
+        seed=seed,
+    )
+
+
+def binned_calibration(
+    truth: Any,
+    percentiles: Any,
+    by: Any,
+    edges: Sequence[float],
+    galaxy: Any = None,
+    **keywords: Any,
+) -> list[Calibration]:
+    """Compare truths with percentiles in bins of something else.
+
+    Parameters
+    ----------
+    truth, percentiles : array or Tensor
+        As for `calibration`.
+    by : array, the shape of truth
+        What to bin by. It should be known without the truth, such as signal to noise,
+        radius or the estimate itself: percentiles of a right posterior need not cover in
+        bins of the truth.
+    edges : sequence of float
+        Edges of the bins; a value on an edge belongs to the bin above it.
+    galaxy : array of int, the shape of truth, optional
+        As for `calibration`.
+    **keywords
+        Passed to `calibration`.
+
+    Returns
+    -------
+    list of Calibration
+        One for each bin.
+    """
+    what = as_array(by)
+    if what.shape != as_array(truth).shape:
+        raise InvalidInputError(
+            f"by has shape {what.shape}, the truth {as_array(truth).shape}: expected the same."
+        )
+    return [
+        calibration(truth, percentiles, galaxy, where=(what >= low) & (what < high), **keywords)
+        for low, high in pairwise(edges)
+    ]
+
+
+def sample_ranks(truth: Any, samples: Any, n_bins: int = 10) -> FloatArray:
+    """Return the rank histogram of truths among joint samples.
+
+    Parameters
+    ----------
+    truth : array or Tensor, shape (n, ...)
+        True values, such as sums.
+    samples : array or Tensor, shape (n, s, ...)
+        Samples of each.
+    n_bins : int, optional
+        Number of bins.
+
+    Returns
+    -------
+    ndarray, shape (n_bins,)
+        Share of truths in each bin of rank; all 1 / n_bins if the samples are right, high
+        at both ends if they are too narrow.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from picasssso.evaluation import sample_ranks
+    >>> rng = np.random.default_rng(1)
+    >>> draws = rng.normal(size=(5000, 101))
+    >>> sample_ranks(draws[:, 0], draws[:, 1:], n_bins=5).round(1).tolist()
+    [0.2, 0.2, 0.2, 0.2, 0.2]
+    """
+    true, draws = as_array(truth), as_array(samples)
+    known = np.isfinite(true) & np.isfinite(draws).all(axis=1)
+    below = (draws < true[:, None]).sum(axis=1)[known]
+    ties = (draws == true[:, None]).sum(axis=1)[known]
+    # A truth that equals samples may have any of the ranks between; take the middle.
+    rank = (below + 0.5 * ties + 0.5) / (draws.shape[1] + 1)
+    counts, _ = np.histogram(rank, bins=n_bins, range=(0, 1))
+    return counts / max(len(rank), 1)
+
+
+def _widths(low: FloatArray, high: FloatArray, logarithmic: bool) -> FloatArray:
+    if not logarithmic:
+        return (high - low) / 2
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.log10(np.where((low > 0) & (high > 0), high / low, np.nan)) / 2
+
+
+def ranks_to_calibration(
+    below: npt.NDArray[np.integer],
+    up_to: npt.NDArray[np.integer],
+    widths: FloatArray,
+    owner: npt.NDArray[Any],
+    *,
+    n_bootstrap: int = N_BOOTSTRAP,
+    seed: int = 0,
+) -> Calibration:
+    """Return the calibration of values whose ranks are known.
+
+    Parameters
+    ----------
+    below, up_to : ndarray of int, shape (m,)
+        As `rank_intervals` gives them, none negative.
+    widths : ndarray, shape (m,)
+        Half the 16-84 ranges.
+    owner : ndarray, shape (m,)
+        Which galaxy each belongs to.
+    n_bootstrap, seed : int, optional
+        As for `calibration`.
+
+    Returns
+    -------
+    Calibration
+        The calibration.
+    """
+    nan = float("nan")
+    if not len(below):
+        return Calibration(0, 0, nan, nan, nan, nan, (nan,) * 6, nan)
+    unique, owner = np.unique(owner, return_inverse=True)
+    inside_68 = (up_to >= 2) & (below <= 3)
+    inside_95 = (up_to >= 1) & (below <= 4)
+    columns = [
+        np.bincount(owner, weights=which, minlength=len(unique))
+        for which in (np.ones(len(owner)), inside_68, inside_95)
+    ]
+    errors: tuple[float, ...] = (nan, nan)
+    if len(unique) > 1 and n_bootstrap > 1:
+        counts = bootstrap_counts(len(unique), n_bootstrap, seed)
+        number, hits_68, hits_95 = (counts @ np.stack(columns, axis=1)).T
+        errors = tuple(
+            float((hits / np.maximum(number, 1)).std(ddof=1)) for hits in (hits_68, hits_95)
+        )
+    shares = np.zeros(len(PERCENTILES) + 1)
+    span = up_to.astype(np.intp) - below + 1
+    for interval in range(len(shares)):
+        hit = (below <= interval) & (interval <= up_to)
+        shares[interval] = 100 * (hit / span).mean()
+    good = widths[np.isfinite(widths)]
+    return Calibration(
+        n=len(below),
+        n_galaxies=len(unique),
+        coverage_68=float(inside_68.mean()),
+        coverage_95=float(inside_95.mean()),
+        coverage_68_error=errors[0],
+        coverage_95_error=errors[1],
+        ranks=tuple(shares.tolist()),
+        sharpness=float(np.median(good)) if len(good) else nan,
+    )

@@ -1,0 +1,333 @@
+"""How far estimates lie from the truth: residuals and their statistics, with errors.
+
+A residual is log10(estimate / truth) in dex, so that a *positive* one is too much. (The
+paper takes log10(true) - log10(predicted): its mu has the opposite sign.) For a property in
+magnitudes it is the difference.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from picasssso.evaluation.stacks import as_array
+from picasssso.exceptions import InvalidInputError
+
+__all__ = [
+    "ResidualStatistics",
+    "binned_statistics",
+    "bootstrap_counts",
+    "residual_statistics",
+    "residuals",
+]
+
+FloatArray = npt.NDArray[np.floating]
+
+#: Residuals beyond this are outliers: a factor of 2.
+OUTLIER_DEX = 0.3
+N_BOOTSTRAP = 200
+#: Makes the median absolute deviation of a normal distribution its standard deviation.
+_NORMALISED = 1.482602218505602
+#: Bins, and how many NMAD they reach, of the histograms that medians are bootstrapped with.
+_N_BINS, _REACH = 400, 6.0
+
+
+@dataclass(frozen=True)
+class ResidualStatistics:
+    """Statistics of residuals, each with its bootstrap error by galaxy.
+
+    Parameters
+    ----------
+    n : int
+        Number of residuals that are finite.
+    n_galaxies : int
+        Galaxies that they belong to.
+    n_undefined : int
+        Estimates that are zero or negative where the truth is positive: they have no
+        logarithm. They count as outliers, and for nothing else.
+    mean, sigma : float
+        Mean and standard deviation, without clipping (the paper's -mu and sigma).
+    median, nmad : float
+        Median, and normalised median absolute deviation from it.
+    outlier_fraction : float
+        Share of residuals larger than the limit, 0.3 dex by default, either way.
+    mean_error, sigma_error, median_error, nmad_error, outlier_fraction_error : float
+        Their standard errors; NaN for fewer than two galaxies.
+    """
+
+    n: int
+    n_galaxies: int
+    n_undefined: int
+    mean: float
+    sigma: float
+    median: float
+    nmad: float
+    outlier_fraction: float
+    mean_error: float
+    sigma_error: float
+    median_error: float
+    nmad_error: float
+    outlier_fraction_error: float
+
+    def to_dict(self) -> dict[str, float | int | None]:
+        """Return the numbers for JSON.
+
+        Returns
+        -------
+        dict
+            By name; None for what is not finite.
+        """
+        return {k: v if np.isfinite(v) else None for k, v in asdict(self).items()}
+
+
+def residuals(estimate: Any, truth: Any, *, logarithmic: bool = True) -> FloatArray:
+    """Return residuals, log10(estimate / truth): positive where the estimate is too high.
+
+    Parameters
+    ----------
+    estimate, truth : array or Tensor
+        Of the same shape, in the same unit.
+    logarithmic : bool, optional
+        False for estimate - truth, as for magnitudes.
+
+    Returns
+    -------
+    ndarray
+        In dex. NaN where either is NaN or the truth is not positive, minus infinity where
+        only the estimate is not.
+
+    Examples
+    --------
+    >>> from picasssso.evaluation import residuals
+    >>> residuals([20.0, 1.0, -1.0, 5.0], [2.0, 1.0, 3.0, 0.0])
+    array([  1.,   0., -inf,  nan])
+    """
+    mine, true = (as_array(values).astype(np.float64) for values in (estimate, truth))
+    if mine.shape != true.shape:
+        raise InvalidInputError(
+            f"The estimate has shape {mine.shape}, the truth {true.shape}: expected the same."
+        )
+    if not logarithmic:
+        return mine - true
+    with np.errstate(divide="ignore", invalid="ignore"):
+        result = np.log10(np.maximum(mine, 0)) - np.log10(np.where(true > 0, true, np.nan))
+    return result
+
+
+def bootstrap_counts(n_galaxies: int, n_bootstrap: int, seed: int = 0) -> FloatArray:
+    """Return how often each galaxy is drawn in each resampling.
+
+    Parameters
+    ----------
+    n_galaxies, n_bootstrap : int
+        How many there are.
+    seed : int, optional
+        Seed of the draws.
+
+    Returns
+    -------
+    ndarray, shape (n_bootstrap, n_galaxies)
+        Each row sums to the number of galaxies.
+    """
+    rng = np.random.default_rng(seed)
+    chance = np.full(n_galaxies, 1 / n_galaxies)
+    return rng.multinomial(n_galaxies, chance, size=n_bootstrap).astype(np.float64)
+
+
+def residual_statistics(
+    residual: Any,
+    galaxy: Any = None,
+    *,
+    outlier: float = OUTLIER_DEX,
+    n_bootstrap: int = N_BOOTSTRAP,
+    seed: int = 0,
+) -> ResidualStatistics:
+    """Return the statistics of residuals.
+
+    Parameters
+    ----------
+    residual : array, shape (m,) or (n, ...)
+        As `residuals` gives them; NaN is left out.
+    galaxy : array of int, the shape of residual, optional
+        Which galaxy each belongs to: whole galaxies are drawn for the errors. By default
+        the first axis is the galaxy. Views of one galaxy must share a number.
+    outlier : float, optional
+        Size of a residual from which on it is an outlier.
+    n_bootstrap : int, optional
+        Resamplings for the errors.
+    seed : int, optional
+        Seed of the resamplings.
+
+    Returns
+    -------
+    ResidualStatistics
+        NaN where there is nothing to make them from.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from picasssso.evaluation import residual_statistics
+    >>> rng = np.random.default_rng(1)
+    >>> found = residual_statistics(rng.normal(0.05, 0.1, size=2000))
+    >>> round(found.mean, 2), round(found.sigma, 2), round(found.sigma_error, 3)
+    (0.05, 0.1, 0.002)
+    """
+    values = as_array(residual).astype(np.float64)
+    if galaxy is None:
+        first = np.arange(len(values)).reshape((-1, *(1,) * (values.ndim - 1)))
+        galaxy = np.broadcast_to(first, values.shape)
+    owner = as_array(galaxy)
+    if owner.shape != values.shape:
+        raise InvalidInputError(
+            f"galaxy has shape {owner.shape}, the residuals {values.shape}: expected the same."
+        )
+    known = ~np.isnan(values)
+    values, owner = values[known], owner[known]
+    finite = np.isfinite(values)
+    n_undefined = int((~finite).sum())
+    unique, owner = np.unique(owner, return_inverse=True)
+    owner = owner.reshape(-1)
+    if not finite.any():
+        nan = float("nan")
+        whole = 1.0 if n_undefined else nan
+        return ResidualStatistics(0, len(unique), n_undefined, *(nan,) * 4, whole, *(nan,) * 5)
+    sample, sample_owner = values[finite], owner[finite]
+    median = float(np.median(sample))
+    nmad = _NORMALISED * float(np.median(np.abs(sample - median)))
+    middle = float(sample.mean())
+    sigma = float(sample.std(ddof=1)) if len(sample) > 1 else float("nan")
+    is_outlier = np.abs(values) > outlier
+    errors = {name: float("nan") for name in ("mean", "sigma", "median", "nmad", "outlier")}
+    if len(unique) > 1 and n_bootstrap > 1:
+        counts = bootstrap_counts(len(unique), n_bootstrap, seed)
+        errors = _bootstrap_moments(sample - middle, sample_owner, counts)
+        per_galaxy = np.stack(
+            [np.bincount(owner, minlength=len(unique)),
+             np.bincount(owner, weights=is_outlier, minlength=len(unique))], axis=1
+        )  # fmt: skip
+        n_all, n_out = (counts @ per_galaxy).T
+        errors["outlier"] = _scatter(n_out / np.maximum(n_all, 1))
+        errors |= _bootstrap_medians(sample, sample_owner, counts, median, nmad)
+    return ResidualStatistics(
+        n=len(sample),
+        n_galaxies=len(unique),
+        n_undefined=n_undefined,
+        mean=middle,
+        sigma=sigma,
+        median=median,
+        nmad=nmad,
+        outlier_fraction=float(is_outlier.mean()),
+        mean_error=errors["mean"],
+        sigma_error=errors["sigma"],
+        median_error=errors["median"],
+        nmad_error=errors["nmad"],
+        outlier_fraction_error=errors["outlier"],
+    )
+
+
+def binned_statistics(
+    residual: Any,
+    by: Any,
+    edges: Sequence[float],
+    galaxy: Any = None,
+    **keywords: Any,
+) -> list[ResidualStatistics]:
+    """Return the statistics of residuals in bins of something else.
+
+    Parameters
+    ----------
+    residual : array, shape (m,) or (n, ...)
+        As for `residual_statistics`.
+    by : array, the shape of residual
+        What to bin by, such as surface density, signal to noise or radius.
+    edges : sequence of float
+        Edges of the bins; a value on an edge belongs to the bin above it.
+    galaxy : array of int, the shape of residual, optional
+        As for `residual_statistics`.
+    **keywords
+        Passed to `residual_statistics`.
+
+    Returns
+    -------
+    list of ResidualStatistics
+        One for each bin.
+
+    Examples
+    --------
+    >>> from picasssso.evaluation import binned_statistics
+    >>> found = binned_statistics([0.1, 0.1, 0.3], [1.0, 1.5, 2.5], [1, 2, 3])
+    >>> [round(one.mean, 2) for one in found]
+    [0.1, 0.3]
+    """
+    values, what = as_array(residual).astype(np.float64), as_array(by)
+    if what.shape != values.shape:
+        raise InvalidInputError(
+            f"by has shape {what.shape}, the residuals {values.shape}: expected the same."
+        )
+    if galaxy is None:
+        first = np.arange(len(values)).reshape((-1, *(1,) * (values.ndim - 1)))
+        galaxy = np.broadcast_to(first, values.shape)
+    owner = as_array(galaxy)
+    found = []
+    for low, high in pairwise(edges):
+        inside = (what >= low) & (what < high)
+        found.append(residual_statistics(values[inside], owner[inside], **keywords))
+    return found
+
+
+def _scatter(results: FloatArray) -> float:
+    good = results[np.isfinite(results)]
+    return float(good.std(ddof=1)) if len(good) > 1 else float("nan")
+
+
+def _bootstrap_moments(
+    sample: FloatArray, owner: npt.NDArray[np.intp], counts: FloatArray
+) -> dict[str, float]:
+    """Resample means and standard deviations from each galaxy's number, sum and squares."""
+    n_galaxies = counts.shape[1]
+    sums = np.stack(
+        [np.bincount(owner, weights=sample**power, minlength=n_galaxies) for power in range(3)],
+        axis=1,
+    )
+    number, first, second = (counts @ sums).T
+    with np.errstate(divide="ignore", invalid="ignore"):
+        mean = first / number
+        variance = (second / number - mean**2) * number / (number - 1)
+    return {"mean": _scatter(mean), "sigma": _scatter(np.sqrt(np.maximum(variance, 0)))}
+
+
+def _bootstrap_medians(
+    sample: FloatArray,
+    owner: npt.NDArray[np.intp],
+    counts: FloatArray,
+    median: float,
+    nmad: float,
+) -> dict[str, float]:
+    """Resample medians from each galaxy's histogram, which is far quicker than sorting."""
+    if nmad == 0:
+        return {"median": 0.0, "nmad": 0.0}
+    n_galaxies = counts.shape[1]
+    step = 2 * _REACH * nmad / _N_BINS
+    start = median - _REACH * nmad
+    place = np.clip(np.floor((sample - start) / step), 0, _N_BINS - 1).astype(np.intp)
+    histogram = np.bincount(owner * _N_BINS + place, minlength=n_galaxies * _N_BINS)
+    drawn = counts @ histogram.reshape(n_galaxies, _N_BINS)
+    growth = np.concatenate([np.zeros((len(drawn), 1)), np.cumsum(drawn, axis=1)], axis=1)
+    edges = start + step * np.arange(_N_BINS + 1)
+    distances = np.linspace(0, _REACH * nmad, _N_BINS // 2 + 1)
+    medians, nmads = [], []
+    for curve in growth:
+        if curve[-1] <= 0:
+            continue
+        share = curve / curve[-1]
+        middle = np.interp(0.5, share, edges)
+        inside = np.interp(middle + distances, edges, share)
+        inside -= np.interp(middle - distances, edges, share)
+        medians.append(middle)
+        nmads.append(_NORMALISED * np.interp(0.5, inside, distances))
+    return {"median": _scatter(np.array(medians)), "nmad": _scatter(np.array(nmads))}

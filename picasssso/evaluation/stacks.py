@@ -1,0 +1,282 @@
+"""Maps of many galaxies as plain arrays, and what follows from them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+import astropy.units as u
+import numpy as np
+import numpy.typing as npt
+
+from picasssso.estimators.context import PERCENTILES
+from picasssso.exceptions import InvalidInputError
+from picasssso.properties import PROPERTIES, Property
+
+if TYPE_CHECKING:
+    from picasssso.maps import PropertyMaps
+
+__all__ = ["DERIVED", "MapStack", "as_array", "as_one_resolution"]
+
+FloatArray = npt.NDArray[np.floating]
+
+_SURFACE_MASS = u.Msun / u.kpc**2
+
+#: Quantities made from several maps, among them those that Buck & Wolf (2021) predict.
+DERIVED: Mapping[str, Property] = MappingProxyType(
+    {
+        definition.name: definition
+        for definition in (
+            Property(
+                "stellar_metal_mass", _SURFACE_MASS, "surface_density", None,
+                "stellar metal mass", "stellar mass times stellar metallicity",
+            ),
+            Property(
+                "gas_metal_mass", _SURFACE_MASS, "surface_density", None,
+                "gas metal mass", "gas mass times gas metallicity",
+            ),
+            Property(
+                "total_metal_mass", _SURFACE_MASS, "surface_density", None,
+                "total metal mass", "metals in stars and in gas",
+            ),
+            Property(
+                "specific_sfr", 1 / u.yr, "intensive", "stellar_mass",
+                "specific star formation rate", "star formation rate over stellar mass",
+            ),
+        )
+    }
+)  # fmt: skip
+
+
+def as_array(values: Any) -> npt.NDArray[Any]:
+    """Return a tensor, wherever it lives, or anything like an array, as an ndarray.
+
+    Parameters
+    ----------
+    values : Tensor or array-like
+        The values.
+
+    Returns
+    -------
+    ndarray
+        The same values; not copied if they are in this machine's memory.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from picasssso.evaluation.stacks import as_array
+    >>> as_array(torch.ones(2))
+    array([1., 1.], dtype=float32)
+    """
+    if hasattr(values, "detach"):
+        values = values.detach().cpu()
+        if values.is_floating_point() and values.element_size() < 4:
+            values = values.float()  # numpy knows no bfloat16
+        values = values.numpy()
+    return np.asarray(values)
+
+
+@dataclass(frozen=True, eq=False)
+class MapStack:
+    """Maps of many galaxies of one size, as plain arrays in the properties' units.
+
+    Parameters
+    ----------
+    values : mapping of str to array, shape (n, y, x)
+        What is summed or averaged: means of surface densities, medians of intensive
+        properties, or the truth. NaN where masked, or where there is nothing to average.
+    percentiles : mapping of str to array, shape (n, 5, y, x), optional
+        The 2.5, 16, 50, 84 and 97.5 % points, where there are. Tensors of torch are taken
+        as well.
+    definitions : mapping of str to Property, optional
+        Definitions of properties that are neither built in nor in `DERIVED`.
+
+    Raises
+    ------
+    InvalidInputError
+        If the shapes do not fit together or a property is not defined.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from picasssso.evaluation import MapStack
+    >>> stack = MapStack({"stellar_mass": np.full((3, 8, 8), 2e8),
+    ...                   "stellar_metallicity": np.full((3, 8, 8), 0.01)})
+    >>> len(stack), stack.shape
+    (3, (8, 8))
+    >>> float(stack.with_derived().values["stellar_metal_mass"][0, 0, 0])
+    2000000.0
+    """
+
+    values: Mapping[str, Any]
+    percentiles: Mapping[str, Any] = field(default_factory=dict)
+    definitions: Mapping[str, Property] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        values = {name: as_array(array) for name, array in self.values.items()}
+        percentiles = {name: as_array(array) for name, array in self.percentiles.items()}
+        if not values:
+            raise InvalidInputError("A stack of maps needs at least one property; got none.")
+        known = {**PROPERTIES, **DERIVED, **self.definitions}
+        unknown = [name for name in values if name not in known]
+        if unknown:
+            raise InvalidInputError(
+                f"Unknown propert{'y' if len(unknown) == 1 else 'ies'} {', '.join(unknown)}: "
+                f"expected some of {', '.join(known)}, or a definition for each."
+            )
+        shape = next(iter(values.values())).shape
+        for name, array in values.items():
+            if array.ndim != 3 or array.shape != shape:
+                raise InvalidInputError(
+                    f"The maps of {name!r} have shape {array.shape}: expected (n, y, x), the "
+                    f"same for all properties; the first has {shape}."
+                )
+        wanted = (shape[0], len(PERCENTILES), *shape[1:])
+        for name, array in percentiles.items():
+            if name not in values or array.shape != wanted:
+                raise InvalidInputError(
+                    f"The percentiles of {name!r} have shape {array.shape}: expected {wanted}, "
+                    "for a property that has values."
+                )
+        object.__setattr__(self, "values", values)
+        object.__setattr__(self, "percentiles", percentiles)
+        object.__setattr__(self, "definitions", {name: known[name] for name in values})
+
+    def __len__(self) -> int:
+        return len(next(iter(self.values.values())))
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Shape ``(y, x)`` of the maps."""
+        return next(iter(self.values.values())).shape[1:]
+
+    @classmethod
+    def from_maps(cls, maps: Iterable[PropertyMaps]) -> MapStack:
+        """Make a stack of `~picasssso.maps.PropertyMaps` of one shape.
+
+        Parameters
+        ----------
+        maps : iterable of PropertyMaps
+            The galaxies; those properties are kept that all of them have.
+
+        Returns
+        -------
+        MapStack
+            Means of surface densities, medians of the rest, and percentiles.
+        """
+        galaxies = list(maps)
+        if not galaxies:
+            raise InvalidInputError("Expected at least one PropertyMaps; got none.")
+        names = [name for name in galaxies[0] if all(name in other for other in galaxies)]
+        shapes = {other.shape for other in galaxies}
+        if len(shapes) > 1:
+            raise InvalidInputError(
+                f"The maps have different shapes, {sorted(shapes)}: make a stack of each."
+            )
+        values, percentiles = {}, {}
+        for name in names:
+            planes = np.stack([m._planes(name).percentiles for m in galaxies])
+            percentiles[name] = planes
+            if galaxies[0].definition(name).is_surface_density:
+                values[name] = np.stack([m.mean(name).value for m in galaxies])
+            else:
+                values[name] = planes[:, PERCENTILES.index(50.0)]
+        return cls(values, percentiles, {name: galaxies[0].definition(name) for name in names})
+
+    def select(self, galaxies: slice | npt.NDArray[Any]) -> MapStack:
+        """Return some of the galaxies.
+
+        Parameters
+        ----------
+        galaxies : slice or array
+            Which.
+
+        Returns
+        -------
+        MapStack
+            Those.
+        """
+        return replace(
+            self,
+            values={name: array[galaxies] for name, array in self.values.items()},
+            percentiles={name: array[galaxies] for name, array in self.percentiles.items()},
+        )
+
+    def with_derived(self) -> MapStack:
+        """Return the stack with the quantities of `DERIVED` that can be made.
+
+        Returns
+        -------
+        MapStack
+            With metal masses and specific star formation rates. They have no percentiles:
+            those of a product do not follow from those of its factors.
+        """
+        values = {name: array for name, array in self.values.items() if name not in DERIVED}
+        for kind in ("stellar", "gas"):
+            mass, metals = values.get(f"{kind}_mass"), values.get(f"{kind}_metallicity")
+            if mass is not None and metals is not None:
+                # Where there is no mass, there are no metals, whatever their fraction.
+                values[f"{kind}_metal_mass"] = np.where(mass == 0, 0.0, mass * metals)
+        parts = [values.get(f"{kind}_metal_mass") for kind in ("stellar", "gas")]
+        if parts[0] is not None and parts[1] is not None:
+            values["total_metal_mass"] = parts[0] + parts[1]
+        mass, rate = values.get("stellar_mass"), values.get("sfr")
+        if mass is not None and rate is not None:
+            with np.errstate(divide="ignore", invalid="ignore"):
+                ratio = rate / mass
+            values["specific_sfr"] = np.where(np.isfinite(ratio), ratio, np.nan)
+        return replace(self, values=values)
+
+    def with_oracle_mask(self, truth: MapStack) -> MapStack:
+        """Return the stack with nothing where the truth has nothing, as in the paper.
+
+        No real galaxy comes with such a mask; figures made with it are for comparison with
+        those of Buck & Wolf (2021) only.
+
+        Parameters
+        ----------
+        truth : MapStack
+            The truth.
+
+        Returns
+        -------
+        MapStack
+            Surface densities are 0, and intensive properties NaN, where the truth is 0 or
+            is not defined. Derived quantities are made anew.
+        """
+        values = {}
+        for name, array in self.values.items():
+            if name in DERIVED:
+                continue
+            values[name] = array
+            if name in truth.values:
+                empty = ~(truth.values[name] > 0)
+                density = self.definitions[name].is_surface_density
+                values[name] = np.where(empty, 0.0 if density else np.nan, array)
+        masked = replace(self, values=values)
+        return masked.with_derived() if any(name in DERIVED for name in self.values) else masked
+
+
+def as_one_resolution(truth: Any, estimate: Any) -> None:
+    """Refuse to compare maps that claim to hold at different resolutions.
+
+    Parameters
+    ----------
+    truth, estimate : float or None
+        FWHM in arcsec that the maps claim; None where nothing is claimed.
+
+    Raises
+    ------
+    InvalidInputError
+        If both are stated and differ by more than a tenth.
+    """
+    if truth is None or estimate is None:
+        return
+    if abs(truth - estimate) > 0.1 * max(truth, estimate):
+        raise InvalidInputError(
+            f"The truth holds at a resolution of {truth:.3g} arcsec (FWHM), the estimate at "
+            f"{estimate:.3g}: expected the same. Bring them to one resolution, or say "
+            "any_resolution=True to compare them as they are."
+        )
