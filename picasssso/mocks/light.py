@@ -156,6 +156,10 @@ class LightTable:
         self.v_wavelength = v_wavelength
         self.surviving = surviving
         self.grid_hash = grid_hash
+        self._on_device: dict[str, tuple[torch.Tensor, ...]] = {}
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_on_device": {}}
 
     @classmethod
     def build(
@@ -226,21 +230,37 @@ class LightTable:
             grid_hash=grid.hash,
         )
 
-    def _at(self, redshift: np.ndarray) -> tuple[np.ndarray, ...]:
-        """Return stars, gas and wavelengths at redshifts, linear between the table's."""
-        low, high = self.redshifts[[0, -1]]
-        if np.any((redshift < low - 1e-6) | (redshift > high + 1e-6)):
-            raise InvalidInputError(
-                f"Galaxies at redshifts {redshift.min():.4g} to {redshift.max():.4g} were asked "
-                f"for: the table of light covers {low:.4g} to {high:.4g}."
+    def _tables(self, device: torch.device) -> tuple[torch.Tensor, ...]:
+        """Return light of stars with gas, wavelengths, and both for V, on a device."""
+        key = str(device)
+        if key not in self._on_device:
+            arrays = (self.stars + self.gas, self.wavelength, self.v_stars, self.v_wavelength)
+            self._on_device[key] = tuple(
+                torch.as_tensor(array, dtype=torch.float32, device=device) for array in arrays
             )
-        place = np.interp(redshift, self.redshifts, np.arange(len(self.redshifts)))
+        return self._on_device[key]
+
+    def _at(self, redshift: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        """Return light, wavelengths, and both for V, linear between the table's redshifts."""
+        asked = redshift.double().cpu().numpy()
+        low, high = self.redshifts[[0, -1]]
+        if np.any((asked < low - 1e-6) | (asked > high + 1e-6)):
+            raise InvalidInputError(
+                f"Galaxies at redshifts {asked.min():.4g} to {asked.max():.4g} were asked for: "
+                f"the table of light covers {low:.4g} to {high:.4g}."
+            )
+        place = np.interp(asked, self.redshifts, np.arange(len(self.redshifts)))
         left = np.minimum(place.astype(int), max(len(self.redshifts) - 2, 0))
         right = np.minimum(left + 1, len(self.redshifts) - 1)
-        part = place - left
-        return tuple(
-            table[left] + (table[right] - table[left]) * part.reshape(-1, *[1] * (table.ndim - 1))
-            for table in (self.stars, self.gas, self.wavelength)
+        light, wavelength, v_light, v_wavelength = self._tables(redshift.device)
+        rows, after = (torch.as_tensor(k, device=redshift.device) for k in (left, right))
+        part = torch.as_tensor(place - left, dtype=light.dtype, device=redshift.device)
+        n = len(asked)
+        return (
+            torch.lerp(light[rows], light[after], part[:, None, None, None]),
+            torch.lerp(wavelength[rows], wavelength[after], part[:, None, None]),
+            v_light.expand(n, -1, -1, -1),
+            v_wavelength.expand(n, -1, -1),
         )
 
     def light(self, galaxies: Galaxies, errors: ModelErrors | None = None) -> Light:
@@ -265,21 +285,13 @@ class LightTable:
         InvalidInputError
             If a galaxy's redshift is not in the table.
         """
-        stars, gas, wavelength = self._at(galaxies.redshift.double().cpu().numpy())
-        v_wavelength = np.broadcast_to(self.v_wavelength, (len(stars), *self.v_wavelength.shape))
-        total = stars + gas
-        v_total = np.broadcast_to(self.v_stars, (len(stars), *self.v_stars.shape))
+        total, wavelength, v_total, v_wavelength = self._at(galaxies.redshift)
         if errors is not None:
             total = total * errors.stars(wavelength[:, 0])
             v_total = v_total * errors.stars(v_wavelength[:, 0])
-        ratio = np.concatenate([wavelength, v_wavelength], axis=2) / V_WAVELENGTH
-        tables = np.concatenate([total, v_total], axis=-1)
+        log_ratio = torch.log(torch.cat([wavelength, v_wavelength], dim=2) / V_WAVELENGTH)
+        light_tables = torch.cat([total, v_total], dim=-1)
         device, n = galaxies.device, len(galaxies)
-
-        def tensor(array: np.ndarray) -> torch.Tensor:
-            return torch.as_tensor(array, dtype=torch.float32, device=device)
-
-        light_tables, log_ratio = tensor(tables), tensor(np.log(ratio))
         height, width = galaxies.shape
         pixels = CHUNK_PIXELS_CUDA if device.type == "cuda" else CHUNK_PIXELS
         step = max(1, pixels // (height * width))
@@ -368,4 +380,4 @@ class LightTable:
         dict
             The arguments of the class.
         """
-        return dict(vars(self))
+        return {name: value for name, value in vars(self).items() if name != "_on_device"}

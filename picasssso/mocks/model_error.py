@@ -11,6 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 
 from picasssso.mocks.age_bins import AGE_CENTRES
 from picasssso.mocks.streams import Stream
@@ -83,20 +84,29 @@ class ModelErrors:
         levels = stream.normal("model level", shape[0]) * level
         return cls(nodes=nodes + levels[:, :, None])
 
-    def stars(self, wavelength: np.ndarray) -> np.ndarray:
+    def stars(self, wavelength: torch.Tensor) -> torch.Tensor:
         """Return the factor by which light changes.
 
         Parameters
         ----------
-        wavelength : ndarray
+        wavelength : Tensor
             Rest wavelengths in AA, of shape (n, k).
 
         Returns
         -------
-        ndarray
-            Factors of shape (n, n_age, 1, k).
+        Tensor
+            Factors of shape (n, n_age, 1, k), on the same device.
         """
-        age = _hats(np.log10(AGE_CENTRES), _LOG_AGES)
-        colour = _hats(np.log10(wavelength), _LOG_WAVELENGTHS)
-        change = np.einsum("ai,nij,nkj->nak", age, self.nodes, colour)
-        return 10.0 ** (-0.4 * change[:, :, None, :])
+
+        def tensor(array: np.ndarray) -> torch.Tensor:
+            return torch.as_tensor(array, dtype=wavelength.dtype, device=wavelength.device)
+
+        age = tensor(_hats(np.log10(AGE_CENTRES), _LOG_AGES))
+        nodes = tensor(_LOG_WAVELENGTHS)
+        place = torch.log10(wavelength).clamp(nodes[0], nodes[-1])
+        above = torch.searchsorted(nodes, place.contiguous()).clamp(1, len(nodes) - 1)
+        part = (place - nodes[above - 1]) / (nodes[above] - nodes[above - 1])
+        change = (age @ tensor(self.nodes)).transpose(1, 2)  # n, wavelength, age
+        rows = torch.arange(len(change), device=wavelength.device)[:, None]
+        change = torch.lerp(change[rows, above - 1], change[rows, above], part[:, :, None])
+        return torch.exp(change.transpose(1, 2)[:, :, None] * (-0.4 * np.log(10.0)))

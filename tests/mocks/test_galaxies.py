@@ -251,3 +251,29 @@ def test_cuda_draws_the_same_galaxies():
     for name in MAPS:
         one, other = getattr(cpu, name), getattr(cuda, name)
         assert float((one - other).abs().max()) < 1e-2 * float(one.abs().max()), name
+
+
+def test_redshifts_of_a_range_come_by_apparent_size():
+    source = ProceduralGalaxies(
+        seed=2, n_pixels=128, redshift=(0.01, 0.3), apparent_radius=(2.0, 20.0)
+    )
+    assert source.redshift_range == (0.01, 0.3)
+    drawn = source.parameters(range(3000))
+    redshift = drawn["redshift"]
+    pixels = drawn["half_mass_radius"] / drawn["pixel_scale_kpc"]
+    assert 0.01 <= redshift.min() < 0.012
+    assert 0.25 < redshift.max() <= 0.3
+    # A frame of 128 has twice the pixels; nobody is heaped up at an end of the range.
+    allowed = (redshift > 0.01001) & (redshift < 0.2999)
+    assert allowed.mean() > 0.97
+    assert np.all((pixels[allowed] > 3.9) & (pixels[allowed] < 40.5))
+    assert pixels.max() > 30
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"redshift": (0.3, 0.1)}, {"redshift": (0.001, 0.1)}, {"redshift": (0.1, 1.8)},
+              {"apparent_radius": (13.0, 3.0)}, {"apparent_radius": (0.0, 3.0)}],
+)  # fmt: skip
+def test_ranges_that_make_no_sense(wrong):
+    with pytest.raises(InvalidInputError, match=next(iter(wrong))):
+        ProceduralGalaxies(**wrong)

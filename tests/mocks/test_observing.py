@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -188,3 +190,76 @@ def test_pixels_that_are_not_the_surveys_are_refused(paper_table):
     galaxies = ProceduralGalaxies(n_pixels=16, survey="paper_field").draw([0])
     with pytest.raises(InvalidInputError, match="pixels"):
         observe(galaxies, paper_table.light(galaxies), UGRIZ, "sdss")
+
+
+def test_varied_conditions_are_drawn_for_each_galaxy(paper_table):
+    survey = get_survey("sdss").varied(seeing=0.3, depth=0.5, pixel_scale=(0.2, 0.6))
+    source = ProceduralGalaxies(seed=3, n_pixels=16, survey=survey, redshift=0.05)
+    galaxies = source.draw(range(400))
+    scale = galaxies.pixel_scale.numpy()
+    assert 0.2 < scale.min() < 0.22
+    assert 0.55 < scale.max() < 0.6
+    light = paper_table.light(galaxies)
+    mocks = observe(galaxies, light, UGRIZ, survey, **CLEAN)
+    # Widths: as scattered as asked, half of the variance common to the bands.
+    widths = np.log(mocks.psf_fwhm.numpy() / np.array(survey.psf_fwhm))
+    # Quantiles in 15 steps miss the tails.
+    assert np.std(widths) == pytest.approx(0.29, abs=0.02)
+    assert np.corrcoef(widths.T)[0, 3] == pytest.approx(0.5, abs=0.12)
+    # The sky's noise: the brightest inverse variance is that of an empty pixel.
+    variance = 1.0 / mocks.inverse_variance.amax((2, 3)).numpy()
+    noise = np.log(np.sqrt(variance) / np.array(survey.sky_noise) / (scale / 0.396)[:, None])
+    faint = np.argsort(light.surface_brightness.amax((1, 2, 3)).numpy())[:200]
+    assert np.std(noise[faint]) == pytest.approx(0.5, abs=0.06)
+    # Galaxy k is the same in another batch.
+    alone = observe(source.draw([7]), paper_table.light(source.draw([7])), UGRIZ, survey, **CLEAN)
+    torch.testing.assert_close(alone.psf_fwhm[0], mocks.psf_fwhm[7], rtol=1e-6, atol=0)
+    torch.testing.assert_close(
+        alone.inverse_variance[0], mocks.inverse_variance[7], rtol=1e-3, atol=0
+    )
+
+
+def test_widths_of_varied_pixels_are_those_of_the_images(paper_table):
+    # A point source, by the second moment of a Gaussian: the stated width is the true one.
+    survey = replace(
+        get_survey("sdss").varied(seeing=0.3, pixel_scale=(0.3, 0.6)), psf_profile="gaussian"
+    )
+    galaxies = ProceduralGalaxies(seed=3, n_pixels=65, survey=survey, redshift=0.05).draw(range(8))
+    point = torch.zeros(8, 5, 65, 65)
+    point[:, :, 32, 32] = 1e6
+    light = replace(paper_table.light(galaxies), surface_brightness=point)
+    quiet = replace(survey, sky_noise=(1e-6,) * 5, electrons=(), zero_point_error=0.0)
+    mocks = observe(galaxies, light, UGRIZ, quiet, **CLEAN)
+    r2 = (torch.arange(65) - 32.0) ** 2
+    share = mocks.flux / mocks.flux.sum((2, 3), keepdim=True)
+    moment = 0.5 * (share * (r2[:, None] + r2)).sum((2, 3))
+    found = 2.3548 * moment.sqrt() * galaxies.pixel_scale[:, None]
+    torch.testing.assert_close(found, mocks.psf_fwhm, rtol=2e-3, atol=0)
+
+
+def test_photon_noise_goes_with_the_exposure(paper_table):
+    # Twice the noise of the sky is a quarter of the exposure, so a quarter of the electrons.
+    survey = get_survey("sdss").varied(depth=0.5)
+    galaxies = ProceduralGalaxies(seed=3, n_pixels=32, redshift=0.05).draw(range(40))
+    mocks = observe(galaxies, paper_table.light(galaxies), UGRIZ, survey, **CLEAN)
+    variance = 1.0 / mocks.inverse_variance
+    bright = mocks.flux[:, 2].flatten(1).argmax(1)
+    rows = torch.arange(40)
+    photons = variance[:, 2].flatten(1)[rows, bright] - variance[:, 2].amin((1, 2))
+    ratio = photons / mocks.flux[:, 2].amax((1, 2))
+    depth = variance[:, 2].amin((1, 2))
+    assert np.corrcoef(torch.log(ratio), torch.log(depth))[0, 1] > 0.9
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"seeing": -0.1}, {"depth": 3.0}, {"pixel_scale": (0.5, 0.2)},
+              {"pixel_scale": (0.0, 0.2)}],
+)  # fmt: skip
+def test_conditions_that_make_no_sense(wrong):
+    with pytest.raises(InvalidInputError, match=next(iter(wrong))):
+        get_survey("sdss").varied(**wrong)
+
+
+def test_pixels_of_the_papers_recipe_cannot_be_varied():
+    with pytest.raises(InvalidInputError, match="follow the galaxy"):
+        get_survey("paper_field").varied(pixel_scale=(0.2, 0.4))

@@ -115,7 +115,7 @@ def draw_structure(
     common = lopsided + tidal
 
     gas_arms = p("arm_gas") * 1.6 * arms
-    if bool((linked == 0).any()):
+    if "free_pitch" in parameters:
         free_turn = 1.0 / torch.tan(p("free_pitch"))
         free = psi + (turn - free_turn) * log_radius
         free_arms = torch.exp(

@@ -23,9 +23,6 @@ _ARCSEC_PER_RAD = 648000.0 / np.pi
 #: Redshifts that surveys' galaxies are drawn from.
 REDSHIFT_RANGE = (0.01, 0.15)
 
-#: Half-mass radius in pixels of a frame of 64, where a survey's pixels are fixed.
-_RADIUS_PIXELS = (3.0, 13.0)
-
 #: Galaxies rendered at once on a CPU hold about this many pixels.
 _CHUNK_PIXELS = 60_000
 
@@ -47,9 +44,13 @@ class ProceduralGalaxies:
     margin : int, optional
         Pixels added at each side, for light that a PSF scatters in; cut by
         `picasssso.mocks.observe`.
-    redshift : float, optional
-        One redshift for all. By default the survey's own, or such that half-mass radii
-        are 3-13 pixels of a frame of 64, between 0.01 and 0.15.
+    redshift : float or tuple of float, optional
+        One redshift for all, or a range from which they come such that half-mass radii are
+        ``apparent_radius``. By default the survey's own, or the range 0.01-0.15.
+    apparent_radius : tuple of float, optional
+        Range of half-mass radii in pixels of a frame of 64 (in proportion in others), where
+        redshifts are drawn; galaxies for which the redshifts do not allow it are smaller or
+        larger.
     mass_range : tuple of float, optional
         Range of log10 of the stellar mass in Msun.
     mass_weight : float, optional
@@ -83,7 +84,8 @@ class ProceduralGalaxies:
         n_pixels: int = 64,
         survey: str | Survey = "sdss",
         margin: int = 0,
-        redshift: float | None = None,
+        redshift: float | tuple[float, float] | None = None,
+        apparent_radius: tuple[float, float] = (3.0, 13.0),
         mass_range: tuple[float, float] = (8.5, 11.6),
         mass_weight: float = 0.5,
         widen: float = 1.0,
@@ -102,16 +104,24 @@ class ProceduralGalaxies:
             )
         if not 0.0 <= widen <= 5.0:
             raise InvalidInputError(f"widen={widen!r} cannot be used: expected 0 to 5.")
-        if redshift is not None and not 0.003 <= redshift <= 2.0:
+        if redshift is not None:
+            low, high = redshift if isinstance(redshift, tuple) else (redshift, redshift)
+            if not 0.003 <= low <= high <= (2.0 if low == high else 1.5):
+                raise InvalidInputError(
+                    f"redshift={redshift!r} cannot be used: expected 0.003 to 2, or (low, high) "
+                    "from 0.003 to 1.5; nearer galaxies have no distance without one being given."
+                )
+        if not 0.5 <= apparent_radius[0] <= apparent_radius[1] <= 64.0:
             raise InvalidInputError(
-                f"redshift={redshift!r} cannot be used: expected 0.003 to 2; nearer galaxies "
-                "have no distance without one being given."
+                f"apparent_radius={apparent_radius!r} cannot be used: expected (low, high) in "
+                "pixels of a frame of 64, between 0.5 and 64."
             )
         self.seed = seed
         self.n_pixels = n_pixels
         self.survey = get_survey(survey)
         self.margin = margin
         self.redshift = redshift
+        self.apparent_radius = apparent_radius
         self.mass_range = mass_range
         self.mass_weight = mass_weight
         self.widen = widen
@@ -133,8 +143,10 @@ class ProceduralGalaxies:
     @property
     def redshift_range(self) -> tuple[float, float]:
         """Lowest and highest redshift that can come, for a table of light."""
-        fixed = self.redshift if self.redshift is not None else self.survey.redshift
-        return REDSHIFT_RANGE if fixed is None else (fixed, fixed)
+        asked = self.redshift if self.redshift is not None else self.survey.redshift
+        if asked is None:
+            return REDSHIFT_RANGE
+        return asked if isinstance(asked, tuple) else (asked, asked)
 
     def _indices(self, index: Sequence[int] | np.ndarray | range) -> np.ndarray:
         indices = np.atleast_1d(np.asarray(index))
@@ -171,28 +183,39 @@ class ProceduralGalaxies:
 
     def _framing(self, stream: Stream, parameters: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
         survey, radius = self.survey, parameters["half_mass_radius"]
-        fixed = self.redshift if self.redshift is not None else survey.redshift
-        if fixed is not None:
-            redshift = np.full(radius.shape, float(fixed))
+        pixel_scale = self._survey_pixels(stream, radius.shape)
+        low, high = self.redshift_range
+        if low == high:
+            redshift = np.full(radius.shape, float(low))
+        elif pixel_scale is None:
+            redshift = low + (high - low) * stream.uniform("redshift")
         else:
-            assert survey.pixel_scale is not None
-            low, high = (np.log(r * self.n_pixels / 64) for r in _RADIUS_PIXELS)
-            pixels = np.exp(low + (high - low) * stream.uniform("apparent size"))
-            distance = radius / (pixels * survey.pixel_scale / _ARCSEC_PER_RAD) / 1e3
-            redshift = redshift_of_distance(distance, REDSHIFT_RANGE)
+            # Even in the logarithm of the apparent size, as far as the redshifts allow.
+            per_pixel = radius / (pixel_scale / _ARCSEC_PER_RAD) / 1e3  # Mpc times pixels
+            smallest, largest = (r * self.n_pixels / 64 for r in self.apparent_radius)
+            far, near = (per_pixel / angular_diameter_distance(np.array(z)) for z in (high, low))
+            bottom = np.log(np.clip(smallest, far, near))
+            top = np.log(np.clip(largest, far, near))
+            pixels = np.exp(bottom + (top - bottom) * stream.uniform("apparent size"))
+            redshift = redshift_of_distance(per_pixel / pixels, (low, high))
         arcsec_per_kpc = _ARCSEC_PER_RAD / (1e3 * angular_diameter_distance(redshift))
-        if survey.framing == "angular":
-            assert survey.pixel_scale is not None
-            pixel_scale = np.full(radius.shape, survey.pixel_scale)
-        elif survey.framing == "radii":
-            pixel_scale = survey.frame * radius / self.n_pixels * arcsec_per_kpc
-        else:
-            pixel_scale = survey.frame * arcsec_per_kpc
+        if pixel_scale is None:
+            kpc = survey.frame * (radius / self.n_pixels if survey.framing == "radii" else 1.0)
+            pixel_scale = kpc * arcsec_per_kpc
         return {
             "redshift": redshift,
             "pixel_scale": pixel_scale,
             "pixel_scale_kpc": pixel_scale / arcsec_per_kpc,
         }
+
+    def _survey_pixels(self, stream: Stream, shape: tuple[int, ...]) -> np.ndarray | None:
+        """Return pixel scales in arcsec, or None where they follow the galaxies."""
+        if self.survey.pixel_scale is None:
+            return None
+        if self.survey.pixel_scale_range is None:
+            return np.full(shape, self.survey.pixel_scale)
+        low, high = np.log(self.survey.pixel_scale_range)
+        return np.exp(low + (high - low) * stream.uniform("pixel scale"))
 
     def draw(self, index: Sequence[int] | np.ndarray | range) -> Galaxies:
         """Return galaxies.

@@ -7,9 +7,16 @@ apart and not corrected) initial mass function, sizes in kpc, rates in Msun/yr.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, TypeVar
+
 import numpy as np
 
 from picasssso.sps.nebular import SOLAR_METALLICITY, SOLAR_OXYGEN
+
+if TYPE_CHECKING:
+    import torch
+
+_Array = TypeVar("_Array", "np.ndarray", "torch.Tensor")
 
 __all__ = [
     "attenuation_per_surface_density",
@@ -297,7 +304,7 @@ def attenuation_per_surface_density(metallicity: float = SOLAR_METALLICITY) -> f
     return atoms_per_column / 1.87e21 * metallicity / SOLAR_METALLICITY
 
 
-def attenuation_slope(attenuation: np.ndarray) -> np.ndarray:
+def attenuation_slope(attenuation: _Array) -> _Array:
     """Return the slope of the attenuation law, which flattens with optical depth.
 
     n = 2.8 / (1 + 3 sqrt(tau_V)): Chevallard et al. (2013, MNRAS 432, 2061), equation 10,
@@ -305,12 +312,12 @@ def attenuation_slope(attenuation: np.ndarray) -> np.ndarray:
 
     Parameters
     ----------
-    attenuation : ndarray
+    attenuation : ndarray or Tensor
         Attenuation at V in mag.
 
     Returns
     -------
-    ndarray
+    ndarray or Tensor
         Exponents of wavelength, negative.
     """
-    return -2.8 / (1.0 + 3.0 * np.sqrt(np.maximum(attenuation, 0.0) / 1.086))
+    return -2.8 / (1.0 + 3.0 * (attenuation.clip(min=0.0) / 1.086) ** 0.5)

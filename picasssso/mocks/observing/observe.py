@@ -28,7 +28,12 @@ __all__ = ["ObservedGalaxies", "observe"]
 
 #: Seeing is drawn from this many values of a normal distribution's quantiles, so that the
 #: transfer functions of a survey are computed once.
-_N_SEEING = 9
+_N_SEEING = 15
+
+#: Where every galaxy has pixels of its own, widths of PSFs in pixels are powers of this, for
+#: the same reason, in this range.
+_WIDTH_STEP = 1.02
+_WIDTHS = (0.8, 20.0)
 
 
 @dataclass(frozen=True, eq=False)
@@ -197,62 +202,99 @@ def _seeing_levels() -> np.ndarray:
     return torch.special.ndtri(torch.from_numpy(middles)).numpy()
 
 
+def _bands_numbers(stream: Stream, name: str, n_band: int) -> np.ndarray:
+    """Return normal numbers, (n, n_band), of which half of the variance is common."""
+    common = stream.normal(name)[:, None]
+    return np.sqrt(0.5) * (common + stream.normal(f"{name} of bands", n_band))
+
+
 def _transfers(
     survey: Survey, galaxies: Galaxies, stream: Stream, shape: tuple[int, int]
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Return FWHM in arcsec, (n, n_band), and transfer functions."""
-    make = moffat_transfer if survey.psf_profile == "moffat" else gaussian_transfer
-    base = torch.tensor(survey.psf_fwhm, dtype=torch.float32, device=galaxies.device)
+    device, n_band = galaxies.device, len(survey.bands)
     if survey.psf_unit == "kpc":
+        make = moffat_transfer if survey.psf_profile == "moffat" else gaussian_transfer
+        base = torch.tensor(survey.psf_fwhm, dtype=torch.float32, device=device)
         fwhm = base / galaxies.pixel_scale_kpc[:, None].float()
         return fwhm * galaxies.pixel_scale[:, None].float(), make(fwhm, shape)
-    level = np.floor(stream.uniform("seeing") * _N_SEEING).astype(np.int64)
+    numbers = torch.from_numpy(_bands_numbers(stream, "seeing", n_band))
+    level = (torch.special.ndtr(numbers).numpy() * _N_SEEING).astype(np.int64)
     factors = np.exp(survey.seeing_scatter * _seeing_levels())
-    which = torch.as_tensor(level, device=galaxies.device)
-    levels = torch.as_tensor(factors, dtype=torch.float32, device=galaxies.device)
-    fwhm = levels[which][:, None] * base
-    scale = galaxies.pixel_scale.float()
-    if bool((scale == scale[0]).all()):
-        widths = factors[:, None] * np.array(survey.psf_fwhm) / float(scale[0])
-        table = _transfer_table(
-            tuple(map(tuple, widths.tolist())), survey.psf_profile, shape, str(galaxies.device)
-        )
-        return fwhm, table[which]
-    return fwhm, make(fwhm / scale[:, None], shape)
+    fwhm = np.array(survey.psf_fwhm) * factors[level]
+    if survey.pixel_scale is not None and survey.pixel_scale_range is None:
+        widths = factors[:, None] * np.array(survey.psf_fwhm) / survey.pixel_scale
+        row = level * n_band + np.arange(n_band)
+    else:
+        steps = np.log(_WIDTHS) / np.log(_WIDTH_STEP)
+        widths = _WIDTH_STEP ** np.arange(np.floor(steps[0]), steps[1])
+        scale = galaxies.pixel_scale.double().cpu().numpy()[:, None]
+        row = np.round(np.log(fwhm / scale / widths[0]) / np.log(_WIDTH_STEP)).astype(np.int64)
+        row = np.clip(row, 0, len(widths) - 1)
+        fwhm = widths[row] * scale
+    table = _transfer_table(tuple(widths.ravel().tolist()), survey.psf_profile, shape, str(device))
+    return (
+        torch.as_tensor(fwhm, dtype=torch.float32, device=device),
+        table[torch.as_tensor(row, device=device)],
+    )
 
 
 @lru_cache(maxsize=8)
 def _transfer_table(
-    fwhm: tuple[tuple[float, ...], ...], profile: str, shape: tuple[int, int], device: str
+    fwhm: tuple[float, ...], profile: str, shape: tuple[int, int], device: str
 ) -> torch.Tensor:
-    """Return transfer functions of widths in pixels; a survey's are used again and again."""
+    """Return transfer functions of widths in pixels, which are used again and again."""
     make = moffat_transfer if profile == "moffat" else gaussian_transfer
     return make(torch.tensor(fwhm, dtype=torch.float32, device=device), shape)
 
 
-def _noise(
-    survey: Survey,
-    galaxies: Galaxies,
-    signal: torch.Tensor,
-    stream: Stream,
-    radius_pixels: torch.Tensor | None,
-) -> torch.Tensor:
-    """Return the standard deviation of the sky's noise in nmgy, (n, n_band)."""
-    if survey.mean_snr is None:
-        noise = torch.tensor(survey.sky_noise, dtype=torch.float32, device=signal.device)
-        scatter = survey.depth_scatter * stream.normal("depth", len(survey.bands))
-        factor = torch.as_tensor(np.exp(scatter), dtype=torch.float32, device=signal.device)
-        return noise * factor
-    if radius_pixels is None:
+def _exposures(
+    survey: Survey, galaxies: Galaxies, stream: Stream
+) -> tuple[torch.Tensor, torch.Tensor | None]:
+    """Return the sky's noise in nmgy and electrons per nmgy, (n, n_band) each."""
+    n_band = len(survey.bands)
+    # As if exposures were longer or shorter: of the sky's photons, and of all others.
+    factor = np.exp(survey.depth_scatter * _bands_numbers(stream, "depth", n_band))
+    noise = np.array(survey.sky_noise) * factor
+    if survey.pixel_scale_range is not None:
+        scale = galaxies.pixel_scale.double().cpu().numpy()
+        noise = noise * (scale / float(survey.pixel_scale or 1.0))[:, None]
+
+    def tensor(array: np.ndarray) -> torch.Tensor:
+        return torch.as_tensor(array, dtype=torch.float32, device=galaxies.device)
+
+    gain = tensor(np.array(survey.electrons) / factor**2) if survey.electrons else None
+    return tensor(noise), gain
+
+
+def _noise_of_ratio(survey: Survey, galaxies: Galaxies, signal: torch.Tensor) -> torch.Tensor:
+    """Return the noise that gives a mean signal-to-noise ratio, in nmgy, (n, n_band)."""
+    radius = galaxies.parameters.get("half_mass_radius")
+    if radius is None:
         inside = torch.ones_like(signal[:, :1])
     else:
+        radius = torch.as_tensor(np.asarray(radius), dtype=torch.float32, device=signal.device)
+        radius = radius / galaxies.pixel_scale_kpc.float()
         height, width = signal.shape[-2:]
         y = torch.arange(height, device=signal.device) - 0.5 * (height - 1)
         x = torch.arange(width, device=signal.device) - 0.5 * (width - 1)
         distance = torch.hypot(y[:, None], x[None, :])
-        inside = (distance < 2.0 * radius_pixels[:, None, None]).float()[:, None]
-    mean = (signal * inside).sum(dim=(-2, -1)) / inside.sum(dim=(-2, -1))
-    return mean / survey.mean_snr
+        inside = (distance < 2.0 * radius[:, None, None]).float()[:, None]
+    assert survey.mean_snr is not None
+    return (signal * inside).sum(dim=(-2, -1)) / inside.sum(dim=(-2, -1)) / survey.mean_snr
+
+
+def _check_pixels(survey: Survey, galaxies: Galaxies) -> None:
+    if survey.pixel_scale is None:
+        return
+    low, high = survey.pixel_scale_range or (survey.pixel_scale, survey.pixel_scale)
+    scale = galaxies.pixel_scale
+    if bool(((scale < low * 0.999) | (scale > high * 1.001)).any()):
+        expected = f"{low:g}" if low == high else f"{low:g} to {high:g}"
+        raise InvalidInputError(
+            f"Galaxies on pixels of {float(scale[0]):.4g} arcsec cannot be observed as "
+            f"{survey.name!r}, whose pixels are {expected} arcsec: make them for that survey."
+        )
 
 
 def observe(
@@ -313,14 +355,7 @@ def observe(
         If the survey lacks a band, or the galaxies are on other pixels than the survey's.
     """
     chosen = get_survey(survey).select(tuple(bands))
-    if chosen.pixel_scale is not None:
-        worst = float((galaxies.pixel_scale / chosen.pixel_scale - 1.0).abs().max())
-        if worst > 1e-3:
-            raise InvalidInputError(
-                f"Galaxies on pixels of {float(galaxies.pixel_scale[0]):.4g} arcsec cannot be "
-                f"observed as {chosen.name!r}, whose pixels are {chosen.pixel_scale:g} arcsec: "
-                "make them for that survey."
-            )
+    _check_pixels(chosen, galaxies)
     device = galaxies.device
     assert galaxies.index is not None
     stream = Stream(seed, galaxies.index.cpu(), device)
@@ -340,17 +375,18 @@ def observe(
     transfer = default if transfer is None else transfer.to(device)
     signal = _crop(convolve(scene, transfer), margin)
 
-    radius = galaxies.parameters.get("half_mass_radius")
-    if radius is not None:
-        radius = torch.as_tensor(np.asarray(radius), dtype=torch.float32, device=device)
-        radius = radius / galaxies.pixel_scale_kpc.float()
-    sky_noise = _noise(chosen, galaxies, signal, stream, radius)[:, :, None, None]
+    gain = None
+    if chosen.mean_snr is None:
+        sky_noise, gain = _exposures(chosen, galaxies, stream)
+    else:
+        sky_noise = _noise_of_ratio(chosen, galaxies, signal)
+    sky_noise = sky_noise[:, :, None, None]
     inner = (signal.shape[-2], signal.shape[-1])
     noise = stream.normal_field("noise", (len(bands), *inner))
     variance = sky_noise**2
     stated = variance.expand_as(signal)
-    if chosen.electrons:
-        gain = torch.tensor(chosen.electrons, dtype=torch.float32, device=device)[:, None, None]
+    if gain is not None:
+        gain = gain[:, :, None, None]
         true_variance = variance + signal.clamp(min=0.0) / gain
         flux = signal + noise * true_variance.sqrt_()
         # The variance that a pipeline states knows the noisy image only: the exact one
@@ -371,8 +407,13 @@ def observe(
         flux, weight = flux * good, weight * good
     at_psf = None
     if truth_at_psf:
-        band = int(fwhm.mean(0).argmax()) if resolution_band is None else resolution_band
-        one = transfer[:, band, None]
+        if resolution_band is not None:
+            one = transfer[:, resolution_band, None]
+        elif len(transfer) == 1:
+            one = transfer[:, int(fwhm.sum(0).argmax()), None]
+        else:
+            rows = torch.arange(len(transfer), device=device)
+            one = transfer[rows, fwhm.argmax(dim=1)][:, None]
         at_psf = TrueSums(_convolved_sums(light.truth.sums, one)).crop(margin)
     return ObservedGalaxies(
         bands=chosen.bands,

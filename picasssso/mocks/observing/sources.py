@@ -108,10 +108,12 @@ def field_sources(
         exponent += (xx * dx * dx)[:, None, :]
         shapes = exponent.clamp_(min=-30.0).exp_().flatten(1)
         weight = tensor(flux / (2.0 * np.pi * size * minor)[:, None])
-        # As a product with a matrix that sorts sources by image and band.
-        for row in np.unique(image):
-            here = slice(*np.searchsorted(image, [row, row + 1]))
-            result[row] += weight[here].T @ shapes[here]
+        # The first source of all images, then the second: no two fall on one image.
+        place = np.arange(image.size) - np.searchsorted(image, image)
+        for k in range(int(place.max()) + 1):
+            here = torch.as_tensor(np.flatnonzero(place == k), device=device)
+            rows = torch.as_tensor(image[place == k], device=device)
+            result.index_add_(0, rows, weight[here][:, :, None] * shapes[here][:, None, :])
     return result.reshape(len(area), len(wavelengths), height, width)
 
 

@@ -74,7 +74,10 @@ class Survey:
         If given, white noise such that the mean of flux over noise inside 2 half-mass radii
         is this in each band.
     seeing_scatter, depth_scatter : float
-        Natural-logarithmic scatter of seeing and noise from image to image.
+        Natural-logarithmic scatter of seeing and noise from image to image; half of the
+        variance is common to all bands.
+    pixel_scale_range : tuple of float or None
+        If given, each galaxy has pixels of its own, between these in arcsec.
     zero_point_error : float
         Scatter of the zero points in mag.
     source : str
@@ -104,6 +107,71 @@ class Survey:
     depth_scatter: float = 0.0
     zero_point_error: float = 0.0
     source: str = ""
+    pixel_scale_range: tuple[float, float] | None = None
+
+    def varied(
+        self,
+        *,
+        seeing: float | None = None,
+        depth: float | None = None,
+        pixel_scale: tuple[float, float] | None = None,
+    ) -> Survey:
+        """Return the survey under conditions that vary more, as training wants.
+
+        Everything is drawn for each galaxy from its own numbers; the images' PSF widths,
+        inverse variances and pixel scales tell what came.
+
+        Parameters
+        ----------
+        seeing : float, optional
+            Natural-logarithmic scatter of the PSF's width.
+        depth : float, optional
+            Natural-logarithmic scatter of the sky's noise, as if exposures were longer or
+            shorter: photon noise changes with it.
+        pixel_scale : tuple of float, optional
+            Range of pixel scales in arcsec, drawn evenly in the logarithm. The sky's noise per
+            pixel goes with the pixel's size.
+
+        Returns
+        -------
+        Survey
+            The same survey otherwise.
+
+        Raises
+        ------
+        InvalidInputError
+            If a number makes no sense, or the survey's pixels are no fixed angle.
+
+        Examples
+        --------
+        >>> from picasssso.mocks.observing import get_survey
+        >>> get_survey("sdss").varied(seeing=0.3, pixel_scale=(0.2, 0.6)).seeing_scatter
+        0.3
+        """
+        changes: dict[str, Any] = {}
+        for name, value in (("seeing", seeing), ("depth", depth)):
+            if value is None:
+                continue
+            if not 0.0 <= value <= 1.0:
+                raise InvalidInputError(
+                    f"{name}={value!r} cannot be used: expected a scatter of the natural "
+                    "logarithm between 0 and 1."
+                )
+            changes[f"{name}_scatter"] = float(value)
+        if pixel_scale is not None:
+            if self.pixel_scale is None:
+                raise InvalidInputError(
+                    f"pixel_scale cannot be varied for {self.name!r}, whose pixels follow the "
+                    "galaxy: take a survey with pixels of a fixed angle, such as 'sdss'."
+                )
+            low, high = (float(value) for value in pixel_scale)
+            if not 0.02 <= low <= high <= 10.0:
+                raise InvalidInputError(
+                    f"pixel_scale={pixel_scale!r} cannot be used: expected (low, high) in arcsec "
+                    "between 0.02 and 10."
+                )
+            changes["pixel_scale_range"] = (low, high)
+        return replace(self, **changes)
 
     def select(self, bands: tuple[str, ...]) -> Survey:
         """Return the survey in some of its bands.
