@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     )
     from picasssso.estimators.kcorrect import KCorrectEstimator
     from picasssso.estimators.mass_to_light import MassToLightEstimator
+    from picasssso.estimators.sed_fit import SEDFitEstimator
     from picasssso.maps import PropertyMaps
     from picasssso.properties import PROPERTIES, Property
     from picasssso.quality import QualityFlag
@@ -38,6 +39,7 @@ _LAZY = {
     "list_estimators": "picasssso.estimators",
     "KCorrectEstimator": "picasssso.estimators.kcorrect",
     "MassToLightEstimator": "picasssso.estimators.mass_to_light",
+    "SEDFitEstimator": "picasssso.estimators.sed_fit",
     "PropertyMaps": "picasssso.maps",
     "PROPERTIES": "picasssso.properties",
     "Property": "picasssso.properties",
@@ -55,6 +57,7 @@ __all__ = [
     "PropertyMapEstimator",
     "PropertyMaps",
     "QualityFlag",
+    "SEDFitEstimator",
     "__version__",
     "get_estimator",
     "list_estimators",

@@ -63,6 +63,7 @@ def _heavy_among(modules):
         "import picasssso; picasssso.list_estimators()",
         "from picasssso import BandImages, PropertyMaps, PropertyMapEstimator",
         "from picasssso import MassToLightEstimator; MassToLightEstimator()",
+        "from picasssso import SEDFitEstimator; SEDFitEstimator()",
         "import picasssso.cli",
     ],
 )

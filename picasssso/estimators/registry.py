@@ -28,6 +28,7 @@ ENTRY_POINT_GROUP = "picasssso.estimators"
 BUILT_IN = {
     "kcorrect": "picasssso.estimators.kcorrect:KCorrectEstimator",
     "mass_to_light": "picasssso.estimators.mass_to_light:MassToLightEstimator",
+    "sed_fit": "picasssso.estimators.sed_fit:SEDFitEstimator",
 }
 
 

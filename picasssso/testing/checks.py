@@ -494,6 +494,8 @@ def check_samples(estimator: PropertyMapEstimator, *, bands: Bands, redshift: fl
     again = estimator.estimate(images, n_samples=3, seed=5)
     other = estimator.estimate(images, n_samples=3, seed=6)
     for name in maps:
+        if name in estimator.definitions and maps._planes(name).samples is None:
+            continue  # an estimator's own figure of merit, which has no posterior
         draws = maps.samples(name).value
         assert draws.shape == (3, *images.shape), f"samples of {name} have shape {draws.shape}"
         np.testing.assert_array_equal(draws, again.samples(name).value)

@@ -11,8 +11,9 @@ from picasssso.estimators import PropertyArrays
 from picasssso.exceptions import InvalidInputError, InvalidTypeError
 from picasssso.testing import CHECKS, SDSS_BANDS, parametrize_with_checks
 
-# kcorrect, an optional package, has its own run of the contract beside its tests.
-REGISTERED = [get_estimator(name)() for name in list_estimators() if name != "kcorrect"]
+# Those that are optional or slow have their own run of the contract beside their tests.
+OWN_RUN = ("kcorrect", "sed_fit")
+REGISTERED = [get_estimator(name)() for name in list_estimators() if name not in OWN_RUN]
 
 
 @parametrize_with_checks(

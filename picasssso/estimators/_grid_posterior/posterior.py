@@ -77,6 +77,8 @@ class PosteriorSummary:
         models it is that of the node's best member and may lie a little above.
     reduced_chi2 : tensor of float32, shape (n_pixel,)
         The same over the number of valid bands less one, at least one.
+    signal_to_noise : tensor of float32, shape (n_pixel,)
+        Amplitude over its error, of the model of ``chi2``.
     n_bands : tensor of int64, shape (n_pixel,)
         Number of valid bands.
     n_effective : tensor of float32, shape (n_pixel,)
@@ -92,6 +94,7 @@ class PosteriorSummary:
     mean: Mapping[str, torch.Tensor]
     chi2: torch.Tensor
     reduced_chi2: torch.Tensor
+    signal_to_noise: torch.Tensor
     n_bands: torch.Tensor
     n_effective: torch.Tensor
     edge_probability: torch.Tensor
@@ -478,7 +481,7 @@ class _Results:
         self._percentiles = planes(len(names), len(PERCENTILES))
         self._means = planes(len(names))
         self._samples = planes(len(names), n_samples) if n_samples else None
-        self._scalars = planes(4)
+        self._scalars = planes(5)
         self._n_bands = torch.zeros(n_pixels, dtype=torch.int64)
 
     def store(
@@ -494,7 +497,8 @@ class _Results:
         self._means[n:, which] = _single(block.value_means)
         chi2 = ((pixels.power - block.improvement) / BITS).clamp(min=0)
         freedom = (pixels.n_bands - 1).clamp(min=1)
-        scalars = [chi2, chi2 / freedom, block.n_effective, block.edge]
+        signal = (block.improvement / BITS).clamp(min=0).sqrt()
+        scalars = [chi2, chi2 / freedom, signal, block.n_effective, block.edge]
         self._scalars[:, which] = _single(torch.stack([s.double() for s in scalars]))
 
     def store_samples(
@@ -531,9 +535,10 @@ class _Results:
             mean=named(self._means),
             chi2=self._scalars[0],
             reduced_chi2=self._scalars[1],
+            signal_to_noise=self._scalars[2],
             n_bands=self._n_bands,
-            n_effective=self._scalars[2],
-            edge_probability=self._scalars[3],
+            n_effective=self._scalars[3],
+            edge_probability=self._scalars[4],
             samples=None if self._samples is None else named(self._samples),
         )
 

@@ -1,0 +1,147 @@
+"""Model libraries made ready for fitting, and kept: making one takes seconds.
+
+A fitter holds all that depends on bands, redshift and the estimator's parameters, and
+nothing that depends on pixels.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections import OrderedDict
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from picasssso.estimators._grid_posterior import GridPosterior
+from picasssso.estimators._sed_fit.prior_edges import models_at_edge
+from picasssso.estimators._sed_fit.shared_error import SharedError, measure_shared_error
+from picasssso.sps import ModelLibrary, SEDPrior, SSPGrid
+from picasssso.sps.dust import AttenuationLaw, get_law
+
+__all__ = ["Fitter", "FitterOptions", "get_fitter"]
+
+#: Fitters kept; each takes about 80 MB with 50,000 models.
+MAXIMUM_FITTERS = 8
+
+
+@dataclass(frozen=True)
+class FitterOptions:
+    """What a fitter is made from.
+
+    Parameters
+    ----------
+    bands : tuple of str
+        Names of the bands.
+    redshift : float
+        The redshift.
+    n_models, seed, prior, grid, attenuation_law, nebular, error_floor, mass_definition
+        As for `picasssso.estimators.sed_fit.SEDFitEstimator`.
+    device : str
+        Where to compute.
+    """
+
+    bands: tuple[str, ...]
+    redshift: float
+    n_models: int
+    seed: int
+    prior: SEDPrior
+    grid: SSPGrid
+    attenuation_law: AttenuationLaw
+    nebular: bool
+    error_floor: float
+    mass_definition: str
+    device: str
+
+    @property
+    def key(self) -> tuple[Any, ...]:
+        """What tells options apart (tuple)."""
+        law = get_law(self.attenuation_law)
+        return (
+            self.bands,
+            self.redshift,
+            self.n_models,
+            self.seed,
+            self.prior,
+            self.grid.hash,
+            (type(law), json.dumps(law.to_dict(), sort_keys=True, default=repr)),
+            self.nebular,
+            self.error_floor,
+            self.mass_definition,
+            self.device,
+        )
+
+
+class Fitter:
+    """A library of models, its posterior and the error that all pixels share; read-only.
+
+    Parameters
+    ----------
+    options : FitterOptions
+        What to make it from.
+    """
+
+    def __init__(self, options: FitterOptions) -> None:
+        library = ModelLibrary.build(
+            options.bands,
+            options.redshift,
+            n_models=options.n_models,
+            prior=options.prior,
+            grid=options.grid,
+            attenuation_law=options.attenuation_law,
+            nebular=options.nebular,
+            seed=options.seed,
+        )
+        properties = library.properties
+        formed = options.mass_definition == "formed"
+        surviving = properties["surviving_fraction"]
+        weighting = "_formed" if formed else ""
+        #: Names to values per solar mass formed.
+        amplitude_scaled = {
+            "stellar_mass": surviving * 0 + 1 if formed else surviving,
+            "sfr": properties["ssfr100"],
+        }
+        intensive = {
+            "stellar_metallicity": properties[f"stellar_metallicity{weighting}"],
+            "stellar_age": properties[f"stellar_age{weighting}"],
+            "attenuation_v": properties["attenuation_v"],
+        }
+        self.posterior = GridPosterior(
+            library.fluxes,
+            amplitude_scaled=amplitude_scaled,
+            intensive=intensive,
+            edge=models_at_edge(options.prior, library.parameters),
+            error_floor=options.error_floor,
+            device=options.device,
+        )
+        self.shared_error: SharedError = measure_shared_error(self.posterior, library.fluxes)
+        self.record: Mapping[str, Any] = {**library.meta, "hash": library.hash}
+
+
+_LOCK = threading.Lock()
+_FITTERS: OrderedDict[tuple[Any, ...], Fitter] = OrderedDict()
+
+
+def get_fitter(options: FitterOptions) -> Fitter:
+    """Return the fitter of options, made now or kept from before.
+
+    Parameters
+    ----------
+    options : FitterOptions
+        What it is made from.
+
+    Returns
+    -------
+    Fitter
+        The fitter; the last eight asked for are kept.
+    """
+    key = options.key
+    with _LOCK:
+        fitter = _FITTERS.get(key)
+        if fitter is None:
+            fitter = Fitter(options)
+            _FITTERS[key] = fitter
+            while len(_FITTERS) > MAXIMUM_FITTERS:
+                _FITTERS.popitem(last=False)
+        _FITTERS.move_to_end(key)
+        return fitter

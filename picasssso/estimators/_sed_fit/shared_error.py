@@ -1,0 +1,78 @@
+"""How much of a posterior's width all pixels have in common.
+
+Noise differs from pixel to pixel and averages out in sums. What is left of a posterior's
+width without noise does not: the errors of the models (the error floor) and what the bands
+cannot tell apart (old, dusty or metal-rich) are much the same all over a galaxy. It is
+measured by fitting models of the library without noise.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from picasssso.estimators._grid_posterior import GridPosterior
+
+__all__ = ["SharedError", "measure_shared_error"]
+
+FloatArray = npt.NDArray[np.floating]
+
+#: Models fitted, samples of each, and the error that stands for none.
+_N_REFERENCE = 256
+_N_SAMPLES = 64
+_NOISE = 1e-3
+
+
+@dataclass(frozen=True, eq=False)
+class SharedError:
+    """The error that all pixels share.
+
+    Parameters
+    ----------
+    dex : mapping of str to float
+        By property.
+    correlation : ndarray, shape (n, n)
+        Rank correlation of the errors of the properties, in the order of ``dex``.
+    """
+
+    dex: Mapping[str, float]
+    correlation: FloatArray
+
+
+def measure_shared_error(posterior: GridPosterior, model_flux: FloatArray) -> SharedError:
+    """Measure the width of posteriors without noise.
+
+    Parameters
+    ----------
+    posterior : GridPosterior
+        The posterior.
+    model_flux : ndarray, shape (n_model, n_band)
+        Fluxes of its models.
+
+    Returns
+    -------
+    SharedError
+        The median over models, of a log-normal distribution with as large a relative
+        standard deviation as the posterior.
+    """
+    flux = np.asarray(model_flux[:_N_REFERENCE], dtype=np.float64)
+    # Bands without any light (beyond the Lyman limit) get the noise of the others.
+    noise = _NOISE * np.maximum(flux, 1e-2 * flux.mean(axis=1, keepdims=True))
+    summary = posterior.evaluate(flux, noise**-2, n_samples=_N_SAMPLES)
+    assert summary.samples is not None
+    dex: dict[str, float] = {}
+    ranks = []
+    for name, samples in summary.samples.items():
+        draws = samples.numpy().astype(np.float64)
+        mean, width = draws.mean(axis=0), draws.std(axis=0, ddof=1)
+        relative = width[mean > 0] / mean[mean > 0]
+        variance = float(np.median(relative)) ** 2 if len(relative) else 0.0
+        dex[name] = float(np.sqrt(np.log1p(variance)) / np.log(10))
+        rank = draws.argsort(axis=0).argsort(axis=0) - (_N_SAMPLES - 1) / 2
+        ranks.append(rank / np.sqrt((_N_SAMPLES**2 - 1) / 12))
+    stacked = np.stack(ranks)
+    correlation = np.einsum("ikp,jkp->ij", stacked, stacked) / stacked[0].size
+    return SharedError(dex, correlation)

@@ -1,0 +1,370 @@
+"""The posterior of stellar populations for every pixel."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Mapping
+from numbers import Integral, Real
+from typing import TYPE_CHECKING, Any
+
+import astropy.units as u
+import numpy as np
+import numpy.typing as npt
+
+from picasssso.estimators.base import PropertyMapEstimator
+from picasssso.estimators.context import EstimationContext, PropertyArrays
+from picasssso.exceptions import InvalidInputError, InvalidTypeError, MissingBandError
+from picasssso.properties import Property
+from picasssso.quality import QUALITY_DTYPE, QualityFlag
+from picasssso.sps import AttenuationLaw, SEDPrior, SSPGrid
+from picasssso.sps.dust import get_law
+
+if TYPE_CHECKING:
+    from picasssso.estimators._grid_posterior import PosteriorSummary
+    from picasssso.estimators._sed_fit.fitters import Fitter
+    from picasssso.estimators._sed_fit.shared_error import SharedError
+
+__all__ = ["SEDFitEstimator"]
+
+FloatArray = npt.NDArray[np.floating]
+BoolArray = npt.NDArray[np.bool_]
+
+MASS_DEFINITIONS = {
+    "surviving": "living stars and remnants, Chabrier 0.1-100 Msun",
+    "formed": "all stars ever formed, Chabrier 0.1-100 Msun",
+}
+
+#: A chi2 that noise exceeds less often than this is a bad fit.
+_BAD_FIT_PROBABILITY = 1e-4
+#: More of the posterior than this at the prior's edge is flagged.
+_EDGE_PROBABILITY = 0.5
+#: Percentiles of fewer effective models than this are rough: their median is uncertain by
+#: more than a quarter of the posterior's width.
+_FEWEST_MODELS = 24.0
+#: An amplitude of less than this many sigma counts as not detected.
+_DETECTION = 2.0
+#: Uses of random numbers (`uniform_numbers`) below this are the posterior's own.
+_SHARED_USE = 8
+
+_REDUCED_CHI2 = Property(
+    "reduced_chi2",
+    u.dimensionless_unscaled,
+    "intensive",
+    None,
+    "reduced chi2",
+    "chi2 of the best model over the number of valid bands less one; all percentiles are alike",
+    "viridis",
+)
+
+
+class SEDFitEstimator(PropertyMapEstimator):
+    """Stellar mass, metallicity, age, star formation rate and dust from a fit to each pixel.
+
+    The fluxes of each pixel are compared with those of many thousand model populations
+    drawn from a prior. What comes out is the exact posterior over these models, with the
+    amplitude of each integrated analytically. It works for any two or more bands, from
+    any surveys, at any redshift.
+
+    Parameters
+    ----------
+    n_models : int, optional
+        Number of models. More are better where signal-to-noise is high and
+        ``error_floor`` small; the quality flag FEW_MODELS says where they are too few.
+    seed : int, optional
+        Seed of the draws of models.
+    prior : `~picasssso.sps.SEDPrior`, optional
+        What is assumed of the populations; ``SEDPrior()`` if not given. The prior alone can
+        move masses by 0.1-0.2 dex.
+    grid : `~picasssso.sps.SSPGrid`, optional
+        Simple stellar populations; PopStar if not given.
+    attenuation_law : str or `~picasssso.sps.AttenuationLaw`, optional
+        ``"calzetti"``, ``"two_component"``, or a law.
+    nebular : bool, optional
+        Whether ionised gas adds its continuum and lines.
+    error_floor : float, optional
+        Error of the models, as a fraction of the flux in each band, added in quadrature.
+        Model spectra disagree by 5-10 % in colours.
+    mass_definition : {"surviving", "formed"}, optional
+        Whether stellar mass is that of living stars and remnants, or all mass ever formed.
+        It also weights age and metallicity.
+    device : str, optional
+        ``"cpu"``, ``"cuda"``, ``"cuda:1"`` ...; by default CUDA if there is one.
+
+    Raises
+    ------
+    InvalidInputError
+        If a parameter cannot be used; the message says what is expected.
+
+    Notes
+    -----
+    **Units.** A fit needs no distance. Fluxes per solid angle of pixel are compared with
+    the surface brightness of 1 Msun/kpc2 of each model at the images' redshift, which is
+    dimmed by (1 + z)^3 in flux per frequency (`picasssso.sps.photometry`).
+
+    **Prior.** Models count the same at the same brightness, and for a given model the
+    prior is flat in linear mass. Percentiles are those of masses above zero. The mean, on
+    the contrary, is not cut off at zero, so that it may be negative where noise is, and
+    its sum over pixels is unbiased: the total of a galaxy is a sum of means.
+
+    **Shared error.** Without noise a posterior keeps a width, from the error floor and from
+    what the bands cannot tell apart. It does not average out over pixels, since it comes
+    from the same models everywhere. The maps declare it as shared, and joint samples are
+    ordered so that their sums scatter by it.
+
+    **Quality.** MISSING_BAND; BAD_FIT where noise exceeds chi2 with a probability of less
+    than 1e-4 (chi2 holds the error floor); PRIOR_EDGE where more than half of the posterior
+    lies in the outermost 5 % of metallicity (either end), attenuation (upper end) or
+    oldest age (lower end); UPPER_LIMIT where the amplitude is below 2 sigma; FEW_MODELS
+    where fewer than 24 effective models make up the posterior; NO_DATA with fewer than two
+    valid bands. The map ``reduced_chi2`` says how good the best fit is.
+
+    The age of the universe that limits the age of stars is that of the Planck18 cosmology.
+
+    Examples
+    --------
+    >>> from picasssso import SEDFitEstimator
+    >>> from picasssso.testing import make_galaxy
+    >>> images = make_galaxy((4, 5), bands=("sdss2010-g", "sdss2010-r", "sdss2010-i"))
+    >>> maps = SEDFitEstimator(n_models=2000, device="cpu").estimate(images)
+    >>> maps["stellar_age"].unit
+    Unit("Gyr")
+    """
+
+    properties = (
+        "stellar_mass",
+        "stellar_metallicity",
+        "stellar_age",
+        "sfr",
+        "attenuation_v",
+        "reduced_chi2",
+    )
+    definitions: Mapping[str, Property] = {"reduced_chi2": _REDUCED_CHI2}
+    minimum_bands = 2
+    supports_samples = True
+
+    def __init__(
+        self,
+        *,
+        n_models: int = 50_000,
+        seed: int = 0,
+        prior: SEDPrior | None = None,
+        grid: SSPGrid | None = None,
+        attenuation_law: str | AttenuationLaw = "calzetti",
+        nebular: bool = True,
+        error_floor: float = 0.05,
+        mass_definition: str = "surviving",
+        device: str | None = None,
+    ) -> None:
+        self.n_models = n_models
+        self.seed = seed
+        self.prior = prior
+        self.grid = grid
+        self.attenuation_law = attenuation_law
+        self.nebular = nebular
+        self.error_floor = error_floor
+        self.mass_definition = mass_definition
+        self.device = device
+        self._validate()
+
+    # ---- parameters -----------------------------------------------------------------
+
+    def _validate(self) -> None:
+        for name, least in (("n_models", 1), ("seed", 0)):
+            number: Any = getattr(self, name)
+            if isinstance(number, bool) or not isinstance(number, Integral) or number < least:
+                raise InvalidInputError(
+                    f"{name}={number!r}: expected a whole number of at least {least}."
+                )
+        for name, kind in (("prior", SEDPrior), ("grid", SSPGrid)):
+            value: Any = getattr(self, name)
+            if value is not None and not isinstance(value, kind):
+                raise InvalidTypeError(
+                    f"{name}={value!r}: expected a picasssso.sps.{kind.__name__}, or None for the "
+                    "default one."
+                )
+        get_law(self.attenuation_law)
+        if not isinstance(self.nebular, bool | np.bool_):
+            raise InvalidTypeError(f"nebular={self.nebular!r}: expected True or False.")
+        floor: Any = self.error_floor
+        if isinstance(floor, bool) or not isinstance(floor, Real) or not 0 <= float(floor) < 1:
+            raise InvalidInputError(
+                f"error_floor={floor!r}: expected a fraction of the flux, 0 <= error_floor < 1."
+            )
+        if self.mass_definition not in MASS_DEFINITIONS:
+            raise InvalidInputError(
+                f"mass_definition={self.mass_definition!r}: expected one of "
+                f"{', '.join(map(repr, MASS_DEFINITIONS))}."
+            )
+        device: Any = self.device
+        if device is not None and not re.fullmatch(r"cpu|cuda(:\d+)?", str(device)):
+            raise InvalidInputError(
+                f"device={device!r}: expected 'cpu', 'cuda', 'cuda:1' ..., or None for CUDA if "
+                "there is one."
+            )
+
+    def _fitter(self, context: EstimationContext) -> Fitter:
+        from picasssso.estimators._sed_fit.fitters import FitterOptions, get_fitter
+
+        return get_fitter(
+            FitterOptions(
+                bands=context.bands,
+                redshift=context.redshift,
+                n_models=int(self.n_models),
+                seed=int(self.seed),
+                prior=SEDPrior() if self.prior is None else self.prior,
+                grid=SSPGrid.default() if self.grid is None else self.grid,
+                attenuation_law=get_law(self.attenuation_law),
+                nebular=bool(self.nebular),
+                error_floor=float(self.error_floor),
+                mass_definition=self.mass_definition,
+                device=_resolve_device(self.device),
+            )
+        )
+
+    # ---- the contract ---------------------------------------------------------------
+
+    def _select_bands(self, available: tuple[str, ...]) -> tuple[str, ...]:
+        if len(available) < self.minimum_bands:
+            raise MissingBandError(
+                f"SEDFitEstimator needs at least {self.minimum_bands} bands; the images have "
+                f"{', '.join(available) or 'none'}."
+            )
+        return tuple(available)
+
+    def _shared_error(self, context: EstimationContext) -> Mapping[str, float]:
+        return self._fitter(context).shared_error.dex
+
+    def _bytes_per_pixel(self, n_bands: int, n_samples: int) -> float:
+        # Fluxes in both precisions, all planes twice, and samples with what orders them.
+        n_properties = len(self.properties)
+        return 24.0 * n_bands + 48.0 * n_properties + 32.0 * n_properties * n_samples
+
+    def _describe(self, context: EstimationContext) -> Mapping[str, Any]:
+        return {
+            "library": dict(self._fitter(context).record),
+            "mass_definition": MASS_DEFINITIONS[self.mass_definition],
+            "sfr_averaging_time_yr": 1e8,
+        }
+
+    def _estimate(
+        self, flux: FloatArray, inverse_variance: FloatArray, context: EstimationContext
+    ) -> dict[str, PropertyArrays]:
+        shape = flux.shape[1:]
+        valid = (inverse_variance > 0).sum(axis=0) >= self.minimum_bands
+        fluxes, weights = flux[:, valid].T, inverse_variance[:, valid].T
+        number, origin = np.indices(shape, np.int64), context.origin
+        index = ((number[0] + origin[0]) << 32 | (number[1] + origin[1]))[valid]
+        inverse: Any = slice(None)
+        if context.binned:
+            # All pixels of a bin repeat one measurement: it is fitted, and drawn, once.
+            table = np.ascontiguousarray(np.concatenate([fluxes, weights], axis=1))
+            table, inverse = np.unique(table, axis=0, return_inverse=True)
+            inverse = inverse.reshape(-1)
+            fluxes, weights = np.split(table, 2, axis=1)
+            index = np.array([_number_of(row) for row in table], np.int64)
+        fitter = self._fitter(context)
+        summary = fitter.posterior.evaluate(
+            fluxes,
+            weights,
+            n_samples=context.n_samples,
+            seed=context.seed,
+            pixel_index=index,
+        )
+        samples = _ordered_samples(summary, fitter.shared_error, index, context.seed)
+
+        def planes(values: FloatArray, scale: float = 1.0) -> FloatArray:
+            filled = np.full((*values.shape[:-1], *shape), np.nan, np.float32)
+            filled[..., valid] = (values * np.float32(scale))[..., inverse]
+            return filled
+
+        result = {}
+        for name, percentiles in summary.percentiles.items():
+            # Flux per pixel was fitted with flux per arcsec2.
+            density = name in ("stellar_mass", "sfr")
+            scale = 1 / context.pixel_solid_angle_arcsec2 if density else 1.0
+            result[name] = PropertyArrays(
+                planes(percentiles.numpy(), scale),
+                mean=planes(summary.mean[name].numpy(), scale),
+                samples=planes(samples[name], scale) if context.n_samples else None,
+            )
+        chi2 = planes(summary.reduced_chi2.numpy())
+        quality = np.zeros(shape, QUALITY_DTYPE)
+        quality[valid] = _quality(summary)[inverse]
+        result["reduced_chi2"] = PropertyArrays(
+            np.broadcast_to(chi2, (5, *shape)), mean=chi2, quality=quality
+        )
+        return result
+
+
+def _resolve_device(device: str | None) -> str:
+    import torch
+
+    if device is None:
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    number = int(device.partition(":")[2] or 0)
+    if device != "cpu" and number >= torch.cuda.device_count():
+        raise InvalidInputError(
+            f"device={device!r}, but torch finds {torch.cuda.device_count()} CUDA devices here: "
+            "use device='cpu', or None."
+        )
+    return device
+
+
+def _number_of(row: FloatArray) -> int:
+    """Return a number that belongs to the content of a row, whatever the block."""
+    digest = hashlib.blake2b(row.tobytes(), digest_size=8).digest()
+    return int.from_bytes(digest, "little", signed=True)
+
+
+def _quality(summary: PosteriorSummary) -> npt.NDArray[np.int32]:
+    """Return the bits that the fit itself sets."""
+    from scipy.special import chdtri
+
+    freedom = np.maximum(summary.n_bands.numpy() - 1, 1)
+    worst = chdtri(np.arange(freedom.max(initial=1) + 1), _BAD_FIT_PROBABILITY)[freedom]
+    flags: dict[Any, BoolArray] = {
+        QualityFlag.BAD_FIT: summary.chi2.numpy() > worst,
+        QualityFlag.PRIOR_EDGE: summary.edge_probability.numpy() > _EDGE_PROBABILITY,
+        QualityFlag.UPPER_LIMIT: summary.signal_to_noise.numpy() < _DETECTION,
+        QualityFlag.FEW_MODELS: summary.n_effective.numpy() < _FEWEST_MODELS,
+    }
+    quality = np.zeros(freedom.shape, QUALITY_DTYPE)
+    for flag, where in flags.items():
+        quality[where] |= int(flag)
+    return quality
+
+
+def _ordered_samples(
+    summary: PosteriorSummary, shared: SharedError, index: npt.NDArray[np.int64], seed: int
+) -> dict[str, FloatArray]:
+    """Return joint samples, (n_samples, n_pixel), in an order that shares the shared error."""
+    if summary.samples is None:
+        return {}
+    import torch
+    from scipy.special import ndtri
+
+    from picasssso.estimators._grid_posterior.random import uniform_numbers
+    from picasssso.estimators._sed_fit.shared_draws import order_draws
+    from picasssso.maps.propagation import mean_square_error, relative_variance
+
+    names = list(shared.dex)
+    draws = np.stack([summary.samples[name].numpy() for name in names])
+    shared_part = np.zeros((len(names), draws.shape[2]))
+    for k, name in enumerate(names):
+        mean = summary.mean[name].numpy().astype(np.float64)
+        variance = mean_square_error(summary.percentiles[name].numpy(), mean)
+        common = relative_variance(shared.dex[name]) * mean**2
+        np.divide(common, variance, out=shared_part[k], where=variance > 0)
+    numbers = torch.from_numpy(index)
+    noise = np.stack(
+        [
+            ndtri(uniform_numbers(seed, numbers, draws.shape[1], _SHARED_USE + k).numpy().T)
+            for k in range(len(names))
+        ]
+    )
+    order = order_draws(draws, np.clip(shared_part, 0, 1), shared.correlation, noise, seed=seed)
+    return {
+        name: np.take_along_axis(draw, order, axis=0)
+        for name, draw in zip(names, draws, strict=True)
+    }
