@@ -54,74 +54,74 @@ class UnknownBandError(MissingBandError, KeyError):
 class BandImages(Mapping[str, CCDData]):
     """Images of one target in several bands, on one pixel grid, at one redshift.
 
-        An immutable mapping from band name to `~astropy.nddata.CCDData`. Everything is checked
-        when it is made; the arrays are held as read-only views and never copied, so that a
-        memory-mapped image stays mapped. What is known about the images beside the pixels (PSF,
-        correlation of the noise, shared errors, Galactic extinction, bins, labels) travels with
-        them through slicing, cut-outs, resampling and files.
+    An immutable mapping from band name to `~astropy.nddata.CCDData`. Everything is checked
+    when it is made; the arrays are held as read-only views and never copied, so that a
+    memory-mapped image stays mapped. What is known about the images beside the pixels (PSF,
+    correlation of the noise, shared errors, Galactic extinction, bins, labels) travels with
+    them through slicing, cut-outs, resampling and files.
 
     Parameters
     ----------
-        images : mapping or iterable of pairs
-            `~astropy.nddata.CCDData` by band name. Names are those of speclite's filters, such as
-            ``"sdss2010-g"``; bare names such as ``"g"`` need ``survey``. Units are those of flux
-            density per pixel or per solid angle (nmgy, Jy, erg/s/cm2/Hz, erg/s/cm2/AA ...), or
-            counts with ``zero_point``. A pixel is invalid if its value is not finite, its mask not
-            zero, or its uncertainty not positive and finite (an inverse variance of 0: no data).
-        redshift : float
-            Observed redshift, above -0.005. Required.
-        survey : str, optional
-            Survey of bare band names: sdss, des, panstarrs, hsc, lsst, 2mass ..., or a filter
-            group of speclite.
-        luminosity_distance : `~astropy.units.Quantity`, optional
-            Overrides the cosmology. The angular diameter distance is D_L / (1 + z)^2.
-        cosmology : `~astropy.cosmology.FLRW`, optional
-            Default: Planck18.
-        pixel_scale : `~astropy.units.Quantity`, optional
-            Angle per pixel of images without WCS, only for these.
-        zero_point : `~astropy.units.Quantity` or mapping, optional
-            Magnitude of one count such as ``30 * u.ABmag``, for all bands or by band.
-        asinh_softening : float or mapping, optional
-            Softening b of asinh magnitude images (Lupton et al. 1999, AJ 118, 1406).
-        psf : `~astropy.units.Quantity`, array-like or mapping, optional
-            FWHM as an angle, or a kernel on the image's pixels (it is normalised to a sum of 1);
-            default: ``CCDData.psf``.
-        noise_scaling : NoiseScaling or mapping, optional
-            How the noise of a sum grows with the number of pixels; default: white.
-        sky_error : `~astropy.units.Quantity` or mapping, optional
-            One-sigma error of the sky level, per pixel or per solid angle, shared by all pixels.
-        zero_point_error : `~astropy.units.Quantity` or mapping, optional
-            One-sigma error of the calibration, in mag or as a fraction, shared by all pixels.
-        galactic_extinction : GalacticExtinction, optional
-            The dust of the Galaxy, and whether it is corrected for.
-        bins : array of int, shape (y, x), optional
-            Bins measured as one; negative: no bin. The images hold in each pixel of a bin the
-            bin's mean flux per pixel and that mean's standard error.
-        labels : array of int, shape (y, x), optional
-            Targets in a field; 0: none.
-        meta : mapping, optional
-            Notes, of what JSON can hold.
+    images : mapping or iterable of pairs
+        `~astropy.nddata.CCDData` by band name. Names are those of speclite's filters, such as
+        ``"sdss2010-g"``; bare names such as ``"g"`` need ``survey``. Units are those of flux
+        density per pixel or per solid angle (nmgy, Jy, erg/s/cm2/Hz, erg/s/cm2/AA ...), or
+        counts with ``zero_point``. A pixel is invalid if its value is not finite, its mask not
+        zero, or its uncertainty not positive and finite (an inverse variance of 0: no data).
+    redshift : float
+        Observed redshift, above -0.005. Required.
+    survey : str, optional
+        Survey of bare band names: sdss, des, panstarrs, hsc, lsst, 2mass ..., or a filter
+        group of speclite.
+    luminosity_distance : `~astropy.units.Quantity`, optional
+        Overrides the cosmology. The angular diameter distance is D_L / (1 + z)^2.
+    cosmology : `~astropy.cosmology.FLRW`, optional
+        Default: Planck18.
+    pixel_scale : `~astropy.units.Quantity`, optional
+        Angle per pixel of images without WCS, only for these.
+    zero_point : `~astropy.units.Quantity` or mapping, optional
+        Magnitude of one count such as ``30 * u.ABmag``, for all bands or by band.
+    asinh_softening : float or mapping, optional
+        Softening b of asinh magnitude images (Lupton et al. 1999, AJ 118, 1406).
+    psf : `~astropy.units.Quantity`, array-like or mapping, optional
+        FWHM as an angle, or a kernel on the image's pixels (it is normalised to a sum of 1);
+        default: ``CCDData.psf``.
+    noise_scaling : NoiseScaling or mapping, optional
+        How the noise of a sum grows with the number of pixels; default: white.
+    sky_error : `~astropy.units.Quantity` or mapping, optional
+        One-sigma error of the sky level, per pixel or per solid angle, shared by all pixels.
+    zero_point_error : `~astropy.units.Quantity` or mapping, optional
+        One-sigma error of the calibration, in mag or as a fraction, shared by all pixels.
+    galactic_extinction : GalacticExtinction, optional
+        The dust of the Galaxy, and whether it is corrected for.
+    bins : array of int, shape (y, x), optional
+        Bins measured as one; negative: no bin. The images hold in each pixel of a bin the
+        bin's mean flux per pixel and that mean's standard error.
+    labels : array of int, shape (y, x), optional
+        Targets in a field; 0: none.
+    meta : mapping, optional
+        Notes, of what JSON can hold.
 
     Raises
     ------
-        InvalidInputError, InvalidTypeError
-            The first of these that fails, in this order: type, shape, unit, mask, all-NaN or
-            empty, WCS (bands off by more than 0.1 pixel), band name, redshift, PSF, uncertainty.
+    InvalidInputError, InvalidTypeError
+        The first of these that fails, in this order: type, shape, unit, mask, all-NaN or
+        empty, WCS (bands off by more than 0.1 pixel), band name, redshift, PSF, uncertainty.
 
     Examples
     --------
-        >>> import numpy as np
-        >>> from astropy import units as u
-        >>> from astropy.nddata import CCDData
-        >>> from picasssso.bands import BandImages
-        >>> g, r = (CCDData(np.full((4, 5), flux), unit="nmgy") for flux in (1.0, 2.0))
-        >>> images = BandImages({"g": g, "r": r}, survey="sdss", redshift=0.02,
-        ...                     pixel_scale=0.4 * u.arcsec)
-        >>> images
-        <BandImages: sdss2010-g, sdss2010-r; 4 x 5 pixels of 0.4 arcsec; z = 0.02>
-        >>> flux, inverse_variance = images[1:3, 1:3].to_arrays()
-        >>> flux.shape
-        (2, 2, 2)
+    >>> import numpy as np
+    >>> from astropy import units as u
+    >>> from astropy.nddata import CCDData
+    >>> from picasssso.bands import BandImages
+    >>> g, r = (CCDData(np.full((4, 5), flux), unit="nmgy") for flux in (1.0, 2.0))
+    >>> images = BandImages({"g": g, "r": r}, survey="sdss", redshift=0.02,
+    ...                     pixel_scale=0.4 * u.arcsec)
+    >>> images
+    <BandImages: sdss2010-g, sdss2010-r; 4 x 5 pixels of 0.4 arcsec; z = 0.02>
+    >>> flux, inverse_variance = images[1:3, 1:3].to_arrays()
+    >>> flux.shape
+    (2, 2, 2)
     """
 
     _records: dict[str, BandRecord]
@@ -311,6 +311,22 @@ class BandImages(Mapping[str, CCDData]):
     def __len__(self) -> int:
         return len(self._records)
 
+    def __contains__(self, key: object) -> bool:
+        # `Mapping` would take two slices for a band, and refuse what is no text.
+        return isinstance(key, str) and resolve_band(key, self._survey) in self._records
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        # Pickle and deepcopy forget that arrays are read-only.
+        self.__dict__.update(state)
+        self._records = {band: record.protected() for band, record in self._records.items()}
+        psf = {
+            band: value if isinstance(value, u.Quantity) else read_only(value)
+            for band, value in self._slots["psf"].items()
+        }
+        self._slots = {**self._slots, "psf": psf}
+        self._bins = None if self._bins is None else read_only(self._bins)
+        self._labels = None if self._labels is None else read_only(self._labels)
+
     def __repr__(self) -> str:
         scale = self.pixel_scale.value
         return (
@@ -326,6 +342,10 @@ class BandImages(Mapping[str, CCDData]):
                 f"Band {band!r}: found none of that name, the images have {', '.join(self)}."
             )
         return name
+
+    def _find_all(self, bands: str | Iterable[str]) -> list[str]:
+        """Return the full names of several bands; one name stands for itself."""
+        return [self._find(band) for band in ([bands] if isinstance(bands, str) else bands)]
 
     def _check_region(self, region: Any) -> Slices:
         """Return slices with plain starts and stops, of at least one pixel."""
@@ -650,7 +670,7 @@ class BandImages(Mapping[str, CCDData]):
         ([[1.0, 0.0]], [[4.0, 0.0]])
         """
         slices = self._check_region((slice(None), slice(None)) if region is None else region)
-        names = self.bands if bands is None else [self._find(band) for band in bands]
+        names = self.bands if bands is None else self._find_all(bands)
         shape = (len(names), *(part.stop - part.start for part in slices))
         flux = np.empty(shape, dtype=np.float32)
         inverse_variance = np.empty(shape, dtype=np.float32)
@@ -683,7 +703,7 @@ class BandImages(Mapping[str, CCDData]):
         InvalidInputError
             If there are none, or one is named twice.
         """
-        names = [self._find(band) for band in ([bands] if isinstance(bands, str) else bands)]
+        names = self._find_all(bands)
         if not names or len(set(names)) != len(names):
             raise InvalidInputError(
                 f"select: found {list(bands)}, expected at least one band, each once."
@@ -701,30 +721,30 @@ class BandImages(Mapping[str, CCDData]):
 
         Parameters
         ----------
-                **changes : object
-                    Arguments of `BandImages`, such as ``redshift=0.03`` or ``psf=...``. With new
-                    ``images``, values kept for bands which are no longer there are dropped.
+        **changes : object
+            Arguments of `BandImages`, such as ``redshift=0.03`` or ``psf=...``. With new
+            ``images``, values kept for bands which are no longer there are dropped.
 
         Returns
         -------
-                BandImages
-                    Checked like any other.
+        BandImages
+            Checked like any other.
 
         Raises
         ------
-                InvalidTypeError
-                    If there is no such argument.
+        InvalidTypeError
+            If there is no such argument.
 
         Examples
         --------
-                >>> import numpy as np
-                >>> from astropy import units as u
-                >>> from astropy.nddata import CCDData
-                >>> from picasssso.bands import BandImages
-                >>> images = BandImages({"sdss2010-r": CCDData(np.ones((2, 2)), unit="nmgy")},
-                ...                     redshift=0.02, pixel_scale=0.4 * u.arcsec)
-                >>> images.replace(redshift=0.03, psf=1.3 * u.arcsec)
-                <BandImages: sdss2010-r; 2 x 2 pixels of 0.4 arcsec; z = 0.03>
+        >>> import numpy as np
+        >>> from astropy import units as u
+        >>> from astropy.nddata import CCDData
+        >>> from picasssso.bands import BandImages
+        >>> images = BandImages({"sdss2010-r": CCDData(np.ones((2, 2)), unit="nmgy")},
+        ...                     redshift=0.02, pixel_scale=0.4 * u.arcsec)
+        >>> images.replace(redshift=0.03, psf=1.3 * u.arcsec)
+        <BandImages: sdss2010-r; 2 x 2 pixels of 0.4 arcsec; z = 0.03>
         """
         arguments = self._arguments()
         unknown = sorted(set(changes) - set(arguments) - {"images"})
@@ -772,31 +792,31 @@ class BandImages(Mapping[str, CCDData]):
 
         Parameters
         ----------
-                position : `~astropy.coordinates.SkyCoord` or tuple of float
-                    Position on the sky, or pixel ``(x, y)``.
-                size : `~astropy.units.Quantity`, float or tuple
-                    Side of the square, or sides ``(y, x)``, as angles or in pixels.
+        position : `~astropy.coordinates.SkyCoord` or tuple of float
+            Position on the sky, or pixel ``(x, y)``.
+        size : `~astropy.units.Quantity`, float or tuple
+            Side of the square, or sides ``(y, x)``, as angles or in pixels.
 
         Returns
         -------
-                BandImages
-                    The part that lies on the image.
+        BandImages
+            The part that lies on the image.
 
         Raises
         ------
-                InvalidInputError
-                    If none of it does.
+        InvalidInputError
+            If none of it does.
 
         Examples
         --------
-                >>> import numpy as np
-                >>> from astropy import units as u
-                >>> from astropy.nddata import CCDData
-                >>> from picasssso.bands import BandImages
-                >>> images = BandImages({"sdss2010-r": CCDData(np.ones((20, 20)), unit="nmgy")},
-                ...                     redshift=0.02, pixel_scale=0.4 * u.arcsec)
-                >>> images.cutout((10, 12), 2 * u.arcsec).shape
-                (5, 5)
+        >>> import numpy as np
+        >>> from astropy import units as u
+        >>> from astropy.nddata import CCDData
+        >>> from picasssso.bands import BandImages
+        >>> images = BandImages({"sdss2010-r": CCDData(np.ones((20, 20)), unit="nmgy")},
+        ...                     redshift=0.02, pixel_scale=0.4 * u.arcsec)
+        >>> images.cutout((10, 12), 2 * u.arcsec).shape
+        (5, 5)
         """
         return self[cutout_slices(self._wcs, self._shape, self.pixel_scale, position, size)]
 

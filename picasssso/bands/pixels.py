@@ -220,13 +220,10 @@ def cutout_slices(
             raise InvalidTypeError(
                 f"cutout: found position {position!r}, expected a SkyCoord or a pixel (x, y)."
             ) from None
-    sides = []
-    for side in size if isinstance(size, tuple | list) or np.ndim(size) else (size, size):
-        if isinstance(side, u.Quantity) and side.unit.is_equivalent(u.arcsec):
-            side = (side / pixel_scale).to_value(u.dimensionless_unscaled)
-        elif isinstance(side, u.Quantity):
-            side = side.to_value(u.pix)
-        sides.append(max(round(float(side)), 1))
+    both = size if isinstance(size, tuple | list) or np.ndim(size) else (size, size)
+    sides = [_side_in_pixels(side, pixel_scale, size) for side in both]
+    if len(sides) != 2:
+        raise InvalidInputError(f"cutout: found size={size!r}, expected one side or two, (y, x).")
     try:
         slices, _ = overlap_slices(shape, tuple(sides), (y, x), mode="trim")
     except (NoOverlapError, ValueError):
@@ -235,3 +232,21 @@ def cutout_slices(
             f"lie outside the image of {shape[0]} x {shape[1]} pixels, expected some on it."
         ) from None
     return slices
+
+
+def _side_in_pixels(side: Any, pixel_scale: u.Quantity, size: Any) -> int:
+    """Return the side of a cutout as a whole number of pixels, at least 1."""
+    try:
+        if isinstance(side, u.Quantity) and side.unit.is_equivalent(u.arcsec):
+            side = (side / pixel_scale).to_value(u.dimensionless_unscaled)
+        elif isinstance(side, u.Quantity):
+            side = side.to_value(u.pix)
+        pixels = float(side)
+    except (TypeError, ValueError):  # UnitConversionError is both
+        pixels = np.nan
+    if not 0 < pixels < np.inf:
+        raise InvalidInputError(
+            f"cutout: found size={size!r}, expected positive sides as angles such as "
+            "20 * u.arcsec, or in pixels."
+        )
+    return max(round(pixels), 1)

@@ -70,7 +70,7 @@ def color_picture(
     """
     from astropy.visualization import make_lupton_rgb
 
-    names = choose_bands(images) if bands is None else [images._find(band) for band in bands]
+    names = choose_bands(images) if bands is None else images._find_all(bands)
     if not 1 <= len(names) <= 3:
         raise InvalidInputError(
             f"plot: found {len(names)} bands, expected one to three, from red to blue."

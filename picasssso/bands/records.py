@@ -90,6 +90,21 @@ class BandRecord:
     scale: FluxScale
     uncertainty_scale: FluxScale | None = None
 
+    def protected(self) -> BandRecord:
+        """Return the band with read-only views of its arrays.
+
+        Returns
+        -------
+        BandRecord
+            The same band.
+        """
+        return replace(
+            self,
+            data=read_only(self.data),
+            mask=None if self.mask is None else read_only(self.mask),
+            uncertainty=None if self.uncertainty is None else read_only(self.uncertainty),
+        )
+
     def cut(self, slices: Slices) -> BandRecord:
         """Return a part of the band, as views.
 

@@ -20,6 +20,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from operator import index
 from typing import TYPE_CHECKING, Any
 
 import astropy.units as u
@@ -360,7 +361,7 @@ def _target(wcs: Any, shape: Any) -> tuple[WCS, tuple[int, int]]:
             "shape=(y, x)."
         )
     try:
-        height, width = (int(side) for side in shape)
+        height, width = (index(side) for side in shape)
     except (TypeError, ValueError):
         height = width = 0
     if min(height, width) < 1:

@@ -295,7 +295,8 @@ class PropertyMapEstimator(abc.ABC):
         return images
 
     def _check_sampling(self, n_samples: int, seed: int | None) -> tuple[int, int]:
-        if not isinstance(n_samples, int | np.integer) or n_samples < 0:
+        is_number = isinstance(n_samples, int | np.integer) and not isinstance(n_samples, bool)
+        if not is_number or n_samples < 0:
             raise InvalidInputError(
                 f"n_samples={n_samples!r}: expected a whole number of at least 0."
             )

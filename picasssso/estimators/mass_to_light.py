@@ -81,8 +81,9 @@ class MassToLightEstimator(PropertyMapEstimator):
     max_color_error : float, optional
         Error of the colour to reach, mag.
     max_radius : int, optional
-        Half-width of the largest square, in pixels. Pixels that never reach the error are
-        flagged LOW_SIGNAL; their colour is weighed against that of typical galaxies.
+        Half-width of the largest square, in pixels. Pixels that never reach the error, or
+        where a third band that is needed is noise, are flagged LOW_SIGNAL; their colour is
+        weighed against that of typical galaxies.
 
     Raises
     ------
@@ -163,7 +164,8 @@ class MassToLightEstimator(PropertyMapEstimator):
     def _validate_published(self) -> None:
         relation = get_relation(self.relation)
         known = ", ".join(f"({x!r}, {y!r})" for x, y in relation.colours)
-        if isinstance(self.color, str) or tuple(self.color) not in relation.coefficients:
+        color: Any = self.color
+        if not isinstance(color, tuple | list) or tuple(color) not in relation.colours:
             raise InvalidInputError(
                 f"color={self.color!r}: expected a colour that {self.relation} has, one of "
                 f"{known}."
@@ -178,7 +180,7 @@ class MassToLightEstimator(PropertyMapEstimator):
 
     def _validate_bands(self) -> None:
         color: Any = self.color
-        names = () if isinstance(color, str) else tuple(color)
+        names = tuple(color) if isinstance(color, tuple | list) else ()
         if len(names) != 2 or names[0] == names[1]:
             raise InvalidInputError(
                 f"color={color!r}: expected two different bands, the bluer first, as letters or "
@@ -282,16 +284,28 @@ class _Block:
 
     # ---- mass-to-light ratios -------------------------------------------------------
 
-    def _magnitudes(self, flux: FloatArray) -> tuple[dict[str, FloatArray], BoolArray]:
-        """Magnitudes by band letter, and where they exist."""
-        positive: BoolArray = np.logical_and.reduce(flux > 0, axis=0)
-        safe = np.where(positive, flux, 1.0)
-        return {letter: -MAG * np.log(safe[k]) for letter, k in self.index.items()}, positive
+    def _positive(self, flux: FloatArray) -> tuple[FloatArray, BoolArray]:
+        """Fluxes with a logarithm, and where there is a colour at all.
+
+        A third band enters through colour terms and k-corrections only, whose colours are
+        held within limits. It is kept from falling below a tenth of its noise, so that the
+        sign of noise does not choose between two mass-to-light ratios.
+        """
+        pair = [self.index[letter] for letter in self.model.plan.colour]
+        positive: BoolArray = np.logical_and.reduce(flux[pair] > 0, axis=0)
+        raised = np.maximum(flux, 0.1 * np.sqrt(self.colours.variance))
+        raised[pair] = flux[pair]
+        return np.where(positive & (raised > 0), raised, 1.0), positive
+
+    def _magnitudes(self, positive_flux: FloatArray) -> dict[str, FloatArray]:
+        """Magnitudes by band letter."""
+        return {letter: -MAG * np.log(positive_flux[k]) for letter, k in self.index.items()}
 
     def _measure_mass_to_light(self) -> None:
         colours = self.colours
-        magnitudes, positive = self._magnitudes(colours.flux)
-        relative = colours.variance / np.where(positive, colours.flux, 1.0) ** 2
+        flux, positive = self._positive(colours.flux)
+        magnitudes = self._magnitudes(flux)
+        relative = colours.variance / flux**2
         errors = {letter: MAG * np.sqrt(relative[k]) for letter, k in self.index.items()}
         if colours.reached.any():
             # The mean of the logarithm of a noisy flux is low by half its relative variance.
@@ -300,25 +314,29 @@ class _Block:
                 magnitudes[letter] = magnitudes[letter] - shift
         log_factor, self.outside = self.model.log_factor(magnitudes)
         slopes = self._slopes(magnitudes, errors)
-        width2 = sum((LN10 * slopes[x] * errors[x]) ** 2 for x in self.index)
+        widths2 = {x: (LN10 * slopes[x] * errors[x]) ** 2 for x in self.index}
+        width2 = sum(widths2.values())
         # Where the colour is less certain than asked for, it is weighed against what
         # galaxies have: empty sky would otherwise get the most extreme of all ratios. The
         # error cannot be larger than the spread of galaxies; the weight takes three times
         # that spread, since whatever is drawn towards the mean is biased.
         prior2 = self.prior_width**2
-        weight = np.where(colours.reached, 1.0, 9 * prior2 / (9 * prior2 + width2))
+        # A third band may be noise where the colour itself is certain.
+        self.certain: BoolArray = colours.reached & positive
+        for letter in set(self.index) - set(self.model.plan.colour):
+            self.certain &= (errors[letter] < MAG) & (widths2[letter] <= prior2)
+        weight = np.where(self.certain, 1.0, 9 * prior2 / (9 * prior2 + width2))
         self.weight = np.where(positive, weight, 0.0)
         self.outside &= positive
         bounded2 = np.where(positive, width2 * prior2 / (width2 + prior2), prior2)
-        self.width2 = np.where(colours.reached, width2, bounded2)
+        self.width2 = np.where(self.certain, width2, bounded2)
         self.data_width2 = self.weight**2 * np.where(positive, width2, 0.0)
         self.x = self._weigh(log_factor)
         # Where a pixel's own flux is part of its colour, the two errors are correlated.
         band = self.model.plan.luminosity
         # (A colour of the noise itself is beyond correction: color_mode='pixel' only.)
-        own = colours.includes_own & colours.reached
-        denominator = np.where(own, colours.flux[self.index[band]], 1.0)
-        change = -LN10 * MAG * slopes[band] * self.weight / denominator
+        own = colours.includes_own & self.certain
+        change = -LN10 * MAG * slopes[band] * self.weight / flux[self.index[band]]
         self.covariance = np.where(own, change * self.luminosity_variance, 0.0)
 
     def _weigh(self, log_factor: FloatArray) -> FloatArray:
@@ -364,7 +382,7 @@ class _Block:
             QualityFlag.NO_DATA: ~estimated,
             QualityFlag.PRIOR_EDGE: estimated & self.outside,
             QualityFlag.UPPER_LIMIT: estimated & (self.luminosity < _DETECTION * sigma),
-            QualityFlag.LOW_SIGNAL: estimated & ~self.colours.reached,
+            QualityFlag.LOW_SIGNAL: estimated & ~self.certain,
         }
         quality = np.zeros(estimated.shape, QUALITY_DTYPE)
         for flag, where in flags.items():
@@ -395,7 +413,7 @@ class _Block:
         return samples
 
     def _drawn_x(self, flux: FloatArray, colours: ColourFluxes) -> FloatArray:
-        magnitudes, positive = self._magnitudes(resum(flux, self.valid, colours))
-        log_factor, _ = self.model.log_factor(magnitudes)
+        summed, positive = self._positive(resum(flux, self.valid, colours))
+        log_factor, _ = self.model.log_factor(self._magnitudes(summed))
         # A draw that leaves no colour has its pixel's own.
         return np.where(positive, self._weigh(log_factor), self.x)

@@ -305,7 +305,7 @@ def check_wcs(wcs: Any) -> WCS | None:
     Returns
     -------
     `~astropy.wcs.WCS` or None
-        The same object.
+        A copy.
 
     Raises
     ------
@@ -325,7 +325,7 @@ def check_wcs(wcs: Any) -> WCS | None:
             f"wcs has {wcs.naxis} axes of types {list(wcs.wcs.ctype)}: expected two celestial "
             "axes; wcs.celestial selects them."
         )
-    return wcs
+    return wcs.deepcopy()
 
 
 def check_solid_angle(

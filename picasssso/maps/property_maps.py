@@ -213,7 +213,7 @@ class PropertyMaps(Mapping[str, CCDData]):
             uncertainty=StdDevUncertainty(checks.read_only(width), copy=False),
             mask=self.masks[name],
             unit=self._definitions[name].unit,
-            wcs=self._wcs,
+            wcs=self.wcs,
             meta={"BTYPE": name},
         )
 
@@ -313,7 +313,7 @@ class PropertyMaps(Mapping[str, CCDData]):
             If there is no map of the property, or the percentile is not stored.
         """
         planes = self._planes(name)
-        if q not in PERCENTILES:
+        if np.ndim(q) or q not in PERCENTILES:
             stored = ", ".join(f"{stored:g}" for stored in PERCENTILES)
             raise InvalidInputError(
                 f"The {q!r} percentile is not stored: expected one of {stored} (per cent)."
@@ -700,8 +700,8 @@ class PropertyMaps(Mapping[str, CCDData]):
 
     @property
     def wcs(self) -> WCS | None:
-        """World coordinate system of the maps (`~astropy.wcs.WCS`) or None."""
-        return self._wcs
+        """A copy of the WCS of the maps (`~astropy.wcs.WCS`) or None."""
+        return None if self._wcs is None else self._wcs.deepcopy()
 
     @property
     def redshift(self) -> float | None:

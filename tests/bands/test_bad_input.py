@@ -461,6 +461,16 @@ CASES = {
     "part by number": (lambda k: k.one()[3, 4], ["(3, 4)", "images[y0:y1, x0:x1]"]),
     "band that is not there": (lambda k: k.one()["sdss2010-z"], ["sdss2010-z", R]),
     "cutout outside": (lambda k: k.one().cutout((100, 100), 3), ["100.0", "6 x 8"]),
+    "cutout of negative size": (
+        lambda k: k.one().cutout((3, 3), -5),
+        ["size=-5", "positive", "20 * u.arcsec"],
+    ),
+    "cutout of no size": (lambda k: k.one().cutout((3, 3), "big"), ["'big'", "20 * u.arcsec"]),
+    "cutout of a mass": (lambda k: k.one().cutout((3, 3), 5 * u.kg), ["5. kg", "20 * u.arcsec"]),
+    "cutout of three sides": (
+        lambda k: k.one().cutout((3, 3), (2, 3, 4)),
+        ["(2, 3, 4)", "(y, x)"],
+    ),
     "labels that are not there": (
         lambda k: next(k.one().split_labels({1: 0.1})),
         ["no labels", "labels=array"],
@@ -496,6 +506,10 @@ CASES = {
     "reproject to a strange shape": (
         lambda k: k.one().reproject_to(k.make_wcs(SHAPE, scale=1.0), (0, "a")),
         ["(0, 'a')", "(y, x)"],
+    ),
+    "reproject to half a pixel": (
+        lambda k: k.one().reproject_to(k.make_wcs(SHAPE, scale=1.0), (10.5, 3)),
+        ["(10.5, 3)", "(y, x)"],
     ),
     "reproject to the other side": (
         lambda k: k.one().reproject_to(k.make_wcs(SHAPE, center=(330, -2)), SHAPE),

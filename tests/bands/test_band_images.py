@@ -273,6 +273,15 @@ def test_to_arrays_by_band_and_order(images):
     assert np.array_equal(flux[::-1], images.to_arrays()[0])
     sigma = images["r"].uncertainty.array
     np.testing.assert_allclose(inverse_variance[0], sigma**-2, rtol=1e-6)
+    # One name is one band, not as many as it has letters.
+    assert np.array_equal(images.to_arrays(bands=R)[0][0], flux[0])
+
+
+def test_membership_is_never_an_error(images):
+    assert R in images
+    assert "r" in images
+    for other in ("sdss2010-z", "nonsense", 5, None, (slice(0, 2), slice(0, 2))):
+        assert other not in images
 
 
 def test_invalid_pixels(make_wcs):
@@ -439,6 +448,25 @@ def test_copies(full_images, copier):
     assert np.array_equal(other.to_arrays(), full_images.to_arrays(), equal_nan=True)
     assert other.meta == full_images.meta
     assert other.redshift == full_images.redshift
+
+
+@pytest.mark.parametrize(
+    "copier",
+    [
+        copy.deepcopy,
+        *(lambda i, p=p: pickle.loads(pickle.dumps(i, protocol=p)) for p in (2, 4, 5)),
+    ],
+)
+def test_copies_cannot_be_written_to_either(full_images, copier):
+    other = copier(full_images)
+    arrays = [other.bins, other.labels]
+    arrays += [value for value in other.psf.values() if not isinstance(value, u.Quantity)]
+    for ccd in other.values():
+        arrays += [ccd.data, ccd.mask, getattr(ccd.uncertainty, "array", None)]
+    arrays = [array for array in arrays if array is not None]
+    assert len(arrays) > len(other)
+    for array in arrays:
+        assert not array.flags.writeable
 
 
 def test_import_is_light():

@@ -80,6 +80,32 @@ def images_of(magnitudes, *, shape=(8, 9), error=1e-4, **options):
     return BandImages(ccds, **{"galactic_extinction": CORRECTED, **options})
 
 
+def test_a_third_band_that_is_noise_is_flagged_and_bounded():
+    """A certain g-r with the luminosity in z, where z is negative, zero, or next to nothing."""
+    estimator = MassToLightEstimator(
+        relation="bell2003", color=("g", "r"), luminosity_band="z", color_mode="pixel"
+    )
+    bands = tuple(f"sdss2010-{letter}" for letter in "grz")
+    assert estimator._select_bands(bands) == bands
+    flux = np.ones((3, 1, 5), np.float32) * np.array([0.5, 1.0, 1.4], np.float32)[:, None, None]
+    flux[2, 0, :4] = -2e-3, 0.0, 1e-6, -300.0
+    sigma = np.full_like(flux, 1e-3)
+    sigma[2, 0, :4] = 1.0, 1.0, 1.0, 1e4
+    found = run(estimator, flux, sigma**-2.0, bands=bands, n_samples=200, seed=1)
+    assert np.isfinite(found.percentiles).all()
+    assert np.isfinite(found.samples).all()
+    low = np.asarray(found.quality)[0] & int(QualityFlag.LOW_SIGNAL) != 0
+    assert low.tolist() == [True, True, True, True, False]
+    # The mass is then the noise of a flux times the mass-to-light ratio that g-r tells, of
+    # which only the k-correction is in doubt: whatever the sign and the scale of that noise.
+    width = (found.percentiles[3] - found.percentiles[1])[0] / 2
+    relative = width[:4] / sigma[2, 0, :4]
+    np.testing.assert_allclose(relative[1:3], relative[0], rtol=0.01)
+    np.testing.assert_allclose(relative[3], relative[0], rtol=0.5)
+    scatter = np.std(found.samples[:, 0, :4], axis=0) / sigma[2, 0, :4]
+    np.testing.assert_allclose(scatter, relative, rtol=0.5)
+
+
 # ---- known answers ----------------------------------------------------------------------
 
 
@@ -415,6 +441,10 @@ def test_blocks_equal_the_whole_to_the_last_bit():
         ({"max_color_error": 0.0}, "positive number"),
         ({"max_color_error": "0.1"}, "positive number"),
         ({"max_color_error": np.inf}, "positive number"),
+        ({"color": None}, "color=None"),
+        ({"color": 5}, "color=5"),
+        ({"color": (["g"], "i")}, "expected a colour"),
+        ({"relation": "sps", "color": 5}, "two different bands"),
         ({"max_radius": 0}, "at least 1"),
         ({"max_radius": 2.5}, "at least 1"),
         ({"max_radius": True}, "at least 1"),

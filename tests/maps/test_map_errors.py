@@ -240,6 +240,7 @@ def profile(maps, name="sfr", **options):
             "25 percentile is not stored: expected one of 2.5, 16, 50, 84, 97.5",
         ),
         (InvalidInputError, lambda m: m.percentile("sfr", 0.5), "is not stored"),
+        (InvalidInputError, lambda m: m.percentile("sfr", [16, 84]), r"\[16, 84\] percentile"),
         (InvalidInputError, lambda m: m.percentile("sfr", "median"), "'median' percentile is not"),
         (InvalidInputError, lambda m: m.mean("stellar_age"), "has no mean: it is intensive"),
         (InvalidInputError, lambda m: m.samples("sfr"), "has no samples.*n_samples="),

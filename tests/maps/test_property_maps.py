@@ -24,7 +24,7 @@ def test_value_is_median_with_half_range_mask_unit_and_wcs(maps):
     width = maps.percentile("stellar_mass", 84) - maps.percentile("stellar_mass", 16)
     np.testing.assert_array_equal(ccd.uncertainty.array, width.value / 2)
     assert ccd.unit == u.Msun / u.kpc**2
-    assert ccd.wcs is maps.wcs
+    assert ccd.wcs.wcs.compare(maps.wcs.wcs)
     assert ccd.mask.dtype == bool
 
 
@@ -122,6 +122,19 @@ def test_changing_what_was_handed_out_changes_nothing(make_maps):
     ccd.mask = None
     assert maps["sfr"].mask is not None
     assert maps["sfr"].data.any()
+    before = maps.wcs.wcs.crval.copy()
+    maps.wcs.wcs.crval = before + 1
+    ccd.wcs.wcs.crval = before + 2
+    np.testing.assert_array_equal(maps.wcs.wcs.crval, before)
+
+
+def test_changing_the_wcs_that_was_given_changes_nothing(normal_arrays, make_wcs):
+    arrays = normal_arrays(np.ones((4, 5)), 0.1)
+    wcs = make_wcs()
+    maps = PropertyMaps({"sfr": arrays}, quality=None, wcs=wcs)
+    before = wcs.wcs.crval.copy()
+    wcs.wcs.crval = before + 1
+    np.testing.assert_array_equal(maps.wcs.wcs.crval, before)
 
 
 def test_masked_exactly_where_nan_or_without_data(normal_arrays):
