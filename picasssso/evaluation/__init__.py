@@ -13,7 +13,9 @@ from picasssso.evaluation.calibration import (
     rank_intervals,
     sample_ranks,
 )
+from picasssso.evaluation.evaluation import Evaluation, check_comparable, compare_maps
 from picasssso.evaluation.gradients import radial_gradients
+from picasssso.evaluation.measuring import Settings, join_records, measure
 from picasssso.evaluation.residuals import (
     ResidualStatistics,
     binned_statistics,
@@ -22,6 +24,7 @@ from picasssso.evaluation.residuals import (
 )
 from picasssso.evaluation.stacks import DERIVED, MapStack
 from picasssso.evaluation.structure import PowerSpectra, power_spectra, structural_similarity
+from picasssso.evaluation.summary import Bins, summarise
 from picasssso.evaluation.sums import (
     RADIAL_EDGES,
     aperture_values,
@@ -34,15 +37,22 @@ __all__ = [
     "EXPECTED_RANKS",
     "RADIAL_EDGES",
     "Apertures",
+    "Bins",
     "Calibration",
+    "Evaluation",
     "MapStack",
     "PowerSpectra",
     "ResidualStatistics",
+    "Settings",
     "aperture_values",
     "binned_calibration",
     "binned_statistics",
     "calibration",
+    "check_comparable",
+    "compare_maps",
     "fit_apertures",
+    "join_records",
+    "measure",
     "normal_percentiles",
     "power_spectra",
     "radial_gradients",
@@ -52,4 +62,5 @@ __all__ = [
     "residuals",
     "sample_ranks",
     "structural_similarity",
+    "summarise",
 ]

@@ -74,7 +74,7 @@ class ResidualStatistics:
     nmad_error: float
     outlier_fraction_error: float
 
-    def to_dict(self) -> dict[str, float | int | None]:
+    def to_dict(self) -> dict[str, Any]:
         """Return the numbers for JSON.
 
         Returns

@@ -18,7 +18,7 @@ from picasssso.properties import PROPERTIES, Property
 if TYPE_CHECKING:
     from picasssso.maps import PropertyMaps
 
-__all__ = ["DERIVED", "MapStack", "as_array", "as_one_resolution"]
+__all__ = ["DERIVED", "MapStack", "as_array", "check_resolutions"]
 
 FloatArray = npt.NDArray[np.floating]
 
@@ -259,7 +259,7 @@ class MapStack:
         return masked.with_derived() if any(name in DERIVED for name in self.values) else masked
 
 
-def as_one_resolution(truth: Any, estimate: Any) -> None:
+def check_resolutions(truth: float | None, estimate: float | None) -> None:
     """Refuse to compare maps that claim to hold at different resolutions.
 
     Parameters

@@ -125,7 +125,8 @@ def structural_similarity(estimate: Any, truth: Any, apertures: Apertures) -> Fl
     -------
     ndarray, shape (n,)
         Mean over pixels within 2 half-mass radii, of log10 of the maps: 1 if they are the
-        same. The range of values is that of the truth there, whose lowest is taken as 0.
+        same up to a constant factor. The range of values is that of the truth there, whose
+        lowest is taken as 0.
 
     References
     ----------
@@ -154,9 +155,13 @@ def structural_similarity(estimate: Any, truth: Any, apertures: Apertures) -> Fl
 
     result = np.full(len(true), np.nan)
     weight = np.maximum(smooth(good.astype(np.float64)), 1e-9)
-    # As in an image, the darkest pixel is 0: otherwise the unit would matter.
+    # A constant offset is no matter of structure, and is measured elsewhere. As in an image,
+    # the darkest pixel is 0: otherwise the unit would matter.
+    number = np.maximum(inside.sum(axis=(1, 2), keepdims=True), 1)
+    offset = np.where(inside, mine - true, 0).sum(axis=(1, 2), keepdims=True) / number
     lowest = np.where(inside, true, np.inf).min(axis=(1, 2), keepdims=True)
-    mine, true = np.where(good, mine - lowest, 0), np.where(good, true - lowest, 0)
+    mine = np.where(good, mine - offset - lowest, 0)
+    true = np.where(good, true - lowest, 0)
     # Windows that hold pixels without a value are averages over the rest.
     mean_1, mean_2 = smooth(mine) / weight, smooth(true) / weight
     var_1 = smooth(mine**2) / weight - mean_1**2

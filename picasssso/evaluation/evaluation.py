@@ -1,0 +1,350 @@
+"""`Evaluation`: estimates against truths, galaxy by galaxy, and the figures they give."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+import astropy.units as u
+import numpy as np
+import numpy.typing as npt
+
+from picasssso.evaluation.apertures import Apertures, fit_apertures
+from picasssso.evaluation.measuring import Record, Settings, join_records, measure
+from picasssso.evaluation.stacks import DERIVED, MapStack, check_resolutions
+from picasssso.evaluation.summary import Bins, summarise
+from picasssso.evaluation.sums import normal_percentiles
+from picasssso.exceptions import InvalidInputError, InvalidTypeError
+
+if TYPE_CHECKING:
+    from picasssso.maps import PropertyMaps
+
+__all__ = ["Evaluation", "check_comparable", "compare_maps"]
+
+#: Averaging time of star formation rates where nothing else is said.
+_DEFAULT_TIME = 100.0
+#: Largest offset between pixels of the truth and the estimate, pixels.
+_LARGEST_OFFSET = 0.1
+
+
+class Evaluation:
+    """Collects galaxies, and gives the figures of all of them.
+
+    Parameters
+    ----------
+    settings : Settings, optional
+        How to measure.
+
+    Examples
+    --------
+    >>> from picasssso import MassToLightEstimator
+    >>> from picasssso.data import load_example
+    >>> from picasssso.evaluation import Evaluation
+    >>> images, truth = load_example()
+    >>> evaluation = Evaluation()
+    >>> evaluation.add_maps(truth, MassToLightEstimator().estimate(images))
+    >>> figures = evaluation.summary()["properties"]["stellar_mass"]
+    >>> bool(abs(figures["aperture"]["mean"]) < 0.5)  # dex, positive: too much
+    True
+    """
+
+    def __init__(self, settings: Settings | None = None) -> None:
+        self.settings = settings or Settings()
+        self._records: list[Record] = []
+
+    def __len__(self) -> int:
+        return sum(len(record["galaxy"]) for record in self._records)
+
+    def add(self, truth: MapStack, estimate: MapStack, apertures: Apertures, **known: Any) -> None:
+        """Add galaxies given as arrays.
+
+        Parameters
+        ----------
+        truth, estimate : MapStack
+            Their maps.
+        apertures : Apertures
+            Their ellipses.
+        **known
+            ``galaxy``, ``signal_to_noise``, ``pixel_area``, ``sum_percentiles``: see
+            `measure`.
+        """
+        known.setdefault("galaxy", len(self) + np.arange(len(truth)))
+        self._records.append(measure(truth, estimate, apertures, self.settings, **known))
+
+    def add_maps(
+        self,
+        truth: PropertyMaps,
+        estimate: PropertyMaps,
+        *,
+        galaxy: int | None = None,
+        ellipse_from: PropertyMaps | None = None,
+        half_mass_radius: u.Quantity | None = None,
+        signal_to_noise: npt.ArrayLike | None = None,
+        any_resolution: bool = False,
+    ) -> None:
+        """Add a pair of maps.
+
+        Parameters
+        ----------
+        truth, estimate : PropertyMaps
+            On the same pixels.
+        galaxy : int, optional
+            Which galaxy it is; views of one galaxy share a number.
+        ellipse_from : PropertyMaps, optional
+            Whose stellar mass gives the ellipse; that of the truth by default.
+        half_mass_radius : `~astropy.units.Quantity`, optional
+            An angle, or a length; measured on the map by default.
+        signal_to_noise : array, shape (y, x), optional
+            Of the image, per pixel.
+        any_resolution : bool, optional
+            Whether truth and estimate may claim different resolutions.
+
+        Raises
+        ------
+        InvalidInputError
+            If the two cannot be compared (see `check_comparable`).
+        """
+        check_comparable(truth, estimate, any_resolution=any_resolution)
+        source = truth if ellipse_from is None else ellipse_from
+        if "stellar_mass" not in source:
+            raise InvalidInputError(
+                "The maps have no 'stellar_mass' to fit an ellipse to: give ellipse_from=, maps "
+                f"on the same pixels that have; these have {', '.join(source)}."
+            )
+        pixel = np.sqrt(source.pixel_solid_angle.to_value(u.arcsec**2))
+        radius = None
+        if half_mass_radius is not None:
+            radius = _as_arcsec(half_mass_radius, truth) / pixel
+        apertures = fit_apertures(source.mean("stellar_mass").value[None], half_mass_radius=radius)
+        area = _pixel_area(truth)
+        known: dict[str, Any] = {"pixel_area": area}
+        if signal_to_noise is not None:
+            known["signal_to_noise"] = np.asarray(signal_to_noise)[None]
+        if galaxy is not None:
+            known["galaxy"] = np.array([galaxy])
+        known["sum_percentiles"] = _sum_percentiles(
+            estimate, apertures.aperture(0, self.settings.aperture_radius), area
+        )
+        self.add(MapStack.from_maps([truth]), MapStack.from_maps([estimate]), apertures, **known)
+
+    def record(self) -> Record:
+        """Return what was kept of all galaxies.
+
+        Returns
+        -------
+        dict of str to ndarray
+            See `measure`.
+        """
+        return join_records(self._records)
+
+    def summary(self, bins: Bins | None = None) -> dict[str, Any]:
+        """Return the figures.
+
+        Parameters
+        ----------
+        bins : Bins, optional
+            Bins, and the number of resamplings.
+
+        Returns
+        -------
+        dict
+            See `summarise`.
+        """
+        return summarise(self.record(), self.settings, bins)
+
+
+def compare_maps(
+    pairs: Iterable[tuple[PropertyMaps, PropertyMaps]], settings: Settings | None = None
+) -> dict[str, Any]:
+    """Return the figures of pairs of truth and estimate.
+
+    Parameters
+    ----------
+    pairs : iterable of tuple of PropertyMaps
+        (truth, estimate); shapes may differ from pair to pair.
+    settings : Settings, optional
+        How to measure.
+
+    Returns
+    -------
+    dict
+        See `summarise`: for each property, residual statistics (dex, positive where the
+        estimate is too high) of sums inside 2 half-mass radii, of pixels and of annuli,
+        calibration and structure.
+
+    Examples
+    --------
+    >>> from picasssso.data import load_example
+    >>> from picasssso.evaluation import compare_maps
+    >>> images, truth = load_example()
+    >>> compare_maps([(truth, truth)])["properties"]["sfr"]["aperture"]["mean"]
+    0.0
+    """
+    evaluation = Evaluation(settings)
+    for truth, estimate in pairs:
+        evaluation.add_maps(truth, estimate)
+    return evaluation.summary()
+
+
+def check_comparable(
+    truth: PropertyMaps, estimate: PropertyMaps, *, any_resolution: bool = False
+) -> None:
+    """Make sure that two sets of maps mean the same by their names, on the same pixels.
+
+    Parameters
+    ----------
+    truth, estimate : PropertyMaps
+        The maps.
+    any_resolution : bool, optional
+        Whether they may claim different resolutions.
+
+    Raises
+    ------
+    InvalidTypeError
+        If either is something else.
+    InvalidInputError
+        If shapes, positions, units, resolutions, the averaging time of star formation or
+        the definition of mass differ, or there is no property in common.
+    """
+    from picasssso.maps import PropertyMaps
+
+    for name, maps in (("truth", truth), ("estimate", estimate)):
+        if not isinstance(maps, PropertyMaps):
+            raise InvalidTypeError(
+                f"The {name} is of type {type(maps).__name__}: expected PropertyMaps."
+            )
+    if truth.shape != estimate.shape:
+        raise InvalidInputError(
+            f"The truth has shape {truth.shape}, the estimate {estimate.shape}: expected maps on "
+            "the same pixels."
+        )
+    _check_positions(truth, estimate)
+    common = [name for name in estimate if name in truth]
+    if not common:
+        raise InvalidInputError(
+            f"Nothing can be compared: the truth has {', '.join(truth)}, the estimate "
+            f"{', '.join(estimate)}."
+        )
+    for name in common:
+        units = [maps.definition(name).unit for maps in (truth, estimate)]
+        if units[0] != units[1]:
+            raise InvalidInputError(
+                f"{name!r} is in {units[0]} in the truth and in {units[1]} in the estimate: "
+                "expected the same unit."
+            )
+    if "sfr" in common:
+        times = [_averaging_time(maps) for maps in (truth, estimate)]
+        if times[0] != times[1]:
+            raise InvalidInputError(
+                f"'sfr' is averaged over {times[0]} in the truth and over {times[1]} in the "
+                "estimate: expected the same time (100 Myr by the package's definition). Leave "
+                "it out of one of the two, or make both alike."
+            )
+    if any(name.startswith("stellar_") for name in common):
+        formed = [_is_mass_formed(maps) for maps in (truth, estimate)]
+        if formed[0] != formed[1]:
+            words = ["mass formed" if f else "mass in living stars and remnants" for f in formed]
+            raise InvalidInputError(
+                f"Stellar mass is {words[0]} in the truth and {words[1]} in the estimate: "
+                "expected the same definition."
+            )
+    if not any_resolution:
+        check_resolutions(*(_resolution(maps) for maps in (truth, estimate)))
+
+
+def _check_positions(truth: PropertyMaps, estimate: PropertyMaps) -> None:
+    if truth.wcs is None or estimate.wcs is None:
+        return
+    height, width = truth.shape
+    x, y = np.array([0, width - 1, 0, width - 1]), np.array([0, 0, height - 1, height - 1])
+    there = estimate.wcs.world_to_pixel(truth.wcs.pixel_to_world(x, y))
+    offset = float(np.nanmax(np.hypot(there[0] - x, there[1] - y)))
+    if offset > _LARGEST_OFFSET:
+        raise InvalidInputError(
+            f"Pixels of the truth and of the estimate lie up to {offset:.2g} pixels apart on the "
+            "sky: expected maps on the same pixels."
+        )
+
+
+def _averaging_time(maps: PropertyMaps) -> str:
+    """Return over which time star formation is averaged, in words."""
+    from picasssso.properties import PROPERTIES
+
+    stated = maps.meta.get("sfr_averaging_time")
+    definition = maps.definition("sfr").definition
+    if stated is None:
+        if definition != PROPERTIES["sfr"].definition:
+            return repr(definition)
+        return f"{_DEFAULT_TIME:g} Myr"
+    try:
+        return f"{u.Quantity(stated).to_value(u.Myr):g} Myr"
+    except (TypeError, ValueError, u.UnitConversionError):
+        return repr(stated)
+
+
+def _is_mass_formed(maps: PropertyMaps) -> bool:
+    meta = maps.meta
+    parameters = meta.get("parameters")
+    stated = [meta.get("mass_definition")]
+    if isinstance(parameters, Mapping):
+        stated.append(parameters.get("mass_definition"))
+    return any(str(value).startswith(("formed", "mass formed")) for value in stated)
+
+
+def _resolution(maps: PropertyMaps) -> float | None:
+    """Return the resolution that maps claim, FWHM in arcsec, or None."""
+    value = maps.meta.get("resolution_fwhm", maps.meta.get("resolution_fwhm_arcsec"))
+    if value is None:
+        return None
+    try:
+        return float(u.Quantity(value, u.arcsec).to_value(u.arcsec))
+    except (TypeError, ValueError, u.UnitConversionError):
+        return None
+
+
+def _as_arcsec(radius: u.Quantity, maps: PropertyMaps) -> float:
+    radius = u.Quantity(radius)
+    if radius.unit.physical_type == "length":
+        distance = maps.angular_diameter_distance
+        if distance is None:
+            raise InvalidInputError(
+                f"half_mass_radius is in {radius.unit}, and the maps have no distance: give it "
+                "as an angle."
+            )
+        radius = (radius / distance).to(u.arcsec, u.dimensionless_angles())
+    try:
+        return float(radius.to_value(u.arcsec))
+    except u.UnitConversionError:
+        raise InvalidInputError(
+            f"half_mass_radius={radius!r}: expected an angle or a length."
+        ) from None
+
+
+def _pixel_area(maps: PropertyMaps) -> float:
+    """Return the area of a pixel in kpc2; 1 without a distance: residuals do not need it."""
+    distance = maps.angular_diameter_distance
+    if distance is None:
+        return 1.0
+    angle = maps.pixel_solid_angle.to_value(u.rad**2)
+    return float(angle * distance.to_value(u.kpc) ** 2)
+
+
+def _sum_percentiles(maps: PropertyMaps, aperture: Any, area: float) -> dict[str, Any]:
+    """Return percentiles of totals: normal, with the error that the maps state.
+
+    That of joint samples, where there are; else of independent pixels with what they share.
+    """
+    percentiles = {}
+    for name in maps:
+        definition = maps.definition(name)
+        needs_weight = not definition.is_surface_density and definition.weight is not None
+        if name in DERIVED or (needs_weight and definition.weight not in maps):
+            continue
+        if definition.is_surface_density and maps.angular_diameter_distance is None:
+            continue
+        samples = maps._planes(name).samples
+        correlation = None if samples is not None and len(samples) > 1 else "independent"
+        total = maps.total(name, aperture, correlation)
+        value, error = (np.array([q.value]) for q in (total.value, total.uncertainty))
+        percentiles[name] = normal_percentiles(value, error)
+    return percentiles
