@@ -117,7 +117,7 @@ def summarise(
     """
     settings, bins = settings or Settings(), bins or Bins()
     fitted = record["aperture.fitted"]
-    return {
+    figures = {
         "n_galaxies": len(np.unique(record["galaxy"])),
         "n_images": len(fitted),
         "n_ellipse_fallbacks": int((~fitted).sum()),
@@ -127,6 +127,18 @@ def summarise(
             for name in measured_properties(record)
         },
     }
+    return _for_json(figures)
+
+
+def _for_json(content: Any) -> Any:
+    """Replace what JSON cannot hold, NaN, by None."""
+    if isinstance(content, dict):
+        return {name: _for_json(value) for name, value in content.items()}
+    if isinstance(content, list | tuple):
+        return [_for_json(value) for value in content]
+    if isinstance(content, float) and not np.isfinite(content):
+        return None
+    return content
 
 
 def _summarise_property(
