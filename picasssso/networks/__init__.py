@@ -1,0 +1,1 @@
+"""The networks of `picasssso.CNNEstimator`: tensors in, tensors out (torch and numpy only)."""

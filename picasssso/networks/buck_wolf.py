@@ -1,0 +1,187 @@
+"""The network of Buck & Wolf (2021), the baseline that ours is measured against.
+
+A U-Net of four levels: two 3 x 3 convolutions a level with GroupNorm and ReLU, 64 features
+first and twice as many on each level, max pooling, bilinear upsampling followed by a 1 x 1
+convolution, skip connections by concatenation. Each output is a sum of fixed bins, weighted
+by a softmax times a sigmoid; it has no uncertainty. GroupNorm takes its statistics over the
+whole image, so that every pixel can change every other.
+
+Where the paper is silent: images go in as the logarithmic planes of
+`picasssso.networks.inputs`, GroupNorm has 8 groups, and the bins are 32 values of log10 even
+between ``LOG_RANGE``.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+
+from picasssso.mocks.truth import SUMS, TrueSums
+from picasssso.networks.inputs import SLOTS
+
+__all__ = ["MAPS", "BuckWolfNetwork", "log_maps", "maps_to_properties", "squared_loss"]
+
+#: The seven maps: densities all, so metal masses and mass times age.
+MAPS = SUMS[:7]
+
+#: Range of the bins per map, log10 of the units of `picasssso.mocks.truth.SUMS`.
+LOG_RANGE = (
+    (2.0, 11.0),
+    (0.0, 9.5),
+    (2.0, 12.0),
+    (-8.0, 1.5),
+    (2.0, 10.0),
+    (0.0, 8.5),
+    (2.0, 9.5),
+)
+
+_N_BINS = 32
+
+#: Maps without anything in a pixel count this much there.
+_EMPTY_WEIGHT = 1e-6
+
+
+def _convolutions(n_in: int, n_out: int, groups: int) -> nn.Sequential:
+    layers: list[nn.Module] = []
+    for first in (n_in, n_out):
+        layers += [
+            nn.Conv2d(first, n_out, 3, padding=1),
+            nn.GroupNorm(groups, n_out),
+            nn.ReLU(inplace=True),
+        ]
+    return nn.Sequential(*layers)
+
+
+class BuckWolfNetwork(nn.Module):
+    """U-Net of Buck & Wolf (2021, arXiv:2111.01154).
+
+    Parameters
+    ----------
+    first_features : int
+        Features on the first level; 64 in the paper.
+    groups : int
+        Groups of GroupNorm.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from picasssso.networks.buck_wolf import BuckWolfNetwork
+    >>> BuckWolfNetwork(first_features=8)(torch.zeros(1, 5, 32, 32)).shape
+    torch.Size([1, 7, 32, 32])
+    """
+
+    def __init__(self, *, first_features: int = 64, groups: int = 8) -> None:
+        super().__init__()
+        widths = [first_features * 2**level for level in range(4)]
+        self.down = nn.ModuleList(
+            _convolutions(n_in, n_out, groups)
+            for n_in, n_out in zip([len(SLOTS), *widths], widths, strict=False)
+        )
+        self.bottom = _convolutions(widths[-1], 2 * widths[-1], groups)
+        self.reduce = nn.ModuleList(nn.Conv2d(2 * width, width, 1) for width in widths)
+        self.up = nn.ModuleList(_convolutions(2 * width, width, groups) for width in widths)
+        self.head = nn.Conv2d(widths[0], 2 * _N_BINS * len(MAPS), 1)
+        low, high = torch.tensor(LOG_RANGE).T
+        steps = torch.linspace(0.0, 1.0, _N_BINS)
+        # A sigmoid below 1 only ever lowers the sum: the bins reach twice as far.
+        bins = low[:, None] + (2.0 * high - low)[:, None] * steps
+        self.register_buffer("bins", bins, persistent=False)
+
+    @property
+    def stride(self) -> int:
+        """Images must be multiples of this many pixels (int)."""
+        return 2 ** len(self.down)
+
+    @property
+    def reach(self) -> None:
+        """The whole image matters (None)."""
+        return None
+
+    def forward(self, planes: torch.Tensor) -> torch.Tensor:
+        """Return log10 of the maps.
+
+        Parameters
+        ----------
+        planes : Tensor, shape (n, 5 or more, y, x)
+            The logarithmic planes of `picasssso.networks.inputs.input_planes`, which come
+            first there; the rest is not used.
+
+        Returns
+        -------
+        Tensor
+            Of shape (n, 7, y, x), in the order of `MAPS`.
+        """
+        x = planes[:, : len(SLOTS)]
+        kept = []
+        for convolutions in self.down:
+            x = convolutions(x)
+            kept.append(x)
+            x = nn.functional.max_pool2d(x, 2)
+        x = self.bottom(x)
+        for level in reversed(range(len(self.up))):
+            x = nn.functional.interpolate(
+                x, scale_factor=2.0, mode="bilinear", align_corners=False
+            )
+            x = torch.cat([kept[level], self.reduce[level](x)], 1)
+            x = self.up[level](x)
+        raw = self.head(x)
+        raw = raw.reshape(len(raw), len(MAPS), 2, _N_BINS, *raw.shape[-2:]).float()
+        weights = torch.softmax(raw[:, :, 0], 2) * torch.sigmoid(raw[:, :, 1])
+        return torch.einsum("nmbyx,mb->nmyx", weights, self.bins)
+
+
+def log_maps(sums: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return log10 of the true maps, and where there is anything.
+
+    Parameters
+    ----------
+    sums : Tensor, shape (n, 9, y, x)
+        What true maps are made of.
+
+    Returns
+    -------
+    log_map : Tensor, shape (n, 7, y, x)
+        Their logarithms, not below the bins' range.
+    present : Tensor of bool, shape (n, 7, y, x)
+        Where there is anything.
+    """
+    lowest = torch.tensor([low for low, _ in LOG_RANGE], device=sums.device)[:, None, None]
+    present = sums[:, :7] > 10.0**lowest
+    return torch.log10(sums[:, :7].clamp(min=1e-30)).maximum(lowest), present
+
+
+def squared_loss(prediction: torch.Tensor, sums: torch.Tensor) -> torch.Tensor:
+    """Return the paper's loss: mean squared error in log10, empty pixels hardly counting.
+
+    Parameters
+    ----------
+    prediction : Tensor, shape (n, 7, y, x)
+        What the network says.
+    sums : Tensor, shape (n, 9, y, x)
+        The truth.
+
+    Returns
+    -------
+    Tensor
+        A number.
+    """
+    truth, present = log_maps(sums)
+    weights = torch.where(present, 1.0, _EMPTY_WEIGHT)
+    return (weights * (prediction - truth).square()).sum() / weights.sum()
+
+
+def maps_to_properties(prediction: torch.Tensor) -> dict[str, torch.Tensor]:
+    """Return property maps in linear units.
+
+    Parameters
+    ----------
+    prediction : Tensor, shape (n, 7, y, x)
+        What the network says.
+
+    Returns
+    -------
+    dict
+        Names of properties to maps of shape (n, y, x).
+    """
+    ones = torch.ones_like(prediction[:, :2])
+    return TrueSums(torch.cat([10.0**prediction, ones], 1)).properties()

@@ -1,0 +1,143 @@
+"""Several networks as one: they are averaged before their outputs are read."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+from torch.nn import functional
+
+from picasssso.networks.heads import PER_OUTPUT, Prediction, decode, limit_hydrogen
+from picasssso.networks.inputs import Conditions, input_planes
+from picasssso.networks.outputs import OUTPUTS
+
+__all__ = ["Ensemble", "EnsemblePrediction", "turned", "turned_back"]
+
+
+def turned(images: torch.Tensor, turn: int) -> torch.Tensor:
+    """Return images in one of their eight orientations.
+
+    Parameters
+    ----------
+    images : Tensor, shape (..., y, x)
+        The images.
+    turn : int
+        0 to 7: quarter turns, from 4 on of the transposed images.
+
+    Returns
+    -------
+    Tensor
+        The images; `turned_back` is the inverse.
+    """
+    if turn >= 4:
+        images = images.transpose(-1, -2)
+    return torch.rot90(images, turn % 4, (-2, -1))
+
+
+def turned_back(images: torch.Tensor, turn: int) -> torch.Tensor:
+    """Undo `turned`.
+
+    Parameters
+    ----------
+    images : Tensor, shape (..., y, x)
+        What `turned` returned, or maps of it.
+    turn : int
+        The same number.
+
+    Returns
+    -------
+    Tensor
+        In the first orientation.
+    """
+    images = torch.rot90(images, -(turn % 4), (-2, -1))
+    return images.transpose(-1, -2) if turn >= 4 else images
+
+
+@dataclass(frozen=True)
+class EnsemblePrediction:
+    """What an ensemble says.
+
+    Parameters
+    ----------
+    prediction : Prediction
+        The predictive distributions.
+    disagreement : Tensor, shape (n, 8, y, x)
+        Standard deviation of the members' medians, dex.
+    """
+
+    prediction: Prediction
+    disagreement: torch.Tensor
+
+
+class Ensemble:
+    """Trained networks that are used together.
+
+    The members' raw outputs are averaged: medians and logits at equal weight, so quantiles
+    stay as sharp as those of one member where all agree.
+
+    Parameters
+    ----------
+    networks : sequence of torch.nn.Module
+        The members, all `picasssso.networks.unet.ResidualUNet`.
+    """
+
+    def __init__(self, networks: Sequence[nn.Module]) -> None:
+        self.networks = [network.eval() for network in networks]
+        self.stride = int(self.networks[0].stride)  # type: ignore[arg-type]
+        self.reach = int(self.networks[0].reach)  # type: ignore[arg-type]
+
+    @torch.inference_mode()
+    def predict(
+        self,
+        flux: torch.Tensor,
+        inverse_variance: torch.Tensor,
+        conditions: Conditions,
+        has_band: torch.Tensor,
+        *,
+        orientations: int = 1,
+        mixed_precision: bool = False,
+    ) -> EnsemblePrediction:
+        """Predict images of one shape.
+
+        Parameters
+        ----------
+        flux, inverse_variance : Tensor, shape (n, 5, y, x)
+            Images in slots, nmgy per pixel; on the networks' device.
+        conditions : Conditions
+            What holds for whole images.
+        has_band : Tensor of bool, shape (n, 5)
+            Which slots hold an image. It is a property of the whole image, not of a block
+            of it in which a band may be masked.
+        orientations : int, optional
+            1, or 8 to average over turned and mirrored images.
+        mixed_precision : bool, optional
+            Whether to compute in bfloat16 (CUDA).
+
+        Returns
+        -------
+        EnsemblePrediction
+            Of the images' shape, float32.
+        """
+        height, width = flux.shape[-2:]
+        planes = input_planes(flux, inverse_variance, conditions)
+        planes = functional.pad(planes, (0, -width % self.stride, 0, -height % self.stride))
+        vector = conditions.vector(has_band)
+        total, square, count = torch.zeros(()), torch.zeros(()), 0
+        total, square = total.to(planes.device), square.to(planes.device)
+        for turn in range(orientations):
+            seen = turned(planes, turn).contiguous(memory_format=torch.channels_last)
+            mean = torch.zeros((), device=planes.device)
+            for network in self.networks:
+                with torch.autocast(planes.device.type, torch.bfloat16, enabled=mixed_precision):
+                    raw = network(seen, vector)
+                raw = turned_back(raw.float(), turn)
+                mean = mean + raw
+                square = square + raw[:, : PER_OUTPUT * len(OUTPUTS) : PER_OUTPUT].square()
+                count += 1
+            total = total + mean
+        raw = (total / count)[..., :height, :width]
+        medians = raw[:, : PER_OUTPUT * len(OUTPUTS) : PER_OUTPUT]
+        variance = (square / count)[..., :height, :width] - medians.square()
+        return EnsemblePrediction(limit_hydrogen(decode(raw)), variance.clamp(min=0).sqrt())

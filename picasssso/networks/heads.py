@@ -1,0 +1,127 @@
+"""From a network's raw outputs to predictive distributions.
+
+For each property five quantiles of its logarithm that cannot cross (the median and four
+positive steps), the linear mean as an offset from the median, and for what can be absent
+a probability of being there. Quantiles say nothing of the shape of the distribution that is
+not learned from data, and their coverage is what is tested.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch.nn import functional
+
+from picasssso.networks.outputs import LOG_LARGEST_HYDROGEN, OUTPUT_NAMES, OUTPUTS
+
+__all__ = ["N_RAW", "PER_OUTPUT", "QUANTILES", "Prediction", "decode", "limit_hydrogen"]
+
+#: Probabilities of the quantiles, those of the percentiles that maps store.
+QUANTILES = (0.025, 0.16, 0.5, 0.84, 0.975)
+
+#: Channels per property: the median, four steps, the mean.
+PER_OUTPUT = 6
+_OCCUPIED = tuple(k for k, output in enumerate(OUTPUTS) if output.has_occupancy)
+_PARENTS = tuple(
+    (k, OUTPUT_NAMES.index(output.parent)) for k, output in enumerate(OUTPUTS) if output.parent
+)
+_GAS, _HYDROGEN = OUTPUT_NAMES.index("gas_mass"), OUTPUT_NAMES.index("hi_mass")
+
+#: Number of channels that a network gives out.
+N_RAW = PER_OUTPUT * len(OUTPUTS) + len(_OCCUPIED)
+
+_SMALLEST_STEP = 2e-3
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """Predictive distributions of the eight properties.
+
+    Parameters
+    ----------
+    quantiles : Tensor, shape (n, 8, 5, y, x)
+        Log10 of the properties (plus their offset) at `QUANTILES`, given that they are
+        there; in ascending order.
+    log_mean : Tensor, shape (n, 8, y, x)
+        Log10 of the linear mean, given that they are there.
+    occupancy : Tensor, shape (n, 8, y, x)
+        Probability of being there; 1 for what always is.
+    occupancy_logit : Tensor, shape (n, 3, y, x)
+        Its logit, for the three properties that have one.
+    """
+
+    quantiles: torch.Tensor
+    log_mean: torch.Tensor
+    occupancy: torch.Tensor
+    occupancy_logit: torch.Tensor
+
+
+def decode(raw: torch.Tensor) -> Prediction:
+    """Return the distributions that raw outputs stand for.
+
+    Parameters
+    ----------
+    raw : Tensor, shape (n, 51, y, x)
+        What a network gives out.
+
+    Returns
+    -------
+    Prediction
+        In float32.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from picasssso.networks.heads import N_RAW, decode
+    >>> prediction = decode(torch.randn(1, N_RAW, 4, 4))
+    >>> bool((prediction.quantiles.diff(dim=2) > 0).all())
+    True
+    """
+    raw = raw.float()
+    n, _, height, width = raw.shape
+    split = PER_OUTPUT * len(OUTPUTS)
+    table = raw[:, :split].reshape(n, len(OUTPUTS), PER_OUTPUT, height, width)
+    logit = raw[:, split:]
+
+    def column(values: list[float]) -> torch.Tensor:
+        return torch.tensor(values, device=raw.device)[:, None, None]
+
+    median = list((table[:, :, 0] + column([output.centre for output in OUTPUTS])).unbind(1))
+    for child, parent in _PARENTS:
+        # A ratio: what is learned of the child must not bend the parent.
+        median[child] = median[child] + median[parent].detach()
+    middle = torch.stack(median, 1)
+    spread = column([output.spread for output in OUTPUTS])[:, None]
+    steps = functional.softplus(table[:, :, 1:5] + 0.5) * spread + _SMALLEST_STEP
+    low, lowest, high, highest = steps.unbind(2)
+    quantiles = torch.stack(
+        [middle - low - lowest, middle - low, middle, middle + high, middle + high + highest], 2
+    )
+    shift = table[:, :, 5].clamp(-4.0, 4.0) / math.log(10.0)
+    occupancy = torch.ones_like(middle)
+    occupancy[:, _OCCUPIED] = torch.sigmoid(logit)
+    return Prediction(quantiles, middle + shift, occupancy, logit)
+
+
+def limit_hydrogen(prediction: Prediction) -> Prediction:
+    """Return predictions whose neutral hydrogen is never more than the gas holds.
+
+    Parameters
+    ----------
+    prediction : Prediction
+        Any.
+
+    Returns
+    -------
+    Prediction
+        With quantiles, mean and occupancy of hydrogen at most those of the gas.
+    """
+    quantiles, log_mean = prediction.quantiles.clone(), prediction.log_mean.clone()
+    occupancy = prediction.occupancy.clone()
+    for table in (quantiles, log_mean):
+        most = table[:, _GAS] + LOG_LARGEST_HYDROGEN
+        table[:, _HYDROGEN] = torch.minimum(table[:, _HYDROGEN], most)
+    occupancy[:, _HYDROGEN] = torch.minimum(occupancy[:, _HYDROGEN], occupancy[:, _GAS])
+    return Prediction(quantiles, log_mean, occupancy, prediction.occupancy_logit)

@@ -1,0 +1,152 @@
+"""What the networks see: images scaled by their own noise, in physical units.
+
+Four planes for each of five slots (u, g, r, i, z). With flux f and its error s in one pixel:
+
+- log10 of the luminosity surface density, softened by its own noise, log s + asinh(f / 2s) /
+  ln 10: for bright pixels the logarithm of the flux, for empty ones that of the noise;
+- asinh(f / 2s), the signal-to-noise ratio;
+- log s, so the depth;
+- 1 where the pixel is valid, else 0, as are the other planes then.
+
+A surface brightness becomes a luminosity surface density as the package defines flux, by
+4 pi (1 + z)^3: with it neither redshift nor distance has to be unlearned.
+
+What holds for the whole image (redshift, size of a pixel, PSF, wavelengths) goes into a
+vector of conditions.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, fields
+
+import torch
+
+__all__ = ["N_CONDITIONS", "N_PLANES", "SLOTS", "SLOT_WAVELENGTHS", "Conditions", "input_planes"]
+
+#: Slots of bands, by the letter that filters of all surveys share.
+SLOTS = ("u", "g", "r", "i", "z")
+
+#: About where these lie, in AA; an image's own pivot wavelengths are given relative to it.
+SLOT_WAVELENGTHS = (3560.0, 4720.0, 6180.0, 7500.0, 8960.0)
+
+N_PLANES = 4 * len(SLOTS)
+N_CONDITIONS = 4 + 3 * len(SLOTS)
+
+#: Luminosity surface density in Lsun/kpc2 of 1 nmgy/arcsec2 at redshift 0, the sun being
+#: 4.58 mag AB as in i. Only its order of magnitude matters.
+_LUMINOSITY = 1e-9 * (180 * 3600 / math.pi) ** 2 * 1e4 * 10 ** (0.4 * 4.58)
+
+
+@dataclass(frozen=True)
+class Conditions:
+    """What holds for whole images.
+
+    Parameters
+    ----------
+    redshift : Tensor, shape (n,)
+        Redshift.
+    pixel_scale : Tensor, shape (n,)
+        Size of a pixel in arcsec.
+    pixel_scale_kpc : Tensor, shape (n,)
+        The same in kpc.
+    psf_fwhm : Tensor, shape (n, 5)
+        Width of the PSF per slot in arcsec; anything where a slot is empty.
+    wavelength : Tensor, shape (n, 5)
+        Pivot wavelength per slot in AA; anything where a slot is empty.
+    sharp : Tensor, shape (n,)
+        1 where maps are wanted at their native resolution, 0 at that of the widest PSF.
+    """
+
+    redshift: torch.Tensor
+    pixel_scale: torch.Tensor
+    pixel_scale_kpc: torch.Tensor
+    psf_fwhm: torch.Tensor
+    wavelength: torch.Tensor
+    sharp: torch.Tensor
+
+    def select(self, which: torch.Tensor | slice) -> Conditions:
+        """Return the conditions of some images.
+
+        Parameters
+        ----------
+        which : Tensor or slice
+            Which.
+
+        Returns
+        -------
+        Conditions
+            Theirs.
+        """
+        return Conditions(*(getattr(self, f.name)[which] for f in fields(self)))
+
+    def vector(self, has_band: torch.Tensor) -> torch.Tensor:
+        """Return the vector that a network is conditioned on.
+
+        Parameters
+        ----------
+        has_band : Tensor of bool, shape (n, 5)
+            Which slots hold an image.
+
+        Returns
+        -------
+        Tensor
+            Of shape (n, 19), of about unit size; zero for empty slots.
+        """
+        there = has_band.to(torch.float32)
+        widths = self.psf_fwhm / self.pixel_scale[:, None]
+        widths = torch.where(has_band, widths, torch.ones_like(widths)).clamp(0.3, 30.0)
+        centre = torch.tensor(SLOT_WAVELENGTHS, device=there.device)
+        shifts = torch.where(has_band, self.wavelength, centre) / centre - 1.0
+        widest = torch.where(has_band, self.psf_fwhm, 0.0).amax(1)
+        widest_kpc = widest / self.pixel_scale * self.pixel_scale_kpc
+        scalars = torch.stack(
+            [
+                10.0 * self.redshift - 0.5,
+                torch.log10(self.pixel_scale_kpc.clamp(1e-3, 1e2)) * 2.0 + 1.0,
+                torch.log10(widest_kpc.clamp(1e-3, 1e2)) * 2.0,
+                self.sharp,
+            ],
+            1,
+        )
+        bands = [there, (torch.log2(widths) - 1.5) * there, 10.0 * shifts * there]
+        return torch.cat([scalars, *bands], 1).to(torch.float32)
+
+
+def input_planes(
+    flux: torch.Tensor, inverse_variance: torch.Tensor, conditions: Conditions
+) -> torch.Tensor:
+    """Return the planes that a network sees; pixel by pixel, so that blocks equal the whole.
+
+    Parameters
+    ----------
+    flux : Tensor, shape (n, 5, y, x)
+        Flux per pixel in nmgy, a plane for each slot.
+    inverse_variance : Tensor, shape (n, 5, y, x)
+        In nmgy^-2; 0 where there are no data.
+    conditions : Conditions
+        Redshift and pixel size.
+
+    Returns
+    -------
+    Tensor
+        Of shape (n, 20, y, x), of about unit size.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from picasssso.networks.inputs import Conditions, input_planes
+    >>> one = torch.ones(1)
+    >>> conditions = Conditions(0.05 * one, one, one, torch.ones(1, 5), torch.ones(1, 5), one)
+    >>> planes = input_planes(torch.ones(1, 5, 8, 8), torch.zeros(1, 5, 8, 8), conditions)
+    >>> planes.shape, bool((planes == 0).all())
+    (torch.Size([1, 20, 8, 8]), True)
+    """
+    valid = (inverse_variance > 0) & torch.isfinite(inverse_variance) & torch.isfinite(flux)
+    weight = torch.where(valid, inverse_variance, 1.0)
+    ratio = torch.asinh(torch.where(valid, flux, 0.0) * torch.sqrt(weight) * 0.5)
+    luminosity = _LUMINOSITY * (1.0 + conditions.redshift) ** 3 / conditions.pixel_scale**2
+    noise = torch.log10(luminosity)[:, None, None, None] - 0.5 * torch.log10(weight)
+    there = valid.to(ratio.dtype)
+    brightness = (noise + ratio / math.log(10.0) - 7.0) * there
+    return torch.cat([brightness, 0.5 * ratio * there, (noise - 6.0) * there, there], 1)

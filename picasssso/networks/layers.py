@@ -1,0 +1,78 @@
+"""Layers without any statistic over pixels, so that a pixel sees only its surroundings."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+from torch.nn import functional
+
+__all__ = ["ChannelNorm", "ConditionedBlock"]
+
+
+class ChannelNorm(nn.Module):
+    """Brings the channels of each pixel to zero mean and unit variance, pixel by pixel.
+
+    Parameters
+    ----------
+    channels : int
+        Number of channels.
+    """
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.channels = (channels,)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Return the normalised tensor, (n, channel, y, x)."""
+        # Channels lie last in memory, so this moves nothing.
+        x = functional.layer_norm(x.permute(0, 2, 3, 1), self.channels)
+        return x.permute(0, 3, 1, 2)
+
+
+class ConditionedBlock(nn.Module):
+    """Residual block: normalise, scale and shift by the conditions, look around, mix.
+
+    Parameters
+    ----------
+    channels : int
+        Number of channels.
+    n_embedded : int
+        Length of the embedded conditions.
+    kind : {"full", "depthwise"}
+        Whether the 3 x 3 convolution mixes channels, or each channel has its own 5 x 5
+        kernel and only the layers after it mix.
+    expansion : int
+        Width of the hidden layer relative to ``channels``.
+    """
+
+    def __init__(
+        self, channels: int, n_embedded: int, *, kind: str = "full", expansion: int = 2
+    ) -> None:
+        super().__init__()
+        self.norm = ChannelNorm(channels)
+        self.modulate = nn.Linear(n_embedded, 2 * channels)
+        nn.init.zeros_(self.modulate.weight)
+        nn.init.zeros_(self.modulate.bias)
+        if kind == "full":
+            self.look = nn.Conv2d(channels, channels, 3, padding=1)
+        else:
+            self.look = nn.Conv2d(channels, channels, 5, padding=2, groups=channels)
+        self.widen = nn.Conv2d(channels, expansion * channels, 1)
+        self.narrow = nn.Conv2d(expansion * channels, channels, 1)
+        # A new block changes nothing: deep networks start as shallow ones.
+        nn.init.zeros_(self.narrow.weight)
+        assert self.narrow.bias is not None
+        nn.init.zeros_(self.narrow.bias)
+
+    @property
+    def reach(self) -> int:
+        """Farthest pixel, on the block's own grid, that it looks at (int)."""
+        return int(self.look.padding[0])
+
+    def forward(self, x: torch.Tensor, conditions: torch.Tensor) -> torch.Tensor:
+        """Return (n, channel, y, x) for such a tensor and embedded conditions (n, k)."""
+        scale, shift = self.modulate(conditions)[:, :, None, None].chunk(2, 1)
+        h = torch.addcmul(shift, self.norm(x), 1.0 + scale)
+        h = functional.silu(self.look(h))
+        h = functional.silu(self.widen(h))
+        return x + self.narrow(h)

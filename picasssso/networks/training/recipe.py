@@ -1,0 +1,323 @@
+"""Recipes: a training and the mock galaxies for it, as one JSON file.
+
+::
+
+    {
+     "training": {"steps": 10000, "members": 3, ...},          TrainingConfig
+     "pairs": [
+      {"survey": "sdss", "share": 0.6, "vary": {"seeing": 0.25, "depth": 0.5},
+       "settings": {"n_pixels": 64, "widen": 1.3, "redshift": [0.01, 0.3]}},
+      {"survey": "des", "share": 0.4, "bands": ["decam2014-g", ...]}
+     ],
+     "pair_seed": 20261126,                                    seed of the galaxies
+     "first_pair": 100000                                      pairs before it are never seen
+    }
+
+Tables of light and wavelengths are made once and kept in a folder; with them, training needs
+torch and numpy only.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from picasssso._files import atomic_write
+from picasssso.exceptions import FileFormatError, InvalidInputError
+from picasssso.mocks.observing import Survey, get_survey
+from picasssso.mocks.pairs import GeneratedPairs, PairSource
+from picasssso.mocks.pairs.schema import read_light_table, write_light_table
+from picasssso.networks.training.batches import slot_of
+from picasssso.networks.training.config import TrainingConfig
+
+__all__ = ["PairRecipe", "Recipe", "make_sources", "prepare_tables"]
+
+_WAVELENGTHS = "wavelengths.json"
+
+
+@dataclass(frozen=True)
+class PairRecipe:
+    """Mock galaxies as one survey sees them.
+
+    Parameters
+    ----------
+    survey : str
+        One of `picasssso.mocks.observing.SURVEYS`.
+    share : float
+        How many of the pairs, relative to other surveys.
+    bands : tuple of str, optional
+        Filters; those of the survey that have a slot, if not given.
+    vary : dict
+        Arguments of `picasssso.mocks.observing.Survey.varied`: how seeing, depth and pixel
+        scale differ from image to image.
+    settings : dict
+        Further arguments of `picasssso.mocks.MockGenerator`.
+    """
+
+    survey: str
+    share: float = 1.0
+    bands: tuple[str, ...] | None = None
+    vary: dict[str, Any] = field(default_factory=dict)
+    settings: dict[str, Any] = field(default_factory=dict)
+
+    def resolved_bands(self) -> tuple[str, ...]:
+        """Return the filters.
+
+        Returns
+        -------
+        tuple of str
+            Those given, or those of the survey that have a slot.
+        """
+        if self.bands is not None:
+            return tuple(self.bands)
+        return tuple(b for b in get_survey(self.survey).bands if slot_of(b) is not None)
+
+    def resolved_survey(self) -> Survey:
+        """Return the survey as it is observed with.
+
+        Returns
+        -------
+        Survey
+            With whatever varies from image to image.
+        """
+        survey = get_survey(self.survey)
+        some: dict[str, Any] = {
+            k: tuple(v) if isinstance(v, list) else v for k, v in self.vary.items()
+        }
+        return survey.varied(**some) if some else survey
+
+    def resolved_settings(self) -> dict[str, Any]:
+        """Return the settings, pairs of numbers as tuples.
+
+        Returns
+        -------
+        dict
+            Arguments of `picasssso.mocks.MockGenerator`.
+        """
+        return {k: tuple(v) if isinstance(v, list) else v for k, v in self.settings.items()}
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A training and its pairs.
+
+    Parameters
+    ----------
+    training : TrainingConfig
+        The training.
+    pairs : tuple of PairRecipe
+        Where the pairs come from.
+    pair_seed : int
+        Seed of the galaxies.
+    first_pair : int
+        Number of the first galaxy that is trained on.
+
+    Examples
+    --------
+    >>> from picasssso.networks.training.recipe import Recipe
+    >>> recipe = Recipe.from_json('{"training": {"steps": 5}, "pairs": [{"survey": "sdss"}]}')
+    >>> recipe.training.steps, recipe.pairs[0].resolved_bands()[1]
+    (5, 'sdss2010-g')
+    """
+
+    training: TrainingConfig
+    pairs: tuple[PairRecipe, ...]
+    pair_seed: int = 1
+    first_pair: int = 100_000
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the recipe.
+
+        Returns
+        -------
+        dict
+            Suitable for JSON.
+        """
+        pairs = [
+            {
+                "survey": one.survey,
+                "share": one.share,
+                "bands": list(one.resolved_bands()),
+                "vary": dict(one.vary),
+                "settings": dict(one.settings),
+            }
+            for one in self.pairs
+        ]
+        return {
+            "training": self.training.to_dict(),
+            "pairs": pairs,
+            "pair_seed": self.pair_seed,
+            "first_pair": self.first_pair,
+        }
+
+    @classmethod
+    def from_dict(cls, content: dict[str, Any]) -> Recipe:
+        """Return the recipe of some settings.
+
+        Parameters
+        ----------
+        content : dict
+            As `to_dict` returns; what is missing has its default.
+
+        Returns
+        -------
+        Recipe
+            The recipe.
+
+        Raises
+        ------
+        InvalidInputError
+            If something is unknown or missing.
+        """
+        unknown = sorted(set(content) - {"training", "pairs", "pair_seed", "first_pair"})
+        if unknown:
+            raise InvalidInputError(f"Unknown part of a recipe: {', '.join(unknown)}.")
+        if not content.get("pairs"):
+            raise InvalidInputError("The recipe names no pairs: expected at least one survey.")
+        try:
+            pairs = tuple(
+                PairRecipe(**{**one, "bands": tuple(one["bands"]) if one.get("bands") else None})
+                for one in content["pairs"]
+            )
+        except TypeError as error:
+            raise InvalidInputError(f"The recipe's pairs make no sense: {error}.") from None
+        return cls(
+            TrainingConfig.from_dict(content.get("training", {})),
+            pairs,
+            int(content.get("pair_seed", 1)),
+            int(content.get("first_pair", 100_000)),
+        )
+
+    @classmethod
+    def from_json(cls, text: str) -> Recipe:
+        """Return the recipe of a JSON text.
+
+        Parameters
+        ----------
+        text : str
+            JSON.
+
+        Returns
+        -------
+        Recipe
+            The recipe.
+
+        Raises
+        ------
+        InvalidInputError
+            If it is no JSON, or makes no sense.
+        """
+        try:
+            content = json.loads(text)
+        except ValueError as error:
+            raise InvalidInputError(f"The recipe is no JSON: {error}.") from error
+        if not isinstance(content, dict):
+            raise InvalidInputError("The recipe is no JSON object.")
+        return cls.from_dict(content)
+
+
+def prepare_tables(
+    recipe: Recipe, folder: str | os.PathLike[str], *, progress: bool = False
+) -> None:
+    """Make the tables of light and wavelengths that a recipe needs, where they are missing.
+
+    Parameters
+    ----------
+    recipe : Recipe
+        The recipe.
+    folder : str or path-like
+        Where to keep them.
+    progress : bool, optional
+        Whether to show progress bars.
+    """
+    from picasssso.mocks.galaxies.procedural import ProceduralGalaxies
+    from picasssso.mocks.light import LightTable
+
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    known = _read_wavelengths(folder) if (folder / _WAVELENGTHS).exists() else {}
+    for one in recipe.pairs:
+        bands = one.resolved_bands()
+        path = _table_path(folder, one)
+        if not path.exists():
+            redshift = one.resolved_settings().get("redshift")
+            redshifts = ProceduralGalaxies(
+                survey=one.resolved_survey(), redshift=redshift
+            ).redshift_range
+            write_light_table(path, LightTable.build(bands, redshifts, progress=progress))
+        missing = [band for band in bands if band not in known]
+        if missing:
+            from picasssso.bands.band_names import pivot_wavelength
+
+            known |= {band: float(pivot_wavelength(band).to_value("AA")) for band in missing}
+    with atomic_write(folder / _WAVELENGTHS, overwrite=True) as temporary:
+        temporary.write_text(json.dumps(known, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+
+
+def make_sources(
+    recipe: Recipe,
+    folder: str | os.PathLike[str],
+    *,
+    device: torch.device | str | None = None,
+) -> list[tuple[PairSource, Sequence[float], float]]:
+    """Return the sources of pairs of a recipe, as `PairPool` takes them.
+
+    Parameters
+    ----------
+    recipe : Recipe
+        The recipe.
+    folder : str or path-like
+        Where `prepare_tables` keeps what it made.
+    device : torch.device or str, optional
+        Where galaxies are made.
+
+    Returns
+    -------
+    list
+        Source, pivot wavelengths of its bands in AA, and share.
+
+    Raises
+    ------
+    FileFormatError
+        If a table is missing.
+    """
+    folder = Path(folder)
+    wavelengths = _read_wavelengths(folder)
+    sources: list[tuple[PairSource, Sequence[float], float]] = []
+    for one in recipe.pairs:
+        bands = one.resolved_bands()
+        table = read_light_table(_table_path(folder, one))
+        pairs = GeneratedPairs(
+            recipe.pair_seed,
+            survey=one.resolved_survey(),
+            bands=bands,
+            table=table,
+            device=device,
+            **one.resolved_settings(),
+        )
+        sources.append((pairs, [wavelengths[band] for band in bands], one.share))
+    return sources
+
+
+def _table_path(folder: Path, one: PairRecipe) -> Path:
+    letters = "".join(band.rpartition("-")[2] for band in one.resolved_bands())
+    redshift = one.resolved_settings().get("redshift")
+    parts = redshift if isinstance(redshift, tuple) else (redshift,)
+    suffix = "" if redshift is None else "_z" + "-".join(f"{z:g}" for z in parts)
+    return folder / f"{one.survey}_{letters}{suffix}.h5"
+
+
+def _read_wavelengths(folder: Path) -> dict[str, float]:
+    path = folder / _WAVELENGTHS
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise FileFormatError(
+            f"{path} cannot be read ({error}): make the tables with prepare_tables()."
+        ) from error

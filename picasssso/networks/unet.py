@@ -1,0 +1,136 @@
+"""The package's own network: a residual U-Net with bounded reach.
+
+No layer takes a statistic over pixels, and a pixel sees at most 64 pixels far, so that an
+image may be cut into blocks whose maps equal those of the whole.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import cast
+
+import torch
+from torch import nn
+
+from picasssso.networks.heads import N_RAW
+from picasssso.networks.inputs import N_CONDITIONS, N_PLANES
+from picasssso.networks.layers import ChannelNorm, ConditionedBlock
+
+__all__ = ["ResidualUNet"]
+
+
+def _blocks(modules: nn.Module) -> list[ConditionedBlock]:
+    return list(cast(nn.ModuleList, modules))  # type: ignore[arg-type]
+
+
+class ResidualUNet(nn.Module):
+    """Residual U-Net whose blocks are conditioned on redshift, scale, PSF and wavelengths.
+
+    Parameters
+    ----------
+    widths : sequence of int
+        Channels on each level; every level has pixels twice as large as the one before.
+    depths : sequence of int
+        Blocks on each level on the way down; on the way up there are as many, except on
+        the lowest level.
+    kind : {"full", "depthwise"}
+        Kind of the blocks (`picasssso.networks.layers.ConditionedBlock`).
+    n_embedded : int
+        Length of the embedded conditions.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from picasssso.networks.unet import ResidualUNet
+    >>> network = ResidualUNet(widths=(8, 16), depths=(1, 1))
+    >>> network(torch.zeros(1, 20, 16, 16), torch.zeros(1, 19)).shape
+    torch.Size([1, 51, 16, 16])
+    >>> network.reach, network.stride
+    (6, 2)
+    """
+
+    def __init__(
+        self,
+        *,
+        widths: Sequence[int] = (24, 48, 80, 112),
+        depths: Sequence[int] = (1, 2, 2, 3),
+        kind: str = "full",
+        n_embedded: int = 64,
+    ) -> None:
+        super().__init__()
+        if len(widths) != len(depths):
+            raise ValueError(f"{len(widths)} widths and {len(depths)} depths: expected as many.")
+        self.embed = nn.Sequential(
+            nn.Linear(N_CONDITIONS, n_embedded),
+            nn.SiLU(),
+            nn.Linear(n_embedded, n_embedded),
+            nn.SiLU(),
+        )
+
+        def blocks(level: int) -> nn.ModuleList:
+            return nn.ModuleList(
+                ConditionedBlock(widths[level], n_embedded, kind=kind)
+                for _ in range(depths[level])
+            )
+
+        lower = range(len(widths) - 1)
+        self.stem = nn.Conv2d(N_PLANES, widths[0], 3, padding=1)
+        self.down_blocks = nn.ModuleList(blocks(level) for level in range(len(widths)))
+        self.down = nn.ModuleList(
+            nn.Conv2d(widths[level], widths[level + 1], 2, stride=2) for level in lower
+        )
+        self.up = nn.ModuleList(nn.Conv2d(widths[level + 1], widths[level], 1) for level in lower)
+        self.up_blocks = nn.ModuleList(blocks(level) for level in lower)
+        self.norm = ChannelNorm(widths[0])
+        self.head = nn.Conv2d(widths[0], N_RAW, 1)
+        # Light becomes mass almost linearly in logarithms: this way past everything learns
+        # that first.
+        self.direct = nn.Conv2d(N_PLANES, N_RAW, 1)
+        for layer in (self.head, self.direct):
+            nn.init.normal_(layer.weight, std=1e-2)
+            assert layer.bias is not None
+            nn.init.zeros_(layer.bias)
+
+    @property
+    def stride(self) -> int:
+        """Grid on which the network is exactly shift-equivariant (int)."""
+        return 2 ** len(self.down)
+
+    @property
+    def reach(self) -> int:
+        """Farthest pixel along an axis that can change an output pixel (int)."""
+        levels = [*enumerate(self.down_blocks), *enumerate(self.up_blocks)]
+        looked = sum(block.reach * 2**level for level, some in levels for block in _blocks(some))
+        # The stem looks one pixel far; pixels that are merged see each other.
+        return 1 + looked + self.stride - 1
+
+    def forward(self, planes: torch.Tensor, conditions: torch.Tensor) -> torch.Tensor:
+        """Return raw outputs, to be read by `picasssso.networks.heads.decode`.
+
+        Parameters
+        ----------
+        planes : Tensor, shape (n, 20, y, x)
+            From `picasssso.networks.inputs.input_planes`; y and x multiples of `stride`.
+        conditions : Tensor, shape (n, 19)
+            From `Conditions.vector`.
+
+        Returns
+        -------
+        Tensor
+            Of shape (n, 51, y, x).
+        """
+        embedded = self.embed(conditions)
+        x = self.stem(planes)
+        kept = []
+        for level, some in enumerate(self.down_blocks):
+            for block in _blocks(some):
+                x = block(x, embedded)
+            if level < len(self.down):
+                kept.append(x)
+                x = self.down[level](x)
+        for level in reversed(range(len(self.up))):
+            x = nn.functional.interpolate(self.up[level](x), scale_factor=2.0, mode="nearest")
+            x = x + kept[level]
+            for block in _blocks(self.up_blocks[level]):
+                x = block(x, embedded)
+        return self.head(self.norm(x)) + self.direct(planes)
