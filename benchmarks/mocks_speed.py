@@ -2,11 +2,18 @@
 """How many mock galaxies are made per second, from numbers to images and true maps.
 
 One galaxy is everything: its parameters, its description with margins, light in *ugriz*
-with the errors of the stellar model, PSF, noise, other sources, and the true maps. Two
-worker processes of one thread each, as data loaders have; the median of several rounds.
-Processor time is given as well, since other work on the machine does not change it much.
+with the errors of the stellar model, PSF, noise, other sources, and the true maps, all at 64 x
+64 pixels for the survey "sdss".
 
-Run from the root of the repository: ``python benchmarks/mocks_speed.py``.
+On the CPU: worker processes of one thread each, as data loaders have; the median of several
+rounds. Processor time is given as well, since other work on the machine changes it less. On
+CUDA: batches after a warm-up, the device waited for, for several sizes of the pieces that are
+worked on at once; and how long the host alone is busy per galaxy.
+
+Run from the root of the repository: ``python benchmarks/mocks_speed.py`` for the CPU,
+``--cuda`` for a GPU. With ``--table FILE`` the table of light is kept in a file: with it,
+torch, numpy and h5py are all that ``--cuda`` needs. Each part replaces its own entry of the
+result only.
 """
 
 from __future__ import annotations
@@ -17,96 +24,210 @@ import multiprocessing
 import os
 import platform
 import statistics
+import sys
 import time
 from pathlib import Path
 
 RESULT = Path("benchmarks/results/mocks_speed.json")
-BATCH = 64
+CPU_BATCH = 64
+REDSHIFTS = (0.01, 0.15)
+
+
+def light_table(path: Path | None):
+    """Return the table of light, from a file if it is there; write it if it is not."""
+    from picasssso.mocks import LightTable
+    from picasssso.mocks.pairs.schema import read_light_table, write_light_table
+
+    if path is not None and path.exists():
+        return read_light_table(path)
+    table = LightTable.build([f"sdss2010-{band}" for band in "ugriz"], REDSHIFTS)
+    if path is not None:
+        write_light_table(path, table)
+    return table
 
 
 def work(arguments: tuple) -> tuple[float, float]:
     """Make batches in one process; return wall and processor seconds."""
-    start, batches, n_pixels, truth_at_psf, table = arguments
+    start, batches, truth_at_psf, table = arguments
     import torch
 
     torch.set_num_threads(1)
     from picasssso.mocks import MockGenerator
 
-    generator = MockGenerator(
-        1, table=table, n_pixels=n_pixels, truth_at_psf=truth_at_psf, device="cpu"
-    )
-    generator.draw(range(BATCH))
+    generator = MockGenerator(1, table=table, truth_at_psf=truth_at_psf, device="cpu")
+    generator.draw(range(CPU_BATCH))
     wall, processor = time.perf_counter(), time.process_time()
     for k in range(batches):
-        generator.draw(range(start + k * BATCH, start + (k + 1) * BATCH)).truth.properties()
+        first = start + k * CPU_BATCH
+        generator.draw(range(first, first + CPU_BATCH)).truth.properties()
     return time.perf_counter() - wall, time.process_time() - processor
 
 
-def gpu_rate(table: object, n_pixels: int) -> float | None:
-    """Return galaxies per second on CUDA, or None where there is none."""
+def measure_cpu(table: object, workers: int, batches: int, rounds: int) -> dict:
+    """Return rates on the CPU."""
+    os.environ["OMP_NUM_THREADS"] = "1"
     import torch
 
-    if not torch.cuda.is_available():
-        return None
-    from picasssso.mocks import MockGenerator
+    result = {
+        "workers": workers,
+        "load_before": round(os.getloadavg()[0], 2),
+        "cpu_count": os.cpu_count(),
+        "machine": platform.machine(),
+        "torch": torch.__version__,
+    }
+    with multiprocessing.get_context("spawn").Pool(workers) as pool:
+        for name, at_psf in (("images_and_maps", False), ("and_maps_at_psf", True)):
+            rates, seconds = [], []
+            for _ in range(rounds):
+                jobs = [(w * 10_000, batches, at_psf, table) for w in range(workers)]
+                done = pool.map(work, jobs, chunksize=1)
+                n = batches * CPU_BATCH
+                rates.append(sum(n / wall for wall, _ in done))
+                seconds.append(sum(cpu for _, cpu in done) / (n * workers))
+            result[name] = {
+                "galaxies_per_s": round(statistics.median(rates), 1),
+                "fastest_round_per_s": round(max(rates), 1),
+                "processor_ms_per_galaxy": round(1e3 * statistics.median(seconds), 2),
+                "least_processor_ms_per_galaxy": round(1e3 * min(seconds), 2),
+                "per_s_if_two_cores_were_free": round(2.0 / statistics.median(seconds), 1),
+            }
+    return result
 
-    generator = MockGenerator(1, table=table, n_pixels=n_pixels, truth_at_psf=False)  # type: ignore
-    rates = []
-    for k in range(8):
+
+def cuda_rates(generator: object, batch: int, repeats: int) -> dict[str, float]:
+    """Return galaxies per second, and the time in which the host has queued them all."""
+    import torch
+
+    rates, queued = [], []
+    for k in range(repeats + 2):
         torch.cuda.synchronize()
         start = time.perf_counter()
-        generator.draw(range(k * 2048, (k + 1) * 2048)).truth.properties()
+        generator.draw(range(k * batch, (k + 1) * batch)).truth.properties()  # type: ignore
+        done = time.perf_counter()
         torch.cuda.synchronize()
-        rates.append(2048 / (time.perf_counter() - start))
-    return statistics.median(rates[2:])
+        rates.append(batch / (time.perf_counter() - start))
+        queued.append((done - start) / batch)
+    return {
+        "galaxies_per_s": round(statistics.median(rates[2:]), 0),
+        "host_ms_per_galaxy": round(1e3 * statistics.median(queued[2:]), 4),
+        "peak_gib": round(torch.cuda.max_memory_allocated() / 2**30, 2),
+    }
+
+
+def measure_cuda(
+    table: object, batches: list[int], chunks: list[int], light_chunks: list[int], repeats: int
+) -> dict:
+    """Return rates on CUDA for sizes of batches and of the pieces worked on at once."""
+    import torch
+
+    import picasssso.mocks.generator as generator_module
+    import picasssso.mocks.light as light_module
+    from picasssso.mocks import MockGenerator
+
+    if not torch.cuda.is_available():
+        raise SystemExit("--cuda needs a CUDA device, and torch finds none.")
+    tried = []
+    for chunk in chunks:
+        for light_chunk in light_chunks:
+            generator_module._CHUNK_PIXELS_CUDA = chunk
+            light_module.CHUNK_PIXELS_CUDA = light_chunk
+            for batch in batches:
+                torch.cuda.empty_cache()
+                torch.cuda.reset_peak_memory_stats()
+                generator = MockGenerator(1, table=table, truth_at_psf=False, device="cuda")  # type: ignore
+                settings = {
+                    "batch": batch, "chunk_pixels": chunk, "light_chunk_pixels": light_chunk,
+                }  # fmt: skip
+                try:
+                    rates = cuda_rates(generator, batch, repeats)
+                except torch.cuda.OutOfMemoryError:
+                    rates = {"galaxies_per_s": 0.0}
+                tried.append({**settings, **rates})
+                print(tried[-1], flush=True)
+    best = max(tried, key=lambda entry: entry["galaxies_per_s"])
+    generator_module._CHUNK_PIXELS_CUDA = best["chunk_pixels"]
+    light_module.CHUNK_PIXELS_CUDA = best["light_chunk_pixels"]
+    generator = MockGenerator(1, table=table, truth_at_psf=True, device="cuda")  # type: ignore
+    return {
+        "device": torch.cuda.get_device_name(),
+        "torch": torch.__version__,
+        "best": best,
+        "best_with_maps_at_psf": cuda_rates(generator, best["batch"], repeats),
+        "against_cpu": compare(table),
+        "tried": tried,
+    }
+
+
+def profile_cuda(table: object, batch: int) -> None:
+    """Print where the time goes."""
+    from torch.profiler import ProfilerActivity, profile
+
+    from picasssso.mocks import MockGenerator
+
+    generator = MockGenerator(1, table=table, truth_at_psf=False, device="cuda")  # type: ignore
+    generator.draw(range(batch))
+    with profile(activities=[ProfilerActivity.CPU, ProfilerActivity.CUDA]) as found:
+        generator.draw(range(batch, 2 * batch)).truth.properties()
+    for key in ("self_cuda_time_total", "self_cpu_time_total"):
+        print(found.key_averages().table(sort_by=key, row_limit=20, max_name_column_width=60))
+
+
+def compare(table: object, count: int = 64) -> dict[str, float]:
+    """Return how much galaxies of CUDA differ from those of the CPU."""
+    from picasssso.mocks import MockGenerator
+
+    one, other = (
+        MockGenerator(1, table=table, device=device).draw(range(count))  # type: ignore
+        for device in ("cpu", "cuda")
+    )
+    flux = (one.flux - other.flux.cpu()) * one.inverse_variance.sqrt()
+    mass, same = one.truth.sums[:, 0], other.truth.sums[:, 0].cpu()
+    return {
+        "galaxies": count,
+        "parameters_differ": sum(
+            int((value != other.parameters[name]).sum()) for name, value in one.parameters.items()
+        ),
+        "worst_flux_difference_in_sigma": round(float(flux.abs().max()), 5),
+        "worst_difference_of_total_mass": float(
+            (same.sum((1, 2)) / mass.sum((1, 2)) - 1.0).abs().max()
+        ),
+    }
 
 
 def main() -> None:
     """Measure and write the result."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
+    parser.add_argument("--table", type=Path, help="file of the table of light")
+    parser.add_argument("--output", type=Path, default=RESULT, help="JSON file of results")
     parser.add_argument("--workers", type=int, default=2)
-    parser.add_argument("--batches", type=int, default=4)
+    parser.add_argument("--batches", type=int, default=4, help="per worker and round")
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--cuda", action="store_true", help="measure on CUDA instead")
+    parser.add_argument("--cuda-batch", type=int, nargs="+", default=[2048, 4096])
+    parser.add_argument("--chunk-pixels", type=int, nargs="+", default=[8_000_000, 24_000_000])
+    parser.add_argument("--light-pixels", type=int, nargs="+", default=[4_000_000, 12_000_000])
+    parser.add_argument("--repeats", type=int, default=6, help="batches timed on CUDA")
+    parser.add_argument("--profile", action="store_true", help="print a profile on CUDA too")
     options = parser.parse_args()
-    os.environ["OMP_NUM_THREADS"] = "1"
-    import torch
-
-    from picasssso.mocks import LightTable
-
-    table = LightTable.build([f"sdss2010-{band}" for band in "ugriz"], (0.01, 0.15))
-    results = {}
-    context = multiprocessing.get_context("spawn")
-    load = os.getloadavg()[0]
-    with context.Pool(options.workers) as pool:
-        for name, at_psf in (("images_and_maps", False), ("and_maps_at_psf", True)):
-            rates, seconds = [], []
-            for _ in range(options.rounds):
-                jobs = [
-                    (w * 10_000, options.batches, 64, at_psf, table)
-                    for w in range(options.workers)
-                ]
-                done = pool.map(work, jobs, chunksize=1)
-                n = options.batches * BATCH
-                rates.append(sum(n / wall for wall, _ in done))
-                seconds.append(sum(cpu for _, cpu in done) / (n * options.workers))
-            results[name] = {
-                "galaxies_per_s": round(statistics.median(rates), 1),
-                "fastest_round_per_s": round(max(rates), 1),
-                "processor_ms_per_galaxy": round(1e3 * statistics.median(seconds), 2),
-                "per_s_if_two_cores_were_free": round(2.0 / statistics.median(seconds), 1),
-            }
-    content = {
-        "what": "64 x 64 ugriz images and true maps, survey sdss",
-        "workers": options.workers,
-        "load_before": round(load, 2),
-        "cpu_count": os.cpu_count(),
-        "machine": platform.machine(),
-        "torch": torch.__version__,
-        "cuda_galaxies_per_s": gpu_rate(table, 64),
-        **results,
-    }
-    RESULT.write_text(json.dumps(content, indent=1) + "\n")
-    print(RESULT.read_text())
+    table = light_table(options.table)
+    before = json.loads(RESULT.read_text()) if RESULT.exists() else {}
+    content = {name: before[name] for name in ("cpu", "cuda") if name in before}
+    content["what"] = "64 x 64 ugriz images and true maps, survey sdss"
+    if options.cuda:
+        content["cuda"] = measure_cuda(
+            table,
+            options.cuda_batch,
+            options.chunk_pixels,
+            options.light_pixels,
+            options.repeats,
+        )
+        if options.profile:
+            profile_cuda(table, options.cuda_batch[0])
+    else:
+        content["cpu"] = measure_cpu(table, options.workers, options.batches, options.rounds)
+    options.output.write_text(json.dumps(content, indent=1) + "\n")
+    json.dump(content, sys.stdout, indent=1)
+    print()
 
 
 if __name__ == "__main__":

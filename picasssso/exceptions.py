@@ -6,7 +6,13 @@ built-in exception that fits (`ValueError`, `TypeError`, `OSError`), so both
 was found, what was expected and what to do.
 """
 
-from astropy.utils.exceptions import AstropyUserWarning
+try:
+    from astropy.utils.exceptions import AstropyUserWarning
+except ImportError:  # Mocks are generated and networks trained with torch and numpy alone.
+
+    class AstropyUserWarning(UserWarning):  # type: ignore[no-redef]
+        """Stands in where astropy is not installed."""
+
 
 __all__ = [
     "FileFormatError",

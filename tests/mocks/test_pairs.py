@@ -54,6 +54,29 @@ def stored(pairs, tmp_path_factory):
     return folder
 
 
+#: Generates pairs with a stored table where nothing but torch, numpy and h5py is installed.
+BARE = """
+import sys
+from pathlib import Path
+
+class Absent:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in BLOCKED:
+            raise ModuleNotFoundError(f"{name} is not installed here", name=name)
+
+BLOCKED = {"astropy", "click", "erfa", "extinction", "matplotlib", "photutils", "pst", "reproject",
+           "scipy", "speclite", "specutils", "tqdm", "yaml"}
+sys.meta_path.insert(0, Absent())
+from picasssso.mocks.pairs import GeneratedPairs
+from picasssso.mocks.pairs.schema import read_light_table
+import torch
+torch.set_num_threads(1)
+table = read_light_table(Path(sys.argv[1]))
+pairs = GeneratedPairs(11, table=table, survey="paper_field", n_pixels=16, margin=2, device="cpu")
+torch.save(pairs.batch(range(3)), sys.argv[2])
+"""
+
+
 def same(first, second):
     return first.keys() == second.keys() and all(
         torch.equal(first[name], second[name]) for name in first
@@ -433,3 +456,12 @@ def test_wrong_use_of_the_command(tmp_path):
     nothing = run(tmp_path, "--verify")
     assert nothing.exit_code == 1
     assert "holds no set of pairs" in nothing.output
+
+
+def test_generation_needs_torch_and_numpy_only(pairs, paper_table, tmp_path):
+    table, result = tmp_path / "table.h5", tmp_path / "batch.pt"
+    write_light_table(table, paper_table)
+    command = [sys.executable, "-c", BARE, str(table), str(result)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert same(torch.load(result), pairs.batch(range(3)))
