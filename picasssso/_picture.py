@@ -1,11 +1,18 @@
-"""The picture that the command and the demo leave: a galaxy, its maps and, if known, the truth."""
+"""The picture that the command and the demo leave: a galaxy, its maps and, if known, the truth.
+
+Of one estimator, a row of panels for each map: estimate, truth, the one over the other, and
+the uncertainty. Of several, a row for each property with the truth and what each estimator
+makes of it on one colour scale. Grey is for pixels without an estimate, or where there is
+too little to compare.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -25,9 +32,24 @@ __all__ = ["check_picture_name", "draw_picture", "save_picture"]
 FloatArray = npt.NDArray[np.floating]
 
 _PANEL, _ROW = 3.1, 4.0  # inches; a row holds title, panel and colour bar
+_SMALL_PANEL, _SMALL_ROW = 2.5, 2.75  # of a picture of several estimators
 _BAD = "0.85"  # grey of pixels without an estimate
 _SHOW = (1.0, 99.8)  # percentiles of a map that its colour scale spans
+_SHOW_LINEAR = (2.0, 98.0)  # the same of an intensive property, whose noise has no floor
+_DYNAMIC_RANGE = 1e3  # of logarithmic colour scales, at most
 _RATIO_LIMIT = 0.5  # dex, or the unit of the map where differences are shown
+
+
+@dataclass(frozen=True)
+class _Scale:
+    """How the values of a map become colours."""
+
+    color_map: str
+    low: float
+    high: float
+    logarithmic: bool = False
+    label: str = ""
+    extend: Literal["neither", "both", "min", "max"] = "neither"
 
 
 def check_picture_name(path: str | PathLike[str]) -> None:
@@ -64,7 +86,7 @@ def draw_picture(
     estimates: Mapping[str, PropertyMaps],
     truth: PropertyMaps | None = None,
 ) -> Figure:
-    """Draw a galaxy in colour and one row of panels for each map of each estimator.
+    """Draw a galaxy in colour and its maps.
 
     Parameters
     ----------
@@ -73,27 +95,33 @@ def draw_picture(
     estimates : mapping of str to PropertyMaps
         Maps by the name of the estimator.
     truth : PropertyMaps, optional
-        What was to be found. Properties that it holds get two more panels: the truth on
-        the estimate's colour scale, and the estimate over the truth.
+        What was to be found. It is drawn on the estimates' colour scales.
 
     Returns
     -------
     `~matplotlib.figure.Figure`
         Not known to pyplot, so nothing needs to be closed.
     """
+    if len(estimates) > 1:
+        return _draw_comparison(images, estimates, truth)
     from matplotlib.figure import Figure
 
-    rows = [(who, maps, name) for who, maps in estimates.items() for name in maps]
+    ((who, maps),) = estimates.items()
     n_columns = 3 if truth is None else 5
-    figure = Figure(figsize=(_PANEL * n_columns, _ROW * len(rows)), layout="compressed")
-    axes = figure.subplots(len(rows), n_columns, squeeze=False)
+    figure = Figure(figsize=(_PANEL * n_columns, _ROW * len(maps)), layout="compressed")
+    axes = _panels(figure, len(maps), n_columns)
+    _draw_galaxy(axes[0, 0], images)
+    for row, name in zip(axes, maps, strict=True):
+        _draw_row(figure, row[1:], who, maps, name, truth)
+    return figure
+
+
+def _panels(figure: Figure, n_rows: int, n_columns: int) -> Any:
+    axes = figure.subplots(n_rows, n_columns, squeeze=False)
     for axis in axes.flat:
         axis.set(xticks=[], yticks=[], anchor="N")
         axis.set_frame_on(False)
-    _draw_galaxy(axes[0, 0], images)
-    for row, (who, maps, name) in zip(axes, rows, strict=True):
-        _draw_row(figure, row[1:], who, maps, name, truth)
-    return figure
+    return axes
 
 
 def save_picture(
@@ -177,71 +205,200 @@ def _draw_row(
     name: str,
     truth: PropertyMaps | None,
 ) -> None:
-    definition = maps.definition(name)
+    """Draw one map of one estimator: estimate, truth, ratio, uncertainty."""
+    known = truth is not None and name in truth
+    scale = _scale_of(name, [maps], truth)
+    shown = [(f"{maps.definition(name).label} ({who})", _plane(maps, name), scale)]
+    if truth is not None and known:
+        ratio, ratio_scale = _offset(maps, truth, name)
+        title = "estimate / truth" if ratio_scale.label == "dex" else "estimate - truth"
+        shown += [("truth", _plane(truth, name), scale), (title, ratio, ratio_scale)]
+    for axis, (title, plane, its_scale) in zip(axes, shown, strict=False):
+        _draw_panel(axis, title, plane, its_scale, figure)
+    _draw_panel(axes[-1], *_uncertainty(maps, name), figure)
+
+
+def _draw_comparison(
+    images: BandImages, estimates: Mapping[str, PropertyMaps], truth: PropertyMaps | None
+) -> Figure:
+    """Draw several estimators side by side: a column for each, a row for each property.
+
+    The galaxy stands above the truth; beside it is how each estimator's first map, of a
+    property that all have if there is one, compares with the truth.
+    """
+    from matplotlib.figure import Figure
+
+    names = _names_in_order(estimates, truth)
+    n_columns, n_rows = 1 + len(estimates), 1 + len(names)
+    size = (_SMALL_PANEL * n_columns + 0.8, _SMALL_ROW * n_rows)
+    figure = Figure(figsize=size, layout="compressed")
+    axes = _panels(figure, n_rows, n_columns)
+    _draw_galaxy(axes[0, 0], images)
+    first = names[0]
+    label = next(maps for maps in estimates.values() if first in maps).definition(first).label
+    drawn: Any = None
+    for axis, (who, maps) in zip(axes[0, 1:], estimates.items(), strict=True):
+        if first not in maps:
+            continue
+        if truth is not None and first in truth:
+            plane, scale = _offset(maps, truth, first)
+            title = f"{who} / truth"
+        else:
+            title, plane, scale = _uncertainty(maps, first)
+        drawn = _draw_panel(axis, title, plane, scale)
+        drawn_label = f"{label}: {scale.label or title}"
+    if drawn is not None:
+        _draw_bar(figure, drawn, axes[0], drawn_label, scale.extend)
+    for row, name in zip(axes[1:], names, strict=True):
+        scale = _scale_of(name, list(estimates.values()), truth)
+        columns = {"truth": truth, **estimates}
+        for axis, (who, maps_or_none) in zip(row, columns.items(), strict=True):
+            if maps_or_none is not None and name in maps_or_none:
+                drawn = _draw_panel(axis, who, _plane(maps_or_none, name), scale)
+            else:
+                axis.set_box_aspect(1)
+                axis.text(
+                    0.5, 0.5, f"{who}:\nnone", transform=axis.transAxes, ha="center",
+                    va="center", color="0.5",
+                )  # fmt: skip
+        definition = next(maps for maps in estimates.values() if name in maps).definition(name)
+        unit = f" [{scale.label}]" if scale.label else ""
+        _draw_bar(figure, drawn, row, f"{definition.label}{unit}", scale.extend)
+    return figure
+
+
+def _names_in_order(
+    estimates: Mapping[str, PropertyMaps], truth: PropertyMaps | None
+) -> list[str]:
+    """Return the properties of all estimators; those of which most is known come first."""
+    names = dict.fromkeys(name for maps in estimates.values() for name in maps)
+    order = list(truth or ())
+
+    def rank(name: str) -> tuple[int, int]:
+        number = sum(name in maps for maps in estimates.values())
+        return (order.index(name) if name in order else len(order), -number)
+
+    return sorted(names, key=rank)
+
+
+def _plane(maps: PropertyMaps, name: str) -> FloatArray:
+    """Return the median as it is shown: NaN where masked or not worth showing."""
+    return np.where(_worth_showing(maps, name), maps[name].data, np.nan)
+
+
+def _worth_showing(maps: PropertyMaps, name: str) -> npt.NDArray[np.bool_]:
+    """Return where a map means something.
+
+    Averages of next to nothing are noise, or the prior: an intensive property is shown
+    where its weight (or else the stellar mass) is larger than its own uncertainty.
+    """
+    worth = ~maps.masks[name]
+    weight = maps.definition(name).weight or "stellar_mass"
+    if not maps.definition(name).is_surface_density and weight in maps:
+        worth = worth & (maps[weight].data > maps[weight].uncertainty.array)
+    return worth
+
+
+def _unit_label(maps: PropertyMaps, name: str) -> str:
+    unit = maps.definition(name).unit
+    return f"{unit:latex_inline}" if str(unit) else ""
+
+
+def _scale_of(name: str, estimates: list[PropertyMaps], truth: PropertyMaps | None) -> _Scale:
+    """Return the colour scale of a property.
+
+    That of the truth, where it is known; for an intensive property, whose range is small,
+    one wide enough for every estimate.
+    """
+    having = [maps for maps in estimates if name in maps]
+    definition = having[0].definition(name)
     logarithmic = definition.is_surface_density
-    value = _filled(maps, name)
-    deviation = maps[name].uncertainty.array
-    known = None if truth is None or name not in truth else _filled(truth, name)
-    scale = _limits(value if known is None else known, logarithmic)
-    unit = f"{definition.unit:latex_inline}" if str(definition.unit) else "mass fraction"
-
-    _panel(
-        figure, axes[0], f"{definition.label} ({who})", unit, _shown(value, logarithmic),
-        definition.color_map, scale, logarithmic,
-    )  # fmt: skip
-    if known is not None:
-        _panel(
-            figure, axes[1], "truth", unit, _shown(known, logarithmic),
-            definition.color_map, scale, logarithmic,
-        )  # fmt: skip
-        in_dex = str(definition.unit) != "mag"
-        with np.errstate(divide="ignore", invalid="ignore"):
-            offset = np.log10(value / known) if in_dex else value - known
-        title, label = ("estimate / truth", "dex") if in_dex else ("estimate - truth", unit)
-        limits = (-_RATIO_LIMIT, _RATIO_LIMIT)
-        _panel(figure, axes[2], title, label, offset, "RdBu_r", limits)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        relative = np.where(value > 0, deviation / value, np.nan) if logarithmic else deviation
-    title = "relative uncertainty" if logarithmic else "uncertainty"
-    limits = (0.0, 1.0) if logarithmic else _limits(relative, False)
-    _panel(figure, axes[-1], title, "" if logarithmic else unit, relative, "viridis", limits)
-
-
-def _filled(maps: PropertyMaps, name: str) -> FloatArray:
-    """Return the median with NaN where masked."""
-    return np.where(maps.masks[name], np.nan, maps[name].data)
-
-
-def _shown(values: FloatArray, logarithmic: bool) -> FloatArray:
-    return np.where(values > 0, values, np.nan) if logarithmic else values
-
-
-def _limits(values: FloatArray, logarithmic: bool) -> tuple[float, float]:
-    usable = values[np.isfinite(values) & ((values > 0) | (not logarithmic))]
-    if usable.size == 0:
-        return 1.0, 10.0
-    low, high = np.percentile(usable, _SHOW)
+    known = [truth] if truth is not None and name in truth else []
+    limits = []
+    for maps in known if known and logarithmic else [*known, *having]:
+        values = _plane(maps, name)
+        usable = values[np.isfinite(values) & ((values > 0) | (not logarithmic))]
+        if usable.size:
+            limits.append(np.percentile(usable, _SHOW if logarithmic else _SHOW_LINEAR))
+    low = min((pair[0] for pair in limits), default=1.0)
+    high = max((pair[1] for pair in limits), default=10.0)
     if logarithmic:
-        low = max(low, high / 1e4)
-    return float(low), float(high if high > low else low + 1.0)
+        low = max(low, high / _DYNAMIC_RANGE)
+    return _Scale(
+        definition.color_map,
+        float(low),
+        float(high if high > low else low + abs(low or 1.0)),
+        logarithmic,
+        _unit_label(having[0], name),
+    )
 
 
-def _panel(
-    figure: Figure,
-    axis: Axes,
-    title: str,
-    label: str,
-    values: FloatArray,
-    color_map: str,
-    limits: tuple[float, float],
-    logarithmic: bool = False,
-) -> None:
+def _offset(maps: PropertyMaps, truth: PropertyMaps, name: str) -> tuple[FloatArray, _Scale]:
+    """Return estimate over truth, in dex, or the difference of magnitudes, and its scale.
+
+    A surface density is compared where the truth exceeds the estimate's uncertainty: a
+    choice by the estimate itself would favour those that noise made larger.
+    """
+    value, known = maps[name].data, truth[name].data
+    definition = maps.definition(name)
+    in_dex = str(definition.unit) != "mag"
+    with np.errstate(divide="ignore", invalid="ignore"):
+        # A logarithm of what noise made negative lies below every scale.
+        offset = np.log10(np.maximum(value, 1e-30) / known) if in_dex else value - known
+        worth = _worth_showing(maps, name)
+        if definition.is_surface_density:
+            worth = worth & (known > maps[name].uncertainty.array)
+    label = "dex" if in_dex else _unit_label(maps, name)
+    scale = _Scale("RdBu_r", -_RATIO_LIMIT, _RATIO_LIMIT, label=label, extend="both")
+    return np.where(worth & np.isfinite(known), offset, np.nan), scale
+
+
+def _uncertainty(maps: PropertyMaps, name: str) -> tuple[str, FloatArray, _Scale]:
+    """Return title, plane and scale of the uncertainty; relative for surface densities."""
+    deviation = np.where(_worth_showing(maps, name), maps[name].uncertainty.array, np.nan)
+    if maps.definition(name).is_surface_density:
+        value = maps[name].data
+        with np.errstate(divide="ignore", invalid="ignore"):
+            # Of no mass at all, the uncertainty is larger than any mass.
+            relative = np.where(value > 0, deviation / value, np.where(value <= 0, 1e30, np.nan))
+        return "relative uncertainty", relative, _Scale("viridis", 0.0, 1.0, extend="max")
+    usable = deviation[np.isfinite(deviation)]
+    low, high = np.percentile(usable, _SHOW) if usable.size else (0.0, 1.0)
+    high = float(high if high > low else low + abs(low or 1.0))
+    return "uncertainty", deviation, _Scale(
+        "viridis", float(low), high, label=_unit_label(maps, name)
+    )  # fmt: skip
+
+
+def _draw_panel(
+    axis: Axes, title: str, values: FloatArray, scale: _Scale, figure: Figure | None = None
+) -> Any:
+    """Draw one panel; with a colour bar below it if the figure is given."""
     from matplotlib import colormaps
     from matplotlib.colors import LogNorm, Normalize
+    from matplotlib.ticker import MaxNLocator
 
-    colors = colormaps[color_map].with_extremes(bad=_BAD)
-    norm = LogNorm(*limits) if logarithmic else Normalize(*limits)
+    colors = colormaps[scale.color_map].with_extremes(bad=_BAD)
+    norm = (LogNorm if scale.logarithmic else Normalize)(scale.low, scale.high)
+    if scale.logarithmic:
+        # What a logarithm cannot show is lifted to the floor: grey is for no estimate.
+        values = np.maximum(values, scale.low)
     shown = axis.imshow(values, origin="lower", cmap=colors, norm=norm, interpolation="nearest")
     axis.set_title(title)
-    bar = figure.colorbar(shown, ax=axis, location="bottom", shrink=0.9, pad=0.02)
+    if figure is not None:
+        bar = figure.colorbar(
+            shown, ax=axis, location="bottom", shrink=0.9, pad=0.02, extend=scale.extend
+        )
+        bar.set_label(scale.label)
+        if not scale.logarithmic:
+            bar.locator = MaxNLocator(nbins=5)
+            bar.update_ticks()
+    return shown
+
+
+def _draw_bar(figure: Figure, drawn: Any, axes: Any, label: str, extend: str) -> None:
+    """Draw one colour bar to the right of a row of panels."""
+    bar = figure.colorbar(
+        drawn, ax=list(axes), location="right", shrink=0.85, pad=0.01, extend=extend
+    )
     bar.set_label(label)
