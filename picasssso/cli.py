@@ -22,6 +22,7 @@ __all__ = ["cli", "main"]
 COMMANDS = {
     "demo": "picasssso._cli.demo:demo",
     "estimate": "picasssso._cli.estimate:estimate",
+    "evaluate": "picasssso._cli.evaluate:evaluate",
     "info": "picasssso._cli.info:info",
     "list": "picasssso._cli.listing:list_command",
     "simulate": "picasssso._cli.simulate:simulate",

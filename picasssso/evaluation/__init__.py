@@ -21,6 +21,7 @@ from picasssso.evaluation.residuals import (
     binned_statistics,
     residual_statistics,
     residuals,
+    scatter_ratio,
 )
 from picasssso.evaluation.stacks import DERIVED, MapStack
 from picasssso.evaluation.structure import PowerSpectra, power_spectra, structural_similarity
@@ -61,6 +62,7 @@ __all__ = [
     "residual_statistics",
     "residuals",
     "sample_ranks",
+    "scatter_ratio",
     "structural_similarity",
     "summarise",
 ]

@@ -19,7 +19,7 @@ from picasssso.exceptions import InvalidInputError, InvalidTypeError
 if TYPE_CHECKING:
     from picasssso.maps import PropertyMaps
 
-__all__ = ["Evaluation", "check_comparable", "compare_maps"]
+__all__ = ["Evaluation", "check_comparable", "compare_maps", "total_percentiles"]
 
 #: Averaging time of star formation rates where nothing else is said.
 _DEFAULT_TIME = 100.0
@@ -122,7 +122,7 @@ class Evaluation:
             known["signal_to_noise"] = np.asarray(signal_to_noise)[None]
         if galaxy is not None:
             known["galaxy"] = np.array([galaxy])
-        known["sum_percentiles"] = _sum_percentiles(
+        known["sum_percentiles"] = total_percentiles(
             estimate, apertures.aperture(0, self.settings.aperture_radius), area
         )
         self.add(MapStack.from_maps([truth]), MapStack.from_maps([estimate]), apertures, **known)
@@ -329,10 +329,26 @@ def _pixel_area(maps: PropertyMaps) -> float:
     return float(angle * distance.to_value(u.kpc) ** 2)
 
 
-def _sum_percentiles(maps: PropertyMaps, aperture: Any, area: float) -> dict[str, Any]:
+def total_percentiles(
+    maps: PropertyMaps, aperture: Any, pixel_area: float
+) -> dict[str, npt.NDArray[np.floating]]:
     """Return percentiles of totals: normal, with the error that the maps state.
 
     That of joint samples, where there are; else of independent pixels with what they share.
+
+    Parameters
+    ----------
+    maps : PropertyMaps
+        The maps.
+    aperture : `~photutils.aperture.PixelAperture`
+        Where to sum.
+    pixel_area : float
+        Area of a pixel in kpc2, on which the sums that they are compared with rest.
+
+    Returns
+    -------
+    dict of str to ndarray, shape (1, 5)
+        By property, of those that can be summed or averaged.
     """
     percentiles = {}
     for name in maps:
@@ -345,6 +361,10 @@ def _sum_percentiles(maps: PropertyMaps, aperture: Any, area: float) -> dict[str
         samples = maps._planes(name).samples
         correlation = None if samples is not None and len(samples) > 1 else "independent"
         total = maps.total(name, aperture, correlation)
+        factor = 1.0
+        if definition.is_surface_density:
+            # Another cosmology gives other totals, but the same densities.
+            factor = pixel_area / _pixel_area(maps)
         value, error = (np.array([q.value]) for q in (total.value, total.uncertainty))
-        percentiles[name] = normal_percentiles(value, error)
+        percentiles[name] = factor * normal_percentiles(value, error)
     return percentiles

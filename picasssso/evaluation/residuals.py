@@ -24,6 +24,7 @@ __all__ = [
     "bootstrap_counts",
     "residual_statistics",
     "residuals",
+    "scatter_ratio",
 ]
 
 FloatArray = npt.NDArray[np.floating]
@@ -205,14 +206,15 @@ def residual_statistics(
     errors = {name: float("nan") for name in ("mean", "sigma", "median", "nmad", "outlier")}
     if len(unique) > 1 and n_bootstrap > 1:
         counts = bootstrap_counts(len(unique), n_bootstrap, seed)
-        errors = _bootstrap_moments(sample - middle, sample_owner, counts)
+        drawn = _bootstrap_moments(sample - middle, sample_owner, counts)
+        drawn |= _bootstrap_medians(sample, sample_owner, counts, median, nmad)
         per_galaxy = np.stack(
             [np.bincount(owner, minlength=len(unique)),
              np.bincount(owner, weights=is_outlier, minlength=len(unique))], axis=1
         )  # fmt: skip
         n_all, n_out = (counts @ per_galaxy).T
-        errors["outlier"] = _scatter(n_out / np.maximum(n_all, 1))
-        errors |= _bootstrap_medians(sample, sample_owner, counts, median, nmad)
+        drawn["outlier"] = n_out / np.maximum(n_all, 1)
+        errors = {name: _scatter(results) for name, results in drawn.items()}
     return ResidualStatistics(
         n=len(sample),
         n_galaxies=len(unique),
@@ -280,6 +282,76 @@ def binned_statistics(
     return found
 
 
+def scatter_ratio(
+    residual: Any,
+    other: Any,
+    galaxy: Any,
+    other_galaxy: Any,
+    *,
+    n_bootstrap: int = N_BOOTSTRAP,
+    seed: int = 0,
+) -> dict[str, float]:
+    """Compare the scatter of two estimators on the same galaxies.
+
+    Parameters
+    ----------
+    residual, other : array, shape (m,) and (k,)
+        Residuals of the two; what is not finite is left out.
+    galaxy, other_galaxy : array of int, shape (m,) and (k,)
+        Which galaxy each belongs to.
+    n_bootstrap : int, optional
+        Resamplings. Each draws the same galaxies for both, so that what is hard about a
+        galaxy for both of them does not count as an error.
+    seed : int, optional
+        Seed of the resamplings.
+
+    Returns
+    -------
+    dict of str to float
+        ``sigma`` and ``nmad``, those of ``residual`` over those of ``other``; ``rms``, of
+        the root mean squares, which include the bias; and their standard errors ``..._error``.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from picasssso.evaluation import scatter_ratio
+    >>> rng = np.random.default_rng(1)
+    >>> noise, number = rng.normal(size=3000), np.arange(3000)
+    >>> found = scatter_ratio(0.8 * noise, noise, number, number)
+    >>> round(found["sigma"], 2), round(found["sigma_error"], 2)
+    (0.8, 0.0)
+    """
+    pairs = []
+    for values, owner in ((residual, galaxy), (other, other_galaxy)):
+        array, who = as_array(values).astype(np.float64), as_array(owner)
+        good = np.isfinite(array)
+        pairs.append((array[good], who[good]))
+    unique = np.union1d(pairs[0][1], pairs[1][1])
+    counts = bootstrap_counts(max(len(unique), 1), n_bootstrap, seed)
+    values, draws = [], []
+    for array, who in pairs:
+        if len(array) < 2:
+            names = ("sigma", "nmad", "rms")
+            return {f"{n}{end}": float("nan") for n in names for end in ("", "_error")}
+        place = np.searchsorted(unique, who)
+        median = float(np.median(array))
+        nmad = _NORMALISED * float(np.median(np.abs(array - median)))
+        moments = _bootstrap_moments(array - array.mean(), place, counts)
+        drawn = {"sigma": moments["sigma"]}
+        drawn["rms"] = np.hypot(moments["sigma"], moments["mean"] + array.mean())
+        drawn["nmad"] = _bootstrap_medians(array, place, counts, median, nmad)["nmad"]
+        sigma = float(array.std(ddof=1))
+        values.append({"sigma": sigma, "nmad": nmad, "rms": float(np.hypot(sigma, array.mean()))})
+        draws.append(drawn)
+    result = {}
+    with np.errstate(divide="ignore", invalid="ignore"):
+        for name in ("sigma", "nmad", "rms"):
+            result[name] = float(np.divide(values[0][name], values[1][name]))
+            ratio = draws[0][name] / draws[1][name]
+            result[f"{name}_error"] = _scatter(ratio) if len(unique) > 1 else float("nan")
+    return result
+
+
 def _scatter(results: FloatArray) -> float:
     good = results[np.isfinite(results)]
     return float(good.std(ddof=1)) if len(good) > 1 else float("nan")
@@ -287,7 +359,7 @@ def _scatter(results: FloatArray) -> float:
 
 def _bootstrap_moments(
     sample: FloatArray, owner: npt.NDArray[np.intp], counts: FloatArray
-) -> dict[str, float]:
+) -> dict[str, FloatArray]:
     """Resample means and standard deviations from each galaxy's number, sum and squares."""
     n_galaxies = counts.shape[1]
     sums = np.stack(
@@ -298,7 +370,7 @@ def _bootstrap_moments(
     with np.errstate(divide="ignore", invalid="ignore"):
         mean = first / number
         variance = (second / number - mean**2) * number / (number - 1)
-    return {"mean": _scatter(mean), "sigma": _scatter(np.sqrt(np.maximum(variance, 0)))}
+    return {"mean": mean, "sigma": np.sqrt(np.maximum(variance, 0))}
 
 
 def _bootstrap_medians(
@@ -307,10 +379,10 @@ def _bootstrap_medians(
     counts: FloatArray,
     median: float,
     nmad: float,
-) -> dict[str, float]:
+) -> dict[str, FloatArray]:
     """Resample medians from each galaxy's histogram, which is far quicker than sorting."""
     if nmad == 0:
-        return {"median": 0.0, "nmad": 0.0}
+        return {"median": np.full(len(counts), median), "nmad": np.zeros(len(counts))}
     n_galaxies = counts.shape[1]
     step = 2 * _REACH * nmad / _N_BINS
     start = median - _REACH * nmad
@@ -320,14 +392,13 @@ def _bootstrap_medians(
     growth = np.concatenate([np.zeros((len(drawn), 1)), np.cumsum(drawn, axis=1)], axis=1)
     edges = start + step * np.arange(_N_BINS + 1)
     distances = np.linspace(0, _REACH * nmad, _N_BINS // 2 + 1)
-    medians, nmads = [], []
-    for curve in growth:
+    medians, nmads = np.full(len(drawn), np.nan), np.full(len(drawn), np.nan)
+    for k, curve in enumerate(growth):
         if curve[-1] <= 0:
             continue
         share = curve / curve[-1]
-        middle = np.interp(0.5, share, edges)
-        inside = np.interp(middle + distances, edges, share)
-        inside -= np.interp(middle - distances, edges, share)
-        medians.append(middle)
-        nmads.append(_NORMALISED * np.interp(0.5, inside, distances))
-    return {"median": _scatter(np.array(medians)), "nmad": _scatter(np.array(nmads))}
+        medians[k] = np.interp(0.5, share, edges)
+        inside = np.interp(medians[k] + distances, edges, share)
+        inside -= np.interp(medians[k] - distances, edges, share)
+        nmads[k] = _NORMALISED * np.interp(0.5, inside, distances)
+    return {"median": medians, "nmad": nmads}

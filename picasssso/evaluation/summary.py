@@ -19,11 +19,12 @@ from picasssso.evaluation.residuals import (
     bootstrap_counts,
     residual_statistics,
     residuals,
+    scatter_ratio,
 )
 from picasssso.evaluation.stacks import DERIVED
 from picasssso.properties import PROPERTIES
 
-__all__ = ["PER_STELLAR_MASS", "Bins", "measured_properties", "summarise"]
+__all__ = ["PER_STELLAR_MASS", "Bins", "compare_scatter", "measured_properties", "summarise"]
 
 FloatArray = npt.NDArray[np.floating]
 
@@ -128,6 +129,63 @@ def summarise(
         },
     }
     return _for_json(figures)
+
+
+def compare_scatter(
+    record: Record, other: Record, name: str, bins: Bins | None = None
+) -> dict[str, Any]:
+    """Compare the scatter of one estimator with that of another on the same galaxies.
+
+    Parameters
+    ----------
+    record, other : dict
+        As `measure` or `join_records` returns them.
+    name : str
+        A property that both compare.
+    bins : Bins, optional
+        Bins, and the number of resamplings.
+
+    Returns
+    -------
+    dict
+        For JSON: ``aperture`` and ``pixel``, each with the ratios of `scatter_ratio` of all,
+        and in bins of true age and attenuation, pixels also of signal to noise.
+    """
+    bins = bins or Bins()
+    result: dict[str, Any] = {}
+    for where in ("aperture", "pixel"):
+        sides = []
+        for one in (record, other):
+            median = where == "pixel" and f"pixel.median.{name}" in one
+            residual = _residual(one, name, where, "median" if median else "estimate")
+            owner = one["galaxy" if where == "aperture" else "pixel.galaxy"]
+            sides.append((residual, owner))
+        entry: dict[str, Any] = dict(_ratio(sides, None, bins.n_bootstrap))
+        for label, key, edges in (
+            ("age", f"{where}.true.stellar_age", bins.age),
+            ("attenuation", f"{where}.true.attenuation_v", bins.attenuation),
+            ("snr", f"{where}.snr", bins.snr),
+        ):
+            if key not in record or key not in other:
+                continue
+            rows = []
+            for low, high in pairwise(edges):
+                inside = [(one[key] >= low) & (one[key] < high) for one in (record, other)]
+                rows.append({**_bounds(low, high), **_ratio(sides, inside, bins.n_bootstrap)})
+            entry[f"by_{label}"] = rows
+        result[where] = entry
+    return _for_json(result)
+
+
+def _ratio(
+    sides: Sequence[tuple[FloatArray, FloatArray]],
+    inside: Sequence[npt.NDArray[np.bool_]] | None,
+    n_bootstrap: int,
+) -> dict[str, float]:
+    (mine, who), (its, whose) = sides
+    if inside is not None:
+        mine, who, its, whose = mine[inside[0]], who[inside[0]], its[inside[1]], whose[inside[1]]
+    return scatter_ratio(mine, its, who, whose, n_bootstrap=n_bootstrap)
 
 
 def _for_json(content: Any) -> Any:

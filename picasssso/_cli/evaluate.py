@@ -1,0 +1,63 @@
+"""``picasssso evaluate``: experiments from a configuration, resumable."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from picasssso._cli.running import common_options, progress_wanted
+
+__all__ = ["evaluate"]
+
+
+@click.command()
+@click.argument("configuration", type=click.Path(path_type=Path), metavar="CONFIG.toml")
+@click.option(
+    "-o", "--output", type=click.Path(path_type=Path), required=True, metavar="FOLDER",
+    help="Where to keep what was measured, and to write the results.",
+)  # fmt: skip
+@click.option(
+    "-x", "--experiment", "experiments", multiple=True, metavar="ID",
+    help="Only this experiment; may be repeated.",
+)  # fmt: skip
+@click.option(
+    "-e", "--estimator", "estimators", multiple=True, metavar="KEY",
+    help="Only this estimator of the configuration; may be repeated.",
+)  # fmt: skip
+@click.option("--small", is_flag=True, help="The small setting of the configuration, for a test.")
+@click.option(
+    "--only-results", is_flag=True, help="Run nothing; write the results of what was run."
+)
+@common_options
+def evaluate(
+    configuration: Path,
+    output: Path,
+    experiments: tuple[str, ...],
+    estimators: tuple[str, ...],
+    small: bool,
+    only_results: bool,
+    quiet: bool,
+) -> None:
+    """Run estimators over many galaxies of known truth.
+
+    CONFIG.toml says which estimators on which galaxies; see
+    benchmarks/experiments/ in the repository. What is measured is kept batch by batch:
+    interrupted, or called again with more galaxies, it goes on where it stopped. At the
+    end FOLDER/results holds evaluation.json, tables in reStructuredText and pictures.
+    """
+    from picasssso.evaluation.experiments import (
+        collect_figures,
+        load_configuration,
+        run_experiments,
+        write_results,
+    )
+
+    chosen = load_configuration(configuration, small=small).select(experiments, estimators)
+    if not only_results:
+        left_out = run_experiments(chosen, output, progress=progress_wanted(quiet))
+        for key, reason in left_out.items():
+            click.echo(f"Left out {key}: {reason}", err=True)
+    paths = write_results(collect_figures(chosen, output), output / "results")
+    if not quiet:
+        click.echo(f"Written: {len(paths)} files in {output / 'results'}")

@@ -1,0 +1,217 @@
+"""Any estimator over a batch of images.
+
+An estimator of the package takes one galaxy at a time; a network would rather have many.
+So a configuration may name a function of batches, and an estimator may have a method
+``estimate_batch(batch, bands)``; for all others, galaxies are handed over one by one.
+"""
+
+from __future__ import annotations
+
+import importlib
+import warnings
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from picasssso.evaluation.apertures import Apertures
+from picasssso.evaluation.evaluation import total_percentiles
+from picasssso.evaluation.stacks import MapStack
+from picasssso.exceptions import InvalidInputError, PicassssoWarning
+
+if TYPE_CHECKING:
+    from picasssso.bands import BandImages
+    from picasssso.estimators.base import PropertyMapEstimator
+    from picasssso.maps import PropertyMaps
+    from picasssso.mocks.pairs.source import Batch
+
+__all__ = ["BatchEstimate", "BatchFunction", "band_images", "estimate_with", "select_bands"]
+
+#: By property: percentiles of sums, shape (n, 5).
+SumPercentiles = Mapping[str, Any]
+
+
+@dataclass(frozen=True, eq=False)
+class BatchEstimate:
+    """What an estimator says about a batch.
+
+    Parameters
+    ----------
+    maps : MapStack
+        Values to sum, and percentiles, of n galaxies.
+    sum_percentiles : callable, optional
+        ``sum_percentiles(apertures, radius, pixel_area)`` returns, by property, the
+        percentiles of the sums inside ``radius`` half-mass radii, shape (n, 5), in the
+        units of maps times kpc2 (``pixel_area``, shape (n,), in kpc2).
+    """
+
+    maps: MapStack
+    sum_percentiles: Callable[[Apertures, float, Any], SumPercentiles] | None = None
+
+
+#: What a configuration's ``batch_function`` must return when it is called with the
+#: parameters: a function of a batch (`picasssso.mocks.pairs.source.FIELDS`, truth left out)
+#: and the names of its bands.
+BatchFunction = Callable[["Batch", tuple[str, ...]], BatchEstimate]
+
+
+def estimate_with(specification: Mapping[str, Any]) -> BatchFunction:
+    """Make the function of batches that a configuration describes.
+
+    Parameters
+    ----------
+    specification : mapping
+        ``name`` of an estimator, or ``batch_function``, ``"module:function"``; and
+        ``parameters``.
+
+    Returns
+    -------
+    callable
+        ``function(batch, bands)`` returns a `BatchEstimate`.
+
+    Raises
+    ------
+    InvalidInputError
+        If there is no such estimator or function.
+    """
+    parameters = {
+        name: tuple(value) if isinstance(value, list) else value
+        for name, value in specification.get("parameters", {}).items()
+    }
+    if "batch_function" in specification:
+        return _find(specification["batch_function"])(**parameters)
+    from picasssso.estimators import get_estimator
+
+    estimator = get_estimator(specification["name"])(**parameters)
+    if hasattr(estimator, "estimate_batch"):
+        return estimator.estimate_batch
+    return _OneByOne(estimator)
+
+
+def select_bands(
+    batch: Batch, available: tuple[str, ...], wanted: tuple[str, ...] | None
+) -> tuple[Batch, tuple[str, ...]]:
+    """Return a batch without its truth, in some of its bands.
+
+    Parameters
+    ----------
+    batch : dict
+        As `picasssso.mocks.pairs.PairSource.batch` returns it.
+    available : tuple of str
+        Its bands.
+    wanted : tuple of str or None
+        Bands to keep, in full or as the part after the last dash (``"g"``); all if None.
+
+    Returns
+    -------
+    batch : dict
+        What an estimator may see.
+    bands : tuple of str
+        Its bands.
+    """
+    known = {name: values for name, values in batch.items() if not name.startswith("truth")}
+    # What a survey would not say of a galaxy.
+    for name in ("half_mass_radius", "log_mass"):
+        known.pop(name, None)
+    if wanted is None:
+        return known, available
+    short = {band.rpartition("-")[2]: k for k, band in enumerate(available)}
+    short |= {band: k for k, band in enumerate(available)}
+    missing = [band for band in wanted if band not in short]
+    if missing:
+        raise InvalidInputError(
+            f"There is no band {', '.join(map(repr, missing))} in the images: expected some of "
+            f"{', '.join(available)}."
+        )
+    order = [short[band] for band in wanted]
+    for name in ("flux", "inverse_variance", "psf_fwhm"):
+        known[name] = known[name][:, order]
+    return known, tuple(available[k] for k in order)
+
+
+def band_images(batch: Batch, galaxy: int, bands: tuple[str, ...]) -> BandImages:
+    """Return one galaxy of a batch as `~picasssso.bands.BandImages`.
+
+    Parameters
+    ----------
+    batch : dict
+        The batch.
+    galaxy : int
+        Which of it.
+    bands : tuple of str
+        Names of its bands.
+
+    Returns
+    -------
+    BandImages
+        In nmgy, with standard deviations, a mask of bad pixels, and no WCS.
+    """
+    import astropy.units as u
+    from astropy.nddata import CCDData, StdDevUncertainty
+
+    from picasssso.bands import BandImages, GalacticExtinction
+
+    images, psf = {}, {}
+    for k, band in enumerate(bands):
+        weight = batch["inverse_variance"][galaxy, k].cpu().numpy()
+        bad = weight <= 0
+        sigma = np.where(bad, np.nan, 1 / np.sqrt(np.where(bad, 1.0, weight)))
+        images[band] = CCDData(
+            batch["flux"][galaxy, k].cpu().numpy(),
+            unit=u.nmgy,
+            uncertainty=StdDevUncertainty(sigma),
+            mask=bad,
+        )
+        psf[band] = float(batch["psf_fwhm"][galaxy, k]) * u.arcsec
+    return BandImages(
+        images,
+        redshift=float(batch["redshift"][galaxy]),
+        pixel_scale=float(batch["pixel_scale"][galaxy]) * u.arcsec,
+        psf=psf,
+        galactic_extinction=GalacticExtinction(ebv=0.0, scale="SF11", applied=True),
+    )
+
+
+class _OneByOne:
+    """Hands the galaxies of a batch to an estimator one after the other."""
+
+    def __init__(self, estimator: PropertyMapEstimator) -> None:
+        self.estimator = estimator
+
+    def __call__(self, batch: Batch, bands: tuple[str, ...]) -> BatchEstimate:
+        maps = [
+            self.estimator.estimate(band_images(batch, k, bands), progress=False)
+            for k in range(len(batch["flux"]))
+        ]
+        return BatchEstimate(MapStack.from_maps(maps), _Totals(maps))
+
+
+class _Totals:
+    """Percentiles of sums from the totals of maps."""
+
+    def __init__(self, maps: list[PropertyMaps]) -> None:
+        self.maps = maps
+
+    def __call__(self, apertures: Apertures, radius: float, pixel_area: Any) -> SumPercentiles:
+        areas = np.broadcast_to(np.asarray(pixel_area, dtype=float), len(self.maps))
+        with warnings.catch_warnings():
+            # Sums of nothing are left out of the statistics; no need to say so each time.
+            warnings.simplefilter("ignore", PicassssoWarning)
+            found = [
+                total_percentiles(maps, apertures.aperture(k, radius), float(areas[k]))
+                for k, maps in enumerate(self.maps)
+            ]
+        names = [name for name in found[0] if all(name in other for other in found)]
+        return {name: np.concatenate([other[name] for other in found]) for name in names}
+
+
+def _find(path: str) -> Callable[..., BatchFunction]:
+    module, _, name = path.partition(":")
+    try:
+        return getattr(importlib.import_module(module), name)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise InvalidInputError(
+            f"batch_function={path!r} cannot be used ({error}): expected 'package.module:name' "
+            "of something that can be imported."
+        ) from error

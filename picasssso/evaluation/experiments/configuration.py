@@ -1,0 +1,399 @@
+"""What a set of experiments consists of: one file in TOML.
+
+A file looks like this (``benchmarks/experiments/*.toml`` are those of the documentation)::
+
+    [common]                 # of all experiments; each may say otherwise
+    count = 1000             # galaxies
+    batch = 25               # galaxies at once, and per file of what is kept
+    truth = "psf"            # at the resolution of the images, or "native"
+    source = {kind = "mocks", seed = 2711, survey = "sdss", n_pixels = 64}
+
+    [small]                  # what --small changes
+    count = 8
+
+    [settings]               # picasssso.evaluation.Settings
+    [bins]                   # picasssso.evaluation.Bins
+
+    [estimators.mass_to_light]
+    label = "colour M/L"
+    name = "mass_to_light"   # one of `picasssso list` ...
+    parameters = {relation = "taylor2011"}
+
+    [estimators.network]
+    label = "network"
+    batch_function = "package.module:function"   # ... or a function of batches
+    optional = true          # left out, with the reason, where it cannot be made
+
+    [[experiments]]
+    id = "b"
+    title = "The same images"
+    estimators = ["mass_to_light", "network"]
+    reference = "mass_to_light"                  # whose scatter others are compared with
+    paper = "ugriz"                              # the run of the paper to stand beside
+
+    [[experiments.settings]] # none: one setting, that of [common]
+    label = "gr"
+    x = 2                    # place on the axis of the curve
+    bands = ["g", "r"]
+    source = {survey = "des"}                    # merged into that of [common]
+    parameters = {network = {weights = "gr.safetensors"}}
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import tomllib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from picasssso.evaluation.measuring import Settings
+from picasssso.evaluation.summary import Bins
+from picasssso.exceptions import FileFormatError, InvalidInputError
+
+__all__ = ["Configuration", "Run", "load_configuration", "parse_configuration"]
+
+_COMMON = {"count", "batch", "truth", "source", "bands"}
+_ESTIMATOR = {"label", "name", "batch_function", "parameters", "optional"}
+_EXPERIMENT = {"id", "title", "estimators", "settings", "axis", "paper", "reference"} | _COMMON
+_SETTING = {"label", "x", "parameters", "estimators", "paper"} | _COMMON
+_TRUTHS = ("psf", "native")
+_COMMON_DEFAULTS: dict[str, Any] = {
+    "count": 1000,
+    "batch": 25,
+    "truth": "psf",
+    "bands": None,
+    "source": {"kind": "mocks", "seed": 2711, "survey": "sdss", "n_pixels": 64},
+}
+
+
+@dataclass(frozen=True, eq=False)
+class Run:
+    """One estimator over one set of galaxies.
+
+    Parameters
+    ----------
+    experiment : str
+        Identifier of the experiment.
+    setting : str
+        Label of the setting.
+    x : float or None
+        Place of the setting on the axis of a curve.
+    estimator : str
+        Key of the estimator in the configuration.
+    label : str
+        Its name in tables.
+    specification : mapping
+        How to make the estimator.
+    source : mapping
+        Where the galaxies come from.
+    count, batch : int
+        How many, and how many at once.
+    truth : {"psf", "native"}
+        At which resolution the truth is taken.
+    bands : tuple of str or None
+        The bands that the estimator gets; all if None.
+    paper : str or None
+        The run of Buck & Wolf (2021) that it stands beside.
+    """
+
+    experiment: str
+    setting: str
+    x: float | None
+    estimator: str
+    label: str
+    specification: Mapping[str, Any]
+    source: Mapping[str, Any]
+    count: int
+    batch: int
+    truth: str
+    bands: tuple[str, ...] | None
+    paper: str | None = None
+
+    @property
+    def optional(self) -> bool:
+        """Whether the run is left out where the estimator cannot be made (bool)."""
+        return bool(self.specification.get("optional", False))
+
+    def key(self, settings: Settings) -> str:
+        """Return the name of the folder of what is kept.
+
+        Runs that do the same share it, whichever experiment they belong to; and a run that
+        is to have more galaxies goes on in it.
+
+        Parameters
+        ----------
+        settings : Settings
+            How galaxies are measured.
+
+        Returns
+        -------
+        str
+            The estimator's key and a hash of all that matters.
+        """
+        content = self.description(settings)
+        text = json.dumps(content, sort_keys=True, default=str)
+        return f"{self.estimator}-{hashlib.sha256(text.encode()).hexdigest()[:12]}"
+
+    def description(self, settings: Settings) -> dict[str, Any]:
+        """Return all that decides what is kept.
+
+        Parameters
+        ----------
+        settings : Settings
+            How galaxies are measured.
+
+        Returns
+        -------
+        dict
+            For JSON.
+        """
+        how = {k: v for k, v in self.specification.items() if k not in ("label", "optional")}
+        return {
+            "estimator": how,
+            "source": dict(self.source),
+            "batch": self.batch,
+            "truth": self.truth,
+            "bands": None if self.bands is None else list(self.bands),
+            "settings": {f.name: getattr(settings, f.name) for f in fields(settings)},
+        }
+
+
+@dataclass(frozen=True, eq=False)
+class Configuration:
+    """Experiments, as a file describes them.
+
+    Parameters
+    ----------
+    runs : tuple of Run
+        Everything that is to be run, in order.
+    experiments : mapping of str to mapping
+        Title and axis of each experiment, by identifier.
+    settings : Settings
+        How galaxies are measured.
+    bins : Bins
+        Bins of the figures.
+    small : bool
+        Whether these are the small settings.
+    """
+
+    runs: tuple[Run, ...]
+    experiments: Mapping[str, Mapping[str, Any]]
+    settings: Settings
+    bins: Bins
+    small: bool = False
+
+    def select(self, experiments: tuple[str, ...], estimators: tuple[str, ...]) -> Configuration:
+        """Return only some of the experiments and estimators.
+
+        Parameters
+        ----------
+        experiments, estimators : tuple of str
+            Identifiers and keys; all if empty.
+
+        Returns
+        -------
+        Configuration
+            What is left.
+
+        Raises
+        ------
+        InvalidInputError
+            If there is no such thing.
+        """
+        known = {run.estimator for run in self.runs}
+        for kind, asked, there in (
+            ("experiment", experiments, set(self.experiments)), ("estimator", estimators, known),
+        ):  # fmt: skip
+            unknown = [name for name in asked if name not in there]
+            if unknown:
+                raise InvalidInputError(
+                    f"There is no {kind} {', '.join(map(repr, unknown))} in the configuration: "
+                    f"expected some of {', '.join(sorted(there))}."
+                )
+        runs = tuple(
+            run
+            for run in self.runs
+            if (not experiments or run.experiment in experiments)
+            and (not estimators or run.estimator in estimators)
+        )
+        left = {run.experiment for run in runs}
+        kept = {name: value for name, value in self.experiments.items() if name in left}
+        return Configuration(runs, kept, self.settings, self.bins, self.small)
+
+
+def load_configuration(path: str | os.PathLike[str], *, small: bool = False) -> Configuration:
+    """Read a configuration.
+
+    Parameters
+    ----------
+    path : str or path-like
+        A file in TOML; the module's documentation says what it may hold. Relative paths of
+        folders and weights in it are relative to where the command is run.
+    small : bool, optional
+        Whether to apply its table ``[small]``, for tests.
+
+    Returns
+    -------
+    Configuration
+        What is to be run.
+
+    Raises
+    ------
+    FileFormatError
+        If there is no such file or it is no TOML.
+    InvalidInputError
+        If it holds something unknown.
+    """
+    file = Path(path)
+    try:
+        content = tomllib.loads(file.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise FileFormatError(f"There is no configuration {file}.") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise FileFormatError(f"{file} is no TOML: {error}.") from error
+    return parse_configuration(content, small=small)
+
+
+def parse_configuration(content: Mapping[str, Any], *, small: bool = False) -> Configuration:
+    """Make a configuration of what a file holds.
+
+    Parameters
+    ----------
+    content : mapping
+        The file's tables.
+    small : bool, optional
+        Whether to apply the table ``small``.
+
+    Returns
+    -------
+    Configuration
+        What is to be run.
+
+    Raises
+    ------
+    InvalidInputError
+        If it holds something unknown, or nothing to run.
+
+    Examples
+    --------
+    >>> from picasssso.evaluation.experiments.configuration import parse_configuration
+    >>> found = parse_configuration({
+    ...     "estimators": {"ml": {"label": "M/L", "name": "mass_to_light"}},
+    ...     "experiments": [{"id": "b", "title": "The same images", "estimators": ["ml"]}]})
+    >>> found.runs[0].label, found.runs[0].count
+    ('M/L', 1000)
+    """
+    _check("", content, {"common", "small", "settings", "bins", "estimators", "experiments"})
+    changes = dict(content.get("small", {})) if small else {}
+    common = {**_COMMON_DEFAULTS, **content.get("common", {})}
+    common["source"] = _merge_sources([_COMMON_DEFAULTS["source"], common["source"]])
+    _check("common", common, _COMMON)
+    _check("small", content.get("small", {}), _COMMON | {"settings", "bins"})
+    estimators = content.get("estimators", {})
+    for key, specification in estimators.items():
+        _check(f"estimators.{key}", specification, _ESTIMATOR)
+        if ("name" in specification) == ("batch_function" in specification):
+            raise InvalidInputError(
+                f"[estimators.{key}] needs either name or batch_function, and not both."
+            )
+    settings = _make(Settings, {**content.get("settings", {}), **changes.pop("settings", {})})
+    bins = _make(Bins, {**content.get("bins", {}), **changes.pop("bins", {})})
+    runs: list[Run] = []
+    experiments: dict[str, dict[str, Any]] = {}
+    for experiment in content.get("experiments", []):
+        _check("experiments", experiment, _EXPERIMENT, ("id", "title"))
+        identifier = experiment["id"]
+        if identifier in experiments:
+            raise InvalidInputError(f"There are two experiments with the id {identifier!r}.")
+        experiments[identifier] = {k: experiment.get(k) for k in ("title", "axis", "reference")}
+        for setting in experiment.get("settings") or [{}]:
+            _check(f"experiments {identifier!r}, settings", setting, _SETTING)
+            runs += _make_runs(experiment, setting, common, changes, estimators)
+    if not runs:
+        raise InvalidInputError("The configuration names no experiment with an estimator.")
+    return Configuration(tuple(runs), experiments, settings, bins, small)
+
+
+def _make_runs(
+    experiment: Mapping[str, Any],
+    setting: Mapping[str, Any],
+    common: Mapping[str, Any],
+    changes: Mapping[str, Any],
+    estimators: Mapping[str, Mapping[str, Any]],
+) -> list[Run]:
+    # What is small is small everywhere.
+    layers = (common, experiment, setting, changes)
+    merged = {
+        name: next(layer[name] for layer in reversed(layers) if name in layer) for name in _COMMON
+    }
+    merged["source"] = _merge_sources(layer.get("source", {}) for layer in layers)
+    if merged["truth"] not in _TRUTHS:
+        raise InvalidInputError(f"truth={merged['truth']!r}: expected one of {_TRUTHS}.")
+    for name in ("count", "batch"):
+        value = merged[name]
+        if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+            raise InvalidInputError(f"{name}={value!r}: expected an integer above 0.")
+    runs = []
+    for key in setting.get("estimators", experiment.get("estimators", ())):
+        if key not in estimators:
+            raise InvalidInputError(
+                f"Experiment {experiment['id']!r} names the estimator {key!r}: the configuration "
+                f"has {', '.join(estimators) or 'none'}."
+            )
+        specification = dict(estimators[key])
+        more = setting.get("parameters", {}).get(key)
+        if more:
+            specification["parameters"] = {**specification.get("parameters", {}), **more}
+        bands = merged["bands"]
+        runs.append(
+            Run(
+                experiment=experiment["id"],
+                setting=str(setting.get("label", "")),
+                x=setting.get("x"),
+                estimator=key,
+                label=specification.get("label", key),
+                specification=specification,
+                source=merged["source"],
+                count=merged["count"],
+                batch=merged["batch"],
+                truth=merged["truth"],
+                bands=None if bands is None else tuple(bands),
+                paper=setting.get("paper", experiment.get("paper")),
+            )
+        )
+    return runs
+
+
+def _merge_sources(layers: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+    """Put one description over another; one of another kind starts anew."""
+    merged: dict[str, Any] = {}
+    for layer in layers:
+        if layer.get("kind", merged.get("kind")) != merged.get("kind"):
+            merged = {}
+        merged |= layer
+    return merged
+
+
+def _check(
+    where: str, table: Mapping[str, Any], known: set[str], needed: tuple[str, ...] = ()
+) -> None:
+    place = f"[{where}]" if where else "The configuration"
+    unknown = sorted(set(table) - known)
+    if unknown:
+        raise InvalidInputError(
+            f"{place} holds {', '.join(map(repr, unknown))}: expected some of "
+            f"{', '.join(sorted(known))}."
+        )
+    missing = [name for name in needed if name not in table]
+    if missing:
+        raise InvalidInputError(f"{place} lacks {', '.join(missing)}.")
+
+
+def _make(kind: Any, table: Mapping[str, Any]) -> Any:
+    names = {f.name for f in fields(kind)}
+    _check(kind.__name__.lower(), table, names)
+    return kind(**{k: tuple(v) if isinstance(v, list) else v for k, v in table.items()})

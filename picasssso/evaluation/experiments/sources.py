@@ -1,0 +1,129 @@
+"""Where the galaxies of an experiment come from."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from picasssso.exceptions import FileFormatError, InvalidInputError
+
+if TYPE_CHECKING:
+    from picasssso.mocks.pairs import PairSource
+
+__all__ = ["KINDS", "make_source"]
+
+#: ``mocks``: `picasssso.mocks.pairs.GeneratedPairs`, whose arguments are the other entries.
+#: ``stored``: ``folder`` and ``split`` of `picasssso.mocks.pairs.StoredPairs`.
+#: ``illustris``: maps in the files of Buck & Wolf (2021) in ``folder``, painted and observed.
+KINDS = ("mocks", "stored", "illustris")
+
+
+def make_source(description: Mapping[str, Any]) -> PairSource:
+    """Make a set of pairs.
+
+    Parameters
+    ----------
+    description : mapping
+        The table ``source`` of a configuration: ``kind``, and what that needs.
+
+    Returns
+    -------
+    PairSource
+        The set. Sets that were made before are kept in memory, a few of them.
+
+    Raises
+    ------
+    InvalidInputError
+        If the kind is unknown, or an argument is.
+    """
+    return _make(json.dumps(dict(description), sort_keys=True))
+
+
+@lru_cache(maxsize=3)
+def _make(text: str) -> PairSource:
+    from picasssso.mocks.pairs import GeneratedPairs, StoredPairs
+
+    arguments = json.loads(text)
+    kind = arguments.pop("kind", "mocks")
+    if kind not in KINDS:
+        raise InvalidInputError(f"source has kind={kind!r}: expected one of {KINDS}.")
+    try:
+        if kind == "mocks":
+            arguments.setdefault("device", "cpu")
+            return GeneratedPairs(**arguments)
+        if kind == "stored":
+            return StoredPairs(**arguments)
+        return _painted_illustris(**arguments)
+    except TypeError as error:
+        raise InvalidInputError(f"source of kind {kind!r} cannot be made: {error}.") from error
+
+
+def _painted_illustris(
+    folder: str,
+    survey: str = "sdss",
+    redshift: float = 0.05,
+    n_pixels: int = 128,
+    seed: int = 0,
+) -> PairSource:
+    """Paint the maps in a folder with light, observe them, and cut out their middles.
+
+    Where the survey has pixels of its own, each galaxy is seen from as far as its maps'
+    pixels are the survey's, so that nothing is resampled; else at the redshift given.
+    """
+    from picasssso.mocks import LightTable, observe
+    from picasssso.mocks.illustris import read_illustris_maps
+    from picasssso.mocks.observing import get_survey
+    from picasssso.mocks.observing.observe import join_observed
+    from picasssso.mocks.pairs import ObservedPairs
+
+    paths = sorted(
+        path
+        for path in Path(folder).expanduser().glob("halo_*_camera_*.h5")
+        if "synthetic_image" not in path.name
+    )
+    if not paths:
+        raise FileFormatError(
+            f"There are no files halo_*_camera_*.h5 in {folder}: expected those of Buck & Wolf "
+            "(2021), see picasssso.mocks.illustris."
+        )
+    chosen = get_survey(survey)
+    maps = [read_illustris_maps(path) for path in paths]
+    seen_at = [
+        redshift
+        if chosen.pixel_scale is None
+        else _redshift_of_pixel(one.pixel_scale_kpc, chosen.pixel_scale)
+        for one in maps
+    ]
+    table = LightTable.build(chosen.bands, (min(seen_at), max(seen_at)))
+    observed = []
+    for number, (one, z) in enumerate(zip(maps, seen_at, strict=True)):
+        galaxies = one.to_galaxies(redshift=z, index=number)
+        margin = (min(galaxies.shape) - n_pixels) // 2
+        if margin < 0:
+            raise InvalidInputError(
+                f"n_pixels={n_pixels} is more than the {min(galaxies.shape)} pixels of the maps."
+            )
+        light = table.light(galaxies)
+        observed.append(observe(galaxies, light, chosen.bands, chosen, seed=seed, margin=margin))
+    return ObservedPairs(
+        join_observed(observed),
+        galaxy=np.array([k if one.halo is None else one.halo for k, one in enumerate(maps)]),
+        view=np.array([one.camera or 0 for one in maps]),
+        description={"painted": "illustris", "files": [path.name for path in paths]},
+    )
+
+
+def _redshift_of_pixel(kpc: float, arcsec: float) -> float:
+    """Return the redshift at which a length has an angle."""
+    from picasssso.mocks.framing import pixel_sizes
+
+    low, high = 0.003, 1.0
+    for _ in range(60):
+        middle = 0.5 * (low + high)
+        low, high = (middle, high) if pixel_sizes(None, middle, kpc)[0] > arcsec else (low, middle)
+    return low
