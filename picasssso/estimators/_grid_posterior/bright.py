@@ -31,6 +31,7 @@ __all__ = [
     "ModelTables",
     "Search",
     "Workspace",
+    "find_wanted_cells",
     "fit_bright",
     "summarize",
 ]
@@ -215,24 +216,46 @@ def _bound_chi(
     return bound, best
 
 
+def _wanted(
+    tables: ModelTables, cells: _CellTables, pixels: Pixels, depth: torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return which cells may matter, (n_cell, n_pixel), and the power of the best center."""
+    flux, weight = pixels.weighted_flux.to(tables.dtype), pixels.weight.to(tables.dtype)
+    bound, best = _bound_chi(cells, flux, weight, pixels.power.to(tables.dtype))
+    limit = ((pixels.power + depth).to(tables.dtype) - best).clamp_(min=0).sqrt_().mul_(1.001)
+    return bound < limit, best
+
+
+def find_wanted_cells(tables: ModelTables, pixels: Pixels, depth: torch.Tensor) -> torch.Tensor:
+    """Return which cells may matter for each pixel.
+
+    Parameters
+    ----------
+    tables : ModelTables
+        The models.
+    pixels : Pixels
+        The pixels.
+    depth : tensor, shape (n_pixel,)
+        Models less likely than the best by this many bits do not matter.
+
+    Returns
+    -------
+    tensor of bool, shape (n_cell, n_pixel)
+        False where no model of the cell matters.
+    """
+    return _wanted(tables, tables.cells, pixels, depth)[0]
+
+
 def _find_cells(
     tables: ModelTables, pixels: Pixels, depth: torch.Tensor
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Return the cells that matter for any of the pixels, and the power of the best center."""
-    flux, weight = pixels.weighted_flux.to(tables.dtype), pixels.weight.to(tables.dtype)
-    total = pixels.power.to(tables.dtype)
-    allowed = (pixels.power + depth).to(tables.dtype)
-
-    def wanted(cells: _CellTables) -> tuple[torch.Tensor, torch.Tensor]:
-        bound, best = _bound_chi(cells, flux, weight, total)
-        limit = (allowed - best).clamp_(min=0).sqrt_().mul_(1.001)
-        return (bound < limit).any(1).nonzero()[:, 0], best
-
-    kept, _ = wanted(tables.supercells)
+    wanted, _ = _wanted(tables, tables.supercells, pixels, depth)
+    kept = wanted.any(1).nonzero()[:, 0]
     ratio = len(tables.cells.center) // len(tables.supercells.center)
     children = (kept[:, None] * ratio + torch.arange(ratio, device=kept.device)).reshape(-1)
-    kept, best = wanted(tables.cells.select(children))
-    return children[kept], best
+    wanted, best = _wanted(tables, tables.cells.select(children), pixels, depth)
+    return children[wanted.any(1).nonzero()[:, 0]], best
 
 
 class GatheredModels:
@@ -278,26 +301,62 @@ def _sort(keys: torch.Tensor, n_bins: int) -> tuple[torch.Tensor, torch.Tensor]:
     return order.reshape(-1), offsets
 
 
+@dataclass
 class ModelSums:
     """What is summed over models for the pixels of a chunk.
 
     Parameters
     ----------
-    tables : ModelTables
-        The library.
-    n_pixels : int
-        Number of pixels.
+    zeroth : tensor, shape (n_bins, n_pixel)
+        Weights in the bins of all properties.
+    first, second : tensor, shape (n_ratio_bins, n_pixel)
+        The same times amplitude-scaled properties, and times their squares.
+    total, square, edge : tensor, shape (n_pixel,)
+        Sums of weights, of their squares, and of those of models at the prior's edge.
+    best : tensor, shape (n_pixel,)
+        Power of the best model.
     """
 
-    def __init__(self, tables: ModelTables, n_pixels: int) -> None:
+    zeroth: torch.Tensor
+    first: torch.Tensor
+    second: torch.Tensor
+    total: torch.Tensor
+    square: torch.Tensor
+    edge: torch.Tensor
+    best: torch.Tensor
+
+    @classmethod
+    def nothing(cls, tables: ModelTables, n_pixels: int) -> ModelSums:
+        """Return sums over no models.
+
+        Parameters
+        ----------
+        tables : ModelTables
+            The library.
+        n_pixels : int
+            Number of pixels.
+
+        Returns
+        -------
+        ModelSums
+            Zeros, and a best power of minus infinity.
+        """
+
         def zeros(n: int) -> torch.Tensor:
             return torch.zeros(n, n_pixels, device=tables.device)
 
-        self.zeroth = zeros(tables.n_bins)
         n_ratio_bins = sum(tables.ratio_bins)
-        self.first, self.second = zeros(n_ratio_bins), zeros(n_ratio_bins)
-        self.total, self.square, self.edge = zeros(3)
-        self.best = torch.full_like(self.total, -torch.inf, dtype=tables.dtype)
+        best = torch.full((n_pixels,), -torch.inf, dtype=tables.dtype, device=tables.device)
+        total, square, edge = zeros(3)
+        return cls(
+            zeros(tables.n_bins),
+            zeros(n_ratio_bins),
+            zeros(n_ratio_bins),
+            total,
+            square,
+            edge,
+            best,
+        )
 
     def add(
         self,
@@ -409,7 +468,7 @@ def fit_bright(
         tiles = tables.everything
     else:
         tiles = (GatheredModels(tables, some) for some in cells.split(tables.tile_cells))
-    parts = [ModelSums(tables, width) for _ in columns]
+    parts = [ModelSums.nothing(tables, width) for _ in columns]
     kept: list[list[torch.Tensor]] = [[] for _ in columns]
     for gathered in tiles:
         for part, some, column, lowest in zip(parts, kept, columns, references, strict=True):

@@ -59,7 +59,7 @@ def fit_doubtful(
     """
     every = torch.arange(len(tables.cells.center), device=tables.device)
     models = GatheredModels(tables, every)
-    sums = ModelSums(tables, len(pixels))
+    sums = ModelSums.nothing(tables, len(pixels))
     product = models.flux @ pixels.weighted_flux
     inverse = 1 / (models.square @ pixels.weight)
     brightness = product * inverse

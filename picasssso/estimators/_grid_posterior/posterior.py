@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from enum import IntEnum
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 
 from picasssso.estimators._grid_posterior.bins import bin_values
 from picasssso.estimators._grid_posterior.block import Block
-from picasssso.estimators._grid_posterior.bright import ModelTables, Search, Workspace, fit_bright
+from picasssso.estimators._grid_posterior.bright import (
+    ModelTables,
+    Search,
+    Workspace,
+    fit_bright,
+    summarize,
+)
 from picasssso.estimators._grid_posterior.doubtful import fit_doubtful
 from picasssso.estimators._grid_posterior.faint import SHALLOW, NodeTables, fit_faint, look
 from picasssso.estimators._grid_posterior.library import (
@@ -31,6 +38,9 @@ from picasssso.estimators._grid_posterior.sampling import (
 )
 from picasssso.estimators.context import PERCENTILES
 from picasssso.exceptions import InvalidInputError
+
+if TYPE_CHECKING:
+    from picasssso.estimators._grid_posterior.fused import FusedTables
 
 __all__ = ["GridPosterior", "PosteriorSummary"]
 
@@ -122,7 +132,9 @@ class GridPosterior:
       likelihood is interpolated between 1024 nodes in flux space.
     - **doubtful** (no model fits, or negative fluxes are significant): all models, slowly.
 
-    Nothing of size pixels x models is kept beyond a few pixels at a time.
+    Nothing of size pixels x models is kept beyond a few pixels at a time. On CUDA, where
+    Triton is installed, bright pixels without samples are summed in one kernel, which writes
+    nothing of that size at all.
 
     Parameters
     ----------
@@ -229,9 +241,18 @@ class GridPosterior:
                 device=self._device,
             )
             self._library = library.to(self._device)
+            self._fused = self._make_fused()
             self._units = torch.tensor(
                 library.ratio_units, dtype=torch.float64, device=self._device
             )
+
+    def _make_fused(self) -> FusedTables | None:
+        """Return the tables of the fused sums, where those can be used."""
+        if self._device.type != "cuda" or importlib.util.find_spec("triton") is None:
+            return None
+        from picasssso.estimators._grid_posterior.fused import MOST_BANDS, FusedTables
+
+        return FusedTables(self._library, self._single) if self._n_bands <= MOST_BANDS else None
 
     @property
     def n_models(self) -> int:
@@ -248,6 +269,9 @@ class GridPosterior:
             f"<GridPosterior of {self.n_models} models in {self._n_bands} bands, "
             f"{', '.join(self._scaled + self._intensive)}, on {self._device}>"
         )
+
+    #: Pixels fitted together on a CUDA device, which hide the start of its kernels.
+    _cuda_chunk = 1 << 14
 
     @torch.no_grad()
     def evaluate(
@@ -291,12 +315,19 @@ class GridPosterior:
                 f"Pixels have fluxes of shape {shape} and inverse variances of shape "
                 f"{tuple(np.shape(inverse_variance))}: expected (n_pixel, {self._n_bands}) twice."
             )
-        results = _Results(self._scaled, self._intensive, shape[0], n_samples)
         index = np.arange(shape[0]) if pixel_index is None else np.asarray(pixel_index)
         if index.shape != shape[:1]:
             raise InvalidInputError(
                 f"pixel_index has shape {index.shape}: expected ({shape[0]},)."
             )
+
+        def planes(*sizes: int) -> torch.Tensor:
+            return torch.empty((*sizes, shape[0]), dtype=torch.float32)
+
+        n = len(self._scaled) + len(self._intensive)
+        percentiles, means = planes(n, len(PERCENTILES)), planes(n)
+        scalars, samples = planes(5), planes(n, n_samples)
+        n_bands = torch.empty(shape[0], dtype=torch.int64)
         scratch = _Scratch(self._device)
         batch = self._batch_size()
         for start in range(0, shape[0], batch):
@@ -308,20 +339,45 @@ class GridPosterior:
             )
             number = torch.as_tensor(index[part].astype(np.int64), device=self._device)
             draws = Draws(n_samples, seed, number) if n_samples else None
-            results.store_bands(part, pixels.n_bands)
-            for which, block, slots in self._fit_batch(pixels, draws, scratch):
-                some = pixels.select(which)
-                results.store(start + which, block, some, self._units)
-                if draws is not None and slots is not None:
-                    results.store_samples(
-                        start + which,
-                        slots,
-                        some,
-                        draws.select(which),
-                        self._library,
-                        self._units,
-                    )
-        return results.summary()
+            results = self._evaluate_batch(pixels, draws, scratch)
+            percentiles[..., part] = results.percentiles.cpu()
+            means[..., part], scalars[..., part] = results.means.cpu(), results.scalars.cpu()
+            samples[..., part] = results.samples.cpu()
+            n_bands[part] = pixels.n_bands.cpu()
+        names = self._scaled + self._intensive
+
+        def named(table: torch.Tensor) -> dict[str, torch.Tensor]:
+            return dict(zip(names, table, strict=True))
+
+        chi2, reduced_chi2, signal_to_noise, n_effective, edge = scalars
+        return PosteriorSummary(
+            percentiles=named(percentiles),
+            mean=named(means),
+            chi2=chi2,
+            reduced_chi2=reduced_chi2,
+            signal_to_noise=signal_to_noise,
+            n_bands=n_bands,
+            n_effective=n_effective,
+            edge_probability=edge,
+            samples=named(samples) if n_samples else None,
+        )
+
+    def _evaluate_batch(self, pixels: Pixels, draws: Draws | None, scratch: _Scratch) -> _Results:
+        results = _Results(
+            len(self._scaled),
+            len(self._intensive),
+            len(pixels),
+            draws.n_samples if draws is not None else 0,
+            self._device,
+        )
+        for which, block, slots in self._fit_batch(pixels, draws, scratch):
+            some = pixels.select(which)
+            results.store(which, block, some, self._units)
+            if draws is not None and slots is not None:
+                results.store_samples(
+                    which, slots, some, draws.select(which), self._library, self._units
+                )
+        return results
 
     def _batch_size(self) -> int:
         """Return how many pixels are sorted together."""
@@ -346,6 +402,8 @@ class GridPosterior:
                     result = self._fit_faint(some, node[which], probabilities, wanted)
                 elif kind is _Kind.DOUBTFUL:
                     result = fit_doubtful(self._double, some, probabilities, draws=wanted)
+                elif self._fused is not None and kind is not _Kind.SHARP and draws is None:
+                    result = self._fit_fused(some, depth[which], probabilities, kind), None
                 else:
                     tables = self._double if kind is _Kind.SHARP else self._single
                     result = fit_bright(
@@ -364,11 +422,15 @@ class GridPosterior:
         """Return how many pixels share what is looked up in the library."""
         if kind is _Kind.DOUBTFUL:
             return max(int(self._memory_budget / (128 * self._library.n_slots)), 1)
-        return 4096 if self._device.type == "cuda" else 256
+        if self._device.type != "cuda":
+            return 256
+        fused = self._fused is not None and kind in (_Kind.MODERATE, _Kind.BRIGHT)
+        return self._cuda_chunk if fused or kind is _Kind.FAINT else 4096
 
     def _classify(self, pixels: Pixels) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """Return each pixel's kind (0: no data), best node, and depth of the search."""
-        looks = [look(self._nodes, pixels.select(p)) for p in _slices(len(pixels), 128)]
+        step = 1 << 14 if self._device.type == "cuda" else 128
+        looks = [look(self._nodes, pixels.select(p)) for p in _slices(len(pixels), step)]
         best, worst, node, share, tail = (torch.cat(t) for t in zip(*looks, strict=True))
         chi2 = pixels.power / BITS - best.clamp(min=0).double().square()
         sharpness = best * chi2.clamp(min=4).sqrt()
@@ -385,6 +447,20 @@ class GridPosterior:
         shallow = (tail < _LEAST_TAIL) & (best < _SHARP)
         depth = torch.where(shallow, SHALLOW, _DEEP)
         return kinds, node, depth
+
+    def _fit_fused(
+        self, pixels: Pixels, depth: torch.Tensor, probabilities: torch.Tensor, kind: _Kind
+    ) -> Block:
+        from picasssso.estimators._grid_posterior.fused import sum_models
+
+        assert self._fused is not None
+        # The last pixel is repeated to fill the last block.
+        n_pixels, step = len(pixels), self._fused.pixels
+        filled = torch.arange(-(-n_pixels // step) * step, device=self._device)
+        filled = filled.clamp_(max=n_pixels - 1)
+        sums = sum_models(self._fused, self._single, pixels.select(filled), depth[filled])
+        block = summarize(self._single, [sums], probabilities, True, _SEARCH[kind])
+        return block.head(n_pixels)
 
     def _fit_faint(
         self,
@@ -467,39 +543,36 @@ class _Scratch:
 
 
 class _Results:
-    """Results of all pixels, filled in as they come."""
+    """Results of the pixels of a batch on the device, filled in as they come."""
 
     def __init__(
-        self, scaled: tuple[str, ...], intensive: tuple[str, ...], n_pixels: int, n_samples: int
+        self, n_scaled: int, n_intensive: int, n_pixels: int, n_samples: int, device: torch.device
     ) -> None:
-        self._scaled, self._intensive = scaled, intensive
-        names = scaled + intensive
-
         def planes(*shape: int) -> torch.Tensor:
-            return torch.full((*shape, n_pixels), torch.nan, dtype=torch.float32)
+            return torch.full((*shape, n_pixels), torch.nan, device=device)
 
-        self._percentiles = planes(len(names), len(PERCENTILES))
-        self._means = planes(len(names))
-        self._samples = planes(len(names), n_samples) if n_samples else None
-        self._scalars = planes(5)
-        self._n_bands = torch.zeros(n_pixels, dtype=torch.int64)
+        n = n_scaled + n_intensive
+        self._n_scaled = n_scaled
+        self.percentiles = planes(n, len(PERCENTILES))
+        self.means = planes(n)
+        self.scalars = planes(5)
+        self.samples = planes(n, n_samples)
 
     def store(
         self, which: torch.Tensor, block: Block, pixels: Pixels, units: torch.Tensor
     ) -> None:
         """Store results of some pixels, in the units of the input."""
-        which = which.cpu()
-        n = len(self._scaled)
+        n = self._n_scaled
         scale = units[:, None] * pixels.noise
-        self._percentiles[:n, :, which] = _single(block.ratio_percentiles * scale[:, None])
-        self._percentiles[n:, :, which] = _single(block.value_percentiles)
-        self._means[:n, which] = _single(block.ratio_means * scale)
-        self._means[n:, which] = _single(block.value_means)
+        self.percentiles[:n, :, which] = (block.ratio_percentiles * scale[:, None]).float()
+        self.percentiles[n:, :, which] = block.value_percentiles.float()
+        self.means[:n, which] = (block.ratio_means * scale).float()
+        self.means[n:, which] = block.value_means.float()
         chi2 = ((pixels.power - block.improvement) / BITS).clamp(min=0)
         freedom = (pixels.n_bands - 1).clamp(min=1)
         signal = (block.improvement / BITS).clamp(min=0).sqrt()
         scalars = [chi2, chi2 / freedom, signal, block.n_effective, block.edge]
-        self._scalars[:, which] = _single(torch.stack([s.double() for s in scalars]))
+        self.scalars[:, which] = torch.stack([s.float() for s in scalars])
 
     def store_samples(
         self,
@@ -511,37 +584,8 @@ class _Results:
         units: torch.Tensor,
     ) -> None:
         """Store the samples of some pixels, given their models."""
-        if self._samples is None:
-            return
         brightness = draw_amplitudes(library.flux, slots, pixels, draws)
         scale = units[:, None, None] * pixels.noise[:, None]
         scaled = library.ratios[:, slots] * brightness * scale
         samples = torch.cat([scaled, library.values[:, slots]])
-        self._samples[:, :, which.cpu()] = _single(samples.transpose(1, 2))
-
-    def store_bands(self, part: slice, n_bands: torch.Tensor) -> None:
-        """Store how many bands are valid."""
-        self._n_bands[part] = n_bands.cpu()
-
-    def summary(self) -> PosteriorSummary:
-        """Return the results."""
-        names = self._scaled + self._intensive
-
-        def named(table: torch.Tensor) -> dict[str, torch.Tensor]:
-            return dict(zip(names, table, strict=True))
-
-        return PosteriorSummary(
-            percentiles=named(self._percentiles),
-            mean=named(self._means),
-            chi2=self._scalars[0],
-            reduced_chi2=self._scalars[1],
-            signal_to_noise=self._scalars[2],
-            n_bands=self._n_bands,
-            n_effective=self._scalars[3],
-            edge_probability=self._scalars[4],
-            samples=None if self._samples is None else named(self._samples),
-        )
-
-
-def _single(tensor: torch.Tensor) -> torch.Tensor:
-    return tensor.to("cpu", torch.float32)
+        self.samples[:, :, which] = samples.transpose(1, 2).float()

@@ -13,6 +13,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from picasssso.estimators._grid_posterior import GridPosterior
 from picasssso.estimators._sed_fit.prior_edges import models_at_edge
 from picasssso.estimators._sed_fit.shared_error import SharedError, measure_shared_error
@@ -98,7 +100,7 @@ class Fitter:
         weighting = "_formed" if formed else ""
         #: Names to values per solar mass formed.
         amplitude_scaled = {
-            "stellar_mass": surviving * 0 + 1 if formed else surviving,
+            "stellar_mass": np.ones_like(surviving) if formed else surviving,
             "sfr": properties["ssfr100"],
         }
         intensive = {
@@ -114,7 +116,9 @@ class Fitter:
             error_floor=options.error_floor,
             device=options.device,
         )
-        self.shared_error: SharedError = measure_shared_error(self.posterior, library.fluxes)
+        self.shared_error: SharedError = measure_shared_error(
+            self.posterior, library.fluxes, tuple(amplitude_scaled)
+        )
         self.record: Mapping[str, Any] = {**library.meta, "hash": library.hash}
 
 

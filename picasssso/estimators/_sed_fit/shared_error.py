@@ -8,7 +8,7 @@ measured by fitting models of the library without noise.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -42,7 +42,9 @@ class SharedError:
     correlation: FloatArray
 
 
-def measure_shared_error(posterior: GridPosterior, model_flux: FloatArray) -> SharedError:
+def measure_shared_error(
+    posterior: GridPosterior, model_flux: FloatArray, sums: Collection[str]
+) -> SharedError:
     """Measure the width of posteriors without noise.
 
     Parameters
@@ -51,6 +53,8 @@ def measure_shared_error(posterior: GridPosterior, model_flux: FloatArray) -> Sh
         The posterior.
     model_flux : ndarray, shape (n_model, n_band)
         Fluxes of its models.
+    sums : collection of str
+        Properties whose maps are summed: models count by how much they bring to a sum.
 
     Returns
     -------
@@ -68,11 +72,20 @@ def measure_shared_error(posterior: GridPosterior, model_flux: FloatArray) -> Sh
     for name, samples in summary.samples.items():
         draws = samples.numpy().astype(np.float64)
         mean, width = draws.mean(axis=0), draws.std(axis=0, ddof=1)
-        relative = width[mean > 0] / mean[mean > 0]
-        variance = float(np.median(relative)) ** 2 if len(relative) else 0.0
-        dex[name] = float(np.sqrt(np.log1p(variance)) / np.log(10))
+        weight = mean if name in sums else np.ones_like(mean)
+        relative = _weighted_median(width / np.where(mean > 0, mean, 1.0), weight * (mean > 0))
+        dex[name] = float(np.sqrt(np.log1p(relative**2)) / np.log(10))
         rank = draws.argsort(axis=0).argsort(axis=0) - (_N_SAMPLES - 1) / 2
         ranks.append(rank / np.sqrt((_N_SAMPLES**2 - 1) / 12))
     stacked = np.stack(ranks)
     correlation = np.einsum("ikp,jkp->ij", stacked, stacked) / stacked[0].size
     return SharedError(dex, correlation)
+
+
+def _weighted_median(values: FloatArray, weights: FloatArray) -> float:
+    """Return the value with half of the weight below; 0 where there is no weight."""
+    if not weights.any():
+        return 0.0
+    order = np.argsort(values)
+    cumulative = np.cumsum(weights[order])
+    return float(values[order][np.searchsorted(cumulative, 0.5 * cumulative[-1])])

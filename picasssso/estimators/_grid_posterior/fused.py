@@ -1,0 +1,334 @@
+"""Sums over models on a CUDA device, in one pass from fluxes to bins (Triton).
+
+On a GPU the tables of models x pixels that `picasssso.estimators._grid_posterior.bright`
+works with cost more to write and read than to compute. Here each thread has a few pixels
+in registers, walks through the models in the order of a property's bins, and writes
+nothing but the sums of each bin. The weights are computed anew for every property.
+
+Models of cells that cannot matter for any pixel of a block are stepped over.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+import triton
+import triton.language as tl
+
+from picasssso.estimators._grid_posterior.bright import ModelSums, ModelTables, find_wanted_cells
+from picasssso.estimators._grid_posterior.library import SortedLibrary
+from picasssso.estimators._grid_posterior.pixels import BITS, Pixels
+
+__all__ = ["MOST_BANDS", "FusedTables", "sum_models"]
+
+#: The kernels keep this many bands in registers.
+MOST_BANDS = 8
+
+#: Half a unit of chi2 in bits, for the kernels.
+_BITS = tl.constexpr(BITS)
+
+
+class FusedTables:
+    """Models in the order of the bins of each property.
+
+    Parameters
+    ----------
+    library : SortedLibrary
+        The models, on the device.
+    tables : ModelTables
+        The same with their bins.
+    """
+
+    #: Pixels and warps per program, bins and models per program, whether cells are ruled out.
+    pixels, warps, bins, models, skip = 512, 4, 16, 2048, True
+
+    def __init__(self, library: SortedLibrary, tables: ModelTables) -> None:
+        slots = (library.count > 0).nonzero()[:, 0]
+        keys = tables.keys.reshape(len(tables.keys), -1)[:, slots].long()
+        n_ratios = len(tables.ratio_bins)
+        order = torch.argsort(keys, dim=1, stable=True)
+        counts = torch.bincount(keys.reshape(-1), minlength=tables.n_bins)
+        offsets = torch.nn.functional.pad(torch.cumsum(counts, 0), (1, 0))
+        n_value_rows = (len(keys) - n_ratios) * len(slots)
+        ratios = tables.ratios.reshape(n_ratios, -1)
+        sorted_slots = slots[order]
+
+        def rows(slots: torch.Tensor, factors: torch.Tensor | None = None) -> _Rows:
+            slots = slots.reshape(-1)
+            return _Rows(
+                flux=library.flux[slots].float().contiguous(),
+                cell=(slots // tables.size).to(torch.int32),
+                factor=None if factors is None else factors.float().contiguous(),
+            )
+
+        self.plain = rows(slots, library.edge[slots])
+        self.values = rows(sorted_slots[: len(keys) - n_ratios])
+        ordered = sorted_slots[len(keys) - n_ratios :]
+        self.ratios = rows(ordered, torch.gather(ratios, 1, ordered).reshape(-1))
+        self.value_offsets = offsets[: tables.n_value_bins + 1].to(torch.int32)
+        self.ratio_offsets = (offsets[tables.n_value_bins :] - n_value_rows).to(torch.int32)
+
+
+@dataclass(frozen=True)
+class _Rows:
+    """Fluxes (n_row, n_band), cell and factor of each row."""
+
+    flux: torch.Tensor
+    cell: torch.Tensor
+    factor: torch.Tensor | None
+
+
+def sum_models(
+    fused: FusedTables, tables: ModelTables, pixels: Pixels, depth: torch.Tensor
+) -> ModelSums:
+    """Sum over all models that matter, each amplitude with its own variance.
+
+    Parameters
+    ----------
+    fused : FusedTables
+        The models.
+    tables : ModelTables
+        The same with their cells.
+    pixels : Pixels
+        The pixels, a multiple of `FusedTables.pixels`, best with similar colours; amplitudes
+        significantly above zero.
+    depth : tensor, shape (n_pixel,)
+        Models less likely than the best by this many bits need not have weight.
+
+    Returns
+    -------
+    ModelSums
+        The sums.
+    """
+    block = fused.pixels
+    n_pixels, n_blocks = len(pixels), len(pixels) // block
+    flux, weight = pixels.weighted_flux.float(), pixels.weight.float()
+    device = flux.device
+    wanted = torch.ones(1, 1, dtype=torch.int8, device=device)
+    if fused.skip:
+        cells = find_wanted_cells(tables, pixels, depth)
+        wanted = cells.reshape(len(cells), n_blocks, block).any(2).T.to(torch.int8).contiguous()
+    options = {
+        "N": flux.shape[0],
+        "B": block,
+        "SKIP": fused.skip,
+        "num_warps": fused.warps,
+    }
+    pixel_tables = (flux, weight, wanted, n_pixels, wanted.shape[1])
+
+    def zeros(*shape: int) -> torch.Tensor:
+        return torch.zeros(*shape, n_pixels, device=device)
+
+    plain = fused.plain
+    n_models = len(plain.flux)
+    n_parts = -(-n_models // fused.models)
+    parts = zeros(n_parts)
+    _find_best[(n_blocks, n_parts)](
+        plain.flux, plain.cell, *pixel_tables, parts, n_models, STEP=fused.models, **options
+    )
+    best = parts.amax(0)
+    totals = zeros(3, n_parts)
+    _sum_all[(n_blocks, n_parts)](
+        plain.flux,
+        plain.cell,
+        plain.factor,
+        *pixel_tables,
+        best,
+        totals,
+        n_models,
+        n_parts,
+        STEP=fused.models,
+        **options,
+    )
+    n_ratio_bins = sum(tables.ratio_bins)
+    zeroth, first, second = zeros(tables.n_bins), zeros(n_ratio_bins), zeros(n_ratio_bins)
+    for rows, offsets, start, with_moments in (
+        (fused.values, fused.value_offsets, 0, False),
+        (fused.ratios, fused.ratio_offsets, tables.n_value_bins, True),
+    ):
+        n_bins = len(offsets) - 1
+        if not n_bins:
+            continue
+        _sum_bins[(n_blocks, -(-n_bins // fused.bins))](
+            rows.flux,
+            rows.cell,
+            rows.flux if rows.factor is None else rows.factor,
+            offsets,
+            *pixel_tables,
+            best,
+            zeroth[start:],
+            first,
+            second,
+            n_bins,
+            BINS=fused.bins,
+            MOMENTS=with_moments,
+            **options,
+        )
+    total, square, edge = totals.sum(1)
+    return ModelSums(zeroth, first, second, total, square, edge, best)
+
+
+@triton.jit
+def _load(table, n_pixels, at, N: tl.constexpr):  # type: ignore[no-untyped-def]
+    """Load a value per band for some pixels; bands beyond N repeat the first."""
+    a0 = tl.load(table + at)
+    a1 = a0
+    a2 = a0
+    a3 = a0
+    a4 = a0
+    a5 = a0
+    a6 = a0
+    a7 = a0
+    if N > 1:
+        a1 = tl.load(table + n_pixels + at)
+    if N > 2:
+        a2 = tl.load(table + 2 * n_pixels + at)
+    if N > 3:
+        a3 = tl.load(table + 3 * n_pixels + at)
+    if N > 4:
+        a4 = tl.load(table + 4 * n_pixels + at)
+    if N > 5:
+        a5 = tl.load(table + 5 * n_pixels + at)
+    if N > 6:
+        a6 = tl.load(table + 6 * n_pixels + at)
+    if N > 7:
+        a7 = tl.load(table + 7 * n_pixels + at)
+    return a0, a1, a2, a3, a4, a5, a6, a7
+
+
+@triton.jit
+def _compare(  # type: ignore[no-untyped-def]
+    row, f0, f1, f2, f3, f4, f5, f6, f7, w0, w1, w2, w3, w4, w5, w6, w7, N: tl.constexpr
+):
+    """Return sum(w f m) and sum(w m^2) of one model for some pixels."""
+    m = tl.load(row)
+    product = m * f0
+    norm = m * m * w0
+    if N > 1:
+        m = tl.load(row + 1)
+        product += m * f1
+        norm += m * m * w1
+    if N > 2:
+        m = tl.load(row + 2)
+        product += m * f2
+        norm += m * m * w2
+    if N > 3:
+        m = tl.load(row + 3)
+        product += m * f3
+        norm += m * m * w3
+    if N > 4:
+        m = tl.load(row + 4)
+        product += m * f4
+        norm += m * m * w4
+    if N > 5:
+        m = tl.load(row + 5)
+        product += m * f5
+        norm += m * m * w5
+    if N > 6:
+        m = tl.load(row + 6)
+        product += m * f6
+        norm += m * m * w6
+    if N > 7:
+        m = tl.load(row + 7)
+        product += m * f7
+        norm += m * m * w7
+    return product, norm
+
+
+@triton.jit
+def _find_best(  # type: ignore[no-untyped-def]
+    models, cells, flux, weight, wanted, n_pixels, n_cells, parts, n_models,
+    STEP: tl.constexpr, N: tl.constexpr, B: tl.constexpr, SKIP: tl.constexpr,
+):  # fmt: skip
+    """Find the largest power among STEP models."""
+    block, part = tl.program_id(0), tl.program_id(1)
+    at = block * B + tl.arange(0, B)
+    f0, f1, f2, f3, f4, f5, f6, f7 = _load(flux, n_pixels, at, N)
+    w0, w1, w2, w3, w4, w5, w6, w7 = _load(weight, n_pixels, at, N)
+    best = tl.zeros([B], tl.float32)
+    for row in range(part * STEP, tl.minimum(part * STEP + STEP, n_models)):
+        matters = True
+        if SKIP:
+            matters = tl.load(wanted + block * n_cells + tl.load(cells + row)) != 0
+        if matters:
+            product, norm = _compare(
+                models + row * N,
+                f0, f1, f2, f3, f4, f5, f6, f7, w0, w1, w2, w3, w4, w5, w6, w7, N,
+            )  # fmt: skip
+            best = tl.maximum(best, product * product / norm)
+    tl.store(parts + part * n_pixels + at, best)
+
+
+@triton.jit
+def _sum_all(  # type: ignore[no-untyped-def]
+    models, cells, edges, flux, weight, wanted, n_pixels, n_cells, best, totals, n_models, n_parts,
+    STEP: tl.constexpr, N: tl.constexpr, B: tl.constexpr, SKIP: tl.constexpr,
+):  # fmt: skip
+    """Sum weights, their squares, and those at the prior's edge, of STEP models."""
+    block, part = tl.program_id(0), tl.program_id(1)
+    at = block * B + tl.arange(0, B)
+    f0, f1, f2, f3, f4, f5, f6, f7 = _load(flux, n_pixels, at, N)
+    w0, w1, w2, w3, w4, w5, w6, w7 = _load(weight, n_pixels, at, N)
+    highest = tl.load(best + at)
+    total = tl.zeros([B], tl.float32)
+    square = tl.zeros([B], tl.float32)
+    edge = tl.zeros([B], tl.float32)
+    for row in range(part * STEP, tl.minimum(part * STEP + STEP, n_models)):
+        matters = True
+        if SKIP:
+            matters = tl.load(wanted + block * n_cells + tl.load(cells + row)) != 0
+        if matters:
+            product, norm = _compare(
+                models + row * N,
+                f0, f1, f2, f3, f4, f5, f6, f7, w0, w1, w2, w3, w4, w5, w6, w7, N,
+            )  # fmt: skip
+            probability = tl.exp2(product * product / norm - highest)
+            total += probability
+            square += probability * probability
+            edge += probability * tl.load(edges + row)
+    place = totals + part * n_pixels + at
+    tl.store(place, total)
+    tl.store(place + n_parts * n_pixels, square)
+    tl.store(place + 2 * n_parts * n_pixels, edge)
+
+
+@triton.jit
+def _sum_bins(  # type: ignore[no-untyped-def]
+    models, cells, factors, offsets, flux, weight, wanted, n_pixels, n_cells, best,
+    zeroth, first, second, n_bins,
+    BINS: tl.constexpr, MOMENTS: tl.constexpr,
+    N: tl.constexpr, B: tl.constexpr, SKIP: tl.constexpr,
+):  # fmt: skip
+    """Sum weights, and their moments of factor times brightness, in BINS bins."""
+    block, part = tl.program_id(0), tl.program_id(1)
+    at = block * B + tl.arange(0, B)
+    f0, f1, f2, f3, f4, f5, f6, f7 = _load(flux, n_pixels, at, N)
+    w0, w1, w2, w3, w4, w5, w6, w7 = _load(weight, n_pixels, at, N)
+    highest = tl.load(best + at)
+    for number in range(part * BINS, tl.minimum(part * BINS + BINS, n_bins)):
+        total = tl.zeros([B], tl.float32)
+        one = tl.zeros([B], tl.float32)
+        two = tl.zeros([B], tl.float32)
+        for row in range(tl.load(offsets + number), tl.load(offsets + number + 1)):
+            matters = True
+            if SKIP:
+                matters = tl.load(wanted + block * n_cells + tl.load(cells + row)) != 0
+            if matters:
+                product, norm = _compare(
+                    models + row * N,
+                    f0, f1, f2, f3, f4, f5, f6, f7, w0, w1, w2, w3, w4, w5, w6, w7, N,
+                )  # fmt: skip
+                inverse = 1.0 / norm
+                brightness = product * inverse
+                power = product * brightness
+                probability = tl.exp2(power - highest)
+                total += probability
+                if MOMENTS:
+                    factor = tl.load(factors + row)
+                    one += probability * factor * brightness
+                    two += probability * factor * factor * inverse * (power + _BITS)
+        tl.store(zeroth + number * n_pixels + at, total)
+        if MOMENTS:
+            tl.store(first + number * n_pixels + at, one)
+            tl.store(second + number * n_pixels + at, two)
