@@ -155,7 +155,9 @@ def test_example_is_what_the_mocks_make_today(example):
     flux, _ = images.to_arrays()
     np.testing.assert_allclose(flux, galaxy.flux[0].numpy(), rtol=1e-3, atol=1e-3)
     for name, plane in galaxy.truth_at_psf.properties().items():
-        np.testing.assert_allclose(truth[name].data, plane[0].numpy(), rtol=1e-3, atol=1e-9)
+        # In the outskirts the attenuation is a small difference of two convolved maps.
+        atol = 1e-3 if name == "attenuation_v" else 0.0
+        np.testing.assert_allclose(truth[name].data, plane[0].numpy(), rtol=1e-3, atol=atol)
 
 
 def test_mass_and_light_belong_together(example):

@@ -18,7 +18,7 @@ from picasssso.mocks.observing.observe import join_observed
 __all__ = ["MockGenerator"]
 
 #: Galaxies made at once hold about this many pixels.
-_CHUNK_PIXELS = 45_000
+_CHUNK_PIXELS = 180_000
 _CHUNK_PIXELS_CUDA = 8_000_000
 
 
@@ -99,7 +99,7 @@ class MockGenerator:
         """
         numbers = np.atleast_1d(np.asarray(index))
         side = self.galaxies.n_pixels + 2 * self.galaxies.margin
-        # Arrays that fit into a processor's cache are worked on several times faster.
+        # Arrays near a processor's cache are worked on faster, but each piece costs a little.
         on_cpu = self.galaxies.resolved_device().type == "cpu"
         step = max(1, (_CHUNK_PIXELS if on_cpu else _CHUNK_PIXELS_CUDA) // side**2)
         with torch.no_grad():

@@ -44,7 +44,7 @@ V_WAVELENGTH = 5500.0
 REDSHIFT_STEP = 0.0025
 
 #: Galaxies worked on at once hold about this many pixels: it keeps arrays in the cache.
-CHUNK_PIXELS = 40_000
+CHUNK_PIXELS = 45_000
 CHUNK_PIXELS_CUDA = 4_000_000
 
 
@@ -311,15 +311,13 @@ class LightTable:
         n, (height, width) = len(galaxies), galaxies.shape
         n_z, n_part = len(self.log_metallicities), tables.shape[-1]
         features = self._features(galaxies)
-        # Differences between metallicities, since features are ramps between them.
-        steps = torch.diff(tables, dim=2, prepend=torch.zeros_like(tables[:, :, :1]))
-        steps = steps.permute(0, 3, 2, 1)  # n, part, metallicity, age
+        steps = self._slopes(tables, dim=2).permute(0, 3, 2, 1)  # n, part, metallicity, age
         young_table = steps[..., 0]
         old_table = steps.clone()
         old_table[..., 0] = 0.0
         old_table = old_table.reshape(n, n_part, n_z * N_AGE)
         surviving = torch.as_tensor(self.surviving, dtype=torch.float32, device=tables.device)
-        surviving = torch.diff(surviving, dim=1, prepend=torch.zeros_like(surviving[:, :1]))
+        surviving = self._slopes(surviving, dim=1)
         blocks = torch.diag_embed(surviving.T).permute(1, 0, 2).reshape(N_AGE, n_z * N_AGE)
         stacked = torch.cat([old_table, blocks.expand(n, -1, -1)], dim=1)
         flat = features.reshape(n, n_z * N_AGE, height * width)
@@ -343,16 +341,29 @@ class LightTable:
         return bands, true_sums(galaxies, alive, v_light, v_seen).sums
 
     def _features(self, galaxies: Galaxies) -> torch.Tensor:
-        """Return mass times ramps between metallicities, (n, n_z, n_age, pixels)."""
-        nodes = self.log_metallicities
+        """Return mass, and mass times log metallicity within each interval of the nodes.
+
+        Of shape (n, n_z, n_age, pixels). What is linear between nodes is linear in these.
+        """
         n, n_age, height, width = galaxies.mass_formed.shape
         mass = galaxies.mass_formed.reshape(n, n_age, -1)
         metallicity = galaxies.log_metallicity.reshape(n, -1, height * width)
         pieces = [mass]
-        for low, high in pairwise(nodes):
-            ramp = (metallicity - float(low)) * float(1.0 / (high - low))
-            pieces.append(ramp.clamp(0.0, 1.0) * mass)
+        for low, high in pairwise(self.log_metallicities):
+            pieces.append(metallicity.clamp(float(low), float(high)) * mass)
         return torch.stack(pieces, dim=1)
+
+    def _slopes(self, values: torch.Tensor, dim: int) -> torch.Tensor:
+        """Return by what `_features` are multiplied to interpolate values at the nodes."""
+        nodes = torch.as_tensor(
+            self.log_metallicities, dtype=values.dtype, device=values.device
+        ).reshape(-1, *[1] * (values.ndim - 1 - dim))
+        slopes = torch.diff(values, dim=dim) / torch.diff(nodes, dim=0)
+        start = values.narrow(dim, 0, 1)
+        # One by one: a sum over an axis would round differently in another batch.
+        for k, term in enumerate(slopes.unbind(dim)):
+            start = start - (term * float(self.log_metallicities[k])).unsqueeze(dim)
+        return torch.cat([start, slopes], dim=dim)
 
     def surviving_fraction(self, mass_formed: np.ndarray, log_metallicity: float) -> np.ndarray:
         """Return the mass in living stars and remnants per mass formed.

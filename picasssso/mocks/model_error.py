@@ -28,9 +28,11 @@ _TILT = _TILT / np.sqrt(np.mean(_TILT**2))
 _TILTED = 0.7
 
 
-def _hats(values: np.ndarray, nodes: np.ndarray) -> np.ndarray:
+def _place(values: np.ndarray, nodes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the nodes before values, and how far values are on their way to the next."""
     place = np.interp(values, nodes, np.arange(len(nodes)))
-    return np.maximum(0.0, 1.0 - np.abs(place[..., None] - np.arange(len(nodes))))
+    before = np.minimum(place.astype(int), len(nodes) - 2)
+    return before, place - before
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,12 +103,14 @@ class ModelErrors:
         def tensor(array: np.ndarray) -> torch.Tensor:
             return torch.as_tensor(array, dtype=wavelength.dtype, device=wavelength.device)
 
-        age = tensor(_hats(np.log10(AGE_CENTRES), _LOG_AGES))
-        nodes = tensor(_LOG_WAVELENGTHS)
-        place = torch.log10(wavelength).clamp(nodes[0], nodes[-1])
-        above = torch.searchsorted(nodes, place.contiguous()).clamp(1, len(nodes) - 1)
-        part = (place - nodes[above - 1]) / (nodes[above] - nodes[above - 1])
-        change = (age @ tensor(self.nodes)).transpose(1, 2)  # n, wavelength, age
-        rows = torch.arange(len(change), device=wavelength.device)[:, None]
-        change = torch.lerp(change[rows, above - 1], change[rows, above], part[:, :, None])
-        return torch.exp(change.transpose(1, 2)[:, :, None] * (-0.4 * np.log(10.0)))
+        # Interpolated one by one: sums over an axis would round differently in another batch.
+        before, on_the_way = _place(np.log10(AGE_CENTRES), _LOG_AGES)
+        nodes = tensor(self.nodes)
+        by_age = torch.lerp(nodes[:, before], nodes[:, before + 1], tensor(on_the_way)[:, None])
+        grid = tensor(_LOG_WAVELENGTHS)
+        place = torch.log10(wavelength).clamp(grid[0], grid[-1])
+        above = torch.searchsorted(grid, place.contiguous()).clamp(1, len(grid) - 1)
+        part = ((place - grid[above - 1]) / (grid[above] - grid[above - 1]))[:, None]
+        above = above[:, None].expand(-1, by_age.shape[1], -1)
+        change = torch.lerp(by_age.gather(2, above - 1), by_age.gather(2, above), part)
+        return torch.exp(change[:, :, None] * (-0.4 * np.log(10.0)))

@@ -19,6 +19,7 @@ from picasssso.exceptions import FileFormatError, InvalidInputError
 from picasssso.mocks import observe
 from picasssso.mocks.framing import join_galaxies
 from picasssso.mocks.illustris import IllustrisMaps
+from picasssso.mocks.observing import get_survey
 from picasssso.mocks.pairs import (
     GeneratedPairs,
     ObservedPairs,
@@ -106,6 +107,21 @@ def test_a_pair_is_the_same_whatever_the_batch(pairs):
         assert same(whole, {n: torch.cat([part[n] for part in parts]) for n in whole})
     backwards = pairs.batch([7, 2])
     assert torch.equal(backwards["flux"], whole["flux"][[7, 2]])
+
+
+@pytest.mark.parametrize(("n_pixels", "margin"), [(21, 2), (37, 1), (64, 4)])
+def test_nor_does_it_depend_on_the_batch_in_odd_frames(paper_table, n_pixels, margin):
+    # Functions may round differently in what is left over of an array after pieces of 32.
+    survey = get_survey("sdss").varied(seeing=0.3, depth=0.3, pixel_scale=(0.3, 0.6))
+    pairs = GeneratedPairs(
+        11, table=paper_table, survey=survey, redshift=0.05, n_pixels=n_pixels, margin=margin,
+        device="cpu",
+    )  # fmt: skip
+    whole = pairs.batch(range(12))
+    for numbers in ([5], [11, 3], range(4, 9)):
+        part = pairs.batch(numbers)
+        for name, values in part.items():
+            assert torch.equal(values, whole[name][list(numbers)]), name
 
 
 def test_more_threads_change_no_more_than_the_rounding(pairs):

@@ -20,6 +20,8 @@ __all__ = ["CHANNELS", "DiscStructure", "draw_structure", "sample_structure"]
 #: What is modulated, in the order of the channels.
 CHANNELS = ("old", "h2", "sfr100", "sfr10", "hi")
 
+_LOG2_E = 1.4426950408889634
+
 N_RADIUS, N_ANGLE = 72, 128
 
 #: Range of ln(radius / disc scale).
@@ -53,6 +55,11 @@ def _upsampled(noise: torch.Tensor, times: tuple[int, int]) -> torch.Tensor:
         padded, scale_factor=(float(ty), float(tx)), mode="bilinear", align_corners=False
     )
     return fine[..., tx:-tx]
+
+
+def _step(x: torch.Tensor) -> torch.Tensor:
+    # torch.sigmoid rounds differently at the end of an array, so in another batch.
+    return 1.0 / (1.0 + torch.exp(-x))
 
 
 def draw_structure(
@@ -99,19 +106,21 @@ def draw_structure(
     # Arms begin outside the bulge or at the bar's end and fade outwards.
     inner = torch.maximum(p("bar_length") / p("disc_scale") * 0.8 * (p("bar_fraction") > 0.02),
                           0.45 + p("bulge_fraction"))  # fmt: skip
-    envelope = torch.sigmoid((radius - inner) * 6.0) * torch.sigmoid((4.2 - radius) * 1.5)
+    envelope = _step((radius - inner) * 6.0) * _step((4.2 - radius) * 1.5)
     phase = p("n_arms") * psi - p("arm_phase") + wiggle
-    arms = torch.exp(p("arm_width") * (torch.cos(phase) - 1.0)) * envelope * strength
+    sharpness = p("arm_width") * _LOG2_E
+    shape = envelope * strength
+    arms = torch.exp2(sharpness * (torch.cos(phase) - 1.0)) * shape
     # Young stars lie downstream of the gas and dust they were born in.
-    lag = torch.exp(p("arm_width") * 1.5 * (torch.cos(phase + 0.35) - 1.0)) * envelope * strength
+    lag = torch.exp2(1.5 * sharpness * (torch.cos(phase + 0.35) - 1.0)) * shape
 
     angle = psi + turn * log_radius
     around = torch.cos(angle - p("lopsided_angle"))
     lopsided = p("lopsided") * around * (0.5 * radius).clamp(max=1.0)
     # Tidal arms: open, beyond two scale lengths.
     tidal_phase = p("tidal_arms") * (angle - 0.9 * log_radius - p("tidal_angle"))
-    tidal = (p("tidal") > 0) * 2.2 * torch.exp(1.6 * (torch.cos(tidal_phase) - 1.0))
-    tidal = tidal * torch.sigmoid((radius - 2.2) * 3.0)
+    tidal = (p("tidal") > 0) * 2.2 * torch.exp2(1.6 * _LOG2_E * (torch.cos(tidal_phase) - 1.0))
+    tidal = tidal * _step((radius - 2.2) * 3.0)
     common = lopsided + tidal
 
     gas_arms = p("arm_gas") * 1.6 * arms
@@ -132,7 +141,8 @@ def draw_structure(
     young_arms = p("arm_gas") * 2.0 * lag
     sfr10 = young_arms + floccules + shared + p("clumps") * (1.1 * fine[:, 1] + 1.1 * finest)
     hi = 0.5 * gas_arms + 0.5 * floccules + shared
-    factors = torch.stack([old, h2, sfr100, sfr10, hi], dim=1).exp_()
+    # Powers of 2 are three times faster than those of e on a CPU; see `_PIECE` in render.py.
+    factors = torch.stack([old, h2, sfr100, sfr10, hi], dim=1).mul_(_LOG2_E).exp2_()
     factors = factors / factors.mean(dim=-1, keepdim=True)
     return DiscStructure(factors=factors, cotangent=cotangent, spin=parameters["spin"])
 

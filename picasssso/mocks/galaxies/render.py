@@ -30,6 +30,11 @@ __all__ = ["Frame", "Parts", "merge_parts", "render_parts"]
 #: Cells of a disc's plane per pixel of the frame, along one axis.
 PLANE_SAMPLING = 1.1
 
+#: Sides of planes are multiples of this, and planes of 32. Some functions (sigmoid, atan2, powers
+#: of 2) round differently in what is left over of an array after pieces of 32, and a galaxy
+#: must not depend on its place in a batch.
+_PIECE = 8
+
 #: How much of the difference between young and old stars' log metallicity each age bin shows.
 _ENRICHMENT = (0.0, 0.0, 0.0, 0.1, 0.25, 0.5, 0.9, 1.05, 1.25)
 
@@ -246,7 +251,7 @@ def _disc_maps(
     last 10 and of the 10-100 Myr; in Msun/kpc2: H2, HI. Shape (n, 7, y, x).
     """
     device = pixel.device
-    n_plane = 4 * math.ceil(PLANE_SAMPLING * n_pixels / 4)
+    n_plane = _PIECE * math.ceil(PLANE_SAMPLING * n_pixels / _PIECE)
     cells = (torch.arange(n_plane, device=device) + 0.5) * (2.0 / n_plane) - 1.0
     half = pixel * (n_pixels * 0.5 * math.sqrt(2.0) + 1.0) + torch.hypot(shift[0], shift[1])
     cosine = v["cos_inclination"].clamp(0.02, 1.0)
