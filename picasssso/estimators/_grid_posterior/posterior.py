@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib.util
+import math
+import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from enum import IntEnum
@@ -37,7 +39,7 @@ from picasssso.estimators._grid_posterior.sampling import (
     draw_rows,
 )
 from picasssso.estimators.context import PERCENTILES
-from picasssso.exceptions import InvalidInputError
+from picasssso.exceptions import InvalidInputError, PicassssoWarning
 
 if TYPE_CHECKING:
     from picasssso.estimators._grid_posterior.fused import FusedTables
@@ -156,7 +158,8 @@ class GridPosterior:
     device : str or device, optional
         Where to compute; CUDA if there is one and none is given.
     memory_budget : float, optional
-        Bytes of working memory, beside the library, the input and the output.
+        Bytes of working memory, beside the library, the input and the output; 512 MB if
+        not given, or 4 GB on CUDA.
 
     Raises
     ------
@@ -188,7 +191,7 @@ class GridPosterior:
         edge: Any = None,
         error_floor: float = 0.0,
         device: str | torch.device | None = None,
-        memory_budget: float = 512e6,
+        memory_budget: float | None = None,
     ) -> None:
         flux = _to_float64(model_flux)
         if flux.ndim != 2 or 0 in flux.shape:
@@ -213,7 +216,10 @@ class GridPosterior:
         self._device = torch.device(device)
         self._scaled, self._intensive = tuple(scaled), tuple(constant)
         self._n_bands = flux.shape[1]
-        self._error_floor, self._memory_budget = float(error_floor), float(memory_budget)
+        self._error_floor = float(error_floor)
+        if memory_budget is None:
+            memory_budget = 4e9 if self._device.type == "cuda" else 512e6
+        self._memory_budget = float(memory_budget)
         with torch.no_grad():
             library = SortedLibrary.build(flux, scaled, constant, marked)
             nodes = make_nodes(library, tuple(bin_values(v, 128) for v in library.values))
@@ -241,7 +247,7 @@ class GridPosterior:
                 device=self._device,
             )
             self._library = library.to(self._device)
-            self._fused = self._make_fused()
+            self._fused: FusedTables | None = self._make_fused()
             self._units = torch.tensor(
                 library.ratio_units, dtype=torch.float64, device=self._device
             )
@@ -252,7 +258,25 @@ class GridPosterior:
             return None
         from picasssso.estimators._grid_posterior.fused import MOST_BANDS, FusedTables
 
-        return FusedTables(self._library, self._single) if self._n_bands <= MOST_BANDS else None
+        if self._n_bands > MOST_BANDS:
+            return None
+        self._fused = FusedTables(self._library, self._single)
+        ones = torch.ones(1, self._n_bands, dtype=torch.float64, device=self._device)
+        try:
+            pixel = prepare_pixels(ones, 100 * ones, 0.0)
+            half = torch.full((1,), 0.5, device=self._device)
+            self._fit_fused(pixel, _DEEP + 0 * half, half, _Kind.BRIGHT)
+        # Triton compiles for the device at hand, with the system's compiler, and raises
+        # whatever either of them does.
+        except Exception as error:
+            warnings.warn(
+                f"Triton cannot compile here ({type(error).__name__}: {error}): the SED fit goes "
+                "on without it, more slowly. It needs a C compiler and Python's headers.",
+                PicassssoWarning,
+                stacklevel=2,
+            )
+            return None
+        return self._fused
 
     @property
     def n_models(self) -> int:
@@ -269,9 +293,6 @@ class GridPosterior:
             f"<GridPosterior of {self.n_models} models in {self._n_bands} bands, "
             f"{', '.join(self._scaled + self._intensive)}, on {self._device}>"
         )
-
-    #: Pixels fitted together on a CUDA device, which hide the start of its kernels.
-    _cuda_chunk = 1 << 14
 
     @torch.no_grad()
     def evaluate(
@@ -424,8 +445,9 @@ class GridPosterior:
             return max(int(self._memory_budget / (128 * self._library.n_slots)), 1)
         if self._device.type != "cuda":
             return 256
-        fused = self._fused is not None and kind in (_Kind.MODERATE, _Kind.BRIGHT)
-        return self._cuda_chunk if fused or kind is _Kind.FAINT else 4096
+        # As many as fit, to hide the start of kernels; a power of two, to compile them once.
+        bytes_per_pixel = _CUDA_BYTES[kind]
+        return 1 << max(int(math.log2(self._memory_budget / bytes_per_pixel)), 9)
 
     def _classify(self, pixels: Pixels) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """Return each pixel's kind (0: no data), best node, and depth of the search."""
@@ -501,6 +523,15 @@ _SEARCH = {
     _Kind.MODERATE: Search(window=32, n_iterations=3),
     _Kind.BRIGHT: Search(window=24, n_iterations=2),
     _Kind.SHARP: Search(window=48, n_iterations=12),
+}
+
+
+#: Working memory per pixel on CUDA (sharp pixels: the tables of their models, in double).
+_CUDA_BYTES = {
+    _Kind.FAINT: 200e3,
+    _Kind.MODERATE: 100e3,
+    _Kind.BRIGHT: 100e3,
+    _Kind.SHARP: 800e3,
 }
 
 

