@@ -22,6 +22,7 @@ if TYPE_CHECKING:
         get_estimator,
         list_estimators,
     )
+    from picasssso.estimators.cnn import CNNEstimator
     from picasssso.estimators.kcorrect import KCorrectEstimator
     from picasssso.estimators.mass_to_light import MassToLightEstimator
     from picasssso.estimators.sed_fit import SEDFitEstimator
@@ -37,6 +38,7 @@ _LAZY = {
     "PropertyMapEstimator": "picasssso.estimators",
     "get_estimator": "picasssso.estimators",
     "list_estimators": "picasssso.estimators",
+    "CNNEstimator": "picasssso.estimators.cnn",
     "KCorrectEstimator": "picasssso.estimators.kcorrect",
     "MassToLightEstimator": "picasssso.estimators.mass_to_light",
     "SEDFitEstimator": "picasssso.estimators.sed_fit",
@@ -49,6 +51,7 @@ _LAZY = {
 __all__ = [
     "PROPERTIES",
     "BandImages",
+    "CNNEstimator",
     "GalacticExtinction",
     "KCorrectEstimator",
     "MassToLightEstimator",

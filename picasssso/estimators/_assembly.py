@@ -67,6 +67,7 @@ class MapAssembler:
         flux: FloatArray,
         inverse_variance: FloatArray,
         context: EstimationContext,
+        results: dict[str, PropertyArrays] | None = None,
     ) -> None:
         """Estimate one block and keep its core.
 
@@ -78,11 +79,18 @@ class MapAssembler:
             The padded block.
         context : EstimationContext
             Context of the block.
+        results : dict of str to PropertyArrays, optional
+            What the estimator says of it, where it was asked about several together.
         """
         # What is handed to a third party's code must not be able to change the images.
         flux.flags.writeable = False
         inverse_variance.flags.writeable = False
-        results = self._run(flux, inverse_variance, context)
+        results = self._checked(
+            self.estimator._estimate(flux, inverse_variance, context)
+            if results is None
+            else results,
+            flux.shape[1:],
+        )
         valid = np.isnan(inverse_variance) | (inverse_variance > 0)
         n_valid = valid.sum(axis=0)
         no_data = n_valid < self.estimator.minimum_bands
@@ -97,10 +105,9 @@ class MapAssembler:
         self.quality[block.core] = quality[block.inner]
         self._add_systematics(block, flux, inverse_variance, context, results, no_data)
 
-    def _run(
-        self, flux: FloatArray, inverse_variance: FloatArray, context: EstimationContext
+    def _checked(
+        self, results: Mapping[str, PropertyArrays], shape: tuple[int, ...]
     ) -> dict[str, PropertyArrays]:
-        results = self.estimator._estimate(flux, inverse_variance, context)
         expected = tuple(self.estimator.properties)
         if set(results) != set(expected):
             raise InvalidInputError(
@@ -108,10 +115,10 @@ class MapAssembler:
                 f"one PropertyArrays for each of its properties {expected}."
             )
         for name, arrays in results.items():
-            if arrays.shape != flux.shape[1:]:
+            if arrays.shape != shape:
                 raise InvalidInputError(
                     f"{type(self.estimator).__name__}._estimate returned {name} with shape "
-                    f"{arrays.shape}: expected that of the block, {flux.shape[1:]}."
+                    f"{arrays.shape}: expected that of the block, {shape}."
                 )
             if arrays.mean is None and self._definition(name).is_surface_density:
                 raise InvalidInputError(
@@ -153,7 +160,9 @@ class MapAssembler:
             if scale != 1:
                 weights = inverse_variance.copy()
                 weights[index] /= np.float32(scale**2)
-            moved = self._run(shifted, weights, context)
+            moved = self._checked(
+                self.estimator._estimate(shifted, weights, context), flux.shape[1:]
+            )
             planes = self.systematics.setdefault(mode, {})
             for name, arrays in results.items():
                 if name not in planes:

@@ -89,8 +89,9 @@ class PropertyMapEstimator(abc.ABC):
     needs_noise_level: ClassVar[bool] = False
     #: Bytes that one block may take while it is worked on.
     memory_budget: ClassVar[int] = 512 * 2**20
-    #: Largest relative difference between estimating a slice and slicing an estimate
-    #: where the slice does not start on a multiple of `stride`.
+    #: Largest difference between estimating a slice and slicing an estimate where the slice
+    #: does not start on a multiple of `stride`, relative to the value or to the 95 % range,
+    #: whichever is larger.
     shift_tolerance: ClassVar[float] = 0.0
 
     # ---- what a subclass implements -------------------------------------------------

@@ -26,6 +26,7 @@ ENTRY_POINT_GROUP = "picasssso.estimators"
 
 #: The estimators of this package: ``name -> "module:Class"``.
 BUILT_IN = {
+    "cnn": "picasssso.estimators.cnn:CNNEstimator",
     "kcorrect": "picasssso.estimators.kcorrect:KCorrectEstimator",
     "mass_to_light": "picasssso.estimators.mass_to_light:MassToLightEstimator",
     "sed_fit": "picasssso.estimators.sed_fit:SEDFitEstimator",

@@ -80,13 +80,16 @@ class Ensemble:
     Parameters
     ----------
     networks : sequence of torch.nn.Module
-        The members, all `picasssso.networks.unet.ResidualUNet`.
+        The members, all `picasssso.networks.unet.ResidualUNet`; others can be held, but
+        not used by `predict`.
     """
 
     def __init__(self, networks: Sequence[nn.Module]) -> None:
         self.networks = [network.eval() for network in networks]
         self.stride = int(self.networks[0].stride)  # type: ignore[arg-type]
-        self.reach = int(self.networks[0].reach)  # type: ignore[arg-type]
+        reach = self.networks[0].reach
+        # None where the whole image matters to every pixel.
+        self.reach = None if reach is None else int(reach)  # type: ignore[arg-type]
 
     @torch.inference_mode()
     def predict(

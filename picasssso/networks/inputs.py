@@ -22,7 +22,15 @@ from dataclasses import dataclass, fields
 
 import torch
 
-__all__ = ["N_CONDITIONS", "N_PLANES", "SLOTS", "SLOT_WAVELENGTHS", "Conditions", "input_planes"]
+__all__ = [
+    "N_CONDITIONS",
+    "N_PLANES",
+    "SLOTS",
+    "SLOT_WAVELENGTHS",
+    "Conditions",
+    "input_planes",
+    "luminosity_per_flux",
+]
 
 #: Slots of bands, by the letter that filters of all surveys share.
 SLOTS = ("u", "g", "r", "i", "z")
@@ -113,6 +121,22 @@ class Conditions:
         return torch.cat([scalars, *bands], 1).to(torch.float32)
 
 
+def luminosity_per_flux(conditions: Conditions) -> torch.Tensor:
+    """Return the luminosity surface density of one nanomaggy per pixel.
+
+    Parameters
+    ----------
+    conditions : Conditions
+        Redshift and pixel size.
+
+    Returns
+    -------
+    Tensor
+        Of shape (n,), Lsun/kpc2.
+    """
+    return _LUMINOSITY * (1.0 + conditions.redshift) ** 3 / conditions.pixel_scale**2
+
+
 def input_planes(
     flux: torch.Tensor, inverse_variance: torch.Tensor, conditions: Conditions
 ) -> torch.Tensor:
@@ -145,7 +169,7 @@ def input_planes(
     valid = (inverse_variance > 0) & torch.isfinite(inverse_variance) & torch.isfinite(flux)
     weight = torch.where(valid, inverse_variance, 1.0)
     ratio = torch.asinh(torch.where(valid, flux, 0.0) * torch.sqrt(weight) * 0.5)
-    luminosity = _LUMINOSITY * (1.0 + conditions.redshift) ** 3 / conditions.pixel_scale**2
+    luminosity = luminosity_per_flux(conditions)
     noise = torch.log10(luminosity)[:, None, None, None] - 0.5 * torch.log10(weight)
     there = valid.to(ratio.dtype)
     brightness = (noise + ratio / math.log(10.0) - 7.0) * there

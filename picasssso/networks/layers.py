@@ -23,7 +23,18 @@ class ChannelNorm(nn.Module):
         self.channels = (channels,)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Return the normalised tensor, (n, channel, y, x)."""
+        """Return the normalised tensor.
+
+        Parameters
+        ----------
+        x : Tensor, shape (n, channel, y, x)
+            Any.
+
+        Returns
+        -------
+        Tensor
+            Of the same shape.
+        """
         # Channels lie last in memory, so this moves nothing.
         x = functional.layer_norm(x.permute(0, 2, 3, 1), self.channels)
         return x.permute(0, 3, 1, 2)
@@ -70,7 +81,20 @@ class ConditionedBlock(nn.Module):
         return int(self.look.padding[0])
 
     def forward(self, x: torch.Tensor, conditions: torch.Tensor) -> torch.Tensor:
-        """Return (n, channel, y, x) for such a tensor and embedded conditions (n, k)."""
+        """Return what the block makes of its input.
+
+        Parameters
+        ----------
+        x : Tensor, shape (n, channel, y, x)
+            The input.
+        conditions : Tensor, shape (n, n_embedded)
+            Embedded conditions.
+
+        Returns
+        -------
+        Tensor
+            Of the shape of the input.
+        """
         scale, shift = self.modulate(conditions)[:, :, None, None].chunk(2, 1)
         h = torch.addcmul(shift, self.norm(x), 1.0 + scale)
         h = functional.silu(self.look(h))

@@ -68,7 +68,13 @@ class SlottedBatch:
     sums: torch.Tensor
 
     def has_band(self) -> torch.Tensor:
-        """Return which slots hold an image, bool of shape (n, 5)."""
+        """Return which slots hold an image.
+
+        Returns
+        -------
+        Tensor of bool
+            Of shape (n, 5).
+        """
         return (self.inverse_variance > 0).any(-1).any(-1)
 
 

@@ -1,0 +1,156 @@
+"""From images in slots to percentiles, means, samples and quality."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import fields
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from picasssso.estimators._cnn.draws import correlated_scores
+from picasssso.estimators._cnn.inputs import NetworkInput
+from picasssso.estimators.context import EstimationContext, PropertyArrays
+from picasssso.networks.calibration import NORMAL_SCORES, local_signal
+from picasssso.networks.ensemble import EnsemblePrediction
+from picasssso.networks.heads import Prediction
+from picasssso.networks.mixture import linear_means, linear_values
+from picasssso.networks.outputs import LOG_LARGEST_HYDROGEN, OUTPUT_NAMES, OUTPUTS
+from picasssso.networks.outside import disagreement_score, is_outside, measure, members_disagree
+from picasssso.networks.weights import TrainedModel
+from picasssso.quality import QUALITY_DTYPE, QualityFlag
+
+__all__ = ["answer"]
+
+_GAS, _HYDROGEN = OUTPUT_NAMES.index("gas_mass"), OUTPUT_NAMES.index("hi_mass")
+_HYDROGEN_PART = 10.0**LOG_LARGEST_HYDROGEN
+
+
+@torch.inference_mode()
+def answer(
+    model: TrainedModel,
+    inputs: NetworkInput,
+    contexts: Sequence[EstimationContext],
+    *,
+    orientations: int = 1,
+    mixed_precision: bool = False,
+) -> list[dict[str, PropertyArrays]]:
+    """Estimate blocks of one shape.
+
+    Parameters
+    ----------
+    model : TrainedModel
+        The networks, on the device of the input.
+    inputs : NetworkInput
+        The blocks.
+    contexts : sequence of EstimationContext
+        Theirs.
+    orientations : int, optional
+        1 or 8, as for `picasssso.networks.ensemble.Ensemble.predict`.
+    mixed_precision : bool, optional
+        Whether to compute in bfloat16.
+
+    Returns
+    -------
+    list of dict
+        What `picasssso.PropertyMapEstimator` takes, for each block.
+    """
+    said = model.ensemble.predict(
+        inputs.flux,
+        inputs.inverse_variance,
+        inputs.conditions,
+        inputs.has_band,
+        orientations=orientations,
+        mixed_precision=mixed_precision,
+    )
+    signal = local_signal(inputs.flux, inputs.inverse_variance)
+    prediction = said.prediction
+    if model.calibration is not None:
+        prediction = model.calibration.apply(prediction, signal, inputs.has_band.sum(1))
+    scores = (torch.full_like(prediction.log_mean, score) for score in NORMAL_SCORES)
+    percentiles = torch.stack([_values(prediction, score) for score in scores], 1)
+    # Rounding must not make percentiles cross.
+    percentiles = percentiles.cummax(1).values
+    means = _limited(linear_means(prediction))
+    quality = _quality(model, inputs, said, prediction, signal, contexts)
+    results = []
+    for k, context in enumerate(contexts):
+        samples = _samples(model, prediction, k, context)
+        arrays = (
+            percentiles[k].transpose(0, 1).cpu().numpy(),
+            means[k].cpu().numpy(),
+            quality[k],
+        )
+        results.append(
+            {
+                output.name: PropertyArrays(
+                    arrays[0][place],
+                    mean=arrays[1][place],
+                    samples=None if samples is None else samples[:, place],
+                    quality=arrays[2][place],
+                )
+                for place, output in enumerate(OUTPUTS)
+            }
+        )
+    return results
+
+
+def _values(prediction: Prediction, score: torch.Tensor) -> torch.Tensor:
+    return _limited(linear_values(prediction, score))
+
+
+def _limited(values: torch.Tensor) -> torch.Tensor:
+    """Return linear values (n, 8, y, x) with no more hydrogen than the gas holds."""
+    values = values.clone()
+    most = values[:, _GAS] * _HYDROGEN_PART
+    values[:, _HYDROGEN] = torch.minimum(values[:, _HYDROGEN], most)
+    return values
+
+
+def _samples(
+    model: TrainedModel, prediction: Prediction, number: int, context: EstimationContext
+) -> npt.NDArray[np.float32] | None:
+    """Return joint samples (n_samples, 8, y, x) of one block."""
+    if not context.n_samples:
+        return None
+    one = Prediction(
+        *(getattr(prediction, f.name)[number : number + 1] for f in fields(prediction))
+    )
+    height, width = one.log_mean.shape[-2:]
+    out = np.empty((context.n_samples, len(OUTPUTS), height, width), np.float32)
+    for draw in range(context.n_samples):
+        scores = correlated_scores(model.calibration, context, (height, width), draw)
+        score = torch.from_numpy(scores)[None].to(one.log_mean.device)
+        out[draw] = _values(one, score)[0].cpu().numpy()
+    return out
+
+
+def _quality(
+    model: TrainedModel,
+    inputs: NetworkInput,
+    said: EnsemblePrediction,
+    prediction: Prediction,
+    signal: torch.Tensor,
+    contexts: Sequence[EstimationContext],
+) -> npt.NDArray[np.int32]:
+    """Return the quality bits by block and property, (n, 8, y, x)."""
+    shape = prediction.occupancy.shape
+    quality = np.zeros(shape, QUALITY_DTYPE)
+    absent = (prediction.occupancy < 0.5).cpu().numpy()
+    quality[absent] |= int(QualityFlag.UPPER_LIMIT)
+    outside = torch.zeros_like(signal, dtype=torch.bool)
+    calibration = model.calibration
+    if calibration is not None:
+        measured = measure(
+            inputs.flux, inputs.inverse_variance, inputs.conditions, inputs.has_band
+        )
+        image, outside = is_outside(measured, calibration.ranges)
+        outside = outside | image.any(1)[:, None, None]
+        score = disagreement_score(said)
+        outside = outside | members_disagree(score, signal, calibration.disagreement)
+    # Bins of many pixels look like no image that was trained on.
+    binned = torch.tensor([context.binned for context in contexts], device=outside.device)
+    where = (outside | binned[:, None, None]).cpu().numpy()
+    quality[:, 0][where] |= int(QualityFlag.OUTSIDE_TRAINING)
+    return quality

@@ -1,0 +1,105 @@
+"""Normal numbers with the correlations that the errors of a network have.
+
+Those of one galaxy are the sum of a part that all its pixels share, a part that is smooth
+over about a PSF, and a part of each pixel's own. All belong to the pixel's place in the
+whole image, so that blocks equal the whole.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from picasssso.estimators._draws import pixel_normals
+from picasssso.estimators.context import EstimationContext
+from picasssso.networks.calibration import Calibration, gaussian_kernel
+from picasssso.networks.outputs import OUTPUTS
+
+__all__ = ["correlated_scores", "smooth_radius"]
+
+#: Numbers of the bands of `pixel_normals`: own parts from 0 on, smooth parts, shared parts.
+_SMOOTH, _SHARED = 1000, 2000
+
+#: Smooth fields reach beyond the image's edge; counters must not be negative. A multiple of
+#: four, as counters along a row are.
+_MARGIN = 4096
+
+
+def smooth_radius(fwhm: float) -> int:
+    """Return where the smoothing kernel is cut.
+
+    Parameters
+    ----------
+    fwhm : float
+        Its full width at half maximum in pixels.
+
+    Returns
+    -------
+    int
+        In pixels, as when the correlations were measured.
+    """
+    return min(max(1, math.ceil(2.0 * fwhm)), _MARGIN)
+
+
+def correlated_scores(
+    calibration: Calibration | None, context: EstimationContext, shape: tuple[int, int], draw: int
+) -> npt.NDArray[np.float32]:
+    """Return the normal scores of one sample of all properties.
+
+    Parameters
+    ----------
+    calibration : Calibration or None
+        The correlations; without them each pixel and property is on its own.
+    context : EstimationContext
+        Seed and place of the block, and the PSF.
+    shape : tuple of int
+        Shape ``(y, x)`` of the block.
+    draw : int
+        Number of the sample.
+
+    Returns
+    -------
+    ndarray of float32, shape (8, y, x)
+        Standard normal numbers.
+    """
+    own = _normals(shape, context.origin, context.seed, draw, 0)
+    if calibration is None:
+        return own
+    fwhm = max(context.psf_fwhm_arcsec) / context.pixel_scale_arcsec
+    radius = smooth_radius(fwhm)
+    y, x = context.origin
+    wide = (shape[0] + 2 * radius, shape[1] + 2 * radius)
+    origin = (y + _MARGIN - radius, x + _MARGIN - radius)
+    smooth = _smoothed(_normals(wide, origin, context.seed, draw, _SMOOTH), fwhm, radius)
+    row = pixel_normals((1, len(own)), (0, 0), seed=context.seed, draw=draw, band=_SHARED)
+    shared = row[0].astype(np.float32)[:, None, None]
+    mixing = calibration.mixing.numpy()
+    common, near = calibration.shared.numpy(), calibration.smooth.numpy()
+    rest = np.clip(1.0 - common - near, 0.0, 1.0)
+    total = np.zeros_like(own)
+    for part, numbers in ((common, shared), (near, smooth), (rest, own)):
+        mixed = np.einsum("kl,lyx->kyx", mixing, numbers)
+        total += np.sqrt(part).astype(np.float32)[:, None, None] * mixed
+    return total
+
+
+def _normals(
+    shape: tuple[int, int], origin: tuple[int, int], seed: int, draw: int, first: int
+) -> npt.NDArray[np.float32]:
+    """Return a field of independent numbers for each of the eight properties."""
+    out = np.empty((len(OUTPUTS), *shape), np.float32)
+    for k in range(len(OUTPUTS)):
+        out[k] = pixel_normals(shape, origin, seed=seed, draw=draw, band=first + k)
+    return out
+
+
+def _smoothed(
+    fields: npt.NDArray[np.float32], fwhm: float, radius: int
+) -> npt.NDArray[np.float32]:
+    kernel = gaussian_kernel(fwhm, radius)
+    wide = torch.from_numpy(fields)[:, None]
+    along_x = torch.nn.functional.conv2d(wide, kernel[None, None, None, :])
+    return torch.nn.functional.conv2d(along_x, kernel[None, None, :, None])[:, 0].numpy()

@@ -1,0 +1,124 @@
+"""Files of weights: where they are, and what their cards say (without torch)."""
+
+from __future__ import annotations
+
+import json
+import os
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from picasssso.exceptions import FileFormatError, InvalidTypeError
+
+__all__ = ["check_weights", "list_packaged", "read_card", "weights_path"]
+
+
+def _folder() -> Path:
+    return Path(str(files("picasssso.data") / "weights"))
+
+
+def list_packaged() -> list[str]:
+    """Return the names of the weights that come with the package.
+
+    Returns
+    -------
+    list of str
+        Sorted names.
+    """
+    return sorted(
+        path.stem
+        for path in _folder().glob("*.json")
+        if path.with_suffix(".safetensors").is_file()
+    )
+
+
+def check_weights(weights: Any) -> None:
+    """Check that weights are there.
+
+    Parameters
+    ----------
+    weights : str, path-like or None
+        Name of packaged weights, or of the user's files.
+
+    Raises
+    ------
+    InvalidTypeError
+        If it is something else.
+    FileFormatError
+        If there are no such files.
+    """
+    if weights is None:
+        return
+    if not isinstance(weights, str | os.PathLike):
+        raise InvalidTypeError(
+            f"weights={weights!r}: expected the name of packaged weights "
+            f"({', '.join(list_packaged()) or 'none in this installation'}), the path of your own "
+            "(.safetensors and .json), or None for an untrained network."
+        )
+    path = weights_path(weights)
+    missing = [
+        name
+        for suffix in (".safetensors", ".json")
+        if not (name := path.with_name(path.name + suffix)).is_file()
+    ]
+    if not missing:
+        return
+    packaged = ", ".join(list_packaged()) or "none"
+    if path.parent == _folder():
+        raise FileFormatError(
+            f"weights={weights!r}: this installation lacks the packaged weights {missing[0].name} "
+            f"(it has: {packaged}). Reinstall picasssso, or give the path of weights of your own: "
+            "CNNEstimator(weights='my_weights')."
+        )
+    raise FileFormatError(
+        f"weights={os.fspath(weights)!r}: there is no file {missing[0]}. Weights are two files of "
+        f"one name, .safetensors and .json; packaged are: {packaged}."
+    )
+
+
+def weights_path(weights: str | os.PathLike[str]) -> Path:
+    """Return the path of weights, without ending.
+
+    Parameters
+    ----------
+    weights : str or path-like
+        Name of packaged weights, or path with or without ending.
+
+    Returns
+    -------
+    Path
+        The path. ``"default"`` is always the packaged one.
+    """
+    if isinstance(weights, str) and (weights == "default" or weights in list_packaged()):
+        return _folder() / weights
+    path = Path(weights).expanduser()
+    return path.with_suffix("") if path.suffix in (".safetensors", ".json") else path
+
+
+def read_card(weights: str | os.PathLike[str]) -> dict[str, Any]:
+    """Return the model card of weights.
+
+    Parameters
+    ----------
+    weights : str or path-like
+        As for `weights_path`.
+
+    Returns
+    -------
+    dict
+        The card.
+
+    Raises
+    ------
+    FileFormatError
+        If it cannot be read.
+    """
+    path = weights_path(weights)
+    path = path.with_name(path.name + ".json")
+    try:
+        card = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise FileFormatError(f"{path} is no model card: {error}.") from error
+    if not isinstance(card, dict):
+        raise FileFormatError(f"{path} is no model card: it holds no JSON object.")
+    return card

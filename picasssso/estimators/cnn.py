@@ -1,0 +1,456 @@
+"""Maps of all properties from a network that sees colours and morphology together."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from picasssso._common.devices import check_device, resolve_device
+from picasssso.estimators._assembly import MapAssembler
+from picasssso.estimators._cnn.weights import (
+    check_weights,
+    list_packaged,
+    read_card,
+    weights_path,
+)
+from picasssso.estimators.base import PropertyMapEstimator
+from picasssso.estimators.context import EstimationContext, PropertyArrays
+from picasssso.exceptions import InvalidInputError, InvalidTypeError
+
+if TYPE_CHECKING:
+    from picasssso.bands import BandImages
+    from picasssso.maps import PropertyMaps
+    from picasssso.networks.weights import TrainedModel
+
+__all__ = ["CNNEstimator"]
+
+FloatArray = npt.NDArray[np.floating]
+
+RESOLUTIONS = ("psf", "native")
+
+_ALL = (
+    "stellar_mass",
+    "stellar_metallicity",
+    "stellar_age",
+    "sfr",
+    "gas_mass",
+    "gas_metallicity",
+    "hi_mass",
+    "attenuation_v",
+)
+_BASELINE = "buck_wolf_2021"
+
+
+class CNNEstimator(PropertyMapEstimator):
+    """All properties, gas included, from a convolutional network.
+
+    The network sees the colours of a pixel and what lies around it: arms, bulge, clumps and
+    how bright they are. It takes one or more of u, g, r, i and z from any survey, each with
+    the PSF it has, and tells a distribution for every property and pixel, whose quantiles
+    are calibrated on galaxies it was never trained on.
+
+    Parameters
+    ----------
+    weights : str, path-like or None, optional
+        ``"default"`` or another of `list_pretrained`; the path of weights of your own (two
+        files of one name, ``.safetensors`` and ``.json``); or None for an untrained
+        network, to be trained with `fit`.
+    resolution : {"psf", "native"}, optional
+        Whether the maps are to have the resolution of the widest PSF, or to be sharpened
+        to that of the pixels, as far as the network can.
+    orientations : {1, 8}, optional
+        8 averages over turned and mirrored images: a little better, eight times slower.
+    mixed_precision : bool, optional
+        Whether to compute in bfloat16 on CUDA.
+    device : str, optional
+        ``"cpu"``, ``"cuda"``, ``"cuda:1"`` ...; by default CUDA if there is one.
+
+    Attributes
+    ----------
+    model_ : `~picasssso.networks.weights.TrainedModel`
+        What `fit` has learned.
+
+    Raises
+    ------
+    FileFormatError
+        If there are no such weights.
+    InvalidInputError
+        If a parameter cannot be used; the message says what is expected.
+
+    See Also
+    --------
+    picasssso.SEDFitEstimator : Each pixel for itself, without training.
+
+    Notes
+    -----
+    **What may be absent.** Star formation, gas and hydrogen have a probability of being
+    there. Percentiles are those of the whole distribution: zero where it is more likely that
+    there is nothing. The mean is that probability times the mean of what is there. Neutral
+    hydrogen never exceeds gas / 1.36, in any percentile, mean or sample.
+
+    **Needed.** An uncertainty and the PSF of every band, and a distance (that of the
+    redshift will do), since the network was told the size of a pixel in kpc.
+
+    **Quality.** OUTSIDE_TRAINING where the redshift, the pixel, the PSF or a wavelength lies
+    outside the calibration's galaxies (then everywhere), or noise, brightness or colours of
+    a pixel do, or the members of the ensemble disagree more than they do on one in a
+    thousand pixels there; also for binned images. UPPER_LIMIT where star formation, gas or
+    hydrogen is more likely absent than present. MISSING_BAND and NO_DATA as everywhere.
+
+    **Samples** are correlated between pixels and properties as errors on the calibration's
+    galaxies were.
+
+    Weights of the network of Buck & Wolf (2021, arXiv:2111.01154) can be used too. It gives
+    seven properties and learns no uncertainty: its percentiles are the distribution of
+    residuals on other galaxies, the same for all pixels, there are no samples, and the whole
+    image matters to every pixel.
+
+    Examples
+    --------
+    >>> from picasssso import CNNEstimator
+    >>> CNNEstimator(weights=None, resolution="native")
+    CNNEstimator(weights=None, resolution='native')
+    """
+
+    # Each band comes with the width of its own PSF.
+    assumes_common_psf = False
+    needs_noise_level = True
+    # Other pixels are merged where a slice starts beside the grid of the network.
+    shift_tolerance = 0.3
+
+    def __init__(
+        self,
+        *,
+        weights: str | os.PathLike[str] | None = "default",
+        resolution: str = "psf",
+        orientations: int = 1,
+        mixed_precision: bool = False,
+        device: str | None = None,
+    ) -> None:
+        self.weights = weights
+        self.resolution = resolution
+        self.orientations = orientations
+        self.mixed_precision = mixed_precision
+        self.device = device
+        self._lock = threading.Lock()
+        self._loaded: dict[str, TrainedModel] = {}
+        self._card: dict[str, Any] | None = None
+        self._validate()
+
+    # ---- parameters -----------------------------------------------------------------
+
+    def _validate(self) -> None:
+        if self.resolution not in RESOLUTIONS:
+            raise InvalidInputError(
+                f"resolution={self.resolution!r}: expected one of "
+                f"{', '.join(map(repr, RESOLUTIONS))}."
+            )
+        if isinstance(self.orientations, bool) or self.orientations not in (1, 8):
+            raise InvalidInputError(f"orientations={self.orientations!r}: expected 1 or 8.")
+        if not isinstance(self.mixed_precision, bool | np.bool_):
+            raise InvalidTypeError(
+                f"mixed_precision={self.mixed_precision!r}: expected True or False."
+            )
+        check_device(self.device)
+        check_weights(self.weights)
+
+    @classmethod
+    def from_pretrained(cls, name: str = "default") -> CNNEstimator:
+        """Return an estimator with weights that come with the package.
+
+        Parameters
+        ----------
+        name : str, optional
+            One of `list_pretrained`.
+
+        Returns
+        -------
+        CNNEstimator
+            ``CNNEstimator(weights=name)``.
+        """
+        return cls(weights=name)
+
+    @staticmethod
+    def list_pretrained() -> list[str]:
+        """Return the names of the weights that come with the package.
+
+        Returns
+        -------
+        list of str
+            Sorted names.
+        """
+        return list_packaged()
+
+    @property
+    def model_card(self) -> dict[str, Any]:
+        """What the weights are: training, data, calibration and accuracy (dict)."""
+        import copy
+
+        return copy.deepcopy(self._read_card())
+
+    def _read_card(self) -> dict[str, Any]:
+        if hasattr(self, "model_"):
+            return self.model_.card
+        if self.weights is None:
+            raise InvalidInputError(
+                "CNNEstimator(weights=None) is untrained: train it with fit(pairs, steps=...), or "
+                "take trained weights, CNNEstimator.from_pretrained()."
+            )
+        if self._card is None:
+            self._card = read_card(self.weights)
+        return self._card
+
+    @property
+    def _is_baseline(self) -> bool:
+        if hasattr(self, "model_"):
+            return self.model_.config.architecture == _BASELINE
+        if self.weights is None:
+            return False
+        return self._read_card().get("training", {}).get("architecture") == _BASELINE
+
+    def _model(self, device: str = "cpu") -> TrainedModel:
+        """Return the trained model on a device, read once."""
+        self._read_card()
+        with self._lock:
+            if "cpu" not in self._loaded:
+                if hasattr(self, "model_"):
+                    self._loaded["cpu"] = self.model_
+                else:
+                    from picasssso.networks.weights import read_weights
+
+                    assert self.weights is not None
+                    self._loaded["cpu"] = read_weights(weights_path(self.weights))
+            if device not in self._loaded:
+                self._loaded[device] = _moved(self._loaded["cpu"], device)
+            return self._loaded[device]
+
+    # ---- the contract ---------------------------------------------------------------
+
+    @property
+    def properties(self) -> tuple[str, ...]:  # type: ignore[override]
+        """Names of the properties estimated (tuple of str)."""
+        return _ALL[:-1] if self._is_baseline else _ALL
+
+    @property
+    def supports_samples(self) -> bool:  # type: ignore[override]
+        """Whether joint samples can be drawn (bool)."""
+        return not self._is_baseline
+
+    @property
+    def receptive_field(self) -> int | None:
+        """Farthest pixel that can change an output pixel; None: the whole image matters."""
+        if self._is_baseline or not self._is_trained:
+            return None
+        from picasssso.networks.calibration import SIGNAL_RADIUS
+        from picasssso.networks.outside import RADIUS
+
+        reach = self._model().ensemble.reach
+        return None if reach is None else max(reach, SIGNAL_RADIUS, RADIUS)
+
+    @property
+    def stride(self) -> int:
+        """Grid, in pixels, on which the network is exactly shift-equivariant (int)."""
+        return self._model().ensemble.stride if self._is_trained else 1
+
+    @property
+    def _is_trained(self) -> bool:
+        return self.weights is not None or hasattr(self, "model_")
+
+    def _select_bands(self, available: tuple[str, ...]) -> tuple[str, ...]:
+        from picasssso.estimators._cnn.inputs import select_slots
+
+        return select_slots(available)
+
+    def _check_images(self, images: BandImages) -> None:
+        self._read_card()
+        unknown = [band for band in images.bands if images.psf_fwhm(band) is None]
+        if unknown:
+            raise InvalidInputError(
+                f"CNNEstimator needs the PSF of every band, but that of {', '.join(unknown)} is "
+                "unknown. Give its full width at half maximum: images.replace(psf=1.3 * "
+                "u.arcsec), or by band, psf={'" + unknown[0] + "': 1.3 * u.arcsec, ...}."
+            )
+        if images.angular_diameter_distance is None:
+            raise InvalidInputError(
+                "CNNEstimator needs the size of a pixel in kpc, but redshift "
+                f"{images.redshift:g} gives no distance: give it, "
+                "images.replace(luminosity_distance=20 * u.Mpc)."
+            )
+        super()._check_images(images)
+
+    def _bytes_per_pixel(self, n_bands: int, n_samples: int) -> float:
+        widths = self._read_card().get("training", {}).get("network", {}).get("widths", (32,))
+        # Features of the first level a dozen times, raw outputs and what is made of them.
+        return 4.0 * (12 * widths[0] + 700 + 10 * n_samples)
+
+    def _describe(self, context: EstimationContext) -> Mapping[str, Any]:
+        card = self._read_card()
+        model = self._model()
+        record: dict[str, Any] = {
+            "weights": {
+                "sha256": card.get("sha256"),
+                "written_by": card.get("package_version"),
+                "architecture": model.config.architecture,
+                "members": model.config.members,
+            },
+            "calibrated": model.calibration is not None,
+            "resolution": self.resolution,
+            "mass_definition": "living stars and remnants, Chabrier 0.1-100 Msun",
+            "sfr_averaging_time_yr": 1e8,
+        }
+        if self.resolution == "native":
+            record["resolution_fwhm_arcsec"] = context.pixel_scale_arcsec
+        if model.calibration is not None:
+            record["outside_training"] = self._outside(model, context)
+        return record
+
+    def _outside(self, model: TrainedModel, context: EstimationContext) -> list[str]:
+        """Return what of the whole image lies outside the training set."""
+        from picasssso.estimators._cnn.inputs import make_input
+        from picasssso.networks.outside import IMAGE_QUANTITIES, image_outside, measure_image
+
+        assert model.calibration is not None
+        empty = [np.zeros((len(context.bands), 1, 1), np.float32)]
+        given = make_input(empty, empty, [context], sharp=False)
+        found = measure_image(given.conditions, given.has_band)
+        flags = image_outside(found, model.calibration.ranges)[0].tolist()
+        return [name for name, flag in zip(IMAGE_QUANTITIES, flags, strict=True) if flag]
+
+    def _estimate(
+        self, flux: FloatArray, inverse_variance: FloatArray, context: EstimationContext
+    ) -> dict[str, PropertyArrays]:
+        return self._estimate_batch([flux], [inverse_variance], [context])[0]
+
+    def _estimate_batch(
+        self,
+        flux: Sequence[FloatArray],
+        inverse_variance: Sequence[FloatArray],
+        contexts: Sequence[EstimationContext],
+    ) -> list[dict[str, PropertyArrays]]:
+        """Estimate blocks of one shape together."""
+        from picasssso.estimators._cnn.answers import answer
+        from picasssso.estimators._cnn.baseline import baseline_answer
+        from picasssso.estimators._cnn.inputs import make_input
+
+        device = resolve_device(self.device)
+        model = self._model(device)
+        sharp = self.resolution == "native"
+        inputs = make_input(flux, inverse_variance, contexts, sharp=sharp, device=device)
+        orientations = int(self.orientations)
+        if model.config.architecture == _BASELINE:
+            return baseline_answer(model, inputs, orientations=orientations)
+        return answer(
+            model,
+            inputs,
+            contexts,
+            orientations=orientations,
+            mixed_precision=bool(self.mixed_precision) and device != "cpu",
+        )
+
+    # ---- many images ----------------------------------------------------------------
+
+    def estimate_many(
+        self,
+        images: Sequence[BandImages],
+        *,
+        batch_size: int = 32,
+        n_samples: int = 0,
+        seed: int | None = None,
+        progress: bool | None = None,
+    ) -> list[PropertyMaps]:
+        """Estimate maps of many cutouts, several at a time.
+
+        Parameters
+        ----------
+        images : sequence of BandImages
+            The cutouts. Those of one shape are put through the network together, whatever
+            their bands and redshifts.
+        batch_size : int, optional
+            How many at a time, as far as the memory budget allows.
+        n_samples : int, optional
+            Joint posterior samples to keep.
+        seed : int, optional
+            Seed of the samples of the first image; that of image k is ``seed + k``.
+        progress : bool, optional
+            Whether to show a progress bar on stderr; by default only on a terminal.
+
+        Returns
+        -------
+        list of PropertyMaps
+            In the order of the images, each as from ``estimate(images[k], seed=seed + k)``
+            up to the rounding of single precision.
+
+        Raises
+        ------
+        InvalidInputError
+            For anything that `estimate` refuses; the message says which image.
+        """
+        from tqdm.auto import tqdm
+
+        if isinstance(batch_size, bool) or not isinstance(batch_size, int) or batch_size < 1:
+            raise InvalidInputError(f"batch_size={batch_size!r}: expected at least 1.")
+        n_samples, seed = self._check_sampling(n_samples, seed)
+        jobs = [self._prepare(k, one, n_samples, seed + k) for k, one in enumerate(images)]
+        maps: list[Any] = [None] * len(jobs)
+        groups: dict[tuple[int, int], list[int]] = {}
+        for k, (one, _) in enumerate(jobs):
+            groups.setdefault(one.shape, []).append(k)
+        disable = None if progress is None else not progress
+        with tqdm(total=len(jobs), desc=type(self).__name__, unit="image", disable=disable) as bar:
+            for shape, members in groups.items():
+                pixels = shape[0] * shape[1] * self._bytes_per_pixel(5, n_samples)
+                size = max(1, min(batch_size, int(self.memory_budget // pixels)))
+                for start in range(0, len(members), size):
+                    some = members[start : start + size]
+                    for k, result in zip(
+                        some, self._run_jobs([jobs[k] for k in some]), strict=True
+                    ):
+                        maps[k] = result
+                        bar.update()
+        return maps
+
+    def _prepare(
+        self, number: int, images: BandImages, n_samples: int, seed: int
+    ) -> tuple[BandImages, EstimationContext]:
+        try:
+            images = self._as_band_images(images, None)
+            images = images.select(self._checked_bands(images))
+            self._check_images(images)
+        except InvalidInputError as error:
+            raise type(error)(f"Image {number}: {error}") from error
+        return images, self._make_context(images, n_samples, seed)
+
+    def _run_jobs(
+        self, jobs: Sequence[tuple[BandImages, EstimationContext]]
+    ) -> list[PropertyMaps]:
+        """Estimate images of one shape."""
+        assemblers = [MapAssembler(self, images, context) for images, context in jobs]
+        blocks, _ = self._blocks(jobs[0][0], jobs[0][1].n_samples)
+        for block in blocks:
+            arrays = [images.to_arrays(block.padded) for images, _ in jobs]
+            origin = (block.padded[0].start, block.padded[1].start)
+            contexts = [replace(context, origin=origin) for _, context in jobs]
+            results = self._estimate_batch(
+                [flux for flux, _ in arrays], [weights for _, weights in arrays], contexts
+            )
+            for assembler, (flux, weights), context, result in zip(
+                assemblers, arrays, contexts, results, strict=True
+            ):
+                assembler.add(block, flux, weights, context, result)
+        return [assembler.finish() for assembler in assemblers]
+
+
+def _moved(model: TrainedModel, device: str) -> TrainedModel:
+    """Return a copy of a model on another device."""
+    import copy
+
+    from picasssso.networks.ensemble import Ensemble
+
+    networks = [copy.deepcopy(network).to(device) for network in model.ensemble.networks]
+    return replace(model, ensemble=Ensemble(networks))

@@ -1,0 +1,338 @@
+"""Whether images lie outside what a network was trained on.
+
+Three things are compared with what the calibration's galaxies had:
+
+- what holds for a whole image: redshift, size of a pixel, width of the PSF, wavelengths;
+- what each pixel and its surroundings (5 x 5 pixels) show: the noise, the brightness and the
+  colours, where there is a clear signal;
+- how much the members of the ensemble disagree, relative to the width that they predict.
+
+`TrainingRange` collects the ranges, `is_outside` and `members_disagree` compare with them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import combinations
+
+import torch
+from torch.nn import functional
+
+from picasssso.networks.calibration import nearest_signal
+from picasssso.networks.ensemble import EnsemblePrediction
+from picasssso.networks.inputs import SLOT_WAVELENGTHS, SLOTS, Conditions, luminosity_per_flux
+
+__all__ = [
+    "IMAGE_QUANTITIES",
+    "PIXEL_QUANTITIES",
+    "QUANTITIES",
+    "RADIUS",
+    "Measured",
+    "TrainingRange",
+    "disagreement_score",
+    "image_outside",
+    "is_outside",
+    "measure",
+    "measure_image",
+    "members_disagree",
+]
+
+#: Radius of the box in which brightness and colours are measured.
+RADIUS = 2
+
+#: Signal-to-noise ratio in that box from which they count.
+_CLEAR = 10.0
+
+_PAIRS = tuple(combinations(range(len(SLOTS)), 2))
+
+#: What holds for whole images; lengths as log10.
+IMAGE_QUANTITIES = (
+    "redshift",
+    "pixel in kpc",
+    "PSF in kpc",
+    *(f"PSF in pixels in {slot}" for slot in SLOTS),
+    *(f"wavelength of {slot}" for slot in SLOTS),
+)
+
+#: What pixels show, log10: noise and brightness as luminosity surface densities, and flux
+#: ratios.
+PIXEL_QUANTITIES = (
+    *(f"noise in {slot}" for slot in SLOTS),
+    *(f"brightness in {slot}" for slot in SLOTS),
+    *(f"colour {SLOTS[a]}-{SLOTS[b]}" for a, b in _PAIRS),
+)
+
+#: The rows of `picasssso.networks.calibration.Calibration.ranges`.
+QUANTITIES = (*IMAGE_QUANTITIES, *PIXEL_QUANTITIES)
+
+_N_IMAGE = len(IMAGE_QUANTITIES)
+
+#: Part of the pixels that lie beyond either end of a range.
+_TAIL = 1e-4
+
+#: Pixels of one quantity are counted in this many bins between the two ends.
+_N_BINS = 2400
+_ENDS = tuple(
+    (-4.0, 4.0) if name.startswith("colour") else (-4.0, 20.0) for name in PIXEL_QUANTITIES
+)
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What is compared with the training set; NaN where there is nothing to compare.
+
+    Parameters
+    ----------
+    image : Tensor, shape (n, 13)
+        In the order of `IMAGE_QUANTITIES`.
+    pixel : Tensor, shape (n, 20, y, x)
+        In the order of `PIXEL_QUANTITIES`.
+    """
+
+    image: torch.Tensor
+    pixel: torch.Tensor
+
+
+def measure_image(conditions: Conditions, has_band: torch.Tensor) -> torch.Tensor:
+    """Return what holds for whole images.
+
+    Parameters
+    ----------
+    conditions : Conditions
+        The conditions.
+    has_band : Tensor of bool, shape (n, 5)
+        Which slots hold an image.
+
+    Returns
+    -------
+    Tensor
+        Of shape (n, 13), in the order of `IMAGE_QUANTITIES`; NaN for empty slots.
+    """
+    nothing = torch.full_like(conditions.psf_fwhm, torch.nan)
+    widest = torch.where(has_band, conditions.psf_fwhm, 0.0).amax(1)
+    centre = torch.tensor(SLOT_WAVELENGTHS, device=has_band.device)
+    scalars = [
+        conditions.redshift,
+        torch.log10(conditions.pixel_scale_kpc),
+        torch.log10(widest / conditions.pixel_scale * conditions.pixel_scale_kpc),
+    ]
+    bands = [
+        torch.log10(conditions.psf_fwhm / conditions.pixel_scale[:, None]),
+        torch.log10(conditions.wavelength / centre),
+    ]
+    rows = [torch.where(has_band, values, nothing) for values in bands]
+    return torch.cat([torch.stack(scalars, 1), *rows], 1).to(torch.float32)
+
+
+def measure(
+    flux: torch.Tensor,
+    inverse_variance: torch.Tensor,
+    conditions: Conditions,
+    has_band: torch.Tensor,
+) -> Measured:
+    """Measure images in slots; local, so that blocks equal the whole.
+
+    Parameters
+    ----------
+    flux, inverse_variance : Tensor, shape (n, 5, y, x)
+        Images in slots.
+    conditions : Conditions
+        What holds for whole images.
+    has_band : Tensor of bool, shape (n, 5)
+        Which slots hold an image.
+
+    Returns
+    -------
+    Measured
+        What was found.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from picasssso.networks.inputs import Conditions
+    >>> from picasssso.networks.outside import measure
+    >>> one, five = torch.ones(1), torch.ones(1, 5)
+    >>> conditions = Conditions(0.05 * one, one, one, five, 5000 * five, one)
+    >>> images = torch.ones(1, 5, 8, 8)
+    >>> measured = measure(images, 100 * images, conditions, five > 0)
+    >>> measured.image.shape, measured.pixel.shape
+    (torch.Size([1, 13]), torch.Size([1, 20, 8, 8]))
+    """
+    valid = inverse_variance > 0
+    scale = luminosity_per_flux(conditions)[:, None, None, None]
+    variance = 1.0 / torch.where(valid, inverse_variance, 1.0)
+    noise = torch.log10(scale * variance.sqrt())
+    # Colours of the same pixels: those that no band lacks.
+    good = (valid | ~has_band[:, :, None, None]).all(1, keepdim=True) & has_band[:, :, None, None]
+    amount = _box(good.to(flux.dtype))
+    light = _box(torch.where(good, flux, 0.0))
+    error = _box(torch.where(good, variance, 0.0)).sqrt()
+    clear = (light > _CLEAR * error) & (amount > 0)
+    brightness = torch.log10(torch.where(clear, light / amount.clamp(min=1.0) * scale, 1.0))
+    nan = torch.full_like(noise, torch.nan)
+    brightness = torch.where(clear, brightness, nan)
+    first, second = [a for a, _ in _PAIRS], [b for _, b in _PAIRS]
+    colours = brightness[:, first] - brightness[:, second]
+    pixel = torch.cat([torch.where(valid, noise, nan), brightness, colours], 1)
+    return Measured(measure_image(conditions, has_band), pixel)
+
+
+def _box(values: torch.Tensor) -> torch.Tensor:
+    """Return sums over 5 x 5 pixels."""
+    side = 2 * RADIUS + 1
+    return functional.avg_pool2d(values, side, stride=1, padding=RADIUS, divisor_override=1)
+
+
+def is_outside(measured: Measured, ranges: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return which images and pixels lie outside the ranges.
+
+    Parameters
+    ----------
+    measured : Measured
+        From `measure`.
+    ranges : Tensor, shape (33, 2)
+        `picasssso.networks.calibration.Calibration.ranges`, in the order of `QUANTITIES`.
+
+    Returns
+    -------
+    image : Tensor of bool, shape (n, 13)
+        Which of `IMAGE_QUANTITIES` is outside.
+    pixel : Tensor of bool, shape (n, y, x)
+        Where any of `PIXEL_QUANTITIES` is.
+    """
+    low, high = ranges.to(measured.image.device).T
+    low, high = low[_N_IMAGE:, None, None], high[_N_IMAGE:, None, None]
+    pixel = (measured.pixel < low) | (measured.pixel > high)
+    return image_outside(measured.image, ranges), pixel.any(1)
+
+
+def image_outside(image: torch.Tensor, ranges: torch.Tensor) -> torch.Tensor:
+    """Return which quantities of whole images lie outside the ranges.
+
+    Parameters
+    ----------
+    image : Tensor, shape (n, 13)
+        From `measure_image`.
+    ranges : Tensor, shape (33, 2)
+        As for `is_outside`.
+
+    Returns
+    -------
+    Tensor of bool
+        Of shape (n, 13); never where there is nothing to compare.
+    """
+    low, high = ranges[:_N_IMAGE].to(image.device).T
+    return (image < low) | (image > high)
+
+
+def disagreement_score(answer: EnsemblePrediction) -> torch.Tensor:
+    """Return the members' disagreement over half the 16-84 range that they predict.
+
+    Parameters
+    ----------
+    answer : EnsemblePrediction
+        What the ensemble said, before calibration.
+
+    Returns
+    -------
+    Tensor
+        Of shape (n, 8, y, x).
+    """
+    quantiles = answer.prediction.quantiles
+    return answer.disagreement / (0.5 * (quantiles[:, :, 3] - quantiles[:, :, 1]))
+
+
+def members_disagree(
+    score: torch.Tensor, signal: torch.Tensor, disagreement: torch.Tensor
+) -> torch.Tensor:
+    """Return where the members disagree more than they do on the training set.
+
+    Parameters
+    ----------
+    score : Tensor, shape (n, 8, y, x)
+        From `disagreement_score`.
+    signal : Tensor, shape (n, y, x)
+        From `picasssso.networks.calibration.local_signal`.
+    disagreement : Tensor, shape (8, 10)
+        `picasssso.networks.calibration.Calibration.disagreement`.
+
+    Returns
+    -------
+    Tensor of bool
+        Of shape (n, y, x): in any property.
+    """
+    limit = disagreement.to(score.device)[:, nearest_signal(signal)]
+    return (score > limit.movedim(0, 1)).any(1)
+
+
+class TrainingRange:
+    """Collects, batch by batch, what the calibration's galaxies are like.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from picasssso.networks.inputs import Conditions
+    >>> from picasssso.networks.outside import TrainingRange, is_outside, measure
+    >>> one, five = torch.ones(1), torch.ones(1, 5)
+    >>> conditions = Conditions(0.05 * one, one, one, five, 5000 * five, one)
+    >>> measured = measure(torch.ones(1, 5, 8, 8), torch.ones(1, 5, 8, 8), conditions, five > 0)
+    >>> training = TrainingRange()
+    >>> training.add(measured)
+    >>> is_outside(measured, training.ranges())[0].any()
+    tensor(False)
+    """
+
+    def __init__(self) -> None:
+        self._low = torch.full((_N_IMAGE,), torch.inf)
+        self._high = torch.full((_N_IMAGE,), -torch.inf)
+        self._pixels = torch.zeros(len(PIXEL_QUANTITIES), _N_BINS, dtype=torch.float64)
+
+    def add(self, measured: Measured) -> None:
+        """Add images.
+
+        Parameters
+        ----------
+        measured : Measured
+            From `measure`.
+        """
+        image = measured.image.cpu()
+        self._low = torch.minimum(self._low, torch.nan_to_num(image, nan=torch.inf).amin(0))
+        self._high = torch.maximum(self._high, torch.nan_to_num(image, nan=-torch.inf).amax(0))
+        for k, ends in enumerate(_ENDS):
+            values = measured.pixel[:, k]
+            self._pixels[k] += _histogram(values[torch.isfinite(values)], ends)
+
+    def ranges(self) -> torch.Tensor:
+        """Return the smallest and largest value of each quantity.
+
+        Returns
+        -------
+        Tensor
+            Of shape (33, 2), in the order of `QUANTITIES`. What was never seen has a range
+            that holds nothing.
+        """
+        margin = 1e-3
+        image = torch.stack([self._low - margin, self._high + margin], 1)
+        rows = []
+        for counts, ends in zip(self._pixels, _ENDS, strict=True):
+            if counts.sum() == 0:
+                rows.append([torch.inf, -torch.inf])
+                continue
+            edges = torch.linspace(*ends, _N_BINS + 1)
+            part = counts.cumsum(0) / counts.sum()
+            low = int((part <= _TAIL).sum())
+            high = int((part < 1.0 - _TAIL).sum())
+            # What lies beyond the outermost bin was counted in it.
+            rows.append(
+                [
+                    float(edges[low]) if low else -torch.inf,
+                    float(edges[high + 1]) if high + 1 < _N_BINS else torch.inf,
+                ]
+            )
+        return torch.cat([image, torch.tensor(rows)]).to(torch.float32)
+
+
+def _histogram(values: torch.Tensor, ends: tuple[float, float]) -> torch.Tensor:
+    low, high = ends
+    bins = ((values - low) * (_N_BINS / (high - low))).floor().clamp(0, _N_BINS - 1)
+    return torch.bincount(bins.long().flatten(), minlength=_N_BINS).cpu().to(torch.float64)

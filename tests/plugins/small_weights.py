@@ -1,0 +1,70 @@
+"""Small networks for tests: weights are random, so that every layer does something."""
+
+import torch
+
+from picasssso.networks.calibration import SIGNALS, Calibration
+from picasssso.networks.ensemble import Ensemble
+from picasssso.networks.outputs import OUTPUTS
+from picasssso.networks.outside import QUANTITIES
+from picasssso.networks.training.config import TrainingConfig
+from picasssso.networks.training.state import build_network
+from picasssso.networks.weights import TrainedModel, write_weights
+
+SMALL = {"widths": [8, 12, 16], "depths": [1, 1, 1], "n_embedded": 8}
+
+
+def random_network(config, seed):
+    """Return a network of which no layer is left at its neutral start."""
+    generator = torch.Generator().manual_seed(seed)
+    network = build_network(config)
+    with torch.no_grad():
+        for parameter in network.parameters():
+            if parameter.ndim > 1:
+                fan_in = parameter[0].numel()
+                noise = torch.randn(parameter.shape, generator=generator)
+                parameter.copy_(noise * (0.4 / fan_in**0.5))
+            else:
+                parameter.copy_(0.1 * torch.randn(parameter.shape, generator=generator))
+    return network.eval().requires_grad_(False)
+
+
+def make_calibration(*, shared=0.1, smooth=0.5, anything=True):
+    """Return a calibration that stretches nothing; ``anything``: all images are inside."""
+    shape = (5, len(OUTPUTS), len(SIGNALS))
+    factors = torch.ones(*shape, 5)
+    factors[..., 2] = 0.0
+    correlation = 0.3 + 0.7 * torch.eye(len(OUTPUTS))
+    end = torch.inf if anything else -torch.inf
+    ranges = torch.tensor([[-end, end]]).expand(len(QUANTITIES), 2).clone()
+    return Calibration(
+        factors=factors,
+        mean_shift=torch.zeros(shape),
+        shared=torch.full((len(OUTPUTS),), shared),
+        smooth=torch.full((len(OUTPUTS),), smooth),
+        mixing=torch.linalg.cholesky(correlation),
+        disagreement=torch.full(shape[1:], torch.inf),
+        ranges=ranges,
+    )
+
+
+def make_model(*, members=2, network=None, architecture="residual_unet", calibration=True):
+    """Return a model with random weights."""
+    config = TrainingConfig(
+        architecture=architecture, network=dict(network or SMALL), members=members
+    )
+    networks = [random_network(config, seed) for seed in range(members)]
+    card = {"package_version": "0", "name": "small"}
+    if architecture == "buck_wolf_2021":
+        from picasssso.networks.baseline import BASELINE_PROPERTIES
+
+        card["residual_quantiles"] = {
+            name: [-0.5, -0.2, 0.05, 0.25, 0.6] for name in BASELINE_PROPERTIES
+        }
+    kept = make_calibration() if calibration and architecture == "residual_unet" else None
+    return TrainedModel(Ensemble(networks), config, kept, card)
+
+
+def write_small(path, **options):
+    """Write such a model; returns the path."""
+    write_weights(path, make_model(**options), overwrite=True)
+    return path
