@@ -12,7 +12,7 @@ from picasssso.exceptions import InvalidInputError, InvalidTypeError
 from picasssso.testing import CHECKS, SDSS_BANDS, parametrize_with_checks
 
 # Those that are optional or slow have their own run of the contract beside their tests.
-OWN_RUN = ("kcorrect", "sed_fit")
+OWN_RUN = ("cnn", "kcorrect", "sed_fit")
 REGISTERED = [get_estimator(name)() for name in list_estimators() if name not in OWN_RUN]
 
 
