@@ -1,0 +1,289 @@
+"""What the benchmarks of the SED fit share: draws, brute force, statistics, records.
+
+No benchmark of its own. `brute_force` is written from the definition of the posterior, in
+double precision, with every model and nothing binned, so that it can judge the fast one.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import astropy.units as u
+import numpy as np
+from astropy.nddata import CCDData, StdDevUncertainty
+from scipy.special import ndtr
+
+from picasssso import BandImages, PropertyMaps
+from picasssso.bands import GalacticExtinction
+from picasssso.sps import ModelLibrary
+
+HERE = Path(__file__).resolve().parent
+SHARED = HERE.parents[1] / "shared"
+BANDS = tuple(f"sdss2010-{band}" for band in "ugriz")
+PERCENTILES = np.array([2.5, 16.0, 50.0, 84.0, 97.5])
+
+#: The library's names of what scales with the amplitude, and of what does not.
+SCALED = {"stellar_mass": "surviving_fraction", "sfr": "ssfr100"}
+INTENSIVE = ("stellar_metallicity", "stellar_age", "attenuation_v")
+PROPERTIES = (*SCALED, *INTENSIVE)
+
+
+def truths(library: ModelLibrary, amplitude: np.ndarray | float = 1.0) -> dict[str, np.ndarray]:
+    """Return the properties of models with given amplitudes, as maps have them."""
+    values = {name: np.asarray(library.properties[name], float) for name in INTENSIVE}
+    for name, own in SCALED.items():
+        values[name] = amplitude * np.asarray(library.properties[own], float)
+    return values
+
+
+def make_images(
+    flux: np.ndarray, sigma: np.ndarray, redshift: float, bands: tuple[str, ...] = BANDS
+) -> BandImages:
+    """Return images of pixels, one column; 1 arcsec2 each, so that no factor comes in.
+
+    ``flux`` and ``sigma`` in nmgy, of shape (n_pixel, n_band).
+    """
+    images = {}
+    for k, band in enumerate(bands):
+        images[band] = CCDData(
+            np.ascontiguousarray(flux[:, k, None], dtype=np.float64),
+            unit=u.nmgy,
+            uncertainty=StdDevUncertainty(np.ascontiguousarray(sigma[:, k, None])),
+        )
+    return BandImages(
+        images,
+        redshift=redshift,
+        pixel_scale=1 * u.arcsec,
+        galactic_extinction=GalacticExtinction(ebv=0.0, scale="SF11", applied=True),
+    )
+
+
+@dataclass(frozen=True)
+class Posterior:
+    """Percentiles (5, n), means (n,) and samples (n_sample, n) by property; per pixel."""
+
+    percentiles: Mapping[str, np.ndarray]
+    mean: Mapping[str, np.ndarray]
+    samples: Mapping[str, np.ndarray] | None = None
+    quality: np.ndarray | None = None
+
+
+def columns(maps: PropertyMaps, n_samples: int = 0) -> Posterior:
+    """Return what maps of one column of pixels hold."""
+    return Posterior(
+        {
+            name: np.stack([maps.percentile(name, q).value[:, 0] for q in PERCENTILES])
+            for name in PROPERTIES
+        },
+        {name: maps.mean(name).value[:, 0] for name in SCALED},
+        {name: maps.samples(name).value[..., 0] for name in PROPERTIES} if n_samples else None,
+        maps.quality[:, 0],
+    )
+
+
+def brute_force(
+    library: ModelLibrary,
+    flux: np.ndarray,
+    sigma: np.ndarray,
+    threshold: float = 1e-9,
+    slack: float = 0.0,
+) -> Posterior:
+    """Return the posterior over all models, from its definition, in double precision.
+
+    A model's weight is exp(-chi2 / 2) at its best amplitude, times the probability that
+    the amplitude is positive (for percentiles). Percentiles are where the exact
+    cumulative distribution, of steps for intensive properties and of normal distributions
+    cut off at zero for others, crosses. Models of less than ``threshold`` times the largest
+    weight are left out of percentiles. With ``slack`` there are 15 rows of percentiles: the
+    five, and those of probabilities lower and higher by it; where many models make a smooth
+    distribution of amplitudes, the five again.
+    """
+    models = np.asarray(library.fluxes, float)
+    square = models**2
+    values = truths(library)
+    shifts = (0.0, -slack, slack) if slack else (0.0,)
+    probabilities = np.concatenate([PERCENTILES / 100 + shift for shift in shifts])
+    result = {name: np.full((len(probabilities), len(flux)), np.nan) for name in PROPERTIES}
+    means = {name: np.full(len(flux), np.nan) for name in SCALED}
+    for pixel, (f, s) in enumerate(zip(flux, sigma, strict=True)):
+        weight = s**-2.0
+        norm = square @ weight
+        amplitude = (models @ (weight * f)) / norm
+        signal = amplitude * np.sqrt(norm)
+        power = 0.5 * signal**2
+        density = np.exp(power - power.max())
+        total = density.sum()
+        for name in SCALED:
+            means[name][pixel] = density @ (amplitude * values[name]) / total
+        some = np.flatnonzero(density > threshold)
+        density = density[some] * ndtr(signal[some])
+        density /= density.sum()
+        for name in INTENSIVE:
+            value = values[name][some]
+            order = np.argsort(value)
+            crossed = np.searchsorted(np.cumsum(density[order]), probabilities)
+            result[name][:, pixel] = value[order][np.minimum(crossed, len(some) - 1)]
+        for name in SCALED:
+            ratio = values[name][some]
+            goals = probabilities if len(some) < 3000 else PERCENTILES / 100
+            found = _amplitude_percentiles(
+                density, ratio * amplitude[some], ratio / np.sqrt(norm[some]), goals
+            )
+            result[name][:, pixel] = np.resize(found, len(probabilities))
+    return Posterior(result, means)
+
+
+def _amplitude_percentiles(
+    weight: np.ndarray, mean: np.ndarray, width: np.ndarray, fraction: np.ndarray
+) -> np.ndarray:
+    """Return percentiles of normal distributions cut off at zero (all of weight 1 after it)."""
+    none = width == 0
+    zero, weight, mean, width = weight[none].sum(), weight[~none], mean[~none], width[~none]
+    found = np.zeros(len(fraction))
+    if not len(weight):
+        return found
+    below = ndtr(-mean / width)
+    share = weight / (1 - below)
+    order = np.argsort(mean)
+    cumulative = zero + np.cumsum(weight[order])
+    top = float((mean + 9 * width).max())
+    for k, goal in enumerate(fraction):
+        if goal <= zero:
+            continue
+        low, high = 0.0, top
+        x = max(mean[order][min(np.searchsorted(cumulative, goal), len(order) - 1)], 1e-3 * top)
+        for _ in range(200):
+            z = (x - mean) / width
+            value = zero + share @ (ndtr(z) - below) - goal
+            slope = share @ (np.exp(-0.5 * z**2) / width) / np.sqrt(2 * np.pi)
+            low, high = (low, x) if value > 0 else (x, high)
+            step = x - value / slope if slope > 0 else np.nan
+            new = step if low < step < high else 0.5 * (low + high)
+            if abs(new - x) < 1e-7 * x:
+                break
+            x = new
+        found[k] = x
+    return found
+
+
+def nmad(values: np.ndarray) -> float:
+    """Return the normalised median absolute deviation."""
+    return float(1.4826 * np.median(np.abs(values - np.median(values))))
+
+
+def in_dex(name: str) -> bool:
+    """Return whether a property is compared in dex; attenuation is in mag already."""
+    return name != "attenuation_v"
+
+
+def scale(name: str, values: np.ndarray) -> np.ndarray:
+    """Return log10, or the value itself for attenuation; NaN where there is none."""
+    if not in_dex(name):
+        return np.asarray(values, float)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        logarithm = np.log10(np.asarray(values, float))
+    return np.where(np.isfinite(logarithm), logarithm, np.nan)
+
+
+def coverage(percentiles: np.ndarray, truth: np.ndarray, inner: bool = True) -> float:
+    """Return the fraction of pixels whose 68 (or 95) % interval holds the truth."""
+    low, high = (1, 3) if inner else (0, 4)
+    return float(np.mean((truth >= percentiles[low]) & (truth <= percentiles[high])))
+
+
+def recovery(name: str, percentiles: np.ndarray, truth: np.ndarray) -> dict[str, float]:
+    """Return offset, NMAD, half width (dex, or mag for attenuation) and coverage."""
+    p = scale(name, percentiles)
+    difference = p[2] - scale(name, truth)
+    used = np.isfinite(difference) & np.isfinite(p[1])
+    return {
+        "offset": float(np.median(difference[used])),
+        "nmad": nmad(difference[used]),
+        "half_width": float(np.median(0.5 * (p[3] - p[1])[used])),
+        "coverage_68": coverage(percentiles, truth),
+        "coverage_95": coverage(percentiles, truth, inner=False),
+    }
+
+
+def read_bc03() -> Any:
+    """Return the BC03 grid beside the checkout, stars and nebular continuum, or None.
+
+    GPL data for checks only; on Chabrier by the factor in the file. The nebular continuum
+    is at log U = -3.
+    """
+    from astropy.io import fits
+
+    from picasssso.sps import SSPGrid
+
+    path = SHARED / "sps" / "ssp_bc03miles_kroupa.fits.gz"
+    if not path.exists():
+        return None
+    with fits.open(path) as hdus:
+        wave = hdus["WAVE"].data.astype(float)
+        ages = hdus["AGE"].data.astype(float)
+        factor = float(hdus["IMF_CHABRIER_FACTOR"].data[0])
+        light = hdus["SPEC"].data.astype(float) * factor
+        rate = 10.0 ** hdus["LOG_QH"].data.astype(float) * factor
+        nodes = hdus["NEB_AGE"].data.astype(float)
+        which = int(np.argmin(np.abs(hdus["NEB_LOGU"].data + 3.0)))
+        edges = hdus["NEB_CONT_EDGES"].data.astype(float)
+        steps = hdus["NEB_CONT"].data[:, which].astype(float) * factor
+        metallicities = hdus["Z"].data.astype(float)
+    at = np.clip(np.searchsorted(edges, wave, side="right") - 1, 0, len(edges) - 2)
+    inside = (wave >= edges[0]) & (wave < edges[-1])
+    young = ages <= nodes[-1] * (1 + 1e-6)
+    nearest = np.abs(np.log(ages[young][:, None] / nodes)).argmin(1)
+    continuum = np.zeros_like(light)
+    continuum[:, young] = steps[:, nearest][:, :, at] * inside
+    return SSPGrid(
+        ages,
+        metallicities,
+        wave,
+        light,
+        nebular_continuum=continuum,
+        photon_rate=rate,
+        name="BC03-MILES",
+        provenance={"source": path.name},
+    )
+
+
+def record(path: str, result: dict[str, Any]) -> None:
+    """Write figures as JSON beside the other results, with what made them, and print them."""
+    import torch
+
+    import picasssso
+
+    result = result | {
+        "machine": platform.processor() or platform.machine(),
+        "cores": os.cpu_count(),
+        "python": platform.python_version(),
+        "numpy": np.__version__,
+        "torch": torch.__version__,
+        "picasssso": picasssso.__version__,
+    }
+    text = json.dumps(rounded(result), indent=2) + "\n"
+    target = HERE / "results" / path
+    target.parent.mkdir(exist_ok=True)
+    target.write_text(text)
+    print(text)
+
+
+def rounded(value: Any) -> Any:
+    """Return nested results with four significant digits, which is what they are good for."""
+    if isinstance(value, Mapping):
+        return {key: rounded(item) for key, item in value.items()}
+    if isinstance(value, list | tuple | np.ndarray):
+        return [rounded(item) for item in value]
+    if isinstance(value, bool | np.bool_):
+        return bool(value)
+    if isinstance(value, int | np.integer):
+        return int(value)
+    if isinstance(value, float | np.floating):
+        return float(f"{value:.4g}") if np.isfinite(value) else None
+    return value

@@ -1,0 +1,124 @@
+"""Measure totals: sums of the mean plane over exponential discs, and their uncertainty.
+
+Discs of a signal-to-noise ratio of 10 or 50 per pixel (the root mean square over the bands)
+at their centre; out to five scale lengths most pixels have next to none. The fit must not
+gain mass there by keeping fluxes positive, nor lose any by summing medians.
+
+``mixed``: each pixel's population is drawn from the prior by itself. The prior is right for
+such a disc, so its sum must be; the bar is judged by it.
+
+``single``: one population throughout. What pixels cannot tell about it (the mass-to-light
+ratio where there is next to no colour) then comes from the prior in all of them alike, and
+does not average out. Single discs scatter by that, and the declared error has to say so.
+"""
+
+from __future__ import annotations
+
+import argparse
+
+import astropy.units as u
+import numpy as np
+from astropy.nddata import CCDData, StdDevUncertainty
+from sed_fit_common import BANDS, record
+
+from picasssso import BandImages, SEDFitEstimator
+from picasssso.bands import GalacticExtinction
+from picasssso.sps import ModelLibrary
+
+REDSHIFT = 0.05
+BAR = 0.03
+SIGMA = 0.02 * np.array([0.6, 0.8, 1.0, 1.2, 2.0])
+SCALE_LENGTH = 6.0
+SIDE = 61
+CENTRAL = (10.0, 50.0)
+
+
+def disc(
+    models: np.ndarray, ratio: float, rng: np.random.Generator
+) -> tuple[BandImages, np.ndarray]:
+    """Return images, and the mass formed in Msun/kpc2, for models per pixel or one."""
+    y, x = np.indices((SIDE, SIDE)) - SIDE // 2
+    brightness = ratio * np.sqrt(len(BANDS)) * np.exp(-np.hypot(y, x) / SCALE_LENGTH)
+    formed = brightness / np.sqrt(((models / SIGMA) ** 2).sum(axis=-1))
+    images = {}
+    for band, model, sigma in zip(BANDS, np.moveaxis(models, -1, 0), SIGMA, strict=True):
+        data = formed * model + sigma * rng.standard_normal(formed.shape)
+        noise = StdDevUncertainty(np.full_like(data, sigma))
+        images[band] = CCDData(data, unit=u.nmgy, uncertainty=noise)
+    made = BandImages(
+        images,
+        redshift=REDSHIFT,
+        pixel_scale=1 * u.arcsec,
+        galactic_extinction=GalacticExtinction(ebv=0.0, scale="SF11", applied=True),
+    )
+    return made, formed
+
+
+def measure(estimator: SEDFitEstimator, images: BandImages, mass: np.ndarray) -> tuple[float, ...]:
+    """Return the total and the sum of medians over the truth, and the declared errors."""
+    maps = estimator.estimate(images, progress=False)
+    total = maps.total("stellar_mass", correlation="independent")
+    area = total.assumptions["area"].to_value(u.kpc**2) / SIDE**2
+    truth = mass.sum() * area
+    return (
+        total.value.to_value(u.Msun) / truth,
+        np.nansum(maps["stellar_mass"].data) * area / truth,
+        float(total.uncertainty / total.value),
+        float(total.components["shared"] / total.value),
+        truth,
+    )
+
+
+def main() -> None:
+    """Measure, print and write the result."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--mixed", type=int, default=6, help="discs of mixed populations")
+    parser.add_argument("--single", type=int, default=48, help="discs of one population each")
+    options = parser.parse_args()
+    n = max(SIDE**2 * options.mixed, options.single)
+    draws = ModelLibrary.build(BANDS, REDSHIFT, n_models=n, seed=20_006)
+    # Points of the sequence come in an order that fills space; at random they do not repeat it.
+    order = np.random.default_rng(11).permutation(n)
+    models = np.asarray(draws.fluxes, float)
+    surviving = np.asarray(draws.properties["surviving_fraction"], float)
+    result: dict = {"bar": BAR, "pixels_each": SIDE**2}
+    for floor in (0.0, 0.05):
+        estimator = SEDFitEstimator(error_floor=floor, device="cpu")
+        for ratio in CENTRAL:
+            rng = np.random.default_rng(10)
+            rows = []
+            for some in order[: SIDE**2 * options.mixed].reshape(-1, SIDE, SIDE):
+                images, formed = disc(models[some], ratio, rng)
+                rows.append(measure(estimator, images, formed * surviving[some]))
+            found, medians, error, shared, _ = np.array(rows).T
+            result[f"mixed, floor {floor:g}, central signal to noise {ratio:g}"] = {
+                "discs": len(rows),
+                "total_over_truth": float(found.mean()),
+                "its_standard_error": float(found.std(ddof=1) / np.sqrt(len(found))),
+                "sum_of_medians_over_truth": float(medians.mean()),
+                "declared_relative_error": float(np.median(error)),
+                "of_it_shared": float(np.median(shared)),
+            }
+    for ratio in CENTRAL:
+        rng = np.random.default_rng(10)
+        rows = []
+        for k in range(options.single):
+            images, formed = disc(models[k], ratio, rng)
+            rows.append(measure(estimator, images, formed * surviving[k]))
+        found, _, error, shared, truth = np.array(rows).T
+        result[f"single, floor {floor:g}, central signal to noise {ratio:g}"] = {
+            "discs": len(rows),
+            "all_totals_over_all_truths": float((found * truth).sum() / truth.sum()),
+            "its_standard_error": float(
+                np.std((found - 1) * truth, ddof=1) * np.sqrt(len(rows)) / truth.sum()
+            ),
+            "scatter_of_discs_dex": float(np.std(np.log10(found))),
+            "declared_relative_error": float(np.median(error)),
+            "of_it_shared": float(np.median(shared)),
+            "truth_within_declared_error": float(np.mean(np.abs(1 / found - 1) < error)),
+        }
+    record("sed_fit_totals.json", result)
+
+
+if __name__ == "__main__":
+    main()
