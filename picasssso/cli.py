@@ -25,7 +25,9 @@ COMMANDS = {
     "evaluate": "picasssso._cli.evaluate:evaluate",
     "info": "picasssso._cli.info:info",
     "list": "picasssso._cli.listing:list_command",
+    "report": "picasssso._cli.report:report",
     "simulate": "picasssso._cli.simulate:simulate",
+    "train": "picasssso._cli.train:train",
 }
 
 

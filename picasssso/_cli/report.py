@@ -1,0 +1,101 @@
+"""``picasssso report``: a page about maps."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from picasssso._cli.parsing import UnitType, parse_bands, parse_per_band
+from picasssso._cli.running import common_options
+
+if TYPE_CHECKING:
+    from picasssso.bands import BandImages
+    from picasssso.maps import PropertyMaps
+
+__all__ = ["report"]
+
+
+@click.command()
+@click.argument("maps_file", metavar="MAPS.fits")
+@click.option("-o", "--output", required=True, metavar="OUT.html", help="File to write.")
+@click.option("--truth", "truth_file", metavar="TRUTH.fits", help="Maps of what was to be found.")
+@click.option(
+    "--images", "images_file", metavar="IMAGES.fits",
+    help="File of BandImages, for the picture of the galaxy in colour.",
+)  # fmt: skip
+@click.option(
+    "-b", "--band", "bands", multiple=True, metavar="BAND=FILE[HDU]",
+    help="Instead of --images: one band, as for `picasssso estimate`. Once for each band.",
+)  # fmt: skip
+@click.option(
+    "--zero-point", "zero_points", multiple=True, metavar="[BAND=]MAG",
+    help="AB magnitude of one count, for bands in counts.",
+)  # fmt: skip
+@click.option("--unit", "units", multiple=True, metavar="[BAND=]UNIT", help="Unit of the bands.")
+@click.option("--title", metavar="TEXT", help="Heading of the page.")
+@click.option("--overwrite", is_flag=True, help="Replace the output if it exists.")
+@common_options
+def report(
+    maps_file: str,
+    output: str,
+    truth_file: str | None,
+    images_file: str | None,
+    bands: tuple[str, ...],
+    zero_points: tuple[str, ...],
+    units: tuple[str, ...],
+    title: str | None,
+    overwrite: bool,
+    quiet: bool,
+) -> None:
+    """Write a page about MAPS.fits: one HTML file that needs nothing else.
+
+    It shows the maps with their uncertainties, radial profiles, totals, quality flags and
+    how they were made; with --truth also how far they lie from it.
+    """
+    from picasssso._files import check_output
+    from picasssso.evaluation.report import write_report
+    from picasssso.maps import PropertyMaps
+
+    if images_file and bands:
+        raise click.UsageError("Give the images either with --images or with --band, not both.")
+    if (zero_points or units) and not bands:
+        raise click.UsageError("--zero-point and --unit go with --band only.")
+    check_output(output, overwrite)  # before the work, not after it
+    maps = PropertyMaps.read(maps_file)
+    truth = PropertyMaps.read(truth_file) if truth_file else None
+    images = _read_images(maps, images_file, bands, zero_points, units)
+    write_report(maps, output, truth=truth, images=images, title=title, overwrite=overwrite)
+    if not quiet:
+        click.echo(f"Written: {output}")
+
+
+def _read_images(
+    maps: PropertyMaps,
+    images_file: str | None,
+    bands: tuple[str, ...],
+    zero_points: tuple[str, ...],
+    units: tuple[str, ...],
+) -> BandImages | None:
+    import astropy.units as u
+
+    from picasssso.bands import BandImages
+
+    if images_file:
+        return BandImages.read(images_file)
+    if not bands:
+        return None
+    files = parse_bands(bands)
+    zero_point = parse_per_band(zero_points, files, click.FLOAT, "--zero-point")
+    if isinstance(zero_point, dict):
+        zero_point = {band: value * u.ABmag for band, value in zero_point.items()}
+    elif zero_point is not None:
+        zero_point = zero_point * u.ABmag
+    return BandImages.read(
+        files,
+        redshift=0.0 if maps.redshift is None else maps.redshift,
+        zero_point=zero_point,
+        unit=parse_per_band(units, files, UnitType(), "--unit"),
+        # Of pixels without WCS only the size matters here, for the bar.
+        pixel_scale=None if maps.wcs is not None else maps.pixel_solid_angle**0.5,
+    )
