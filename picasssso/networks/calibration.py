@@ -21,12 +21,22 @@ from dataclasses import dataclass, fields
 import torch
 from torch.nn import functional
 
-from picasssso.networks.heads import QUANTILES, Prediction
-from picasssso.networks.outputs import OUTPUTS
+from picasssso.networks.heads import Prediction, limit_hydrogen
 
-__all__ = ["NORMAL_SCORES", "Calibration", "CalibrationCounts", "local_signal"]
+__all__ = [
+    "NORMAL_SCORES",
+    "N_COUNTS",
+    "SIGNALS",
+    "Calibration",
+    "gaussian_kernel",
+    "local_signal",
+    "nearest_signal",
+    "normal_scores",
+    "stretch",
+    "values_at",
+]
 
-#: Standard normal points of `picasssso.networks.heads.QUANTILES`.
+#: Standard normal points of the quantiles (`picasssso.networks.heads.QUANTILES`).
 NORMAL_SCORES = (-1.959964, -0.994458, 0.0, 0.994458, 1.959964)
 
 #: Points of the signal-to-noise ratio at which factors are kept, linear in asinh between.
@@ -35,10 +45,8 @@ SIGNALS = (0.0, 0.7, 1.5, 3.0, 5.0, 8.0, 13.0, 22.0, 40.0, 80.0)
 #: Radius of the box over which the signal is averaged.
 SIGNAL_RADIUS = 2
 
-_N_COUNTS = 5
-
-#: Scores are counted in bins even in asinh of them, up to this.
-_N_SCORES, _LARGEST_SCORE = 800, 6.0
+#: Numbers of bands that are told apart: 1 to 5.
+N_COUNTS = 5
 
 
 def local_signal(flux: torch.Tensor, inverse_variance: torch.Tensor) -> torch.Tensor:
@@ -69,6 +77,23 @@ def _place(signal: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     return below, (value - points[below]) / (points[below + 1] - points[below])
 
 
+def nearest_signal(signal: torch.Tensor) -> torch.Tensor:
+    """Return the number of the nearest point of `SIGNALS`.
+
+    Parameters
+    ----------
+    signal : Tensor
+        Signal-to-noise ratios.
+
+    Returns
+    -------
+    Tensor of int64
+        Of the same shape.
+    """
+    below, part = _place(signal)
+    return below + (part > 0.5)
+
+
 @dataclass(frozen=True)
 class Calibration:
     """How quantiles are stretched, and how errors are correlated.
@@ -79,6 +104,8 @@ class Calibration:
         By number of bands less one, property and point of `SIGNALS`: shift of the median in
         units of half the 16-84 range, at place 2; factors on the distances of the other
         quantiles from it.
+    mean_shift : Tensor, shape (5, 8, 10)
+        What is added to log10 of the linear mean, by the same.
     shared : Tensor, shape (8,)
         Part of the variance of normal scores that a galaxy shares.
     smooth : Tensor, shape (8,)
@@ -94,6 +121,7 @@ class Calibration:
     """
 
     factors: torch.Tensor
+    mean_shift: torch.Tensor
     shared: torch.Tensor
     smooth: torch.Tensor
     mixing: torch.Tensor
@@ -126,18 +154,10 @@ class Calibration:
         """
         return cls(**{f.name: tensors[f.name].float() for f in fields(cls)})
 
-    def _factors(self, signal: torch.Tensor, n_bands: torch.Tensor) -> torch.Tensor:
-        """Return factors of shape (n, 8, 5, y, x)."""
-        below, part = _place(signal)
-        table = self.factors.to(signal.device)[n_bands.clamp(1, _N_COUNTS) - 1]
-        n = torch.arange(len(table), device=signal.device)[:, None, None]
-        low, high = table.transpose(1, 2)[n, below], table.transpose(1, 2)[n, below + 1]
-        return (low + part[..., None, None] * (high - low)).permute(0, 3, 4, 1, 2)
-
     def apply(
         self, prediction: Prediction, signal: torch.Tensor, n_bands: torch.Tensor
     ) -> Prediction:
-        """Return predictions with calibrated quantiles; linear means stay as they are.
+        """Return calibrated predictions.
 
         Parameters
         ----------
@@ -151,12 +171,21 @@ class Calibration:
         Returns
         -------
         Prediction
-            The same with other quantiles.
+            The same with other quantiles and means, hydrogen below gas.
         """
-        factors = self._factors(signal, n_bands)
-        quantiles = stretch(prediction.quantiles, factors)
-        return Prediction(
-            quantiles, prediction.log_mean, prediction.occupancy, prediction.occupancy_logit
+        table = torch.cat([self.factors, self.mean_shift[..., None]], -1).to(signal.device)
+        table = table[n_bands.clamp(1, N_COUNTS) - 1].transpose(1, 2)
+        below, part = _place(signal)
+        n = torch.arange(len(table), device=signal.device)[:, None, None]
+        low, high = table[n, below], table[n, below + 1]
+        factors = (low + part[..., None, None] * (high - low)).permute(0, 3, 4, 1, 2)
+        return limit_hydrogen(
+            Prediction(
+                stretch(prediction.quantiles, factors[:, :, :-1]),
+                prediction.log_mean + factors[:, :, -1],
+                prediction.occupancy,
+                prediction.occupancy_logit,
+            )
         )
 
 
@@ -185,112 +214,6 @@ def stretch(quantiles: torch.Tensor, factors: torch.Tensor) -> torch.Tensor:
         [torch.minimum(lowest, low), low, zero, high, torch.maximum(highest, high)], 2
     )
     return moved + steps
-
-
-class CalibrationCounts:
-    """Counts of scores, collected batch by batch.
-
-    Two passes: the first finds the shift of the median, the second the stretching about it.
-    """
-
-    def __init__(self) -> None:
-        shape = (_N_COUNTS, len(OUTPUTS), len(SIGNALS), len(QUANTILES), _N_SCORES)
-        self._counts = torch.zeros(shape, dtype=torch.float64)
-        self.shift = torch.zeros(shape[:3])
-        self.second_pass = False
-
-    def add(
-        self,
-        prediction: Prediction,
-        log_truth: torch.Tensor,
-        used: torch.Tensor,
-        signal: torch.Tensor,
-        n_bands: int,
-    ) -> None:
-        """Add images with their truth.
-
-        Parameters
-        ----------
-        prediction : Prediction
-            Not calibrated.
-        log_truth : Tensor, shape (n, 8, y, x)
-            The truth (`picasssso.networks.outputs.Targets`).
-        used : Tensor of bool, shape (n, 8, y, x)
-            Where it counts.
-        signal : Tensor, shape (n, y, x)
-            From `local_signal`.
-        n_bands : int
-            Number of bands of all these images.
-        """
-        quantiles = prediction.quantiles
-        below, part = _place(signal)
-        nearest = (below + (part > 0.5)).clamp(max=len(SIGNALS) - 1)
-        half = 0.5 * (quantiles[:, :, 3] - quantiles[:, :, 1])
-        shift = self.shift[n_bands - 1].to(half.device)
-        places = nearest[:, None].expand_as(half)
-        rows = torch.arange(len(OUTPUTS), device=half.device)[:, None, None].expand_as(half)
-        middle = quantiles[:, :, 2] + shift[rows, places] * half
-        distance = log_truth - middle
-        for k in range(len(QUANTILES)):
-            if (k == 2) == self.second_pass:
-                continue
-            width = half if k == 2 else (quantiles[:, :, k] - quantiles[:, :, 2]).abs()
-            score = distance / width * (-1.0 if k < 2 else 1.0)
-            index = self._index(score)
-            flat = (rows * len(SIGNALS) + places) * _N_SCORES + index
-            counts = torch.bincount(flat[used], minlength=len(OUTPUTS) * len(SIGNALS) * _N_SCORES)
-            table = counts.reshape(len(OUTPUTS), len(SIGNALS), _N_SCORES)
-            self._counts[n_bands - 1, :, :, k] += table.cpu()
-
-    def _index(self, score: torch.Tensor) -> torch.Tensor:
-        part = (torch.asinh(score) / _LARGEST_SCORE + 1.0) * 0.5
-        return (part * _N_SCORES).long().clamp(0, _N_SCORES - 1)
-
-    def _quantile(self, counts: torch.Tensor, level: float) -> torch.Tensor:
-        cumulative = torch.cumsum(counts, -1)
-        total = cumulative[..., -1:]
-        # One more than counted, as the galaxy to come may lie anywhere.
-        reached = cumulative >= level * (total + 1.0)
-        first = reached.to(torch.int64).argmax(-1, keepdim=True)
-        before = torch.gather(cumulative, -1, (first - 1).clamp(min=0)) * (first > 0)
-        here = torch.gather(counts, -1, first).clamp(min=1e-9)
-        part = ((level * total - before) / here).clamp(0, 1)
-        place = ((first + part) / _N_SCORES * 2.0 - 1.0) * _LARGEST_SCORE
-        value = torch.sinh(place)[..., 0]
-        return torch.where(total[..., 0] >= 200, value, torch.nan).float()
-
-    def finish_first_pass(self) -> None:
-        """Turn from the median to the quantiles around it."""
-        self.shift = torch.nan_to_num(self._quantile(self._counts[..., 2, :], 0.5), nan=0.0)
-        self.second_pass = True
-
-    def factors(self) -> torch.Tensor:
-        """Return `Calibration.factors`; where nothing was counted, those of the neighbour."""
-        columns = []
-        for k, level in enumerate(QUANTILES):
-            if k == 2:
-                columns.append(self.shift)
-                continue
-            value = self._quantile(self._counts[..., k, :], max(level, 1 - level))
-            columns.append(value.clamp(min=0.05))
-        table = torch.stack(columns, -1)
-        return _filled(table)
-
-
-def _filled(table: torch.Tensor) -> torch.Tensor:
-    """Return the table (count, property, signal, 5) with NaN replaced by what is near."""
-    table = table.clone()
-    for order in (range(1, table.shape[2]), range(table.shape[2] - 2, -1, -1)):
-        step = -1 if order.step > 0 else 1
-        for k in order:
-            other = table[:, :, k + step]
-            table[:, :, k] = torch.where(torch.isnan(table[:, :, k]), other, table[:, :, k])
-    for k in range(len(table) - 2, -1, -1):
-        table[k] = torch.where(torch.isnan(table[k]), table[k + 1], table[k])
-    for k in range(1, len(table)):
-        table[k] = torch.where(torch.isnan(table[k]), table[k - 1], table[k])
-    neutral = torch.tensor([1.0, 1.0, 0.0, 1.0, 1.0])
-    return torch.where(torch.isnan(table), neutral, table)
 
 
 def normal_scores(quantiles: torch.Tensor, log_value: torch.Tensor) -> torch.Tensor:

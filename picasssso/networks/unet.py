@@ -119,8 +119,11 @@ class ResidualUNet(nn.Module):
         Tensor
             Of shape (n, 51, y, x).
         """
-        embedded = self.embed(conditions)
-        x = self.stem(planes)
+        device = planes.device.type
+        # Half precision is too coarse for fluxes and masses themselves: 0.01 dex.
+        with torch.autocast(device, enabled=False):
+            embedded = self.embed(conditions)
+            x = self.stem(planes)
         kept = []
         for level, some in enumerate(self.down_blocks):
             for block in _blocks(some):
@@ -133,4 +136,5 @@ class ResidualUNet(nn.Module):
             x = x + kept[level]
             for block in _blocks(self.up_blocks[level]):
                 x = block(x, embedded)
-        return self.head(self.norm(x)) + self.direct(planes)
+        with torch.autocast(device, enabled=False):
+            return self.head(self.norm(x.float())) + self.direct(planes)
