@@ -199,6 +199,22 @@ def test_unknown_galactic_extinction_warns_in_one_line(folder):
     assert result.stderr.count("\n") == 1
 
 
+def test_a_unit_that_contradicts_the_file_warns(folder):
+    result = run(*BASE, *bands(), *NO_DUST, "--weight", "WGT", "--unit", "Jy", "-q")
+    assert result.exit_code == 0
+    assert "found BUNIT='nanomaggy' in g.fits, but unit='Jy'" in result.stderr
+    assert result.stderr.count("Warning") == 2  # one for each band
+
+
+def test_sky_that_is_still_in_is_suspected(folder):
+    for band in "gi":
+        with fits.open(f"{band}.fits", mode="update") as hdus:
+            hdus["SCI"].data += 100
+    result = run(*BASE, *bands(), *NO_DUST, "--weight", "WGT", "-q")
+    assert result.exit_code == 0
+    assert "is the sky still in the images?" in result.stderr
+
+
 def test_zero_point_scales_the_mass(folder):
     for band, zero_point in (("g", 22.5), ("i", 22.5)):
         write_band(folder / f"{band}_adu.fits", {"g": 1.0, "i": 2.2}[band], unit="adu")
@@ -215,6 +231,7 @@ def test_zero_point_scales_the_mass(folder):
     ):
         result = run(*BASE, *common, *options)
         assert result.exit_code == 0, result.stderr
+        assert ("BUNIT" in result.stderr) == ("--unit" in options)
         maps = PropertyMaps.read("maps.fits")
         totals.append(maps.total("stellar_mass", correlation="independent").value.value)
     np.testing.assert_allclose(totals[1:4], totals[0], rtol=1e-5)
@@ -459,6 +476,11 @@ def test_wrong_use_exits_with_2(folder, case):
     assert not (folder / "maps.fits").exists()
 
 
+def test_advice_on_parameters_names_the_option(folder):
+    result = run(*BASE, "-b", "sdss2010-g=g.fits[SCI]", *NO_DUST, "--weight", "WGT")
+    assert_fails(result, 1, "sdss2010-i missing", "--option color=", "--option luminosity_band=")
+
+
 def test_missing_band_names_it(folder):
     result = run(*BASE, "-b", "sdss2010-g=g.fits[SCI]", *NO_DUST, "--weight", "WGT")
     assert_fails(result, 1, "sdss2010-i")
@@ -597,9 +619,18 @@ def test_guessed_bands(header, expected):
 
 
 def test_guessed_roles():
-    assert [guess_role(name) for name in ("WHT", "ERR", "MSK", "IMAGE")] == [
-        "weight", "uncertainty", "mask", None,
+    assert [guess_role(name) for name in ("WHT", "ERR", "MSK", "IMAGE", "BIN_MAP")] == [
+        "weight", "uncertainty", "mask", None, "labels",
     ]  # fmt: skip
+
+
+def test_info_takes_no_map_of_bins_for_a_band(folder):
+    hdus = [fits.PrimaryHDU(), fits.ImageHDU(np.zeros(SHAPE, np.int16), name="BIN_MAP")]
+    fits.HDUList(hdus).writeto("bins.fits")
+    result = run("info", "bins.fits")
+    assert result.exit_code == 0
+    assert "by its name the labels" in result.output
+    assert "--band" not in result.output
 
 
 # ---- parsing ------------------------------------------------------------------------

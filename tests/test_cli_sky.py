@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 from astropy.nddata import CCDData, StdDevUncertainty
 
-from picasssso._cli.sky import METHODS, source_mask, subtract_sky
+from picasssso._cli.sky import METHODS, source_mask, subtract_sky, warn_of_sky
 from picasssso.bands import BandImages
-from picasssso.exceptions import InvalidInputError
+from picasssso.exceptions import InvalidInputError, PicassssoWarning
 
 SHAPE = (90, 100)
 NOISE = 0.5
@@ -37,6 +37,16 @@ def test_sources_are_masked_with_their_surroundings():
     # What is left unmasked holds next to no light.
     assert np.mean(light[~mask]) < 0.1 * NOISE
     assert np.mean(~mask) > 0.3
+
+
+def test_sky_that_is_still_in_is_suspected():
+    with pytest.warns(PicassssoWarning, match=r"sky still in .*--subtract-sky median"):
+        warn_of_sky(field(700.0)[0])
+    # None of these is suspected: a warning would be an error here.
+    for images in (field(0.0)[0], field(2 * NOISE)[0], field(-700.0)[0]):
+        warn_of_sky(images)
+    bare = {b: CCDData(ccd.data, unit=ccd.unit) for b, ccd in field(700.0)[0].items()}
+    warn_of_sky(field()[0].replace(images=bare))
 
 
 def test_empty_field_has_hardly_a_source():

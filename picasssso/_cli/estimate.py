@@ -317,6 +317,10 @@ class _Job:
             images = subtract_sky(images, self.given["subtract_sky"])
         if self.given["estimate_noise"] and images.missing_uncertainty:
             images = images.with_estimated_noise()
+        if not self.given["subtract_sky"]:
+            from picasssso._cli.sky import warn_of_sky
+
+            warn_of_sky(images)
         return images
 
 

@@ -53,6 +53,8 @@ _ROLES = (
     (r"^(wgt|wht|weight|ivar|invvar|inverse_variance)", "weight"),
     (r"^(err|error|sigma|std|stddev|unc|uncert|noise|rms)", "uncertainty"),
     (r"^(msk|mask|dq|flag|flags|bpm)", "mask"),
+    # Labels of bins or sources: no band, and read in Python only.
+    (r"^(bin_?map|bins?$|bin_?id|segm|label)", "labels"),
 )
 
 
@@ -96,7 +98,8 @@ def guess_role(name: str) -> str | None:
     Returns
     -------
     str or None
-        ``"weight"``, ``"uncertainty"``, ``"mask"``, or None for an image.
+        ``"weight"``, ``"uncertainty"``, ``"mask"``, ``"labels"`` (which no option reads), or
+        None for an image.
 
     Examples
     --------

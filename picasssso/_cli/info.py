@@ -157,6 +157,7 @@ def _suggestion(name: str, headers: list[Header], quiet: bool) -> Iterator[str]:
         if (i, h) not in planes
     }
     extras.pop(None, None)
+    extras.pop("labels", None)
     if not quiet:
         yield "To read it (the filter is a guess from the header: check it):"
     for index, header in planes:

@@ -33,6 +33,8 @@ _OPTIONS = {
     "luminosity_distance=": "--luminosity-distance",
     "galactic_extinction=": "--galactic-extinction-removed",
     "psf=": "--psf",
+    "color=": "--option color=...",
+    "luminosity_band=": "--option luminosity_band=...",
 }
 Function = TypeVar("Function", bound=Callable[..., Any])
 

@@ -16,12 +16,12 @@ import numpy as np
 import numpy.typing as npt
 from astropy.nddata import CCDData
 
-from picasssso.exceptions import InvalidInputError
+from picasssso.exceptions import InvalidInputError, PicassssoWarning
 
 if TYPE_CHECKING:
     from picasssso.bands import BandImages
 
-__all__ = ["METHODS", "source_mask", "subtract_sky"]
+__all__ = ["METHODS", "source_mask", "subtract_sky", "warn_of_sky"]
 
 #: ``median``: one level per band; ``background2d``: a smooth surface.
 METHODS = ("median", "background2d")
@@ -31,6 +31,8 @@ _MIN_PIXELS = 15
 _GROW = 0.15  # of the size of a source, on every side
 _BOXES = 8  # along the shorter side, for the surface and for the scatter of the sky
 _MIN_SKY_FRACTION = 0.05
+_SUSPECT = 10.0  # sigma by which the faintest pixels of an image lie above zero
+_SUSPECT_SIDE = 1024  # pixels of the middle of the image that are looked at
 
 FloatArray = npt.NDArray[np.floating]
 BoolArray = npt.NDArray[np.bool_]
@@ -136,6 +138,41 @@ def subtract_sky(images: BandImages, method: str) -> BandImages:
         )
         errors[band] = u.Quantity(_standard_error(data - sky, mask | bad), image.unit)
     return images.replace(images=without, sky_error=errors)
+
+
+def warn_of_sky(images: BandImages) -> None:
+    """Warn if even the faintest pixels of every band are far above zero.
+
+    Parameters
+    ----------
+    images : BandImages
+        Images whose sky is taken to be subtracted.
+
+    Warns
+    -----
+    PicassssoWarning
+        If the faintest 2 % of the pixels of every band begin more than ten times the noise
+        above zero: the sky may still be in, or the galaxy fills the image.
+    """
+    middle = tuple(
+        slice(max(0, (side - _SUSPECT_SIDE) // 2), (side + _SUSPECT_SIDE) // 2)
+        for side in images.shape
+    )
+    flux, inverse_variance = images.to_arrays((middle[0], middle[1]))
+    lowest = []
+    for plane, precision in zip(flux, inverse_variance, strict=True):
+        valid = precision > 0  # never true without an uncertainty
+        if not valid.any():
+            return
+        lowest.append(float(np.percentile(plane[valid] * np.sqrt(precision[valid]), 2.0)))
+    if min(lowest) > _SUSPECT:
+        warnings.warn(
+            f"Even the faintest pixels lie {min(lowest):.0f} times the noise above zero in every "
+            "band: is the sky still in the images? It would be counted as stars. Subtract it "
+            "with --subtract-sky median, unless the galaxy fills the image.",
+            PicassssoWarning,
+            stacklevel=2,
+        )
 
 
 def _sky(data: FloatArray, mask: BoolArray, method: str, band: str) -> FloatArray | float:

@@ -1071,7 +1071,8 @@ class BandImages(Mapping[str, CCDData]):
             band, with the HDU's name or number (it may be left out where there is only one
             image).
         unit : str, `~astropy.units.UnitBase` or mapping, optional
-            Unit of the images; default: BUNIT.
+            Unit of the images; default: BUNIT. One that contradicts BUNIT is taken, with a
+            warning.
         zero_point : `~astropy.units.Quantity` or mapping, optional
             Magnitude of one count, for images in counts. Default: the first of these
             keywords: MAGZERO (DECam bands), FLUXMAG0 (HSC bands), ZP_AB, ABZP, MAGZP_AB.

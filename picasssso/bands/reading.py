@@ -28,8 +28,13 @@ from astropy.nddata import (
 from astropy.wcs import WCS, FITSFixedWarning
 
 from picasssso.bands.band_names import resolve_band
-from picasssso.bands.flux_units import is_count_like, is_magnitude
-from picasssso.exceptions import FileFormatError, InvalidInputError, InvalidTypeError
+from picasssso.bands.flux_units import flux_scale, is_count_like, is_magnitude
+from picasssso.exceptions import (
+    FileFormatError,
+    InvalidInputError,
+    InvalidTypeError,
+    PicassssoWarning,
+)
 
 __all__ = ["ZERO_POINT_KEYWORDS", "list_cube", "parse_unit", "read_bands", "split_specification"]
 
@@ -341,6 +346,28 @@ def _of_band(value: Any, band: str, survey: str | None) -> Any:
     return value
 
 
+def _warn_of_contradiction(bunit: Any, stated: u.UnitBase, given: str, path: PathLike) -> None:
+    """Warn if a file says another unit, of which fluxes can be made, than the user."""
+    if not str(bunit or "").strip():
+        return
+    try:
+        found = parse_unit(bunit, given, "BUNIT")
+        if is_count_like(found):
+            contradicts = not is_count_like(stated)
+        else:
+            flux_scale(found, band=given, pivot=lambda: 5000 * u.AA)  # or it is no flux
+            contradicts = found != stated
+    except InvalidInputError:
+        return
+    if contradicts:
+        warnings.warn(
+            f"Band {given!r}: found BUNIT={str(bunit)!r} in {path}, but unit={str(stated)!r} was "
+            "given and is taken. Leave it out if the file is right.",
+            PicassssoWarning,
+            stacklevel=4,
+        )
+
+
 def read_bands(
     files: Mapping[str, PathLike],
     *,
@@ -395,11 +422,11 @@ def read_bands(
                 f"{what}: found no BUNIT in {path}, expected unit= to say it, for example "
                 "unit='nmgy'. It is never guessed."
             )
-        image_unit = (
-            parse_unit(header["BUNIT"], given, "BUNIT")
-            if stated is None
-            else parse_unit(stated, given, "unit")
-        )
+        if stated is None:
+            image_unit = parse_unit(header["BUNIT"], given, "BUNIT")
+        else:
+            image_unit = parse_unit(stated, given, "unit")
+            _warn_of_contradiction(header.get("BUNIT"), image_unit, given, path)
         sources[band] = {"file": Path(path).name, "hdu": str(hdu)}
         value = _of_band(zero_point, band, survey)
         if is_count_like(image_unit):

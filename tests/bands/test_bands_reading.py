@@ -2,6 +2,7 @@
 
 import gzip
 import shutil
+import warnings
 from pathlib import Path
 
 import astropy.units as u
@@ -15,6 +16,7 @@ from hypothesis import strategies as st
 
 from picasssso.bands import BandImages
 from picasssso.bands.reading import parse_unit, split_specification
+from picasssso.exceptions import PicassssoWarning
 
 G, R = "sdss2010-g", "sdss2010-r"
 SHAPE = (6, 8)
@@ -52,6 +54,33 @@ def survey_file(values, make_wcs, tmp_path_factory):
 
 def read(path, **arguments):
     return BandImages.read({R: path}, redshift=0.1, **arguments)
+
+
+@pytest.mark.parametrize(
+    ("bunit", "unit", "warns"),
+    [
+        ("adu", "nmgy", True),
+        ("nanomaggy", "Jy", True),
+        ("nanomaggy", "nmgy", False),
+        ("electron", "adu", False),
+        ("", "nmgy", False),
+        ("furlong", "nmgy", False),  # what cannot be right contradicts nothing
+        ("erg/s/cm^2/A", "erg/s/cm2/AA", False),
+    ],
+)
+def test_unit_against_bunit(survey_file, bunit, unit, warns):
+    path = survey_file(f"bunit_{len(bunit)}.fits", BUNIT=bunit)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", PicassssoWarning)
+        images = read(
+            f"{path}[SCI]", unit=unit, **({"zero_point": 25 * u.ABmag} if unit == "adu" else {})
+        )
+    assert images[R].unit == u.Unit(unit)
+    messages = [str(w.message) for w in caught if issubclass(w.category, PicassssoWarning)]
+    assert bool(messages) == warns
+    for message in messages:
+        assert f"found BUNIT='{bunit}'" in message
+        assert f"unit='{u.Unit(unit)}'" in message
 
 
 # ---- specifications -----------------------------------------------------------------------
@@ -109,7 +138,8 @@ def test_unit_from_the_header_or_given(survey_file, values):
     assert images.missing_uncertainty == (R,)
     assert images[R].meta["BUNIT"] == "nanomaggy"
     for unit in ("uJy", u.uJy, {R: "uJy"}):
-        assert read(f"{path}[SCI]", unit=unit)[R].unit == u.uJy
+        with pytest.warns(PicassssoWarning, match="BUNIT='nanomaggy'"):
+            assert read(f"{path}[SCI]", unit=unit)[R].unit == u.uJy
     assert images.meta["source"][R] == {"file": "nanomaggy.fits", "hdu": "SCI"}
     with_notes = read(f"{path}[SCI]", meta={"a": 1})
     assert set(with_notes.meta) == {"source", "a"}
