@@ -65,7 +65,7 @@ def read(path, **arguments):
         ("electron", "adu", False),
         ("", "nmgy", False),
         ("furlong", "nmgy", False),  # what cannot be right contradicts nothing
-        ("erg/s/cm^2/A", "erg/s/cm2/AA", False),
+        ("erg/s/cm^2/A", "erg / (s cm2 AA)", False),
     ],
 )
 def test_unit_against_bunit(survey_file, bunit, unit, warns):
