@@ -121,6 +121,26 @@ def test_maps_of_which_little_can_be_said(tmp_path):
     assert "weighted by 'stellar_mass', of which there is no map" in page.text
 
 
+def test_profiles_of_maps_with_large_errors_reach_over_the_galaxy(tmp_path):
+    import astropy.units as u
+
+    from picasssso.evaluation.report.page import _common_ellipse
+
+    y, x = np.mgrid[:61, :61] - 30.0
+    mass = 1e8 * np.exp(-np.hypot(x, y / 0.5) / 6)
+    steps = np.array([0.02, 0.3, 1.0, 1.9, 3.0])[:, None, None]
+    maps = PropertyMaps(
+        {"stellar_mass": PropertyArrays(steps * mass, mass)},
+        quality=None,
+        pixel_solid_angle=0.25 * u.arcsec**2,
+    )
+    found = _common_ellipse(maps)
+    # Three half-mass radii of 0.5"/pixel; the major axis lies along x, that is east-west.
+    assert 10 < found["edges"][-1].value < 25
+    assert found["axis_ratio"] == pytest.approx(0.5, abs=0.05)
+    assert found["position_angle"].value == pytest.approx(90, abs=1)
+
+
 def test_what_does_not_fit_is_refused(example, report):
     images, truth, maps = example
     with pytest.raises(FileFormatError, match="the file exists"):

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from picasssso.bands import BandImages
     from picasssso.maps import PropertyMaps
+    from picasssso.properties import Property
 
 __all__ = ["draw_galaxy", "draw_maps", "draw_profiles", "draw_quality"]
 
@@ -84,7 +85,7 @@ def draw_maps(maps: PropertyMaps, name: str, truth: PropertyMaps | None = None) 
     panels = 2 if known is None else 4
     figure = Figure(figsize=(_PANEL * panels, _PANEL + 0.9), layout="constrained")
     axes = np.atleast_1d(figure.subplots(1, panels))
-    unit = f"{definition.unit:latex_inline}" if str(definition.unit) else "mass fraction"
+    unit = _unit_label(definition)
     limits = _limits(value if known is None else np.stack([value, known]), logarithmic)
     _panel(figure, axes[0], "estimate (median)", value, unit, definition.color_map, limits,
            logarithmic)  # fmt: skip
@@ -147,8 +148,7 @@ def draw_profiles(
             axis.set_ylim(max(bottom, top / 1e5) / 2, 2 * top)
         axis.set_title(definition.label, fontsize=9)
         axis.set_xlabel(f"radius along the major axis, {table[radius].unit}", fontsize=8)
-        unit = f"{definition.unit:latex_inline}" if str(definition.unit) else "mass fraction"
-        axis.set_ylabel(unit, fontsize=8)
+        axis.set_ylabel(_unit_label(definition), fontsize=8)
         axis.tick_params(labelsize=8)
     if true_tables:
         axes[0].legend(fontsize=8, frameon=False)
@@ -193,6 +193,12 @@ def draw_quality(maps: PropertyMaps) -> Figure:
     ]
     figure.legend(handles=patches, loc="outside right center", fontsize=8, frameon=False)
     return figure
+
+
+def _unit_label(definition: Property) -> str:
+    if str(definition.unit):
+        return f"{definition.unit:latex_inline}"
+    return "mass fraction" if definition.name.endswith("metallicity") else ""
 
 
 def _width(
