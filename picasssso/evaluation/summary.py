@@ -149,16 +149,19 @@ def compare_scatter(
     -------
     dict
         For JSON: ``aperture`` and ``pixel``, each with the ratios of `scatter_ratio` of all,
-        and in bins of true age and attenuation, pixels also of signal to noise.
+        and in bins of true age and attenuation, pixels also of signal to noise. Only
+        galaxies that both have take part; ``n_galaxies`` says how many.
     """
     bins = bins or Bins()
-    result: dict[str, Any] = {}
+    shared = np.intersect1d(record["galaxy"], other["galaxy"])
+    result: dict[str, Any] = {"n_galaxies": len(shared)}
     for where in ("aperture", "pixel"):
         sides = []
         for one in (record, other):
             median = where == "pixel" and f"pixel.median.{name}" in one
             residual = _residual(one, name, where, "median" if median else "estimate")
             owner = one["galaxy" if where == "aperture" else "pixel.galaxy"]
+            residual = np.where(np.isin(owner, shared), residual, np.nan)
             sides.append((residual, owner))
         entry: dict[str, Any] = dict(_ratio(sides, None, bins.n_bootstrap))
         for label, key, edges in (

@@ -20,6 +20,7 @@ from picasssso.evaluation import (
     measure,
     summarise,
 )
+from picasssso.evaluation.summary import compare_scatter
 from picasssso.exceptions import InvalidInputError, InvalidTypeError
 from picasssso.maps import PropertyMaps
 from picasssso.properties import Property
@@ -249,3 +250,27 @@ def test_resolutions_may_differ_if_asked_for(galaxies):
         evaluation.add_maps(sharp, blurred)
     evaluation.add_maps(sharp, blurred, any_resolution=True, half_mass_radius=2 * u.kpc)
     assert len(evaluation) == 1
+
+
+def test_scatter_is_compared_on_galaxies_that_both_have(discs):
+    maps = discs[0]
+    apertures = fit_apertures(maps, method="moments")
+    rng = np.random.default_rng(4)
+    shift = rng.normal(0, 0.1, len(maps))
+    shift[8:] *= 5  # galaxies that only the second has
+    truth = MapStack({"stellar_mass": maps})
+    records = []
+    for factor, part in ((0.5, slice(0, 8)), (1.0, slice(0, 12))):
+        estimate = MapStack({"stellar_mass": maps * 10 ** (factor * shift)[:, None, None]})
+        records.append(
+            measure(truth.select(part), estimate.select(part), apertures.select(part),
+                    signal_to_noise=np.full((12, 64, 64), 7.0)[part])
+        )  # fmt: skip
+    found = compare_scatter(*records, "stellar_mass", Bins(n_bootstrap=50))
+    assert found["n_galaxies"] == 8
+    for where in ("aperture", "pixel"):
+        assert found[where]["sigma"] == pytest.approx(0.5, rel=1e-3)
+        assert found[where]["rms"] == pytest.approx(0.5, rel=1e-3)
+        assert found[where]["sigma_error"] < 0.01  # the same galaxies are drawn for both
+    rows = found["pixel"]["by_snr"]
+    assert [row["sigma"] is None for row in rows] == [True, False, True, True]
