@@ -1,0 +1,313 @@
+"""The sky: what of the images is sky, and how much light there is in it.
+
+Everything that stands out of the bands together is masked, with its surroundings, since the
+faint outskirts of a galaxy look like sky. What is left is measured in boxes with photutils and
+subtracted as one level or a smooth surface; its uncertainty goes into ``sky_error``.
+"""
+
+from __future__ import annotations
+
+import os
+import warnings
+from typing import TYPE_CHECKING, Any
+
+import astropy.units as u
+import numpy as np
+import numpy.typing as npt
+
+from picasssso.blocks import Block
+from picasssso.exceptions import InvalidInputError
+from picasssso.preparation.storage import allocate, blocks_of, transform, variance_of
+
+if TYPE_CHECKING:
+    from picasssso.bands import BandImages
+
+__all__ = ["METHODS", "box_side", "mask_sky_sources", "subtract_background"]
+
+#: ``background2d``: a smooth surface; ``median``: one level per band.
+METHODS = ("background2d", "median")
+
+_THRESHOLD = 2.0  # sigma of the combined, smoothed image
+_SMOOTHING = 1.5  # pixels
+_MIN_PIXELS = 15
+_GROW = 0.15  # of the size of a source, on every side
+_BOXES = 8  # along the shorter side of a small image
+_MAX_BOX = 128  # pixels, in a large one
+_MIN_SKY_FRACTION = 0.05
+_SAMPLE = 2_000_000  # pixels of which a single level is measured
+_HALO = 160
+_PASSES = 3
+
+Array = npt.NDArray[Any]
+BoolArray = npt.NDArray[np.bool_]
+
+
+def box_side(shape: tuple[int, int]) -> int:
+    """Return the side of the boxes in which the sky is measured.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        Shape ``(y, x)`` of the image.
+
+    Returns
+    -------
+    int
+        An eighth of the shorter side, from 4 to 128 pixels.
+    """
+    return min(max(min(shape) // _BOXES, 4), _MAX_BOX)
+
+
+def mask_sky_sources(
+    images: BandImages, *, folder: str | os.PathLike[str] | None = None
+) -> BoolArray:
+    """Return where there is anything but sky.
+
+    The bands, less a plane and in units of their noise, are added and smoothed. What exceeds the
+    level between sources by two standard deviations over 15 pixels is a source; each grows by
+    15 % of its size on every side, the largest also where a small one is nearer.
+
+    Parameters
+    ----------
+    images : BandImages
+        Sky still in or not.
+    folder : path, optional
+        Where to keep the mask of a large field; default: in memory.
+
+    Returns
+    -------
+    ndarray of bool, shape (y, x)
+        True on sources and around them.
+
+    Examples
+    --------
+    >>> from picasssso.data import load_example_images
+    >>> from picasssso.preparation import mask_sky_sources
+    >>> mask = mask_sky_sources(load_example_images())
+    >>> bool(mask[64, 64]), bool(mask[2, 2])
+    (True, False)
+    """
+    mask = allocate(images.shape, bool, folder)
+    for block in blocks_of(images.shape, halo=_HALO, bytes_per_pixel=80):
+        mask[block.core] = _mask_block(images, block)[block.inner]
+    return mask
+
+
+def _mask_block(images: BandImages, block: Block) -> BoolArray:
+    planes = [images.to_arrays(block.padded, bands=[band]) for band in images.bands]
+    flux = [np.where(precision[0] == 0, np.nan, plane[0]) for plane, precision in planes]
+    mask = np.zeros(flux[0].shape, dtype=bool)
+    # A slope of the sky widens its scatter, and hides the outskirts of the sources; with these
+    # masked the slope is known better.
+    for _ in range(_PASSES):
+        mask = _detect([plane - _plane(plane, mask) for plane in flux])
+    return mask
+
+
+def _plane(flux: Array, mask: BoolArray) -> Array:
+    """Return the plane through the medians of boxes beside the mask."""
+    height, width = flux.shape
+    boxes = []
+    for rows in np.array_split(np.arange(height), min(_BOXES, height)):
+        for columns in np.array_split(np.arange(width), min(_BOXES, width)):
+            box = np.s_[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+            values = flux[box][~mask[box]]
+            values = values[np.isfinite(values)]
+            if values.size > 0.2 * rows.size * columns.size:
+                boxes.append((rows.mean(), columns.mean(), np.median(values)))
+    if len(boxes) < 6:
+        return np.zeros(1)
+    y, x, level = np.array(boxes).T
+    matrix = np.stack([np.ones_like(x), x / width, y / height], axis=1)
+    good = np.ones(len(level), dtype=bool)
+    fit = np.zeros(3)
+    for _ in range(4):
+        fit = np.linalg.lstsq(matrix[good], level[good], rcond=None)[0]
+        left = level - matrix @ fit
+        spread = 1.4826 * np.median(np.abs(left[good] - np.median(left[good])))
+        good = np.abs(left - np.median(left[good])) <= 3 * spread
+        if np.count_nonzero(good) < 6:
+            break
+    rows, columns = np.ogrid[:height, :width]
+    return (fit[0] + fit[1] * columns / width + fit[2] * rows / height).astype(np.float32)
+
+
+def _detect(planes: list[Array]) -> BoolArray:
+    """Return where sources are in the bands together, with their surroundings."""
+    from astropy.stats import sigma_clipped_stats
+    from photutils.segmentation import detect_sources
+    from photutils.utils.exceptions import NoDetectionsWarning
+    from scipy.ndimage import distance_transform_edt, gaussian_filter
+
+    # The scatter of half a million pixels is known to a part in a thousand.
+    step = max(1, int(np.sqrt(planes[0].size / 5e5)))
+    sample = np.s_[::step, ::step]
+    combined = np.zeros(planes[0].shape, dtype=np.float32)
+    for flux in planes:
+        values = flux[sample]
+        values = values[np.isfinite(values)]
+        if not values.size:
+            continue
+        _, median, deviation = sigma_clipped_stats(values, sigma=3.0)
+        if deviation > 0:
+            combined += np.nan_to_num((flux - median) / deviation).astype(np.float32)
+    combined = gaussian_filter(combined, _SMOOTHING)
+    _, level, noise = sigma_clipped_stats(combined[sample], sigma=2.5)
+    if not noise > 0:
+        return np.zeros(combined.shape, dtype=bool)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", NoDetectionsWarning)
+        found = detect_sources(combined, level + _THRESHOLD * noise, _MIN_PIXELS)
+    if found is None:
+        return np.zeros(combined.shape, dtype=bool)
+    reach = np.zeros(found.max_label + 1, dtype=np.float32)
+    reach[found.labels] = 2 + _GROW * np.sqrt(found.areas)
+    distance, nearest = distance_transform_edt(found.data == 0, return_indices=True)
+    mask = distance <= reach[found.data[tuple(nearest)]]
+    largest = found.labels[np.argmax(found.areas)]
+    return mask | (distance_transform_edt(found.data != largest) <= reach[largest])
+
+
+def subtract_background(
+    images: BandImages,
+    method: str = "background2d",
+    *,
+    source_mask: npt.ArrayLike | None = None,
+    box_size: int | None = None,
+    folder: str | os.PathLike[str] | None = None,
+) -> BandImages:
+    """Return the images without their sky.
+
+    Parameters
+    ----------
+    images : BandImages
+        Images with sky.
+    method : {"background2d", "median"}, optional
+        A plane and, on top of it, a smooth surface by photutils'
+        `~photutils.background.Background2D`, with boxes of which less than a fifth is free of
+        sources filled from their neighbours; or one level, the sigma-clipped median. The images
+        must show sky around the galaxy.
+    source_mask : array of bool, shape (y, x), optional
+        True where there is no sky; default: `mask_sky_sources`.
+    box_size : int, optional
+        Side of the boxes in pixels; default: `box_side`.
+    folder : path, optional
+        Where to keep the output of a large field; default: in memory.
+
+    Returns
+    -------
+    BandImages
+        In nmgy, with ``sky_error`` set to the standard error of the mean sky as the scatter
+        between boxes shows it, which is right for correlated noise too.
+
+    Raises
+    ------
+    InvalidInputError
+        If the sources leave too little sky, or the method is unknown.
+
+    Examples
+    --------
+    >>> from picasssso.data import load_example_images
+    >>> from picasssso.preparation import subtract_background
+    >>> images = subtract_background(load_example_images())
+    >>> images.sky_error["sdss2010-r"].unit
+    Unit("nmgy")
+    """
+    if method not in METHODS:
+        raise InvalidInputError(
+            f"subtract_background: found method={method!r}, expected one of {', '.join(METHODS)}."
+        )
+    mask = _given_mask(images, source_mask, folder)
+    free = 1 - np.count_nonzero(mask) / mask.size
+    if free < _MIN_SKY_FRACTION:
+        raise InvalidInputError(
+            f"subtract_background: found sources over {100 * (1 - free):.0f} % of the image, "
+            "expected sky beside them. Take a larger cutout, or subtract the sky beforehand."
+        )
+    side = box_side(images.shape) if box_size is None else int(box_size)
+    levels = {band: _level(images, band, mask) for band in images} if method == "median" else None
+    medians: dict[str, list[float]] = {band: [] for band in images}
+
+    def subtract(band: str, flux: Array, precision: Array, block: Block) -> Any:
+        hidden = np.asarray(mask[block.padded]) | (precision == 0)
+        sky = _surface(flux, hidden, side, band) if levels is None else levels[band]
+        left = flux - sky
+        medians[band] += _box_medians(left[block.inner], hidden[block.inner], side)
+        return left, variance_of(precision), precision != 0
+
+    clean = transform(
+        images, subtract, halo=4 * side, stride=side, bytes_per_pixel=90, folder=folder
+    )
+    errors = {band: _standard_error(values) * u.nmgy for band, values in medians.items()}
+    return clean.replace(sky_error=errors)
+
+
+def _given_mask(images: BandImages, given: Any, folder: Any) -> BoolArray:
+    if given is None:
+        return mask_sky_sources(images, folder=folder)
+    mask = np.asanyarray(given)
+    if mask.dtype.kind != "b" or mask.shape != images.shape:
+        raise InvalidInputError(
+            f"source_mask: found {mask.dtype} of shape {mask.shape}, expected booleans of shape "
+            f"{images.shape}."
+        )
+    return mask
+
+
+def _level(images: BandImages, band: str, mask: BoolArray) -> float:
+    """Return the median sky, of a sample of the pixels of a large field."""
+    from astropy.stats import sigma_clipped_stats
+
+    step = max(1, int(np.sqrt(mask.size / _SAMPLE)))
+    values = []
+    for block in blocks_of(images.shape, bytes_per_pixel=20):
+        flux, precision = images.to_arrays(block.core, bands=[band])
+        sky = (precision[0] != 0) & ~mask[block.core]
+        values.append(flux[0][::step, ::step][sky[::step, ::step]])
+    sky = np.concatenate(values)
+    if not sky.size:
+        raise InvalidInputError(
+            f"Band {band!r}: found no valid pixel beside the sources, expected sky. Take a larger "
+            "cutout, or leave out the band."
+        )
+    return float(sigma_clipped_stats(sky, sigma=3.0)[1])
+
+
+def _surface(flux: Array, hidden: BoolArray, side: int, band: str) -> Array:
+    from photutils.background import Background2D, SExtractorBackground
+
+    # Boxes under the galaxy are filled with the mean of their neighbours, which is right where
+    # the sky has no slope left.
+    plane = _plane(np.where(hidden, np.nan, flux), hidden)
+    try:
+        surface = Background2D(
+            flux - plane,
+            tuple(min(side, length) for length in flux.shape),
+            mask=hidden,
+            filter_size=3,
+            exclude_percentile=80,
+            bkg_estimator=SExtractorBackground(),
+        )
+    except ValueError as error:  # all boxes excluded
+        raise InvalidInputError(
+            f"Band {band!r}: found no box of {side} x {side} pixels with enough sky, expected "
+            "some. Give a smaller box_size, a larger cutout, or method='median'."
+        ) from error
+    return np.asarray(surface.background, dtype=np.float32) + plane
+
+
+def _box_medians(flux: Array, hidden: BoolArray, side: int) -> list[float]:
+    medians = []
+    for y in range(0, flux.shape[0], side):
+        for x in range(0, flux.shape[1], side):
+            box = np.s_[y : y + side, x : x + side]
+            sky = flux[box][~hidden[box]]
+            if sky.size >= side:
+                medians.append(float(np.median(sky)))
+    return medians
+
+
+def _standard_error(medians: list[float]) -> float:
+    if len(medians) < 3:
+        return 0.0
+    return float(np.std(medians, ddof=1) / np.sqrt(len(medians)))

@@ -1,0 +1,431 @@
+"""All steps of preparation in the right order, with a record of each."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import astropy.units as u
+import numpy as np
+
+from picasssso.bands.pixels import grid_offset
+from picasssso.exceptions import InvalidInputError, InvalidTypeError, PicassssoWarning
+from picasssso.io.reading import assemble, read_images
+from picasssso.io.survey_files import SurveyImage
+from picasssso.preparation.alignment import align_bands, merge_bands
+from picasssso.preparation.background import METHODS, mask_sky_sources, subtract_background
+from picasssso.preparation.binning import bin_images
+from picasssso.preparation.extinction import correct_extinction, look_up_ebv
+from picasssso.preparation.noise import calibrate_noise
+from picasssso.preparation.psf import with_measured_psf
+from picasssso.preparation.psf_matching import match_psf
+from picasssso.preparation.sources import Sources, cutout_target, find_sources, mask_sources
+
+if TYPE_CHECKING:
+    from astropy.coordinates import SkyCoord
+
+    from picasssso.bands import BandImages
+
+__all__ = ["prepare"]
+
+_SAME_GRID = 0.1  # pixels, as BandImages has it
+
+
+def prepare(
+    images: Any,
+    *,
+    redshift: float | None = None,
+    position: SkyCoord | tuple[float, float] | None = None,
+    onto: Any = None,
+    resampling: str = "exact",
+    sky: str | None = "background2d",
+    noise: bool = True,
+    psf: Any = None,
+    match: bool | str | u.Quantity = True,
+    ebv: float | str | None = None,
+    ebv_scale: str | None = None,
+    law: str = "F99",
+    r_v: float = 3.1,
+    mask: bool = True,
+    cutout: float | None = None,
+    snr: float | None = None,
+    folder: str | os.PathLike[str] | None = None,
+    survey: str | None = None,
+    layout: str | None = None,
+    zero_point: Any = None,
+    unit: Any = None,
+    **arguments: Any,
+) -> BandImages:
+    """Turn survey files into images that estimators can use.
+
+    In this order: read; on each band's own pixels subtract the sky and calibrate the noise;
+    align all bands; measure the PSFs that are not known; bring all bands to the broadest; remove
+    Galactic extinction; find the target, and mask stars and neighbours; cut out the target;
+    bin. Each step can be left out, and is available alone in `picasssso.preparation`.
+
+    Parameters
+    ----------
+    images : path, sequence of paths, mapping, sequence of SurveyImage, or BandImages
+        Survey files, as for `picasssso.io.read_survey`, or what was read.
+    redshift : float
+        Observed redshift. Required with files.
+    position : `~astropy.coordinates.SkyCoord` or tuple of float, optional
+        Where the target is, on the sky or as pixel ``(x, y)`` of the aligned images; default:
+        the middle of the image.
+    onto : str, `~astropy.wcs.WCS` or `~astropy.io.fits.Header`, optional
+        Grid to align to: that of a band, or another; default: the one with the largest pixels,
+        and nothing is resampled where all bands share one.
+    resampling : {"exact", "adaptive", "interp"}, optional
+        How to resample, as for `BandImages.reproject_to`.
+    sky : {"background2d", "median"} or None, optional
+        How to subtract the sky, as for `subtract_background`; None: not at all.
+    noise : bool, optional
+        Whether to measure noise and its correlation on the empty sky (`calibrate_noise`).
+    psf : `~astropy.units.Quantity`, array-like or mapping, optional
+        PSF of the bands, on their own pixels; default: as the files say, else measured.
+    match : bool, str or `~astropy.units.Quantity`, optional
+        Whether to bring all bands to one PSF, or to which: that of a band, or a FWHM.
+    ebv : float or "dustmaps", optional
+        Galactic E(B-V); ``"dustmaps"`` looks it up. Default: not corrected.
+    ebv_scale : {"SFD98", "SF11"}
+        Scale of a number given as ``ebv``. Required with it.
+    law, r_v : str and float, optional
+        Extinction law, as for `correct_extinction`.
+    mask : bool, optional
+        Whether to mask stars and neighbours.
+    cutout : float, optional
+        Cut out the target, out to so many half-light radii; default: no.
+    snr : float, optional
+        Bin the target to this signal-to-noise ratio in every band; default: no.
+    folder : path, optional
+        Where to keep the images of a large field, memory-mapped; default: in memory. The
+        result lives there as long as it is used, and is gone afterwards: write it.
+    survey, layout, zero_point, unit : object, optional
+        As for `picasssso.io.read_survey`.
+    **arguments : object
+        Other arguments of `~picasssso.bands.BandImages`, of images read from files.
+
+    Returns
+    -------
+    BandImages
+        In nmgy. ``meta["preparation"]`` records every step.
+
+    Raises
+    ------
+    PicassssoError
+        If the files cannot be used, or a step that was asked for cannot be done.
+
+    Warns
+    -----
+    PicassssoWarning
+        If a step of the defaults cannot be done and was left out: no stars for the PSF, no sky
+        beside the galaxy, no source at the position.
+
+    Examples
+    --------
+    >>> from picasssso.data import load_example_images
+    >>> from picasssso.preparation import prepare
+    >>> images = prepare(load_example_images(), cutout=3)
+    >>> [step["step"] for step in images.meta["preparation"]]
+    ['background', 'noise', 'psf matching', 'mask', 'cutout']
+    """
+    if sky is not None and sky not in METHODS:
+        raise InvalidInputError(
+            f"prepare: found sky={sky!r}, expected one of {', '.join(METHODS)}, or None."
+        )
+    steps: list[dict[str, Any]] = []
+    parts = _parts(
+        images,
+        steps,
+        redshift=redshift,
+        survey=survey,
+        layout=layout,
+        zero_point=zero_point,
+        unit=unit,
+        psf=psf,
+        arguments=arguments,
+    )
+    parts = [_clean(part, sky, noise, steps, folder) for part in parts]
+    whole = _align(parts, onto, resampling, steps, folder)
+    whole = _psf(whole, match, position, steps, folder)
+    if ebv is not None or _uncorrected(whole):
+        whole = _extinction(whole, ebv, ebv_scale, law, r_v, position, steps, folder)
+    whole = _target(whole, position, mask, cutout, steps)
+    if snr is not None:
+        whole = bin_images(whole, snr)
+        steps.append(
+            {"step": "binning", "snr": float(snr), "bins": int(np.max(np.asarray(whole.bins)) + 1)}
+        )
+    return whole.replace(meta={**whole.meta, "preparation": steps})
+
+
+def _parts(
+    images: Any,
+    steps: list[dict[str, Any]],
+    *,
+    arguments: dict[str, Any],
+    **given: Any,
+) -> list[BandImages]:
+    """Return the bands in groups that share a pixel grid."""
+    from picasssso.bands import BandImages
+
+    if isinstance(images, BandImages):
+        about_files = ("survey", "layout", "zero_point", "unit")
+        reading = [key for key in about_files if given[key] is not None]
+        if reading or arguments:
+            raise InvalidInputError(
+                f"prepare: found {', '.join([*reading, *arguments])} with BandImages, which know "
+                "all of it; expected them with files only. Use images.replace(...)."
+            )
+        changes = {key: given[key] for key in ("psf", "redshift") if given[key] is not None}
+        return [images.replace(**changes) if changes else images]
+    planes = _planes(images, given)
+    steps.append({"step": "read", "files": {p.band: p.record.get("file") for p in planes}})
+    by_band = given["psf"] if isinstance(given["psf"], Mapping) else None
+    groups = []
+    for group in _same_grids(planes):
+        own = dict(arguments)
+        names = {p.band for p in group}
+        if by_band is not None:
+            from picasssso.bands.band_names import resolve_band
+
+            found = {resolve_band(k, given["survey"]): v for k, v in by_band.items()}
+            own["psf"] = {k: v for k, v in found.items() if k in names}
+            own["psf"] = {p.band: p.psf for p in group if p.psf is not None} | own["psf"]
+        elif given["psf"] is not None:
+            own["psf"] = given["psf"]
+        groups.append(assemble(group, redshift=given["redshift"], survey=given["survey"], **own))
+    return groups
+
+
+def _planes(images: Any, given: Mapping[str, Any]) -> list[SurveyImage]:
+    if isinstance(images, Sequence) and not isinstance(images, str) and images and all(
+        isinstance(image, SurveyImage) for image in images
+    ):  # fmt: skip
+        return list(images)
+    if not isinstance(images, str | os.PathLike | Mapping | Iterable):
+        raise InvalidTypeError(
+            f"prepare: found {type(images).__name__}, expected files or BandImages."
+        )
+    return read_images(
+        images,
+        survey=given["survey"],
+        layout=given["layout"],
+        zero_point=given["zero_point"],
+        unit=given["unit"],
+    )
+
+
+def _same_grids(planes: Sequence[SurveyImage]) -> list[list[SurveyImage]]:
+    groups: list[list[SurveyImage]] = []
+    for plane in planes:
+        for group in groups:
+            first = group[0].image
+            if (
+                first.shape == plane.image.shape
+                and grid_offset(plane.image.wcs, first.wcs, first.shape)[0] < _SAME_GRID
+            ):
+                group.append(plane)
+                break
+        else:
+            groups.append([plane])
+    return groups
+
+
+def _clean(
+    images: BandImages, sky: str | None, noise: bool, steps: list[dict[str, Any]], folder: Any
+) -> BandImages:
+    """Subtract the sky and calibrate the noise, on the images' own pixels."""
+    if sky is None and not (noise or images.missing_uncertainty):
+        return images
+    hidden = mask_sky_sources(images, folder=folder)
+    if sky is not None:
+        try:
+            images = subtract_background(images, sky, source_mask=hidden, folder=folder)
+            steps.append(
+                {
+                    "step": "background",
+                    "method": sky,
+                    "masked_fraction": round(float(np.count_nonzero(hidden) / hidden.size), 4),
+                    "sky_error_nmgy": {b: images.sky_error_nmgy(b) for b in images},
+                }
+            )
+        except InvalidInputError as error:
+            warnings.warn(f"The sky was not subtracted: {error}", PicassssoWarning, stacklevel=3)
+    if noise or images.missing_uncertainty:
+        images, record = calibrate_noise(images, source_mask=hidden, folder=folder)
+        steps.append({"step": "noise", "bands": record})
+    return images
+
+
+def _align(
+    parts: list[BandImages],
+    onto: Any,
+    method: str,
+    steps: list[dict[str, Any]],
+    folder: Any,
+) -> BandImages:
+    if len(parts) == 1 and onto is None:
+        return parts[0]
+    from astropy.io import fits
+    from astropy.wcs import WCS
+
+    from picasssso.bands.band_names import resolve_band
+
+    if onto is None:
+        reference = max(parts, key=lambda part: part.pixel_solid_angle)
+        name: str = reference.bands[0]
+    elif isinstance(onto, str):
+        name = resolve_band(onto, parts[0].survey)
+        found = [part for part in parts if name in part]
+        if not found:
+            raise InvalidInputError(
+                f"prepare: found onto={onto!r}, expected one of the bands "
+                f"{', '.join(b for part in parts for b in part)}."
+            )
+        reference = found[0]
+    else:
+        wcs = onto if isinstance(onto, WCS) else WCS(fits.Header(onto))
+        if wcs.array_shape is None:
+            raise InvalidInputError(
+                "prepare: found onto= without the size of the image, expected a header with "
+                "NAXIS1 and NAXIS2, or a WCS with array_shape set."
+            )
+        parts = [align_bands(p, wcs, wcs.array_shape, method=method, folder=folder) for p in parts]
+        steps.append({"step": "alignment", "onto": "given grid", "method": method})
+        return merge_bands(parts)
+    if any(part.wcs is None for part in parts):
+        raise InvalidInputError("prepare: found bands without WCS, expected one to align them.")
+    aligned = [
+        part
+        if part is reference
+        else align_bands(part, reference.wcs, reference.shape, method=method, folder=folder)
+        for part in parts
+    ]
+    steps.append(
+        {
+            "step": "alignment",
+            "onto": name,
+            "method": method,
+            "resampled": [b for part in parts if part is not reference for b in part],
+        }
+    )
+    return merge_bands(aligned)
+
+
+def _find(images: BandImages, position: Any) -> Sources | None:
+    try:
+        return find_sources(images, position)
+    except InvalidInputError:
+        if position is not None:
+            raise
+        return None
+
+
+def _psf(
+    images: BandImages, match: Any, position: Any, steps: list[dict[str, Any]], folder: Any
+) -> BandImages:
+    if match is False or len(images) == 1:
+        return images
+    missing = [band for band in images if band not in images.psf]
+    if missing:
+        found = _find(images, position)
+        avoid = None if found is None else found.target
+        images, record = with_measured_psf(images, missing, avoid=avoid)
+        steps.append({"step": "psf measurement", "bands": record})
+        missing = [band for band in images if band not in images.psf]
+    if missing:
+        if match is not True:
+            raise InvalidInputError(
+                f"prepare: found no PSF of {', '.join(missing)}, and it could not be measured; "
+                "expected one of every band to match them. Give psf={band: 1.2 * u.arcsec}."
+            )
+        steps.append({"step": "psf matching", "left_out": f"no PSF of {', '.join(missing)}"})
+        return images
+    images = match_psf(images, None if match is True else match, folder=folder)
+    meta = dict(images.meta)
+    steps.append({"step": "psf matching", **meta.pop("psf_matching")})
+    return images.replace(meta=meta)
+
+
+def _uncorrected(images: BandImages) -> bool:
+    known = images.galactic_extinction
+    return known is not None and not known.applied
+
+
+def _extinction(
+    images: BandImages,
+    ebv: float | str | None,
+    scale: str | None,
+    law: str,
+    r_v: float,
+    position: Any,
+    steps: list[dict[str, Any]],
+    folder: Any,
+) -> BandImages:
+    if isinstance(ebv, str):
+        if ebv != "dustmaps":
+            raise InvalidInputError(
+                f"prepare: found ebv={ebv!r}, expected a number or 'dustmaps'."
+            )
+        ebv, scale = look_up_ebv(_sky_position(images, position)), "SFD98"
+    images = correct_extinction(images, ebv, scale=scale, law=law, r_v=r_v, folder=folder)
+    meta = dict(images.meta)
+    record = images.galactic_extinction
+    assert record is not None
+    steps.append(
+        {"step": "extinction", **record.to_dict(), "added_mag": meta.pop("extinction_mag")}
+    )
+    return images.replace(meta=meta)
+
+
+def _sky_position(images: BandImages, position: Any) -> SkyCoord:
+    if hasattr(position, "transform_to"):
+        return position
+    if images.wcs is None:
+        raise InvalidInputError(
+            "prepare: found images without WCS, expected one to look up E(B-V). Give ebv=."
+        )
+    middle = [(side - 1) / 2 for side in reversed(images.shape)]
+    return images.wcs.pixel_to_world(*(middle if position is None else position))
+
+
+def _target(
+    images: BandImages,
+    position: Any,
+    mask: bool,
+    cutout: float | None,
+    steps: list[dict[str, Any]],
+) -> BandImages:
+    if not (mask or cutout is not None):
+        return images
+    found = _find(images, position)
+    if found is None:
+        if cutout is not None:
+            raise InvalidInputError(
+                "prepare: found no source in the middle of the image, expected the target there "
+                "to cut it out. Give position=."
+            )
+        warnings.warn(
+            "Nothing was masked: there is no source in the middle of the image. Give position=.",
+            PicassssoWarning,
+            stacklevel=3,
+        )
+        return images
+    if mask:
+        images = mask_sources(images, sources=found)
+        steps.append(
+            {
+                "step": "mask",
+                "stars_on_target": found.n_stars,
+                "neighbours": found.n_neighbours,
+                "masked_pixels": int(np.count_nonzero(found.foreign)),
+                "target": found.shape.to_dict(),
+            }
+        )
+    if cutout is not None:
+        images = cutout_target(images, found, radii=cutout)
+        steps.append({"step": "cutout", "half_light_radii": float(cutout)})
+    return images

@@ -1,0 +1,335 @@
+"""The point spread function: measured from stars, or modelled from its width."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import astropy.units as u
+import numpy as np
+import numpy.typing as npt
+
+from picasssso.bands.psf import kernel_fwhm
+from picasssso.exceptions import InvalidInputError, PicassssoWarning
+
+if TYPE_CHECKING:
+    from picasssso.bands import BandImages
+
+__all__ = ["MeasuredPSF", "measure_psf", "model_psf", "with_measured_psf"]
+
+#: Shape of the PSF where only its width is known: Moffat index (Trujillo et al. 2001).
+MOFFAT_INDEX = 3.0
+_WIDTH = 8.0  # of the kernel, in FWHM
+_SEARCH = 3000  # pixels of a large field in which stars are looked for
+_MIN_SNR = 60.0
+_MAX_ELLIPTICITY = 0.25
+_LOCUS = 0.12  # relative width of the stars' sizes
+_MAX_STARS = 60
+
+Array = npt.NDArray[Any]
+
+
+@dataclass(frozen=True, eq=False)
+class MeasuredPSF:
+    """The PSF of a band as its stars show it.
+
+    Parameters
+    ----------
+    kernel : ndarray, shape (y, x)
+        On the image's pixels, with a sum of 1.
+    fwhm_pixels : float
+        Its full width at half maximum.
+    positions : ndarray, shape (stars, 2)
+        Pixel (x, y) of the stars used.
+    """
+
+    kernel: npt.NDArray[np.float64]
+    fwhm_pixels: float
+    positions: npt.NDArray[np.float64]
+
+
+def model_psf(
+    fwhm_pixels: float, side: int | None = None, *, profile: str = "moffat"
+) -> npt.NDArray[np.float64]:
+    """Return a model PSF averaged over pixels.
+
+    Parameters
+    ----------
+    fwhm_pixels : float
+        Full width at half maximum, in pixels.
+    side : int, optional
+        Side of the array, odd; default: 8 FWHM.
+    profile : {"moffat", "gaussian"}, optional
+        Moffat of index 3, or Gaussian.
+
+    Returns
+    -------
+    ndarray, shape (side, side)
+        With a sum of 1.
+
+    Examples
+    --------
+    >>> from picasssso.preparation import model_psf
+    >>> psf = model_psf(4.0)
+    >>> psf.shape, round(float(psf.sum()), 6)
+    ((33, 33), 1.0)
+    """
+    if profile not in ("moffat", "gaussian") or not 0 < fwhm_pixels < np.inf:
+        raise InvalidInputError(
+            f"model_psf: found fwhm_pixels={fwhm_pixels!r} and profile={profile!r}, expected a "
+            "positive width and 'moffat' or 'gaussian'."
+        )
+    side = int(np.ceil(_WIDTH * fwhm_pixels / 2)) * 2 + 1 if side is None else side
+    fine = 5 if fwhm_pixels < 6 else 3
+    step = (np.arange(side * fine) + 0.5) / fine - side / 2
+    radius2 = step[:, None] ** 2 + step**2
+    if profile == "gaussian":
+        values = np.exp(-4 * np.log(2) * radius2 / fwhm_pixels**2)
+    else:
+        core = fwhm_pixels / 2 / np.sqrt(2 ** (1 / MOFFAT_INDEX) - 1)
+        values = (1 + radius2 / core**2) ** -MOFFAT_INDEX
+    values = values.reshape(side, fine, side, fine).mean(axis=(1, 3))
+    return values / values.sum()
+
+
+def measure_psf(
+    images: BandImages,
+    band: str,
+    *,
+    avoid: npt.NDArray[np.bool_] | None = None,
+    stars: npt.ArrayLike | None = None,
+    min_stars: int = 3,
+) -> MeasuredPSF | None:
+    """Measure the PSF of a band from its stars, with photutils' effective PSF.
+
+    Stars are the compact, round, isolated sources of high signal to noise whose sizes agree:
+    the narrowest group of sizes that at least ``min_stars`` of them share. Without a sky
+    subtracted beforehand nothing will be found.
+
+    Parameters
+    ----------
+    images : BandImages
+        Images without sky.
+    band : str
+        The band.
+    avoid : ndarray of bool, shape (y, x), optional
+        Where not to look, such as on the galaxy.
+    stars : array-like, shape (stars, 2), optional
+        Pixel (x, y) of stars, instead of looking for them.
+    min_stars : int, optional
+        Stars that are needed.
+
+    Returns
+    -------
+    MeasuredPSF or None
+        The PSF; None if there are too few stars.
+    """
+    region, flux, noise, bad = _search_region(images, band)
+    if avoid is not None:
+        bad_or_avoided = bad | np.asarray(avoid[region], dtype=bool)
+    else:
+        bad_or_avoided = bad
+    if stars is None:
+        positions, size = _find_stars(flux, noise, bad_or_avoided, min_stars)
+    else:
+        positions = np.atleast_2d(np.asarray(stars, dtype=float)).reshape(-1, 2)
+        positions = positions - np.array([region[1].start, region[0].start])
+        size = _typical_size(flux, positions)
+    if len(positions) < min_stars or not np.isfinite(size):
+        return None
+    kernel = _effective_psf(flux, bad, positions, size)
+    if kernel is None:
+        return None
+    found = positions + np.array([region[1].start, region[0].start])
+    return MeasuredPSF(kernel, kernel_fwhm(kernel), found)
+
+
+def with_measured_psf(
+    images: BandImages,
+    bands: Iterable[str] | None = None,
+    *,
+    avoid: npt.NDArray[np.bool_] | None = None,
+    min_stars: int = 3,
+) -> tuple[BandImages, dict[str, Any]]:
+    """Return images with the PSFs that their stars show.
+
+    Parameters
+    ----------
+    images : BandImages
+        Images without sky.
+    bands : iterable of str, optional
+        Bands to treat; default: those without a PSF.
+    avoid : ndarray of bool, shape (y, x), optional
+        Where not to look for stars.
+    min_stars : int, optional
+        Stars that are needed in each band.
+
+    Returns
+    -------
+    images : BandImages
+        With kernels where they could be measured.
+    record : dict
+        By band: FWHM in arcsec and number of stars; or that there were too few.
+    """
+    names = [b for b in images if b not in images.psf] if bands is None else list(bands)
+    psf: dict[str, Any] = dict(images.psf)
+    record: dict[str, Any] = {}
+    scale = images.pixel_scale.to_value(u.arcsec)
+    missing = []
+    for band in names:
+        found = measure_psf(images, band, avoid=avoid, min_stars=min_stars)
+        if found is None:
+            missing.append(band)
+            record[band] = {"stars": 0}
+            continue
+        psf[band] = found.kernel
+        record[band] = {
+            "stars": len(found.positions),
+            "fwhm_arcsec": round(found.fwhm_pixels * scale, 4),
+        }
+    if missing:
+        warnings.warn(
+            f"Found fewer than {min_stars} usable stars for the PSF of {', '.join(missing)}. "
+            "Give it: psf={band: 1.2 * u.arcsec}, or a larger image with stars.",
+            PicassssoWarning,
+            stacklevel=2,
+        )
+    return images.replace(psf=psf), record
+
+
+def _search_region(images: BandImages, band: str) -> tuple[Any, Array, Array, Array]:
+    region = tuple(
+        slice(max((side - _SEARCH) // 2, 0), (side + min(side, _SEARCH)) // 2 + side % 2)
+        for side in images.shape
+    )
+    flux, precision = (plane[0] for plane in images.to_arrays((region[0], region[1]), [band]))
+    bad = precision == 0
+    with np.errstate(divide="ignore", invalid="ignore"):
+        noise = np.where(bad | np.isnan(precision), 0.0, 1 / np.sqrt(precision))
+    if not np.any(noise > 0):
+        spread = 1.4826 * np.median(np.abs(flux[~bad] - np.median(flux[~bad])))
+        noise = np.full(flux.shape, spread)
+    return region, flux.astype(np.float64), noise, bad
+
+
+def _find_stars(
+    flux: Array, noise: Array, bad: Array, min_stars: int
+) -> tuple[npt.NDArray[np.float64], float]:
+    """Return positions of stars, and their FWHM as moments give it, pixels."""
+    from photutils.segmentation import SourceCatalog, detect_sources
+    from photutils.utils.exceptions import NoDetectionsWarning
+    from scipy.ndimage import gaussian_filter, maximum_filter
+
+    nothing = np.zeros((0, 2)), np.nan
+    typical = float(np.median(noise[noise > 0]))
+    smooth = gaussian_filter(np.where(bad, 0.0, flux), 1.0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", NoDetectionsWarning)
+        found = detect_sources(smooth, 5 * typical, 5, mask=bad)
+    if found is None:
+        return nothing
+    catalog = SourceCatalog(flux, found, convolved_data=smooth, mask=bad)
+    with warnings.catch_warnings(), np.errstate(all="ignore"):
+        warnings.simplefilter("ignore")
+        width = np.atleast_1d(catalog.fwhm.value)
+        shape = np.atleast_1d(catalog.ellipticity.value)
+        light = np.atleast_1d(catalog.segment_flux)
+        positions = np.atleast_2d(np.asarray(catalog.centroid))
+        areas = np.atleast_1d(catalog.area.value)
+    with np.errstate(invalid="ignore"):
+        good = (light / (typical * np.sqrt(areas)) > _MIN_SNR) & (shape < _MAX_ELLIPTICITY)
+        good &= np.isfinite(width) & (width > 1.0)
+    # Away from edges, bad pixels and neighbours that are brighter than a tenth.
+    for k in np.flatnonzero(good):
+        x, y = positions[k]
+        reach = int(np.ceil(2 * width[k])) + 1
+        box = _box(x, y, reach, flux.shape)
+        if box is None or bad[box].any() or _crowded(found.data, box, int(found.labels[k]), light):
+            good[k] = False
+    if np.count_nonzero(good) < min_stars:
+        return nothing
+    size = _locus(width[good], min_stars)
+    good &= np.abs(width / size - 1) < _LOCUS
+    order = np.argsort(-light[good])[:_MAX_STARS]
+    chosen = positions[good][order]
+    # A saturated star is flat: its brightest pixels do not stand out.
+    peaks = maximum_filter(flux, 3)
+    keep = [peaks[round(y), round(x)] > 0 for x, y in chosen]
+    return chosen[keep], float(size)
+
+
+def _box(x: float, y: float, reach: int, shape: tuple[int, ...]) -> tuple[slice, slice] | None:
+    x0, y0 = round(x) - reach, round(y) - reach
+    if x0 < 0 or y0 < 0 or x0 + 2 * reach >= shape[1] or y0 + 2 * reach >= shape[0]:
+        return None
+    return slice(y0, y0 + 2 * reach + 1), slice(x0, x0 + 2 * reach + 1)
+
+
+def _crowded(segments: Array, box: tuple[slice, slice], label: int, light: Array) -> bool:
+    others = np.setdiff1d(segments[box], [0, label])
+    return bool(others.size) and bool(np.any(light[others - 1] > 0.1 * light[label - 1]))
+
+
+def _locus(sizes: Array, min_stars: int) -> float:
+    """Return the size that the stars share: the densest group, the smallest if there are two."""
+    ordered = np.sort(sizes)
+    within = np.array(
+        [np.count_nonzero(np.abs(ordered / size - 1) < _LOCUS / 2) for size in ordered]
+    )
+    # Galaxies are larger than stars: the first group that holds half as many as the richest.
+    enough = within >= max(min_stars, 0.5 * within.max())
+    first = ordered[np.argmax(enough)] if enough.any() else ordered[0]
+    near = ordered[np.abs(ordered / first - 1) < _LOCUS]
+    return float(np.median(near))
+
+
+def _typical_size(flux: Array, positions: Array) -> float:
+    sizes = []
+    for x, y in positions:
+        box = _box(x, y, 8, flux.shape)
+        if box is not None:
+            sizes.append(kernel_fwhm(np.maximum(flux[box], 0.0)))
+    return float(np.median(sizes)) if sizes else np.nan
+
+
+def _effective_psf(
+    flux: Array, bad: Array, positions: Array, size: float
+) -> npt.NDArray[np.float64] | None:
+    """Return the ePSF on the image's own pixels."""
+    from astropy.nddata import NDData
+    from astropy.table import Table
+    from photutils.psf import EPSFBuilder, extract_stars
+
+    reach = int(np.ceil(_WIDTH * size / 2))
+    inside = [(x, y) for x, y in positions if _box(x, y, reach + 1, flux.shape) is not None]
+    if not inside:
+        # Smaller stamps for stars near the edge of a small image.
+        reach = int(np.ceil(2 * size)) + 1
+        inside = [(x, y) for x, y in positions if _box(x, y, reach, flux.shape) is not None]
+    if not inside:
+        return None
+    side = 2 * reach + 1
+    table = Table({"x": [x for x, _ in inside], "y": [y for _, y in inside]})
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        stars = extract_stars(NDData(flux, mask=bad), table, size=side)
+        built = EPSFBuilder(oversampling=1, maxiters=8, smoothing_kernel=None, progress_bar=False)(
+            stars
+        )
+    kernel = np.asarray(built[0].data, dtype=float)
+    kernel = kernel[:side, :side]
+    y, x = np.indices(kernel.shape)
+    radius = np.hypot(y - (kernel.shape[0] - 1) / 2, x - (kernel.shape[1] - 1) / 2)
+    edge = radius > 0.92 * reach
+    kernel = kernel - np.median(kernel[edge])
+    # Noise in the wings must not carry the flux: beyond 2.5 FWHM the mean profile.
+    wings = radius > 2.5 * size
+    rings = np.rint(radius).astype(int)
+    counts = np.maximum(np.bincount(rings.ravel()), 1)
+    profile = np.bincount(rings.ravel(), weights=kernel.ravel()) / counts
+    kernel = np.where(wings, np.maximum(profile[rings], 0.0), kernel)
+    kernel = np.where(radius <= reach, kernel, 0.0)
+    total = kernel.sum()
+    return kernel / total if total > 0 else None

@@ -1,0 +1,424 @@
+"""Bringing all bands to one PSF, so that colours compare the same light.
+
+The matching kernel is the regularised quotient of the two PSFs' Fourier transforms,
+K = (T S* + mu |L|^2 G) / (|S|^2 + mu |L|^2). L is the Laplacian, as in Boucaud et al. (2016, A&A
+596, A63): it grows where the PSFs hold no information. There they let K fall to zero, which
+rings if the two PSFs hardly differ; here it becomes G, the Gaussian whose width is the
+difference of the two in quadrature, which never rings. The sum of K is 1, so flux is kept. How
+well it matches is computed and recorded.
+"""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import astropy.units as u
+import numpy as np
+import numpy.typing as npt
+
+from picasssso.bands.band_names import resolve_band
+from picasssso.bands.noise import NoiseScaling
+from picasssso.bands.psf import kernel_fwhm
+from picasssso.blocks import Block
+from picasssso.exceptions import InvalidInputError, PicassssoWarning
+from picasssso.preparation.psf import model_psf
+from picasssso.preparation.storage import transform, variance_of
+
+if TYPE_CHECKING:
+    from picasssso.bands import BandImages
+
+__all__ = ["MatchQuality", "match_psf", "match_quality", "matching_kernel"]
+
+#: Weight of the Laplacian.
+REGULARISATION = 1e-3
+#: Error of an aperture of one FWHM, in mag, beyond which a warning is given.
+TOLERANCE = 0.02
+#: PSFs whose widths agree so well are the same.
+_SAME = 0.005
+#: Part of a pixel's kernel that may lie on invalid pixels.
+_MAX_INVALID = 0.3
+
+Array = npt.NDArray[Any]
+
+
+@dataclass(frozen=True)
+class MatchQuality:
+    """How well a convolved PSF is the one that was wanted.
+
+    Parameters
+    ----------
+    residual : float
+        Sum of the absolute differences, of PSFs with a sum of 1.
+    aperture_error_mag : float
+        Error of the flux of a point source in an aperture of one FWHM diameter.
+    aperture_error_mag_2 : float
+        The same for two FWHM.
+    ringing : float
+        Sum of the kernel's negative values.
+    """
+
+    residual: float
+    aperture_error_mag: float
+    aperture_error_mag_2: float
+    ringing: float
+
+    def to_dict(self) -> dict[str, float]:
+        """Return plain numbers, rounded.
+
+        Returns
+        -------
+        dict
+            By name.
+        """
+        return {name: round(value, 5) for name, value in vars(self).items()}
+
+
+def _centred(psf: Array, side: int) -> npt.NDArray[np.float64]:
+    """Return a PSF with a sum of 1, its centroid in the middle of a square of an odd side."""
+    from scipy.ndimage import shift
+
+    psf = np.asarray(psf, dtype=np.float64)
+    psf = psf / psf.sum()
+    framed = np.zeros((side, side))
+    y0, x0 = ((side - length) // 2 for length in psf.shape)
+    framed[y0 : y0 + psf.shape[0], x0 : x0 + psf.shape[1]] = psf
+    # Where it is brightest counts: asymmetric wings belong to the PSF, an offset does not.
+    core = np.where(framed > 0.2 * framed.max(), framed, 0.0)
+    y, x = np.indices(framed.shape)
+    dy, dx = (float((axis * core).sum() / core.sum()) - side // 2 for axis in (y, x))
+    if max(abs(dy), abs(dx)) > 1e-3:
+        framed = shift(framed, (-dy, -dx), order=3)
+    return framed / framed.sum()
+
+
+def matching_kernel(
+    source: npt.ArrayLike, target: npt.ArrayLike, *, regularisation: float = REGULARISATION
+) -> npt.NDArray[np.float64]:
+    """Return the kernel that turns one PSF into another.
+
+    Parameters
+    ----------
+    source, target : array-like, shape (y, x)
+        PSFs on the same pixels, of any sizes; they need not be normalised.
+    regularisation : float, optional
+        Weight of the Laplacian.
+
+    Returns
+    -------
+    ndarray, shape (side, side)
+        The kernel, of an odd side, with a sum of 1.
+
+    Examples
+    --------
+    >>> from picasssso.preparation import match_quality, matching_kernel, model_psf
+    >>> source, target = model_psf(3.0), model_psf(4.5)
+    >>> kernel = matching_kernel(source, target)
+    >>> match_quality(source, target, kernel).aperture_error_mag < 0.005
+    True
+    """
+    source, target = np.asarray(source, dtype=float), np.asarray(target, dtype=float)
+    side = max(*source.shape, *target.shape) // 2 * 2 + 1
+    # Twice as large, so that what wraps around the edge is cut off.
+    wide = 2 * side + 1
+    s, t = (np.fft.rfft2(np.fft.ifftshift(_centred(psf, wide))) for psf in (source, target))
+    fy, fx = np.fft.fftfreq(wide)[:, None], np.fft.rfftfreq(wide)[None, :]
+    laplacian = 4 * (np.sin(np.pi * fy) ** 2 + np.sin(np.pi * fx) ** 2)
+    widths = [kernel_fwhm(psf) for psf in (source, target)]
+    sigma2 = max(widths[1] ** 2 - widths[0] ** 2, 0.0) / (8 * np.log(2))
+    gaussian = np.exp(-2 * np.pi**2 * sigma2 * (fy**2 + fx**2))
+    penalty = regularisation * laplacian**2
+    quotient = (t * np.conj(s) + penalty * gaussian) / (np.abs(s) ** 2 + penalty)
+    kernel = np.fft.fftshift(np.fft.irfft2(quotient, s=(wide, wide)))
+    start = (wide - side) // 2
+    kernel = kernel[start : start + side, start : start + side]
+    return kernel / kernel.sum()
+
+
+def match_quality(
+    source: npt.ArrayLike, target: npt.ArrayLike, kernel: npt.ArrayLike
+) -> MatchQuality:
+    """Return how well a kernel turns one PSF into another.
+
+    Parameters
+    ----------
+    source, target : array-like, shape (y, x)
+        PSFs.
+    kernel : array-like, shape (side, side)
+        The kernel.
+
+    Returns
+    -------
+    MatchQuality
+        Differences between the convolved and the wanted PSF.
+    """
+    from scipy.signal import fftconvolve
+
+    source, target, kernel = (np.asarray(a, dtype=float) for a in (source, target, kernel))
+    side = (max(*source.shape, *target.shape) + kernel.shape[0]) // 2 * 2 + 1
+    got = fftconvolve(_centred(source, side), kernel, mode="same")
+    wanted = _centred(target, side)
+    width = kernel_fwhm(target)
+    errors = [
+        -2.5 * np.log10(_enclosed(got, n * width / 2) / _enclosed(wanted, n * width / 2))
+        for n in (1, 2)
+    ]
+    return MatchQuality(
+        residual=float(np.abs(got - wanted).sum()),
+        aperture_error_mag=float(errors[0]),
+        aperture_error_mag_2=float(errors[1]),
+        ringing=float(-np.minimum(kernel, 0.0).sum()),
+    )
+
+
+def _enclosed(psf: Array, radius: float) -> float:
+    from photutils.aperture import CircularAperture
+
+    middle = (psf.shape[0] - 1) / 2
+    return float(CircularAperture((middle, middle), radius).do_photometry(psf)[0][0])
+
+
+def _kernels(images: BandImages, profile: str) -> dict[str, npt.NDArray[np.float64]]:
+    """Return the PSF of every band as an array."""
+    missing = [band for band in images if band not in images.psf]
+    if missing:
+        raise InvalidInputError(
+            f"match_psf: found no PSF of {', '.join(missing)}, expected one of every band. Give "
+            "it, psf={band: 1.2 * u.arcsec}, or measure it with with_measured_psf(images)."
+        )
+    scale = images.pixel_scale.to_value(u.arcsec)
+    found = {}
+    for band, psf in images.psf.items():
+        if isinstance(psf, u.Quantity):
+            found[band] = model_psf(psf.to_value(u.arcsec) / scale, profile=profile)
+        else:
+            found[band] = np.asarray(psf, dtype=float)
+    return found
+
+
+def match_psf(
+    images: BandImages,
+    target: str | u.Quantity | npt.ArrayLike | None = None,
+    *,
+    profile: str = "moffat",
+    regularisation: float = REGULARISATION,
+    folder: str | os.PathLike[str] | None = None,
+) -> BandImages:
+    """Return images of which all bands have the same PSF.
+
+    Flux is kept, also that of neighbours: nothing is masked before the convolution, and only
+    pixels that have no value are filled, with the mean of their surroundings; they stay masked,
+    as do pixels of which more than three tenths of the kernel lie on such. Variances are
+    propagated with the squared kernel, and the noise that pixels then share goes into
+    ``noise_scaling``.
+
+    Parameters
+    ----------
+    images : BandImages
+        Images with a PSF in every band.
+    target : str, `~astropy.units.Quantity` or array-like, optional
+        The PSF wanted: that of a band, a FWHM, or a kernel; default: that of the band with the
+        broadest.
+    profile : {"moffat", "gaussian"}, optional
+        Shape of PSFs of which only the FWHM is known.
+    regularisation : float, optional
+        Weight of the Laplacian in the matching kernel.
+    folder : path, optional
+        Where to keep the output of a large field; default: in memory.
+
+    Returns
+    -------
+    BandImages
+        In nmgy, with the target as ``psf`` of every band. ``meta["psf_matching"]`` says how
+        well each band was matched (`MatchQuality`).
+
+    Raises
+    ------
+    InvalidInputError
+        If a band has no PSF, or one broader than the target by more than 5 %.
+
+    Warns
+    -----
+    PicassssoWarning
+        If a band's aperture fluxes at one FWHM are off by more than 0.02 mag.
+    """
+    if images.bins is not None:
+        raise InvalidInputError(
+            "match_psf: found bins, which hold one value over many pixels, expected none. Match "
+            "the PSF before binning."
+        )
+    sources = _kernels(images, profile)
+    widths = {band: kernel_fwhm(psf) for band, psf in sources.items()}
+    goal, name = _goal(images, target, sources, widths, profile)
+    width = kernel_fwhm(goal)
+    broad = [band for band in sources if widths[band] > 1.05 * width]
+    if broad:
+        raise InvalidInputError(
+            f"match_psf: found the PSF of {', '.join(broad)} broader than the target "
+            f"({widths[broad[0]]:.3g} against {width:.3g} pixels), expected narrower ones: a "
+            "convolution cannot sharpen. Leave out target= to use the broadest."
+        )
+    kernels: dict[str, npt.NDArray[np.float64] | None] = {}
+    record: dict[str, Any] = {
+        "target": name,
+        "target_fwhm_arcsec": round(width * images.pixel_scale.to_value(u.arcsec), 4),
+        "bands": {},
+    }
+    poor = []
+    for band, source in sources.items():
+        same = band == name or (
+            abs(widths[band] / width - 1) < _SAME and source.shape == goal.shape
+            and np.abs(source - goal).sum() < 0.01
+        )  # fmt: skip
+        kernel = None if same else matching_kernel(source, goal, regularisation=regularisation)
+        kernels[band] = kernel
+        quality = match_quality(source, goal, np.ones((1, 1)) if kernel is None else kernel)
+        record["bands"][band] = {"convolved": kernel is not None, **quality.to_dict()}
+        if abs(quality.aperture_error_mag) > TOLERANCE:
+            poor.append(f"{band} ({quality.aperture_error_mag:+.3f} mag)")
+    if poor:
+        warnings.warn(
+            f"PSF matching leaves aperture fluxes of one FWHM off in {', '.join(poor)}: the "
+            "target is narrower than their PSF in some direction. Use a broader target, such as "
+            f"target={1.15 * width * images.pixel_scale.to_value(u.arcsec):.2g} * u.arcsec.",
+            PicassssoWarning,
+            stacklevel=2,
+        )
+    reach = max((k.shape[0] // 2 for k in kernels.values() if k is not None), default=0)
+
+    scalings, inflate = dict(images.noise_scaling), {}
+    for band, kernel in kernels.items():
+        if kernel is not None:
+            scalings[band], inflate[band] = _convolved_noise(scalings[band], kernel)
+
+    def convolve(band: str, flux: Array, precision: Array, block: Block) -> Any:
+        kernel = kernels[band]
+        if kernel is None:
+            return flux, variance_of(precision), precision != 0
+        smooth, variance, good = _convolve(flux, precision, kernel)
+        return smooth, variance * inflate[band], good
+
+    return transform(
+        images,
+        convolve,
+        halo=reach,
+        bytes_per_pixel=140,
+        folder=folder,
+        changes={
+            "psf": dict.fromkeys(images.bands, goal),
+            "noise_scaling": scalings,
+            "meta": {**images.meta, "psf_matching": record},
+        },
+    )
+
+
+def _goal(
+    images: BandImages,
+    target: Any,
+    sources: Mapping[str, npt.NDArray[np.float64]],
+    widths: Mapping[str, float],
+    profile: str,
+) -> tuple[npt.NDArray[np.float64], str]:
+    if target is None:
+        name = max(widths, key=lambda band: widths[band])
+        return sources[name], name
+    if isinstance(target, str):
+        name = resolve_band(target, images.survey)
+        if name not in sources:
+            raise InvalidInputError(
+                f"match_psf: found target={target!r}, expected a band of {', '.join(sources)}."
+            )
+        return sources[name], name
+    if isinstance(target, u.Quantity):
+        if not target.unit.is_equivalent(u.arcsec):
+            raise InvalidInputError(
+                f"match_psf: found target={target!r}, expected an angle such as 1.4 * u.arcsec."
+            )
+        fwhm = target.to_value(u.arcsec)
+        return model_psf(float(fwhm / images.pixel_scale.value), profile=profile), "given FWHM"
+    kernel = np.asarray(target, dtype=float)
+    if kernel.ndim != 2 or not np.isfinite(kernel).all() or kernel.sum() <= 0:
+        raise InvalidInputError(
+            f"match_psf: found a target of shape {kernel.shape}, expected a band, a FWHM or a "
+            "kernel (y, x) with a positive sum."
+        )
+    return kernel / kernel.sum(), "given kernel"
+
+
+def _convolve(
+    flux: Array, precision: Array, kernel: npt.NDArray[np.float64]
+) -> tuple[Array, Array, Array]:
+    """Convolve one block; its outermost pixels see mirrored ones."""
+    from scipy.signal import oaconvolve
+
+    valid = precision != 0
+    reach = kernel.shape[0] // 2
+    filled = _fill(flux.astype(np.float64), valid, kernel)
+    variance = variance_of(precision).astype(np.float64)
+    if not valid.all():
+        typical = np.median(variance[valid]) if valid.any() else 0.0
+        variance = np.where(valid, variance, typical)
+
+    def through(plane: Array, weights: Array) -> Array:
+        padded = np.pad(plane, reach, mode="symmetric" if min(plane.shape) > reach else "edge")
+        return oaconvolve(padded, weights, mode="valid")
+
+    smooth = through(filled, kernel)
+    spread = through(variance, kernel**2)
+    good = valid
+    if not valid.all():
+        good = valid & (through((~valid).astype(float), np.abs(kernel)) < _MAX_INVALID)
+    return smooth, np.maximum(spread, 0.0), good
+
+
+def _fill(flux: Array, valid: Array, kernel: npt.NDArray[np.float64]) -> Array:
+    """Return flux with invalid pixels replaced by the mean of the valid ones around them."""
+    from scipy.ndimage import gaussian_filter
+
+    if valid.all() or not valid.any():
+        return np.where(valid, flux, 0.0)
+    result = np.where(valid, flux, 0.0)
+    left = ~valid
+    width = 1.0
+    while left.any() and width < 2 * kernel.shape[0]:
+        weight = gaussian_filter(valid.astype(float), width)
+        mean = gaussian_filter(np.where(valid, flux, 0.0), width)
+        near = left & (weight > 0.05)
+        result[near] = mean[near] / weight[near]
+        left &= ~near
+        width *= 2
+    return result
+
+
+def _convolved_noise(
+    before: NoiseScaling, kernel: npt.NDArray[np.float64]
+) -> tuple[NoiseScaling, float]:
+    """Return the noise scaling after a convolution, and what to multiply variances with.
+
+    For white noise the variance of a sum over a square is the sum of squares of the kernel
+    summed over it. Noise that was correlated before counts over the pixels of the kernel.
+    """
+    from scipy.signal import fftconvolve
+
+    squared = float((kernel**2).sum())
+    counts, inflation = [1.0], [1.0]
+    for side in (2, 3, 4, 6, 8, 12, 16, 24, 32):
+        summed = fftconvolve(kernel, np.ones((side, side)), mode="full")
+        counts.append(float(side**2))
+        inflation.append(float((summed**2).sum() / (side**2 * squared)))
+    # A sum over very many pixels: all of the kernel's weight lies within.
+    counts.append(1e6)
+    inflation.append(float(kernel.sum() ** 2 / squared))
+    inflation = np.maximum.accumulate(np.maximum(inflation, 1e-6)).tolist()
+    own = NoiseScaling(counts, inflation)
+    if before.is_white:
+        return own, 1.0
+    # The kernel averages over so many pixels, whose noise was inflated by so much.
+    area = 1.0 / squared
+    single = float(before(area) / before(1.0))
+    nodes = np.union1d(counts, before.n_pixels)
+    both = own(nodes) * before(nodes + area - 1) / before(area)
+    return NoiseScaling(nodes.tolist(), np.maximum(both, 1e-6).tolist()), single

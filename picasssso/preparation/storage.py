@@ -1,0 +1,216 @@
+"""Working through images block by block, into memory or into memory-mapped files.
+
+Steps of preparation are functions of one block of one band. What they need beside the block
+itself is a halo; what they make goes into arrays that may lie on disk, so that a field much
+larger than the memory can be prepared. Flux is in nmgy per pixel, as float32.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+import astropy.units as u
+import numpy as np
+import numpy.typing as npt
+from astropy.nddata import NDData, StdDevUncertainty
+
+from picasssso.blocks import Block, choose_core_shape, iterate_blocks
+from picasssso.exceptions import FileFormatError
+
+if TYPE_CHECKING:
+    from picasssso.bands import BandImages
+
+__all__ = ["MEMORY_BUDGET", "allocate", "blocks_of", "transform"]
+
+#: Bytes that one block may take while it is worked on.
+MEMORY_BUDGET = 4e8
+
+Array = npt.NDArray[Any]
+#: (band, flux, inverse variance, block) -> (flux, variance, valid), all of the padded shape.
+Function = Callable[[str, Array, Array, Block], tuple[Array, Array, Array]]
+
+
+def allocate(shape: tuple[int, ...], dtype: Any, folder: str | os.PathLike[str] | None) -> Array:
+    """Return an array of zeros, in memory or in a file without a name.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        Its shape.
+    dtype : dtype
+        Its type.
+    folder : path or None
+        Where the file lies; it vanishes with the array. None: in memory.
+
+    Returns
+    -------
+    ndarray
+        The array, a `numpy.memmap` if in a file.
+
+    Raises
+    ------
+    FileFormatError
+        If no file can be made there.
+    """
+    if folder is None:
+        return np.zeros(shape, dtype=dtype)
+    try:
+        with tempfile.TemporaryFile(dir=folder) as file:
+            # The map keeps the file alive after it is closed.
+            return np.memmap(file, dtype=dtype, mode="w+", shape=shape)
+    except OSError as error:
+        raise FileFormatError(
+            f"Cannot keep intermediate images in {os.fspath(folder)!r}: {error}. Name a folder "
+            "that exists, with enough room."
+        ) from error
+
+
+def blocks_of(
+    shape: tuple[int, int],
+    *,
+    halo: int = 0,
+    stride: int = 1,
+    bytes_per_pixel: float = 100.0,
+    memory_budget: float = MEMORY_BUDGET,
+) -> Iterator[Block]:
+    """Cut an image into blocks that fit the memory budget; rows, where the halo is small.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        Shape ``(y, x)``.
+    halo, stride : int, optional
+        As for `picasssso.blocks.iterate_blocks`.
+    bytes_per_pixel : float, optional
+        Working memory per pixel of a padded block.
+    memory_budget : float, optional
+        Bytes for one block.
+
+    Returns
+    -------
+    iterator of Block
+        The blocks.
+    """
+    core = choose_core_shape(
+        shape,
+        halo=halo,
+        stride=stride,
+        bytes_per_pixel=bytes_per_pixel,
+        memory_budget=memory_budget,
+    )
+    return iterate_blocks(shape, core_shape=core, halo=halo, stride=stride)
+
+
+def transform(
+    images: BandImages,
+    function: Function,
+    *,
+    halo: int = 0,
+    stride: int = 1,
+    bytes_per_pixel: float = 100.0,
+    folder: str | os.PathLike[str] | None = None,
+    changes: Mapping[str, Any] | None = None,
+) -> BandImages:
+    """Return images of which every block went through a function.
+
+    Parameters
+    ----------
+    images : BandImages
+        The images.
+    function : callable
+        Takes (band, flux, inverse variance, block) of a padded block, in nmgy and nmgy-2, and
+        returns flux, variance and where valid, of the same shape. Bands without uncertainty
+        have an inverse variance of NaN, and keep none.
+    halo, stride : int, optional
+        As for `picasssso.blocks.iterate_blocks`.
+    bytes_per_pixel : float, optional
+        Working memory per pixel.
+    folder : path, optional
+        Where to keep the output; default: in memory.
+    changes : mapping, optional
+        Arguments of `BandImages` that change.
+
+    Returns
+    -------
+    BandImages
+        In nmgy, with standard deviations where there were uncertainties.
+    """
+    planes = {}
+    for band in images.bands:
+        with_noise = band not in images.missing_uncertainty
+        flux_out = allocate(images.shape, np.float32, folder)
+        sigma_out = allocate(images.shape, np.float32, folder) if with_noise else None
+        mask_out = allocate(images.shape, bool, folder)
+        for block in blocks_of(
+            images.shape, halo=halo, stride=stride, bytes_per_pixel=bytes_per_pixel
+        ):
+            flux, precision = images.to_arrays(block.padded, bands=[band])
+            flux, variance, valid = function(band, flux[0], precision[0], block)
+            core, inner = block.core, block.inner
+            good = np.asarray(valid[inner], dtype=bool)
+            flux_out[core] = np.where(good, flux[inner], 0.0)
+            mask_out[core] = ~good
+            if sigma_out is not None:
+                with np.errstate(invalid="ignore"):
+                    sigma_out[core] = np.where(good, np.sqrt(variance[inner]), 1.0)
+        planes[band] = NDData(
+            flux_out,
+            unit=u.nmgy,
+            uncertainty=None
+            if sigma_out is None
+            else StdDevUncertainty(sigma_out, unit=u.nmgy, copy=False),
+            mask=mask_out,
+            wcs=images._wcs,
+            meta=images._records[band].meta,
+        )
+    return rebuild(images, planes, **dict(changes or {}))
+
+
+def rebuild(images: BandImages, planes: Mapping[str, NDData], **changes: Any) -> BandImages:
+    """Return images with new arrays in nmgy, and everything else as it was.
+
+    Parameters
+    ----------
+    images : BandImages
+        The images as they were.
+    planes : mapping
+        New arrays by band.
+    **changes : object
+        Arguments of `BandImages` that change.
+
+    Returns
+    -------
+    BandImages
+        The new images.
+    """
+    arguments = images._arguments()
+    arguments |= {
+        "zero_point": None,
+        "asinh_softening": None,
+        "sky_error": {band: images.sky_error_nmgy(band) * u.nmgy for band in images.sky_error},
+    }
+    for slot in ("psf", "noise_scaling", "sky_error", "zero_point_error"):
+        arguments[slot] = {b: v for b, v in arguments[slot].items() if b in planes}
+    arguments |= changes
+    new = type(images)._restore(planes, arguments)
+    return new._derive(solid_angle=images._solid_angle, equal_pixels=images._equal_pixels)
+
+
+def variance_of(inverse_variance: Array) -> Array:
+    """Return variances of inverse variances; 0 where there is no data, NaN where unknown.
+
+    Parameters
+    ----------
+    inverse_variance : ndarray
+        In nmgy-2.
+
+    Returns
+    -------
+    ndarray
+        In nmgy2.
+    """
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.where(inverse_variance == 0, 0.0, 1.0 / inverse_variance)

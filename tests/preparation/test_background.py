@@ -1,0 +1,102 @@
+import astropy.units as u
+import numpy as np
+import pytest
+
+from picasssso.exceptions import InvalidInputError
+from picasssso.preparation import background as module
+from picasssso.preparation import mask_sky_sources, storage, subtract_background
+
+from .conftest import SIGMA, make_field
+
+
+@pytest.fixture(scope="module")
+def sloped():
+    shape = (260, 280)
+    y, x = np.indices(shape)
+    sky = 3.0 + 2e-3 * x - 1e-3 * y
+    return make_field(shape, sky=sky)[0], make_field(shape)[0]
+
+
+def test_a_sloping_sky_goes_and_the_light_stays(sloped):
+    with_sky, without = sloped
+    clean = subtract_background(with_sky)
+    for band in clean:
+        left = clean[band].data - without[band].data
+        assert abs(np.median(left)) < 0.2 * SIGMA
+        # Over the galaxy too, where the surface is bridged.
+        assert np.abs(np.mean(left[100:160, 110:170])) < 0.1 * SIGMA
+        assert 0 < clean.sky_error_nmgy(band) < 0.2 * SIGMA
+    assert clean.wcs is not None
+    assert clean.redshift == with_sky.redshift
+
+
+def test_one_level(sloped):
+    _, without = sloped
+    raised = make_field(sky=5.0)[0]
+    clean = subtract_background(raised, "median")
+    for band in clean:
+        assert abs(np.median(clean[band].data - without[band].data)) < 0.2 * SIGMA
+
+
+def test_a_given_mask_and_box(sloped):
+    images, without = sloped
+    mask = mask_sky_sources(images)
+    clean = subtract_background(images, source_mask=mask, box_size=26)
+    assert abs(np.median(clean["sdss2010-r"].data - without["sdss2010-r"].data)) < 0.2 * SIGMA
+
+
+def test_block_by_block_is_the_same_within_the_noise(sloped, monkeypatch, tmp_path):
+    images, _ = sloped
+    mask = mask_sky_sources(images)
+    whole = subtract_background(images, source_mask=mask, box_size=16)
+    monkeypatch.setattr(storage, "MEMORY_BUDGET", 1.0)
+    monkeypatch.setattr(
+        module, "transform", lambda *a, **k: storage.transform(*a, **{**k, "bytes_per_pixel": 6e3})
+    )
+    blocks = subtract_background(images, source_mask=mask, box_size=16, folder=tmp_path)
+    assert isinstance(blocks["sdss2010-r"].data.base, np.memmap) or isinstance(
+        blocks._records["sdss2010-r"].data, np.memmap
+    )
+    difference = blocks["sdss2010-r"].data - whole["sdss2010-r"].data
+    assert np.abs(difference).max() < SIGMA
+    assert not list(tmp_path.iterdir())  # files without a name
+
+
+def test_what_is_refused(sloped):
+    images, _ = sloped
+    with pytest.raises(InvalidInputError, match="background2d"):
+        subtract_background(images, "flat")
+    with pytest.raises(InvalidInputError, match="larger cutout"):
+        subtract_background(images, source_mask=np.ones(images.shape, bool))
+    with pytest.raises(InvalidInputError, match="booleans of shape"):
+        subtract_background(images, source_mask=np.ones((3, 3), bool))
+
+
+def test_counts_become_nmgy(sloped):
+    _, without = sloped
+    counts = without.select(["sdss2010-r"])
+    image = counts["sdss2010-r"]
+    factor = 10 ** (0.4 * (25 - 22.5))
+    from astropy.nddata import CCDData, StdDevUncertainty
+
+    from picasssso import BandImages
+
+    counts = BandImages(
+        {
+            "sdss2010-r": CCDData(
+                image.data * factor,
+                unit="adu",
+                wcs=image.wcs,
+                uncertainty=StdDevUncertainty(image.uncertainty.array * factor),
+            )
+        },
+        redshift=0.03,
+        zero_point=25 * u.ABmag,
+        sky_error=2 * u.adu,
+    )
+    one = subtract_background(counts, "median")
+    two = subtract_background(without.select(["sdss2010-r"]), "median")
+    assert one["sdss2010-r"].unit == u.nmgy
+    np.testing.assert_allclose(
+        one["sdss2010-r"].data, two["sdss2010-r"].data, atol=1e-4 * SIGMA, rtol=1e-5
+    )

@@ -1,0 +1,147 @@
+"""Stated noise against the scatter of empty apertures, before and after resampling."""
+
+import astropy.units as u
+import numpy as np
+import pytest
+import survey_layouts as layouts
+from astropy.nddata import CCDData, StdDevUncertainty
+from scipy.ndimage import gaussian_filter
+
+from picasssso import BandImages
+from picasssso.preparation import (
+    align_bands,
+    calibrate_noise,
+    match_psf,
+    measure_noise,
+    model_psf,
+    storage,
+)
+from picasssso.preparation import alignment as alignment_module
+
+BAND = "sdss2010-r"
+
+
+def empty_sky(shape=(300, 300), sigma=1.0, smooth=0.0, stated=None, seed=4, bands=(BAND,)):
+    """Independent noise in every band."""
+    rng = np.random.default_rng(seed)
+    wcs = layouts.tangent_wcs(shape, 0.4)
+    images = {}
+    for band in bands:
+        sky = rng.normal(0, 1, shape)
+        if smooth:
+            sky = gaussian_filter(sky, smooth)
+            sky /= sky.std()
+        images[band] = CCDData(
+            sky * sigma,
+            unit="nmgy",
+            wcs=wcs,
+            uncertainty=StdDevUncertainty(np.full(shape, sigma if stated is None else stated)),
+        )
+    return BandImages(images, redshift=0.05)
+
+
+def aperture_ratio(images, radius):
+    """Scatter of empty apertures of whole pixels, in all bands, over what the images state."""
+    from photutils.aperture import CircularAperture
+
+    margin, step = int(radius) + 8, int(2 * radius) + 2
+    height, width = images.shape
+    places = [
+        (x, y)
+        for x in range(margin, width - margin, step)
+        for y in range(margin, height - margin, step)
+    ]
+    apertures = CircularAperture(places, radius + 0.01)
+    n_pixels = apertures.to_mask(method="center")[0].data.sum()
+    ratios = []
+    for band, flux, precision in zip(images.bands, *images.to_arrays(), strict=True):
+        with np.errstate(divide="ignore"):
+            variance = np.where(precision > 0, 1 / precision.astype(float), 0)
+        sums = apertures.do_photometry(flux.astype(float), method="center")[0]
+        stated = apertures.do_photometry(variance, method="center")[0]
+        stated = np.sqrt(stated * images.noise_scaling[band](n_pixels))
+        ratios.append(sums / stated)
+    return np.std(ratios)
+
+
+UGRIZ = [f"sdss2010-{band}" for band in "ugriz"]
+
+
+@pytest.fixture(scope="module", params=[0.0, 1.2], ids=["white", "correlated"])
+def skies(request):
+    images = empty_sky((240, 240), smooth=request.param, bands=UGRIZ)
+    return calibrate_noise(images, source_mask=np.zeros(images.shape, bool))[0]
+
+
+@pytest.fixture(scope="module")
+def resampled(skies):
+    return align_bands(skies, layouts.tangent_wcs((170, 170), 0.47, rotation=20), (170, 170))
+
+
+@pytest.fixture(scope="module")
+def matched(skies):
+    return match_psf(skies.replace(psf=model_psf(3.0)), target=2.0 * u.arcsec)
+
+
+@pytest.mark.parametrize("radius", [1, 3, 10])
+def test_empty_apertures_after_resampling(resampled, radius):
+    assert aperture_ratio(resampled, radius) == pytest.approx(1, abs=0.15)
+
+
+@pytest.mark.parametrize("radius", [1, 3, 10])
+def test_empty_apertures_after_psf_matching(matched, radius):
+    assert aperture_ratio(matched, radius) == pytest.approx(1, abs=0.15)
+
+
+def test_noise_that_is_stated_too_small_is_scaled():
+    images = empty_sky(sigma=2.0, stated=1.0)
+    calibrated, record = calibrate_noise(images, source_mask=np.zeros(images.shape, bool))
+    assert record[BAND]["applied_factor"] == pytest.approx(2, rel=0.03)
+    assert calibrated[BAND].uncertainty.array[5, 5] == pytest.approx(2, rel=0.03)
+
+
+def test_noise_that_is_right_stays():
+    images = empty_sky(sigma=2.0)
+    calibrated, record = calibrate_noise(images, source_mask=np.zeros(images.shape, bool))
+    assert record[BAND]["applied_factor"] == 1
+    assert calibrated[BAND].uncertainty.array[5, 5] == 2
+
+
+def test_noise_where_there_is_none():
+    bare = empty_sky(sigma=0.5)
+    images = BandImages({BAND: CCDData(bare[BAND].data, unit="nmgy", wcs=bare.wcs)}, redshift=0.05)
+    calibrated, record = calibrate_noise(images)
+    assert record[BAND]["estimated"]
+    assert np.median(calibrated[BAND].uncertainty.array) == pytest.approx(0.5, rel=0.05)
+
+
+def test_correlation_is_measured():
+    images = empty_sky(smooth=1.5)
+    ratio, scaling = measure_noise(images, BAND, source_mask=np.zeros(images.shape, bool))
+    assert ratio == pytest.approx(1, abs=0.03)
+    # A Gaussian of sigma s correlates 4 pi s^2 pixels.
+    assert scaling(256) == pytest.approx(4 * np.pi * 1.5**2, rel=0.35)
+
+
+def test_too_little_sky_says_nothing():
+    images = empty_sky((20, 20))
+    ratio, scaling = measure_noise(images, BAND, source_mask=np.ones(images.shape, bool))
+    assert (ratio, scaling.is_white) == (1.0, True)
+
+
+def test_alignment_in_blocks_is_alignment(monkeypatch, tmp_path):
+    images = empty_sky((90, 100)).replace(psf=1.2 * u.arcsec)
+    grid = layouts.tangent_wcs((70, 80), 0.5, rotation=10)
+    whole = align_bands(images, grid, (70, 80))
+    monkeypatch.setattr(
+        alignment_module,
+        "blocks_of",
+        lambda shape, **k: storage.blocks_of(shape, bytes_per_pixel=400, memory_budget=8e5),
+    )
+    blocks = align_bands(images, grid, (70, 80), folder=tmp_path)
+    np.testing.assert_array_equal(blocks[BAND].mask, whole[BAND].mask)
+    good = ~whole[BAND].mask
+    np.testing.assert_allclose(
+        blocks[BAND].data[good], whole[BAND].data[good], rtol=1e-3, atol=1e-4
+    )
+    assert blocks.psf_fwhm(BAND).value == pytest.approx(whole.psf_fwhm(BAND).value, rel=1e-3)

@@ -1,0 +1,173 @@
+"""All steps in order, from files of surveys."""
+
+import astropy.units as u
+import numpy as np
+import pytest
+import survey_layouts as layouts
+
+from picasssso import BandImages
+from picasssso.exceptions import InvalidInputError, InvalidTypeError, PicassssoWarning
+from picasssso.io import read_images, read_survey
+from picasssso.preparation import prepare
+
+from .conftest import COLORS, make_field
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory):
+    """The field as DES coadds, one band on another grid, with a sky."""
+    folder = tmp_path_factory.mktemp("des")
+    images, _ = make_field((230, 240))
+    paths = []
+    for letter in "gri":
+        image = images[f"sdss2010-{letter}"]
+        paths.append(
+            layouts.des_coadd(
+                folder / f"{letter}.fits", letter, image.data + 0.05, image.wcs, sigma=0.02
+            )
+        )
+    return paths
+
+
+def steps(images):
+    return [step["step"] for step in images.meta["preparation"]]
+
+
+def test_everything_in_order(files):
+    images = prepare(files, redshift=0.03, ebv=0.02, ebv_scale="SFD98", cutout=4, snr=15)
+    assert steps(images) == [
+        "read", "background", "noise", "psf measurement", "psf matching", "extinction", "mask",
+        "cutout", "binning",
+    ]  # fmt: skip
+    assert images.bins is not None
+    assert images.galactic_extinction.applied
+    assert len({kernel.tobytes() for kernel in images.psf.values()}) == 1
+    record = {step["step"]: step for step in images.meta["preparation"]}
+    for quality in record["psf matching"]["bands"].values():
+        assert abs(quality["aperture_error_mag"]) < 0.02
+    assert set(images.meta["source"]) == set(images.bands)
+
+
+def test_colours_of_the_galaxy_survive(files):
+    images = prepare(files, redshift=0.03, match=2.5 * u.arcsec)
+    y, x = np.indices(images.shape)
+    near = np.hypot(x - 119.5, y - 114.5) < 12
+    sums = {b[-1]: plane[near].sum() for b, plane in
+            zip(images.bands, images.to_arrays()[0], strict=True)}  # fmt: skip
+    for letter in "gi":
+        found = sums[letter] / sums["r"]
+        assert found == pytest.approx(COLORS[letter] / COLORS["r"], rel=0.02)
+
+
+def test_it_can_be_written_and_read(files, tmp_path):
+    images = prepare(files, redshift=0.03)
+    images.write(tmp_path / "bands.fits")
+    again = BandImages.read(tmp_path / "bands.fits")
+    assert steps(again) == steps(images)
+    np.testing.assert_array_equal(again.to_arrays()[0], images.to_arrays()[0])
+
+
+def test_bands_on_different_grids(files, tmp_path):
+    wcs = layouts.tangent_wcs((150, 150), 0.6, rotation=15)
+    other = layouts.des_coadd(
+        tmp_path / "z.fits", "z", np.random.default_rng(1).normal(0, 0.02, (150, 150)), wcs,
+        sigma=0.02,
+    )  # fmt: skip
+    images = prepare([*files, other], redshift=0.03, match=False)
+    record = next(s for s in images.meta["preparation"] if s["step"] == "alignment")
+    # Onto the largest pixels, which loses nothing that the worst band has.
+    assert record["onto"] == "decam2014-z"
+    assert record["resampled"] == ["decam2014-g", "decam2014-r", "decam2014-i"]
+    assert images.shape == (150, 150)
+    onto = prepare([*files, other], redshift=0.03, match=False, onto="decam2014-g", mask=False)
+    assert onto.shape == (230, 240)
+
+
+def test_steps_can_be_left_out(files):
+    images = prepare(files, redshift=0.03, sky=None, noise=False, match=False, mask=False)
+    assert steps(images) == ["read"]
+    plain = read_survey(files, redshift=0.03)
+    np.testing.assert_array_equal(images.to_arrays()[0], plain.to_arrays()[0])
+
+
+def test_band_images_and_planes(files):
+    images = read_survey(files, redshift=0.03)
+    one = prepare(images, match=False)
+    two = prepare(read_images(files), redshift=0.03, match=False)
+    np.testing.assert_array_equal(one.to_arrays()[0], two.to_arrays()[0])
+
+
+def test_given_psfs(files):
+    psf = {"decam2014-g": 1.7 * u.arcsec, "decam2014-r": 1.3 * u.arcsec,
+           "decam2014-i": 1.1 * u.arcsec}  # fmt: skip
+    images = prepare(files, redshift=0.03, psf=psf)
+    assert "psf measurement" not in steps(images)
+    assert images.psf_fwhm("decam2014-i").value == pytest.approx(1.7, rel=0.03)
+
+
+def test_without_stars_matching_is_left_out_and_says_so():
+    images, _ = make_field((140, 140), n_stars=0)
+    with pytest.warns(PicassssoWarning, match="Give it"):
+        found = prepare(images)
+    record = next(s for s in found.meta["preparation"] if s["step"] == "psf matching")
+    assert "left_out" in record
+    with pytest.warns(PicassssoWarning), pytest.raises(InvalidInputError, match="psf="):
+        prepare(images, match=2 * u.arcsec)
+
+
+def test_a_galaxy_that_fills_the_image_keeps_its_sky(monkeypatch):
+    from picasssso.preparation import pipeline
+
+    monkeypatch.setattr(
+        pipeline, "mask_sky_sources", lambda images, **k: np.ones(images.shape, bool)
+    )
+    images, _ = make_field((60, 60), n_stars=0)
+    with pytest.warns(PicassssoWarning, match="sky was not subtracted"):
+        found = prepare(images, match=False)
+    assert "background" not in steps(found)
+
+
+def test_nothing_in_the_middle():
+    images, _ = make_field((140, 140), n_stars=0, flux=1e-9)
+    with pytest.warns(PicassssoWarning, match="position="):
+        prepare(images, match=False)
+    with pytest.raises(InvalidInputError, match="position="):
+        prepare(images, match=False, cutout=3)
+
+
+def test_memory_mapped_output(files, tmp_path):
+    one = prepare(files, redshift=0.03)
+    two = prepare(files, redshift=0.03, folder=tmp_path)
+    np.testing.assert_array_equal(one.to_arrays()[0], two.to_arrays()[0])
+    assert not list(tmp_path.iterdir())
+
+
+def test_what_is_refused(files):
+    with pytest.raises(InvalidInputError, match="sky="):
+        prepare(files, redshift=0.03, sky="flat")
+    with pytest.raises(InvalidTypeError, match="files or BandImages"):
+        prepare(3, redshift=0.03)
+    with pytest.raises(InvalidInputError, match="dustmaps"):
+        prepare(files, redshift=0.03, ebv="maps", match=False)
+    with pytest.raises(InvalidInputError, match="14 %"):
+        prepare(files, redshift=0.03, ebv=0.1, match=False)
+    images = read_survey(files, redshift=0.03)
+    with pytest.raises(InvalidInputError, match="replace"):
+        prepare(images, zero_point=30 * u.ABmag)
+    with pytest.raises(InvalidInputError, match="onto='sdss2010-g'"):
+        prepare(images, onto="sdss2010-g", match=False)
+
+
+def test_real_des(shared_data):
+    with pytest.warns(PicassssoWarning, match="PSF"):
+        images = prepare(
+            sorted((shared_data / "real/j0151_des").glob("DES_*.fits")), redshift=0.02
+        )
+    record = {step["step"]: step for step in images.meta["preparation"]}
+    # The star on the disc, where it is known to be; the nucleus stays.
+    from astropy.coordinates import SkyCoord
+
+    for ra, dec, masked in ((27.9547, 0.2655, True), (27.9521, 0.2639, False)):
+        x, y = images.wcs.world_to_pixel(SkyCoord(ra, dec, unit="deg"))
+        assert images["decam2014-r"].mask[round(float(y)), round(float(x))] == masked
+    assert record["mask"]["stars_on_target"] >= 1
