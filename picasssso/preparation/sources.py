@@ -430,8 +430,8 @@ def _stars_on(
     )
 
     reach = max(3, round(1.5 * fwhm))
-    y, x = np.indices((2 * reach + 1, 2 * reach + 1)) - reach
-    radius = np.hypot(y, x)
+    square = np.indices((2 * reach + 1, 2 * reach + 1)) - reach
+    radius = np.hypot(*square)
     ring = (radius <= reach + 0.5) & (radius > max(0.9 * fwhm, 2))
     rows, columns = np.nonzero(target)
     if not rows.size:
