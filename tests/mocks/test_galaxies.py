@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -11,19 +13,17 @@ from picasssso.mocks.galaxies.disc_structure import draw_structure
 from picasssso.mocks.galaxies.histories import delayed_history, timescale_of_rate
 from picasssso.mocks.galaxies.profiles import sersic_fraction, sersic_weights
 from picasssso.mocks.galaxies.projection import inclining_matrix
+from picasssso.mocks.galaxies.render import _histories
+from picasssso.mocks.observing import get_survey
 from picasssso.mocks.streams import Stream
 
 MAPS = ("mass_formed", "log_metallicity", "attenuation", "hi_mass", "h2_mass", "gas_metallicity")
 
 
-def wide(**keywords):
-    """Galaxies in frames of 14 half-mass radii, which hold all of them."""
-    from dataclasses import replace
-
-    from picasssso.mocks.observing import get_survey
-
-    survey = replace(get_survey("paper_field"), frame=14.0)
-    return ProceduralGalaxies(seed=3, survey=survey, n_pixels=192, **keywords)
+def wide(frame=14.0, n_pixels=192, **keywords):
+    """Galaxies in frames of so many half-mass radii, which hold all of them."""
+    survey = replace(get_survey("paper_field"), frame=frame)
+    return ProceduralGalaxies(seed=3, survey=survey, n_pixels=n_pixels, **keywords)
 
 
 def test_a_galaxy_does_not_depend_on_its_batch():
@@ -47,29 +47,25 @@ def test_another_seed_or_number_is_another_galaxy():
     assert len(set(masses)) == 3
 
 
-def test_the_mass_put_in_is_the_sum_of_the_map():
-    source = wide()
+@pytest.mark.parametrize("pixels", [3, 5])
+def test_the_mass_put_in_is_the_sum_of_the_map(pixels):
+    # Frames of 48 half-mass radii hold all of a galaxy, however few pixels it has.
+    source = wide(48.0, 48 * pixels, mass_range=(9.0, 11.5))
     parameters = source.parameters(range(24))
-    # A companion and satellites are more than the galaxy, and lie partly outside.
+    assert (parameters["tidal"] > 0).any()
+    assert (parameters["bar_fraction"] > 0.1).any()
+    assert (parameters["bulge_fraction"] == 1).any()
+    # A companion and satellites are more than the galaxy.
     parameters["companion"][:] = 0
     parameters["n_satellites"][:] = 0
-    parameters["tidal"][:] = 0
-    index = np.arange(24)
-    galaxies = source.render(index, parameters)
-    from picasssso.mocks.galaxies.render import _histories
-
+    galaxies = source.render(np.arange(24), parameters)
     _, masses = _histories(parameters)
-    young = np.array([1e7, 9e7, 2e8]).sum() * parameters["sfr"]
-    expected = masses["bulge"] + masses["disc"] + masses["bar"] + young
+    expected = masses["bulge"] + masses["disc"] + masses["bar"] + 3e8 * parameters["sfr"]
     area = parameters["pixel_scale_kpc"] ** 2
     found = galaxies.mass_formed.double().sum((1, 2, 3)).numpy() * area
-    # Sersic profiles reach beyond any frame: discs agree to 1e-3, of spheroids some is cut.
-    disc = parameters["bulge_fraction"] < 0.15
-    assert disc.sum() >= 5
-    np.testing.assert_allclose(found[disc], expected[disc], rtol=1e-3)
-    assert np.all((found / expected > 0.94) & (found / expected < 1.001))
+    np.testing.assert_allclose(found, expected, rtol=1e-3)
     sfr = galaxies.mass_formed[:, :2].double().sum((1, 2, 3)).numpy() * area / 1e8
-    np.testing.assert_allclose(sfr, parameters["sfr"], rtol=0.05, atol=1e-6)
+    np.testing.assert_allclose(sfr, parameters["sfr"], rtol=5e-3, atol=1e-6)
 
 
 def test_turning_a_galaxy_turns_its_maps():

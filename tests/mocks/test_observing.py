@@ -263,3 +263,24 @@ def test_conditions_that_make_no_sense(wrong):
 def test_pixels_of_the_papers_recipe_cannot_be_varied():
     with pytest.raises(InvalidInputError, match="follow the galaxy"):
         get_survey("paper_field").varied(pixel_scale=(0.2, 0.4))
+
+
+def test_turning_a_galaxy_by_90_degrees_turns_its_images(paper_table):
+    quiet = replace(get_survey("sdss"), sky_noise=(1e-9,) * 5, electrons=(), zero_point_error=0.0)
+    source = ProceduralGalaxies(seed=2, n_pixels=40, margin=6, redshift=0.05)
+    index = np.arange(12)
+    parameters = source.parameters(index)
+    angle = parameters["position_angle"] + np.pi / 2
+    straight = source.render(index, parameters)
+    turned = source.render(index, {**parameters, "position_angle": angle})
+    one, other = (
+        observe(galaxies, paper_table.light(galaxies), UGRIZ, quiet, margin=6, **CLEAN)
+        for galaxies in (straight, turned)
+    )
+    for name in ("flux", "truth", "truth_at_psf"):
+        maps, expected = (getattr(o, name) for o in (other, one))
+        if name != "flux":
+            maps, expected = maps.sums, expected.sums
+        expected = torch.rot90(expected, -1, (-2, -1))
+        scale = expected.abs().amax((-2, -1), keepdim=True)
+        assert float(((maps - expected).abs() / scale.clamp(min=1e-20)).max()) < 1e-3, name

@@ -63,12 +63,17 @@ def to_sky(
 ) -> torch.Tensor:
     """Return maps in the frame of galaxies at pixels of the sky.
 
+    Interpolation at the pixels' centres misses part of what is narrow, such as discs seen
+    edge-on. So each map is scaled, by a few per cent at most, to hold what the given map
+    holds within the frame of the pixels.
+
     Parameters
     ----------
     maps : Tensor
         Of shape (n, channel, k, k), reaching from -half_size to half_size in both axes.
     x, y : Tensor
-        Coordinates of pixels in that frame, of shape (n, height, width).
+        Coordinates of pixels in that frame, of shape (n, height, width): a square grid at
+        any angle.
     half_size : Tensor
         Of shape (n,).
 
@@ -78,6 +83,33 @@ def to_sky(
         Of shape (n, channel, height, width).
     """
     grid = torch.stack([x, y], dim=-1) / half_size[:, None, None, None]
-    return torch.nn.functional.grid_sample(
+    sky = torch.nn.functional.grid_sample(
         maps, grid, mode="bilinear", padding_mode="zeros", align_corners=False
     )
+    step = 2.0 * half_size / maps.shape[-1]
+    inside, area = _inside_frame(maps.shape[-1], step, x, y)
+    held = (maps * inside[:, None]).sum((2, 3)) * (step**2 / area)[:, None]
+    found = sky.sum((2, 3))
+    factor = torch.where(found > 0, held / found.clamp(min=1e-30), 1.0).clamp(0.9, 1.1)
+    return sky * factor[:, :, None, None]
+
+
+def _inside_frame(
+    n_cells: int, step: torch.Tensor, x: torch.Tensor, y: torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return which part of each cell lies in the frame of pixels, and the pixels' area."""
+    cells = (torch.arange(n_cells, device=x.device) - 0.5 * (n_cells - 1)) * step[:, None]
+    from_x, from_y = cells - x[:, :1, 0], cells - y[:, :1, 0]
+    inside, area = torch.ones((), device=x.device), torch.ones((), device=x.device)
+    for row, column in ((0, -1), (-1, 0)):
+        # From the first pixel to the last of an axis, and where cells lie along it.
+        count = (x.shape[1] if row else x.shape[2]) - 1
+        across, up = x[:, row, column] - x[:, 0, 0], y[:, row, column] - y[:, 0, 0]
+        length = torch.sqrt(across**2 + up**2)
+        share_x, share_y = (count * v / length**2 for v in (across, up))
+        pixels = (from_x * share_x[:, None])[:, None, :] + (from_y * share_y[:, None])[:, :, None]
+        edge = torch.minimum(pixels + 0.5, count + 0.5 - pixels)
+        size = length / count
+        inside = inside * (edge * (size / step)[:, None, None] + 0.5).clamp(0.0, 1.0)
+        area = area * size
+    return inside, area

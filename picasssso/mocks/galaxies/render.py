@@ -257,7 +257,8 @@ def _disc_maps(
     cosine = v["cos_inclination"].clamp(0.02, 1.0)
     scale = v["disc_scale"]
     height = 0.8 * v["thickness"] * scale
-    largest = torch.maximum(9.0 * scale, 1.8 * v["hi_radius"])
+    # Tidal debris is twice as wide as the disc.
+    largest = torch.maximum(scale * torch.where(v["tidal"] > 0, 18.0, 9.0), 1.8 * v["hi_radius"])
     reach = torch.minimum((half + 3.0 * height) / cosine, largest)
     plane_x = (cells * half[:, None])[:, None, :]
     plane_y = cells * reach[:, None]
@@ -283,7 +284,7 @@ def _disc_maps(
     disc = disc + tidal * torch.exp(wide - smooth_radius / 2.2) / (1.0 + wide) / 2.2**2
     disc = disc * (p("disc_mass") / (2.0 * math.pi * area))
     inside = torch.sigmoid((1.6 - radius) * 2.0)
-    grid = torch.linspace(0.0, 12.0, 241, device=device)
+    grid = torch.linspace(0.0, 24.0, 481, device=device)
     around = torch.hypot(grid[None], soft[:, :, 0])
     sf = _sf_profile(v, smooth_radius, soft)
     sf = sf / (_normalised(_sf_profile(v, around, soft[:, :, 0]), grid) * area) * p("sfr")
