@@ -6,7 +6,7 @@ import os
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -26,6 +26,8 @@ from picasssso.exceptions import InvalidInputError, InvalidTypeError
 if TYPE_CHECKING:
     from picasssso.bands import BandImages
     from picasssso.maps import PropertyMaps
+    from picasssso.mocks.pairs.source import PairSource
+    from picasssso.networks.training.config import TrainingConfig
     from picasssso.networks.weights import TrainedModel
 
 __all__ = ["CNNEstimator"]
@@ -268,7 +270,6 @@ class CNNEstimator(PropertyMapEstimator):
         return select_slots(available)
 
     def _check_images(self, images: BandImages) -> None:
-        self._read_card()
         unknown = [band for band in images.bands if images.psf_fwhm(band) is None]
         if unknown:
             raise InvalidInputError(
@@ -352,6 +353,128 @@ class CNNEstimator(PropertyMapEstimator):
             orientations=orientations,
             mixed_precision=bool(self.mixed_precision) and device != "cpu",
         )
+
+    # ---- training ---------------------------------------------------------------------
+
+    def fit(
+        self,
+        pairs: PairSource | Sequence[tuple[BandImages, PropertyMaps]],
+        *,
+        steps: int = 1000,
+        batch_size: int = 16,
+        learning_rate: float = 3e-4,
+        seed: int = 0,
+        size: int = 64,
+        config: TrainingConfig | None = None,
+        calibrate_on: PairSource | Sequence[tuple[BandImages, PropertyMaps]] | None = None,
+        checkpoint: str | os.PathLike[str] | None = None,
+        time_limit: float | None = None,
+        progress: bool | None = None,
+    ) -> Self:
+        """Train on images whose maps are known: fine-tune the weights, or start from nothing.
+
+        Parameters
+        ----------
+        pairs : sequence of (BandImages, PropertyMaps), or PairSource
+            Images and the truth on the same pixels, at the resolution of the image with the
+            widest PSF. Maps may lack properties, and pixels may be masked: what is not known
+            is not learned. (It may drift, though, as the rest is: keep fine-tuning short.)
+        steps : int, optional
+            Number of steps.
+        batch_size : int, optional
+            Squares per step.
+        learning_rate : float, optional
+            Largest learning rate; 3e-4 suits fine-tuning, 2e-3 a start from nothing.
+        seed : int, optional
+            Of order, augmentation and, from nothing, the start.
+        size : int, optional
+            Side, in pixels, of the squares that images are cut into.
+        config : `~picasssso.networks.training.TrainingConfig`, optional
+            Architecture, members and augmentation of a start from nothing
+            (``weights=None``); steps, batches, learning rate and seed are those given here.
+        calibrate_on : as ``pairs``, optional
+            Galaxies that are not trained on, from which uncertainties are calibrated. Without
+            them the former calibration is kept, which need not hold for new images; from
+            nothing there is none.
+        checkpoint : str or path-like, optional
+            File that is written every two minutes; where it is there already, training goes
+            on from it.
+        time_limit : float, optional
+            Seconds after which to stop early.
+        progress : bool, optional
+            Whether to show progress bars on stderr; by default only on a terminal.
+
+        Returns
+        -------
+        CNNEstimator
+            The estimator itself, with ``model_``.
+
+        Raises
+        ------
+        InvalidInputError
+            If pairs or settings cannot be used.
+        """
+        import sys
+
+        from picasssso.estimators._cnn import fitting
+
+        show = sys.stderr.isatty() if progress is None else bool(progress)
+        start = self._model() if self._is_trained else None
+        if start is not None and config is not None:
+            raise InvalidInputError(
+                "config= describes a network that starts from nothing: leave it out to go on "
+                "from trained weights, or take CNNEstimator(weights=None)."
+            )
+        sources = fitting.make_sources(self, pairs, size)
+        known = None if calibrate_on is None else fitting.make_sources(self, calibrate_on, size)
+        settings = fitting.configuration(
+            config if start is None else start.config,
+            sources,
+            steps=steps,
+            batch_size=batch_size,
+            learning_rate=learning_rate,
+            seed=seed,
+        )
+        model = fitting.train(
+            settings,
+            sources,
+            start,
+            calibration=known,
+            device=resolve_device(self.device),
+            checkpoint=checkpoint,
+            time_limit=time_limit,
+            progress=show,
+        )
+        with self._lock:
+            self.model_ = model
+            self._loaded = {}
+        return self
+
+    def save(self, path: str | os.PathLike[str], *, overwrite: bool = False) -> dict[str, Any]:
+        """Write the weights, for ``CNNEstimator(weights=path)``.
+
+        Parameters
+        ----------
+        path : str or path-like
+            Name of the two files, with or without ending.
+        overwrite : bool, optional
+            Whether files that are there are replaced.
+
+        Returns
+        -------
+        dict
+            The model card as written.
+
+        Raises
+        ------
+        FileFormatError
+            If a file is there and may not be replaced.
+        InvalidInputError
+            If there is nothing to write: the estimator is untrained.
+        """
+        from picasssso.networks.weights import write_weights
+
+        return write_weights(path, self._model(), overwrite=overwrite)
 
     # ---- many images ----------------------------------------------------------------
 

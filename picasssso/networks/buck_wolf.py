@@ -158,7 +158,7 @@ def squared_loss(prediction: torch.Tensor, sums: torch.Tensor) -> torch.Tensor:
     prediction : Tensor, shape (n, 7, y, x)
         What the network says.
     sums : Tensor, shape (n, 9, y, x)
-        The truth.
+        The truth; NaN where it is not known.
 
     Returns
     -------
@@ -166,8 +166,10 @@ def squared_loss(prediction: torch.Tensor, sums: torch.Tensor) -> torch.Tensor:
         A number.
     """
     truth, present = log_maps(sums)
-    weights = torch.where(present, 1.0, _EMPTY_WEIGHT)
-    return (weights * (prediction - truth).square()).sum() / weights.sum()
+    known = ~torch.isnan(truth)
+    weights = torch.where(present, 1.0, _EMPTY_WEIGHT) * known
+    error = torch.where(known, prediction - truth, 0.0)
+    return (weights * error.square()).sum() / weights.sum().clamp(min=_EMPTY_WEIGHT)
 
 
 def maps_to_properties(prediction: torch.Tensor) -> dict[str, torch.Tensor]:

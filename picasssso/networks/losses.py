@@ -47,7 +47,7 @@ def quantile_loss(prediction: Prediction, targets: Targets, weights: torch.Tenso
     The quantile loss is least at the quantiles of the truth given the image. That of the
     mean, exp(d) - t d with d the logarithm of mean over median and t that of truth over
     median, is least where exp(d) is the mean of t: at the conditional mean in linear
-    units, which sums over pixels need.
+    units, which sums over pixels need. What is not known of the truth counts for nothing.
 
     Parameters
     ----------
@@ -83,5 +83,6 @@ def quantile_loss(prediction: Prediction, targets: Targets, weights: torch.Tenso
     entropy = functional.binary_cross_entropy_with_logits(
         prediction.occupancy_logit, there, reduction="none"
     )
-    entropy = (entropy * weights).sum() / (weights.sum() * len(_OCCUPIED))
+    judged = weights * targets.known[:, _OCCUPIED]
+    entropy = (entropy * judged).sum() / judged.sum().clamp(min=1e-6)
     return loss + _OCCUPANCY_WEIGHT * entropy

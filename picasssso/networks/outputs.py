@@ -77,10 +77,13 @@ class Targets:
         Log10 of the properties, of shape (n, 8, y, x), in the order of `OUTPUTS`.
     present : Tensor of bool
         Whether there is any, of the same shape: where not, the logarithm means nothing.
+    known : Tensor of bool
+        Whether it is known if there is any, of the same shape.
     """
 
     log_value: torch.Tensor
     present: torch.Tensor
+    known: torch.Tensor
 
 
 def make_targets(sums: torch.Tensor) -> Targets:
@@ -89,7 +92,8 @@ def make_targets(sums: torch.Tensor) -> Targets:
     Parameters
     ----------
     sums : Tensor
-        Of shape (n, 9, y, x), as `picasssso.mocks.truth.TrueSums` holds.
+        Of shape (n, 9, y, x), as `picasssso.mocks.truth.TrueSums` holds; NaN where the
+        truth is not known.
 
     Returns
     -------
@@ -105,7 +109,7 @@ def make_targets(sums: torch.Tensor) -> Targets:
     (torch.Size([1, 8, 2, 2]), True)
     """
     properties = TrueSums(sums).properties()
-    logs, present = [], []
+    logs, present, known = [], [], []
     for output in OUTPUTS:
         value = properties[output.name]
         enough = properties[output.carrier] >= _FLOORS[output.carrier]
@@ -114,10 +118,12 @@ def make_targets(sums: torch.Tensor) -> Targets:
         elif output.name == "stellar_mass":
             # Never absent: below the floor it counts as the floor.
             enough = torch.ones_like(enough)
+        there = ~torch.isnan(value)
         value = torch.nan_to_num(value, nan=0.0) + output.offset
         logs.append(torch.log10(value.clamp(min=max(output.floor, 1e-30))))
-        present.append(enough)
-    return Targets(torch.stack(logs, 1), torch.stack(present, 1))
+        present.append(enough & there)
+        known.append(there)
+    return Targets(torch.stack(logs, 1), torch.stack(present, 1), torch.stack(known, 1))
 
 
 _FLOORS = {output.name: output.floor for output in OUTPUTS}

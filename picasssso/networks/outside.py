@@ -191,7 +191,8 @@ def is_outside(measured: Measured, ranges: torch.Tensor) -> tuple[torch.Tensor, 
     measured : Measured
         From `measure`.
     ranges : Tensor, shape (33, 2)
-        `picasssso.networks.calibration.Calibration.ranges`, in the order of `QUANTITIES`.
+        `picasssso.networks.calibration.Calibration.ranges`, in the order of `QUANTITIES`;
+        of shape (0, 2) if they are not known: then nothing is outside.
 
     Returns
     -------
@@ -200,10 +201,13 @@ def is_outside(measured: Measured, ranges: torch.Tensor) -> tuple[torch.Tensor, 
     pixel : Tensor of bool, shape (n, y, x)
         Where any of `PIXEL_QUANTITIES` is.
     """
+    image = image_outside(measured.image, ranges)
+    if not len(ranges):
+        return image, torch.zeros_like(measured.pixel[:, 0], dtype=torch.bool)
     low, high = ranges.to(measured.image.device).T
     low, high = low[_N_IMAGE:, None, None], high[_N_IMAGE:, None, None]
     pixel = (measured.pixel < low) | (measured.pixel > high)
-    return image_outside(measured.image, ranges), pixel.any(1)
+    return image, pixel.any(1)
 
 
 def image_outside(image: torch.Tensor, ranges: torch.Tensor) -> torch.Tensor:
@@ -221,6 +225,8 @@ def image_outside(image: torch.Tensor, ranges: torch.Tensor) -> torch.Tensor:
     Tensor of bool
         Of shape (n, 13); never where there is nothing to compare.
     """
+    if not len(ranges):
+        return torch.zeros_like(image, dtype=torch.bool)
     low, high = ranges[:_N_IMAGE].to(image.device).T
     return (image < low) | (image > high)
 

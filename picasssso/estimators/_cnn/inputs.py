@@ -15,7 +15,7 @@ from picasssso.exceptions import InvalidInputError, MissingBandError
 from picasssso.networks.inputs import SLOTS, Conditions
 from picasssso.networks.training.batches import slot_of
 
-__all__ = ["NetworkInput", "make_input", "select_slots"]
+__all__ = ["NetworkInput", "make_input", "select_slots", "wavelength"]
 
 FloatArray = npt.NDArray[np.floating]
 
@@ -80,7 +80,19 @@ def select_slots(available: Sequence[str]) -> tuple[str, ...]:
 
 
 @lru_cache(maxsize=256)
-def _wavelength(band: str) -> float:
+def wavelength(band: str) -> float:
+    """Return the pivot wavelength of a filter.
+
+    Parameters
+    ----------
+    band : str
+        Its name.
+
+    Returns
+    -------
+    float
+        In AA.
+    """
     from picasssso.bands.band_names import pivot_wavelength
 
     return float(pivot_wavelength(band).to_value("AA"))
@@ -120,7 +132,7 @@ def make_input(
         slots = [slot for band in context.bands if (slot := slot_of(band)) is not None]
         planes[0, k, slots], planes[1, k, slots] = flux[k], inverse_variance[k]
         widths[k, slots] = context.psf_fwhm_arcsec
-        wavelengths[k, slots] = [_wavelength(band) for band in context.bands]
+        wavelengths[k, slots] = [wavelength(band) for band in context.bands]
         # A band that is bad in the whole image counts as missing, as it did in training. Its
         # noise level tells so, of the whole image also where this is only a block of it.
         has_band[k, slots] = np.isfinite(context.noise_level)

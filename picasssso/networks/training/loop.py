@@ -75,7 +75,7 @@ def run_training(
                 if time_limit is not None and now - start > time_limit:
                     break
         finally:
-            # Also when interrupted: a state between two steps is whole.
-            if checkpoint is not None:
+            # Also when interrupted, unless in the midst of moving weights.
+            if checkpoint is not None and state.is_whole:
                 state.save(Path(checkpoint))
     return state

@@ -101,10 +101,13 @@ class TrainingState:
         The members, and their averaged weights, which are what is used in the end.
     step : int
         Steps done.
+    is_whole : bool
+        False while weights are being moved: a state interrupted then must not be saved.
     """
 
     def __init__(self, config: TrainingConfig, device: torch.device | str = "cpu") -> None:
         self.config, self.device, self.step = config, torch.device(device), 0
+        self.is_whole = True
         self.networks, self.averages, self.optimisers = [], [], []
         for member in range(config.members):
             with torch.random.fork_rng(devices=[]):
@@ -159,30 +162,37 @@ class TrainingState:
         Tensor
             Mean loss of the members, still on the device.
         """
-        rate = self.learning_rate(self.step)
         mixed = self.config.mixed_precision and self.device.type == "cuda"
-        # Early averages would remember the start for too long.
-        decay = min(self.config.average_decay, (1 + self.step) / (10 + self.step))
         losses = []
-        for network, average, optimiser in zip(
-            self.networks, self.averages, self.optimisers, strict=True
-        ):
+        for network, optimiser in zip(self.networks, self.optimisers, strict=True):
             network.train()
-            for group in optimiser.param_groups:
-                group["lr"] = rate
             optimiser.zero_grad(set_to_none=True)
             with torch.autocast(self.device.type, torch.bfloat16, enabled=mixed):
                 loss = batch_loss(network, batch)
             loss.backward()
+            losses.append(loss.detach())
+        self.update()
+        return torch.stack(losses).mean()
+
+    def update(self) -> None:
+        """Move the weights of all members along their gradients, and the averages after them."""
+        self.is_whole = False
+        rate = self.learning_rate(self.step)
+        # Early averages would remember the start for too long.
+        decay = min(self.config.average_decay, (1 + self.step) / (10 + self.step))
+        for network, average, optimiser in zip(
+            self.networks, self.averages, self.optimisers, strict=True
+        ):
+            for group in optimiser.param_groups:
+                group["lr"] = rate
             nn.utils.clip_grad_norm_(network.parameters(), _LONGEST_GRADIENT)
             optimiser.step()
             with torch.no_grad():
                 torch._foreach_lerp_(
                     list(average.parameters()), list(network.parameters()), 1.0 - decay
                 )
-            losses.append(loss.detach())
         self.step += 1
-        return torch.stack(losses).mean()
+        self.is_whole = True
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write a checkpoint from which training goes on exactly.

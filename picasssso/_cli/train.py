@@ -1,0 +1,152 @@
+"""``picasssso train``: networks from a recipe, interrupted and resumed at will."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from picasssso._cli.running import common_options, progress_wanted
+
+if TYPE_CHECKING:
+    from picasssso.networks.training import PairPool, TrainingState
+
+__all__ = ["train"]
+
+
+@click.command()
+@click.argument("recipe", type=click.Path(path_type=Path))
+@click.option(
+    "-o", "--output", type=click.Path(path_type=Path), required=True, metavar="NAME",
+    help="Name of the weights: NAME.safetensors and NAME.json are written at the end, "
+    "NAME.checkpoint meanwhile.",
+)  # fmt: skip
+@click.option("--resume", is_flag=True, help="Go on from NAME.checkpoint.")
+@click.option(
+    "--device", metavar="DEVICE", help="cpu, cuda, cuda:1 ...; CUDA if there is one by default."
+)
+@click.option(
+    "--time-limit", type=click.FloatRange(min=0), metavar="SECONDS",
+    help="Stop after so long; --resume goes on.",
+)  # fmt: skip
+@click.option(
+    "--tables", type=click.Path(path_type=Path), metavar="FOLDER",
+    help="Where tables of light are kept, which take minutes to make; NAME.tables by default.",
+)  # fmt: skip
+@click.option(
+    "--calibrate", "galaxies", type=click.IntRange(min=0), default=4000, metavar="N",
+    show_default=True, help="Galaxies, never trained on, that calibrate the uncertainties.",
+)  # fmt: skip
+@click.option(
+    "--checkpoint-every", type=click.FloatRange(min=0), default=120.0, metavar="SECONDS",
+    show_default=True, help="How often to write the checkpoint.",
+)  # fmt: skip
+@click.option("--lightning", is_flag=True, help="Train with pytorch-lightning (extra 'train').")
+@click.option("--overwrite", is_flag=True, help="Replace weights and a checkpoint that are there.")
+@common_options
+def train(
+    recipe: Path,
+    output: Path,
+    resume: bool,
+    device: str | None,
+    time_limit: float | None,
+    tables: Path | None,
+    galaxies: int,
+    checkpoint_every: float,
+    lightning: bool,
+    overwrite: bool,
+    quiet: bool,
+) -> None:
+    """Train networks for the estimator cnn as RECIPE says, a JSON file.
+
+    Interrupted in whatever way, a training goes on with --resume as if nothing had
+    happened. Then the weights are used by: picasssso estimate -e cnn --option
+    weights=NAME.
+    """
+    from picasssso._common.devices import resolve_device
+    from picasssso._files import check_output
+    from picasssso.exceptions import FileFormatError, InvalidInputError
+    from picasssso.networks.training import PairPool, TrainingState
+    from picasssso.networks.training.finishing import finish_training
+    from picasssso.networks.training.recipe import Recipe, make_sources, prepare_tables
+    from picasssso.networks.weights import write_weights
+
+    if lightning:
+        # A missing extra must show before the work, not after it.
+        import picasssso.networks.training.lightning  # noqa: F401
+    if output.suffix in (".safetensors", ".json"):
+        output = output.with_suffix("")
+    checkpoint = output.with_name(output.name + ".checkpoint")
+    if output.with_name(output.name + ".json").resolve() == recipe.resolve():
+        raise click.UsageError(f"{recipe} would be written over: choose another --output.")
+    for suffix in (".safetensors", ".json"):
+        check_output(output.with_name(output.name + suffix), overwrite)
+    if not resume and not overwrite and checkpoint.exists():
+        raise FileFormatError(
+            f"{checkpoint} is there: go on from it with --resume, or start again with --overwrite."
+        )
+    try:
+        plan = Recipe.from_json(recipe.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise FileFormatError(f"Cannot read the recipe {recipe}: {error.strerror}.") from error
+    if galaxies > plan.first_pair:
+        raise InvalidInputError(
+            f"--calibrate {galaxies}: the recipe trains on pairs from {plan.first_pair} on, and "
+            "those that calibrate must come before."
+        )
+    where = resolve_device(device)
+    if resume:
+        state = TrainingState.load(checkpoint, where)
+        if state.config != plan.training:
+            raise InvalidInputError(
+                f"{checkpoint} belongs to another training than {recipe}: their settings differ. "
+                "Give the recipe it was begun with, or start again with --overwrite."
+            )
+    else:
+        state = TrainingState(plan.training, where)
+    progress = progress_wanted(quiet)
+    tables = tables or output.with_name(output.name + ".tables")
+    prepare_tables(plan, tables, progress=progress)
+    sources = make_sources(plan, tables, device=where)
+    pool = PairPool(sources, plan.training, first=plan.first_pair, device=where)
+    _run(state, pool, checkpoint, checkpoint_every, time_limit, progress, lightning)
+    if state.step < plan.training.steps:
+        if not quiet:
+            click.echo(
+                f"Stopped after step {state.step} of {plan.training.steps}; --resume goes on."
+            )
+        return
+    card = {
+        "command": f"picasssso train {recipe.name}",
+        "recipe": plan.to_dict(),
+        "pairs_seen": state.step * plan.training.batch_size,
+    }
+    model = finish_training(state, sources, galaxies=galaxies, card=card, progress=progress)
+    written = write_weights(output, model, overwrite=overwrite)
+    if not quiet:
+        click.echo(f"Written: {output}.safetensors and .json ({written['sha256'][:12]})")
+
+
+def _run(
+    state: TrainingState,
+    pool: PairPool,
+    checkpoint: Path,
+    checkpoint_every: float,
+    time_limit: float | None,
+    progress: bool,
+    lightning: bool,
+) -> None:
+    run: Any
+    if lightning:
+        from picasssso.networks.training.lightning import run_lightning as run
+    else:
+        from picasssso.networks.training.loop import run_training as run
+    run(
+        state,
+        pool,
+        checkpoint=checkpoint,
+        checkpoint_every=checkpoint_every,
+        time_limit=time_limit,
+        progress=progress,
+    )

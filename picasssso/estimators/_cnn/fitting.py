@@ -1,0 +1,206 @@
+"""Training an estimator on pairs of one's own."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from picasssso.exceptions import InvalidInputError
+from picasssso.mocks.pairs.source import PairSource
+from picasssso.networks.calibration import Calibration
+from picasssso.networks.pairs_from_maps import PairsFromMaps
+from picasssso.networks.training.batches import PairPool
+from picasssso.networks.training.config import TrainingConfig
+from picasssso.networks.training.finishing import finish_training
+from picasssso.networks.training.loop import run_training
+from picasssso.networks.training.state import TrainingState, build_network
+from picasssso.networks.weights import TrainedModel
+
+if TYPE_CHECKING:
+    from picasssso.estimators.cnn import CNNEstimator
+
+__all__ = ["Sources", "configuration", "make_sources", "train"]
+
+Sources = list[tuple[PairSource, Sequence[float], float]]
+
+#: Pairs held ready at a time, at most.
+_LARGEST_POOL = 512
+
+
+def make_sources(estimator: CNNEstimator, pairs: Any, size: int) -> Sources:
+    """Return sources of pairs as `picasssso.networks.training.PairPool` takes them.
+
+    Parameters
+    ----------
+    estimator : CNNEstimator
+        Which checks images as it does when it estimates.
+    pairs : PairSource, or sequence of (BandImages, PropertyMaps)
+        The pairs.
+    size : int
+        Side of the squares that images are cut into.
+
+    Returns
+    -------
+    list
+        A source for each set of bands.
+
+    Raises
+    ------
+    InvalidInputError
+        If a pair cannot be used, or there is none.
+    """
+    from picasssso.estimators._cnn.inputs import wavelength
+
+    if isinstance(pairs, PairSource):
+        return [(pairs, [wavelength(band) for band in pairs.bands], 1.0)]
+    groups: dict[tuple[str, ...], list[Any]] = {}
+    for number, pair in enumerate(pairs):
+        try:
+            images, maps = pair
+        except (TypeError, ValueError):
+            raise InvalidInputError(
+                f"Pair {number}: found {type(pair).__name__}, expected (BandImages, PropertyMaps)."
+            ) from None
+        images, context = estimator._prepare(number, images, 0, 0)
+        groups.setdefault(images.bands, []).append((images, context, maps))
+    if not groups:
+        raise InvalidInputError("There are no pairs: expected at least one to train on.")
+    sources: Sources = []
+    for bands, members in groups.items():
+        source = PairsFromMaps(members, size=size)
+        sources.append((source, [wavelength(band) for band in bands], float(len(source))))
+    return sources
+
+
+def configuration(
+    former: TrainingConfig | None,
+    sources: Sources,
+    *,
+    steps: int,
+    batch_size: int,
+    learning_rate: float,
+    seed: int,
+) -> TrainingConfig:
+    """Return the configuration of a training on some pairs.
+
+    Parameters
+    ----------
+    former : TrainingConfig or None
+        What the weights were trained with before; None for a default one.
+    sources : list
+        The pairs.
+    steps, batch_size, learning_rate, seed
+        As for `picasssso.networks.training.TrainingConfig`.
+
+    Returns
+    -------
+    TrainingConfig
+        The configuration.
+    """
+    base = TrainingConfig() if former is None else former
+    count = sum(len(s) if hasattr(s, "__len__") else _LARGEST_POOL for s, *_ in sources)
+    own = any(isinstance(source, PairsFromMaps) for source, *_ in sources)
+    return replace(
+        base,
+        steps=steps,
+        batch_size=batch_size,
+        pool_size=batch_size * max(1, min(count, _LARGEST_POOL) // batch_size),
+        replays=1,
+        learning_rate=learning_rate,
+        warmup=min(base.warmup, max(steps // 10, 1)),
+        # Short trainings must not be averaged with where they came from.
+        average_decay=min(base.average_decay, max(1.0 - 10.0 / steps, 0.0)),
+        # Maps are known at one resolution, that of the images.
+        sharp=0.0 if own else base.sharp,
+        seed=seed,
+    )
+
+
+def train(
+    config: TrainingConfig,
+    sources: Sources,
+    start: TrainedModel | None,
+    *,
+    calibration: Sources | None,
+    device: str,
+    checkpoint: str | os.PathLike[str] | None,
+    time_limit: float | None,
+    progress: bool,
+) -> TrainedModel:
+    """Train, from a start or from nothing.
+
+    Parameters
+    ----------
+    config : TrainingConfig
+        The configuration.
+    sources : list
+        The pairs.
+    start : TrainedModel or None
+        Where to start from.
+    calibration : list or None
+        Pairs to calibrate on; None keeps the start's calibration.
+    device : str
+        Where to train.
+    checkpoint : str, path-like or None
+        File from which to go on if it is there, and which is written meanwhile.
+    time_limit : float or None
+        Seconds after which to stop.
+    progress : bool
+        Whether to show progress bars.
+
+    Returns
+    -------
+    TrainedModel
+        What was learned.
+
+    Raises
+    ------
+    InvalidInputError
+        If the checkpoint belongs to another training, or squares do not fit the network.
+    """
+    stride = int(build_network(config).stride)  # type: ignore[arg-type]
+    for source, *_ in sources:
+        if isinstance(source, PairsFromMaps) and source.size % stride:
+            raise InvalidInputError(
+                f"size={source.size}: expected a multiple of {stride}, for this network."
+            )
+    if checkpoint is not None and Path(checkpoint).exists():
+        state = TrainingState.load(checkpoint, device)
+        if state.config != config:
+            raise InvalidInputError(
+                f"{checkpoint} belongs to a training with other settings: remove it, or give the "
+                "settings it was begun with."
+            )
+    else:
+        state = TrainingState(config, device)
+        if start is not None:
+            for networks in (state.networks, state.averages):
+                for mine, theirs in zip(networks, start.ensemble.networks, strict=True):
+                    mine.load_state_dict(theirs.state_dict())
+    run_training(
+        state,
+        PairPool(sources, config, device=device),
+        checkpoint=checkpoint,
+        time_limit=time_limit,
+        progress=progress,
+    )
+    card: dict[str, Any] = {"pairs": [source.describe() for source, *_ in sources]}
+    if start is not None:
+        card["started_from"] = start.card.get("sha256")
+    galaxies = 0
+    if calibration is not None:
+        lengths = [len(s) if hasattr(s, "__len__") else 1000 for s, *_ in calibration]
+        galaxies = sum(lengths)
+    model = finish_training(
+        state, calibration or sources, galaxies=galaxies, card=card, progress=progress
+    )
+    if calibration is None and start is not None:
+        kept = start.calibration
+        model.calibration = None if kept is None else Calibration(**kept.to_tensors())
+        for name in ("calibrated_on", "residual_quantiles"):
+            if name in start.card:
+                model.card[name] = start.card[name]
+    return model

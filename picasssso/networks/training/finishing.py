@@ -1,0 +1,229 @@
+"""From trained networks to weights that can be used: calibration, ranges, model card."""
+
+from __future__ import annotations
+
+import datetime
+import platform
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import torch
+from tqdm import tqdm
+
+from picasssso.exceptions import InvalidInputError
+from picasssso.mocks.pairs.source import PairSource
+from picasssso.networks.baseline import measure_residuals
+from picasssso.networks.calibrating import (
+    BAND_SETS,
+    Collected,
+    collect,
+    fit_calibration,
+    keep_bands,
+)
+from picasssso.networks.calibration import Calibration
+from picasssso.networks.ensemble import Ensemble
+from picasssso.networks.outside import TrainingRange, measure
+from picasssso.networks.training.batches import SlottedBatch, degrade, slot_of, to_slots
+from picasssso.networks.training.config import TrainingConfig
+from picasssso.networks.training.state import TrainingState
+from picasssso.networks.weights import TrainedModel
+
+__all__ = ["calibrate", "finish_training", "known_batches"]
+
+Sources = Sequence[tuple[PairSource, Sequence[float], float]]
+
+#: Part of the galaxies that calibrate fewer bands than all.
+_PART_OF_FEWER = 0.375
+
+
+def known_batches(
+    sources: Sources,
+    letters: str,
+    count: int,
+    *,
+    device: torch.device | str = "cpu",
+    size: int = 64,
+) -> Iterator[SlottedBatch]:
+    """Yield the first galaxies of some sources, in some bands.
+
+    Parameters
+    ----------
+    sources : sequence of (PairSource, sequence of float, float)
+        As `picasssso.networks.training.PairPool` takes them; those that lack one of the
+        bands are left out.
+    letters : str
+        Slots, such as ``"gri"``.
+    count : int
+        Galaxies in all, shared out as the sources' shares say.
+    device : torch.device or str, optional
+        Where they are wanted.
+    size : int, optional
+        Galaxies at a time.
+
+    Yields
+    ------
+    SlottedBatch
+        The galaxies with their truth.
+    """
+    fit = [one for one in sources if set(letters) <= set(_letters(one[0]))]
+    total = sum(share for *_, share in fit)
+    start = 0
+    for pairs, wavelengths, share in fit:
+        stop = start + max(round(count * share / total), 1)
+        if hasattr(pairs, "__len__"):
+            stop = min(stop, start + len(pairs))
+        # Stored pairs are counted from 0 in each source; made ones must not repeat.
+        shift = start if hasattr(pairs, "__len__") else 0
+        for first in range(start, stop, size):
+            batch = pairs.batch(range(first - shift, min(first + size, stop) - shift))
+            batch = {name: values.to(device) for name, values in batch.items()}
+            yield keep_bands(to_slots(batch, pairs.bands, wavelengths), letters)
+        start = stop
+
+
+def _letters(pairs: PairSource) -> str:
+    from picasssso.networks.inputs import SLOTS
+
+    return "".join(SLOTS[slot] for band in pairs.bands if (slot := slot_of(band)) is not None)
+
+
+def calibrate(
+    ensemble: Ensemble,
+    sources: Sources,
+    config: TrainingConfig,
+    *,
+    galaxies: int = 4000,
+    device: torch.device | str = "cpu",
+    progress: bool = False,
+) -> tuple[Calibration, dict[str, int]]:
+    """Calibrate trained networks on the first galaxies of some sources.
+
+    Parameters
+    ----------
+    ensemble : Ensemble
+        The networks, on the device.
+    sources : sequence of (PairSource, sequence of float, float)
+        Galaxies whose first ones were not trained on.
+    config : TrainingConfig
+        How images were degraded in training: such images count as known.
+    galaxies : int, optional
+        How many, in all bands; fewer bands have three eighths of that.
+    device : torch.device or str, optional
+        Where to compute.
+    progress : bool, optional
+        Whether to show a progress bar on stderr.
+
+    Returns
+    -------
+    calibration : Calibration
+        The calibration, with the ranges of `picasssso.networks.outside`.
+    counts : dict
+        Bands to the number of galaxies.
+
+    Raises
+    ------
+    InvalidInputError
+        If no source has any of the sets of bands that are calibrated.
+    """
+    size = 64 if str(device) == "cpu" else 256
+    training = TrainingRange()
+    collections: dict[int, Collected] = {}
+    counts: dict[str, int] = {}
+    with tqdm(total=len(BAND_SETS), disable=not progress, desc="calibration") as bar:
+        for number, letters in sorted(BAND_SETS.items(), reverse=True):
+            wanted = galaxies if not collections else round(galaxies * _PART_OF_FEWER)
+            batches = known_batches(sources, letters, wanted, device=device, size=size)
+            watched = _watched(batches, training, config)
+            first = next(watched, None)
+            if first is not None:
+                collected = collect(ensemble, _chained(first, watched), keep_on=device)
+                collections[number] = collected
+                counts[letters] = len(collected.signal)
+            bar.update()
+    if not collections:
+        raise InvalidInputError(
+            "There is nothing to calibrate on: expected galaxies in one of the sets of bands "
+            f"{', '.join(BAND_SETS.values())}."
+        )
+    # Without images in all bands, those in the most that there are stand in.
+    collections.setdefault(max(BAND_SETS), collections[max(collections)])
+    return fit_calibration(collections, ranges=training.ranges()), counts
+
+
+def _watched(
+    batches: Iterator[SlottedBatch], training: TrainingRange, config: TrainingConfig
+) -> Iterator[SlottedBatch]:
+    """Yield batches, noting what they are like, also degraded as in training."""
+    for number, batch in enumerate(batches):
+        for seen in (batch, degrade(batch, config, number)):
+            training.add(
+                measure(seen.flux, seen.inverse_variance, seen.conditions, seen.has_band())
+            )
+        yield batch
+
+
+def _chained(first: SlottedBatch, rest: Iterator[SlottedBatch]) -> Iterator[SlottedBatch]:
+    yield first
+    yield from rest
+
+
+def finish_training(
+    state: TrainingState,
+    sources: Sources,
+    *,
+    galaxies: int = 4000,
+    card: dict[str, Any] | None = None,
+    progress: bool = False,
+) -> TrainedModel:
+    """Turn the state of a training into a model that can be used and written.
+
+    Parameters
+    ----------
+    state : TrainingState
+        At the end of a training.
+    sources : sequence of (PairSource, sequence of float, float)
+        Galaxies whose first ones were not trained on.
+    galaxies : int, optional
+        How many of them calibrate; 0 for none.
+    card : dict, optional
+        What else the model card should say.
+    progress : bool, optional
+        Whether to show progress bars on stderr.
+
+    Returns
+    -------
+    TrainedModel
+        The averaged networks on the CPU, with calibration (or, for networks without
+        uncertainty, their measured residuals) and card.
+    """
+    from picasssso import __version__
+
+    is_cuda = state.device.type == "cuda"
+    filled: dict[str, Any] = {
+        "package_version": __version__,
+        "date": datetime.date.today().isoformat(),
+        "hardware": torch.cuda.get_device_name() if is_cuda else platform.machine(),
+        "torch": torch.__version__,
+        "steps_done": state.step,
+        **(card or {}),
+    }
+    ensemble = Ensemble(state.averages)
+    calibration = None
+    if galaxies and state.config.architecture == "buck_wolf_2021":
+        letters = max((_letters(pairs) for pairs, *_ in sources), key=len)
+        batches = known_batches(sources, letters, galaxies, device=state.device)
+        filled["residual_quantiles"] = measure_residuals(ensemble.networks, batches)
+        filled["calibrated_on"] = {letters: galaxies}
+    elif galaxies:
+        calibration, filled["calibrated_on"] = calibrate(
+            ensemble,
+            sources,
+            state.config,
+            galaxies=galaxies,
+            device=state.device,
+            progress=progress,
+        )
+    networks = [network.to("cpu") for network in ensemble.networks]
+    if calibration is not None:
+        calibration = Calibration(**{k: v.cpu() for k, v in calibration.to_tensors().items()})
+    return TrainedModel(Ensemble(networks), state.config, calibration, filled)
