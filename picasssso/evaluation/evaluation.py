@@ -9,12 +9,14 @@ import astropy.units as u
 import numpy as np
 import numpy.typing as npt
 
+from picasssso.estimators.context import PERCENTILES
 from picasssso.evaluation.apertures import Apertures, fit_apertures
 from picasssso.evaluation.measuring import Record, Settings, join_records, measure
 from picasssso.evaluation.stacks import DERIVED, MapStack, check_resolutions
 from picasssso.evaluation.summary import Bins, summarise
 from picasssso.evaluation.sums import normal_percentiles
 from picasssso.exceptions import InvalidInputError, InvalidTypeError
+from picasssso.maps.regions import aperture_weights
 
 if TYPE_CHECKING:
     from picasssso.maps import PropertyMaps
@@ -332,9 +334,10 @@ def _pixel_area(maps: PropertyMaps) -> float:
 def total_percentiles(
     maps: PropertyMaps, aperture: Any, pixel_area: float
 ) -> dict[str, npt.NDArray[np.floating]]:
-    """Return percentiles of totals: normal, with the error that the maps state.
+    """Return percentiles of totals.
 
-    That of joint samples, where there are; else of independent pixels with what they share.
+    Those of the totals of joint samples, where there are; else of a normal distribution with
+    the error of `PropertyMaps.total` for independent pixels and what they share.
 
     Parameters
     ----------
@@ -358,9 +361,12 @@ def total_percentiles(
             continue
         if definition.is_surface_density and maps.angular_diameter_distance is None:
             continue
-        samples = maps._planes(name).samples
-        correlation = None if samples is not None and len(samples) > 1 else "independent"
-        total = maps.total(name, aperture, correlation)
+        found = _sample_totals(maps, name, aperture)
+        if found is not None:
+            area = pixel_area if definition.is_surface_density else 1.0
+            percentiles[name] = area * np.percentile(found, PERCENTILES)[None]
+            continue
+        total = maps.total(name, aperture, "independent")
         factor = 1.0
         if definition.is_surface_density:
             # Another cosmology gives other totals, but the same densities.
@@ -368,3 +374,26 @@ def total_percentiles(
         value, error = (np.array([q.value]) for q in (total.value, total.uncertainty))
         percentiles[name] = factor * normal_percentiles(value, error)
     return percentiles
+
+
+def _sample_totals(
+    maps: PropertyMaps, name: str, aperture: Any
+) -> npt.NDArray[np.floating] | None:
+    """Return the sum, in pixels, or the average of every joint sample; None without samples."""
+    definition = maps.definition(name)
+    names = [name] if definition.is_surface_density else [name, definition.weight or name]
+    planes = [maps._planes(one).samples for one in names]
+    covered = aperture_weights(aperture, maps.shape)
+    if covered is None or any(one is None or len(one) < 2 for one in planes):
+        return None
+    cut = [np.asarray(one)[(..., *covered.window)].astype(np.float64) for one in planes]
+    valid = np.all([np.isfinite(one[0]) for one in cut], axis=0)
+    weights = np.where(valid, covered.weights, 0.0)
+    values = np.where(valid, cut[0], 0.0)
+    if definition.is_surface_density:
+        return (values * weights).sum(axis=(1, 2))
+    if definition.weight is not None:
+        weights = weights * np.where(valid, cut[1], 0.0)
+    bottom = np.broadcast_to(weights, values.shape).sum(axis=(1, 2))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.where(bottom > 0, (values * weights).sum(axis=(1, 2)) / bottom, np.nan)

@@ -252,6 +252,31 @@ def test_resolutions_may_differ_if_asked_for(galaxies):
     assert len(evaluation) == 1
 
 
+def test_percentiles_of_sums_come_from_joint_samples(discs):
+    from photutils.aperture import EllipticalAperture
+
+    from picasssso.evaluation.evaluation import total_percentiles
+
+    mass = discs[0][0]
+    rng = np.random.default_rng(3)
+    # All pixels err together in mass, and the age with them.
+    shift = 10 ** rng.normal(0, 0.1, 4001)[:, None, None]
+    arrays = {}
+    for name, values in (("stellar_mass", mass), ("stellar_age", np.full(mass.shape, 5.0))):
+        percentiles = values * (1 + 0.1 * LADDER)
+        arrays[name] = PropertyArrays(percentiles, values, (values * shift).astype(np.float32))
+    maps = PropertyMaps(
+        arrays, quality=None, pixel_solid_angle=0.25 * u.arcsec**2, redshift=0.03,
+        luminosity_distance=130 * u.Mpc,
+    )  # fmt: skip
+    aperture = EllipticalAperture((31.5, 31.5), a=14, b=8, theta=0.4)
+    found = total_percentiles(maps, aperture, 0.5)
+    expected = np.percentile(shift, [2.5, 16, 50, 84, 97.5])
+    inside = aperture.to_mask(method="exact").multiply(mass).sum() * 0.5
+    np.testing.assert_allclose(found["stellar_mass"][0], inside * expected, rtol=1e-5)
+    np.testing.assert_allclose(found["stellar_age"][0], 5 * expected, rtol=1e-5)
+
+
 def test_scatter_is_compared_on_galaxies_that_both_have(discs):
     maps = discs[0]
     apertures = fit_apertures(maps, method="moments")

@@ -262,6 +262,24 @@ def test_configurations_of_the_documentation_can_be_read():
         assert load_configuration(path, small=True).runs
 
 
+def test_an_estimator_of_many_images_gets_them_together_with_samples():
+    from picasssso.evaluation.experiments.batches import _WithImages
+
+    asked = []
+
+    class Many:
+        def estimate_many(self, images, **how):
+            from picasssso import MassToLightEstimator
+
+            asked.append((len(images), how))
+            return [MassToLightEstimator().estimate(one, n_samples=8, seed=1) for one in images]
+
+    source = make_source(parse_configuration(CONTENT).runs[0].source)
+    estimate = _WithImages(Many(), 8)(source.batch(range(2)), source.bands)
+    assert asked == [(2, {"progress": False, "n_samples": 8, "seed": 0})]
+    assert len(estimate.maps) == 2
+
+
 def test_painted_illustris_maps_are_a_source(shared_data):
     source = make_source(
         {"kind": "illustris", "folder": str(shared_data / "illustris"), "n_pixels": 64}

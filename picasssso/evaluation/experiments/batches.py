@@ -2,7 +2,8 @@
 
 An estimator of the package takes one galaxy at a time; a network would rather have many.
 So a configuration may name a function of batches, and an estimator may have a method
-``estimate_batch(batch, bands)``; for all others, galaxies are handed over one by one.
+``estimate_many(images)``, as `picasssso.CNNEstimator` has; for all others, galaxies are
+handed over one by one.
 """
 
 from __future__ import annotations
@@ -62,8 +63,8 @@ def estimate_with(specification: Mapping[str, Any]) -> BatchFunction:
     Parameters
     ----------
     specification : mapping
-        ``name`` of an estimator, or ``batch_function``, ``"module:function"``; and
-        ``parameters``.
+        ``name`` of an estimator, or ``batch_function``, ``"module:function"``;
+        ``parameters``; and ``samples``, joint samples to draw for the percentiles of sums.
 
     Returns
     -------
@@ -84,9 +85,7 @@ def estimate_with(specification: Mapping[str, Any]) -> BatchFunction:
     from picasssso.estimators import get_estimator
 
     estimator = get_estimator(specification["name"])(**parameters)
-    if hasattr(estimator, "estimate_batch"):
-        return estimator.estimate_batch
-    return _OneByOne(estimator)
+    return _WithImages(estimator, int(specification.get("samples", 0)))
 
 
 def select_bands(
@@ -173,17 +172,21 @@ def band_images(batch: Batch, galaxy: int, bands: tuple[str, ...]) -> BandImages
     )
 
 
-class _OneByOne:
-    """Hands the galaxies of a batch to an estimator one after the other."""
+class _WithImages:
+    """Hands the galaxies of a batch to an estimator as images."""
 
-    def __init__(self, estimator: PropertyMapEstimator) -> None:
-        self.estimator = estimator
+    def __init__(self, estimator: PropertyMapEstimator, n_samples: int = 0) -> None:
+        self.estimator, self.n_samples = estimator, n_samples
 
     def __call__(self, batch: Batch, bands: tuple[str, ...]) -> BatchEstimate:
-        maps = [
-            self.estimator.estimate(band_images(batch, k, bands), progress=False)
-            for k in range(len(batch["flux"]))
-        ]
+        images = [band_images(batch, k, bands) for k in range(len(batch["flux"]))]
+        how: dict[str, Any] = {"progress": False}
+        if self.n_samples:
+            how |= {"n_samples": self.n_samples, "seed": int(batch["number"][0])}
+        if hasattr(self.estimator, "estimate_many"):
+            maps = self.estimator.estimate_many(images, **how)
+        else:
+            maps = [self.estimator.estimate(one, **how) for one in images]
         return BatchEstimate(MapStack.from_maps(maps), _Totals(maps))
 
 

@@ -19,6 +19,8 @@ A file looks like this (``benchmarks/experiments/*.toml`` are those of the docum
     name = "mass_to_light"   # one of `picasssso list` ...
     parameters = {relation = "taylor2011"}
 
+    samples = 100            # joint samples, for the percentiles of sums; none by default
+
     [estimators.network]
     label = "network"
     batch_function = "package.module:function"   # ... or a function of batches
@@ -57,7 +59,7 @@ from picasssso.exceptions import FileFormatError, InvalidInputError
 __all__ = ["Configuration", "Run", "load_configuration", "parse_configuration"]
 
 _COMMON = {"count", "batch", "truth", "source", "bands"}
-_ESTIMATOR = {"label", "name", "batch_function", "parameters", "optional"}
+_ESTIMATOR = {"label", "name", "batch_function", "parameters", "optional", "samples"}
 _EXPERIMENT = {"id", "title", "estimators", "settings", "axis", "paper", "reference"} | _COMMON
 _SETTING = {"label", "x", "parameters", "estimators", "paper"} | _COMMON
 _TRUTHS = ("psf", "native")
