@@ -342,7 +342,8 @@ def _check_wcs(given: str, wcs: Any, shape: tuple[int, int]) -> None:
         usable = wcs.naxis == 2 and wcs.has_celestial
         area = central_solid_angle(wcs, shape) if usable else np.nan
         if usable:
-            wcs.pixel_to_world(0, 0)
+            # Frames that astropy does not know give two quantities instead.
+            wcs.pixel_to_world(0, 0).separation  # noqa: B018
     except Exception as error:  # wcslib raises a class of its own for each kind of fault
         reason = str(error).splitlines()[-1]
         raise InvalidInputError(

@@ -294,7 +294,9 @@ def read_images(path: str | os.PathLike[str]) -> tuple[list[tuple[str, NDData]],
             _check_format(hdus[0].header, path)
             names = {hdu.name for hdu in hdus}
             return _assemble(os.fspath(path), names, _read_contents(hdus))
-    except (ValueError, TypeError, KeyError, IndexError, zlib.error, fits.VerifyError) as error:
+    except (
+        ValueError, TypeError, KeyError, IndexError, AttributeError, zlib.error, fits.VerifyError,
+    ) as error:  # fmt: skip
         if isinstance(error, FileFormatError):
             raise
         reason = str(error) if isinstance(error, PicassssoError) else repr(error)

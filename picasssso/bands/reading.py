@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import re
 import warnings
+import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -152,6 +153,10 @@ def split_specification(text: PathLike) -> tuple[str, str | int | tuple[str, int
     return path, hdu
 
 
+#: What astropy raises where headers or data are damaged, beside OSError and ValueError.
+_DAMAGE = (TypeError, KeyError, IndexError, AttributeError, EOFError, fits.VerifyError, zlib.error)
+
+
 @contextmanager
 def open_fits(path: PathLike, what: str, *, memmap: bool = True) -> Iterator[fits.HDUList]:
     """Open a FITS file; everything that can be wrong with one is an error that says so.
@@ -180,21 +185,29 @@ def open_fits(path: PathLike, what: str, *, memmap: bool = True) -> Iterator[fit
         raise FileFormatError(f"{what}: found a folder at {path}, expected a FITS file.")
     if not os.path.exists(name):
         raise FileFormatError(f"{what}: found no file {path}. Check the name and the folder.")
+
+    def unreadable(error: Exception) -> FileFormatError:
+        return FileFormatError(
+            f"{what}: found that {path} cannot be read as FITS ({error}), expected a FITS "
+            "file. Check how it was downloaded."
+        )
+
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         try:
-            with fits.open(name, memmap=memmap) as hdus:
-                len(hdus)  # reads all headers, so that a short file is seen now
+            opened = fits.open(name, memmap=memmap)
+            len(opened)  # reads all headers, so that a short file is seen now
+        except (OSError, ValueError, *_DAMAGE) as error:
+            raise unreadable(error) from error
+        try:
+            with opened as hdus:
                 _check_whole(caught, path, what)
                 yield hdus
                 _check_whole(caught, path, what)
         except FileFormatError:
             raise
-        except OSError as error:
-            raise FileFormatError(
-                f"{what}: found that {path} cannot be read as FITS ({error}), expected a FITS "
-                "file. Check how it was downloaded."
-            ) from error
+        except (OSError, fits.VerifyError) as error:
+            raise unreadable(error) from error
     for warning in caught:
         warnings.warn(warning.message, warning.category, stacklevel=3)
 
@@ -221,10 +234,20 @@ def list_hdus(hdus: fits.HDUList) -> str:
     """
     parts = []
     for number, hdu in enumerate(hdus):
-        shape = hdu.shape if hdu.is_image else None
-        content = "table" if shape is None else " x ".join(map(str, shape)) or "empty"
+        shape = _image_shape(hdu)
+        content = " x ".join(map(str, shape or ())) or "empty"
+        if shape is None:
+            content = "unreadable" if hdu.is_image else "table"
         parts.append(f"{number} {hdu.name or 'unnamed'} ({content})")
     return ", ".join(parts)
+
+
+def _image_shape(hdu: Any) -> tuple[int, ...] | None:
+    """Return the shape of an image; None for anything else, or a header out of order."""
+    try:
+        return tuple(hdu.shape) if hdu.is_image else None
+    except (ValueError, *_DAMAGE):
+        return None
 
 
 def read_array(path: str, hdu: Any, what: str) -> tuple[npt.NDArray[Any], fits.Header]:
@@ -261,7 +284,7 @@ def _take_image(
     hdus: fits.HDUList, key: Any, what: str, path: str
 ) -> tuple[npt.NDArray[Any], fits.Header]:
     if key is None:
-        images = [n for n, hdu in enumerate(hdus) if hdu.is_image and len(hdu.shape) == 2]
+        images = [n for n, hdu in enumerate(hdus) if len(_image_shape(hdu) or ()) == 2]
         if len(images) != 1:
             raise InvalidInputError(
                 f"{what}: found {len(images)} 2-D images in {path} ({list_hdus(hdus)}), expected "
@@ -274,7 +297,7 @@ def _take_image(
         raise InvalidInputError(
             f"{what}: found no HDU {key!r} in {path}, expected one of {list_hdus(hdus)}."
         ) from None
-    axes = len(hdu.shape) if hdu.is_image else 0
+    axes = len(_image_shape(hdu) or ())
     if axes != 2:
         raise InvalidInputError(
             f"{what}: found no 2-D image in HDU {key!r} of {path}, which holds "
@@ -283,7 +306,7 @@ def _take_image(
         )
     try:
         return hdu.data, hdu.header
-    except (TypeError, IndexError) as error:
+    except _DAMAGE as error:
         raise FileFormatError(
             f"{what}: found HDU {key!r} of {path} damaged ({error}). Download or copy it again."
         ) from error
@@ -346,6 +369,20 @@ def _of_band(value: Any, band: str, survey: str | None) -> Any:
     return value
 
 
+def _find_unit(header: fits.Header, stated: Any, given: str, path: PathLike) -> u.UnitBase:
+    """Return the unit that the user states, else that of BUNIT."""
+    if stated is not None:
+        unit = parse_unit(stated, given, "unit")
+        _warn_of_contradiction(header.get("BUNIT"), unit, given, path)
+        return unit
+    if "BUNIT" not in header:
+        raise InvalidInputError(
+            f"Band {given!r}: found no BUNIT in {path}, expected unit= to say it, for example "
+            "unit='nmgy'. It is never guessed."
+        )
+    return parse_unit(header["BUNIT"], given, "BUNIT")
+
+
 def _warn_of_contradiction(bunit: Any, stated: u.UnitBase, given: str, path: PathLike) -> None:
     """Warn if a file says another unit, of which fluxes can be made, than the user."""
     if not str(bunit or "").strip():
@@ -364,7 +401,7 @@ def _warn_of_contradiction(bunit: Any, stated: u.UnitBase, given: str, path: Pat
             f"Band {given!r}: found BUNIT={str(bunit)!r} in {path}, but unit={str(stated)!r} was "
             "given and is taken. Leave it out if the file is right.",
             PicassssoWarning,
-            stacklevel=4,
+            stacklevel=5,
         )
 
 
@@ -416,23 +453,19 @@ def read_bands(
             )
         path, hdu = split_specification(specification)
         data, header = read_array(path, hdu, what)
-        stated = _of_band(unit, band, survey)
-        if stated is None and "BUNIT" not in header:
-            raise InvalidInputError(
-                f"{what}: found no BUNIT in {path}, expected unit= to say it, for example "
-                "unit='nmgy'. It is never guessed."
-            )
-        if stated is None:
-            image_unit = parse_unit(header["BUNIT"], given, "BUNIT")
-        else:
-            image_unit = parse_unit(stated, given, "unit")
-            _warn_of_contradiction(header.get("BUNIT"), image_unit, given, path)
         sources[band] = {"file": Path(path).name, "hdu": str(hdu)}
         value = _of_band(zero_point, band, survey)
-        if is_count_like(image_unit):
-            if value is None:
+        try:
+            image_unit = _find_unit(header, _of_band(unit, band, survey), given, path)
+            if is_count_like(image_unit) and value is None:
                 value, keyword = find_zero_point(header, band, given, image_unit)
                 sources[band]["zero_point_keyword"] = keyword
+        except fits.VerifyError as error:
+            raise FileFormatError(
+                f"{what}: found a header in {path} that cannot be read ({error}) Correct it, or "
+                "download the file again."
+            ) from error
+        if is_count_like(image_unit):
             zero_points[band] = value
         elif isinstance(zero_point, Mapping) and value is not None:
             zero_points[band] = value  # refused at the door, with the reason

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from picasssso.bands import BandImages
 from picasssso.bands.reading import parse_unit, split_specification
-from picasssso.exceptions import PicassssoWarning
+from picasssso.exceptions import PicassssoError, PicassssoWarning
 
 G, R = "sdss2010-g", "sdss2010-r"
 SHAPE = (6, 8)
@@ -520,3 +520,46 @@ def test_real_gama_files(shared_data):
     expected = {"u": 4.65, "g": 3.6, "r": 3.4, "i": 3.4}
     for band, width in expected.items():
         assert widths[band] == pytest.approx(width, rel=0.1)
+
+
+# ---- damaged files ------------------------------------------------------------------------
+
+
+def damage(content, kind, rng):
+    """Return a file's bytes with something wrong."""
+    damaged = bytearray(content)
+    block = 2880 * int(rng.integers(0, len(damaged) // 2880))
+    if kind == "cut":
+        return bytes(damaged[: int(rng.integers(0, len(damaged)))])
+    if kind == "block lost":
+        return bytes(damaged[:block] + damaged[block + 2880 :])
+    # Cards of the headers, where damage is worst: the first blocks of this small file.
+    place = 80 * int(rng.integers(0, 3 * 36))
+    length = 80 if kind == "card" else 8
+    damaged[place : place + length] = bytes(rng.integers(32, 127, length).astype("u1"))
+    return bytes(damaged)
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("kind", ["cut", "block lost", "card", "keyword"])
+def test_damaged_files_give_the_packages_errors(survey_file, make_wcs, tmp_path, kind):
+    """Whatever is wrong with a file, it is read or refused: no other exception ever."""
+    own = tmp_path / "own.fits"
+    image = CCDData(np.ones(SHAPE), unit="nmgy", wcs=make_wcs(SHAPE))
+    BandImages({G: image, R: image}, redshift=0.1).write(own)
+    survey = survey_file("damaged.fits", BUNIT="nmgy")
+    path = tmp_path / "damaged.fits"
+    rng = np.random.default_rng(1)
+    outcomes = []
+    for content, reader in (
+        (own.read_bytes(), BandImages.read),
+        (survey.read_bytes(), lambda p: read(f"{p}[SCI]", weight="WGT")),
+    ):
+        for _ in range(40):
+            path.write_bytes(damage(content, kind, rng))
+            try:
+                reader(path).to_arrays()
+            except PicassssoError as error:
+                outcomes.append(str(error))
+    assert len(outcomes) >= 5
+    assert all(len(message) > 30 for message in outcomes)
