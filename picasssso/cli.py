@@ -25,6 +25,7 @@ COMMANDS = {
     "evaluate": "picasssso._cli.evaluate:evaluate",
     "info": "picasssso._cli.info:info",
     "list": "picasssso._cli.listing:list_command",
+    "prepare": "picasssso._cli.prepare:prepare",
     "report": "picasssso._cli.report:report",
     "simulate": "picasssso._cli.simulate:simulate",
     "train": "picasssso._cli.train:train",

@@ -36,11 +36,12 @@ Examples:
     -b 'decam2014-g=DES_g.fits[SCI]' -b 'decam2014-i=DES_i.fits[SCI]' --weight WGT \\
     --subtract-sky background2d
   picasssso estimate images.fits -e mass_to_light -o maps.fits
+  picasssso estimate frame-*.fits.bz2 -e mass_to_light -z 0.03 -o maps.fits
 """
 
 
 @click.command(epilog=EXAMPLES)
-@click.argument("images", required=False, metavar="[IMAGES]")
+@click.argument("images", nargs=-1, metavar="[FILE]...")
 @click.option(
     "-b",
     "--band",
@@ -164,6 +165,12 @@ Examples:
     help="Measure the noise of bands without uncertainty from their own pixels.",
 )
 @click.option(
+    "--no-prepare",
+    is_flag=True,
+    help="Use a survey's files as they are: no sky subtracted, no PSF matched, nothing masked. "
+    "By default they go through what `picasssso prepare` does without options.",
+)
+@click.option(
     "--samples",
     "n_samples",
     type=click.IntRange(min=0),
@@ -176,7 +183,8 @@ Examples:
 def estimate(**arguments: Any) -> None:
     """Estimate maps from images in several bands.
 
-    The images are given one by one with --band, or as one file of BandImages.
+    The images are given one by one with --band, as one file of BandImages, or as the files
+    that a survey hands out, which are recognised and prepared (see `picasssso prepare`).
     """
     _Job(**arguments).run()
 
@@ -197,13 +205,13 @@ class _Job:
         given = self.given
         if bool(given["images"]) == bool(self.bands):
             raise click.UsageError(
-                "Give the images either as one file of BandImages or with --band, "
-                + ("not both." if self.bands else "for each band.")
+                "Give the images either as one file of BandImages, as a survey's files, or "
+                "with --band, " + ("not both." if self.bands else "for each band.")
             )
-        if self.bands and given["redshift"] is None:
+        if given["redshift"] is None and (self.bands or len(given["images"]) > 1):
             raise click.UsageError(
                 "Missing option '-z' / '--redshift': the redshift is required with --band and "
-                "never guessed."
+                "with a survey's files, and never guessed."
             )
         only_bands = (
             "zero_points", "units", "weights", "uncertainties", "variances", "masks",
@@ -211,14 +219,14 @@ class _Job:
         )  # fmt: skip
         if given["images"] and any(given[name] not in ((), None) for name in only_bands):
             raise click.UsageError(
-                "A file of BandImages brings its own units, zero points, weights and masks: "
-                "those options go with --band only."
+                "A file of BandImages and a survey's files bring their own units, zero points, "
+                "weights and masks: those options go with --band only."
             )
 
     def _check_outputs(self) -> None:
         """Refuse to write over an input, or one output over the other."""
         given = self.given
-        inputs = [given["images"]] if given["images"] else self.bands.values()
+        inputs = given["images"] or self.bands.values()
         taken = {Path(_file_name(name)).expanduser().resolve() for name in inputs}
         for name in filter(None, (given["output"], given["picture"])):
             path = Path(name).expanduser().resolve()
@@ -282,7 +290,11 @@ class _Job:
             "psf": self._per_band("psfs", QuantityType("angle"), "--psf"),
         }
         if given["images"]:
-            images = BandImages.read(given["images"])
+            from picasssso._cli.prepare import is_band_images
+
+            if len(given["images"]) > 1 or not is_band_images(given["images"][0]):
+                return self._read_survey(common)
+            images = BandImages.read(given["images"][0])
             if given["redshift"] is not None:
                 common["redshift"] = given["redshift"]
             return images.replace(**{k: v for k, v in common.items() if v is not None})
@@ -305,13 +317,27 @@ class _Job:
             **common,
         )
 
+    def _read_survey(self, common: dict[str, Any]) -> BandImages:
+        """Read a survey's files, and prepare them with the defaults unless told not to."""
+        from picasssso._cli.prepare import prepare_files
+        from picasssso.io import read_survey
+
+        files, redshift = self.given["images"], self.given["redshift"]
+        if self.given["no_prepare"]:
+            return read_survey(files, redshift=redshift, **common)
+        if self.extinction is not None:
+            common["galactic_extinction"] = self.extinction
+        sky = self.given["subtract_sky"] or "background2d"
+        return prepare_files(files, redshift=redshift, sky=sky, **common)
+
     def _per_band(self, name: str, convert: click.ParamType | None, option: str) -> Any:
         return parse_per_band(self.given[name], self.bands, convert, option)
 
     def _prepare(self, images: BandImages) -> BandImages:
         if self.extinction is not None:
             images = images.replace(galactic_extinction=self.extinction)
-        if self.given["subtract_sky"]:
+        # A survey's files had it done while they were prepared.
+        if self.given["subtract_sky"] and "preparation" not in images.meta:
             from picasssso._cli.sky import subtract_sky
 
             images = subtract_sky(images, self.given["subtract_sky"])

@@ -65,7 +65,24 @@ def _describe(name: str, quiet: bool) -> Iterator[str]:
             yield f"{name}: FITS file, {len(extensions)} HDU{'s' * (len(extensions) > 1)}"
             for lines in extensions:
                 yield from lines
+            yield from _recognised(name)
         yield from _suggestion(name, headers, quiet)
+
+
+def _recognised(name: str) -> Iterator[str]:
+    """Say which survey's layout it is, if any."""
+    from picasssso.exceptions import PicassssoError
+    from picasssso.io import recognise
+
+    try:
+        found = recognise(name)
+    except PicassssoError:
+        return
+    if found.layout == "generic":
+        return
+    role = f": its {found.role}" if found.role else ""
+    yield f"Recognised as {found.title}{role}. As it stands, with the survey's noise and mask:"
+    yield f"  picasssso prepare {shlex.quote(name)} ..."
 
 
 def _own_format(header: Header) -> str | None:

@@ -1,0 +1,310 @@
+"""``picasssso prepare``: survey files in, images that estimators can use out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from picasssso._cli.parsing import QuantityType, RedshiftType, parse_bands, parse_per_band
+from picasssso._cli.running import common_options
+
+if TYPE_CHECKING:
+    from picasssso.bands import BandImages
+
+__all__ = ["is_band_images", "prepare", "prepare_files"]
+
+EXAMPLES = """
+\b
+Examples:
+  picasssso prepare frame-*.fits.bz2 -z 0.03 -o bands.fits --ebv 0.03 --ebv-scale SFD98
+  picasssso prepare DES_*.fits -z 0.02 -o bands.fits --psf '1.1 arcsec' --cutout 5
+  picasssso prepare -b sdss2010-g=g.fits -b sdss2010-r=r.fits --zero-point 30 -z 0.1 \\
+    -o bands.fits
+"""
+
+
+@click.command(epilog=EXAMPLES)
+@click.argument("files", nargs=-1, metavar="FILE...")
+@click.option(
+    "-b",
+    "--band",
+    "bands",
+    multiple=True,
+    metavar="BAND=FILE",
+    help="A file whose header does not name its band, with the name of a speclite filter.",
+)
+@click.option("-o", "--output", required=True, metavar="OUT.fits", help="File to write.")
+@click.option(
+    "-z",
+    "--redshift",
+    type=RedshiftType(),
+    required=True,
+    metavar="Z",
+    help="Observed redshift; it is never guessed.",
+)
+@click.option("--overwrite", is_flag=True, help="Replace the output if it exists.")
+@click.option(
+    "--position",
+    metavar="'RA DEC'",
+    help="Where the target is, in degrees, or as '09h30m00s +02d10m00s'. By default in the "
+    "middle of the image.",
+)
+@click.option("--onto", metavar="BAND", help="Band whose pixels all bands are brought to.")
+@click.option(
+    "--sky",
+    type=click.Choice(["background2d", "median", "none"]),
+    default="background2d",
+    show_default=True,
+    help="How to subtract the sky.",
+)
+@click.option("--keep-noise", is_flag=True, help="Do not check noise against the empty sky.")
+@click.option(
+    "--psf",
+    "psfs",
+    multiple=True,
+    metavar="[BAND=]'FWHM arcsec'",
+    help="Width of the PSF; by default it is measured from stars.",
+)
+@click.option(
+    "--match",
+    default="broadest",
+    show_default=True,
+    metavar="TARGET",
+    help="PSF that all bands are brought to: 'broadest', a band, a width such as "
+    "'1.4 arcsec', or 'none'.",
+)
+@click.option(
+    "--ebv",
+    metavar="E(B-V)",
+    help="Galactic extinction to remove, or 'dustmaps' to look it up in installed maps.",
+)
+@click.option(
+    "--ebv-scale",
+    type=click.Choice(["SFD98", "SF11"]),
+    help="Whose E(B-V) that is: Schlegel et al. 1998, or Schlafly & Finkbeiner 2011.",
+)
+@click.option("--law", default="F99", show_default=True, help="Extinction law.")
+@click.option("--no-mask", is_flag=True, help="Do not mask stars and neighbours.")
+@click.option(
+    "--cutout",
+    type=click.FloatRange(min=0, min_open=True),
+    metavar="N",
+    help="Cut out the target, to N half-light radii.",
+)
+@click.option(
+    "--snr",
+    type=click.FloatRange(min=0, min_open=True),
+    metavar="S/N",
+    help="Bin the target to this signal-to-noise ratio.",
+)
+@click.option(
+    "--zero-point",
+    "zero_points",
+    multiple=True,
+    metavar="[BAND=]MAG",
+    help="AB magnitude of one count, for files that do not say it.",
+)
+@click.option("--unit", metavar="UNIT", help="Unit, for files that do not say it.")
+@click.option(
+    "--folder",
+    type=click.Path(exists=True, file_okay=False),
+    metavar="FOLDER",
+    help="Keep intermediate images of a large field there instead of in memory.",
+)
+@common_options
+def prepare(**arguments: Any) -> None:
+    """Turn survey files into images that estimators can use.
+
+    Layouts are recognised from the headers. In this order: read, subtract the sky, calibrate
+    the noise, align, measure the PSFs, bring all bands to one PSF, remove Galactic extinction,
+    mask stars and neighbours, cut out, bin.
+    """
+    files = _list_files(arguments)
+    _check_output(arguments["output"], files)
+    from picasssso._files import check_output
+
+    check_output(arguments["output"], arguments["overwrite"])
+    images = prepare_files(
+        files,
+        redshift=arguments["redshift"],
+        position=_position(arguments["position"]),
+        onto=arguments["onto"],
+        sky=None if arguments["sky"] == "none" else arguments["sky"],
+        noise=not arguments["keep_noise"],
+        psf=_per_band(arguments["psfs"], files, QuantityType("angle"), "--psf"),
+        match=_match(arguments["match"]),
+        ebv=_ebv(arguments["ebv"]),
+        ebv_scale=arguments["ebv_scale"],
+        law=arguments["law"],
+        mask=not arguments["no_mask"],
+        cutout=arguments["cutout"],
+        snr=arguments["snr"],
+        zero_point=_zero_points(arguments["zero_points"], files),
+        unit=arguments["unit"],
+        folder=arguments["folder"],
+    )
+    images.write(arguments["output"], overwrite=arguments["overwrite"])
+    if not arguments["quiet"]:
+        for line in describe_steps(images):
+            click.echo(line)
+        click.echo(f"Written: {arguments['output']}")
+
+
+def prepare_files(files: Any, **options: Any) -> BandImages:
+    """Prepare files; a function of its own so that ``estimate`` can do the same.
+
+    Parameters
+    ----------
+    files : sequence of str, or dict
+        Names of files, or by band.
+    **options : object
+        Arguments of `picasssso.preparation.prepare`.
+
+    Returns
+    -------
+    BandImages
+        The images.
+    """
+    from picasssso.preparation import prepare as prepare_images
+
+    return prepare_images(files, **options)
+
+
+def is_band_images(path: str) -> bool:
+    """Return whether a file is one that `BandImages.write` wrote.
+
+    Parameters
+    ----------
+    path : str
+        Name of the file.
+
+    Returns
+    -------
+    bool
+        The answer.
+    """
+    from picasssso.bands.files import FORMAT_KEYWORD
+    from picasssso.bands.reading import open_fits
+
+    with open_fits(path, "Images") as hdus:
+        return FORMAT_KEYWORD in hdus[0].header
+
+
+def describe_steps(images: BandImages) -> list[str]:
+    """Return what was done, one line for each step.
+
+    Parameters
+    ----------
+    images : BandImages
+        What `picasssso.preparation.prepare` returned.
+
+    Returns
+    -------
+    list of str
+        The lines.
+    """
+    lines = []
+    for step in images.meta.get("preparation", []):
+        rest = {key: value for key, value in step.items() if key != "step"}
+        lines.append(f"  {step['step']:16} {_words(rest)}")
+    lines.append(
+        f"{len(images)} bands, {images.shape[1]} x {images.shape[0]} pixels of "
+        f"{images.pixel_scale.value:.3g} arcsec"
+    )
+    return lines
+
+
+def _words(record: dict[str, Any]) -> str:
+    parts = []
+    for key, value in record.items():
+        if isinstance(value, dict):
+            plain = all(not isinstance(item, dict) for item in value.values())
+            if key in ("files", "target") or not plain:
+                continue
+            inside = ", ".join(f"{band} {_number(item)}" for band, item in value.items())
+            parts.append(f"{key} {inside}")
+        elif isinstance(value, list):
+            parts.append(f"{key} {', '.join(map(str, value)) or 'none'}")
+        else:
+            parts.append(f"{key} {_number(value)}")
+    return "; ".join(parts) or "done"
+
+
+def _number(value: Any) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def _list_files(arguments: dict[str, Any]) -> Sequence[str] | dict[str, str]:
+    bands = parse_bands(arguments["bands"])
+    if bool(bands) == bool(arguments["files"]):
+        raise click.UsageError(
+            "Give the files either as FILE..., or each with its band as --band BAND=FILE"
+            + (", not both." if bands else ".")
+        )
+    return bands or arguments["files"]
+
+
+def _check_output(output: str, files: Sequence[str] | dict[str, str]) -> None:
+    names = files.values() if isinstance(files, dict) else files
+    taken = {Path(name).expanduser().resolve() for name in names}
+    if Path(output).expanduser().resolve() in taken:
+        raise click.UsageError(f"{output} is already the name of an input.")
+
+
+def _per_band(texts: Sequence[str], files: Any, convert: click.ParamType, option: str) -> Any:
+    """Return one value for all bands, or by band; of bands that headers name, any."""
+    if isinstance(files, dict):
+        return parse_per_band(texts, files, convert, option)
+    named = [text.partition("=")[0] for text in texts if "=" in text]
+    return parse_per_band(texts, named, convert, option)
+
+
+def _zero_points(texts: Sequence[str], files: Any) -> Any:
+    import astropy.units as u
+
+    found = _per_band(texts, files, click.FLOAT, "--zero-point")
+    if isinstance(found, dict):
+        return {band: value * u.ABmag for band, value in found.items()}
+    return None if found is None else found * u.ABmag
+
+
+def _position(text: str | None) -> Any:
+    if text is None:
+        return None
+    from astropy.coordinates import SkyCoord
+
+    try:
+        parts = [float(part) for part in text.replace(",", " ").split()]
+        return SkyCoord(*parts, unit="deg") if len(parts) == 2 else SkyCoord(text)
+    except ValueError:
+        pass
+    try:
+        return SkyCoord(text)
+    except ValueError as error:
+        raise click.BadParameter(
+            f"{text!r} is no position: expected 'RA DEC' in degrees, or such as "
+            "'09h30m00s +02d10m00s'.",
+            param_hint="--position",
+        ) from error
+
+
+def _match(text: str) -> Any:
+    if text in ("broadest", "none"):
+        return text == "broadest"
+    if text[:1].isdigit():
+        return QuantityType("angle").convert(text, None, click.get_current_context(silent=True))
+    return text
+
+
+def _ebv(text: str | None) -> float | str | None:
+    if text is None or text == "dustmaps":
+        return text
+    try:
+        return float(text)
+    except ValueError:
+        raise click.BadParameter(
+            f"{text!r}: expected a number or 'dustmaps'.", param_hint="--ebv"
+        ) from None
