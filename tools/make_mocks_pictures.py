@@ -1,7 +1,8 @@
 #!/usr/bin/env python
 """Draw what the mock galaxies look like, and how they compare with real ones.
 
-Writes ``docs/_static/mocks_*.png`` and prints every number that ``docs/mocks.rst`` quotes.
+Writes ``docs/_static/mocks_*.png``, and every number that ``docs/mocks.rst`` quotes of them into
+``benchmarks/results/mocks_realism.json``.
 The comparison with NGC 4047 needs the package edge_pydb (BSD 3-clause) and h5py::
 
     python tools/make_mocks_pictures.py
@@ -11,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import importlib.util
+import json
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
@@ -24,6 +26,7 @@ from picasssso.mocks.age_bins import AGE_CENTRES
 from picasssso.mocks.galaxies import scaling_relations as relations
 
 OUTPUT = Path("docs/_static")
+RESULT = Path("benchmarks/results/mocks_realism.json")
 BANDS = tuple(f"sdss2010-{band}" for band in "ugriz")
 REST = ("sdss2010-g", "sdss2010-r", "sdss2010-i")
 SEED = 2026
@@ -35,6 +38,16 @@ SUN_I = 4.58
 #: and in rate (Madau & Dickinson 2014, ARA&A 52, 415: 0.61 and 0.63).
 NGC4047_DISTANCE = 49.1
 SALPETER_TO_CHABRIER = {"mass": 0.61, "rate": 0.63}
+
+
+#: Every number printed, for the file of results.
+SAID: list[str] = []
+
+
+def say(*words: object) -> None:
+    """Print, and keep for the file of results."""
+    SAID.append(" ".join(map(str, words)))
+    print(SAID[-1])
 
 
 def colour_picture(flux: np.ndarray, sky: np.ndarray) -> np.ndarray:
@@ -136,11 +149,11 @@ def colours_and_sizes() -> None:
     axis.set(xlabel="log stellar mass (Msun)", ylabel="g - r at z = 0.1 (AB mag)")
     axis.legend(fontsize=8)
     above = colour > 0.76 + 0.15 * (log_mass + 2.0 * np.log10(0.7) - 10.0)
-    print(f"above the divide: {above[quenched].mean():.3f} of quenched, "
+    say(f"above the divide: {above[quenched].mean():.3f} of quenched, "
           f"{above[~quenched].mean():.3f} of star-forming")  # fmt: skip
     for name, chosen in (("quenched", quenched), ("star-forming", ~quenched)):
         edges = np.arange(9.0, 11.6, 0.5)
-        print(
+        say(
             f"g-r of {name} at log M 9-11.5:",
             medians(log_mass[chosen], colour[chosen], edges)[:, 1].round(2),
         )
@@ -154,7 +167,7 @@ def colours_and_sizes() -> None:
         axis.plot(mass, np.log10(size), "k-" if late else "k--", label=f"{label}, Shen+2003")
         expected = relations.late_type_size if late else relations.early_type_size
         offset = np.log10(mocks["half_light"] / expected(log_mass))[chosen]
-        print(f"size of {label} types against Shen+2003: {np.median(offset):+.3f} dex, "
+        say(f"size of {label} types against Shen+2003: {np.median(offset):+.3f} dex, "
               f"scatter {0.5 * np.diff(np.percentile(offset, [16, 84]))[0]:.3f}")  # fmt: skip
     axis.set(xlabel="log stellar mass (Msun)", ylabel="log half-light radius in r (kpc)")
     axis.legend(fontsize=8)
@@ -176,10 +189,10 @@ def colours_and_sizes() -> None:
         axis.plot(grid, relation.log_mass_to_light(("g", "i"), "i", grid), label=name)
         inside = (g_i > 0.2) & (g_i < 1.25)
         offset = (ratio - relation.log_mass_to_light(("g", "i"), "i", g_i))[inside]
-        print(f"log M/L_i of the mocks over {name}: {np.median(offset):+.3f} dex, "
+        say(f"log M/L_i of the mocks over {name}: {np.median(offset):+.3f} dex, "
               f"scatter {0.5 * np.diff(np.percentile(offset, [16, 84]))[0]:.3f}")  # fmt: skip
     slope = np.polyfit(g_i, ratio, 1)
-    print(f"log M/L_i = {slope[1]:.3f} + {slope[0]:.3f} (g-i)")
+    say(f"log M/L_i = {slope[1]:.3f} + {slope[0]:.3f} (g-i)")
     axis.set(xlabel="g - i at rest", ylabel="log M/L_i (Msun/Lsun)", ylim=(-1.2, 0.8))
     axis.legend(fontsize=8)
     figure.savefig(OUTPUT / "mocks_global.png", dpi=90)
@@ -249,7 +262,7 @@ def local_relations() -> None:
         axis.set(xlabel="log stellar mass density (Msun/kpc2)", ylabel=label, xlim=(6.8, 9.4))
         axis.legend(fontsize=8)
         difference = ours[:, 1] - theirs[:, 1]
-        print(f"{name}: mocks - NGC 4047 at log density {middle[0]:.2f}-{middle[-1]:.2f}: "
+        say(f"{name}: mocks - NGC 4047 at log density {middle[0]:.2f}-{middle[-1]:.2f}: "
               f"{difference.round(2)}, median {np.nanmedian(difference):+.2f}; half width of ours "
               f"{np.nanmedian(0.5 * (ours[:, 2] - ours[:, 0])):.2f}, of NGC 4047 "
               f"{np.nanmedian(0.5 * (theirs[:, 2] - theirs[:, 0])):.2f}")  # fmt: skip
@@ -274,12 +287,14 @@ def main() -> None:
     parser.add_argument("--only", help="draw only this picture")
     only = parser.parse_args().only
     if only in (None, "sheet"):
-        table = LightTable.build(BANDS, (0.01, 0.15), progress=True)
+        table = LightTable.build(BANDS, (0.01, 0.15), progress=False)
         contact_sheet(table, "contact_sheet", 96)
     if only in (None, "global"):
         colours_and_sizes()
     if only in (None, "ngc4047"):
         local_relations()
+    if only is None:
+        RESULT.write_text(json.dumps(SAID, indent=1) + "\n")
 
 
 if __name__ == "__main__":
