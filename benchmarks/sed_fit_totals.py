@@ -9,7 +9,8 @@ such a disc, so its sum must be; the bar is judged by it.
 
 ``single``: one population throughout. What pixels cannot tell about it (the mass-to-light
 ratio where there is next to no colour) then comes from the prior in all of them alike, and
-does not average out. Single discs scatter by that, and the declared error has to say so.
+does not average out. Single discs scatter by that. The error of ``correlation="independent"``
+holds what is left without noise as shared; ``"full"`` takes all of each pixel's as shared.
 """
 
 from __future__ import annotations
@@ -66,6 +67,7 @@ def measure(estimator: SEDFitEstimator, images: BandImages, mass: np.ndarray) ->
         float(total.uncertainty / total.value),
         float(total.components["shared"] / total.value),
         truth,
+        float((full := maps.total("stellar_mass", correlation="full")).uncertainty / full.value),
     )
 
 
@@ -90,7 +92,7 @@ def main() -> None:
             for some in order[: SIDE**2 * options.mixed].reshape(-1, SIDE, SIDE):
                 images, formed = disc(models[some], ratio, rng)
                 rows.append(measure(estimator, images, formed * surviving[some]))
-            found, medians, error, shared, _ = np.array(rows).T
+            found, medians, error, shared, _, _ = np.array(rows).T
             result[f"mixed, floor {floor:g}, central signal to noise {ratio:g}"] = {
                 "discs": len(rows),
                 "total_over_truth": float(found.mean()),
@@ -105,7 +107,7 @@ def main() -> None:
         for k in range(options.single):
             images, formed = disc(models[k], ratio, rng)
             rows.append(measure(estimator, images, formed * surviving[k]))
-        found, _, error, shared, truth = np.array(rows).T
+        found, _, error, shared, truth, full = np.array(rows).T
         result[f"single, floor {floor:g}, central signal to noise {ratio:g}"] = {
             "discs": len(rows),
             "all_totals_over_all_truths": float((found * truth).sum() / truth.sum()),
@@ -116,6 +118,8 @@ def main() -> None:
             "declared_relative_error": float(np.median(error)),
             "of_it_shared": float(np.median(shared)),
             "truth_within_declared_error": float(np.mean(np.abs(1 / found - 1) < error)),
+            "declared_relative_error_if_fully_correlated": float(np.median(full)),
+            "truth_within_it": float(np.mean(np.abs(1 / found - 1) < full)),
         }
     record("sed_fit_totals.json", result)
 
