@@ -235,6 +235,19 @@ def test_files_and_sources_that_cannot_be_used(tmp_path):
         make_source({"kind": "illustris", "folder": str(tmp_path)})
 
 
+def test_new_weights_are_a_new_run(tmp_path):
+    content = copy.deepcopy(CONTENT)
+    content["estimators"]["toy"]["parameters"] = {"weights": str(tmp_path / "mine")}
+    keys = []
+    for words in (None, b"old", b"new", b"old"):
+        if words is not None:
+            (tmp_path / "mine.safetensors").write_bytes(words)
+        run = parse_configuration(content).select(("b",), ("toy",)).runs[0]
+        keys.append(run.key(parse_configuration(content).settings))
+    assert keys[1] == keys[3]
+    assert len(set(keys)) == 3
+
+
 def test_a_batch_function_that_is_not_there(tmp_path):
     content = copy.deepcopy(CONTENT)
     content["estimators"]["toy"]["batch_function"] = "toy_batches:missing"

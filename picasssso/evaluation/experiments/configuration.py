@@ -62,6 +62,8 @@ _COMMON = {"count", "batch", "truth", "source", "bands"}
 _ESTIMATOR = {"label", "name", "batch_function", "parameters", "optional", "samples"}
 _EXPERIMENT = {"id", "title", "estimators", "settings", "axis", "paper", "reference"} | _COMMON
 _SETTING = {"label", "x", "parameters", "estimators", "paper"} | _COMMON
+#: Where the weights are that come with the package.
+_PACKAGED = Path(__file__).parents[2] / "data" / "weights"
 _TRUTHS = ("psf", "native")
 _COMMON_DEFAULTS: dict[str, Any] = {
     "count": 1000,
@@ -154,8 +156,9 @@ class Run:
             For JSON.
         """
         how = {k: v for k, v in self.specification.items() if k not in ("label", "optional")}
+        fingerprints = _fingerprints(self.specification)
         return {
-            "estimator": how,
+            "estimator": how if not fingerprints else {**how, "sha256": fingerprints},
             "source": dict(self.source),
             "batch": self.batch,
             "truth": self.truth,
@@ -378,6 +381,24 @@ def _merge_sources(layers: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
             merged = {}
         merged |= layer
     return merged
+
+
+def _fingerprints(specification: Mapping[str, Any]) -> dict[str, str]:
+    """Return hashes of the files that parameters name, so that new weights are a new run."""
+    parameters = dict(specification.get("parameters", {}))
+    if specification.get("name") == "cnn":
+        parameters.setdefault("weights", "default")
+    found = {}
+    for name, value in parameters.items():
+        if not isinstance(value, str):
+            continue
+        candidates = [Path(value), Path(f"{value}.safetensors")]
+        if specification.get("name") == "cnn":
+            candidates.append(_PACKAGED / f"{value}.safetensors")
+        for path in candidates:
+            if path.is_file():
+                found[name] = hashlib.sha256(path.read_bytes()).hexdigest()[:16]
+    return found
 
 
 def _check(

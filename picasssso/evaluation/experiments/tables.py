@@ -219,31 +219,37 @@ def _structure(rows: Sequence[Mapping[str, Any]]) -> str:
 def _ratios(ratios: Sequence[Mapping[str, Any]], rows: Sequence[Mapping[str, Any]]) -> str:
     """Scatter in stellar mass over that of the reference: sums, and pixels by S/N etc."""
     labels = {row["estimator"]: row["label"] for row in rows}
+    against = ", ".join(dict.fromkeys(labels.get(r["reference"], r["reference"]) for r in ratios))
+    columns = [row for row in ratios if "stellar_mass" in row["properties"]]
+    found = [
+        {(where, what): entry for where, what, entry in _ratio_entries(row["properties"])}
+        for row in columns
+    ]
+    # In the order in which they come, whichever estimator has them.
+    places = list(dict.fromkeys(place for entries in found for place in entries))
     body = []
-    for row in ratios:
-        found = row["properties"].get("stellar_mass")
-        if found is None:
-            continue
-        against = labels.get(row["reference"], row["reference"])
-        name = f"{_name(row)} over {against}"
-        for where, what, entry in _ratio_entries(found):
-            body.append(
-                [
-                    name,
-                    where,
-                    what,
-                    *(
-                        _number(entry[kind], entry[f"{kind}_error"], 2)
-                        for kind in ("sigma", "nmad", "rms")
-                    ),
-                ]
-            )
-    header = ["scatter in stellar mass", "of", "where", "sigma (bias removed)", "NMAD",
-              "rms (bias included)"]  # fmt: skip
-    return _list_table(header, body) if body else ""
+    for where, what in places:
+        cells = []
+        for entries in found:
+            entry = entries.get((where, what))
+            if entry is None:
+                cells.append(_NOTHING)
+                continue
+            parts = (_number(entry[k], entry[f"{k}_error"], 2) for k in ("sigma", "nmad", "rms"))
+            cells.append(" / ".join(parts))
+        body.append([where, what, *cells])
+    names = [f"{_name(row)} ({row['n_galaxies']} galaxies)" for row in map(_with_number, columns)]
+    return _list_table(["of", f"over {against}", *names], body) if body else ""
 
 
-def _ratio_entries(found: Mapping[str, Any]) -> Iterator[tuple[str, str, Mapping[str, Any]]]:
+def _with_number(row: Mapping[str, Any]) -> dict[str, Any]:
+    return {**row, "n_galaxies": row["properties"]["stellar_mass"]["n_galaxies"]}
+
+
+def _ratio_entries(
+    properties: Mapping[str, Any],
+) -> Iterator[tuple[str, str, Mapping[str, Any]]]:
+    found = properties["stellar_mass"]
     what = {"age": "age in Gyr", "attenuation": "A_V", "snr": "S/N"}
     for where, label in (("aperture", "sums"), ("pixel", "pixels")):
         entry = found[where]
