@@ -145,16 +145,18 @@ def read_weights(path: str | os.PathLike[str]) -> TrainedModel:
         version = card["format"]
     except (ValueError, KeyError, TypeError) as error:
         raise FileFormatError(f"{card_path} is no model card: {error}.") from error
+    if not isinstance(version, int):
+        raise FileFormatError(f"{card_path} is no model card: its format is {version!r}.")
     if version > FORMAT:
         raise FileFormatError(
             f"{card_path} has format {version}, this picasssso reads up to {FORMAT}: the weights "
             f"were written by picasssso {card.get('package_version', '?')}; install that or newer."
         )
     data = tensors_path.read_bytes()
-    if hashlib.sha256(data).hexdigest() != card["sha256"]:
+    if hashlib.sha256(data).hexdigest() != card.get("sha256"):
         raise FileFormatError(
             f"{tensors_path} is damaged or does not belong to {card_path}: its hash is not "
-            "the one in the card."
+            "the one in the card (sha256)."
         )
     try:
         tensors = load(data)
@@ -172,7 +174,7 @@ def read_weights(path: str | os.PathLike[str]) -> TrainedModel:
             networks.append(
                 network.to(memory_format=torch.channels_last).requires_grad_(False)  # type: ignore[call-overload]
             )
-    except (SafetensorError, KeyError, RuntimeError) as error:
+    except (SafetensorError, KeyError, RuntimeError, TypeError, ValueError) as error:
         raise FileFormatError(
             f"{tensors_path} does not hold what its card says: {error}"
         ) from error

@@ -2,6 +2,7 @@
 
 import torch
 
+from picasssso.mocks.pairs.source import PairSource
 from picasssso.networks.calibration import SIGNALS, Calibration
 from picasssso.networks.ensemble import Ensemble
 from picasssso.networks.outputs import OUTPUTS
@@ -68,3 +69,55 @@ def write_small(path, **options):
     """Write such a model; returns the path."""
     write_weights(path, make_model(**options), overwrite=True)
     return path
+
+
+class ToyPairs(PairSource):
+    """Round galaxies whose maps follow from their light; pair k is always the same."""
+
+    def __init__(self, count=None, size=16, bands=tuple(f"sdss2010-{b}" for b in "ugriz")):
+        self.bands, self.size, self.count = tuple(bands), size, count
+        if count is not None:
+            self.__class__ = _StoredToyPairs
+
+    def describe(self):
+        return {"source": "toy"}
+
+    def batch(self, numbers):
+        rows = [self._one(int(number)) for number in numbers]
+        return {name: torch.stack([row[name] for row in rows]) for name in rows[0]}
+
+    def _one(self, number):
+        random = torch.Generator().manual_seed(1000 + number)
+        size, n = self.size, len(self.bands)
+        brightness, slope, redshift, age = torch.rand(4, generator=random)
+        y, x = torch.meshgrid(*[torch.arange(size) - size / 2 + 0.3] * 2, indexing="ij")
+        radius = torch.hypot(y, 1.3 * x) / (2 + 2 * slope)
+        mass = 10 ** (8.0 + brightness) * torch.exp(-radius)
+        colours = 10 ** (-0.4 * age * torch.linspace(1.5, -0.5, n))
+        flux = (mass / 1e8)[None] * colours[:, None, None]
+        noise = 0.02 * torch.randn(flux.shape, generator=random)
+        gas = torch.where(radius < 2, 0.2 * mass, 0.0)
+        fields = [
+            mass, 0.02 * mass, (1 + 9 * age) * mass, 1e-10 * gas, gas, 0.01 * gas, 0.5 * gas,
+            mass, 0.8 * mass,
+        ]  # fmt: skip
+        scale = torch.tensor(0.4)
+        return {
+            "flux": (flux + noise).float(),
+            "inverse_variance": torch.full(flux.shape, 2500.0),
+            "truth": torch.stack(fields).float(),
+            "truth_at_psf": torch.stack(fields).float(),
+            "psf_fwhm": torch.full((n,), 1.2),
+            "redshift": 0.02 + 0.05 * redshift,
+            "pixel_scale": scale,
+            "pixel_scale_kpc": scale * (0.5 + redshift),
+        }
+
+
+class _StoredToyPairs(ToyPairs):
+    def __len__(self):
+        return self.count
+
+
+#: Pivot wavelengths of the bands of `ToyPairs`, AA.
+WAVELENGTHS = (3556.5, 4702.5, 6175.6, 7490.0, 8946.7)

@@ -210,7 +210,8 @@ class TrainingState:
             "averages": [average.state_dict() for average in self.averages],
             "optimisers": [optimiser.state_dict() for optimiser in self.optimisers],
         }
-        with atomic_write(Path(path), overwrite=True) as temporary:
+        # Given a name, torch refuses hidden ones without ending.
+        with atomic_write(Path(path), overwrite=True) as name, name.open("wb") as temporary:
             torch.save(content, temporary)
 
     @classmethod
