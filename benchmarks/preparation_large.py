@@ -1,0 +1,163 @@
+"""Measure memory and time of preparing large fields, 10,000 x 1,000 and 10,000 x 2,000 pixels.
+
+Five bands with a sloping sky, stars and a galaxy in the middle, memory-mapped, go through
+``prepare`` with its defaults, the PSFs known and Galactic extinction removed, into memory-mapped
+output. Each size runs in a process of its own. Peak memory is what is not backed by a file
+(RssAnon of Linux), so neither input nor output count, above what the process has after its
+imports.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from pathlib import Path
+
+import numpy as np
+
+import picasssso
+
+RESULT = Path(__file__).resolve().parent / "results" / "preparation_large.json"
+BANDS = [f"sdss2010-{band}" for band in "ugriz"]
+FWHM = dict(zip(BANDS, (4.2, 3.9, 3.3, 3.1, 3.0), strict=True))
+WIDTH = 10_000
+HEIGHTS = (1_000, 2_000)
+
+
+def anonymous_memory() -> int:
+    """Return bytes of memory that no file backs."""
+    for line in Path("/proc/self/status").read_text().splitlines():
+        if line.startswith("RssAnon"):
+            return int(line.split()[1]) * 1024
+    raise OSError("needs /proc of Linux")
+
+
+class Sampler(threading.Thread):
+    """Watches the memory of the process."""
+
+    def __init__(self) -> None:
+        super().__init__(daemon=True)
+        self.peak, self.running = 0, True
+
+    def run(self) -> None:
+        """Sample until told to stop."""
+        while self.running:
+            self.peak = max(self.peak, anonymous_memory())
+            time.sleep(0.02)
+
+
+def make_input(folder: Path, shape: tuple[int, int]) -> dict[str, np.ndarray]:
+    """Write one band after the other, a few rows at a time, and map them read-only."""
+    from picasssso.preparation import model_psf
+
+    rng = np.random.default_rng(3)
+    places = rng.uniform(
+        (30, 30), (shape[0] - 30, shape[1] - 30), (shape[0] * shape[1] // 20_000, 2)
+    )
+    light = 10 ** rng.uniform(0, 2, len(places))
+    planes = {}
+    for band, width in FWHM.items():
+        path = folder / f"{band}.dat"
+        plane = np.memmap(path, dtype=np.float32, mode="w+", shape=shape)
+        columns = np.arange(shape[1], dtype=np.float32)
+        for start in range(0, shape[0], 200):
+            rows = np.arange(start, min(start + 200, shape[0]))[:, None]
+            sky = 2 + 1e-5 * columns + 2e-5 * rows
+            radius = np.hypot(columns - shape[1] / 2, (rows - shape[0] / 2) / 0.7)
+            plane[rows[:, 0]] = (
+                sky + 5 * np.exp(-radius / 20) + rng.normal(0, 0.05, (len(rows), shape[1]))
+            )
+        kernel = model_psf(width, 41)
+        for (y, x), flux in zip(places.astype(int), light, strict=True):
+            y0, x0 = max(y - 20, 0), max(x - 20, 0)
+            part = plane[y0 : y + 21, x0 : x + 21]
+            part += (
+                flux * kernel[20 - (y - y0) :, 20 - (x - x0) :][: part.shape[0], : part.shape[1]]
+            )
+        plane.flush()
+        planes[band] = np.memmap(path, dtype=np.float32, mode="r", shape=shape)
+    return planes
+
+
+def run(height: int, folder: Path) -> dict[str, float]:
+    """Prepare one field; return memory and time."""
+    import astropy.units as u
+    from astropy.nddata import CCDData, StdDevUncertainty
+    from astropy.wcs import WCS
+
+    from picasssso import BandImages
+    from picasssso.data import load_example_images
+    from picasssso.preparation import model_psf, prepare
+
+    prepare(load_example_images())  # imports, and what they keep
+    shape = (height, WIDTH)
+    wcs = WCS(naxis=2)
+    wcs.wcs.ctype, wcs.wcs.crval = ("RA---TAN", "DEC--TAN"), (150, 2)
+    wcs.wcs.cdelt, wcs.wcs.crpix = (-1e-4, 1e-4), (WIDTH / 2, height / 2)
+    noise = np.memmap(folder / "noise.dat", dtype=np.float32, mode="w+", shape=shape)
+    noise[:] = 0.05
+    images = {
+        band: CCDData(
+            plane, unit=u.nmgy, wcs=wcs, uncertainty=StdDevUncertainty(noise, copy=False)
+        )
+        for band, plane in make_input(folder, shape).items()
+    }
+    before = anonymous_memory()
+    sampler = Sampler()
+    sampler.start()
+    start = time.perf_counter()
+    done = prepare(
+        BandImages(images, redshift=0.02),
+        psf={band: model_psf(width) for band, width in FWHM.items()},
+        ebv=0.05,
+        ebv_scale="SFD98",
+        folder=folder,
+    )
+    seconds, processor = time.perf_counter() - start, time.process_time()
+    sampler.running = False
+    sampler.join()
+    left = {band: float(np.median(done[band].data[::7, ::7])) for band in done}
+    return {
+        "peak_memory_GB": round((sampler.peak - before) / 1e9, 3),
+        "seconds": round(seconds, 1),
+        "processor_seconds": round(processor, 1),
+        "largest_median_sky_left_over_noise": round(max(map(abs, left.values())) / 0.05, 4),
+        "steps": [step["step"] for step in done.meta["preparation"]],
+    }
+
+
+def main() -> None:
+    """Run each size in a process of its own; print and write the result."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
+    parser.add_argument("--height", type=int, help=argparse.SUPPRESS)
+    parser.add_argument("--folder", type=Path, help="where there is room for a few GB")
+    arguments = parser.parse_args()
+    if arguments.height:
+        print(json.dumps(run(arguments.height, arguments.folder)))
+        return
+    result: dict[str, object] = {"width": WIDTH, "bands": len(BANDS)}
+    for height in HEIGHTS:
+        with tempfile.TemporaryDirectory(dir=arguments.folder) as scratch:
+            command = [sys.executable, __file__, "--height", str(height), "--folder", scratch]
+            found = subprocess.run(command, check=True, capture_output=True, text=True)
+        result[str(height)] = json.loads(found.stdout.splitlines()[-1])
+        print(height, result[str(height)], flush=True)
+    one, two = (result[str(height)] for height in HEIGHTS)
+    result["memory_growth_percent"] = round(
+        100 * (two["peak_memory_GB"] / one["peak_memory_GB"] - 1), 1
+    )
+    result["time_ratio"] = round(two["seconds"] / one["seconds"], 2)
+    result["processor_time_ratio"] = round(two["processor_seconds"] / one["processor_seconds"], 2)
+    result["picasssso"] = picasssso.__version__
+    RESULT.parent.mkdir(exist_ok=True)
+    RESULT.write_text(json.dumps(result, indent=2) + "\n")
+    print(json.dumps(result, indent=2))
+
+
+if __name__ == "__main__":
+    main()
