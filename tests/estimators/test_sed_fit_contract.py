@@ -4,6 +4,6 @@ from picasssso import SEDFitEstimator
 from picasssso.testing import parametrize_with_checks
 
 
-@parametrize_with_checks([SEDFitEstimator(n_models=2000, device="cpu")])
+@parametrize_with_checks([SEDFitEstimator(n_models=1000, device="cpu")])
 def test_contract(estimator, check):
     check(estimator)

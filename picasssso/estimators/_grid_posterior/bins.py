@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import torch
 
-__all__ = ["GROUP", "PropertyBins", "bin_ratios", "bin_values", "common_edges"]
+__all__ = ["GROUP", "PropertyBins", "bin_ratios", "bin_values", "common_bins"]
 
 #: Bins are added up in groups of this many for the first look at a cumulative sum.
 GROUP = 16
@@ -34,12 +34,15 @@ class PropertyBins:
         The bin of each model; no bin is empty.
     edges : tensor of float64, shape (n_bins + 1,)
         Where the bins end, half way between neighbouring models.
+    centers : tensor of float64, shape (n_bins,)
+        Mean of the models in each bin.
     n_bins : int
         Number of bins.
     """
 
     index: torch.Tensor
     edges: torch.Tensor
+    centers: torch.Tensor
     n_bins: int
 
 
@@ -51,8 +54,11 @@ def _make_bins(values: torch.Tensor, coordinate: torch.Tensor) -> PropertyBins:
     lowest.scatter_reduce_(0, index, values, "amin")
     highest = torch.full((n_bins,), -torch.inf, dtype=torch.float64)
     highest.scatter_reduce_(0, index, values, "amax")
+    centers = torch.zeros(n_bins, dtype=torch.float64).scatter_add_(0, index, values)
+    centers /= torch.bincount(index, minlength=n_bins)
     between = 0.5 * (highest[:-1] + lowest[1:])
-    return PropertyBins(index, torch.cat([lowest[:1], between, highest[-1:]]), n_bins)
+    edges = torch.cat([lowest[:1], between, highest[-1:]])
+    return PropertyBins(index, edges, centers, n_bins)
 
 
 def _logarithm(values: torch.Tensor) -> torch.Tensor:
@@ -118,8 +124,8 @@ def bin_ratios(ratios: torch.Tensor, width: float) -> PropertyBins:
     return _make_bins(ratios, coordinate.clamp(min=-1e9))
 
 
-def common_edges(bins: Sequence[PropertyBins]) -> torch.Tensor:
-    """Return the edges of several properties' bins as one table.
+def common_bins(bins: Sequence[PropertyBins]) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return the edges and centers of several properties' bins as one table each.
 
     Parameters
     ----------
@@ -128,10 +134,20 @@ def common_edges(bins: Sequence[PropertyBins]) -> torch.Tensor:
 
     Returns
     -------
-    tensor of float64, shape (n_property, n_bins + 1)
+    edges : tensor of float64, shape (n_property, n_bins + 1)
         The edges. All have the largest number of bins, rounded up to whole groups; those
         a property lacks have no width.
+    centers : tensor of float64, shape (n_property, n_bins)
+        The centers.
     """
     n_bins = -(-max((b.n_bins for b in bins), default=0) // GROUP) * GROUP
-    edges = [torch.cat([b.edges, b.edges[-1:].expand(n_bins - b.n_bins)]) for b in bins]
-    return torch.stack(edges) if edges else torch.zeros(0, 1, dtype=torch.float64)
+    if not bins:
+        return torch.zeros(0, 1, dtype=torch.float64), torch.zeros(0, 0, dtype=torch.float64)
+    lacking = [n_bins - b.n_bins for b in bins]
+    edges, centers = (
+        torch.stack(
+            [torch.cat([t, t[-1:].expand(n)]) for t, n in zip(tables, lacking, strict=True)]
+        )
+        for tables in ([b.edges for b in bins], [b.centers for b in bins])
+    )
+    return edges, centers

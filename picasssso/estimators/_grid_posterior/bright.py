@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from torch.nn.functional import embedding_bag
 
-from picasssso.estimators._grid_posterior.bins import GROUP, common_edges
+from picasssso.estimators._grid_posterior.bins import GROUP, common_bins
 from picasssso.estimators._grid_posterior.block import Block, stack
 from picasssso.estimators._grid_posterior.library import Cells, FineBins, SortedLibrary
 from picasssso.estimators._grid_posterior.pixels import BITS, Pixels
@@ -120,8 +120,8 @@ class ModelTables:
         self.edge = (library.edge > 0).reshape(n_cells, -1).to(device)
         ratios = library.ratios.to(device, torch.float32)
         self.ratios = ratios.reshape(-1, n_cells, cells.size)
-        self.value_edges = common_edges(bins.values).to(device)
-        centers = 0.5 * (self.value_edges[:, 1:] + self.value_edges[:, :-1])
+        edges, centers = common_bins(bins.values)
+        self.value_edges, centers = edges.to(device), centers.to(device)
         self.value_centers = centers.float()[:, None]
         self.ratio_bins = [b.n_bins for b in bins.ratios]
         # The bins of all properties are numbered through.
@@ -556,7 +556,8 @@ def summarize(
         for name in ("total", "square", "edge", "best")
     )
     histograms = zeroth[: tables.n_value_bins]
-    histograms = histograms.reshape(len(tables.value_edges), -1, len(total))
+    n_properties, n_edges = tables.value_edges.shape
+    histograms = histograms.reshape(n_properties, n_edges - 1, len(total))
     weights = zeroth[tables.n_value_bins :]
     ratio_means = [table.sum(0) / total for table in first.split(tables.ratio_bins)]
     filled = weights.clamp(min=_TINY)

@@ -59,8 +59,7 @@ class NodeTables:
         self.n_values = len(nodes.value_counts)
         self.value_counts = place(nodes.value_counts).reshape(-1, len(nodes.count))
         self.value_edges = nodes.value_edges.to(device)
-        centers = 0.5 * (nodes.value_edges[:, 1:] + nodes.value_edges[:, :-1])
-        self.value_centers = place(centers)[:, None]
+        self.value_centers = place(nodes.value_centers)[:, None]
         ratios: tuple[RatioGrid, ...] = nodes.ratios
         self.ratio_sums = place(torch.cat([none, *(grid.sums[None] for grid in ratios)]))
         self.ratio_zeros = place(torch.cat([none, *(grid.zeros[None] for grid in ratios)]))
@@ -166,7 +165,7 @@ def fit_faint(
     weight.div_(n_models)
     effective = 1 / multiply(tables.count, weight.square())[0]
     histograms = multiply(tables.value_counts, weight).reshape(
-        tables.n_values, -1, weight.shape[1]
+        tables.n_values, tables.value_edges.shape[1] - 1, weight.shape[1]
     )
     ratios = _ratio_percentiles(
         tables, product, norm, brightness, inverse, best, zeros, probabilities

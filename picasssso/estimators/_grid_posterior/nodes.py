@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 import torch
 
-from picasssso.estimators._grid_posterior.bins import PropertyBins, common_edges
+from picasssso.estimators._grid_posterior.bins import PropertyBins, common_bins
 from picasssso.estimators._grid_posterior.library import FAINTEST, SortedLibrary
 from picasssso.estimators._grid_posterior.tree import count_levels
 
@@ -76,6 +76,8 @@ class Nodes:
         Models per bin of each intensive property.
     value_edges : tensor of float64, shape (n_intensive, n_bins + 1)
         Edges of those bins.
+    value_centers : tensor of float64, shape (n_intensive, n_bins)
+        Their centers.
     ratios : tuple of RatioGrid
         The amplitude-scaled properties.
     """
@@ -86,6 +88,7 @@ class Nodes:
     edge: torch.Tensor
     value_counts: torch.Tensor
     value_edges: torch.Tensor
+    value_centers: torch.Tensor
     ratios: tuple[RatioGrid, ...]
 
 
@@ -122,7 +125,7 @@ def make_nodes(
         shares = shares * count
         flux = torch.exp(center)
     add_up = _Adder(n_nodes, nearest, shares)
-    edges = common_edges(bins)
+    edges, centers = common_bins(bins)
     counts = [add_up.table(b.index, edges.shape[1] - 1) for b in bins]
     return Nodes(
         flux=flux,
@@ -131,6 +134,7 @@ def make_nodes(
         edge=add_up.totals(library.edge),
         value_counts=torch.stack(counts) if counts else torch.zeros(0, 0, n_nodes),
         value_edges=edges,
+        value_centers=centers,
         ratios=tuple(_make_grid(ratios, add_up) for ratios in library.ratios),
     )
 

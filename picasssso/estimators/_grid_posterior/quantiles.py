@@ -58,6 +58,8 @@ def binned_quantiles(
         The percentiles.
     """
     n_properties, n_bins, n_pixels = weights.shape
+    if not n_properties:
+        return edges.new_zeros((0, len(probabilities), n_pixels))
     n_groups = n_bins // group
     groups = weights.reshape(n_properties, n_groups, group, n_pixels).sum(2)
     which, missing = _cross(groups, probabilities.to(weights))
