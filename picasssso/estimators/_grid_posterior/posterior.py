@@ -410,13 +410,14 @@ class GridPosterior:
         """Yield numbers of pixels, their results, and the slots of their samples."""
         kinds, node, depth = self._classify(pixels)
         probabilities = torch.tensor(PERCENTILES, dtype=torch.float64, device=self._device) / 100
+        n_samples = 0 if draws is None else draws.n_samples
         # Pixels of similar colours together need fewer models.
         order = torch.argsort(node, stable=True)
         for kind in _Kind:
             chosen = order[kinds[order] == kind]
             if not len(chosen):
                 continue
-            for which in chosen.split(self._chunk_size(kind)):
+            for which in chosen.split(self._chunk_size(kind, n_samples)):
                 some = pixels.select(which)
                 wanted = None if draws is None else draws.select(which)
                 if kind is _Kind.FAINT:
@@ -439,15 +440,22 @@ class GridPosterior:
                     )
                 yield which, *result
 
-    def _chunk_size(self, kind: _Kind) -> int:
+    def _chunk_size(self, kind: _Kind, n_samples: int) -> int:
         """Return how many pixels share what is looked up in the library."""
         if kind is _Kind.DOUBTFUL:
             return max(int(self._memory_budget / (128 * self._library.n_slots)), 1)
-        if self._device.type != "cuda":
-            return 256
-        # As many as fit, to hide the start of kernels; a power of two, to compile them once.
-        bytes_per_pixel = _CUDA_BYTES[kind]
-        return 1 << max(int(math.log2(self._memory_budget / bytes_per_pixel)), 9)
+        largest, needed = 256, 0.0
+        if kind is _Kind.FAINT:
+            # Every sample is drawn from the members of a node.
+            needed += 24.0 * n_samples * self._nodes.members.shape[1] * self._n_bands
+        if self._device.type == "cuda":
+            # As many as fit, to hide the start of kernels.
+            fused = self._fused is not None and not n_samples
+            largest = 1 << 16 if kind is _Kind.FAINT or fused else 4096
+            needed += _CUDA_BYTES[kind]
+        fitting = int(self._memory_budget / max(needed, 1.0))
+        # A power of two, so that few shapes are met.
+        return min(largest, 1 << max(fitting.bit_length() - 1, 4))
 
     def _classify(self, pixels: Pixels) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """Return each pixel's kind (0: no data), best node, and depth of the search."""
