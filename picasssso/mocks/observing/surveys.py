@@ -76,12 +76,12 @@ class Survey:
     seeing_scatter, depth_scatter : float
         Natural-logarithmic scatter of seeing and noise from image to image; half of the
         variance is common to all bands.
-    pixel_scale_range : tuple of float or None
-        If given, each galaxy has pixels of its own, between these in arcsec.
     zero_point_error : float
         Scatter of the zero points in mag.
     source : str
         Where the numbers come from.
+    pixel_scale_range : tuple of float or None
+        If given, each galaxy has pixels of its own, between these in arcsec.
 
     Examples
     --------
