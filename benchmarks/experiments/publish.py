@@ -98,8 +98,8 @@ def findings(content: dict) -> list[str]:
         verdict = "below" if 10**sigma - 1 < 0.4 else "about" if 10**sigma - 1 < 0.6 else "above"
         lines.append(
             f"- {entry['label']}: stellar mass inside two half-mass radii scatters by "
-            f"{sigma:.3f} ± {error:.3f} dex ({percent(sigma)}) on {entry['n']} mocks, and is off by "
-            f"{mean:+.3f} dex ({rms:.3f} dex rms). That is {verdict} the 50 % that the paper's "
+            f"{sigma:.3f} ± {error:.3f} dex ({percent(sigma)}) on {entry['n']} mocks, and is off "
+            f"by {mean:+.3f} dex ({rms:.3f} dex rms). That is {verdict} the 50 % that the paper's "
             "abstract quotes for mass-to-light-ratio methods."
         )
     cnn = figures(experiment, "cnn", "stellar_mass", "aperture")
@@ -112,13 +112,13 @@ def findings(content: dict) -> list[str]:
         )
         for ratio in experiment.get("ratios", []):
             if ratio["estimator"] == "cnn":
-                found = ratio["properties"]["stellar_mass"]
+                found = ratio["properties"]["stellar_mass"]["aperture"]
+                removed = f"{found['sigma']:.2f} ± {found['sigma_error']:.2f}"
+                included = f"{found['rms']:.2f} ± {found['rms_error']:.2f}"
                 lines.append(
-                    f"- Against {ratio['reference'].replace('_', ' ')} the scatter of the same "
-                    f"galaxies' sums is {found['aperture']['sigma']:.2f} ± "
-                    f"{found['aperture']['sigma_error']:.2f} times as large with the bias removed, "
-                    f"{found['aperture']['rms']:.2f} ± {found['aperture']['rms_error']:.2f} with "
-                    "it; by age, dust and signal to noise in the table below."
+                    f"- Against {ratio['reference'].replace('_', ' ')}, the scatter of the same "
+                    f"galaxies' sums is {removed} times as large with the bias removed, "
+                    f"{included} with it; by age, dust and signal to noise in the table below."
                 )
     lines += [
         "",

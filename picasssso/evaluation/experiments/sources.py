@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,7 +21,11 @@ __all__ = ["KINDS", "make_source"]
 #: ``mocks``: `picasssso.mocks.pairs.GeneratedPairs`, whose arguments are the other entries.
 #: ``stored``: ``folder`` and ``split`` of `picasssso.mocks.pairs.StoredPairs`.
 #: ``illustris``: maps in the files of Buck & Wolf (2021) in ``folder``, painted and observed.
-KINDS = ("mocks", "stored", "illustris")
+#: ``paper``: images and maps in those files, `PaperPairs`, as they are.
+#: ``particles``: galaxies in the files of simulations, ``files``, painted and observed.
+KINDS = ("mocks", "stored", "illustris", "paper", "particles")
+
+_DIRECTIONS = ("face-on", "edge-on", "x", "y", "z")
 
 
 def make_source(description: Mapping[str, Any]) -> PairSource:
@@ -58,6 +63,12 @@ def _make(text: str) -> PairSource:
             return GeneratedPairs(**arguments)
         if kind == "stored":
             return StoredPairs(**arguments)
+        if kind == "paper":
+            from picasssso.evaluation.experiments.paper_files import PaperPairs
+
+            return PaperPairs(**arguments)
+        if kind == "particles":
+            return _observed_particles(**arguments)
         return _painted_illustris(**arguments)
     except TypeError as error:
         raise InvalidInputError(f"source of kind {kind!r} cannot be made: {error}.") from error
@@ -116,6 +127,64 @@ def _painted_illustris(
         view=np.array([one.camera or 0 for one in maps]),
         description={"painted": "illustris", "files": [path.name for path in paths]},
     )
+
+
+def _observed_particles(
+    files: list[str | dict[str, Any]],
+    survey: str = "sdss",
+    redshift: float = 0.05,
+    n_pixels: int = 64,
+    views: int = 5,
+    seed: int = 0,
+) -> PairSource:
+    """Observe galaxies of simulations from several directions.
+
+    A file is a name, or arguments of `read_particles`, such as ``{path = ..., subhalo = 3}``.
+    """
+    import astropy.units as u
+    import torch
+
+    from picasssso.mocks import LightTable, observe
+    from picasssso.mocks.framing import join_galaxies
+    from picasssso.mocks.observing import get_survey
+    from picasssso.mocks.pairs import ObservedPairs
+    from picasssso.mocks.particles import read_particles
+
+    chosen = get_survey(survey)
+    if chosen.pixel_scale is None:
+        raise InvalidInputError(
+            f"survey={survey!r} has no pixels of its own: choose one that has, such as 'sdss'."
+        )
+    margin = 4
+    parts, galaxy, view = [], [], []
+    for number, one in enumerate(files):
+        stars = read_particles(**({"path": one} if isinstance(one, str) else one))
+        for direction in range(views):
+            parts.append(
+                stars.to_galaxies(
+                    n_pixels=n_pixels + 2 * margin,
+                    pixel_scale=chosen.pixel_scale * u.arcsec,
+                    redshift=redshift,
+                    line_of_sight=_DIRECTIONS[direction % len(_DIRECTIONS)],
+                    position_angle=37.0 * (direction // len(_DIRECTIONS)),
+                )
+            )
+            galaxy.append(number)
+            view.append(direction)
+    galaxies = join_galaxies(parts)
+    galaxies = replace(galaxies, index=torch.arange(len(galaxies)))
+    light = LightTable.build(chosen.bands, redshift).light(galaxies)
+    observed = observe(galaxies, light, chosen.bands, chosen, seed=seed, margin=margin)
+    return ObservedPairs(
+        observed,
+        galaxy=np.array(galaxy),
+        view=np.array(view),
+        description={"particles": [Path(_path_of(one)).name for one in files]},
+    )
+
+
+def _path_of(one: str | dict[str, Any]) -> str:
+    return one if isinstance(one, str) else str(one.get("path", ""))
 
 
 def _redshift_of_pixel(kpc: float, arcsec: float) -> float:
