@@ -73,8 +73,9 @@ def train(
     from picasssso.networks.weights import write_weights
 
     if lightning:
-        # A missing extra must show before the work, not after it.
-        import picasssso.networks.training.lightning  # noqa: F401
+        from picasssso.networks.training.lightning import check_lightning
+
+        check_lightning()
     if output.suffix in (".safetensors", ".json"):
         output = output.with_suffix("")
     checkpoint = output.with_name(output.name + ".checkpoint")

@@ -378,7 +378,7 @@ class CNNEstimator(PropertyMapEstimator):
         pairs : sequence of (BandImages, PropertyMaps), or PairSource
             Images and the truth on the same pixels, at the resolution of the image with the
             widest PSF. Maps may lack properties, and pixels may be masked: what is not known
-            is not learned. (It may drift, though, as the rest is: keep fine-tuning short.)
+            is not learned. It may drift, though, as the rest moves: keep fine-tuning short.
         steps : int, optional
             Number of steps.
         batch_size : int, optional
@@ -392,7 +392,7 @@ class CNNEstimator(PropertyMapEstimator):
         config : `~picasssso.networks.training.TrainingConfig`, optional
             Architecture, members and augmentation of a start from nothing
             (``weights=None``); steps, batches, learning rate and seed are those given here.
-        calibrate_on : as ``pairs``, optional
+        calibrate_on : sequence of (BandImages, PropertyMaps), or PairSource, optional
             Galaxies that are not trained on, from which uncertainties are calibrated. Without
             them the former calibration is kept, which need not hold for new images; from
             nothing there is none.

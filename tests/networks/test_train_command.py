@@ -32,7 +32,7 @@ def recipe(tmp_path, monkeypatch):
 
 def run(*arguments):
     return CliRunner().invoke(
-        cli, ["train", *map(str, arguments), "--device", "cpu", "--calibrate", "16"]
+        cli, ["train", *map(str, arguments), "--device", "cpu", "--calibrate", "8"]
     )
 
 
@@ -56,7 +56,7 @@ def test_interrupted_and_resumed(recipe, tmp_path):
     assert card["command"] == "picasssso train recipe.json"
     assert card["recipe"]["pair_seed"] == 1
     assert card["pairs_seen"] == 16
-    assert card["calibrated_on"] == {"ugriz": 16, "griz": 6, "gri": 6, "gr": 6, "r": 6}
+    assert card["calibrated_on"] == {"ugriz": 8, "griz": 3, "gri": 3, "gr": 3, "r": 3}
     maps = CNNEstimator(weights=tmp_path / "cut", device="cpu").estimate(make_galaxy((16, 16)))
     assert maps.meta["calibrated"]
 

@@ -56,6 +56,9 @@ class TrainingConfig:
         flipped and degraded differently.
     mixed_precision : bool
         Whether to compute in bfloat16 where there is CUDA.
+    compiled : bool
+        Whether to compile the loss where there is CUDA: it takes a minute, then steps are
+        several times faster.
 
     Examples
     --------
@@ -82,6 +85,7 @@ class TrainingConfig:
     pool_size: int = 512
     replays: int = 1
     mixed_precision: bool = True
+    compiled: bool = False
 
     def __post_init__(self) -> None:
         if self.architecture not in ARCHITECTURES:

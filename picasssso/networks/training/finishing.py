@@ -92,6 +92,7 @@ def calibrate(
     sources: Sources,
     config: TrainingConfig,
     *,
+    known: Sources | None = None,
     galaxies: int = 4000,
     device: torch.device | str = "cpu",
     progress: bool = False,
@@ -106,6 +107,9 @@ def calibrate(
         Galaxies whose first ones were not trained on.
     config : TrainingConfig
         How images were degraded in training: such images count as known.
+    known : sequence of (PairSource, sequence of float, float), optional
+        What was trained on, if that is more than what is calibrated on: images like these
+        count as known.
     galaxies : int, optional
         How many, in all bands; fewer bands have three eighths of that.
     device : torch.device or str, optional
@@ -145,6 +149,10 @@ def calibrate(
             "There is nothing to calibrate on: expected galaxies in one of the sets of bands "
             f"{', '.join(BAND_SETS.values())}."
         )
+    for letters in () if known is None else BAND_SETS.values():
+        batches = known_batches(known or (), letters, galaxies // 4, device=device, size=size)
+        for _ in _watched(batches, training, config):
+            pass
     # Without images in all bands, those in the most that there are stand in.
     collections.setdefault(max(BAND_SETS), collections[max(collections)])
     return fit_calibration(collections, ranges=training.ranges()), counts

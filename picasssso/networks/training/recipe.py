@@ -9,6 +9,7 @@
        "settings": {"n_pixels": 64, "widen": 1.3, "redshift": [0.01, 0.3]}},
       {"survey": "des", "share": 0.4, "bands": ["decam2014-g", ...]}
      ],
+     "calibration": [{"survey": "sdss"}],                      like pairs, if other than these
      "pair_seed": 20261126,                                    seed of the galaxies
      "first_pair": 100000                                      pairs before it are never seen
     }
@@ -22,7 +23,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -113,6 +114,8 @@ class Recipe:
         The training.
     pairs : tuple of PairRecipe
         Where the pairs come from.
+    calibration : tuple of PairRecipe
+        Where the galaxies come from that calibrate; like ``pairs`` if empty.
     pair_seed : int
         Seed of the galaxies.
     first_pair : int
@@ -128,6 +131,7 @@ class Recipe:
 
     training: TrainingConfig
     pairs: tuple[PairRecipe, ...]
+    calibration: tuple[PairRecipe, ...] = ()
     pair_seed: int = 1
     first_pair: int = 100_000
 
@@ -139,19 +143,14 @@ class Recipe:
         dict
             Suitable for JSON.
         """
-        pairs = [
-            {
-                "survey": one.survey,
-                "share": one.share,
-                "bands": list(one.resolved_bands()),
-                "vary": dict(one.vary),
-                "settings": dict(one.settings),
-            }
-            for one in self.pairs
-        ]
+
+        def settings(some: tuple[PairRecipe, ...]) -> list[dict[str, Any]]:
+            return [{**asdict(one), "bands": list(one.resolved_bands())} for one in some]
+
         return {
             "training": self.training.to_dict(),
-            "pairs": pairs,
+            "pairs": settings(self.pairs),
+            "calibration": settings(self.calibration),
             "pair_seed": self.pair_seed,
             "first_pair": self.first_pair,
         }
@@ -175,21 +174,25 @@ class Recipe:
         InvalidInputError
             If something is unknown or missing.
         """
-        unknown = sorted(set(content) - {"training", "pairs", "pair_seed", "first_pair"})
+        unknown = sorted(set(content) - {f.name for f in fields(cls)})
         if unknown:
             raise InvalidInputError(f"Unknown part of a recipe: {', '.join(unknown)}.")
         if not content.get("pairs"):
             raise InvalidInputError("The recipe names no pairs: expected at least one survey.")
         try:
-            pairs = tuple(
-                PairRecipe(**{**one, "bands": tuple(one["bands"]) if one.get("bands") else None})
-                for one in content["pairs"]
+            pairs, calibration = (
+                tuple(
+                    PairRecipe(**{**one, "bands": tuple(one.get("bands") or ()) or None})
+                    for one in content.get(part, ())
+                )
+                for part in ("pairs", "calibration")
             )
         except TypeError as error:
             raise InvalidInputError(f"The recipe's pairs make no sense: {error}.") from None
         return cls(
             TrainingConfig.from_dict(content.get("training", {})),
             pairs,
+            calibration,
             int(content.get("pair_seed", 1)),
             int(content.get("first_pair", 100_000)),
         )
@@ -242,7 +245,7 @@ def prepare_tables(
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     known = _read_wavelengths(folder) if (folder / _WAVELENGTHS).exists() else {}
-    for one in recipe.pairs:
+    for one in (*recipe.pairs, *recipe.calibration):
         bands = one.resolved_bands()
         path = _table_path(folder, one)
         if not path.exists():
@@ -265,6 +268,7 @@ def make_sources(
     folder: str | os.PathLike[str],
     *,
     device: torch.device | str | None = None,
+    calibration: bool = False,
 ) -> list[tuple[PairSource, Sequence[float], float]]:
     """Return the sources of pairs of a recipe, as `PairPool` takes them.
 
@@ -276,6 +280,8 @@ def make_sources(
         Where `prepare_tables` keeps what it made.
     device : torch.device or str, optional
         Where galaxies are made.
+    calibration : bool, optional
+        Whether to return those that calibrate.
 
     Returns
     -------
@@ -290,7 +296,8 @@ def make_sources(
     folder = Path(folder)
     wavelengths = _read_wavelengths(folder)
     sources: list[tuple[PairSource, Sequence[float], float]] = []
-    for one in recipe.pairs:
+    chosen = recipe.calibration if calibration and recipe.calibration else recipe.pairs
+    for one in chosen:
         bands = one.resolved_bands()
         table = read_light_table(_table_path(folder, one))
         pairs = GeneratedPairs(

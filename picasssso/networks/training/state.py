@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 import os
+from collections.abc import Callable
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -85,6 +87,12 @@ def batch_loss(network: nn.Module, batch: SlottedBatch) -> torch.Tensor:
         return quantile_loss(decode(raw), make_targets(batch.sums), weights)
 
 
+@lru_cache(maxsize=1)
+def _compiled_loss() -> Callable[[nn.Module, SlottedBatch], torch.Tensor]:
+    # Weights are inputs of what is compiled, so all members share it.
+    return torch.compile(batch_loss, dynamic=False)
+
+
 class TrainingState:
     """Networks that are being trained, their averages and optimisers, and the step.
 
@@ -162,13 +170,15 @@ class TrainingState:
         Tensor
             Mean loss of the members, still on the device.
         """
+        compiled = self.config.compiled and self.device.type == "cuda"
+        loss_of = _compiled_loss() if compiled else batch_loss
         mixed = self.config.mixed_precision and self.device.type == "cuda"
         losses = []
         for network, optimiser in zip(self.networks, self.optimisers, strict=True):
             network.train()
             optimiser.zero_grad(set_to_none=True)
             with torch.autocast(self.device.type, torch.bfloat16, enabled=mixed):
-                loss = batch_loss(network, batch)
+                loss = loss_of(network, batch)
             loss.backward()
             losses.append(loss.detach())
         self.update()
