@@ -293,6 +293,21 @@ def test_an_estimator_of_many_images_gets_them_together_with_samples():
     assert len(estimate.maps) == 2
 
 
+def test_images_are_prepared_if_asked_for():
+    from picasssso.evaluation.experiments.batches import estimate_with
+
+    source = make_source(parse_configuration(CONTENT).runs[0].source)
+    pairs = source.batch(range(1))
+    steps = [{"step": "match_psf"}, {"step": "bin_images", "snr": 30.0, "bands": ["sdss2010-i"]}]
+    plain = estimate_with({"name": "mass_to_light"})(pairs, source.bands)
+    binned = estimate_with({"name": "mass_to_light", "prepare": steps})(pairs, source.bands)
+    values = [stack.maps.values["stellar_mass"] for stack in (plain, binned)]
+    numbers = [len(np.unique(v[np.isfinite(v)])) for v in values]
+    assert numbers[1] < 0.5 * numbers[0]  # pixels of a bin hold the same
+    with pytest.raises(InvalidInputError, match="step 'sharpen'"):
+        estimate_with({"name": "mass_to_light", "prepare": [{"step": "sharpen"}]})
+
+
 def test_painted_illustris_maps_are_a_source(shared_data):
     source = make_source(
         {"kind": "illustris", "folder": str(shared_data / "illustris"), "n_pixels": 64}

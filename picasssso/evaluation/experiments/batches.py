@@ -8,9 +8,10 @@ handed over one by one.
 
 from __future__ import annotations
 
+import functools
 import importlib
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -64,7 +65,9 @@ def estimate_with(specification: Mapping[str, Any]) -> BatchFunction:
     ----------
     specification : mapping
         ``name`` of an estimator, or ``batch_function``, ``"module:function"``;
-        ``parameters``; and ``samples``, joint samples to draw for the percentiles of sums.
+        ``parameters``; ``samples``, joint samples to draw for the percentiles of sums; and
+        ``prepare``, what is done with the images first: steps, each a table with the name of
+        a function of `picasssso.preparation` as ``step``, and its arguments.
 
     Returns
     -------
@@ -85,7 +88,8 @@ def estimate_with(specification: Mapping[str, Any]) -> BatchFunction:
     from picasssso.estimators import get_estimator
 
     estimator = get_estimator(specification["name"])(**parameters)
-    return _WithImages(estimator, int(specification.get("samples", 0)))
+    steps = specification.get("prepare", ())
+    return _WithImages(estimator, int(specification.get("samples", 0)), steps)
 
 
 def select_bands(
@@ -175,11 +179,17 @@ def band_images(batch: Batch, galaxy: int, bands: tuple[str, ...]) -> BandImages
 class _WithImages:
     """Hands the galaxies of a batch to an estimator as images."""
 
-    def __init__(self, estimator: PropertyMapEstimator, n_samples: int = 0) -> None:
+    def __init__(
+        self,
+        estimator: PropertyMapEstimator,
+        n_samples: int = 0,
+        prepare: Sequence[Mapping[str, Any]] = (),
+    ) -> None:
         self.estimator, self.n_samples = estimator, n_samples
+        self.steps = [_step(**one) for one in prepare]
 
     def __call__(self, batch: Batch, bands: tuple[str, ...]) -> BatchEstimate:
-        images = [band_images(batch, k, bands) for k in range(len(batch["flux"]))]
+        images = [self._images(batch, k, bands) for k in range(len(batch["flux"]))]
         how: dict[str, Any] = {"progress": False}
         if self.n_samples:
             how |= {"n_samples": self.n_samples, "seed": int(batch["number"][0])}
@@ -188,6 +198,27 @@ class _WithImages:
         else:
             maps = [self.estimator.estimate(one, **how) for one in images]
         return BatchEstimate(MapStack.from_maps(maps), _Totals(maps))
+
+    def _images(self, batch: Batch, galaxy: int, bands: tuple[str, ...]) -> BandImages:
+        images = band_images(batch, galaxy, bands)
+        with warnings.catch_warnings():
+            # How well a step did is seen in the result.
+            warnings.simplefilter("ignore", PicassssoWarning)
+            for step in self.steps:
+                images = step(images)
+        return images
+
+
+def _step(*, step: str, **arguments: Any) -> Callable[[BandImages], BandImages]:
+    """Return a step of the preparation with its arguments."""
+    import picasssso.preparation
+
+    if step not in picasssso.preparation.__all__:
+        raise InvalidInputError(
+            f"prepare names the step {step!r}: expected a function of picasssso.preparation, "
+            "such as 'match_psf' or 'bin_images'."
+        )
+    return functools.partial(getattr(picasssso.preparation, step), **arguments)
 
 
 class _Totals:
