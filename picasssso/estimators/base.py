@@ -91,7 +91,7 @@ class PropertyMapEstimator(abc.ABC):
     memory_budget: ClassVar[int] = 512 * 2**20
     #: Largest difference between estimating a slice and slicing an estimate where the slice
     #: does not start on a multiple of `stride`, relative to the value or to the 95 % range,
-    #: whichever is larger.
+    #: whichever is larger, in all but one pixel in a hundred.
     shift_tolerance: ClassVar[float] = 0.0
 
     # ---- what a subclass implements -------------------------------------------------

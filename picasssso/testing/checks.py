@@ -123,7 +123,7 @@ def _assert_same(
 def _assert_close(
     first: PropertyMaps, second: PropertyMaps, what: str, tolerance: float, region: Any
 ) -> None:
-    """Assert that maps agree within a part of their values or of the 95 % range.
+    """Assert that 99 % of pixels agree within a part of their value or 95 % range.
 
     Of the quality plane, only what the data say is compared: other bits stand for a
     threshold, on whose two sides two nearly equal answers may lie.
@@ -136,10 +136,11 @@ def _assert_close(
         for plane in (key for key in left if key.startswith(f"{name} ")):
             a, b = left[plane][region], right[plane][region]
             allowed = tolerance * np.maximum(np.abs(a), high - low)
-            worst = np.nanmax(np.abs(a - b) / allowed, initial=0.0) * tolerance
-            assert worst <= tolerance, (
-                f"{what}: {plane} differs by {worst:.3g} of its value or 95 % range, "
-                f"more than the shift_tolerance of {tolerance:g}"
+            # (What is zero in both is alike.)
+            far = (np.abs(a - b) > allowed).mean()
+            assert far <= 0.01, (
+                f"{what}: {plane} differs by more than the shift_tolerance of {tolerance:g} of "
+                f"its value or 95 % range in {far:.1%} of the pixels"
             )
 
 
