@@ -99,7 +99,7 @@ def fit_all(
 def main() -> None:
     """Measure, print and write the result."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--pixels", type=int, default=10_000)
+    parser.add_argument("--pixels", type=int, default=5_000)
     options = parser.parse_args()
     grid = read_bc03()
     if grid is None:

@@ -137,6 +137,10 @@ def compare(images: BandImages, region: object = None) -> dict[str, object]:
     }
     if len(optical) < len(images):
         fits_["sed_fit, ugriz only"] = (SEDFitEstimator(device="cpu"), images.select(optical))
+    if images.shape == (1, 1):
+        # Which bands make the difference.
+        fits_["sed_fit, g and i only"] = (SEDFitEstimator(device="cpu"), images.select([g, i]))
+        fits_["sed_fit, without u"] = (SEDFitEstimator(device="cpu"), images.select(optical[1:]))
     result: dict[str, object] = {}
     for name, (estimator, data) in fits_.items():
         with warnings.catch_warnings():
