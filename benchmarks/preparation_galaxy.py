@@ -39,7 +39,7 @@ REDSHIFT = 0.02
 #: Assumed seeing, only to make the degraded PSF about so many times as wide.
 SEEING = 1.0  # arcsec
 BARS = {"sed_fit": 0.06, "mass_to_light": 0.08, "kcorrect": 0.08}
-OPTIONS = {"sed_fit": {"n_models": 20_000}, "mass_to_light": {}, "kcorrect": {}}
+OPTIONS = {"sed_fit": {"n_models": 10_000}, "mass_to_light": {}, "kcorrect": {}}
 
 
 def degrade(folder: Path, out: Path, factor: float, angle: float, seed: int) -> list[Path]:
@@ -72,9 +72,9 @@ def degrade(folder: Path, out: Path, factor: float, angle: float, seed: int) -> 
         if factor > 1:
             image = image + rng.normal(0, 1, image.shape) * np.sqrt(variance)
         ivar = np.where(covered > 0.99, 1 / np.maximum(variance, 1e-12), 0.0)
-        for key in list(header):
+        for key in set(header):
             if key.startswith(("CD", "CRPIX", "CRVAL", "CTYPE", "CUNIT", "CHECKSUM", "DATASUM")):
-                del header[key]
+                header.remove(key, ignore_missing=True, remove_all=True)
         header.update(new.to_header())
         science = fits.PrimaryHDU(image.astype(np.float32), header)
         science.name = "SCI"
@@ -92,7 +92,7 @@ def masses(paths: list[Path], names: list[str]) -> dict[str, float | None]:
         warnings.simplefilter("ignore")
         images = prepare(paths, redshift=REDSHIFT, position=NUCLEUS)
         x, y = (float(c) for c in images.wcs.world_to_pixel(NUCLEUS))
-        half = 26 / images.pixel_scale.value
+        half = 25 / images.pixel_scale.value
         images = images.cutout((x, y), (2 * half, 2 * half))
         aperture = SkyCircularAperture(NUCLEUS, APERTURE)
         result: dict[str, float | None] = {}

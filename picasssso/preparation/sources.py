@@ -458,9 +458,9 @@ def _stars_on(
             continue
         if not _pointlike(excess, (int(peak[0]), int(peak[1])), fwhm):
             continue
-        # Out to where the star fades into the galaxy.
-        height = excess[peak]
-        extent = fwhm * (0.8 + 0.5 * np.sqrt(max(np.log2(height / _MIN_PEAK), 0.0)))
+        # Out to where a Gaussian falls to a tenth of the galaxy, and a little for its wings.
+        faint = max(_MIN_PEAK, 0.1 * float(under[peak]))
+        extent = fwhm * (0.3 + 0.5 * np.sqrt(max(np.log2(excess[peak] / faint), 0.0)))
         stars |= np.hypot(y - peak[0], x - peak[1]) < extent
         peaks.append((int(peak[0]) + box[0].start, int(peak[1]) + box[1].start))
     result = np.zeros(image.shape, dtype=bool)
