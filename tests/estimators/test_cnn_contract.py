@@ -3,10 +3,11 @@
 import tempfile
 from pathlib import Path
 
+import pytest
 from small_weights import write_small
 
 from picasssso import CNNEstimator
-from picasssso.testing import parametrize_with_checks
+from picasssso.testing import CHECKS, SDSS_BANDS, parametrize_with_checks
 
 # Instances are needed when tests are collected, before any fixture; gone at exit.
 _FOLDER = tempfile.TemporaryDirectory(prefix="picasssso_test_")
@@ -19,8 +20,24 @@ _PAPER = write_small(
 )
 
 
+class RandomNetwork(CNNEstimator):
+    """With random weights; those care more than trained ones for where their grid lies."""
+
+    shift_tolerance = 1.0
+
+
 @parametrize_with_checks(
-    [CNNEstimator(weights=_OURS, device="cpu"), CNNEstimator(weights=_PAPER, device="cpu")]
+    [
+        RandomNetwork(weights=_OURS, device="cpu"),
+        CNNEstimator(weights=_PAPER, device="cpu"),
+    ]
 )
 def test_contract(estimator, check):
     check(estimator)
+
+
+@pytest.mark.parametrize("name", ["slicing", "blocks", "masked_in_all_bands", "units"])
+def test_contract_with_the_packaged_weights(name):
+    if "default" not in CNNEstimator.list_pretrained():
+        pytest.skip("this installation lacks the packaged weights")
+    CHECKS[name](CNNEstimator(device="cpu"), bands=SDSS_BANDS, redshift=0.05)
