@@ -38,6 +38,10 @@ __all__ = [
 
 _TINY = 1e-30
 
+#: The weight of a model, over that of its cell's center, whose square is no problem in
+#: single precision, in bits.
+_LOOSE = 30.0
+
 #: With so large a part of the models wanted all are taken, whose order is known.
 _ALMOST_ALL = 0.8
 
@@ -216,17 +220,26 @@ def _bound_chi(
     return bound, best
 
 
-def _wanted(
-    tables: ModelTables, cells: _CellTables, pixels: Pixels, depth: torch.Tensor
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return which cells may matter, (n_cell, n_pixel), and the power of the best center."""
+class _Reach(NamedTuple):
+    """Which cells may matter, for each pixel; see `find_wanted_cells`."""
+
+    wanted: torch.Tensor
+    best: torch.Tensor
+    is_loose: torch.Tensor
+
+
+def _reach(tables: ModelTables, cells: _CellTables, pixels: Pixels, depth: torch.Tensor) -> _Reach:
     flux, weight = pixels.weighted_flux.to(tables.dtype), pixels.weight.to(tables.dtype)
-    bound, best = _bound_chi(cells, flux, weight, pixels.power.to(tables.dtype))
+    total = pixels.power.to(tables.dtype)
+    bound, best = _bound_chi(cells, flux, weight, total)
     limit = ((pixels.power + depth).to(tables.dtype) - best).clamp_(min=0).sqrt_().mul_(1.001)
-    return bound < limit, best
+    highest = total - bound.amin(0).clamp_(min=0).square_()
+    return _Reach(bound < limit, best, highest - best > _LOOSE)
 
 
-def find_wanted_cells(tables: ModelTables, pixels: Pixels, depth: torch.Tensor) -> torch.Tensor:
+def find_wanted_cells(
+    tables: ModelTables, pixels: Pixels, depth: torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """Return which cells may matter for each pixel.
 
     Parameters
@@ -240,22 +253,25 @@ def find_wanted_cells(tables: ModelTables, pixels: Pixels, depth: torch.Tensor) 
 
     Returns
     -------
-    tensor of bool, shape (n_cell, n_pixel)
+    wanted : tensor of bool, shape (n_cell, n_pixel)
         False where no model of the cell matters.
+    best : tensor, shape (n_pixel,)
+        Power of the best cell's center.
+    is_loose : tensor of bool, shape (n_pixel,)
+        Whether that of a model may be far above it.
     """
-    return _wanted(tables, tables.cells, pixels, depth)[0]
+    return _reach(tables, tables.cells, pixels, depth)
 
 
 def _find_cells(
     tables: ModelTables, pixels: Pixels, depth: torch.Tensor
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return the cells that matter for any of the pixels, and the power of the best center."""
-    wanted, _ = _wanted(tables, tables.supercells, pixels, depth)
-    kept = wanted.any(1).nonzero()[:, 0]
+) -> tuple[torch.Tensor, _Reach]:
+    """Return the cells that matter for any of the pixels, and what is known of them."""
+    kept = _reach(tables, tables.supercells, pixels, depth).wanted.any(1).nonzero()[:, 0]
     ratio = len(tables.cells.center) // len(tables.supercells.center)
     children = (kept[:, None] * ratio + torch.arange(ratio, device=kept.device)).reshape(-1)
-    wanted, best = _wanted(tables, tables.cells.select(children), pixels, depth)
-    return children[wanted.any(1).nonzero()[:, 0]], best
+    reach = _reach(tables, tables.cells.select(children), pixels, depth)
+    return children[reach.wanted.any(1).nonzero()[:, 0]], reach
 
 
 class GatheredModels:
@@ -442,7 +458,7 @@ def fit_bright(
     n_parts = -(-n_pixels // width)
     filled = torch.arange(n_parts * width, device=tables.device).clamp_(max=n_pixels - 1)
     pixels, depth = pixels.select(filled), depth[filled]
-    cells, reference = _find_cells(tables, pixels, depth)
+    cells, reach = _find_cells(tables, pixels, depth)
     columns = [
         (flux.contiguous(), weight.contiguous())
         for flux, weight in zip(
@@ -451,15 +467,19 @@ def fit_bright(
             strict=True,
         )
     ]
-    references = list(reference.split(width))
+    references = list(reach.best.split(width))
     depths = depth.to(tables.dtype).split(width)
-    if tables.dtype == torch.float64:
-        # At very high signal-to-noise a cell's center may lie far below the best model.
-        for number, (flux, weight) in enumerate(columns):
+    is_double = tables.dtype == torch.float64
+    for number, (flux, weight) in enumerate(columns):
+        # A cell's center may lie far below the best model, whose weight would overflow.
+        is_loose = reach.is_loose[number * width : (number + 1) * width] | is_double
+        if is_loose.any():
+            best = references[number]
             for some in cells.split(tables.tile_cells):
                 models = tables.flux[some].reshape(-1, tables.n_bands)
                 power = (models @ flux).square_().div_(models.square() @ weight)
-                references[number] = torch.maximum(references[number], power.amax(0))
+                best = torch.maximum(best, power.amax(0))
+            references[number] = torch.where(is_loose, best, references[number])
     # What is less likely than this has no weight.
     references = [ref - depth for ref, depth in zip(references, depths, strict=True)]
     tiles: Iterable[GatheredModels]

@@ -105,9 +105,9 @@ def sum_models(
     n_pixels, n_blocks = len(pixels), len(pixels) // block
     flux, weight = pixels.weighted_flux.float(), pixels.weight.float()
     device = flux.device
+    cells, reference, is_loose = find_wanted_cells(tables, pixels, depth)
     wanted = torch.ones(1, 1, dtype=torch.int8, device=device)
     if fused.skip:
-        cells = find_wanted_cells(tables, pixels, depth)
         wanted = cells.reshape(len(cells), n_blocks, block).any(2).T.to(torch.int8).contiguous()
     options = {
         "N": flux.shape[0],
@@ -128,6 +128,8 @@ def sum_models(
         plain.flux, plain.cell, *pixel_tables, parts, n_models, STEP=fused.models, **options
     )
     best = parts.amax(0)
+    # As on the CPU, what is less likely than this has no weight.
+    lowest = (torch.where(is_loose, best, reference) - depth).float()
     totals = zeros(3, n_parts)
     _sum_all[(n_blocks, n_parts)](
         plain.flux,
@@ -135,6 +137,7 @@ def sum_models(
         plain.factor,
         *pixel_tables,
         best,
+        lowest,
         totals,
         n_models,
         n_parts,
@@ -157,6 +160,7 @@ def sum_models(
             offsets,
             *pixel_tables,
             best,
+            lowest,
             zeroth[start:],
             first,
             second,
@@ -262,7 +266,8 @@ def _find_best(  # type: ignore[no-untyped-def]
 
 @triton.jit
 def _sum_all(  # type: ignore[no-untyped-def]
-    models, cells, edges, flux, weight, wanted, n_pixels, n_cells, best, totals, n_models, n_parts,
+    models, cells, edges, flux, weight, wanted, n_pixels, n_cells, best, lowest,
+    totals, n_models, n_parts,
     STEP: tl.constexpr, N: tl.constexpr, B: tl.constexpr, SKIP: tl.constexpr,
 ):  # fmt: skip
     """Sum weights, their squares, and those at the prior's edge, of STEP models."""
@@ -271,6 +276,7 @@ def _sum_all(  # type: ignore[no-untyped-def]
     f0, f1, f2, f3, f4, f5, f6, f7 = _load(flux, n_pixels, at, N)
     w0, w1, w2, w3, w4, w5, w6, w7 = _load(weight, n_pixels, at, N)
     highest = tl.load(best + at)
+    least = tl.load(lowest + at)
     total = tl.zeros([B], tl.float32)
     square = tl.zeros([B], tl.float32)
     edge = tl.zeros([B], tl.float32)
@@ -283,7 +289,8 @@ def _sum_all(  # type: ignore[no-untyped-def]
                 models + row * N,
                 f0, f1, f2, f3, f4, f5, f6, f7, w0, w1, w2, w3, w4, w5, w6, w7, N,
             )  # fmt: skip
-            probability = tl.exp2(product * product / norm - highest)
+            power = product * product / norm
+            probability = tl.where(power > least, tl.exp2(power - highest), 0.0)
             total += probability
             square += probability * probability
             edge += probability * tl.load(edges + row)
@@ -295,7 +302,7 @@ def _sum_all(  # type: ignore[no-untyped-def]
 
 @triton.jit
 def _sum_bins(  # type: ignore[no-untyped-def]
-    models, cells, factors, offsets, flux, weight, wanted, n_pixels, n_cells, best,
+    models, cells, factors, offsets, flux, weight, wanted, n_pixels, n_cells, best, lowest,
     zeroth, first, second, n_bins,
     BINS: tl.constexpr, MOMENTS: tl.constexpr,
     N: tl.constexpr, B: tl.constexpr, SKIP: tl.constexpr,
@@ -306,6 +313,7 @@ def _sum_bins(  # type: ignore[no-untyped-def]
     f0, f1, f2, f3, f4, f5, f6, f7 = _load(flux, n_pixels, at, N)
     w0, w1, w2, w3, w4, w5, w6, w7 = _load(weight, n_pixels, at, N)
     highest = tl.load(best + at)
+    least = tl.load(lowest + at)
     for number in range(part * BINS, tl.minimum(part * BINS + BINS, n_bins)):
         total = tl.zeros([B], tl.float32)
         one = tl.zeros([B], tl.float32)
@@ -322,7 +330,7 @@ def _sum_bins(  # type: ignore[no-untyped-def]
                 inverse = 1.0 / norm
                 brightness = product * inverse
                 power = product * brightness
-                probability = tl.exp2(power - highest)
+                probability = tl.where(power > least, tl.exp2(power - highest), 0.0)
                 total += probability
                 if MOMENTS:
                     factor = tl.load(factors + row)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import warnings
 from collections.abc import Iterator, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from enum import IntEnum
 from typing import TYPE_CHECKING, Any
@@ -487,7 +488,12 @@ class GridPosterior:
         n_pixels, step = len(pixels), self._fused.pixels
         filled = torch.arange(-(-n_pixels // step) * step, device=self._device)
         filled = filled.clamp_(max=n_pixels - 1)
-        sums = sum_models(self._fused, self._single, pixels.select(filled), depth[filled])
+        # Triton starts its kernels on the current device.
+        on_device = (
+            torch.cuda.device(self._device) if self._device.type == "cuda" else nullcontext()
+        )
+        with on_device:
+            sums = sum_models(self._fused, self._single, pixels.select(filled), depth[filled])
         block = summarize(self._single, [sums], probabilities, True, _SEARCH[kind])
         return block.head(n_pixels)
 
