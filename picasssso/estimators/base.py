@@ -89,9 +89,9 @@ class PropertyMapEstimator(abc.ABC):
     needs_noise_level: ClassVar[bool] = False
     #: Bytes that one block may take while it is worked on.
     memory_budget: ClassVar[int] = 512 * 2**20
-    #: Largest difference between estimating a slice and slicing an estimate where the slice
-    #: does not start on a multiple of `stride`, relative to the value or to the 95 % range,
-    #: whichever is larger, in all but one pixel in a hundred.
+    #: Largest difference of medians between estimating a slice and slicing an estimate where
+    #: the slice does not start on a multiple of `stride`, relative to the value or to the 95 %
+    #: range, whichever is larger, in all but one pixel in a hundred. If 0, all is the same.
     shift_tolerance: ClassVar[float] = 0.0
 
     # ---- what a subclass implements -------------------------------------------------
