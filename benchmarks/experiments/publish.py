@@ -161,8 +161,8 @@ def write_page() -> None:
         ":doc:`evaluation` for what they mean) and copied by",
         "``benchmarks/experiments/publish.py``. Mocks are mocks: galaxies made by",
         ":doc:`recipes <mocks>`, of seeds used in no training, calibration or choice. The figures",
-        "of Buck & Wolf (2021) are of Illustris galaxies. Positive means too much. Foreground stars",
-        "and background galaxies are in the images of mocks, unmasked, for all estimators alike.",
+        "of Buck & Wolf (2021) are of Illustris galaxies. Positive means too much. Foreground",
+        "stars and other galaxies are in the images of mocks, unmasked, for all estimators alike.",
         "",
     ]
     for path in sorted(RESULTS.glob("evaluation_*.json")):
