@@ -57,7 +57,8 @@ def differences(name: str, found: np.ndarray, exact: np.ndarray) -> tuple[np.nda
     if name == "sfr":
         least = 1e-3 * e[4]
         found, e, lo, hi = (np.maximum(x, least) for x in (found, e, lo, hi))
-    a, e, lo, hi = (scale(name, x) for x in (found, e, lo, hi))
+    # Where there is no star formation at all both are zero.
+    a, e, lo, hi = (np.nan_to_num(scale(name, x), nan=-99.0) for x in (found, e, lo, hi))
     return np.abs(a - e), np.maximum(np.maximum(lo - a, a - hi), 0)
 
 

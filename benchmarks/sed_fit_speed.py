@@ -113,8 +113,8 @@ def pixels(kind: str, n: int) -> tuple[np.ndarray, np.ndarray]:
 def main() -> None:
     """Measure, print and write the result."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--pixels", type=int, default=16_384)
-    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--pixels", type=int, default=8_192)
+    parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--n-models", type=int, default=50_000)
     options = parser.parse_args()
     if os.environ.get("OMP_NUM_THREADS") != "1":

@@ -74,8 +74,8 @@ def measure(estimator: SEDFitEstimator, images: BandImages, mass: np.ndarray) ->
 def main() -> None:
     """Measure, print and write the result."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--mixed", type=int, default=6, help="discs of mixed populations")
-    parser.add_argument("--single", type=int, default=48, help="discs of one population each")
+    parser.add_argument("--mixed", type=int, default=4, help="discs of mixed populations")
+    parser.add_argument("--single", type=int, default=30, help="discs of one population each")
     options = parser.parse_args()
     n = max(SIDE**2 * options.mixed, options.single)
     draws = ModelLibrary.build(BANDS, REDSHIFT, n_models=n, seed=20_006)
