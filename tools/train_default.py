@@ -17,27 +17,17 @@ import os
 import platform
 import sys
 import time
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import torch
 
 import picasssso
-from picasssso.networks.calibrating import BAND_SETS, collect, fit_calibration, keep_bands
 from picasssso.networks.ensemble import Ensemble
-from picasssso.networks.training import (
-    PairPool,
-    SlottedBatch,
-    TrainingState,
-    run_training,
-    to_slots,
-)
+from picasssso.networks.training import PairPool, TrainingState, run_training
+from picasssso.networks.training.finishing import calibrate
 from picasssso.networks.training.recipe import Recipe, make_sources, prepare_tables
-from picasssso.networks.weights import TrainedModel, write_weights
-
-#: Galaxies that calibrate, by the number of bands.
-N_CALIBRATE = {5: 4000, 4: 1500, 3: 1500, 2: 1500, 1: 1500}
+from picasssso.networks.weights import TrainedModel, read_weights, write_weights
 
 
 def seconds_per_step(recipe: Recipe, sources: list, device: torch.device) -> float:
@@ -56,26 +46,6 @@ def seconds_per_step(recipe: Recipe, sources: list, device: torch.device) -> flo
     return (time.perf_counter() - start) / per_pool
 
 
-def calibration_batches(
-    sources: list, letters: str, count: int, device: torch.device, size: int
-) -> Iterator[SlottedBatch]:
-    """Yield galaxies as the recipe's surveys see them, in some bands."""
-    fit = [
-        (pairs, wavelengths, share)
-        for pairs, wavelengths, share in sources
-        if set(letters) <= {band.rpartition("-")[2][:1].lower() for band in pairs.bands}
-    ]
-    total = sum(share for *_, share in fit)
-    start = 0
-    for pairs, wavelengths, share in fit:
-        stop = start + max(round(count * share / total), 1)
-        for first in range(start, stop, size):
-            batch = pairs.batch(range(first, min(first + size, stop)))
-            batch = {name: values.to(device) for name, values in batch.items()}
-            yield keep_bands(to_slots(batch, pairs.bands, wavelengths), letters)
-        start = stop
-
-
 def main() -> None:
     """Train, calibrate, write."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -86,10 +56,14 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, help="train for as many steps as fit")
     parser.add_argument("--checkpoint", type=Path, help="go on from it, if it is there")
     parser.add_argument("--device", help="cpu, cuda ...")
-    parser.add_argument("--calibrate", type=float, default=1.0, help="part of the galaxies")
+    parser.add_argument("--galaxies", type=int, default=4000, help="galaxies that calibrate")
+    parser.add_argument("--initial", type=Path, help="weights to start from")
+    parser.add_argument("--first-pair", type=int, help="instead of the recipe's")
     arguments = parser.parse_args()
 
     recipe = Recipe.from_json(arguments.recipe.read_text(encoding="utf-8"))
+    if arguments.first_pair is not None:
+        recipe = replace(recipe, first_pair=arguments.first_pair)
     if arguments.only_tables or not arguments.tables.exists():
         prepare_tables(recipe, arguments.tables, progress=True)
         if arguments.only_tables:
@@ -101,7 +75,14 @@ def main() -> None:
     if arguments.seconds is not None and not (
         arguments.checkpoint and arguments.checkpoint.exists()
     ):
-        each = seconds_per_step(recipe, sources, device)
+        try:
+            each = seconds_per_step(recipe, sources, device)
+        except Exception as error:
+            if not recipe.training.compiled:
+                raise
+            print(f"cannot compile: {error}", flush=True)
+            recipe = replace(recipe, training=replace(recipe.training, compiled=False))
+            each = seconds_per_step(recipe, sources, device)
         steps = max(int(arguments.seconds / each), 100)
         print(f"{each * 1e3:.2f} ms per step: {steps} steps", flush=True)
         recipe = replace(recipe, training=replace(recipe.training, steps=steps))
@@ -110,6 +91,14 @@ def main() -> None:
         recipe = replace(recipe, training=state.config)
     else:
         state = TrainingState(recipe.training, device)
+    initial = None
+    if arguments.initial is not None:
+        before = read_weights(arguments.initial)
+        keys = ("sha256", "pairs_seen", "training_seconds", "hardware", "initial", "recipe")
+        initial = {key: before.card.get(key) for key in keys}
+        for networks in (state.networks, state.averages):
+            for mine, theirs in zip(networks, before.ensemble.networks, strict=True):
+                mine.load_state_dict(theirs.state_dict())
     pool = PairPool(sources, recipe.training, first=recipe.first_pair, device=device)
 
     def report(step: int, loss: float) -> None:
@@ -138,22 +127,22 @@ def main() -> None:
         "training_seconds": round(trained, 1),
         "pairs_seen": state.step * recipe.training.batch_size,
         "loss": log[:: max(len(log) // 50, 1)],
-        "calibrated_on": {},
+        "initial": initial,
     }
     model = TrainedModel(ensemble, recipe.training, None, card)
     write_weights(
         arguments.output.with_name(arguments.output.name + "_raw"), model, overwrite=True
     )
     start = time.perf_counter()
-    collections = {}
-    size = 256 if device.type == "cuda" else 64
-    for count, letters in BAND_SETS.items():
-        wanted = max(int(N_CALIBRATE[count] * arguments.calibrate), 64)
-        batches = calibration_batches(sources, letters, wanted, device, size)
-        keep = "cpu" if device.type == "cpu" else device
-        collections[count] = collect(ensemble, batches, keep_on=keep)
-        card["calibrated_on"][letters] = len(collections[count].signal)
-    model.calibration = fit_calibration(collections)
+    nominal = make_sources(recipe, arguments.tables, device=device, calibration=True)
+    model.calibration, card["calibrated_on"] = calibrate(
+        ensemble,
+        nominal,
+        recipe.training,
+        known=sources,
+        galaxies=arguments.galaxies,
+        device=device,
+    )
     print(f"calibrated in {time.perf_counter() - start:.1f} s", flush=True)
     card = write_weights(arguments.output, model, overwrite=True)
     print(json.dumps({k: card[k] for k in ("sha256", "training_seconds", "pairs_seen")}))
