@@ -161,8 +161,10 @@ def tune(
         {"pixels": 256, "warps": 2},
         {"bins": 32},
         {"bins": 8},
-        {"budget": 1e9},
-        {"budget": 16e9},
+        {"budget": 4e9},
+        {"budget": 32e9},
+        {"bins": 4},
+        {"bins": 8, "skip": False},
         {"fused": False},
     ]
     rows = []
@@ -173,7 +175,7 @@ def tune(
                 if name in variant:
                     setattr(fit._fused, name, variant[name])
         if variant.get("fused") is False:
-            fit._fused = None
+            fit._fused, fit._nodes.fused = None, False
         try:
             time_pixels(fit, pixels, device)
             speeds = [time_pixels(fit, pixels, device) for _ in range(2)]

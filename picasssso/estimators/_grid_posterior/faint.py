@@ -66,6 +66,8 @@ class NodeTables:
         self.ratio_counts = place(torch.cat([none, *(grid.counts for grid in ratios)]))
         self.ratio_sizes = [len(grid.counts) for grid in ratios]
         self.ratio_lowest = [grid.lowest for grid in ratios]
+        #: Whether Triton's kernels can be used.
+        self.fused = False
 
 
 class Look(NamedTuple):
@@ -204,14 +206,8 @@ def _ratio_percentiles(
     top = (brightness.clamp(min=0) + _REACH * torch.sqrt(BITS * inverse)).amax(0)
     steps = torch.arange(1 - _N_POINTS, 1, device=top.device, dtype=top.dtype)
     scale = 10 ** (steps * RATIO_STEP)
-    # Likelihoods at brightness zero and at the points; flat prior in brightness over error.
-    height = torch.sqrt(norm)
-    levels = [height * torch.exp2(-best)]
-    for fraction in scale.tolist():
-        x = fraction * top
-        exponent = torch.addcmul(2 * product, norm, x, value=-1).mul_(x).sub_(best)
-        levels.append(torch.exp2(exponent, out=exponent).mul_(height))
-    summed = multiply(tables.ratio_counts, torch.cat(levels, 1))
+    levels = _likelihood_levels(tables, product, norm, best, top, scale)
+    summed = multiply(tables.ratio_counts, levels)
     summed = summed.reshape(len(summed), _N_POINTS + 1, -1).transpose(0, 1)
     # Below the lowest point: a parabola through zero brightness and two points.
     known = [0.0, *(float(scale[i]) for i in _PARABOLA)]
@@ -235,6 +231,31 @@ def _ratio_percentiles(
         logarithm = (logarithm - (_N_TAIL + _N_POINTS - 1)) * RATIO_STEP + lowest
         ratios.append(top * 10**logarithm)
     return ratios
+
+
+def _likelihood_levels(
+    tables: NodeTables,
+    product: torch.Tensor,
+    norm: torch.Tensor,
+    best: torch.Tensor,
+    top: torch.Tensor,
+    scale: torch.Tensor,
+) -> torch.Tensor:
+    """Return likelihoods at brightness zero and at the points, one beside the other.
+
+    The prior is flat in brightness over its error.
+    """
+    if tables.fused:
+        from picasssso.estimators._grid_posterior.fused import likelihood_levels
+
+        return likelihood_levels(product, norm, best, top, len(scale))
+    height = torch.sqrt(norm)
+    levels = [height * torch.exp2(-best)]
+    for fraction in scale.tolist():
+        x = fraction * top
+        exponent = torch.addcmul(2 * product, norm, x, value=-1).mul_(x).sub_(best)
+        levels.append(torch.exp2(exponent, out=exponent).mul_(height))
+    return torch.cat(levels, 1)
 
 
 def _lagrange(points: list[float], number: int, x: torch.Tensor) -> torch.Tensor:

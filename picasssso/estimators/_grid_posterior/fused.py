@@ -10,6 +10,7 @@ Models of cells that cannot matter for any pixel of a block are stepped over.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -18,15 +19,19 @@ import triton.language as tl
 
 from picasssso.estimators._grid_posterior.bright import ModelSums, ModelTables, find_wanted_cells
 from picasssso.estimators._grid_posterior.library import SortedLibrary
+from picasssso.estimators._grid_posterior.nodes import RATIO_STEP
 from picasssso.estimators._grid_posterior.pixels import BITS, Pixels
 
-__all__ = ["MOST_BANDS", "FusedTables", "sum_models"]
+__all__ = ["MOST_BANDS", "FusedTables", "likelihood_levels", "sum_models"]
 
 #: The kernels keep this many bands in registers.
 MOST_BANDS = 8
 
 #: Half a unit of chi2 in bits, for the kernels.
 _BITS = tl.constexpr(BITS)
+
+#: `RATIO_STEP` in factors of two.
+_STEP = tl.constexpr(RATIO_STEP * math.log2(10))
 
 
 class FusedTables:
@@ -173,6 +178,53 @@ def sum_models(
     return ModelSums(zeroth, first, second, total, square, edge, best)
 
 
+def likelihood_levels(
+    product: torch.Tensor, norm: torch.Tensor, best: torch.Tensor, top: torch.Tensor, n: int
+) -> torch.Tensor:
+    """Return likelihoods of nodes at brightness zero and at points of a logarithmic grid.
+
+    Parameters
+    ----------
+    product, norm : tensor of float32, shape (n_node, n_pixel)
+        Sum(w f m) and sum(w m^2).
+    best, top : tensor of float32, shape (n_pixel,)
+        Power of the best node, and the brightness of the uppermost point.
+    n : int
+        Number of points, `RATIO_STEP` dex apart.
+
+    Returns
+    -------
+    tensor, shape (n_node, (n + 1) n_pixel)
+        One point after the other.
+    """
+    n_nodes, n_pixels = product.shape
+    levels = torch.empty(n_nodes, (n + 1) * n_pixels, device=product.device)
+    _fill_levels[(-(-n_pixels // 1024), n_nodes)](
+        product, norm, best, top, levels, n_pixels, N_POINTS=n, B=1024, num_warps=4
+    )
+    return levels
+
+
+@triton.jit
+def _fill_levels(  # type: ignore[no-untyped-def]
+    product, norm, best, top, levels, n_pixels, N_POINTS: tl.constexpr, B: tl.constexpr
+):
+    at = tl.program_id(0) * B + tl.arange(0, B)
+    node = tl.program_id(1)
+    mask = at < n_pixels
+    first = tl.load(product + node * n_pixels + at, mask, 0.0)
+    second = tl.load(norm + node * n_pixels + at, mask, 0.0)
+    highest = tl.load(best + at, mask, 0.0)
+    uppermost = tl.load(top + at, mask, 0.0)
+    height = tl.sqrt(second)
+    place = levels + node * (N_POINTS + 1) * n_pixels + at
+    tl.store(place, height * tl.exp2(-highest), mask)
+    for number in range(1, N_POINTS + 1):
+        x = uppermost * tl.exp2((number - N_POINTS) * _STEP)
+        exponent = (2.0 * first - second * x) * x - highest
+        tl.store(place + number * n_pixels, height * tl.exp2(exponent), mask)
+
+
 @triton.jit
 def _load(table, n_pixels, at, N: tl.constexpr):  # type: ignore[no-untyped-def]
     """Load a value per band for some pixels; bands beyond N repeat the first."""
@@ -260,7 +312,8 @@ def _find_best(  # type: ignore[no-untyped-def]
                 models + row * N,
                 f0, f1, f2, f3, f4, f5, f6, f7, w0, w1, w2, w3, w4, w5, w6, w7, N,
             )  # fmt: skip
-            best = tl.maximum(best, product * product / norm)
+            signal = product * tl.rsqrt(norm)
+            best = tl.maximum(best, signal * signal)
     tl.store(parts + part * n_pixels + at, best)
 
 
@@ -289,7 +342,8 @@ def _sum_all(  # type: ignore[no-untyped-def]
                 models + row * N,
                 f0, f1, f2, f3, f4, f5, f6, f7, w0, w1, w2, w3, w4, w5, w6, w7, N,
             )  # fmt: skip
-            power = product * product / norm
+            signal = product * tl.rsqrt(norm)
+            power = signal * signal
             probability = tl.where(power > least, tl.exp2(power - highest), 0.0)
             total += probability
             square += probability * probability
@@ -327,15 +381,16 @@ def _sum_bins(  # type: ignore[no-untyped-def]
                     models + row * N,
                     f0, f1, f2, f3, f4, f5, f6, f7, w0, w1, w2, w3, w4, w5, w6, w7, N,
                 )  # fmt: skip
-                inverse = 1.0 / norm
-                brightness = product * inverse
-                power = product * brightness
+                root = tl.rsqrt(norm)
+                signal = product * root
+                power = signal * signal
                 probability = tl.where(power > least, tl.exp2(power - highest), 0.0)
                 total += probability
                 if MOMENTS:
                     factor = tl.load(factors + row)
-                    one += probability * factor * brightness
-                    two += probability * factor * factor * inverse * (power + _BITS)
+                    scale = factor * root
+                    one += probability * scale * signal
+                    two += probability * scale * scale * (power + _BITS)
         tl.store(zeroth + number * n_pixels + at, total)
         if MOMENTS:
             tl.store(first + number * n_pixels + at, one)

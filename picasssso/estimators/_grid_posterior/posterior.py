@@ -159,7 +159,7 @@ class GridPosterior:
         Where to compute; CUDA if there is one and none is given.
     memory_budget : float, optional
         Bytes of working memory, beside the library, the input and the output; 512 MB if
-        not given, or 4 GB on CUDA.
+        not given, or a tenth of a CUDA device's memory.
 
     Raises
     ------
@@ -218,7 +218,9 @@ class GridPosterior:
         self._n_bands = flux.shape[1]
         self._error_floor = float(error_floor)
         if memory_budget is None:
-            memory_budget = 4e9 if self._device.type == "cuda" else 512e6
+            memory_budget = 512e6
+            if self._device.type == "cuda":
+                memory_budget = 0.1 * torch.cuda.get_device_properties(self._device).total_memory
         self._memory_budget = float(memory_budget)
         with torch.no_grad():
             library = SortedLibrary.build(flux, scaled, constant, marked)
@@ -265,7 +267,10 @@ class GridPosterior:
         try:
             pixel = prepare_pixels(ones, 100 * ones, 0.0)
             half = torch.full((1,), 0.5, device=self._device)
-            self._fit_fused(pixel, _DEEP + 0 * half, half, _Kind.BRIGHT)
+            self._nodes.fused = True
+            with torch.cuda.device(self._device) if ones.is_cuda else nullcontext():
+                self._fit_fused(pixel, _DEEP + 0 * half, half, _Kind.BRIGHT)
+                fit_faint(self._nodes, pixel, half)
         # Triton compiles for the device at hand, with the system's compiler, and raises
         # whatever either of them does.
         except Exception as error:
@@ -275,6 +280,7 @@ class GridPosterior:
                 PicassssoWarning,
                 stacklevel=2,
             )
+            self._nodes.fused = False
             return None
         return self._fused
 
@@ -349,6 +355,7 @@ class GridPosterior:
         percentiles, means = planes(n, len(PERCENTILES)), planes(n)
         scalars, samples = planes(5), planes(n, n_samples)
         n_bands = torch.empty(shape[0], dtype=torch.int64)
+        is_cuda = self._device.type == "cuda"
         scratch = _Scratch(self._device)
         batch = self._batch_size()
         for start in range(0, shape[0], batch):
@@ -360,7 +367,9 @@ class GridPosterior:
             )
             number = torch.as_tensor(index[part].astype(np.int64), device=self._device)
             draws = Draws(n_samples, seed, number) if n_samples else None
-            results = self._evaluate_batch(pixels, draws, scratch)
+            # Triton starts its kernels on the current device.
+            with torch.cuda.device(self._device) if is_cuda else nullcontext():
+                results = self._evaluate_batch(pixels, draws, scratch)
             percentiles[..., part] = results.percentiles.cpu()
             means[..., part], scalars[..., part] = results.means.cpu(), results.scalars.cpu()
             samples[..., part] = results.samples.cpu()
@@ -402,7 +411,7 @@ class GridPosterior:
 
     def _batch_size(self) -> int:
         """Return how many pixels are sorted together."""
-        return 1 << 18 if self._device.type == "cuda" else 1 << 15
+        return 1 << 20 if self._device.type == "cuda" else 1 << 15
 
     def _fit_batch(
         self, pixels: Pixels, draws: Draws | None, scratch: _Scratch
@@ -488,7 +497,6 @@ class GridPosterior:
         n_pixels, step = len(pixels), self._fused.pixels
         filled = torch.arange(-(-n_pixels // step) * step, device=self._device)
         filled = filled.clamp_(max=n_pixels - 1)
-        # Triton starts its kernels on the current device.
         on_device = (
             torch.cuda.device(self._device) if self._device.type == "cuda" else nullcontext()
         )

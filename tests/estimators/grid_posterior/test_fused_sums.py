@@ -33,12 +33,13 @@ def test_fused_sums(n_bands, skip, library, observe):
         "error_floor": 0.05,
     }
     flux, weight = (
-        table[:, :n_bands] for table in observe(n_pixels, np.geomspace(5, 100, n_pixels))
+        table[:, :n_bands] for table in observe(n_pixels, np.geomspace(1, 100, n_pixels))
     )
     expected = GridPosterior(**arguments, device="cpu").evaluate(flux, weight)
     posterior = GridPosterior(**arguments, device=device)
     posterior._fused = FusedTables(posterior._library, posterior._single)
     posterior._fused.skip = skip
+    posterior._nodes.fused = True
     posterior._fused.pixels = 16 if INTERPRETED else 512
     found = posterior.evaluate(flux, weight)
     for name in library.values:
