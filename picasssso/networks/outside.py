@@ -62,7 +62,7 @@ PIXEL_QUANTITIES = (
     *(f"colour {SLOTS[a]}-{SLOTS[b]}" for a, b in _PAIRS),
 )
 
-#: The rows of `picasssso.networks.calibration.Calibration.ranges`.
+#: The rows of ``ranges`` of the calibration.
 QUANTITIES = (*IMAGE_QUANTITIES, *PIXEL_QUANTITIES)
 
 _N_IMAGE = len(IMAGE_QUANTITIES)
@@ -191,7 +191,7 @@ def is_outside(measured: Measured, ranges: torch.Tensor) -> tuple[torch.Tensor, 
     measured : Measured
         From `measure`.
     ranges : Tensor, shape (33, 2)
-        `picasssso.networks.calibration.Calibration.ranges`, in the order of `QUANTITIES`;
+        ``ranges`` of the calibration, in the order of `QUANTITIES`;
         of shape (0, 2) if they are not known: then nothing is outside.
 
     Returns
@@ -258,9 +258,9 @@ def members_disagree(
     score : Tensor, shape (n, 8, y, x)
         From `disagreement_score`.
     signal : Tensor, shape (n, y, x)
-        From `picasssso.networks.calibration.local_signal`.
+        From ``picasssso.networks.calibration.local_signal``.
     disagreement : Tensor, shape (8, 10)
-        `picasssso.networks.calibration.Calibration.disagreement`.
+        ``disagreement`` of the calibration.
 
     Returns
     -------
