@@ -26,6 +26,7 @@ from picasssso.estimators._grid_posterior.quantiles import binned_quantiles, mix
 from picasssso.estimators._grid_posterior.sampling import Draws, draw_rows
 
 __all__ = [
+    "DEPTH",
     "GatheredModels",
     "ModelSums",
     "ModelTables",
@@ -37,6 +38,9 @@ __all__ = [
 ]
 
 _TINY = 1e-30
+
+#: Models that much less likely than the best have no weight, in bits.
+DEPTH = 22.0
 
 #: The weight of a model, over that of its cell's center, whose square is no problem in
 #: single precision, in bits.
@@ -228,17 +232,17 @@ class _Reach(NamedTuple):
     is_loose: torch.Tensor
 
 
-def _reach(tables: ModelTables, cells: _CellTables, pixels: Pixels, depth: torch.Tensor) -> _Reach:
+def _reach(tables: ModelTables, cells: _CellTables, pixels: Pixels) -> _Reach:
     flux, weight = pixels.weighted_flux.to(tables.dtype), pixels.weight.to(tables.dtype)
     total = pixels.power.to(tables.dtype)
     bound, best = _bound_chi(cells, flux, weight, total)
-    limit = ((pixels.power + depth).to(tables.dtype) - best).clamp_(min=0).sqrt_().mul_(1.001)
+    limit = ((pixels.power + DEPTH).to(tables.dtype) - best).clamp_(min=0).sqrt_().mul_(1.001)
     highest = total - bound.amin(0).clamp_(min=0).square_()
     return _Reach(bound < limit, best, highest - best > _LOOSE)
 
 
 def find_wanted_cells(
-    tables: ModelTables, pixels: Pixels, depth: torch.Tensor
+    tables: ModelTables, pixels: Pixels
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """Return which cells may matter for each pixel.
 
@@ -248,8 +252,6 @@ def find_wanted_cells(
         The models.
     pixels : Pixels
         The pixels.
-    depth : tensor, shape (n_pixel,)
-        Models less likely than the best by this many bits do not matter.
 
     Returns
     -------
@@ -260,17 +262,15 @@ def find_wanted_cells(
     is_loose : tensor of bool, shape (n_pixel,)
         Whether that of a model may be far above it.
     """
-    return _reach(tables, tables.cells, pixels, depth)
+    return _reach(tables, tables.cells, pixels)
 
 
-def _find_cells(
-    tables: ModelTables, pixels: Pixels, depth: torch.Tensor
-) -> tuple[torch.Tensor, _Reach]:
+def _find_cells(tables: ModelTables, pixels: Pixels) -> tuple[torch.Tensor, _Reach]:
     """Return the cells that matter for any of the pixels, and what is known of them."""
-    kept = _reach(tables, tables.supercells, pixels, depth).wanted.any(1).nonzero()[:, 0]
+    kept = _reach(tables, tables.supercells, pixels).wanted.any(1).nonzero()[:, 0]
     ratio = len(tables.cells.center) // len(tables.supercells.center)
     children = (kept[:, None] * ratio + torch.arange(ratio, device=kept.device)).reshape(-1)
-    reach = _reach(tables, tables.cells.select(children), pixels, depth)
+    reach = _reach(tables, tables.cells.select(children), pixels)
     return children[reach.wanted.any(1).nonzero()[:, 0]], reach
 
 
@@ -416,7 +416,6 @@ def _add_up(
 def fit_bright(
     tables: ModelTables,
     pixels: Pixels,
-    depth: torch.Tensor,
     probabilities: torch.Tensor,
     *,
     space: Workspace,
@@ -432,8 +431,6 @@ def fit_bright(
         The models.
     pixels : Pixels
         The pixels, best with similar colours; amplitudes significantly above zero.
-    depth : tensor, shape (n_pixel,)
-        Models less likely than the best by this many bits have no weight.
     probabilities : tensor, shape (n_quantile,)
         Between 0 and 1.
     space : Workspace
@@ -457,8 +454,8 @@ def fit_bright(
     # The last pixel is repeated to fill the last part.
     n_parts = -(-n_pixels // width)
     filled = torch.arange(n_parts * width, device=tables.device).clamp_(max=n_pixels - 1)
-    pixels, depth = pixels.select(filled), depth[filled]
-    cells, reach = _find_cells(tables, pixels, depth)
+    pixels = pixels.select(filled)
+    cells, reach = _find_cells(tables, pixels)
     columns = [
         (flux.contiguous(), weight.contiguous())
         for flux, weight in zip(
@@ -468,7 +465,6 @@ def fit_bright(
         )
     ]
     references = list(reach.best.split(width))
-    depths = depth.to(tables.dtype).split(width)
     is_double = tables.dtype == torch.float64
     for number, (flux, weight) in enumerate(columns):
         # A cell's center may lie far below the best model, whose weight would overflow.
@@ -481,7 +477,7 @@ def fit_bright(
                 best = torch.maximum(best, power.amax(0))
             references[number] = torch.where(is_loose, best, references[number])
     # What is less likely than this has no weight.
-    references = [ref - depth for ref, depth in zip(references, depths, strict=True)]
+    references = [reference - DEPTH for reference in references]
     tiles: Iterable[GatheredModels]
     if len(cells) > _ALMOST_ALL * len(tables.cells.center):
         cells = torch.arange(len(tables.cells.center), device=tables.device)

@@ -19,10 +19,7 @@ from picasssso.estimators._grid_posterior.pixels import BITS, Pixels
 from picasssso.estimators._grid_posterior.products import multiply
 from picasssso.estimators._grid_posterior.quantiles import binned_quantiles, grid_quantiles
 
-__all__ = ["SHALLOW", "Look", "NodeTables", "fit_faint", "look"]
-
-#: See `Look`.
-SHALLOW = 14.0
+__all__ = ["Look", "NodeTables", "fit_faint", "look"]
 
 _SQRT_HALF = math.sqrt(0.5)
 
@@ -81,16 +78,12 @@ class Look(NamedTuple):
         The node with the largest one.
     share : tensor
         Effective part of the models that contribute, from 0 to 1.
-    tail : tensor
-        About how much of the posterior lies in models less likely than the best by more
-        than `SHALLOW` bits.
     """
 
     best: torch.Tensor
     worst: torch.Tensor
     node: torch.Tensor
     share: torch.Tensor
-    tail: torch.Tensor
 
 
 def look(tables: NodeTables, pixels: Pixels) -> Look:
@@ -115,16 +108,14 @@ def look(tables: NodeTables, pixels: Pixels) -> Look:
     numbers = torch.arange(len(signal), dtype=signal.dtype, device=signal.device)[None]
     node = multiply(numbers, (signal == best).to(signal.dtype))[0].long()
     weight = signal.square_().sub_(torch.maximum(best, -worst).square())
-    tail = (weight > -SHALLOW).to(signal.dtype)
     # Denormal numbers would be slow.
     weight = torch.exp2(weight.clamp_(min=-60), out=weight)
     total = multiply(tables.count, weight)[0]
-    tail = 1 - multiply(tables.count, tail.mul_(weight))[0] / total
     square = multiply(tables.count, weight.square_())[0]
     share = total.square() / (square * tables.count.sum())
     scale = 1 / math.sqrt(BITS)
     node = node.clamp_(max=len(numbers[0]) - 1)
-    return Look(best * scale, worst * scale, node, share, tail)
+    return Look(best * scale, worst * scale, node, share)
 
 
 def fit_faint(

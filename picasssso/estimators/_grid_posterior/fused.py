@@ -17,7 +17,12 @@ import torch
 import triton
 import triton.language as tl
 
-from picasssso.estimators._grid_posterior.bright import ModelSums, ModelTables, find_wanted_cells
+from picasssso.estimators._grid_posterior.bright import (
+    DEPTH,
+    ModelSums,
+    ModelTables,
+    find_wanted_cells,
+)
 from picasssso.estimators._grid_posterior.library import SortedLibrary
 from picasssso.estimators._grid_posterior.nodes import RATIO_STEP
 from picasssso.estimators._grid_posterior.pixels import BITS, Pixels
@@ -84,9 +89,7 @@ class _Rows:
     factor: torch.Tensor | None
 
 
-def sum_models(
-    fused: FusedTables, tables: ModelTables, pixels: Pixels, depth: torch.Tensor
-) -> ModelSums:
+def sum_models(fused: FusedTables, tables: ModelTables, pixels: Pixels) -> ModelSums:
     """Sum over all models that matter, each amplitude with its own variance.
 
     Parameters
@@ -98,8 +101,6 @@ def sum_models(
     pixels : Pixels
         The pixels, a multiple of `FusedTables.pixels`, best with similar colours; amplitudes
         significantly above zero.
-    depth : tensor, shape (n_pixel,)
-        Models less likely than the best by this many bits need not have weight.
 
     Returns
     -------
@@ -110,7 +111,7 @@ def sum_models(
     n_pixels, n_blocks = len(pixels), len(pixels) // block
     flux, weight = pixels.weighted_flux.float(), pixels.weight.float()
     device = flux.device
-    cells, reference, is_loose = find_wanted_cells(tables, pixels, depth)
+    cells, reference, is_loose = find_wanted_cells(tables, pixels)
     wanted = torch.ones(1, 1, dtype=torch.int8, device=device)
     if fused.skip:
         wanted = cells.reshape(len(cells), n_blocks, block).any(2).T.to(torch.int8).contiguous()
@@ -134,7 +135,7 @@ def sum_models(
     )
     best = parts.amax(0)
     # As on the CPU, what is less likely than this has no weight.
-    lowest = (torch.where(is_loose, best, reference) - depth).float()
+    lowest = (torch.where(is_loose, best, reference) - DEPTH).float()
     totals = zeros(3, n_parts)
     _sum_all[(n_blocks, n_parts)](
         plain.flux,

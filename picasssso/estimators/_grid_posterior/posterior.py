@@ -23,7 +23,7 @@ from picasssso.estimators._grid_posterior.bright import (
     summarize,
 )
 from picasssso.estimators._grid_posterior.doubtful import fit_doubtful
-from picasssso.estimators._grid_posterior.faint import SHALLOW, NodeTables, fit_faint, look
+from picasssso.estimators._grid_posterior.faint import NodeTables, fit_faint, look
 from picasssso.estimators._grid_posterior.library import (
     CELL_SIZE,
     SortedLibrary,
@@ -59,11 +59,6 @@ _EXACT_WIDTH = 12.0
 #: less than this per radian, and where so large a part of the models contributes.
 _SMOOTH = 12.0
 _LEAST_SHARE = 0.06
-
-#: Models that much less likely than the best have no weight, in bits: `SHALLOW` where
-#: nodes say that they hold less than this part of the posterior, else `_DEEP`.
-_DEEP = 18.0
-_LEAST_TAIL = 1e-4
 
 #: Nodes cannot describe likelihoods much sharper than those of a good fit.
 _WORST_FAINT_CHI2 = 25.0
@@ -127,7 +122,7 @@ class GridPosterior:
     Pixels are fitted in one of three ways, chosen by the pixel alone:
 
     - **bright**: models that are so much less likely than the best that together they
-      hold less than about 1e-4 of the posterior have no weight. Whole cells of models are
+      hold less than about 1e-5 of the posterior have no weight. Whole cells of models are
       ruled out by exact bounds and the rest are summed one by one, in single precision,
       or in double precision above a signal-to-noise ratio of 64.
     - **faint** (amplitude below about 5 times its error): all models matter, and the
@@ -269,7 +264,7 @@ class GridPosterior:
             half = torch.full((1,), 0.5, device=self._device)
             self._nodes.fused = True
             with torch.cuda.device(self._device) if ones.is_cuda else nullcontext():
-                self._fit_fused(pixel, _DEEP + 0 * half, half, _Kind.BRIGHT)
+                self._fit_fused(pixel, half, _Kind.BRIGHT)
                 fit_faint(self._nodes, pixel, half)
         # Triton compiles for the device at hand, with the system's compiler, and raises
         # whatever either of them does.
@@ -417,7 +412,7 @@ class GridPosterior:
         self, pixels: Pixels, draws: Draws | None, scratch: _Scratch
     ) -> Iterator[tuple[torch.Tensor, Block, torch.Tensor | None]]:
         """Yield numbers of pixels, their results, and the slots of their samples."""
-        kinds, node, depth = self._classify(pixels)
+        kinds, node = self._classify(pixels)
         probabilities = torch.tensor(PERCENTILES, dtype=torch.float64, device=self._device) / 100
         n_samples = 0 if draws is None else draws.n_samples
         # Pixels of similar colours together need fewer models.
@@ -434,13 +429,12 @@ class GridPosterior:
                 elif kind is _Kind.DOUBTFUL:
                     result = fit_doubtful(self._double, some, probabilities, draws=wanted)
                 elif self._fused is not None and kind is not _Kind.SHARP and draws is None:
-                    result = self._fit_fused(some, depth[which], probabilities, kind), None
+                    result = self._fit_fused(some, probabilities, kind), None
                 else:
                     tables = self._double if kind is _Kind.SHARP else self._single
                     result = fit_bright(
                         tables,
                         some,
-                        depth[which],
                         probabilities,
                         space=scratch.take(tables.dtype),
                         exact_width=kind is _Kind.MODERATE,
@@ -466,11 +460,11 @@ class GridPosterior:
         # A power of two, so that few shapes are met.
         return min(largest, 1 << max(fitting.bit_length() - 1, 4))
 
-    def _classify(self, pixels: Pixels) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        """Return each pixel's kind (0: no data), best node, and depth of the search."""
+    def _classify(self, pixels: Pixels) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return each pixel's kind (0: no data) and best node."""
         step = 1 << 14 if self._device.type == "cuda" else 128
         looks = [look(self._nodes, pixels.select(p)) for p in _slices(len(pixels), step)]
-        best, worst, node, share, tail = (torch.cat(t) for t in zip(*looks, strict=True))
+        best, worst, node, share = (torch.cat(t) for t in zip(*looks, strict=True))
         chi2 = pixels.power / BITS - best.clamp(min=0).double().square()
         sharpness = best * chi2.clamp(min=4).sqrt()
         smooth = (sharpness < _SMOOTH) & (share > _LEAST_SHARE)
@@ -482,14 +476,9 @@ class GridPosterior:
         strange = (best < _FAINT) & ((worst < _MOST_NEGATIVE) | (chi2 > _WORST_FAINT_CHI2))
         kinds[strange | ((best >= _FAINT) & (best + worst < 3))] = _Kind.DOUBTFUL
         kinds[pixels.n_bands == 0] = 0
-        # Sharp posteriors are too narrow for nodes to tell.
-        shallow = (tail < _LEAST_TAIL) & (best < _SHARP)
-        depth = torch.where(shallow, SHALLOW, _DEEP)
-        return kinds, node, depth
+        return kinds, node
 
-    def _fit_fused(
-        self, pixels: Pixels, depth: torch.Tensor, probabilities: torch.Tensor, kind: _Kind
-    ) -> Block:
+    def _fit_fused(self, pixels: Pixels, probabilities: torch.Tensor, kind: _Kind) -> Block:
         from picasssso.estimators._grid_posterior.fused import sum_models
 
         assert self._fused is not None
@@ -501,7 +490,7 @@ class GridPosterior:
             torch.cuda.device(self._device) if self._device.type == "cuda" else nullcontext()
         )
         with on_device:
-            sums = sum_models(self._fused, self._single, pixels.select(filled), depth[filled])
+            sums = sum_models(self._fused, self._single, pixels.select(filled))
         block = summarize(self._single, [sums], probabilities, True, _SEARCH[kind])
         return block.head(n_pixels)
 
@@ -541,8 +530,8 @@ class _Kind(IntEnum):
 #: Bins are 0.02 dex wide, or 0.002 dex for sharp posteriors, whose likelihoods are so
 #: narrow that Newton's method may meet steps.
 _SEARCH = {
-    _Kind.MODERATE: Search(window=32, n_iterations=3),
-    _Kind.BRIGHT: Search(window=24, n_iterations=2),
+    _Kind.MODERATE: Search(window=96, n_iterations=4),
+    _Kind.BRIGHT: Search(window=24, n_iterations=4),
     _Kind.SHARP: Search(window=48, n_iterations=12),
 }
 
