@@ -65,9 +65,10 @@ def estimate_with(specification: Mapping[str, Any]) -> BatchFunction:
     ----------
     specification : mapping
         ``name`` of an estimator, or ``batch_function``, ``"module:function"``;
-        ``parameters``; ``samples``, joint samples to draw for the percentiles of sums; and
-        ``prepare``, what is done with the images first: steps, each a table with the name of
-        a function of `picasssso.preparation` as ``step``, and its arguments.
+        ``parameters``; ``samples``, joint samples to draw for the percentiles of sums;
+        ``sums = false`` for none of those; and ``prepare``, what is done with the images
+        first: steps, each a table with the name of a function of `picasssso.preparation` as
+        ``step``, and its arguments.
 
     Returns
     -------
@@ -89,7 +90,8 @@ def estimate_with(specification: Mapping[str, Any]) -> BatchFunction:
 
     estimator = get_estimator(specification["name"])(**parameters)
     steps = specification.get("prepare", ())
-    return _WithImages(estimator, int(specification.get("samples", 0)), steps)
+    samples, sums = int(specification.get("samples", 0)), bool(specification.get("sums", True))
+    return _WithImages(estimator, samples, steps, sums=sums)
 
 
 def select_bands(
@@ -184,8 +186,10 @@ class _WithImages:
         estimator: PropertyMapEstimator,
         n_samples: int = 0,
         prepare: Sequence[Mapping[str, Any]] = (),
+        *,
+        sums: bool = True,
     ) -> None:
-        self.estimator, self.n_samples = estimator, n_samples
+        self.estimator, self.n_samples, self.sums = estimator, n_samples, sums
         self.steps = [_step(**one) for one in prepare]
 
     def __call__(self, batch: Batch, bands: tuple[str, ...]) -> BatchEstimate:
@@ -197,7 +201,7 @@ class _WithImages:
             maps = self.estimator.estimate_many(images, **how)
         else:
             maps = [self.estimator.estimate(one, **how) for one in images]
-        return BatchEstimate(MapStack.from_maps(maps), _Totals(maps))
+        return BatchEstimate(MapStack.from_maps(maps), _Totals(maps) if self.sums else None)
 
     def _images(self, batch: Batch, galaxy: int, bands: tuple[str, ...]) -> BandImages:
         images = band_images(batch, galaxy, bands)

@@ -20,6 +20,7 @@ A file looks like this (``benchmarks/experiments/*.toml`` are those of the docum
     parameters = {relation = "taylor2011"}
 
     samples = 100            # joint samples, for the percentiles of sums; none by default
+    sums = false             # no percentiles of sums at all; true by default
     prepare = [{step = "match_psf"}, {step = "bin_images", snr = 10}]     # none by default
 
     [estimators.network]
@@ -60,7 +61,16 @@ from picasssso.exceptions import FileFormatError, InvalidInputError
 __all__ = ["Configuration", "Run", "load_configuration", "parse_configuration"]
 
 _COMMON = {"count", "batch", "truth", "source", "bands"}
-_ESTIMATOR = {"label", "name", "batch_function", "parameters", "optional", "samples", "prepare"}
+_ESTIMATOR = {
+    "label",
+    "name",
+    "batch_function",
+    "parameters",
+    "optional",
+    "samples",
+    "sums",
+    "prepare",
+}
 _EXPERIMENT = {"id", "title", "estimators", "settings", "axis", "paper", "reference"} | _COMMON
 _SETTING = {"label", "x", "parameters", "estimators", "paper"} | _COMMON
 #: Where the weights are that come with the package.
