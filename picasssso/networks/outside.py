@@ -317,7 +317,8 @@ class TrainingRange:
             Of shape (33, 2), in the order of `QUANTITIES`. What was never seen has a range
             that holds nothing.
         """
-        margin = 1e-3
+        # The last galaxy need not lie at the very end of what is possible.
+        margin = 1e-3 + 0.01 * (self._high - self._low).clamp(min=0.0)
         image = torch.stack([self._low - margin, self._high + margin], 1)
         rows = []
         for counts, ends in zip(self._pixels, _ENDS, strict=True):

@@ -99,7 +99,7 @@ def test_a_checkpoint_of_another_training(recipe, tmp_path):
 
 def test_galaxies_that_calibrate_are_not_trained_on(recipe, tmp_path):
     content = json.loads(recipe.read_text())
-    content["first_pair"] = 10
+    content["first_pair"] = 5
     recipe.write_text(json.dumps(content))
     result = run(recipe, "-o", tmp_path / "w")
     assert result.exit_code == 1

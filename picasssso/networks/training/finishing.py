@@ -28,7 +28,7 @@ from picasssso.networks.training.config import TrainingConfig
 from picasssso.networks.training.state import TrainingState
 from picasssso.networks.weights import TrainedModel
 
-__all__ = ["calibrate", "finish_training", "known_batches"]
+__all__ = ["calibrate", "finish_training", "known_batches", "measure_ranges"]
 
 Sources = Sequence[tuple[PairSource, Sequence[float], float]]
 
@@ -52,7 +52,7 @@ def known_batches(
         As `picasssso.networks.training.PairPool` takes them; those that lack one of the
         bands are left out.
     letters : str
-        Slots, such as ``"gri"``.
+        Slots, such as ``"gri"``; all that each source has, if empty.
     count : int
         Galaxies in all, shared out as the sources' shares say.
     device : torch.device or str, optional
@@ -69,16 +69,16 @@ def known_batches(
     total = sum(share for *_, share in fit)
     start = 0
     for pairs, wavelengths, share in fit:
-        stop = start + max(round(count * share / total), 1)
-        if hasattr(pairs, "__len__"):
-            stop = min(stop, start + len(pairs))
-        # Stored pairs are counted from 0 in each source; made ones must not repeat.
-        shift = start if hasattr(pairs, "__len__") else 0
-        for first in range(start, stop, size):
-            batch = pairs.batch(range(first - shift, min(first + size, stop) - shift))
+        wanted = max(round(count * share / total), 1)
+        # Made galaxies must not repeat from source to source; stored ones are counted anew.
+        stored = len(pairs) if hasattr(pairs, "__len__") else None
+        numbers = range(start, start + wanted) if stored is None else range(min(wanted, stored))
+        start += wanted
+        for first in range(numbers.start, numbers.stop, size):
+            batch = pairs.batch(range(first, min(first + size, numbers.stop)))
             batch = {name: values.to(device) for name, values in batch.items()}
-            yield keep_bands(to_slots(batch, pairs.bands, wavelengths), letters)
-        start = stop
+            slotted = to_slots(batch, pairs.bands, wavelengths)
+            yield keep_bands(slotted, letters) if letters else slotted
 
 
 def _letters(pairs: PairSource) -> str:
@@ -129,50 +129,67 @@ def calibrate(
     InvalidInputError
         If no source has any of the sets of bands that are calibrated.
     """
-    size = 64 if str(device) == "cpu" else 256
-    training = TrainingRange()
     collections: dict[int, Collected] = {}
     counts: dict[str, int] = {}
-    with tqdm(total=len(BAND_SETS), disable=not progress, desc="calibration") as bar:
+    with tqdm(total=len(BAND_SETS) + 1, disable=not progress, desc="calibration") as bar:
         for number, letters in sorted(BAND_SETS.items(), reverse=True):
-            wanted = galaxies if not collections else round(galaxies * _PART_OF_FEWER)
-            batches = known_batches(sources, letters, wanted, device=device, size=size)
-            watched = _watched(batches, training, config)
-            first = next(watched, None)
-            if first is not None:
-                collected = collect(ensemble, _chained(first, watched), keep_on=device)
-                collections[number] = collected
-                counts[letters] = len(collected.signal)
+            wanted = galaxies if not collections else max(round(galaxies * _PART_OF_FEWER), 1)
+            if any(set(letters) <= set(_letters(pairs)) for pairs, *_ in sources):
+                batches = known_batches(
+                    sources, letters, wanted, device=device, size=_size(device)
+                )
+                collections[number] = collect(ensemble, batches, keep_on=device)
+                counts[letters] = len(collections[number].signal)
             bar.update()
-    if not collections:
-        raise InvalidInputError(
-            "There is nothing to calibrate on: expected galaxies in one of the sets of bands "
-            f"{', '.join(BAND_SETS.values())}."
-        )
-    for letters in () if known is None else BAND_SETS.values():
-        batches = known_batches(known or (), letters, galaxies // 4, device=device, size=size)
-        for _ in _watched(batches, training, config):
-            pass
-    # Without images in all bands, those in the most that there are stand in.
-    collections.setdefault(max(BAND_SETS), collections[max(collections)])
-    return fit_calibration(collections, ranges=training.ranges()), counts
+        if not collections:
+            raise InvalidInputError(
+                "There is nothing to calibrate on: expected galaxies in one of the sets of bands "
+                f"{', '.join(BAND_SETS.values())}."
+            )
+        # Without images in all bands, those in the most that there are stand in.
+        collections.setdefault(max(BAND_SETS), collections[max(collections)])
+        ranges = measure_ranges(sources, config, galaxies=galaxies, device=device)
+        bar.update()
+    return fit_calibration(collections, ranges=ranges), counts
 
 
-def _watched(
-    batches: Iterator[SlottedBatch], training: TrainingRange, config: TrainingConfig
-) -> Iterator[SlottedBatch]:
-    """Yield batches, noting what they are like, also degraded as in training."""
+def measure_ranges(
+    sources: Sources,
+    config: TrainingConfig,
+    *,
+    galaxies: int = 2000,
+    device: torch.device | str = "cpu",
+) -> torch.Tensor:
+    """Measure what the galaxies of some sources are like; no network is needed.
+
+    Parameters
+    ----------
+    sources : sequence of (PairSource, sequence of float, float)
+        Galaxies like those that were trained on.
+    config : TrainingConfig
+        How images were degraded in training: such images count as known, too.
+    galaxies : int, optional
+        How many.
+    device : torch.device or str, optional
+        Where to compute.
+
+    Returns
+    -------
+    Tensor
+        Of shape (33, 2), for the calibration: see `picasssso.networks.outside`.
+    """
+    training = TrainingRange()
+    batches = known_batches(sources, "", galaxies, device=device, size=_size(device))
     for number, batch in enumerate(batches):
         for seen in (batch, degrade(batch, config, number)):
             training.add(
                 measure(seen.flux, seen.inverse_variance, seen.conditions, seen.has_band())
             )
-        yield batch
+    return training.ranges()
 
 
-def _chained(first: SlottedBatch, rest: Iterator[SlottedBatch]) -> Iterator[SlottedBatch]:
-    yield first
-    yield from rest
+def _size(device: torch.device | str) -> int:
+    return 64 if torch.device(device).type == "cpu" else 256
 
 
 def finish_training(
