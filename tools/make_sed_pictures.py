@@ -292,11 +292,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
     parser.add_argument("folder", type=Path, nargs="?", help="folder with DES_g.fits and so on")
     parser.add_argument("--output", type=Path, default=PICTURES)
-    parser.add_argument("--only-des", action="store_true", help="draw that galaxy alone")
+    parser.add_argument("--only", choices=("maps", "pixel", "des"), help="some of the pictures")
     arguments = parser.parse_args()
-    if not arguments.only_des:
-        make_example_pictures(arguments.output)
-    if arguments.folder is not None:
+    if arguments.only != "des":
+        make_example_pictures(arguments.output, arguments.only)
+    if arguments.folder is not None and arguments.only in (None, "des"):
         des = read_des(arguments.folder)
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", "Galactic extinction")
@@ -306,28 +306,29 @@ def main() -> None:
         print(f"{path.name}: {path.stat().st_size / 1e3:.0f} kB")
 
 
-def make_example_pictures(output: Path) -> None:
+def make_example_pictures(output: Path, only: str | None = None) -> None:
     """Make the pictures of the example galaxy, and print and write the figures."""
     images, truth = load_example()
-    maps = estimate_all(images)
     where = bright_pixels(images)
     flux = images.to_arrays()[0]
     centre = np.unravel_index(np.argmax(np.where(where, flux[2], 0)), where.shape)
     # Halfway out along the row of the centre.
     row = np.flatnonzero(where[centre[0]])
     pixel = (int(centre[0]), int(0.5 * (centre[1] + row[-1])))
-    result = {
-        "pixels": int(where.sum()),
-        "least_signal_to_noise_in_r": BRIGHT,
-        "pixel_of_the_plots": pixel,
-        "estimators": compare(maps, truth, where),
-    }
-    text = json.dumps(result, indent=2, default=float)
-    RESULT.write_text(json.dumps(_rounded(json.loads(text)), indent=2) + "\n")
-    print(RESULT.read_text())
-    draw_maps(images, maps, truth).savefig(output / "sed_maps.png", dpi=75)
-    draw_posterior(images, pixel).savefig(output / "sed_posterior.png", dpi=90)
-    draw_corner(images, truth, pixel).savefig(output / "sed_corner.png", dpi=80)
+    if only != "maps":
+        draw_posterior(images, pixel).savefig(output / "sed_posterior.png", dpi=90)
+        draw_corner(images, truth, pixel).savefig(output / "sed_corner.png", dpi=80)
+    if only != "pixel":
+        maps = estimate_all(images)
+        result = {
+            "pixels": int(where.sum()),
+            "least_signal_to_noise_in_r": BRIGHT,
+            "estimators": compare(maps, truth, where),
+        }
+        text = json.dumps(result, default=float)
+        RESULT.write_text(json.dumps(_rounded(json.loads(text)), indent=2) + "\n")
+        print(RESULT.read_text())
+        draw_maps(images, maps, truth).savefig(output / "sed_maps.png", dpi=75)
 
 
 def _rounded(value: object) -> object:
