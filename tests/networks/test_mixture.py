@@ -3,8 +3,9 @@
 import numpy as np
 import torch
 
+from picasssso.networks.calibration import NORMAL_SCORES
 from picasssso.networks.heads import Prediction
-from picasssso.networks.mixture import linear_means, linear_values
+from picasssso.networks.mixture import linear_means, linear_quantiles, linear_values
 from picasssso.networks.outputs import OUTPUT_NAMES, OUTPUTS
 
 GAS, MASS, DUST = (OUTPUT_NAMES.index(n) for n in ("gas_mass", "stellar_mass", "attenuation_v"))
@@ -37,6 +38,15 @@ def test_values_follow_the_mixture():
             if abs(q / 100 - (1 - p)) < 0.02 and p < 1:
                 continue
             np.testing.assert_allclose(value[0, GAS, k, 0], expected, rtol=0.02)
+
+
+def test_quantiles_are_values_at_their_scores():
+    found = prediction([1.0, 0.9, 0.51, 0.3])
+    quantiles = linear_quantiles(found)
+    for k, score in enumerate(NORMAL_SCORES):
+        value = linear_values(found, torch.full((1, 8, 4, 1), score))
+        np.testing.assert_allclose(quantiles[:, :, k], value, rtol=1e-4)
+    assert (quantiles.diff(dim=2) >= 0).all()
 
 
 def test_what_cannot_be_absent_is_never_zero():

@@ -12,10 +12,10 @@ import torch
 from picasssso.estimators._cnn.draws import correlated_scores
 from picasssso.estimators._cnn.inputs import NetworkInput
 from picasssso.estimators.context import EstimationContext, PropertyArrays
-from picasssso.networks.calibration import NORMAL_SCORES, local_signal
+from picasssso.networks.calibration import local_signal
 from picasssso.networks.ensemble import EnsemblePrediction
 from picasssso.networks.heads import Prediction
-from picasssso.networks.mixture import linear_means, linear_values
+from picasssso.networks.mixture import linear_means, linear_quantiles, linear_values
 from picasssso.networks.outputs import LOG_LARGEST_HYDROGEN, OUTPUT_NAMES, OUTPUTS
 from picasssso.networks.outside import disagreement_score, is_outside, measure, members_disagree
 from picasssso.networks.weights import TrainedModel
@@ -68,17 +68,14 @@ def answer(
     prediction = said.prediction
     if model.calibration is not None:
         prediction = model.calibration.apply(prediction, signal, inputs.has_band.sum(1))
-    scores = (torch.full_like(prediction.log_mean, score) for score in NORMAL_SCORES)
-    percentiles = torch.stack([_values(prediction, score) for score in scores], 1)
-    # Rounding must not make percentiles cross.
-    percentiles = percentiles.cummax(1).values
+    percentiles = _limited(linear_quantiles(prediction))
     means = _limited(linear_means(prediction))
     quality = _quality(model, inputs, said, prediction, signal, contexts)
     results = []
     for k, context in enumerate(contexts):
         samples = _samples(model, prediction, k, context)
         arrays = (
-            percentiles[k].transpose(0, 1).cpu().numpy(),
+            percentiles[k].cpu().numpy(),
             means[k].cpu().numpy(),
             quality[k],
         )
@@ -96,13 +93,8 @@ def answer(
     return results
 
 
-def _values(prediction: Prediction, score: torch.Tensor) -> torch.Tensor:
-    return _limited(linear_values(prediction, score))
-
-
 def _limited(values: torch.Tensor) -> torch.Tensor:
-    """Return linear values (n, 8, y, x) with no more hydrogen than the gas holds."""
-    values = values.clone()
+    """Return linear values (n, 8, ...) with no more hydrogen than the gas holds."""
     most = values[:, _GAS] * _HYDROGEN_PART
     values[:, _HYDROGEN] = torch.minimum(values[:, _HYDROGEN], most)
     return values
@@ -122,7 +114,7 @@ def _samples(
     for draw in range(context.n_samples):
         scores = correlated_scores(model.calibration, context, (height, width), draw)
         score = torch.from_numpy(scores)[None].to(one.log_mean.device)
-        out[draw] = _values(one, score)[0].cpu().numpy()
+        out[draw] = _limited(linear_values(one, score))[0].cpu().numpy()
     return out
 
 
