@@ -152,7 +152,7 @@ def prepare(
     whole = _psf(whole, match, position, steps, folder)
     if ebv is not None or _uncorrected(whole):
         whole = _extinction(whole, ebv, ebv_scale, law, r_v, position, steps, folder)
-    whole = _target(whole, position, mask, cutout, steps)
+    whole = _target(whole, position, mask, cutout, steps, folder)
     if snr is not None:
         whole = bin_images(whole, snr)
         steps.append(
@@ -315,9 +315,9 @@ def _align(
     return merge_bands(aligned)
 
 
-def _find(images: BandImages, position: Any) -> Sources | None:
+def _find(images: BandImages, position: Any, folder: Any = None) -> Sources | None:
     try:
-        return find_sources(images, position)
+        return find_sources(images, position, folder=folder)
     except InvalidInputError:
         if position is not None:
             raise
@@ -398,10 +398,11 @@ def _target(
     mask: bool,
     cutout: float | None,
     steps: list[dict[str, Any]],
+    folder: Any,
 ) -> BandImages:
     if not (mask or cutout is not None):
         return images
-    found = _find(images, position)
+    found = _find(images, position, folder)
     if found is None:
         if cutout is not None:
             raise InvalidInputError(
@@ -415,7 +416,7 @@ def _target(
         )
         return images
     if mask:
-        images = mask_sources(images, sources=found)
+        images = mask_sources(images, sources=found, folder=folder)
         steps.append(
             {
                 "step": "mask",

@@ -8,8 +8,9 @@ own light with a dark lane between. Arms, bulges and star-forming regions stay t
 
 from __future__ import annotations
 
+import os
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import astropy.units as u
@@ -17,7 +18,9 @@ import numpy as np
 import numpy.typing as npt
 
 from picasssso.bands.psf import kernel_fwhm
+from picasssso.bands.records import read_only
 from picasssso.exceptions import InvalidInputError
+from picasssso.preparation.storage import allocate, blocks_of
 
 if TYPE_CHECKING:
     from astropy.coordinates import SkyCoord
@@ -119,6 +122,7 @@ def find_sources(
     position: SkyCoord | tuple[float, float] | None = None,
     *,
     fwhm_pixels: float | None = None,
+    folder: str | os.PathLike[str] | None = None,
 ) -> Sources:
     """Find the target and what does not belong to it.
 
@@ -130,6 +134,8 @@ def find_sources(
         Where the target is, on the sky or as pixel ``(x, y)``; default: the middle of the image.
     fwhm_pixels : float, optional
         Width of stars; default: that of the broadest PSF, or 4 pixels if none is known.
+    folder : path, optional
+        Where to keep the masks of a large field; default: in memory.
 
     Returns
     -------
@@ -166,7 +172,7 @@ def find_sources(
         side *= 2
     target, foreign, n_stars, n_neighbours = _put_together(image, segments, label, local, fwhm)
     shape = _measure(image, target, foreign, region)
-    whole = [np.zeros(images.shape, dtype=bool) for _ in range(2)]
+    whole = [allocate(images.shape, bool, folder) for _ in range(2)]
     for plane, part in zip(whole, (target, foreign), strict=True):
         plane[region] = part
     return Sources(whole[0], whole[1], n_stars, n_neighbours, shape)
@@ -177,6 +183,7 @@ def mask_sources(
     position: SkyCoord | tuple[float, float] | None = None,
     *,
     sources: Sources | None = None,
+    folder: str | os.PathLike[str] | None = None,
 ) -> BandImages:
     """Return images in which stars and neighbours are masked, in every band.
 
@@ -188,6 +195,8 @@ def mask_sources(
         Where the target is; default: the middle of the image.
     sources : Sources, optional
         What `find_sources` returned; default: found here.
+    folder : path, optional
+        Where to keep the masks of a large field; default: in memory.
 
     Returns
     -------
@@ -203,15 +212,18 @@ def mask_sources(
     >>> int(images.labels[64, 64])
     1
     """
-    found = find_sources(images, position) if sources is None else sources
-    records = {band: record.add_mask(found.foreign) for band, record in images._records.items()}
-    masked = images._derive(records=records)
-    return masked._derive(labels=_frozen(found.target.astype(np.uint8)))
-
-
-def _frozen(array: Array) -> Array:
-    array.flags.writeable = False
-    return array
+    found = find_sources(images, position, folder=folder) if sources is None else sources
+    labels = allocate(images.shape, np.uint8, folder)
+    labels[...] = found.target
+    records = {}
+    for band, record in images._records.items():
+        mask = allocate(images.shape, bool, folder)
+        mask[...] = found.foreign
+        if record.mask is not None:
+            for block in blocks_of(images.shape, bytes_per_pixel=20):
+                mask[block.core] |= record.mask[block.core] != 0
+        records[band] = replace(record, mask=read_only(mask))
+    return images._derive(records=records, labels=read_only(labels))
 
 
 def cutout_target(

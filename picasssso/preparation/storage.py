@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 from astropy.nddata import NDData, StdDevUncertainty
 
-from picasssso.blocks import Block, choose_core_shape, iterate_blocks
+from picasssso.blocks import Block, iterate_blocks
 from picasssso.exceptions import FileFormatError
 
 if TYPE_CHECKING:
@@ -76,7 +76,10 @@ def blocks_of(
     bytes_per_pixel: float = 100.0,
     memory_budget: float = MEMORY_BUDGET,
 ) -> Iterator[Block]:
-    """Cut an image into blocks that fit the memory budget; rows, where the halo is small.
+    """Cut an image into blocks that fit the memory budget.
+
+    Padded blocks have as many pixels in a flat image as in a square one, so that memory does
+    not depend on the shape.
 
     Parameters
     ----------
@@ -94,14 +97,18 @@ def blocks_of(
     iterator of Block
         The blocks.
     """
-    core = choose_core_shape(
-        shape,
-        halo=halo,
-        stride=stride,
-        bytes_per_pixel=bytes_per_pixel,
-        memory_budget=memory_budget,
-    )
-    return iterate_blocks(shape, core_shape=core, halo=halo, stride=stride)
+    pixels = memory_budget / bytes_per_pixel
+    core = [0, 0]
+    short, long = (0, 1) if shape[0] <= shape[1] else (1, 0)
+    # What the shorter axis does not need, the longer one gets.
+    side = np.sqrt(pixels)
+    for axis in (short, long):
+        if shape[axis] <= side:
+            core[axis] = shape[axis]
+        else:
+            core[axis] = max(int(side - 2 * halo) // stride * stride, halo, stride)
+        side = pixels / min(core[axis] + 2 * halo, shape[axis])
+    return iterate_blocks(shape, core_shape=(core[0], core[1]), halo=halo, stride=stride)
 
 
 def transform(

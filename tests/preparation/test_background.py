@@ -49,7 +49,6 @@ def test_block_by_block_is_the_same_within_the_noise(sloped, monkeypatch, tmp_pa
     images, _ = sloped
     mask = mask_sky_sources(images)
     whole = subtract_background(images, source_mask=mask, box_size=16)
-    monkeypatch.setattr(storage, "MEMORY_BUDGET", 1.0)
     monkeypatch.setattr(
         module, "transform", lambda *a, **k: storage.transform(*a, **{**k, "bytes_per_pixel": 6e3})
     )

@@ -32,7 +32,7 @@ def run(monkeypatch, tmp_path, files):
 @pytest.fixture(scope="module")
 def files(tmp_path_factory):
     folder = tmp_path_factory.mktemp("cli")
-    images, _ = make_field((200, 200), n_stars=8)
+    images, _ = make_field((150, 150), n_stars=5)
     return [
         layouts.des_coadd(
             folder / f"{letter}.fits", letter, image.data + 0.05, image.wcs, sigma=0.02

@@ -69,13 +69,13 @@ UGRIZ = [f"sdss2010-{band}" for band in "ugriz"]
 
 @pytest.fixture(scope="module", params=[0.0, 1.2], ids=["white", "correlated"])
 def skies(request):
-    images = empty_sky((240, 240), smooth=request.param, bands=UGRIZ)
+    images = empty_sky((200, 200), smooth=request.param, bands=UGRIZ)
     return calibrate_noise(images, source_mask=np.zeros(images.shape, bool))[0]
 
 
 @pytest.fixture(scope="module")
 def resampled(skies):
-    return align_bands(skies, layouts.tangent_wcs((170, 170), 0.47, rotation=20), (170, 170))
+    return align_bands(skies, layouts.tangent_wcs((140, 140), 0.45, rotation=20), (140, 140))
 
 
 @pytest.fixture(scope="module")
