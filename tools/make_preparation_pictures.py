@@ -1,0 +1,257 @@
+#!/usr/bin/env python
+"""Make the pictures of docs/preparation.rst: from survey files to a map of stellar mass.
+
+The galaxy is that of the real DES coadds in the folder given (``temuller/hostphot`` test data,
+MIT licence; no part of the repository). Files of SDSS and Pan-STARRS1 are made of the same
+images: brought to those surveys' pixels and seeing, with their noise, and written in their
+layouts; the galaxy's colours go through the published colour terms that the colour-mass-to-light
+relations use. ::
+
+    python tools/make_preparation_pictures.py FOLDER
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import sys
+import tempfile
+import warnings
+from pathlib import Path
+
+import astropy.units as u
+import matplotlib
+
+matplotlib.use("Agg")
+import matplotlib.pyplot as plt
+import numpy as np
+from astropy.coordinates import SkyCoord
+from astropy.wcs import WCS
+from photutils.aperture import SkyCircularAperture
+from reproject import reproject_adaptive
+from scipy.ndimage import gaussian_filter
+
+from picasssso import BandImages, MassToLightEstimator, PropertyMaps
+from picasssso.estimators._mass_to_light.photometric_systems import find_system
+from picasssso.io import read_survey, recognise
+from picasssso.mocks.observing import get_survey
+from picasssso.preparation import (
+    bin_images,
+    calibrate_noise,
+    correct_extinction,
+    cutout_target,
+    find_sources,
+    mask_sky_sources,
+    mask_sources,
+    match_psf,
+    prepare,
+    subtract_background,
+)
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT / "tests" / "plugins"))
+import survey_layouts as layouts  # noqa: E402
+
+STATIC = ROOT / "docs" / "_static"
+NUCLEUS = SkyCoord(27.9521 * u.deg, 0.2639 * u.deg)
+#: The files give no redshift, and E(B-V) is a typical value away from the Galactic plane.
+STAND_IN = {"redshift": 0.02, "ebv": 0.03, "ebv_scale": "SFD98"}
+#: Median seeing of DES (Abbott et al. 2018, ApJS 239, 18), arcsec: the cutouts show no stars.
+DES_SEEING = {"g": 1.12, "r": 0.96, "i": 0.88, "z": 0.84}
+APERTURE = 24 * u.arcsec
+
+
+def des_files(folder: Path) -> list[Path]:
+    """Return the real files."""
+    return [folder / f"DES_{band}.fits" for band in "griz"]
+
+
+def filter_factors(images: BandImages, prefix: str) -> dict[str, float]:
+    """Return by what the galaxy's DECam fluxes change in another survey's filters."""
+    x, y = (float(c) for c in images.wcs.world_to_pixel(NUCLEUS))
+    rows, columns = np.indices(images.shape)
+    inside = np.hypot(columns - x, rows - y) * images.pixel_scale.value < APERTURE.value
+    old = {
+        band[-1]: 22.5 - 2.5 * np.log10(plane[inside].sum())
+        for band, plane in zip(images.bands, images.to_arrays()[0], strict=True)
+    }
+    sdss = find_system("decam2014-g").to_sdss(old)
+    system = find_system(f"{prefix}-g")
+    new = dict(sdss)
+    for _ in range(20):  # the terms are small: each round gains a factor of five
+        found = system.to_sdss(new)
+        new = {letter: new[letter] + sdss[letter] - found[letter] for letter in new}
+    return {letter: float(10 ** (0.4 * (old[letter] - new[letter]))) for letter in new}
+
+
+def made_files(folder: Path, scratch: Path, name: str) -> tuple[list[Path], dict[str, u.Quantity]]:
+    """Write SDSS frames or PS1 stacks of the DES images; return them and their seeing."""
+    survey = get_survey({"sdss": "sdss", "panstarrs": "ps1"}[name])
+    rng = np.random.default_rng(2)
+    images = subtract_background(read_survey(des_files(folder), redshift=0.02))
+    side = int(0.97 * images.shape[0] * images.pixel_scale.value / survey.pixel_scale)
+    wcs = layouts.tangent_wcs(
+        (side, side), survey.pixel_scale, center=(NUCLEUS.ra.deg, NUCLEUS.dec.deg)
+    )
+    paths, seeing = [], {}
+    factors = filter_factors(images, survey.bands[1].rpartition("-")[0])
+    for letter in "griz":
+        band = next(b for b in survey.bands if b.endswith(f"-{letter}"))
+        k = survey.bands.index(band)
+        width = max(survey.psf_fwhm[k], 1.05 * DES_SEEING[letter])
+        seeing[band] = width * u.arcsec
+        plane = images.to_arrays(bands=[f"decam2014-{letter}"])[0][0].astype(float)
+        sigma = math.sqrt(width**2 - DES_SEEING[letter] ** 2) / 2.3548 / images.pixel_scale.value
+        plane = gaussian_filter(plane, sigma)
+        ratio = (survey.pixel_scale / images.pixel_scale.value) ** 2
+        light, _ = reproject_adaptive(
+            (plane, images.wcs), wcs, shape_out=(side, side), kernel="gaussian"
+        )
+        light = np.nan_to_num(light) * ratio * factors[letter]
+        noise = survey.sky_noise[k]
+        light = light + rng.normal(0, noise, light.shape)
+        if name == "sdss":
+            path = scratch / f"frame-{letter}-003000-3-0100.fits"
+            # Gain and sky that make the survey's noise.
+            paths.append(
+                layouts.sdss_frame(
+                    path, letter, light, wcs, per_count=0.005,
+                    sky=max((noise / 0.005) ** 2 * 4.7 - 8, 1.0),
+                )
+            )  # fmt: skip
+        else:
+            paths += [Path(p) for p in layouts.ps1_stack(scratch, letter, light, wcs, sigma=noise)]
+    return paths, seeing
+
+
+def mass(maps: PropertyMaps) -> str:
+    """Return the mass in the aperture, in words."""
+    total = maps.total(
+        "stellar_mass", SkyCircularAperture(NUCLEUS, APERTURE), correlation="independent"
+    )
+    return f"{np.log10(total.value.to_value(u.Msun)):.2f}"
+
+
+def frame(ax: plt.Axes, title: str) -> None:
+    """Name a panel, and leave out its coordinates."""
+    ax.set_title(title, fontsize=9)
+    for axis in ax.coords if hasattr(ax, "coords") else ():
+        axis.set_ticklabel_visible(False)
+        axis.set_ticks_visible(False)
+        axis.set_axislabel("")
+
+
+def show_plane(figure: plt.Figure, place: tuple[int, int, int], plane: np.ndarray, wcs: WCS,
+               title: str, **options: object) -> None:  # fmt: skip
+    """Show a map in a panel with a colour bar."""
+    ax = figure.add_subplot(*place, projection=wcs)
+    picture = ax.imshow(plane, origin="lower", interpolation="nearest", **options)
+    figure.colorbar(picture, ax=ax, fraction=0.046, pad=0.02).ax.tick_params(labelsize=7)
+    frame(ax, title)
+
+
+def show_mass(figure: plt.Figure, place: tuple[int, int, int], maps: PropertyMaps) -> None:
+    """Show the stellar mass surface density."""
+    values = maps["stellar_mass"].data
+    with np.errstate(divide="ignore", invalid="ignore"):
+        plane = np.where(maps.masks["stellar_mass"], np.nan, np.log10(values))
+    show_plane(
+        figure, place, plane, maps.wcs, f"stellar mass: {mass(maps)} in 24 arcsec",
+        vmin=6.5, vmax=9.2, cmap="magma",
+    )  # fmt: skip
+
+
+def des_steps(folder: Path) -> None:
+    """Draw one panel for each step of the DES files."""
+    figure = plt.figure(figsize=(9, 12.3), layout="constrained")
+    raw = read_survey(des_files(folder), redshift=STAND_IN["redshift"])
+    print({path.name: recognise(path).title for path in des_files(folder)})
+    frame(raw.plot(figure.add_subplot(4, 3, 1, projection=raw.wcs)), "1. as read")
+    hidden = mask_sky_sources(raw)
+    band = "decam2014-i"
+    plane = np.where(hidden, np.nan, raw.to_arrays(bands=[band])[0][0])
+    scale = {"vmin": -0.02, "vmax": 0.02, "cmap": "coolwarm"}
+    show_plane(figure, (4, 3, 2), plane, raw.wcs,
+               "2. sky beside sources, i band (nmgy)", **scale)  # fmt: skip
+    clean = subtract_background(raw, source_mask=hidden)
+    difference = raw.to_arrays(bands=[band])[0][0] - clean.to_arrays(bands=[band])[0][0]
+    show_plane(figure, (4, 3, 3), difference, raw.wcs, "3. the sky subtracted (nmgy)",
+               vmin=-0.005, vmax=0.005, cmap="coolwarm")  # fmt: skip
+    clean, record = calibrate_noise(clean, source_mask=hidden)
+    ax = figure.add_subplot(4, 3, 4)
+    n = np.geomspace(1, 300, 50)
+    for name, scaling in clean.noise_scaling.items():
+        ax.plot(n, np.sqrt(scaling(n)), label=name)
+    ax.set(xscale="log", xlabel="pixels summed", ylabel="noise / independent pixels")
+    ax.legend(fontsize=7)
+    ax.set_title("4. the noise of sums, measured", fontsize=9)
+    psf = {f"decam2014-{b}": width * u.arcsec for b, width in DES_SEEING.items()}
+    matched = match_psf(clean.replace(psf=psf))
+    for k, (images, title) in enumerate(
+        ((clean, "5. g / i before ..."), (matched, "6. ... and after PSF matching"))
+    ):
+        flux = images.to_arrays(bands=["decam2014-g", band])[0]
+        with np.errstate(divide="ignore", invalid="ignore"):
+            color = -2.5 * np.log10(flux[0] / flux[1])
+        middle = np.s_[85:166, 81:162]
+        show_plane(figure, (4, 3, 5 + k), color[middle], images.wcs[middle], title,
+                   vmin=0.8, vmax=1.6, cmap="Spectral_r")  # fmt: skip
+    corrected = correct_extinction(matched, STAND_IN["ebv"], scale=STAND_IN["ebv_scale"])
+    found = find_sources(corrected, NUCLEUS)
+    masked = mask_sources(corrected, sources=found)
+    frame(
+        masked.plot(figure.add_subplot(4, 3, 7, projection=masked.wcs)), "7. stars and neighbours"
+    )
+    show_plane(figure, (4, 3, 8), found.target + 2.0 * found.foreign, masked.wcs,
+               "8. 1: target, 2: masked", cmap="viridis")  # fmt: skip
+    target = cutout_target(masked, found, radii=2.5)
+    frame(target.plot(figure.add_subplot(4, 3, 9, projection=target.wcs)), "9. cut out")
+    binned = bin_images(target, 30)
+    shuffled = np.random.default_rng(1).permutation(int(binned.bins.max()) + 1)
+    shown = np.where(binned.bins >= 0, shuffled[np.maximum(binned.bins, 0)], np.nan)
+    show_plane(figure, (4, 3, 10), shown, binned.wcs, "10. bins of S/N 30", cmap="prism")
+    for place, images in ((11, target), (12, binned)):
+        show_mass(figure, (4, 3, place), MassToLightEstimator().estimate(images))
+    figure.savefig(STATIC / "preparation_des.png", dpi=80)
+    print({band: round(r["measured_over_stated"], 3) for band, r in record.items()})
+
+
+def three_surveys(folder: Path) -> None:
+    """Draw the galaxy as read, prepared and as a map, from the files of three surveys."""
+    figure = plt.figure(figsize=(9, 8.4), layout="constrained")
+    with tempfile.TemporaryDirectory() as scratch:
+        des = (des_files(folder), {f"decam2014-{b}": w * u.arcsec for b, w in DES_SEEING.items()})
+        sets = [("DES, real", des)]
+        for name, title in (("sdss", "SDSS, made"), ("panstarrs", "PS1, made")):
+            sets.append((title, made_files(folder, Path(scratch), name)))
+        for row, (title, (paths, psf)) in enumerate(sets):
+            raw: BandImages = read_survey(paths, redshift=STAND_IN["redshift"])
+            images = prepare(paths, position=NUCLEUS, psf=psf, **STAND_IN)
+            x, y = (float(c) for c in images.wcs.world_to_pixel(NUCLEUS))
+            images = images.cutout((x, y), 56 * u.arcsec)
+            maps = MassToLightEstimator().estimate(images)
+            place = 3 * row
+            frame(raw.plot(figure.add_subplot(3, 3, place + 1, projection=raw.wcs)),
+                  f"{title}: as read")  # fmt: skip
+            frame(images.plot(figure.add_subplot(3, 3, place + 2, projection=images.wcs)),
+                  "prepared")  # fmt: skip
+            show_mass(figure, (3, 3, place + 3), maps)
+            print(title, images, "log mass", mass(maps))
+    figure.savefig(STATIC / "preparation_surveys.png", dpi=80)
+
+
+def main() -> None:
+    """Make both pictures."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
+    parser.add_argument("folder", type=Path, help="folder with DES_g.fits ... DES_z.fits")
+    folder = parser.parse_args().folder
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        des_steps(folder)
+        three_surveys(folder)
+    for name in ("preparation_des.png", "preparation_surveys.png"):
+        print(f"{name}: {(STATIC / name).stat().st_size / 1e3:.0f} kB")
+
+
+if __name__ == "__main__":
+    main()
