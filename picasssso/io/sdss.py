@@ -11,6 +11,7 @@ page on flux calibration). The fluxes are brought to AB here, and the record say
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import astropy.units as u
@@ -18,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 from astropy.nddata import StdDevUncertainty
 
-from picasssso.exceptions import FileFormatError
+from picasssso.exceptions import FileFormatError, PicassssoWarning
 from picasssso.io.survey_files import SurveyFile, SurveyImage, check_filter
 
 __all__ = ["AB_OFFSETS", "ccd_properties", "matches", "read"]
@@ -127,7 +128,12 @@ def read(file: SurveyFile, options: Any) -> list[SurveyImage]:
     Raises
     ------
     FileFormatError
-        If calibration or sky are missing or do not fit.
+        If calibration or sky do not fit.
+
+    Warns
+    -----
+    PicassssoWarning
+        If they are missing, as in cut-outs: the noise is then unknown.
     """
     band = check_filter(file, file.headers[0]["FILTER"], _BANDS)
     letter = band[-1]
@@ -140,9 +146,21 @@ def read(file: SurveyFile, options: Any) -> list[SurveyImage]:
             f"{file.path}: found CAMCOL = {camcol}, expected 1 to 6. The header is damaged."
         )
     gain, dark = ccd_properties(camcol, letter, run)
-    calibration = _calibration(file, data.shape)
-    counts = data / calibration + _sky(file, data.shape)
-    noise = np.sqrt(np.maximum(counts, 0.0) / gain + dark) * calibration
+    uncertainty = None
+    if len(file.headers) < 3:
+        # Cut-outs often keep the image alone.
+        warnings.warn(
+            f"{file.path}: found {file.contents}, without the calibration vector and the sky that "
+            "define the noise. It is left unknown: prepare() and with_estimated_noise() measure "
+            "it; whole frames have it.",
+            PicassssoWarning,
+            stacklevel=4,
+        )
+    else:
+        calibration = _calibration(file, data.shape)
+        counts = data / calibration + _sky(file, data.shape)
+        noise = np.sqrt(np.maximum(counts, 0.0) / gain + dark) * calibration * to_ab
+        uncertainty = StdDevUncertainty(noise.astype(np.float32), copy=False)
     record = file.record(
         "sdss",
         ab_offset_mag=offset,
@@ -156,7 +174,7 @@ def read(file: SurveyFile, options: Any) -> list[SurveyImage]:
                 0,
                 data if offset == 0 else np.asarray(data * to_ab, dtype=np.float32),
                 u.nmgy,
-                uncertainty=StdDevUncertainty((noise * to_ab).astype(np.float32), copy=False),
+                uncertainty=uncertainty,
             ),
             record,
         )
@@ -165,12 +183,6 @@ def read(file: SurveyFile, options: Any) -> list[SurveyImage]:
 
 def _calibration(file: SurveyFile, shape: tuple[int, ...]) -> npt.NDArray[np.float64]:
     """Return nanomaggies per count of each column."""
-    if len(file.headers) < 3:
-        raise FileFormatError(
-            f"{file.path}: found {file.contents}, expected the calibration vector in HDU 1 and "
-            "the sky in HDU 2, which define the noise. A cut-out that lost them can be read with "
-            "BandImages.read, and its noise measured with with_estimated_noise()."
-        )
     vector = np.asarray(file.array(1, "calibration vector", ndim=1), dtype=np.float64)
     if vector.shape != shape[1:]:
         raise FileFormatError(

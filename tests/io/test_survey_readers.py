@@ -75,6 +75,14 @@ def test_sdss_compressed_as_the_survey_does(tmp_path, wcs):
     check(read_survey(packed, redshift=0.05), {"sdss2010-r": "r"})
 
 
+def test_sdss_cutout_of_the_image_alone(tmp_path, wcs):
+    path = _drop(layouts.sdss_frame(tmp_path / "SDSS_z.fits", "z", star("z"), wcs), 1, 2)
+    with pytest.warns(PicassssoWarning, match="define the noise"):
+        images = read_survey(path, redshift=0.05)
+    check(images, {"sdss2010-z": "z"})
+    assert images.missing_uncertainty == ("sdss2010-z",)
+
+
 def test_sdss_ccds_that_changed():
     assert ccd_properties(2, "u", 1000)[0] == 1.595
     assert ccd_properties(2, "u", 1200)[0] == 1.825
@@ -337,9 +345,6 @@ class Malformed:
             [fits.PrimaryHDU(), fits.BinTableHDU(np.rec.array([(1, 2.0)], names=("a", "b")))]
         ).writeto(self.path("table.fits"))
         return self.path("table.fits"), "no image"
-
-    def sdss_without_sky(self):
-        return _drop(self.sdss(), 1, 2), "calibration vector"
 
     def sdss_cut_without_its_vector(self):
         path = self.sdss()
