@@ -75,7 +75,7 @@ class CNNEstimator(PropertyMapEstimator):
 
     Attributes
     ----------
-    model_ : `~picasssso.networks.weights.TrainedModel`
+    model_ : `~picasssso.networks.TrainedModel`
         What `fit` has learned.
 
     Raises

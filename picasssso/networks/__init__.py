@@ -1,3 +1,8 @@
-"""The networks of `picasssso.CNNEstimator`: tensors in, tensors out (torch and numpy only)."""
+"""The networks of `picasssso.CNNEstimator`: tensors in, tensors out (torch and numpy only).
 
-__all__: list[str] = []
+Most users need no more than weights; `training` and `attribution` are modules of their own.
+"""
+
+from picasssso.networks.weights import TrainedModel, read_weights, write_weights
+
+__all__ = ["TrainedModel", "read_weights", "write_weights"]
