@@ -33,7 +33,8 @@ def turned(images: torch.Tensor, turn: int) -> torch.Tensor:
     """
     if turn >= 4:
         images = images.transpose(-1, -2)
-    return torch.rot90(images, turn % 4, (-2, -1))
+    # Not turning is a copy too, to torch.
+    return torch.rot90(images, turn % 4, (-2, -1)) if turn % 4 else images
 
 
 def turned_back(images: torch.Tensor, turn: int) -> torch.Tensor:
@@ -51,7 +52,7 @@ def turned_back(images: torch.Tensor, turn: int) -> torch.Tensor:
     Tensor
         In the first orientation.
     """
-    images = torch.rot90(images, -(turn % 4), (-2, -1))
+    images = torch.rot90(images, -(turn % 4), (-2, -1)) if turn % 4 else images
     return images.transpose(-1, -2) if turn >= 4 else images
 
 
@@ -127,20 +128,17 @@ class Ensemble:
         planes = input_planes(flux, inverse_variance, conditions)
         planes = functional.pad(planes, (0, -width % self.stride, 0, -height % self.stride))
         vector = conditions.vector(has_band)
-        total, square, count = torch.zeros(()), torch.zeros(()), 0
-        total, square = total.to(planes.device), square.to(planes.device)
+        total: torch.Tensor | None = None
+        medians = []
         for turn in range(orientations):
             seen = turned(planes, turn).contiguous(memory_format=torch.channels_last)
-            mean = torch.zeros((), device=planes.device)
             for network in self.networks:
                 with torch.autocast(planes.device.type, torch.bfloat16, enabled=mixed_precision):
                     raw = network(seen, vector)
-                raw = turned_back(raw.float(), turn)
-                mean = mean + raw
-                square = square + raw[:, : PER_OUTPUT * len(OUTPUTS) : PER_OUTPUT].square()
-                count += 1
-            total = total + mean
-        raw = (total / count)[..., :height, :width]
-        medians = raw[:, : PER_OUTPUT * len(OUTPUTS) : PER_OUTPUT]
-        variance = (square / count)[..., :height, :width] - medians.square()
-        return EnsemblePrediction(limit_hydrogen(decode(raw)), variance.clamp(min=0).sqrt())
+                raw = turned_back(raw.float(), turn)[..., :height, :width]
+                medians.append(raw[:, : PER_OUTPUT * len(OUTPUTS) : PER_OUTPUT].clone())
+                total = raw if total is None else total.add_(raw)
+        assert total is not None
+        raw = total.div_(len(medians))
+        disagreement = torch.stack(medians).std(0, correction=0)
+        return EnsemblePrediction(limit_hydrogen(decode(raw)), disagreement)

