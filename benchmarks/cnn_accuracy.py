@@ -1,0 +1,757 @@
+"""Measure how accurate the shipped network is, and how true its uncertainties are.
+
+Galaxies are the default SDSS mocks of a seed that was used in no training, calibration or
+choice. Apertures are ellipses of twice the half-mass radius; pixels are those within three of
+these radii, at most 400 of a galaxy; the signal-to-noise ratio (S/N) is that of a pixel in
+the i band. Residuals are log10(estimate / truth), for attenuation in mag; errors are those of
+resampled galaxies. Parts (all, or those that are named):
+
+- ``default``: truth at the image's PSF, pixels by S/N, and aperture sums;
+- ``coverage``: of 68 and 95 % ranges of pixels and of aperture sums (from joint samples);
+- ``estimators``: beside M/L and SED fits, from what ``picasssso evaluate
+  benchmarks/experiments/estimators.toml -x b -o FOLDER`` has kept (``--kept FOLDER``);
+- ``bands``: fewer bands, with the same weights;
+- ``link``: the mocks' link between morphology and populations switched off;
+- ``native``: truth at its own resolution, asked for (``resolution="native"``) or not;
+- ``orientations``: what averaging over eight orientations gains;
+- ``outside``: Illustris maps painted by the mocks' code, and particle galaxies;
+- ``real``: a DES and a GAMA galaxy beside the SED fit and M/L.
+
+Run from the root of the repository: ``python benchmarks/cnn_accuracy.py [PART ...]``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import sys
+import time
+import warnings
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from cnn_common import (
+    SEED,
+    SHARED,
+    UGRIZ,
+    apertures_of,
+    batches,
+    estimate,
+    in_dex,
+    make_pairs,
+    make_table,
+    predict,
+    record,
+    signal_in,
+    to_stack,
+    true_stack,
+    wavelengths,
+)
+
+from picasssso.estimators._cnn.weights import weights_path
+from picasssso.evaluation import (
+    MapStack,
+    Settings,
+    calibration,
+    fit_apertures,
+    join_records,
+    measure,
+    residual_statistics,
+    residuals,
+    scatter_ratio,
+)
+from picasssso.evaluation.calibration import ranks_to_calibration
+from picasssso.evaluation.summary import PER_STELLAR_MASS, _is_empty
+from picasssso.networks.calibrating import sample_scores
+from picasssso.networks.heads import Prediction
+from picasssso.networks.mixture import linear_values
+from picasssso.networks.outputs import LOG_LARGEST_HYDROGEN, OUTPUT_NAMES, OUTPUTS, make_targets
+from picasssso.networks.training.batches import to_slots
+from picasssso.networks.weights import TrainedModel, read_weights
+from picasssso.properties import PROPERTIES
+
+NAME = "cnn_accuracy.json"
+SETTINGS = Settings(oracle=False, structure=False)
+SIGNALS = {"below 3": (-np.inf, 3.0), "3 to 10": (3.0, 10.0), "above 10": (10.0, np.inf)}
+FINER = {"3 to 10": (3.0, 10.0), "10 to 20": (10.0, 20.0), "above 20": (20.0, np.inf)}
+RADII = {f"{low:g} to {low + 1:g}": (low, low + 1) for low in (0.0, 1.0, 2.0)}
+DENSITIES = {f"1e{k} to 1e{k + 1}": (float(k), k + 1.0) for k in range(5, 10)}
+BAND_SETS = ("ugriz", "ugri", "griz", "gri", "gr", "r")
+N_BOOTSTRAP = 100
+BATCH = 50
+
+
+def progress(start: float, done: int, of: int) -> None:
+    """Say how far it is."""
+    print(f"  {done} of {of}, {time.process_time() - start:.0f} s of CPU", file=sys.stderr)
+
+
+# ---- residuals --------------------------------------------------------------------------
+
+
+def pixel_residual(kept: dict[str, Any], name: str) -> np.ndarray:
+    """Return residuals of pixels' medians; NaN where there is nothing."""
+    kind = "median" if f"pixel.median.{name}" in kept else "estimate"
+    mine, true = kept[f"pixel.{kind}.{name}"], kept[f"pixel.true.{name}"]
+    found = residuals(mine, true, logarithmic=in_dex(name))
+    # A median of zero where there is something is counted apart.
+    found = np.where(np.isfinite(found), found, np.nan)
+    return np.where(_is_empty(kept, name, "pixel"), np.nan, found)
+
+
+def aperture_residual(kept: dict[str, Any], name: str) -> np.ndarray:
+    """Return residuals of aperture sums; NaN where there is nothing."""
+    mine, true = kept[f"aperture.estimate.{name}"], kept[f"aperture.true.{name}"]
+    found = residuals(mine, true, logarithmic=in_dex(name))
+    return np.where(_is_empty(kept, name, "aperture") | ~np.isfinite(found), np.nan, found)
+
+
+def statistics(residual: np.ndarray, galaxy: np.ndarray) -> dict[str, Any]:
+    """Return statistics with errors."""
+    s = residual_statistics(residual, galaxy, n_bootstrap=N_BOOTSTRAP)
+    names = ("mean", "sigma", "median", "nmad")
+    return {
+        "n": s.n,
+        "galaxies": s.n_galaxies,
+        **{name: [getattr(s, name), getattr(s, f"{name}_error")] for name in names},
+        "beyond_0.3_dex": s.outlier_fraction,
+    }
+
+
+def slope(residual: np.ndarray, density: np.ndarray, galaxy: np.ndarray) -> list[float]:
+    """Return the slope of residuals per decade of predicted density, and its error."""
+    good = np.isfinite(residual) & np.isfinite(density)
+    if good.sum() < 10:
+        return [math.nan, math.nan]
+    x, y = density[good].astype(float), residual[good].astype(float)
+    _, owner = np.unique(galaxy[good], return_inverse=True)
+    sums = np.stack(
+        [np.bincount(owner, weights=w) for w in (np.ones(len(x)), x, y, x * x, x * y)], axis=1
+    )
+    drawn = np.random.default_rng(0).multinomial(
+        len(sums), np.full(len(sums), 1 / len(sums)), size=N_BOOTSTRAP
+    )
+    n, sx, sy, sxx, sxy = np.concatenate([sums.sum(0)[None], drawn @ sums]).T
+    found = (sxy * n - sx * sy) / (sxx * n - sx**2)
+    return [float(found[0]), float(found[1:].std(ddof=1))]
+
+
+def density_of(kept: dict[str, Any], name: str) -> np.ndarray:
+    """Return log10 of predicted density: of the property, or of stellar mass."""
+    traced = name if PROPERTIES[name].is_surface_density else "stellar_mass"
+    kind = "median" if f"pixel.median.{traced}" in kept else "estimate"
+    values = kept[f"pixel.{kind}.{traced}"]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.log10(np.where(values > 0, values, np.nan))
+
+
+def figures(kept: dict[str, Any], signals: dict[str, Any] = SIGNALS) -> dict[str, Any]:
+    """Return all figures of all properties."""
+    galaxy, snr = kept["pixel.galaxy"], kept["pixel.snr"]
+    result: dict[str, Any] = {}
+    for name in OUTPUT_NAMES:
+        if f"aperture.estimate.{name}" not in kept:
+            continue
+        of_sums, of_pixels = aperture_residual(kept, name), pixel_residual(kept, name)
+        if not np.isfinite(of_sums).any():
+            continue
+        entry: dict[str, Any] = {"aperture": statistics(of_sums, kept["galaxy"]), "pixel": {}}
+        if name in PER_STELLAR_MASS:
+            entry["aperture"]["empty"] = int(_is_empty(kept, name, "aperture").sum())
+        for label, (low, high) in signals.items():
+            some = (snr >= low) & (snr < high)
+            found = statistics(of_pixels[some], galaxy[some])
+            found["slope_per_decade"] = slope(
+                of_pixels[some], density_of(kept, name)[some], galaxy[some]
+            )
+            entry["pixel"][label] = found
+        result[name] = entry
+    return result
+
+
+def kept_of(batch: Any, stack: MapStack, truth: MapStack, bands: Any = UGRIZ, **more: Any) -> Any:
+    """Return what `measure` keeps of a batch."""
+    return measure(
+        truth,
+        stack,
+        more.pop("apertures", None) or apertures_of(true_stack(batch, native=True), batch),
+        SETTINGS,
+        galaxy=batch["number"],
+        signal_to_noise=signal_in(batch, bands),
+        **more,
+    )
+
+
+# ---- parts ------------------------------------------------------------------------------
+
+
+def default(model: TrainedModel, pairs: Any, count: int) -> dict[str, Any]:
+    """Everything against the truth at the image's PSF; apertures are fitted isophotes."""
+    records, start = [], time.process_time()
+    for batch in batches(pairs, count, BATCH):
+        ellipses = apertures_of(true_stack(batch, native=True), batch, "isophote")
+        records.append(
+            kept_of(batch, estimate(model, batch), true_stack(batch), apertures=ellipses)
+        )
+        progress(start, len(records) * BATCH, count)
+    kept = join_records(records)
+    return {"galaxies": count, "properties": figures(kept)}
+
+
+def floored(batch: Any) -> MapStack:
+    """Return the truth as the network is asked for it: nothing where there is too little."""
+    targets = make_targets(batch["truth_at_psf"])
+    values = {}
+    for k, output in enumerate(OUTPUTS):
+        value = 10.0 ** targets.log_value[:, k] - output.offset
+        empty = 0.0 if output.has_occupancy else math.nan
+        values[output.name] = torch.where(targets.present[:, k], value, empty)
+    return MapStack(values)
+
+
+def sum_percentiles(
+    model: TrainedModel, prediction: Prediction, weights: np.ndarray, batch: Any, n_samples: int
+) -> dict[str, np.ndarray]:
+    """Return percentiles of sums, per pixel, from samples as `CNNEstimator` draws them."""
+    cal = model.calibration
+    assert cal is not None
+    mass, gas = OUTPUT_NAMES.index("stellar_mass"), OUTPUT_NAMES.index("gas_mass")
+    hydrogen = OUTPUT_NAMES.index("hi_mass")
+    widths = batch["psf_fwhm"].amax(1) / batch["pixel_scale"]
+    found = []
+    for k in range(len(weights)):
+        y, x = np.nonzero(weights[k] > 0)
+        box = (slice(y.min(), y.max() + 1), slice(x.min(), x.max() + 1))
+        generator = torch.Generator().manual_seed(int(batch["number"][k]))
+        w = torch.from_numpy(weights[k][box]).float()
+        scores = sample_scores(cal, n_samples, w.shape, float(widths[k]), generator)
+        one = Prediction(
+            prediction.quantiles[k][(..., *box)].expand(n_samples, -1, -1, -1, -1),
+            prediction.log_mean[k][(..., *box)].expand(n_samples, -1, -1, -1),
+            prediction.occupancy[k][(..., *box)].expand(n_samples, -1, -1, -1),
+            prediction.occupancy_logit[k][(..., *box)].expand(n_samples, -1, -1, -1),
+        )
+        values = linear_values(one, scores)
+        most = values[:, gas] * 10.0**LOG_LARGEST_HYDROGEN
+        values[:, hydrogen] = torch.minimum(values[:, hydrogen], most)
+        sums = []
+        for p, name in enumerate(OUTPUT_NAMES):
+            definition = PROPERTIES[name]
+            v, weight = values[:, p], w.expand(n_samples, -1, -1)
+            if definition.is_surface_density:
+                sums.append((v * w).sum((1, 2)))
+                continue
+            if definition.weight is not None:
+                weight = w * values[:, gas if definition.weight == "gas_mass" else mass]
+            sums.append((v * weight).sum((1, 2)) / weight.sum((1, 2)).clamp(min=1e-30))
+        levels = torch.tensor([0.025, 0.16, 0.5, 0.84, 0.975])
+        found.append(torch.quantile(torch.stack(sums, 1), levels, dim=0))
+    table = torch.stack(found).numpy()
+    return {name: table[:, :, p] for p, name in enumerate(OUTPUT_NAMES)}
+
+
+def covered(below: Any, up_to: Any, galaxy: Any) -> dict[str, Any]:
+    """Return coverage of pixels with errors."""
+    known = below >= 0
+    c = ranks_to_calibration(
+        below[known],
+        up_to[known],
+        np.full(int(known.sum()), np.nan),
+        galaxy[known],
+        n_bootstrap=N_BOOTSTRAP,
+    )
+    return {
+        "n": c.n,
+        "coverage_68": [c.coverage_68, c.coverage_68_error],
+        "coverage_95": [c.coverage_95, c.coverage_95_error],
+    }
+
+
+def coverage(
+    model: TrainedModel, pairs: Any, count: int, n_samples: int, folder: Path | None
+) -> dict[str, Any]:
+    """Coverage of pixels and aperture sums; apertures by moments of the true mass."""
+    records, start = [], time.process_time()
+    bands = list(UGRIZ)
+    for first in range(10_000, 10_000 + count, BATCH):
+        path = None if folder is None else folder / f"coverage_{first}_{n_samples}.npz"
+        if path is not None and path.exists():
+            with np.load(path) as file:
+                records.append({name: file[name] for name in file.files})
+            continue
+        batch = pairs.batch(range(first, min(first + BATCH, 10_000 + count)))
+        slotted = to_slots(batch, bands, wavelengths(bands))
+        with torch.inference_mode():
+            prediction, _ = predict(model, slotted)
+            ellipses = apertures_of(true_stack(batch, native=True), batch)
+            sums = sum_percentiles(model, prediction, ellipses.weights(2.0), batch, n_samples)
+            stack = to_stack(prediction)
+        kept = kept_of(batch, stack, floored(batch), apertures=ellipses, sum_percentiles=sums)
+        wanted = ("galaxy", "aperture.t", "aperture.p", "pixel.g", "pixel.r", "pixel.s")
+        ends = (".below.", ".up_to.", ".estimate.", ".median.")
+        records.append(
+            {
+                name: values
+                for name, values in kept.items()
+                if name.startswith(wanted) or any(end in name for end in ends)
+            }
+        )
+        if path is not None:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            np.savez_compressed(path, **records[-1])
+        progress(start, len(records) * BATCH, count)
+    return {"galaxies": count, "samples": n_samples, **coverage_figures(join_records(records))}
+
+
+def coverage_figures(kept: dict[str, Any]) -> dict[str, Any]:
+    """Return coverage by property, and what is farthest from the bars."""
+    result: dict[str, Any] = {"properties": {}}
+    galaxy = kept["pixel.galaxy"]
+    for name in OUTPUT_NAMES:
+        below, up_to = kept[f"pixel.below.{name}"], kept[f"pixel.up_to.{name}"]
+        entry: dict[str, Any] = {"pixels": covered(below, up_to, galaxy)}
+        for label, by, bins in (
+            ("by_signal", kept["pixel.snr"], {**SIGNALS, **FINER}),
+            ("by_radius", kept["pixel.radius"], RADII),
+            ("by_density", density_of(kept, "stellar_mass"), DENSITIES),
+        ):
+            entry[label] = {}
+            for key, (low, high) in bins.items():
+                some = (by >= low) & (by < high)
+                if some.sum() > 500:
+                    entry[label][key] = covered(below[some], up_to[some], galaxy[some])
+        true, planes = kept[f"aperture.true.{name}"], kept[f"aperture.percentiles.{name}"]
+        known = np.isfinite(true)
+        c = calibration(true, planes, where=known, n_bootstrap=N_BOOTSTRAP)
+        entry["apertures"] = {
+            "n": c.n,
+            "coverage_68": [c.coverage_68, c.coverage_68_error],
+            "coverage_95": [c.coverage_95, c.coverage_95_error],
+        }
+        result["properties"][name] = entry
+    worst: dict[str, Any] = {}
+    for label in ("pixels", "apertures", "by_signal", "by_radius", "by_density"):
+        for level in ("68", "95"):
+            offsets = {}
+            for name, entry in result["properties"].items():
+                rows = entry[label] if label.startswith("by_") else {"all": entry[label]}
+                for key, row in rows.items():
+                    value, error = row[f"coverage_{level}"]
+                    offsets[f"{name}, {key}"] = (value - int(level) / 100, error)
+            key = max(offsets, key=lambda k: abs(offsets[k][0]))
+            worst[f"{label}, {level} %"] = {"where": key, "offset": list(offsets[key])}
+            if not label.startswith("by_"):
+                least = 0.02 if level == "68" else 0.01
+                worst[f"{label}, {level} %"]["beyond_bar"] = [
+                    k.split(",")[0] for k, (v, e) in offsets.items() if abs(v) > max(least, 2 * e)
+                ]
+            else:
+                worst[f"{label}, {level} %"]["beyond_0.06"] = [
+                    k for k, (v, _) in offsets.items() if abs(v) > 0.06
+                ]
+    result["worst"] = worst
+    return result
+
+
+def estimators(model: TrainedModel, table: Any, folder: Path, count: int) -> dict[str, Any]:
+    """Beside other estimators on the same galaxies, as far as their maps are kept."""
+    from picasssso.evaluation.apertures import Apertures
+    from picasssso.evaluation.experiments.configuration import load_configuration
+    from picasssso.evaluation.experiments.running import load_record
+
+    path = Path(__file__).parent / "experiments" / "estimators.toml"
+    configuration = load_configuration(path).select(("b",), ())
+    kept = {}
+    for run in configuration.runs:
+        if run.estimator == "cnn":
+            seed = int(run.source["seed"])
+            continue
+        found = load_record(run, configuration, folder)
+        if found is not None:
+            kept[run.estimator] = first_galaxies(found, count)
+    pairs = make_pairs(table, seed)
+    most = max(int(found["galaxy"].max()) + 1 for found in kept.values())
+    records = []
+    for batch in batches(pairs, most, BATCH):
+        ellipses: Apertures = apertures_of(true_stack(batch, native=True), batch, "isophote")
+        records.append(
+            kept_of(batch, estimate(model, batch), true_stack(batch), apertures=ellipses)
+        )
+        progress(time.process_time(), len(records) * BATCH, most)
+    ours = join_records(records)
+    result: dict[str, Any] = {"seed": seed, "estimators": {}}
+    for key, theirs in kept.items():
+        number = int(theirs["galaxy"].max()) + 1
+        mine = first_galaxies(ours, number)
+        entry: dict[str, Any] = {"galaxies": number, "properties": {}}
+        for name in OUTPUT_NAMES:
+            if f"aperture.estimate.{name}" not in theirs:
+                continue
+            row: dict[str, Any] = {}
+            pairs_of = [(aperture_residual(one, name), one["galaxy"]) for one in (mine, theirs)]
+            row["aperture"] = beside(pairs_of)
+            for label, (low, high) in {
+                **SIGNALS, "below 20": (-np.inf, 20.0), "10 to 20": (10.0, 20.0),
+            }.items():  # fmt: skip
+                both = []
+                for one in (mine, theirs):
+                    some = (one["pixel.snr"] >= low) & (one["pixel.snr"] < high)
+                    both.append((pixel_residual(one, name)[some], one["pixel.galaxy"][some]))
+                row[label] = beside(both)
+            entry["properties"][name] = row
+        result["estimators"][key] = entry
+    return result
+
+
+def first_galaxies(kept: dict[str, Any], count: int) -> dict[str, Any]:
+    """Return what is kept of the first galaxies."""
+    some = {True: kept["pixel.galaxy"] < count, False: kept["galaxy"] < count}
+    return {name: values[some[name.startswith("pixel.")]] for name, values in kept.items()}
+
+
+def beside(both: list[tuple[np.ndarray, np.ndarray]]) -> dict[str, Any]:
+    """Return NMAD, sigma and bias of two estimators and the ratio of scatters."""
+    (mine, my), (theirs, their) = both
+    result: dict[str, Any] = {}
+    for label, (residual, galaxy) in zip(("cnn", "other"), both, strict=True):
+        s = residual_statistics(residual, galaxy, n_bootstrap=2)
+        result[label] = {"n": s.n, "median": s.median, "nmad": s.nmad, "sigma": s.sigma}
+    r = scatter_ratio(mine, theirs, my, their, n_bootstrap=N_BOOTSTRAP)
+    for name in ("nmad", "sigma"):
+        result[f"{name}_ratio"] = [r[name], r[f"{name}_error"]]
+    return result
+
+
+def brief(kept: dict[str, Any]) -> dict[str, Any]:
+    """Return the figures that are compared between settings."""
+    result = {}
+    for name, entry in figures(kept).items():
+        result[name] = {
+            "aperture_sigma": entry["aperture"]["sigma"],
+            "aperture_nmad": entry["aperture"]["nmad"],
+            "aperture_mean": entry["aperture"]["mean"],
+            **{
+                f"pixel_{what}, {label}": row[what]
+                for label, row in entry["pixel"].items()
+                for what in ("nmad", "median")
+                if label != "below 3"
+            },
+        }
+    return result
+
+
+def settings_compared(
+    cases: dict[str, Any], pairs: Any, count: int, first: int = 0
+) -> dict[str, Any]:
+    """Return figures of several ways to estimate the same galaxies."""
+    records: dict[str, list[Any]] = {key: [] for key in cases}
+    start = time.process_time()
+    for batch in batches(pairs, count, BATCH, first=first):
+        ellipses = apertures_of(true_stack(batch, native=True), batch)
+        for key, (make, native) in cases.items():
+            truth = true_stack(batch, native=native)
+            records[key].append(kept_of(batch, make(batch), truth, apertures=ellipses))
+        progress(start, len(records[key]) * BATCH, count)
+    return {
+        "galaxies": count,
+        **{key: brief(join_records(some)) for key, some in records.items()},
+    }
+
+
+def bands(model: TrainedModel, pairs: Any, count: int) -> dict[str, Any]:
+    """Fewer bands with the same weights."""
+    cases = {
+        letters: (lambda batch, letters=letters: estimate(model, batch, letters=letters), False)
+        for letters in BAND_SETS
+    }
+    return settings_compared(cases, pairs, count)
+
+
+def native(model: TrainedModel, pairs: Any, count: int) -> dict[str, Any]:
+    """Against the truth at its own resolution."""
+    cases = {
+        "resolution psf, truth at psf": (lambda batch: estimate(model, batch), False),
+        "resolution psf, native truth": (lambda batch: estimate(model, batch), True),
+        "resolution native, native truth": (
+            lambda batch: estimate(model, batch, sharp=True), True,
+        ),
+    }  # fmt: skip
+    return settings_compared(cases, pairs, count)
+
+
+def orientations(model: TrainedModel, pairs: Any, count: int) -> dict[str, Any]:
+    """Return what eight orientations gain."""
+    cases = {
+        f"{number} orientations": (
+            lambda batch, number=number: estimate(model, batch, orientations=number), False,
+        )
+        for number in (1, 8)
+    }  # fmt: skip
+    return settings_compared(cases, pairs, count)
+
+
+def link(model: TrainedModel, table: Any, count: int) -> dict[str, Any]:
+    """Morphology that says nothing of populations, beside the default."""
+    result = {}
+    for key, linked in (("linked", True), ("not linked", False)):
+        pairs = make_pairs(table, SEED, link_structure=linked)
+        cases = {key: (lambda batch: estimate(model, batch), False)}
+        result |= settings_compared(cases, pairs, count)
+    return result
+
+
+# ---- outside its world ------------------------------------------------------------------
+
+
+def observed_batch(galaxies: Any, table: Any, seed: int = 1) -> Any:
+    """Return painted galaxies as a batch of pairs."""
+    from picasssso.mocks import observe
+    from picasssso.mocks.pairs import ObservedPairs
+
+    light = table.light(galaxies)
+    observed = observe(galaxies, light, UGRIZ, "sdss", seed=seed, contaminants=0.0)
+    return ObservedPairs(observed).batch([0])
+
+
+def single(model: TrainedModel, made: Iterable[tuple[str, Any]], table: Any) -> dict[str, Any]:
+    """Return residuals of single galaxies of any size, and statistics of all of them."""
+    from picasssso.networks.outside import is_outside
+    from picasssso.networks.outside import measure as look
+
+    records, rows = [], {}
+    for number, (key, galaxies) in enumerate(made):
+        batch = observed_batch(galaxies, table)
+        batch["number"] = torch.tensor([number])
+        truth = true_stack(batch, native=True)
+        radius = batch["half_mass_radius"] / batch["pixel_scale_kpc"]
+        # Few particles make no isophotes: ellipses by moments.
+        ellipses = fit_apertures(
+            truth.values["stellar_mass"],
+            half_mass_radius=radius.numpy() if bool(torch.isfinite(radius).all()) else None,
+            method="moments",
+        )
+        stack = estimate(model, batch)
+        kept = kept_of(batch, stack, true_stack(batch), apertures=ellipses)
+        records.append(kept)
+        slotted = to_slots(batch, list(UGRIZ), wavelengths(UGRIZ))
+        measured = look(
+            slotted.flux, slotted.inverse_variance, slotted.conditions, slotted.has_band()
+        )
+        image, outside = is_outside(measured, model.calibration.ranges)  # type: ignore[union-attr]
+        rows[key] = {
+            "log_mass_in_aperture": float(np.log10(kept["aperture.true.stellar_mass"][0]
+                                                   * float(batch["pixel_scale_kpc"][0]) ** 2)),
+            "pixels_flagged_outside": float(outside.float().mean()),
+            "image_outside": bool(image.any()),
+            "aperture_residual": {
+                name: float(aperture_residual(kept, name)[0])
+                for name in OUTPUT_NAMES
+                if np.isfinite(aperture_residual(kept, name)[0])
+            },
+        }  # fmt: skip
+        density = np.log10(np.maximum(kept["pixel.true.stellar_mass"], 1e-30))
+        faint = density > 6
+        error = pixel_residual(kept, "stellar_mass")[faint]
+        rows[key]["stellar_mass_per_pixel_above_1e6"] = {
+            "n": int(np.isfinite(error).sum()),
+            "median": float(np.nanmedian(error)),
+            "nmad": float(1.4826 * np.nanmedian(np.abs(error - np.nanmedian(error)))),
+            "rms": float(np.sqrt(np.nanmean(error**2))),
+        }
+    return {"galaxies": rows, "all": brief(join_records(records))}
+
+
+def outside(model: TrainedModel, table: Any) -> dict[str, Any]:
+    """Return figures of simulated galaxies."""
+    import astropy.units as u
+
+    from picasssso.mocks.illustris import read_illustris_maps
+    from picasssso.mocks.particles import read_particles
+
+    result: dict[str, Any] = {}
+    folder = SHARED / "data"
+    paths = sorted((folder / "illustris").glob("*physical_data.h5"))
+    if not paths:
+        result["illustris"] = {"skipped": "the maps are not beside the checkout"}
+    else:
+        made = (
+            (path.stem.removesuffix("_physical_data"),
+             read_illustris_maps(path).to_galaxies(redshift=0.05))
+            for path in paths
+        )  # fmt: skip
+        result["illustris"] = single(model, made, table)
+    paths = [
+        path
+        for path in sorted((folder / "particles").glob("*.hdf5"))
+        if "subhalo" not in path.name
+    ]
+    if not paths:
+        result["particles"] = {"skipped": "the particles are not beside the checkout"}
+    else:
+        made = (
+            (f"{path.stem}, {way}",
+             read_particles(path).to_galaxies(
+                 n_pixels=64, redshift=0.05, pixel_scale=0.396 * u.arcsec, line_of_sight=way))
+            for path in paths
+            for way in ("x", "y", "z")
+        )  # fmt: skip
+        result["particles"] = single(model, made, table)
+    return result
+
+
+# ---- real images ------------------------------------------------------------------------
+
+
+def real() -> dict[str, Any]:
+    """Return figures of real galaxies; PSFs and redshifts are stand-ins where not known."""
+    import astropy.units as u
+    from photutils.aperture import CircularAperture
+    from sed_fit_real import read_gama
+
+    from picasssso import BandImages, CNNEstimator, MassToLightEstimator, SEDFitEstimator
+    from picasssso._cli.sky import subtract_sky
+
+    sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tools"))
+    from make_sed_pictures import read_des
+
+    folder = SHARED / "data" / "real"
+    if not folder.exists():
+        return {"skipped": "the images are not beside the checkout"}
+    cnn = CNNEstimator(device="cpu")
+
+    def total(maps: Any, region: Any) -> dict[str, Any]:
+        found = {}
+        for name in OUTPUT_NAMES:
+            if name in maps:
+                t = maps.total(name, region, correlation="independent")
+                unit = float(t.value.value)
+                found[name] = math.log10(unit) if "mass" in name and unit > 0 else unit
+        return found
+
+    result: dict[str, Any] = {}
+    des = read_des(folder / "j0151_des")
+    seeing = dict(zip("griz", (1.12, 0.96, 0.88, 0.84), strict=True))
+    des = des.replace(psf={band: seeing[band[-1]] * u.arcsec for band in des.bands})
+    centre = des.wcs.world_to_pixel_values(27.9521, 0.2639)
+    aperture = CircularAperture(
+        (float(centre[0]), float(centre[1])), 24 / des.pixel_scale.to_value(u.arcsec)
+    )
+    maps = cnn.estimate(des, progress=False)
+    sed = SEDFitEstimator(device="cpu").estimate(des, progress=False)
+    taylor = MassToLightEstimator().estimate(des, progress=False)
+    library = MassToLightEstimator(
+        relation="sps", color=("decam2014-g", "decam2014-i"), luminosity_band="decam2014-i"
+    ).estimate(des, progress=False)
+    row: dict[str, Any] = {
+        "psf_arcsec": "1.12, 0.96, 0.88, 0.84 in griz (medians of DES, Abbott et al. 2021)",
+        "redshift": "0.02 (stand-in)",
+        "cnn": total(maps, aperture),
+        "sed_fit": total(sed, aperture),
+        "mass_to_light, Taylor et al. 2011": total(taylor, aperture),
+        "mass_to_light, own models": total(library, aperture),
+        "meta_outside_training": maps.meta.get("outside_training", []),
+    }
+    row["cnn_minus_sed_fit_dex"] = row["cnn"]["stellar_mass"] - row["sed_fit"]["stellar_mass"]
+    from picasssso.quality import QualityFlag
+
+    quality = maps.quality
+    inside = aperture.to_mask(method="center").to_image(des.shape) > 0
+    flagged = (quality & int(QualityFlag.OUTSIDE_TRAINING)) > 0
+    row["pixels_flagged_outside"] = float(flagged[inside].mean())
+    with np.errstate(invalid="ignore", divide="ignore"):
+        ratio = np.log10(maps["stellar_mass"].data / sed["stellar_mass"].data)[inside]
+    ratio = ratio[np.isfinite(ratio)]
+    row["pixels, cnn minus sed_fit"] = {
+        "median": float(np.median(ratio)),
+        "nmad": float(1.4826 * np.median(np.abs(ratio - np.median(ratio)))),
+    }
+    result["des_j0151, 24 arcsec"] = row
+
+    gama = BandImages.read(
+        {f"sdss2010-{band}": f"{folder}/gama_t10/{band}.fits[0]" for band in "ugriz"},
+        redshift=0.1,
+        zero_point=30 * u.ABmag,
+        unit="adu",
+    )
+    gama = subtract_sky(gama, "median").with_estimated_noise()
+    scale = gama.pixel_scale.to_value(u.arcsec)
+    widths = {"u": 4.65, "g": 3.6, "r": 3.4, "i": 3.4, "z": 3.4}
+    gama = gama.replace(psf={band: widths[band[-1]] * scale * u.arcsec for band in gama.bands})
+    middle = ((gama.shape[1] - 1) / 2, (gama.shape[0] - 1) / 2)
+    aperture = CircularAperture(middle, 5 / scale)
+    maps = cnn.estimate(gama, progress=False)
+    one = read_gama(folder)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        sed = SEDFitEstimator(device="cpu").estimate(one, progress=False)
+        taylor = MassToLightEstimator().estimate(one, progress=False)
+    row = {
+        "redshift": "0.1 (stand-in)",
+        "cnn": total(maps, aperture),
+        "sed_fit, light summed": total(sed, None),
+        "mass_to_light, Taylor et al. 2011, light summed": total(taylor, None),
+        "meta_outside_training": maps.meta.get("outside_training", []),
+    }
+    row["cnn_minus_sed_fit_dex"] = (
+        row["cnn"]["stellar_mass"] - row["sed_fit, light summed"]["stellar_mass"]
+    )
+    result["gama_t10, 5 arcsec"] = row
+    return result
+
+
+PARTS = (
+    "default", "outside", "real", "bands", "link", "native", "orientations", "coverage",
+    "estimators",
+)  # fmt: skip
+
+
+def main() -> None:
+    """Measure the parts asked for and write them into the result."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("parts", nargs="*", metavar="PART", help=f"some of {', '.join(PARTS)}")
+    parser.add_argument("--galaxies", type=int, default=1000)
+    parser.add_argument("--samples", type=int, default=100, help="for coverage of sums")
+    parser.add_argument("--weights", default="default", help="name or path")
+    parser.add_argument("--table", type=Path, help="light table, kept there between runs")
+    parser.add_argument("--records", type=Path, help="folder from which coverage goes on")
+    parser.add_argument("--kept", type=Path, help="folder of 'picasssso evaluate'")
+    options = parser.parse_args()
+    unknown = set(options.parts) - set(PARTS)
+    if unknown:
+        parser.error(f"unknown {', '.join(unknown)}: expected some of {', '.join(PARTS)}")
+    torch.set_num_threads(1)
+    model = read_weights(weights_path(options.weights))
+    sha = model.card["sha256"][:12]
+    count = options.galaxies
+    for part in options.parts or PARTS:
+        result: dict[str, Any]
+        if part == "real":
+            result = real()
+        elif part == "outside":
+            result = outside(model, make_table(None, 0.05))
+        else:
+            table = make_table(options.table)
+            pairs = make_pairs(table)
+            if part == "estimators":
+                if options.kept is None:
+                    result = {"skipped": "needs --kept"}
+                else:
+                    result = estimators(model, table, options.kept, count)
+            elif part == "link":
+                result = link(model, table, count)
+            elif part == "coverage":
+                result = coverage(model, pairs, count, options.samples, options.records)
+            else:
+                functions = {
+                    "default": default, "bands": bands, "native": native,
+                    "orientations": orientations,
+                }  # fmt: skip
+                result = functions[part](model, pairs, count)
+        record(NAME, {"weights_sha256": sha, **result}, part)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,191 @@
+"""What the accuracy benchmarks of the networks share: galaxies, predictions, records.
+
+No benchmark of its own. All is at the level of arrays, which costs a tenth of what
+`CNNEstimator` on single cutouts does; that both give the same maps is tested.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from picasssso.evaluation import MapStack, fit_apertures
+from picasssso.evaluation.apertures import Apertures
+from picasssso.mocks import LightTable
+from picasssso.mocks.pairs import GeneratedPairs
+from picasssso.mocks.pairs.schema import read_light_table, write_light_table
+from picasssso.mocks.pairs.source import Batch
+from picasssso.mocks.truth import TrueSums
+from picasssso.networks.calibrating import keep_bands
+from picasssso.networks.calibration import NORMAL_SCORES, local_signal
+from picasssso.networks.heads import Prediction
+from picasssso.networks.mixture import linear_means, linear_values
+from picasssso.networks.outputs import OUTPUT_NAMES
+from picasssso.networks.training.batches import SlottedBatch, to_slots
+from picasssso.networks.weights import TrainedModel
+from picasssso.properties import PROPERTIES
+
+RESULTS = Path(__file__).resolve().parent / "results"
+SHARED = Path(__file__).resolve().parents[2] / "shared"
+UGRIZ = tuple(f"sdss2010-{band}" for band in "ugriz")
+
+#: Used in no training, calibration or choice.
+SEED = 555001
+
+
+def make_table(path: Path | None, redshifts: Any = None) -> LightTable:
+    """Return the light of stars in *ugriz*, read from a file if it is there, else kept in it."""
+    if path is not None and path.exists():
+        return read_light_table(path)
+    if redshifts is None:
+        from picasssso.mocks import ProceduralGalaxies
+
+        redshifts = ProceduralGalaxies(survey="sdss").redshift_range
+    table = LightTable.build(UGRIZ, redshifts)
+    if path is not None:
+        write_light_table(path, table)
+    return table
+
+
+def make_pairs(table: LightTable, seed: int = SEED, **settings: Any) -> GeneratedPairs:
+    """Return the default SDSS mocks of 64 x 64 pixels."""
+    return GeneratedPairs(
+        seed, survey="sdss", n_pixels=64, device="cpu", table=table, bands=UGRIZ, **settings
+    )
+
+
+def wavelengths(bands: Sequence[str]) -> list[float]:
+    """Return pivot wavelengths in AA."""
+    from picasssso.bands.band_names import pivot_wavelength
+
+    return [float(pivot_wavelength(band).to_value("AA")) for band in bands]
+
+
+def batches(pairs: Any, count: int, size: int = 64, first: int = 0) -> Iterator[Batch]:
+    """Yield galaxies a batch at a time."""
+    for start in range(first, first + count, size):
+        yield pairs.batch(range(start, min(start + size, first + count)))
+
+
+def predict(
+    model: TrainedModel, slotted: SlottedBatch, orientations: int = 1
+) -> tuple[Prediction, torch.Tensor]:
+    """Return calibrated predictions and the signal-to-noise ratio they were calibrated at."""
+    has_band = slotted.has_band()
+    said = model.ensemble.predict(
+        slotted.flux,
+        slotted.inverse_variance,
+        slotted.conditions,
+        has_band,
+        orientations=orientations,
+    )
+    signal = local_signal(slotted.flux, slotted.inverse_variance)
+    assert model.calibration is not None
+    return model.calibration.apply(said.prediction, signal, has_band.sum(1)), signal
+
+
+def to_stack(prediction: Prediction) -> MapStack:
+    """Return the maps that `CNNEstimator` gives for predictions."""
+    planes = (
+        torch.stack(
+            [
+                linear_values(prediction, torch.full_like(prediction.log_mean, score))
+                for score in NORMAL_SCORES
+            ],
+            2,
+        )
+        .cummax(2)
+        .values
+    )
+    means = linear_means(prediction)
+    values = {
+        name: means[:, k] if PROPERTIES[name].is_surface_density else planes[:, k, 2]
+        for k, name in enumerate(OUTPUT_NAMES)
+    }
+    return MapStack(values, {name: planes[:, k] for k, name in enumerate(OUTPUT_NAMES)})
+
+
+def estimate(
+    model: TrainedModel,
+    batch: Batch,
+    bands: Sequence[str] = UGRIZ,
+    letters: str = "ugriz",
+    *,
+    sharp: bool = False,
+    orientations: int = 1,
+) -> MapStack:
+    """Return the shipped network's maps of a batch of pairs."""
+    slotted = keep_bands(to_slots(batch, bands, wavelengths(bands), sharp=sharp), letters)
+    with torch.inference_mode():
+        prediction, _ = predict(model, slotted, orientations)
+        return to_stack(prediction)
+
+
+def true_stack(batch: Batch, *, native: bool = False) -> MapStack:
+    """Return the truth at the image's PSF, or at its own resolution."""
+    return MapStack(TrueSums(batch["truth" if native else "truth_at_psf"]).properties())
+
+
+def apertures_of(truth: MapStack, batch: Batch, method: str = "moments") -> Apertures:
+    """Return ellipses about true stellar masses."""
+    return fit_apertures(
+        truth.values["stellar_mass"],
+        half_mass_radius=(batch["half_mass_radius"] / batch["pixel_scale_kpc"]).numpy(),
+        method=method,
+    )
+
+
+def signal_in(batch: Batch, bands: Sequence[str], letter: str = "i") -> np.ndarray:
+    """Return the signal-to-noise ratio of each pixel in a band, (n, y, x)."""
+    k = [band.rpartition("-")[2] for band in bands].index(letter)
+    return (batch["flux"][:, k] * batch["inverse_variance"][:, k].sqrt()).numpy()
+
+
+def in_dex(name: str) -> bool:
+    """Return whether a property is compared in dex; attenuation is in mag already."""
+    return name != "attenuation_v"
+
+
+def record(name: str, result: dict[str, Any], part: str | None = None) -> None:
+    """Write figures as JSON, into a part of what is there if one is given, and print them."""
+    import picasssso
+
+    path = RESULTS / name
+    content = json.loads(path.read_text()) if part is not None and path.exists() else {}
+    if part is None:
+        content = result
+    else:
+        content[part] = result
+    content["made_with"] = {
+        "machine": platform.machine(),
+        "cores": os.cpu_count(),
+        "torch": torch.__version__,
+        "picasssso": picasssso.__version__,
+    }
+    text = json.dumps(rounded(content), indent=1) + "\n"
+    temporary = path.with_suffix(".part")
+    temporary.write_text(text)
+    temporary.replace(path)
+    print(json.dumps(rounded(result), indent=1), flush=True)
+
+
+def rounded(value: Any) -> Any:
+    """Return nested results with four significant digits."""
+    if isinstance(value, dict):
+        return {str(key): rounded(item) for key, item in value.items()}
+    if isinstance(value, list | tuple | np.ndarray):
+        return [rounded(item) for item in value]
+    if isinstance(value, bool | np.bool_):
+        return bool(value)
+    if isinstance(value, int | np.integer):
+        return int(value)
+    if isinstance(value, float | np.floating):
+        return float(f"{value:.4g}") if np.isfinite(value) else None
+    return value
