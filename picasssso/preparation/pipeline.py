@@ -275,7 +275,9 @@ def _align(
     from picasssso.bands.band_names import resolve_band
 
     if onto is None:
-        reference = max(parts, key=lambda part: part.pixel_solid_angle)
+        largest = max(part.pixel_solid_angle for part in parts)
+        # Of those that are as large to a per cent, the first.
+        reference = next(part for part in parts if part.pixel_solid_angle > 0.99 * largest)
         name: str = reference.bands[0]
     elif isinstance(onto, str):
         name = resolve_band(onto, parts[0].survey)

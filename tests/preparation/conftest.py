@@ -26,7 +26,7 @@ def galaxy_light(shape, *, size=9.0, ratio=0.7, flux=150.0, center=None):
     return flux * (0.7 * disc / disc.sum() + 0.3 * bulge / bulge.sum())
 
 
-def star_light(shape, n, seed=3, *, flux=(4.0, 40.0), clear=70):
+def star_light(shape, n, seed=3, *, flux=(4.0, 40.0), clear=60):
     """Stars on pixel centres away from the middle, before the PSF."""
     rng = np.random.default_rng(seed)
     light = np.zeros(shape)
@@ -44,7 +44,7 @@ def star_light(shape, n, seed=3, *, flux=(4.0, 40.0), clear=70):
 
 
 def make_field(
-    shape=(260, 280), *, n_stars=14, fwhm=None, sigma=SIGMA, sky=0.0, extra=None, seed=8, **galaxy
+    shape=(220, 230), *, n_stars=11, fwhm=None, sigma=SIGMA, sky=0.0, extra=None, seed=8, **galaxy
 ):
     """Return images of a galaxy among stars, in three bands of different PSFs."""
     rng = np.random.default_rng(seed)
@@ -70,7 +70,7 @@ def make_field(
 
 @pytest.fixture(scope="session")
 def field():
-    """A field of 260 x 280 pixels, and its true PSFs."""
+    """A field of 220 x 230 pixels, and its true PSFs."""
     return make_field()
 
 

@@ -27,7 +27,7 @@ def test_psf_from_stars(field):
     images, true = field
     measured, record = with_measured_psf(images)
     for band, kernel in true.items():
-        assert record[band]["stars"] >= 5
+        assert record[band]["stars"] >= 4
         found = kernel_fwhm(measured.psf[band])
         assert found == pytest.approx(kernel_fwhm(kernel), rel=0.04)
         assert measured.psf[band].sum() == pytest.approx(1)
@@ -82,10 +82,10 @@ def colours(planes, radius, centre):
 
 def test_colours_at_one_fwhm_and_total_flux():
     """The bars: 0.02 mag in colours, 0.3 % in flux, and that without matching they fail."""
-    images, psf = make_field((301, 301), n_stars=0, sigma=0.0, size=5.0)
+    images, psf = make_field((241, 241), n_stars=0, sigma=0.0, size=4.0)
     images = images.replace(psf=psf)
     matched = match_psf(images)
-    centre, radius = (150, 150), FWHM["g"] / 2
+    centre, radius = (120, 120), FWHM["g"] / 2
     before, after = (colours(i.to_arrays()[0], radius, centre) for i in (images, matched))
     true = [-2.5 * np.log10(0.6 / 1.0), -2.5 * np.log10(1.0 / 1.3)]
     assert np.max(np.abs(np.subtract(after, true))) < 0.02
@@ -107,12 +107,12 @@ def test_a_neighbour_keeps_its_flux():
 def test_masked_pixels_do_not_spread(field):
     images, psf = field
     hole = np.zeros(images.shape, bool)
-    hole[128:133, 140:145] = True
+    hole[98:103, 110:115] = True
     records = {b: r.add_mask(hole) for b, r in images._records.items()}
     holed = images._derive(records=records).replace(psf=psf)
     matched, plain = match_psf(holed), match_psf(images.replace(psf=psf))
     mask = matched["sdss2010-i"].mask
-    assert mask[130, 142]
+    assert mask[100, 112]
     assert mask.sum() < 150
     difference = matched["sdss2010-i"].data - plain["sdss2010-i"].data
     peak = plain["sdss2010-i"].data.max()
