@@ -32,7 +32,7 @@ def run(monkeypatch, tmp_path, files):
 @pytest.fixture(scope="module")
 def files(tmp_path_factory):
     folder = tmp_path_factory.mktemp("cli")
-    images, _ = make_field((150, 150), n_stars=5)
+    images, _ = make_field((190, 190), n_stars=8)
     return [
         layouts.des_coadd(
             folder / f"{letter}.fits", letter, image.data + 0.05, image.wcs, sigma=0.02
