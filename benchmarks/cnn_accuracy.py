@@ -12,9 +12,10 @@ resampled galaxies. Parts (all, or those that are named):
   benchmarks/experiments/estimators.toml -x b -o FOLDER`` has kept (``--kept FOLDER``);
 - ``bands``: fewer bands, with the same weights;
 - ``link``: the mocks' link between morphology and populations switched off;
+- ``clean``: no stars and galaxies in front of or behind the galaxy;
 - ``native``: truth at its own resolution, asked for (``resolution="native"``) or not;
 - ``orientations``: what averaging over eight orientations gains;
-- ``outside``: Illustris maps painted by the mocks' code, and particle galaxies;
+- ``illustris``, ``particles``: simulated galaxies, painted by the mocks' code;
 - ``real``: a DES and a GAMA galaxy beside the SED fit and M/L.
 
 Run from the root of the repository: ``python benchmarks/cnn_accuracy.py [PART ...]``.
@@ -27,7 +28,7 @@ import math
 import sys
 import time
 import warnings
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -55,15 +56,14 @@ from picasssso.estimators._cnn.weights import weights_path
 from picasssso.evaluation import (
     MapStack,
     Settings,
-    calibration,
     fit_apertures,
     join_records,
     measure,
+    rank_intervals,
     residual_statistics,
     residuals,
     scatter_ratio,
 )
-from picasssso.evaluation.calibration import ranks_to_calibration
 from picasssso.evaluation.summary import PER_STELLAR_MASS, _is_empty
 from picasssso.networks.calibrating import sample_scores
 from picasssso.networks.heads import Prediction
@@ -188,17 +188,32 @@ def kept_of(batch: Any, stack: MapStack, truth: MapStack, bands: Any = UGRIZ, **
 # ---- parts ------------------------------------------------------------------------------
 
 
-def default(model: TrainedModel, pairs: Any, count: int) -> dict[str, Any]:
+def kept_in(path: Path | None, make: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    """Return what a file holds, or make it and write the file."""
+    if path is not None and path.exists():
+        with np.load(path) as file:
+            return {name: file[name] for name in file.files}
+    made = make()
+    if path is not None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        np.savez_compressed(path, **made)
+    return made
+
+
+def default(model: TrainedModel, pairs: Any, count: int, folder: Path | None) -> dict[str, Any]:
     """Everything against the truth at the image's PSF; apertures are fitted isophotes."""
     records, start = [], time.process_time()
-    for batch in batches(pairs, count, BATCH):
+
+    def one(first: int) -> dict[str, Any]:
+        batch = pairs.batch(range(first, min(first + BATCH, count)))
         ellipses = apertures_of(true_stack(batch, native=True), batch, "isophote")
-        records.append(
-            kept_of(batch, estimate(model, batch), true_stack(batch), apertures=ellipses)
-        )
+        return kept_of(batch, estimate(model, batch), true_stack(batch), apertures=ellipses)
+
+    for first in range(0, count, BATCH):
+        path = None if folder is None else folder / f"default_{first}.npz"
+        records.append(kept_in(path, lambda first=first: one(first)))  # type: ignore[misc]
         progress(start, len(records) * BATCH, count)
-    kept = join_records(records)
-    return {"galaxies": count, "properties": figures(kept)}
+    return {"galaxies": count, "properties": figures(join_records(records))}
 
 
 def floored(batch: Any) -> MapStack:
@@ -254,29 +269,46 @@ def sum_percentiles(
 
 
 def covered(below: Any, up_to: Any, galaxy: Any) -> dict[str, Any]:
-    """Return coverage of pixels with errors."""
+    """Return coverage with errors.
+
+    A truth that equals several percentiles, as where all are zero, lies in several ranges at
+    once. It is shared out between them by their probabilities, as if ties were broken at
+    random; ``closed`` counts it as inside.
+    """
     known = below >= 0
-    c = ranks_to_calibration(
-        below[known],
-        up_to[known],
-        np.full(int(known.sum()), np.nan),
-        galaxy[known],
-        n_bootstrap=N_BOOTSTRAP,
+    below, up_to = below[known].astype(int), up_to[known].astype(int)
+    _, owner = np.unique(galaxy[known], return_inverse=True)
+    chance = np.array([0.025, 0.135, 0.34, 0.34, 0.135, 0.025])
+    total = np.concatenate([[0], np.cumsum(chance)])
+    span = total[up_to + 1] - total[below]
+    columns = [np.ones(len(below))]
+    for some in ((2, 3), (1, 2, 3, 4)):
+        inside = np.concatenate([[0], np.cumsum(np.where(np.isin(range(6), some), chance, 0))])
+        columns.append((inside[up_to + 1] - inside[below]) / span)
+    columns += [(up_to >= 2) & (below <= 3), (up_to >= 1) & (below <= 4)]
+    sums = np.stack([np.bincount(owner, weights=column) for column in columns], axis=1)
+    drawn = np.random.default_rng(0).multinomial(
+        len(sums), np.full(len(sums), 1 / len(sums)), size=N_BOOTSTRAP
     )
+    every = np.concatenate([sums.sum(0)[None], drawn @ sums])
+    part = every[:, 1:] / every[:, :1]
+    error = part[1:].std(axis=0, ddof=1)
     return {
-        "n": c.n,
-        "coverage_68": [c.coverage_68, c.coverage_68_error],
-        "coverage_95": [c.coverage_95, c.coverage_95_error],
+        "n": len(below),
+        "coverage_68": [part[0, 0], error[0]],
+        "coverage_95": [part[0, 1], error[1]],
+        "closed_68": part[0, 2],
+        "closed_95": part[0, 3],
     }
 
 
 def coverage(
-    model: TrainedModel, pairs: Any, count: int, n_samples: int, folder: Path | None
+    model: TrainedModel, pairs: Any, count: int, n_samples: int, folder: Path | None, skip: int
 ) -> dict[str, Any]:
     """Coverage of pixels and aperture sums; apertures by moments of the true mass."""
     records, start = [], time.process_time()
     bands = list(UGRIZ)
-    for first in range(10_000, 10_000 + count, BATCH):
+    for first in range(10_000 + skip, 10_000 + count, BATCH):
         path = None if folder is None else folder / f"coverage_{first}_{n_samples}.npz"
         if path is not None and path.exists():
             with np.load(path) as file:
@@ -303,6 +335,7 @@ def coverage(
             path.parent.mkdir(parents=True, exist_ok=True)
             np.savez_compressed(path, **records[-1])
         progress(start, len(records) * BATCH, count)
+    count -= skip
     return {"galaxies": count, "samples": n_samples, **coverage_figures(join_records(records))}
 
 
@@ -325,12 +358,8 @@ def coverage_figures(kept: dict[str, Any]) -> dict[str, Any]:
                     entry[label][key] = covered(below[some], up_to[some], galaxy[some])
         true, planes = kept[f"aperture.true.{name}"], kept[f"aperture.percentiles.{name}"]
         known = np.isfinite(true)
-        c = calibration(true, planes, where=known, n_bootstrap=N_BOOTSTRAP)
-        entry["apertures"] = {
-            "n": c.n,
-            "coverage_68": [c.coverage_68, c.coverage_68_error],
-            "coverage_95": [c.coverage_95, c.coverage_95_error],
-        }
+        ranks = rank_intervals(true[known], planes[known])
+        entry["apertures"] = covered(ranks[:, 0], ranks[:, 1], kept["galaxy"][known])
         result["properties"][name] = entry
     worst: dict[str, Any] = {}
     for label in ("pixels", "apertures", "by_signal", "by_radius", "by_density"):
@@ -503,6 +532,16 @@ def link(model: TrainedModel, table: Any, count: int) -> dict[str, Any]:
     return result
 
 
+def clean(model: TrainedModel, table: Any, count: int) -> dict[str, Any]:
+    """Without stars and other galaxies in front of or behind the galaxy."""
+    result = {}
+    for key, contaminants in (("as they come", 1.0), ("no foreground sources", 0.0)):
+        pairs = make_pairs(table, SEED, observing={"contaminants": contaminants})
+        cases = {key: (lambda batch: estimate(model, batch), False)}
+        result |= settings_compared(cases, pairs, count)
+    return result
+
+
 # ---- outside its world ------------------------------------------------------------------
 
 
@@ -564,42 +603,50 @@ def single(model: TrainedModel, made: Iterable[tuple[str, Any]], table: Any) -> 
     return {"galaxies": rows, "all": brief(join_records(records))}
 
 
-def outside(model: TrainedModel, table: Any) -> dict[str, Any]:
-    """Return figures of simulated galaxies."""
+def illustris(model: TrainedModel, table: Any) -> dict[str, Any]:
+    """Return figures of painted maps of Illustris galaxies."""
+    from scipy.optimize import brentq
+
+    from picasssso.mocks.framing import pixel_sizes
+    from picasssso.mocks.illustris import read_illustris_maps
+
+    paths = sorted((SHARED / "data" / "illustris").glob("*.h5"))
+    if not paths:
+        return {"skipped": "the maps are not beside the checkout"}
+    made, redshifts = [], {}
+    for path in paths:
+        maps = read_illustris_maps(path)
+        # As far away as makes the maps' pixels those of the survey.
+        z = brentq(lambda z, kpc=maps.pixel_scale_kpc: pixel_sizes(None, z, kpc)[0] - 0.396,
+                   0.005, 0.5)  # fmt: skip
+        redshifts[path.stem] = z
+        made.append((path.stem, maps.to_galaxies(redshift=z)))
+    return {"redshifts": redshifts, **single(model, made, table)}
+
+
+def particles(model: TrainedModel, table: Any) -> dict[str, Any]:
+    """Return figures of galaxies made of particles."""
     import astropy.units as u
 
-    from picasssso.mocks.illustris import read_illustris_maps
     from picasssso.mocks.particles import read_particles
 
-    result: dict[str, Any] = {}
-    folder = SHARED / "data"
-    paths = sorted((folder / "illustris").glob("*physical_data.h5"))
-    if not paths:
-        result["illustris"] = {"skipped": "the maps are not beside the checkout"}
-    else:
-        made = (
-            (path.stem.removesuffix("_physical_data"),
-             read_illustris_maps(path).to_galaxies(redshift=0.05))
-            for path in paths
-        )  # fmt: skip
-        result["illustris"] = single(model, made, table)
     paths = [
         path
-        for path in sorted((folder / "particles").glob("*.hdf5"))
+        for path in sorted((SHARED / "data" / "particles").glob("*.hdf5"))
         if "subhalo" not in path.name
     ]
     if not paths:
-        result["particles"] = {"skipped": "the particles are not beside the checkout"}
-    else:
-        made = (
-            (f"{path.stem}, {way}",
-             read_particles(path).to_galaxies(
-                 n_pixels=64, redshift=0.05, pixel_scale=0.396 * u.arcsec, line_of_sight=way))
-            for path in paths
-            for way in ("x", "y", "z")
-        )  # fmt: skip
-        result["particles"] = single(model, made, table)
-    return result
+        return {"skipped": "the particles are not beside the checkout"}
+    made = (
+        (
+            path.stem,
+            read_particles(path).to_galaxies(
+                n_pixels=64, redshift=0.05, pixel_scale=0.396 * u.arcsec
+            ),
+        )
+        for path in paths
+    )
+    return single(model, made, table)
 
 
 # ---- real images ------------------------------------------------------------------------
@@ -703,8 +750,8 @@ def real() -> dict[str, Any]:
 
 
 PARTS = (
-    "default", "outside", "real", "bands", "link", "native", "orientations", "coverage",
-    "estimators",
+    "default", "illustris", "particles", "real", "bands", "link", "clean", "native",
+    "orientations", "coverage", "estimators",
 )  # fmt: skip
 
 
@@ -716,7 +763,8 @@ def main() -> None:
     parser.add_argument("--samples", type=int, default=100, help="for coverage of sums")
     parser.add_argument("--weights", default="default", help="name or path")
     parser.add_argument("--table", type=Path, help="light table, kept there between runs")
-    parser.add_argument("--records", type=Path, help="folder from which coverage goes on")
+    parser.add_argument("--records", type=Path, help="folder in which parts go on")
+    parser.add_argument("--skip", type=int, default=0, help="galaxies, to fill records only")
     parser.add_argument("--kept", type=Path, help="folder of 'picasssso evaluate'")
     options = parser.parse_args()
     unknown = set(options.parts) - set(PARTS)
@@ -730,8 +778,9 @@ def main() -> None:
         result: dict[str, Any]
         if part == "real":
             result = real()
-        elif part == "outside":
-            result = outside(model, make_table(None, 0.05))
+        elif part in ("illustris", "particles"):
+            make = illustris if part == "illustris" else particles
+            result = make(model, make_table(None, (0.05, 0.1)))
         else:
             table = make_table(options.table)
             pairs = make_pairs(table)
@@ -742,11 +791,17 @@ def main() -> None:
                     result = estimators(model, table, options.kept, count)
             elif part == "link":
                 result = link(model, table, count)
+            elif part == "clean":
+                result = clean(model, table, count)
+            elif part == "default":
+                result = default(model, pairs, count, options.records)
             elif part == "coverage":
-                result = coverage(model, pairs, count, options.samples, options.records)
+                result = coverage(
+                    model, pairs, count, options.samples, options.records, options.skip
+                )
             else:
                 functions = {
-                    "default": default, "bands": bands, "native": native,
+                    "bands": bands, "native": native,
                     "orientations": orientations,
                 }  # fmt: skip
                 result = functions[part](model, pairs, count)

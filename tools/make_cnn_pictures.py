@@ -150,6 +150,7 @@ def settings_table(name: str, part: dict[str, Any]) -> None:
             ("pixels, S/N 3 to 10", "pixel_nmad, 3 to 10"),
             ("pixels, S/N above 10", "pixel_nmad, above 10"),
             ("sums", "aperture_nmad"),
+            ("sums: σ instead of NMAD", "aperture_sigma"),
         ):
             rows.append([label, what, *(number(part[case][key][kind]) for case in cases)])
             label = ""
@@ -160,7 +161,7 @@ def outside_table(part: dict[str, Any]) -> None:
     """Write the table of simulated galaxies."""
     rows = []
     for kind, content in part.items():
-        for key, row in content.get("galaxies", {}).items() if isinstance(content, dict) else ():
+        for key, row in content.get("galaxies", {}).items():
             residual, pixel = row["aperture_residual"], row["stellar_mass_per_pixel_above_1e6"]
             rows.append(
                 [
@@ -414,7 +415,6 @@ def main() -> None:
         "default": default_tables,
         "coverage": coverage_table,
         "estimators": estimators_table,
-        "outside": outside_table,
         "real": real_table,
     }
     names = {"default": ("pixels", "apertures"), "coverage": ("coverage", "coverage_bins")}
@@ -424,7 +424,8 @@ def main() -> None:
         else:
             for name in names.get(part, (part,)):
                 nothing(name)
-    for part in ("bands", "link", "native", "orientations"):
+    outside_table({part: content.get(part, {}) for part in ("illustris", "particles")})
+    for part in ("bands", "link", "clean", "native", "orientations"):
         if part in content:
             settings_table(part, content[part])
         else:
