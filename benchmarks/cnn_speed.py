@@ -1,11 +1,13 @@
-"""Images per second of the shipped network and of the paper's, on one device.
+#!/usr/bin/env python
+"""How many images per second the shipped networks and the paper's network work through.
 
-Both take the same images in the same run: 64 x 64 in batches, and 256 x 256 one by one and in
-batches; the shipped one with its whole ensemble, from images to quantiles (also with one
-member, which compares network with network), the paper's with 64 first features and as many
-members as it has, one. On CUDA also in bfloat16, with the share of the device's
-peak (``--peak``, TFLOP/s in bfloat16: 989 for an H100) and the difference that it makes.
-Needs torch, numpy and safetensors only.
+    python benchmarks/cnn_speed.py            two CPU cores (or --threads), single precision
+    python benchmarks/cnn_speed.py --cuda     CUDA, single precision and bfloat16
+
+The ensemble is timed from fluxes to predictions; the paper's network (64 first features) from
+fluxes to maps. On CUDA the part of the peak is that of a large bfloat16 matrix product measured
+in the same run, and predictions are compared with the CPU's. torch, numpy and safetensors are
+all that is needed.
 """
 
 from __future__ import annotations
@@ -13,117 +15,145 @@ from __future__ import annotations
 import argparse
 import json
 import platform
-import statistics
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from picasssso.networks.baseline import predict_maps
 from picasssso.networks.buck_wolf import BuckWolfNetwork
-from picasssso.networks.ensemble import Ensemble
-from picasssso.networks.inputs import Conditions
+from picasssso.networks.inputs import Conditions, input_planes
 from picasssso.networks.weights import read_weights
 
 ROOT = Path(__file__).resolve().parents[1]
-RESULT = ROOT / "benchmarks" / "results" / "cnn_speed.json"
 WEIGHTS = ROOT / "picasssso" / "data" / "weights" / "default"
-
-#: Longest that 256 x 256 pixels may take on two cores, seconds; least gain over the paper's.
-BARS = {"seconds_256": 0.15, "gain": 1.5}
+RESULT = Path(__file__).resolve().parent / "results" / "cnn_speed.json"
 
 
-def make_images(n: int, size: int, device: torch.device) -> tuple:
-    """Return flux, inverse variance, conditions and bands of images that look like galaxies."""
+def images(
+    n: int, side: int, device: torch.device
+) -> tuple[torch.Tensor, torch.Tensor, Conditions]:
+    """Return made-up images: a bright source with noise."""
     generator = torch.Generator().manual_seed(1)
-    y, x = torch.meshgrid(*[torch.arange(size) - size / 2] * 2, indexing="ij")
-    light = 5.0 * torch.exp(-torch.hypot(y, x) / (0.1 * size))
-    flux = light * torch.tensor([0.3, 0.7, 1.0, 1.2, 1.3])[None, :, None, None]
-    flux = flux + 0.1 * torch.randn(n, 5, size, size, generator=generator)
-    one, five = torch.ones(n, device=device), torch.ones(n, 5, device=device)
-    wavelengths = torch.tensor([3557.0, 4702.0, 6176.0, 7490.0, 8947.0], device=device)
+    axis = torch.linspace(-3, 3, side)
+    source = 20 * torch.exp(-torch.hypot(axis[:, None], axis[None, :]))
+    flux = source + torch.randn(n, 5, side, side, generator=generator)
+    one = torch.ones(n)
+    wavelengths = torch.tensor([3551.0, 4686.0, 6166.0, 7480.0, 8932.0]).expand(n, 5)
     conditions = Conditions(
-        0.05 * one, 0.4 * one, 0.4 * one, 1.3 * five, wavelengths.expand(n, 5), 0 * one
+        0.05 * one, 0.396 * one, 0.4 * one, 1.3 * torch.ones(n, 5), wavelengths, 0 * one
     )
-    flux = flux.to(device)
-    return flux, torch.full_like(flux, 100.0), conditions, five > 0
+    moved = Conditions(**{k: v.to(device) for k, v in vars(conditions).items()})
+    return (0.05 * flux).to(device), torch.full(flux.shape, 400.0).to(device), moved
 
 
-def seconds(call: Callable[[], object], device: torch.device, repetitions: int) -> float:
-    """Return the median time of a call."""
+def timed(run: Callable[[], Any], repeats: int) -> float:
+    """Return the median time of a run in seconds."""
     times = []
-    for k in range(repetitions + 2):
-        start = time.perf_counter()
-        call()
-        if device.type == "cuda":
+    run()
+    for _ in range(repeats):
+        if torch.cuda.is_available():
             torch.cuda.synchronize()
-        if k >= 2:
-            times.append(time.perf_counter() - start)
-    return statistics.median(times)
+        start = time.perf_counter()
+        run()
+        if torch.cuda.is_available():
+            torch.cuda.synchronize()
+        times.append(time.perf_counter() - start)
+    return sorted(times)[len(times) // 2]
+
+
+def measure(device: torch.device, cases: list[tuple[int, int]], repeats: int) -> list[dict]:
+    """Time both networks on one device."""
+    ensemble = read_weights(WEIGHTS).ensemble
+    for network in ensemble.networks:
+        network.to(device)
+    paper = BuckWolfNetwork(first_features=64).to(device, memory_format=torch.channels_last).eval()
+    peak = None
+    if device.type == "cuda":
+        a = torch.randn(8192, 8192, device=device, dtype=torch.bfloat16)
+        peak = 2 * 8192**3 / timed(lambda: a @ a, 10)
+    rows = []
+    for n, side in cases:
+        flux, weight, conditions = images(n, side, device)
+        there = torch.ones(n, 5, dtype=torch.bool, device=device)
+
+        def ours(mixed: bool, flux=flux, weight=weight, conditions=conditions, there=there) -> Any:
+            return ensemble.predict(flux, weight, conditions, there, mixed_precision=mixed)
+
+        @torch.inference_mode()
+        def theirs(mixed: bool, flux=flux, weight=weight, conditions=conditions) -> Any:
+            planes = input_planes(flux, weight, conditions)
+            planes = planes.contiguous(memory_format=torch.channels_last)
+            with torch.autocast(device.type, torch.bfloat16, enabled=mixed):
+                return paper(planes)
+
+        for name, run in (("ensemble", ours), ("buck_wolf_2021", theirs)):
+            with FlopCounterMode(display=False) as counter:
+                run(False)
+            for mixed in (False, True) if device.type == "cuda" else (False,):
+                seconds = timed(lambda run=run, mixed=mixed: run(mixed), repeats)
+                row = {
+                    "network": name,
+                    "images": n,
+                    "side": side,
+                    "bfloat16": mixed,
+                    "images_per_s": round(n / seconds, 2),
+                    "seconds_per_image": seconds / n,
+                    "gflop_per_image": counter.get_total_flops() / n / 1e9,
+                }
+                if peak is not None:
+                    row["part_of_peak"] = counter.get_total_flops() / seconds / peak
+                rows.append(row)
+                print(row, flush=True)
+    return rows
+
+
+def against_cpu() -> dict[str, float]:
+    """Return the largest differences of medians between CUDA and CPU, dex."""
+    flux, weight, conditions = images(2, 64, torch.device("cpu"))
+    there = torch.ones(2, 5, dtype=torch.bool)
+    here = read_weights(WEIGHTS).ensemble.predict(flux, weight, conditions, there)
+    there_too = read_weights(WEIGHTS).ensemble
+    for network in there_too.networks:
+        network.to("cuda")
+    flux, weight, conditions = images(2, 64, torch.device("cuda"))
+    found = {}
+    for mixed in (False, True):
+        said = there_too.predict(flux, weight, conditions, there.cuda(), mixed_precision=mixed)
+        difference = said.prediction.quantiles.cpu() - here.prediction.quantiles
+        name = "bfloat16" if mixed else "float32"
+        found[f"{name}_largest_dex"] = float(difference.abs().max())
+        found[f"{name}_rms_dex"] = float(difference.square().mean().sqrt())
+    return found
 
 
 def main() -> None:
-    """Measure, print and write."""
+    """Measure, print, write."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--weights", type=Path, default=WEIGHTS)
-    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
-    parser.add_argument("--peak", type=float, help="TFLOP/s of the device in bfloat16")
-    parser.add_argument("--repetitions", type=int, default=7)
-    parser.add_argument("-o", "--output", type=Path, default=RESULT)
-    options = parser.parse_args()
-    device = torch.device(options.device)
-    is_cuda = device.type == "cuda"
-    model = read_weights(options.weights)
-    networks = [network.to(device) for network in model.ensemble.networks]
-    paper = BuckWolfNetwork().eval().requires_grad_(False)
-    paper = paper.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    ensembles = {"ours": Ensemble(networks), "ours, one member": Ensemble(networks[:1])}
-    shapes = [(64, 256), (256, 1), (256, 16)] if is_cuda else [(64, 16), (256, 1)]
-    rows = []
-    for size, n in shapes:
-        flux, weight, conditions, has_band = make_images(n, size, device)
-
-        def run_paper(flux=flux, weight=weight, conditions=conditions):  # type: ignore[no-untyped-def]
-            with torch.autocast(device.type, torch.bfloat16, enabled=is_cuda):
-                return predict_maps([paper], flux, weight, conditions)
-
-        calls = {"paper": run_paper}
-        for name, ensemble in ensembles.items():
-            for mixed in (False, True) if is_cuda else (False,):
-
-                def run(e=ensemble, mixed=mixed, images=(flux, weight, conditions, has_band)):  # type: ignore[no-untyped-def]
-                    return e.predict(*images, mixed_precision=mixed)
-
-                calls[name + (", bfloat16" if mixed else "")] = run
-        for name, call in calls.items():
-            with FlopCounterMode(display=False) as counter:
-                call()
-            taken = seconds(call, device, options.repetitions)
-            row = {
-                "network": name, "size": size, "batch": n, "seconds": taken,
-                "images_per_second": n / taken, "tflops": counter.get_total_flops() / taken / 1e12,
-            }  # fmt: skip
-            if options.peak:
-                row["share_of_peak"] = row["tflops"] / options.peak
-            rows.append(row)
-            print(row, flush=True)
-        if is_cuda:
-            exact, rough = (ensembles["ours"].predict(
-                flux, weight, conditions, has_band, mixed_precision=mixed
-            ).prediction.quantiles[:, :, 2] for mixed in (False, True))  # fmt: skip
-            print("bfloat16 moves medians by", float((exact - rough).abs().mean()), "dex (mean)")
-            rows[-1]["bfloat16_change_dex"] = float((exact - rough).abs().mean())
-    result = {
-        "device": torch.cuda.get_device_name() if is_cuda else platform.machine(),
-        "threads": None if is_cuda else torch.get_num_threads(),
-        "torch": torch.__version__,
-        "weights": model.card["sha256"],
-        "bars": BARS,
-        "rows": rows,
-    }
-    options.output.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+    parser.add_argument("--cuda", action="store_true")
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--output", type=Path, default=RESULT)
+    arguments = parser.parse_args()
+    result = json.loads(arguments.output.read_text()) if arguments.output.exists() else {}
+    if arguments.cuda:
+        device = torch.device("cuda")
+        result["cuda"] = {
+            "device": torch.cuda.get_device_name(),
+            "torch": torch.__version__,
+            "rows": measure(device, [(256, 64), (16, 256)], 7),
+            "against_cpu": against_cpu(),
+        }
+    else:
+        torch.set_num_threads(arguments.threads)
+        result["cpu"] = {
+            "machine": platform.machine(),
+            "threads": arguments.threads,
+            "torch": torch.__version__,
+            "rows": measure(torch.device("cpu"), [(8, 64), (1, 256)], 5),
+        }
+    arguments.output.write_text(json.dumps(result, indent=1) + "\n")
 
 
 if __name__ == "__main__":

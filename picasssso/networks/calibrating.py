@@ -17,15 +17,22 @@ from picasssso.networks.calibration import (
     local_signal,
     nearest_signal,
     normal_scores,
-    values_at,
 )
 from picasssso.networks.ensemble import Ensemble
-from picasssso.networks.heads import QUANTILES, Prediction
+from picasssso.networks.heads import QUANTILES, Prediction, limit_hydrogen
 from picasssso.networks.inputs import SLOTS
+from picasssso.networks.mixture import linear_values
 from picasssso.networks.outputs import OUTPUT_NAMES, OUTPUTS, make_targets
 from picasssso.networks.training.batches import SlottedBatch
 
-__all__ = ["BAND_SETS", "Collected", "collect", "fit_calibration", "keep_bands"]
+__all__ = [
+    "BAND_SETS",
+    "Collected",
+    "collect",
+    "fit_calibration",
+    "fit_correlations",
+    "keep_bands",
+]
 
 #: Sets of bands that are calibrated, by their number.
 BAND_SETS = {5: "ugriz", 4: "griz", 3: "gri", 2: "gr", 1: "r"}
@@ -356,6 +363,8 @@ def aperture_truth_and_samples(
     Logarithms of them; what is absent counts as zero.
     """
     truths, samples = [], []
+    offsets = torch.tensor([output.offset for output in OUTPUTS], device=calibrated.device)
+    offsets = offsets[:, None, None]
     for galaxy in galaxies:
         inside = collected.weights[galaxy] > 0
         rows, columns = inside.any(1).nonzero()[:, 0], inside.any(0).nonzero()[:, 0]
@@ -368,14 +377,19 @@ def aperture_truth_and_samples(
         scores = sample_scores(
             calibration, n_samples, inside.shape, float(collected.psf_pixels[galaxy]), generator
         )
-        quantiles = calibrated[galaxy][(..., *box)]
-        logs = values_at(quantiles.expand(n_samples, *quantiles.shape), scores)
-        occupancy = collected.prediction.occupancy[galaxy][(..., *box)]
-        absent = torch.rand(logs.shape, device=logs.device, generator=generator) > occupancy
-        values = torch.where(absent, 0.0, 10.0**logs)
+        said = collected.prediction
+        part = Prediction(
+            *(
+                table[galaxy][(..., *box)].expand(
+                    n_samples, *([-1] * (table.ndim - 3)), *inside.shape
+                )
+                for table in (calibrated, said.log_mean, said.occupancy, said.occupancy_logit)
+            )
+        )
+        values = linear_values(limit_hydrogen(part), scores)
         truth = torch.where(
             collected.used[galaxy][(..., *box)],
-            10.0 ** collected.log_truth[galaxy][(..., *box)],
+            10.0 ** collected.log_truth[galaxy][(..., *box)] - offsets,
             0.0,
         )
         truths.append(_sums(truth[None], inside)[0])
@@ -387,7 +401,7 @@ def _sums(values: torch.Tensor, inside: torch.Tensor) -> torch.Tensor:
     """Return log10 of sums over pixels, of means weighted by the carrier, (s, 8)."""
     out = []
     for k, output in enumerate(OUTPUTS):
-        value = values[:, k][:, inside] - output.offset * (values[:, k][:, inside] > 0)
+        value = values[:, k][:, inside]
         if output.name in ("stellar_mass", "sfr", "gas_mass", "hi_mass"):
             out.append(value.sum(1))
         else:
@@ -479,6 +493,30 @@ def fit_calibration(
         disagreement=disagreement,
         ranges=torch.zeros(0, 2) if ranges is None else ranges,
     )
+    return fit_correlations(full, calibration, aperture_galaxies=aperture_galaxies)
+
+
+@torch.inference_mode()
+def fit_correlations(
+    collected: Collected, calibration: Calibration, *, aperture_galaxies: int = 400
+) -> Calibration:
+    """Fit how errors hang together, by the sums in apertures that follow.
+
+    Parameters
+    ----------
+    collected : Collected
+        What was predicted in all bands.
+    calibration : Calibration
+        With the factors of these predictions.
+    aperture_galaxies : int, optional
+        How many galaxies to fit to.
+
+    Returns
+    -------
+    Calibration
+        The same with other `shared`, `smooth` and `mixing`.
+    """
+    full = collected
     some = slice(0, min(1000, len(full.signal)))
     pieces = []
     for part in _chunks(full):

@@ -42,6 +42,9 @@ NORMAL_SCORES = (-1.959964, -0.994458, 0.0, 0.994458, 1.959964)
 #: Points of the signal-to-noise ratio at which factors are kept, linear in asinh between.
 SIGNALS = (0.0, 0.7, 1.5, 3.0, 5.0, 8.0, 13.0, 22.0, 40.0, 80.0)
 
+#: Distributions are cut at this normal score, half a percent on either side.
+_FARTHEST = 2.6
+
 #: Radius of the box over which the signal is averaged.
 SIGNAL_RADIUS = 2
 
@@ -246,7 +249,7 @@ def normal_scores(quantiles: torch.Tensor, log_value: torch.Tensor) -> torch.Ten
 
 
 def values_at(quantiles: torch.Tensor, score: torch.Tensor) -> torch.Tensor:
-    """Return the values that lie at given normal scores: the inverse of `normal_scores`.
+    """Return the values at given normal scores: the inverse of `normal_scores` up to 2.6.
 
     Parameters
     ----------
@@ -261,6 +264,8 @@ def values_at(quantiles: torch.Tensor, score: torch.Tensor) -> torch.Tensor:
         Of shape (n, 8, y, x).
     """
     scores = NORMAL_SCORES
+    # What lies further out no galaxy has taught: logarithms would run away.
+    score = score.clamp(-_FARTHEST, _FARTHEST)
     value = torch.zeros_like(score)
     for k in range(4):
         low, high = quantiles[:, :, k], quantiles[:, :, k + 1]
