@@ -49,6 +49,7 @@ def test_the_page_says_what_the_numbers_say(publish, tmp_path):
     assert "the paper's 20 % is reached" in page
     assert "MASS_TO_LIGHT: stellar mass inside two half-mass radii scatters by 0.180" in page
     assert "That is about the 50 %" in page
+    assert "Against MASS_TO_LIGHT, the scatter" in page
     assert "0.39 ± 0.02 times as large with the bias removed, 0.26 ± 0.01 with it" in page
     assert ".. include:: _tables/evaluation_b_aperture.inc" in page
     assert "evaluation_b_pixel" not in page
