@@ -10,6 +10,7 @@ resampled galaxies. Parts (all, or those that are named):
 - ``coverage``: of 68 and 95 % ranges of pixels and of aperture sums (from joint samples);
 - ``estimators``: beside M/L and SED fits, from what ``picasssso evaluate
   benchmarks/experiments/estimators.toml -x b -o FOLDER`` has kept (``--kept FOLDER``);
+- ``one_redshift``: the same for galaxies of redshift 0.05, where models are made once;
 - ``bands``: fewer bands, with the same weights;
 - ``link``: the mocks' link between morphology and populations switched off;
 - ``clean``: no stars and galaxies in front of or behind the galaxy;
@@ -411,7 +412,12 @@ def estimators(model: TrainedModel, table: Any, folder: Path, count: int) -> dic
         )
         progress(time.process_time(), len(records) * BATCH, most)
     ours = join_records(records)
-    result: dict[str, Any] = {"seed": seed, "estimators": {}}
+    return {"seed": seed, "estimators": compared(ours, kept)}
+
+
+def compared(ours: dict[str, Any], kept: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    """Return figures of the network and others on the galaxies that both have."""
+    result: dict[str, Any] = {}
     for key, theirs in kept.items():
         number = int(theirs["galaxy"].max()) + 1
         mine = first_galaxies(ours, number)
@@ -431,8 +437,65 @@ def estimators(model: TrainedModel, table: Any, folder: Path, count: int) -> dic
                     both.append((pixel_residual(one, name)[some], one["pixel.galaxy"][some]))
                 row[label] = beside(both)
             entry["properties"][name] = row
-        result["estimators"][key] = entry
+        result[key] = entry
     return result
+
+
+def one_redshift(
+    model: TrainedModel, table: Any, count: int, folder: Path | None, skip: int
+) -> dict[str, Any]:
+    """Beside other estimators on galaxies of redshift 0.05, whose models are made once."""
+    from picasssso import MassToLightEstimator, SEDFitEstimator
+    from picasssso.evaluation.experiments.batches import band_images
+    from picasssso.preparation import bin_images, match_psf
+
+    pairs = make_pairs(table, SEED, redshift=0.05)
+    sed = SEDFitEstimator(device="cpu")
+    light = MassToLightEstimator(relation="sps")
+    others = {
+        "mass_to_light_sps": (light, False),
+        "mass_to_light_binned": (light, True),
+        "sed_fit": (sed, False),
+        "sed_fit_binned": (sed, True),
+    }
+    kinds = ("cnn", *others)
+
+    def make(first: int) -> dict[str, Any]:
+        batch = pairs.batch(range(first, first + 10))
+        ellipses = apertures_of(true_stack(batch, native=True), batch, "isophote")
+        plain = [band_images(batch, k, UGRIZ) for k in range(len(batch["flux"]))]
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            binned = [
+                bin_images(match_psf(one), snr=10.0, bands=["sdss2010-g", "sdss2010-i"])
+                for one in plain
+            ]
+            stacks = {"cnn": estimate(model, batch)}
+            for key, (estimator, is_binned) in others.items():
+                some = binned if is_binned else plain
+                stacks[key] = MapStack.from_maps(
+                    [estimator.estimate(one, progress=False) for one in some]
+                )
+        made = {}
+        for key, stack in stacks.items():
+            found = kept_of(batch, stack, true_stack(batch), apertures=ellipses)
+            made |= {f"{key}/{name}": values for name, values in found.items()}
+        return made
+
+    parts, start = [], time.process_time()
+    for first in range(skip, count, 10):
+        path = None if folder is None else folder / f"one_redshift_{first}.npz"
+        parts.append(kept_in(path, lambda first=first: make(first)))  # type: ignore[misc]
+        progress(start, len(parts) * 10, count - skip)
+    records = {
+        key: join_records(
+            [{n.split("/")[1]: v for n, v in part.items() if n.split("/")[0] == key}
+             for part in parts]
+        )
+        for key in kinds
+    }  # fmt: skip
+    ours = records.pop("cnn")
+    return {"redshift": 0.05, "estimators": compared(ours, records)}
 
 
 def first_galaxies(kept: dict[str, Any], count: int) -> dict[str, Any]:
@@ -693,7 +756,7 @@ def real() -> dict[str, Any]:
         relation="sps", color=("decam2014-g", "decam2014-i"), luminosity_band="decam2014-i"
     ).estimate(des, progress=False)
     row: dict[str, Any] = {
-        "psf_arcsec": "1.12, 0.96, 0.88, 0.84 in griz (medians of DES, Abbott et al. 2021)",
+        "psf_arcsec": "1.12, 0.96, 0.88, 0.84 in griz (medians of DES DR1, Abbott et al. 2018)",
         "redshift": "0.02 (stand-in)",
         "cnn": total(maps, aperture),
         "sed_fit": total(sed, aperture),
@@ -751,7 +814,7 @@ def real() -> dict[str, Any]:
 
 PARTS = (
     "default", "illustris", "particles", "real", "bands", "link", "clean", "native",
-    "orientations", "coverage", "estimators",
+    "orientations", "coverage", "estimators", "one_redshift",
 )  # fmt: skip
 
 
@@ -779,8 +842,10 @@ def main() -> None:
         if part == "real":
             result = real()
         elif part in ("illustris", "particles"):
-            make = illustris if part == "illustris" else particles
-            result = make(model, make_table(None, (0.05, 0.1)))
+            if part == "illustris":
+                result = illustris(model, make_table(None, (0.05, 0.1)))
+            else:
+                result = particles(model, make_table(None, 0.05))
         else:
             table = make_table(options.table)
             pairs = make_pairs(table)
@@ -791,6 +856,9 @@ def main() -> None:
                     result = estimators(model, table, options.kept, count)
             elif part == "link":
                 result = link(model, table, count)
+            elif part == "one_redshift":
+                more = options.records, options.skip
+                result = one_redshift(model, table, count, *more)
             elif part == "clean":
                 result = clean(model, table, count)
             elif part == "default":
