@@ -304,7 +304,13 @@ def covered(below: Any, up_to: Any, galaxy: Any) -> dict[str, Any]:
 
 
 def coverage(
-    model: TrainedModel, pairs: Any, count: int, n_samples: int, folder: Path | None, skip: int
+    model: TrainedModel,
+    pairs: Any,
+    count: int,
+    n_samples: int,
+    folder: Path | None,
+    skip: int,
+    as_kept: bool,
 ) -> dict[str, Any]:
     """Coverage of pixels and aperture sums; apertures by moments of the true mass."""
     records, start = [], time.process_time()
@@ -314,6 +320,8 @@ def coverage(
         if path is not None and path.exists():
             with np.load(path) as file:
                 records.append({name: file[name] for name in file.files})
+            continue
+        if as_kept:
             continue
         batch = pairs.batch(range(first, min(first + BATCH, 10_000 + count)))
         slotted = to_slots(batch, bands, wavelengths(bands))
@@ -336,8 +344,8 @@ def coverage(
             path.parent.mkdir(parents=True, exist_ok=True)
             np.savez_compressed(path, **records[-1])
         progress(start, len(records) * BATCH, count)
-    count -= skip
-    return {"galaxies": count, "samples": n_samples, **coverage_figures(join_records(records))}
+    kept = join_records(records)
+    return {"galaxies": len(kept["galaxy"]), "samples": n_samples, **coverage_figures(kept)}
 
 
 def coverage_figures(kept: dict[str, Any]) -> dict[str, Any]:
@@ -419,9 +427,8 @@ def compared(ours: dict[str, Any], kept: dict[str, dict[str, Any]]) -> dict[str,
     """Return figures of the network and others on the galaxies that both have."""
     result: dict[str, Any] = {}
     for key, theirs in kept.items():
-        number = int(theirs["galaxy"].max()) + 1
-        mine = first_galaxies(ours, number)
-        entry: dict[str, Any] = {"galaxies": number, "properties": {}}
+        mine = first_galaxies(ours, int(theirs["galaxy"].max()) + 1)
+        entry: dict[str, Any] = {"galaxies": len(theirs["galaxy"]), "properties": {}}
         for name in OUTPUT_NAMES:
             if f"aperture.estimate.{name}" not in theirs:
                 continue
@@ -442,7 +449,7 @@ def compared(ours: dict[str, Any], kept: dict[str, dict[str, Any]]) -> dict[str,
 
 
 def one_redshift(
-    model: TrainedModel, table: Any, count: int, folder: Path | None, skip: int
+    model: TrainedModel, table: Any, count: int, folder: Path | None, skip: int, as_kept: bool
 ) -> dict[str, Any]:
     """Beside other estimators on galaxies of redshift 0.05, whose models are made once."""
     from picasssso import MassToLightEstimator, SEDFitEstimator
@@ -485,6 +492,8 @@ def one_redshift(
     parts, start = [], time.process_time()
     for first in range(skip, count, 10):
         path = None if folder is None else folder / f"one_redshift_{first}.npz"
+        if as_kept and (path is None or not path.exists()):
+            continue
         parts.append(kept_in(path, lambda first=first: make(first)))  # type: ignore[misc]
         progress(start, len(parts) * 10, count - skip)
     records = {
@@ -828,6 +837,7 @@ def main() -> None:
     parser.add_argument("--table", type=Path, help="light table, kept there between runs")
     parser.add_argument("--records", type=Path, help="folder in which parts go on")
     parser.add_argument("--skip", type=int, default=0, help="galaxies, to fill records only")
+    parser.add_argument("--as-kept", action="store_true", help="only what --records has already")
     parser.add_argument("--kept", type=Path, help="folder of 'picasssso evaluate'")
     options = parser.parse_args()
     unknown = set(options.parts) - set(PARTS)
@@ -857,7 +867,7 @@ def main() -> None:
             elif part == "link":
                 result = link(model, table, count)
             elif part == "one_redshift":
-                more = options.records, options.skip
+                more = options.records, options.skip, options.as_kept
                 result = one_redshift(model, table, count, *more)
             elif part == "clean":
                 result = clean(model, table, count)
@@ -865,7 +875,13 @@ def main() -> None:
                 result = default(model, pairs, count, options.records)
             elif part == "coverage":
                 result = coverage(
-                    model, pairs, count, options.samples, options.records, options.skip
+                    model,
+                    pairs,
+                    count,
+                    options.samples,
+                    options.records,
+                    options.skip,
+                    options.as_kept,
                 )
             else:
                 functions = {

@@ -38,7 +38,7 @@ LABELS = {
 OTHERS = {
     "mass_to_light": "colour M/L, Taylor et al. (2011)",
     "mass_to_light_sps": "colour M/L, own stellar model",
-    "mass_to_light_binned": "the same, PSF matched and binned",
+    "mass_to_light_binned": "colour M/L, own stellar model, PSF matched and binned",
     "sed_fit": "SED fit",
     "sed_fit_binned": "SED fit, PSF matched and binned",
     "kcorrect": "kcorrect",
@@ -119,7 +119,17 @@ def coverage_table(part: dict[str, Any]) -> None:
     table("coverage_bins", header, rows)
 
 
-def estimators_table(part: dict[str, Any]) -> None:
+def beside(content: dict[str, Any]) -> dict[str, Any]:
+    """Return, for each other estimator, the comparison with the most galaxies."""
+    found: dict[str, Any] = {}
+    for part in ("estimators", "one_redshift"):
+        for key, entry in content.get(part, {}).get("estimators", {}).items():
+            if key not in found or entry["galaxies"] > found[key]["galaxies"]:
+                found[key] = {**entry, "part": part}
+    return found
+
+
+def estimators_table(name: str, part: dict[str, Any]) -> None:
     """Write the table beside other estimators."""
     rows = []
     for other, label in OTHERS.items():
@@ -138,7 +148,7 @@ def estimators_table(part: dict[str, Any]) -> None:
                 )
             rows.append(cells)
     header = ["beside", "property", "S/N 3 to 10", "above 10", "below 20", "σ of sums"]
-    table("estimators", header, rows)
+    table(name, header, rows)
 
 
 def settings_table(name: str, part: dict[str, Any]) -> None:
@@ -270,7 +280,10 @@ def bars_table(content: dict[str, Any], paper: dict[str, Any]) -> None:
             add(f"slope of its bias per decade, S/N {signal}", "within 0.02",
                 number(slope, sign=True), abs(slope[0]) <= 0.02)  # fmt: skip
         at_most("σ of stellar mass inside 2 half-mass radii", mass["aperture"]["sigma"], 0.09)
-    others = content.get("estimators", {}).get("estimators", {})
+    if "clean" in content:
+        sums = content["clean"]["no foreground sources"]["stellar_mass"]["aperture_sigma"]
+        at_most("the same without foreground sources", sums, 0.09)
+    others = beside(content)
     for key in ("mass_to_light_sps", "mass_to_light_binned"):
         row = others.get(key, {}).get("properties", {}).get("stellar_mass")
         for signal, limit in (("above 10", 0.8), ("3 to 10", 0.6)):
@@ -295,7 +308,7 @@ def bars_table(content: dict[str, Any], paper: dict[str, Any]) -> None:
             f"within max({0.02 if '68' in key else 0.01}, 2 errors)"
         )  # fmt: skip
         text = f"farthest off: {entry['where']}, {number(entry['offset'], sign=True)}"
-        add(f"coverage of {key}", asked, text.replace("_", " "), not names)
+        add(f"coverage of {key}".replace("_", " "), asked, text.replace("_", " "), not names)
     for run in ("ours, same pairs", "ours, same time"):
         if run in paper:
             ratio = paper[run]["sigma_geometric_mean_ratio"]
@@ -317,11 +330,11 @@ def picture(content: dict[str, Any]) -> None:
     """Draw scatter of stellar mass by S/N, coverage, and scatter by bands."""
     figure = Figure(figsize=(13, 4), layout="constrained")
     left, middle, right = figure.subplots(1, 3)
-    if content.get("estimators", {}).get("estimators"):
+    if beside(content):
         signals = ("below 3", "3 to 10", "10 to 20", "above 10")
         drawn = False
         for other, label in OTHERS.items():
-            entry = content["estimators"]["estimators"].get(other)
+            entry = beside(content).get(other)
             if entry is None or "stellar_mass" not in entry["properties"]:
                 continue
             row = entry["properties"]["stellar_mass"]
@@ -414,7 +427,6 @@ def main() -> None:
     known = {
         "default": default_tables,
         "coverage": coverage_table,
-        "estimators": estimators_table,
         "real": real_table,
     }
     names = {"default": ("pixels", "apertures"), "coverage": ("coverage", "coverage_bins")}
@@ -424,6 +436,11 @@ def main() -> None:
         else:
             for name in names.get(part, (part,)):
                 nothing(name)
+    for part in ("estimators", "one_redshift"):
+        if content.get(part, {}).get("estimators"):
+            estimators_table(part, content[part])
+        else:
+            nothing(part)
     outside_table({part: content.get(part, {}) for part in ("illustris", "particles")})
     for part in ("bands", "link", "clean", "native", "orientations"):
         if part in content:
