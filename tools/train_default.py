@@ -23,10 +23,9 @@ from pathlib import Path
 import torch
 
 import picasssso
-from picasssso.networks.calibrating import collect, fit_correlations
 from picasssso.networks.ensemble import Ensemble
 from picasssso.networks.training import PairPool, TrainingState, run_training
-from picasssso.networks.training.finishing import calibrate, known_batches
+from picasssso.networks.training.finishing import calibrate
 from picasssso.networks.training.recipe import Recipe, make_sources, prepare_tables
 from picasssso.networks.weights import TrainedModel, read_weights, write_weights
 
@@ -47,19 +46,21 @@ def seconds_per_step(recipe: Recipe, sources: list, device: torch.device) -> flo
     return (time.perf_counter() - start) / per_pool
 
 
-def refit_correlations(
-    recipe: Recipe, arguments: argparse.Namespace, device: torch.device
-) -> None:
-    """Fit how errors hang together anew; everything else of the weights stays."""
-    model = read_weights(arguments.correlations_of)
-    nominal = make_sources(recipe, arguments.tables, device=device, calibration=True)
-    batches = known_batches(nominal, "ugriz", arguments.galaxies, device=device)
-    collected = collect(model.ensemble, batches)
-    assert model.calibration is not None
-    model.calibration = fit_correlations(collected, model.calibration)
-    model.card["correlations_fitted_on"] = len(collected.signal)
+def recalibrate(recipe: Recipe, arguments: argparse.Namespace, device: torch.device) -> None:
+    """Calibrate trained weights anew."""
+    model = read_weights(arguments.recalibrate)
+    for network in model.ensemble.networks:
+        network.to(device)
+    model.calibration, model.card["calibrated_on"] = calibrate(
+        model.ensemble,
+        make_sources(recipe, arguments.tables, device=device, calibration=True),
+        recipe.training,
+        known=make_sources(recipe, arguments.tables, device=device),
+        galaxies=arguments.galaxies,
+        device=device,
+    )
     write_weights(arguments.output, model, overwrite=True)
-    print("shared", model.calibration.shared.tolist(), "smooth", model.calibration.smooth.tolist())
+    print(json.dumps(model.card["calibrated_on"]))
 
 
 def main() -> None:
@@ -74,9 +75,7 @@ def main() -> None:
     parser.add_argument("--device", help="cpu, cuda ...")
     parser.add_argument("--galaxies", type=int, default=4000, help="galaxies that calibrate")
     parser.add_argument("--initial", type=Path, help="weights to start from")
-    parser.add_argument(
-        "--correlations-of", type=Path, help="only fit the correlations of these weights anew"
-    )
+    parser.add_argument("--recalibrate", type=Path, help="only calibrate these weights anew")
     parser.add_argument("--first-pair", type=int, help="instead of the recipe's")
     arguments = parser.parse_args()
 
@@ -89,8 +88,8 @@ def main() -> None:
             return
     name = arguments.device or ("cuda" if torch.cuda.is_available() else "cpu")
     device = torch.device(name)
-    if arguments.correlations_of is not None:
-        refit_correlations(recipe, arguments, device)
+    if arguments.recalibrate is not None:
+        recalibrate(recipe, arguments, device)
         return
     sources = make_sources(recipe, arguments.tables, device=device)
     log = []

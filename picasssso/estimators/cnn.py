@@ -123,9 +123,9 @@ class CNNEstimator(PropertyMapEstimator):
     # Each band comes with the width of its own PSF.
     assumes_common_psf = False
     needs_noise_level = True
-    # Other pixels are merged where a slice starts beside the grid of the network. Most medians
-    # move by a few hundredths of their 95 % range then; this is for the worst in a hundred.
-    shift_tolerance = 0.4
+    # Other pixels are merged where a slice starts beside the grid of the network. Medians move
+    # by a few hundredths of their 95 % range then, the worst in a hundred by a tenth.
+    shift_tolerance = 0.2
 
     def __init__(
         self,

@@ -75,7 +75,8 @@ class EnsemblePrediction:
 class Ensemble:
     """Trained networks that are used together.
 
-    The members' raw outputs are averaged: medians and logits at equal weight, so quantiles
+    Each member has its own grid of pixels that it merges, shifted against the others'. The
+    members' raw outputs are averaged: medians and logits at equal weight, so quantiles
     stay as sharp as those of one member where all agree.
 
     Parameters
@@ -91,6 +92,12 @@ class Ensemble:
         reach = self.networks[0].reach
         # None where the whole image matters to every pixel.
         self.reach = None if reach is None else int(reach)  # type: ignore[arg-type]
+
+    def _offset(self, number: int) -> tuple[int, int]:
+        """Return where the grid of a member begins, in pixels before the image."""
+        # Pixels that a network merges on its lower levels leave squares in the maps. With
+        # every member's grid elsewhere they do not add up, at no cost.
+        return 3 * number % self.stride, 5 * number % self.stride
 
     @torch.inference_mode()
     def predict(
@@ -124,18 +131,23 @@ class Ensemble:
         EnsemblePrediction
             Of the images' shape, float32.
         """
-        height, width = flux.shape[-2:]
         planes = input_planes(flux, inverse_variance, conditions)
-        planes = functional.pad(planes, (0, -width % self.stride, 0, -height % self.stride))
         vector = conditions.vector(has_band)
         total: torch.Tensor | None = None
         medians = []
         for turn in range(orientations):
-            seen = turned(planes, turn).contiguous(memory_format=torch.channels_last)
-            for network in self.networks:
+            image = turned(planes, turn)
+            height, width = image.shape[-2:]
+            for number, network in enumerate(self.networks):
+                y, x = self._offset(number)
+                sides = (x, -(width + x) % self.stride, y, -(height + y) % self.stride)
+                # Outside the image its edge goes on: a border without data would be a sight
+                # that no galaxy was trained with.
+                seen = functional.pad(image, sides, mode="replicate")
+                seen = seen.contiguous(memory_format=torch.channels_last)
                 with torch.autocast(planes.device.type, torch.bfloat16, enabled=mixed_precision):
                     raw = network(seen, vector)
-                raw = turned_back(raw.float(), turn)[..., :height, :width]
+                raw = turned_back(raw.float()[..., y : y + height, x : x + width], turn)
                 medians.append(raw[:, : PER_OUTPUT * len(OUTPUTS) : PER_OUTPUT].clone())
                 total = raw if total is None else total.add_(raw)
         assert total is not None
