@@ -91,17 +91,21 @@ def _number(value: float | None, error: float | None = None, digits: int = 3) ->
 
 
 def _statistics(rows: Sequence[Mapping[str, Any]], where: str, scatter: str, middle: str) -> str:
-    """One row per estimator and setting, one column per property: scatter, then bias."""
+    """One row per property, one column per estimator and setting: scatter, then bias."""
     names = _properties(rows)
-    body: list[list[str]] = []
+    header = ["property"]
+    columns: list[list[str]] = []
     shown: set[str] = set()
     for row in rows:
-        body.append([_name(row), *(_cell(row, name, where, scatter, middle) for name in names)])
+        header.append(_name(row))
+        columns.append([_cell(row, name, where, scatter, middle) for name in names])
         run = row.get("paper") or ""
         if where == "aperture" and scatter == "sigma" and run in PAPER and run not in shown:
             shown.add(run)
-            body.append([f"*Buck & Wolf (2021), {run}*", *(_paper_cell(run, n) for n in names)])
-    return _list_table(["estimator", *map(_label, names)], body)
+            header.append(f"*Buck & Wolf (2021), {run}*")
+            columns.append([_paper_cell(run, name) for name in names])
+    body = [[_label(name), *cells] for name, *cells in zip(names, *columns, strict=True)]
+    return _list_table(header, body)
 
 
 def _cell(row: Mapping[str, Any], name: str, where: str, scatter: str, middle: str) -> str:
