@@ -60,7 +60,18 @@ class PointwiseConv(nn.Conv2d):
         super().__init__(n_in, n_out, 1)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Return (n, n_out, y, x) for (n, n_in, y, x)."""
+        """Return the mixed channels.
+
+        Parameters
+        ----------
+        x : Tensor, shape (n, n_in, y, x)
+            Any, best with channels last in memory.
+
+        Returns
+        -------
+        Tensor
+            Of shape (n, n_out, y, x).
+        """
         x = functional.linear(x.permute(0, 2, 3, 1), self.weight[:, :, 0, 0], self.bias)
         return x.permute(0, 3, 1, 2)
 
