@@ -86,9 +86,10 @@ def grow_bins(
     # The noise of a sum of so many pixels, in units of that of independent ones.
     inflation = np.sqrt([scaling(np.maximum(counts, 1)) for scaling in scalings])
     rows, columns = np.nonzero(good)
-    light = np.maximum(signal[:, rows, columns].sum(axis=0), 0.0)
-    weight = light if light.any() else np.ones_like(light)
-    centre = np.average(rows, weights=weight), np.average(columns, weights=weight)
+    # From where the signal is best outwards: a bin begun in the dark would swallow bright pixels.
+    ratios = signal[:, rows, columns] / np.sqrt(variance[:, rows, columns])
+    best = ratios.min(axis=0).argmax() if rows.size else 0
+    centre = (rows[best], columns[best]) if rows.size else (0, 0)
     order = np.argsort(np.hypot(rows - centre[0], columns - centre[1]), kind="stable")
     free = good.copy()
     number = 0

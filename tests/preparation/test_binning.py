@@ -104,3 +104,12 @@ def test_given_bins_and_what_is_refused(galaxy):
         bin_images(binned, 10)
     with pytest.raises(InvalidInputError, match="no bin"):
         apply_bins(galaxy, np.full(galaxy.shape, -1))
+
+
+def test_a_dark_centre_does_not_swallow_the_galaxy():
+    # Two bright spots with nothing between them, where the centre of all light lies.
+    y, x = np.indices((40, 60))
+    signal = sum(30.0 * np.exp(-0.5 * ((y - 20) ** 2 + (x - at) ** 2) / 9.0) for at in (12, 48))
+    bins = grow_bins(signal[None], np.ones((1, 40, 60)), snr=10.0)
+    assert bins.max() >= 20
+    assert bins[20, 12] != bins[20, 48]
