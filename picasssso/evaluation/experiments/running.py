@@ -93,7 +93,7 @@ def run_experiments(
                 with atomic_write(_batch_path(folder / key, numbers, run), True) as temporary:
                     # A file object: numpy would add an ending to the name.
                     with temporary.open("wb") as file:
-                        np.savez_compressed(file, **record)
+                        np.savez_compressed(file, **cast(dict[str, Any], record))
                 bar.update(len(numbers))
     return left_out
 
