@@ -86,7 +86,8 @@ def test_mean_age_is_the_integral_of_the_older_fraction(history):
     edges = np.concatenate([[0.0], np.geomspace(1e4, 1.5e10, 20_001)])
     older = 1.0 - history.fraction_younger(edges)[0]
     expected = np.sum(0.5 * (older[1:] + older[:-1]) * np.diff(edges))
-    assert history.mean_age()[0] == pytest.approx(expected, rel=3e-4, abs=1e4)
+    # A burst shorter than a step of the grid may lie anywhere in it: half a step, 3.6e-4.
+    assert history.mean_age()[0] == pytest.approx(expected, rel=4e-4, abs=1e4)
 
 
 @given(HISTORIES)
