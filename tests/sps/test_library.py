@@ -82,7 +82,10 @@ def test_the_cache_is_bounded_and_survives_threads():
     assert len(populations._cache) <= 2
     for seed, drawn in found.items():
         again = draw_populations(grid, prior, 20, seed, 13.0)
-        np.testing.assert_array_equal(again.age_weights, drawn.age_weights)
+        # Last bits depend on where arrays lie in memory; another seed's differ by far more.
+        np.testing.assert_allclose(
+            again.age_weights, drawn.age_weights, rtol=1e-6, atol=1e-10 * drawn.age_weights.max()
+        )
 
 
 def test_drawn_weights_conserve_mass():
