@@ -85,9 +85,9 @@ class ConditionedBlock(nn.Module):
         Number of channels.
     n_embedded : int
         Length of the embedded conditions.
-    kind : {"full", "depthwise"}
+    kind : {"full", "depthwise", "pointwise"}
         Whether the 3 x 3 convolution mixes channels, or each channel has its own 5 x 5
-        kernel and only the layers after it mix.
+        kernel and only the layers after it mix, or no pixel sees its neighbours.
     expansion : int
         Width of the hidden layer relative to ``channels``.
     """
@@ -100,10 +100,12 @@ class ConditionedBlock(nn.Module):
         self.modulate = nn.Linear(n_embedded, 2 * channels)
         nn.init.zeros_(self.modulate.weight)
         nn.init.zeros_(self.modulate.bias)
-        if kind == "full":
-            self.look = nn.Conv2d(channels, channels, 3, padding=1)
+        if kind == "depthwise":
+            self.look: nn.Conv2d = nn.Conv2d(channels, channels, 5, padding=2, groups=channels)
+        elif kind == "pointwise":
+            self.look = PointwiseConv(channels, channels)
         else:
-            self.look = nn.Conv2d(channels, channels, 5, padding=2, groups=channels)
+            self.look = nn.Conv2d(channels, channels, 3, padding=1)
         self.widen = PointwiseConv(channels, expansion * channels)
         self.narrow = PointwiseConv(expansion * channels, channels)
         # A new block changes nothing: deep networks start as shallow ones.

@@ -33,8 +33,10 @@ class ResidualUNet(nn.Module):
     depths : sequence of int
         Blocks on each level on the way down; on the way up there are as many, except on
         the lowest level.
-    kind : {"full", "depthwise"}
-        Kind of the blocks (`picasssso.networks.layers.ConditionedBlock`).
+    kind : {"full", "depthwise", "pointwise"}
+        Kind of the blocks (`picasssso.networks.layers.ConditionedBlock`). With
+        ``"pointwise"`` and a single level the network sees each pixel alone: colour
+        without morphology.
     n_embedded : int
         Length of the embedded conditions.
 
@@ -47,6 +49,8 @@ class ResidualUNet(nn.Module):
     torch.Size([1, 51, 16, 16])
     >>> network.reach, network.stride
     (6, 2)
+    >>> ResidualUNet(widths=(8,), depths=(2,), kind="pointwise").reach
+    0
     """
 
     def __init__(
@@ -60,6 +64,10 @@ class ResidualUNet(nn.Module):
         super().__init__()
         if len(widths) != len(depths):
             raise ValueError(f"{len(widths)} widths and {len(depths)} depths: expected as many.")
+        if kind not in ("full", "depthwise", "pointwise"):
+            raise ValueError(f"kind={kind!r}: expected 'full', 'depthwise' or 'pointwise'.")
+        if kind == "pointwise" and len(widths) > 1:
+            raise ValueError("kind='pointwise' takes one level: lower ones would merge pixels.")
         self.embed = nn.Sequential(
             nn.Linear(N_CONDITIONS, n_embedded),
             nn.SiLU(),
@@ -74,7 +82,9 @@ class ResidualUNet(nn.Module):
             )
 
         lower = range(len(widths) - 1)
-        self.stem = nn.Conv2d(N_PLANES, widths[0], 3, padding=1)
+        # A pixel alone is one that no 3 x 3 kernel looks around.
+        size = 1 if kind == "pointwise" else 3
+        self.stem = nn.Conv2d(N_PLANES, widths[0], size, padding=size // 2)
         self.down_blocks = nn.ModuleList(blocks(level) for level in range(len(widths)))
         self.down = nn.ModuleList(
             nn.Conv2d(widths[level], widths[level + 1], 2, stride=2) for level in lower
@@ -101,8 +111,8 @@ class ResidualUNet(nn.Module):
         """Farthest pixel along an axis that can change an output pixel (int)."""
         levels = [*enumerate(self.down_blocks), *enumerate(self.up_blocks)]
         looked = sum(block.reach * 2**level for level, some in levels for block in _blocks(some))
-        # The stem looks one pixel far; pixels that are merged see each other.
-        return 1 + looked + self.stride - 1
+        # Pixels that are merged see each other.
+        return int(self.stem.padding[0]) + looked + self.stride - 1
 
     def forward(self, planes: torch.Tensor, conditions: torch.Tensor) -> torch.Tensor:
         """Return raw outputs, to be read by `picasssso.networks.heads.decode`.

@@ -4,14 +4,17 @@ import pytest
 import torch
 from small_weights import SMALL, make_model, random_network
 
+from picasssso.exceptions import InvalidInputError
 from picasssso.networks.ensemble import Ensemble, turned, turned_back
 from picasssso.networks.heads import N_RAW, decode, limit_hydrogen
 from picasssso.networks.inputs import N_CONDITIONS, N_PLANES, Conditions, input_planes
 from picasssso.networks.outputs import LOG_LARGEST_HYDROGEN, OUTPUT_NAMES, make_targets
 from picasssso.networks.training.config import TrainingConfig
+from picasssso.networks.training.state import build_network
 from picasssso.networks.unet import ResidualUNet
 
 DEPTHWISE = {**SMALL, "kind": "depthwise"}
+POINTWISE = {**SMALL, "widths": (8,), "depths": (2,), "kind": "pointwise"}
 GAS, HYDROGEN = OUTPUT_NAMES.index("gas_mass"), OUTPUT_NAMES.index("hi_mass")
 
 
@@ -31,7 +34,7 @@ def predict(ensemble, flux, weight, **options):
     return ensemble.predict(flux, weight, conditions(len(flux)), has_band, **options)
 
 
-@pytest.mark.parametrize("network", [SMALL, DEPTHWISE])
+@pytest.mark.parametrize("network", [SMALL, DEPTHWISE, POINTWISE])
 def test_nothing_beyond_the_reach_matters(network):
     model = random_network(TrainingConfig(network=network), seed=1)
     random = torch.Generator().manual_seed(2)
@@ -52,6 +55,12 @@ def test_nothing_beyond_the_reach_matters(network):
         farthest = max(farthest, int(distance[moved].max()))
     # The figure is no mere upper limit.
     assert farthest == model.reach
+
+
+@pytest.mark.parametrize("changes", [{"kind": "round"}, {"kind": "pointwise"}, {"depths": (1,)}])
+def test_networks_that_cannot_be_made_are_refused(changes):
+    with pytest.raises(InvalidInputError, match="cannot be made"):
+        build_network(TrainingConfig(network={**SMALL, **changes}))
 
 
 def test_default_network_reaches_no_farther_than_64_pixels():

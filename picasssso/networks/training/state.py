@@ -56,7 +56,7 @@ def build_network(config: TrainingConfig) -> nn.Module:
     }
     try:
         return kinds[config.architecture](**config.network)
-    except TypeError as error:
+    except (TypeError, ValueError) as error:
         raise InvalidInputError(
             f"The network {config.architecture} cannot be made with {config.network}: {error}."
         ) from None
@@ -172,7 +172,8 @@ class TrainingState:
         """
         compiled = self.config.compiled and self.device.type == "cuda"
         loss_of = _compiled_loss() if compiled else batch_loss
-        mixed = self.config.mixed_precision and self.device.type == "cuda"
+        wanted = self.config.mixed_precision
+        mixed = wanted == "always" or (bool(wanted) and self.device.type == "cuda")
         losses = []
         for network, optimiser in zip(self.networks, self.optimisers, strict=True):
             network.train()
