@@ -49,7 +49,7 @@ def settings() -> dict[str, dict]:
         paper = {"survey": "paper_field", "settings": {"n_pixels": pixels}}
         found[f"pixels{pixels}"] = {"pairs": paper}
     # As many steps as the others: the fewer galaxies, the more often each is seen.
-    for name, count in (("pairs400", 400), ("pairs1500", 1504), ("pairs20000", None)):
+    for name, count in (("pairs400", 400), ("pairs1500", 1504), ("fresh", None)):
         found[name] = {"pairs": SDSS, "galaxies": count}
     found["paper"] = {
         "pairs": SDSS,
