@@ -39,15 +39,16 @@ from cnn_common import (
     SEED,
     SHARED,
     UGRIZ,
+    aperture_residual,
     apertures_of,
     batches,
     estimate,
-    in_dex,
+    kept_of,
     make_pairs,
     make_table,
+    pixel_residual,
     predict,
     record,
-    signal_in,
     to_stack,
     true_stack,
     wavelengths,
@@ -56,13 +57,10 @@ from cnn_common import (
 from picasssso.estimators._cnn.weights import weights_path
 from picasssso.evaluation import (
     MapStack,
-    Settings,
     fit_apertures,
     join_records,
-    measure,
     rank_intervals,
     residual_statistics,
-    residuals,
     scatter_ratio,
 )
 from picasssso.evaluation.summary import PER_STELLAR_MASS, _is_empty
@@ -75,7 +73,6 @@ from picasssso.networks.weights import TrainedModel, read_weights
 from picasssso.properties import PROPERTIES
 
 NAME = "cnn_accuracy.json"
-SETTINGS = Settings(oracle=False, structure=False)
 SIGNALS = {"below 3": (-np.inf, 3.0), "3 to 10": (3.0, 10.0), "above 10": (10.0, np.inf)}
 FINER = {"3 to 10": (3.0, 10.0), "10 to 20": (10.0, 20.0), "above 20": (20.0, np.inf)}
 RADII = {f"{low:g} to {low + 1:g}": (low, low + 1) for low in (0.0, 1.0, 2.0)}
@@ -91,23 +88,6 @@ def progress(start: float, done: int, of: int) -> None:
 
 
 # ---- residuals --------------------------------------------------------------------------
-
-
-def pixel_residual(kept: dict[str, Any], name: str) -> np.ndarray:
-    """Return residuals of pixels' medians; NaN where there is nothing."""
-    kind = "median" if f"pixel.median.{name}" in kept else "estimate"
-    mine, true = kept[f"pixel.{kind}.{name}"], kept[f"pixel.true.{name}"]
-    found = residuals(mine, true, logarithmic=in_dex(name))
-    # A median of zero where there is something is counted apart.
-    found = np.where(np.isfinite(found), found, np.nan)
-    return np.where(_is_empty(kept, name, "pixel"), np.nan, found)
-
-
-def aperture_residual(kept: dict[str, Any], name: str) -> np.ndarray:
-    """Return residuals of aperture sums; NaN where there is nothing."""
-    mine, true = kept[f"aperture.estimate.{name}"], kept[f"aperture.true.{name}"]
-    found = residuals(mine, true, logarithmic=in_dex(name))
-    return np.where(_is_empty(kept, name, "aperture") | ~np.isfinite(found), np.nan, found)
 
 
 def statistics(residual: np.ndarray, galaxy: np.ndarray) -> dict[str, Any]:
@@ -171,19 +151,6 @@ def figures(kept: dict[str, Any], signals: dict[str, Any] = SIGNALS) -> dict[str
             entry["pixel"][label] = found
         result[name] = entry
     return result
-
-
-def kept_of(batch: Any, stack: MapStack, truth: MapStack, bands: Any = UGRIZ, **more: Any) -> Any:
-    """Return what `measure` keeps of a batch."""
-    return measure(
-        truth,
-        stack,
-        more.pop("apertures", None) or apertures_of(true_stack(batch, native=True), batch),
-        SETTINGS,
-        galaxy=batch["number"],
-        signal_to_noise=signal_in(batch, bands),
-        **more,
-    )
 
 
 # ---- parts ------------------------------------------------------------------------------

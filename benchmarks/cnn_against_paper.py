@@ -18,7 +18,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import time
 from pathlib import Path
 from typing import Any
 
@@ -27,12 +26,14 @@ import torch
 from cnn_common import (
     RESULTS,
     UGRIZ,
+    Kept,
     apertures_of,
     batches,
     make_pairs,
     make_table,
     record,
     to_stack,
+    train,
     true_stack,
     wavelengths,
 )
@@ -45,10 +46,10 @@ from picasssso.evaluation import (
     residual_statistics,
     residuals,
 )
-from picasssso.mocks.pairs.source import Batch, PairSource
+from picasssso.mocks.pairs.source import Batch
 from picasssso.networks.baseline import BASELINE_PROPERTIES, predict_maps
 from picasssso.networks.ensemble import Ensemble
-from picasssso.networks.training import PairPool, TrainingConfig, TrainingState
+from picasssso.networks.training import TrainingConfig, TrainingState
 from picasssso.networks.training.batches import to_slots
 
 NAME = "cnn_against_paper.json"
@@ -61,24 +62,6 @@ NETWORKS: dict[str, dict[str, Any]] = {
         "network": {"widths": [16, 32, 64, 128], "depths": [1, 2, 2, 3]},
     },
 }
-
-
-class Kept(PairSource):
-    """The first pairs of a source, made once and kept in memory."""
-
-    def __init__(self, pairs: PairSource, count: int) -> None:
-        parts = list(batches(pairs, count))
-        self.bands = pairs.bands
-        self.content: Batch = {k: torch.cat([part[k] for part in parts]) for k in parts[0]}
-
-    def batch(self, numbers: Any) -> Batch:
-        """Return some of them."""
-        chosen = torch.as_tensor(np.asarray(numbers, dtype=np.int64))
-        return {name: value[chosen] for name, value in self.content.items()}
-
-    def describe(self) -> dict[str, Any]:
-        """Return what it is."""
-        return {"kind": "Kept"}
 
 
 def configuration(kind: str, seed: int, pairs: int, passes: int) -> TrainingConfig:
@@ -99,20 +82,6 @@ def configuration(kind: str, seed: int, pairs: int, passes: int) -> TrainingConf
         replays=passes,
         compiled=False,
     )
-
-
-def train(config: TrainingConfig, kept: Kept) -> tuple[TrainingState, float]:
-    """Return the trained state and the processor time of its steps."""
-    state = TrainingState(config)
-    pool = PairPool([(kept, wavelengths(kept.bands), 1.0)], config)
-    start = time.process_time()
-    for batch in pool.batches():
-        state.train_step(batch)
-        if state.step % 50 == 0:
-            print(f"  step {state.step} of {config.steps}", flush=True)
-        if state.step == config.steps:
-            return state, time.process_time() - start
-    raise AssertionError("batches have no end")
 
 
 def maps_of(state: TrainingState, batch: Batch) -> MapStack:
@@ -246,7 +215,8 @@ def main() -> None:
                 passes = round(passes * times[0]["cpu_seconds"] / times[1]["cpu_seconds"])
             print(f"{key}: {passes} passes", flush=True)
             kind = run.split(",")[0]
-            state, seconds = train(configuration(kind, seed, pairs, passes), kept)
+            state = TrainingState(configuration(kind, seed, pairs, passes))
+            seconds = train(state, kept)
             runs[key] = {"passes": passes, "cpu_seconds": seconds, "test": test(state, tested)}
             result: dict[str, Any] = {"setting": setting, "runs": runs}
             for ours in ("ours, same pairs", "ours, same time"):

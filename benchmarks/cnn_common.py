@@ -9,26 +9,28 @@ from __future__ import annotations
 import json
 import os
 import platform
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
-from picasssso.evaluation import MapStack, fit_apertures
+from picasssso.evaluation import MapStack, Settings, fit_apertures, measure, residuals
 from picasssso.evaluation.apertures import Apertures
+from picasssso.evaluation.summary import _is_empty
 from picasssso.mocks import LightTable
 from picasssso.mocks.pairs import GeneratedPairs
 from picasssso.mocks.pairs.schema import read_light_table, write_light_table
-from picasssso.mocks.pairs.source import Batch
+from picasssso.mocks.pairs.source import Batch, PairSource
 from picasssso.mocks.truth import TrueSums
 from picasssso.networks.calibrating import keep_bands
 from picasssso.networks.calibration import NORMAL_SCORES, local_signal
 from picasssso.networks.heads import Prediction
 from picasssso.networks.mixture import linear_means, linear_values
 from picasssso.networks.outputs import OUTPUT_NAMES
-from picasssso.networks.training.batches import SlottedBatch, to_slots
+from picasssso.networks.training import PairPool, SlottedBatch, TrainingState, to_slots
 from picasssso.networks.weights import TrainedModel
 from picasssso.properties import PROPERTIES
 
@@ -38,6 +40,8 @@ UGRIZ = tuple(f"sdss2010-{band}" for band in "ugriz")
 
 #: Used in no training, calibration or choice.
 SEED = 555001
+
+SETTINGS = Settings(oracle=False, structure=False)
 
 
 def make_table(path: Path | None, redshifts: Any = None) -> LightTable:
@@ -72,6 +76,40 @@ def batches(pairs: Any, count: int, size: int = 64, first: int = 0) -> Iterator[
     """Yield galaxies a batch at a time."""
     for start in range(first, first + count, size):
         yield pairs.batch(range(start, min(start + size, first + count)))
+
+
+class Kept(PairSource):
+    """The first pairs of a source, made once and kept in memory."""
+
+    def __init__(self, pairs: PairSource, count: int) -> None:
+        parts = list(batches(pairs, count))
+        self.bands = pairs.bands
+        self.content: Batch = {k: torch.cat([part[k] for part in parts]) for k in parts[0]}
+
+    def batch(self, numbers: Any) -> Batch:
+        """Return some of them."""
+        chosen = torch.as_tensor(np.asarray(numbers, dtype=np.int64))
+        return {name: value[chosen] for name, value in self.content.items()}
+
+    def describe(self) -> dict[str, Any]:
+        """Return what it is."""
+        return {"kind": "Kept"}
+
+
+def train(
+    state: TrainingState, kept: Kept, step: Callable[[SlottedBatch], Any] | None = None
+) -> float:
+    """Train to the end, by steps of the state's own or others; return their processor time."""
+    steps = state.config.steps
+    pool = PairPool([(kept, wavelengths(kept.bands), 1.0)], state.config)
+    start = time.process_time()
+    for batch in pool.batches(state.step):
+        (step or state.train_step)(batch)
+        if state.step % 50 == 0:
+            print(f"  step {state.step} of {steps}", flush=True)
+        if state.step == steps:
+            break
+    return time.process_time() - start
 
 
 def predict(
@@ -151,6 +189,36 @@ def signal_in(batch: Batch, bands: Sequence[str], letter: str = "i") -> np.ndarr
 def in_dex(name: str) -> bool:
     """Return whether a property is compared in dex; attenuation is in mag already."""
     return name != "attenuation_v"
+
+
+def pixel_residual(kept: dict[str, Any], name: str) -> np.ndarray:
+    """Return residuals of pixels' medians; NaN where there is nothing."""
+    kind = "median" if f"pixel.median.{name}" in kept else "estimate"
+    mine, true = kept[f"pixel.{kind}.{name}"], kept[f"pixel.true.{name}"]
+    found = residuals(mine, true, logarithmic=in_dex(name))
+    # A median of zero where there is something is counted apart.
+    found = np.where(np.isfinite(found), found, np.nan)
+    return np.where(_is_empty(kept, name, "pixel"), np.nan, found)
+
+
+def aperture_residual(kept: dict[str, Any], name: str) -> np.ndarray:
+    """Return residuals of aperture sums; NaN where there is nothing."""
+    mine, true = kept[f"aperture.estimate.{name}"], kept[f"aperture.true.{name}"]
+    found = residuals(mine, true, logarithmic=in_dex(name))
+    return np.where(_is_empty(kept, name, "aperture") | ~np.isfinite(found), np.nan, found)
+
+
+def kept_of(batch: Any, stack: MapStack, truth: MapStack, bands: Any = UGRIZ, **more: Any) -> Any:
+    """Return what `measure` keeps of a batch."""
+    return measure(
+        truth,
+        stack,
+        more.pop("apertures", None) or apertures_of(true_stack(batch, native=True), batch),
+        SETTINGS,
+        galaxy=batch["number"],
+        signal_to_noise=signal_in(batch, bands),
+        **more,
+    )
 
 
 def record(name: str, result: dict[str, Any], part: str | None = None) -> None:
