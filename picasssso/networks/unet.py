@@ -147,4 +147,4 @@ class ResidualUNet(nn.Module):
             for block in _blocks(self.up_blocks[level]):
                 x = block(x, embedded)
         with torch.autocast(device, enabled=False):
-            return self.head(self.norm(x.float())) + self.direct(planes)
+            return self.head.add_to(self.direct(planes), self.norm(x.float()))

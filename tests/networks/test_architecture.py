@@ -4,10 +4,12 @@ import pytest
 import torch
 from small_weights import SMALL, make_model, random_network
 
+from picasssso._common.devices import has_bfloat16
 from picasssso.exceptions import InvalidInputError
 from picasssso.networks.ensemble import Ensemble, turned, turned_back
 from picasssso.networks.heads import N_RAW, decode, limit_hydrogen
 from picasssso.networks.inputs import N_CONDITIONS, N_PLANES, Conditions, input_planes
+from picasssso.networks.layers import PointwiseConv
 from picasssso.networks.outputs import LOG_LARGEST_HYDROGEN, OUTPUT_NAMES, make_targets
 from picasssso.networks.training.config import TrainingConfig
 from picasssso.networks.training.state import build_network
@@ -178,3 +180,24 @@ def test_targets_say_what_is_not_known():
         assert not targets.present[0, k, 1, 1]
         assert targets.present[0, k, 0, 1]
     assert targets.known[0, GAS, 1, 1]
+
+
+def test_adding_what_a_convolution_gives_is_the_same_with_and_without_gradients():
+    random = torch.Generator().manual_seed(3)
+    layer = PointwiseConv(6, 4)
+    x, h = (torch.randn(2, n, 5, 7, generator=random) for n in (4, 6))
+    x, h = (part.contiguous(memory_format=torch.channels_last) for part in (x, h))
+    expected, before = x + torch.nn.functional.conv2d(h, layer.weight, layer.bias), x.clone()
+    torch.testing.assert_close(layer.add_to(x, h), expected)
+    with torch.inference_mode():
+        torch.testing.assert_close(layer.add_to(x, h), expected)
+    assert torch.equal(x, before)
+
+
+@pytest.mark.skipif(not has_bfloat16("cpu"), reason="the processor has no bfloat16")
+def test_bfloat16_is_near_single_precision():
+    ensemble = make_model().ensemble
+    flux, weight = images(size=32)
+    exact = predict(ensemble, flux, weight).prediction.quantiles
+    rough = predict(ensemble, flux, weight, mixed_precision=True).prediction.quantiles
+    assert 0 < (rough - exact).abs().max() < 0.05
