@@ -43,6 +43,10 @@ __all__ = ["train"]
     show_default=True, help="How often to write the checkpoint.",
 )  # fmt: skip
 @click.option("--lightning", is_flag=True, help="Train with pytorch-lightning (extra 'train').")
+@click.option(
+    "--devices", type=click.IntRange(min=1), default=1, metavar="N", show_default=True,
+    help="With --lightning, how many devices share every batch.",
+)  # fmt: skip
 @click.option("--overwrite", is_flag=True, help="Replace weights and a checkpoint that are there.")
 @common_options
 def train(
@@ -55,6 +59,7 @@ def train(
     galaxies: int,
     checkpoint_every: float,
     lightning: bool,
+    devices: int,
     overwrite: bool,
     quiet: bool,
 ) -> None:
@@ -73,9 +78,11 @@ def train(
     from picasssso.networks.weights import write_weights
 
     if lightning:
-        from picasssso.networks.training.lightning import check_lightning
+        from picasssso.networks.training.lightning import check_lightning, is_first_process
 
         check_lightning()
+    elif devices > 1:
+        raise click.UsageError("Several --devices need --lightning.")
     if output.suffix in (".safetensors", ".json"):
         output = output.with_suffix("")
     checkpoint = output.with_name(output.name + ".checkpoint")
@@ -111,7 +118,10 @@ def train(
     prepare_tables(plan, tables, progress=progress)
     sources = make_sources(plan, tables, device=where)
     pool = PairPool(sources, plan.training, first=plan.first_pair, device=where)
-    _run(state, pool, checkpoint, checkpoint_every, time_limit, progress, lightning)
+    _run(state, pool, checkpoint, checkpoint_every, time_limit, progress, lightning, devices)
+    if lightning and not is_first_process():
+        # One of several that train together: the first finishes.
+        return
     if state.step < plan.training.steps:
         if not quiet:
             click.echo(
@@ -137,8 +147,10 @@ def _run(
     time_limit: float | None,
     progress: bool,
     lightning: bool,
+    devices: int,
 ) -> None:
     run: Any
+    several: dict[str, Any] = {"devices": devices, "strategy": "ddp"} if devices > 1 else {}
     if lightning:
         from picasssso.networks.training.lightning import run_lightning as run
     else:
@@ -150,4 +162,5 @@ def _run(
         checkpoint_every=checkpoint_every,
         time_limit=time_limit,
         progress=progress,
+        **several,
     )

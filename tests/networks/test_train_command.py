@@ -78,6 +78,7 @@ def test_mistakes(recipe, tmp_path):
     for arguments, code, words in (
         ((tmp_path / "nothing", "-o", tmp_path / "w"), 1, "Cannot read the recipe"),
         ((recipe, "-o", tmp_path / "recipe"), 2, "written over"),
+        ((recipe, "-o", tmp_path / "w", "--devices", 2), 2, "need --lightning"),
         ((recipe, "-o", tmp_path / "w", "--resume"), 1, "no checkpoint"),
     ):
         result = run(*arguments)

@@ -1,6 +1,9 @@
 """Training: the same whatever interrupts it, whoever drives it, and however much is known."""
 
 import itertools
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -253,3 +256,49 @@ def test_lightning_gives_the_same(reference, tmp_path):
     )
     assert 0 < state.step < CONFIG.steps
     assert_same(run_training(TrainingState.load(path), pool(), progress=False), reference)
+
+
+TWO_PROCESSES = """
+import sys, warnings
+sys.path[:0] = {folders!r}
+warnings.simplefilter("ignore")
+import torch
+from test_training import CONFIG, pool
+from picasssso.networks.training import TrainingState
+from picasssso.networks.training.lightning import is_first_process, run_lightning
+
+state = run_lightning(
+    TrainingState(CONFIG), pool(), progress=False, devices=2, strategy="ddp", checkpoint={path!r}
+)
+rank = torch.distributed.get_rank()
+assert is_first_process() == (rank == 0)
+torch.save(state.networks[0].state_dict(), {path!r} + str(rank))
+"""
+
+
+@pytest.mark.slow
+def test_processes_that_share_batches_stay_together(reference, tmp_path):
+    pytest.importorskip("pytorch_lightning")
+    path = str(tmp_path / "checkpoint")
+    script = tmp_path / "train.py"
+    here = Path(__file__).resolve().parent
+    folders = [str(here), str(here.parent / "plugins")]
+    script.write_text(TWO_PROCESSES.format(folders=folders, path=path))
+    done = subprocess.run(
+        [sys.executable, str(script)], cwd=tmp_path, capture_output=True, text=True, timeout=300
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    first, second = (torch.load(path + rank, weights_only=True) for rank in "01")
+    # Each saw other galaxies, but gradients are averaged.
+    for name, value in first.items():
+        torch.testing.assert_close(value, second[name], rtol=0, atol=0)
+    state = TrainingState.load(path)
+    assert state.step == CONFIG.steps
+    start = TrainingState(CONFIG)
+
+    def moved(which):
+        networks = zip(which.networks, start.networks, strict=True)
+        return torch.cat([(a.head.weight - b.head.weight).flatten() for a, b in networks])
+
+    # Much as one process that sees whole batches, weighted a little otherwise.
+    assert (moved(state) - moved(reference)).norm() < 0.3 * moved(reference).norm()

@@ -17,7 +17,7 @@ from picasssso.exceptions import MissingDependencyError
 from picasssso.networks.training.batches import PairPool
 from picasssso.networks.training.state import TrainingState
 
-__all__ = ["check_lightning", "run_lightning"]
+__all__ = ["check_lightning", "is_first_process", "run_lightning"]
 
 
 def check_lightning() -> None:
@@ -32,6 +32,20 @@ def check_lightning() -> None:
         raise MissingDependencyError(
             "Training with pytorch-lightning needs it: pip install 'picasssso[train]'."
         )
+
+
+def is_first_process() -> bool:
+    """Return whether this is the first, or only, of the processes that train together.
+
+    Returns
+    -------
+    bool
+        False in those that share its work and must write nothing.
+    """
+    import torch
+
+    together = torch.distributed.is_available() and torch.distributed.is_initialized()
+    return not together or torch.distributed.get_rank() == 0
 
 
 def run_lightning(
@@ -96,7 +110,8 @@ def run_lightning(
     if remaining <= 0:
         return state
     accelerator = "gpu" if state.device.type == "cuda" else "cpu"
-    mixed = state.config.mixed_precision and accelerator == "gpu"
+    wanted = state.config.mixed_precision
+    mixed = wanted == "always" or (bool(wanted) and accelerator == "gpu")
     if devices == 1 and state.device.index is not None:
         devices = f"{state.device.index},"
     trainer = pl.Trainer(
