@@ -7,8 +7,9 @@ Run from the root of the repository, where some hours are at hand (a GPU makes i
 
 For each setting and seed a recipe is written and handed to ``picasssso train``. Interrupted, it
 goes on; what is trained is left alone. The settings fit two CPU cores: 16 features at first,
-64 pixels, one member; ``--steps`` makes trainings longer or shorter, all alike. Several of
-these may run at once, each with a lock on what it trains.
+64 pixels, one member; ``--steps`` makes trainings longer or shorter, all alike, and ``--full``
+takes the paper's numbers of pixels, galaxies and features. Several of these may run at once,
+each with a lock on what it trains.
 """
 
 from __future__ import annotations
@@ -23,7 +24,6 @@ from pathlib import Path
 
 BATCH = 16
 OURS = {"widths": [16, 32, 64, 128], "depths": [1, 2, 2, 3]}
-PAPERS = {"first_features": 16}
 SDSS = {"survey": "sdss", "settings": {"n_pixels": 64}}
 
 #: Galaxies that all settings are trained on, unless their number is what is asked about.
@@ -35,7 +35,7 @@ def bands(letters: str) -> dict:
     return {**SDSS, "bands": [f"sdss2010-{letter}" for letter in letters]}
 
 
-def settings() -> dict[str, dict]:
+def settings(full: bool) -> dict[str, dict]:
     """Return, by name, what differs from setting to setting."""
     found: dict[str, dict] = {"ugriz": {"pairs": SDSS}}
     for letters in ("ugri", "gr", "r"):
@@ -45,17 +45,19 @@ def settings() -> dict[str, dict]:
     found["colour"] = {"pairs": SDSS, "training": {"network": alone}}
     # One set of weights for all sets of bands, in the time of one of them.
     found["any"] = {"pairs": SDSS, "training": {"band_dropout": 0.5}}
-    for pixels in (64, 32, 16):
+    for pixels in (256, 128, 64, 32, 16) if full else (64, 32, 16):
         paper = {"survey": "paper_field", "settings": {"n_pixels": pixels}}
         found[f"pixels{pixels}"] = {"pairs": paper}
     # As many steps as the others: the fewer galaxies, the more often each is seen.
     for name, count in (("pairs400", 400), ("pairs1500", 1504), ("fresh", None)):
         found[name] = {"pairs": SDSS, "galaxies": count}
+    if full:
+        found["pairs17637"] = {"pairs": SDSS, "galaxies": 17_632}
     found["paper"] = {
         "pairs": SDSS,
         "training": {
             "architecture": "buck_wolf_2021",
-            "network": PAPERS,
+            "network": {"first_features": 64 if full else 16},
             "schedule": "paper",
             "weight_decay": 0.0,
             "depth_noise": 0.0,
@@ -98,13 +100,17 @@ def main() -> None:
     """Train what is not trained yet."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path)
-    parser.add_argument("--steps", type=int, default=600, help="of 16 pairs each")
+    parser.add_argument("--steps", type=int, help="of 16 pairs each; 600, or 20,000")
+    parser.add_argument(
+        "--full", action="store_true", help="the paper's sizes and 20,000 steps, for a GPU"
+    )
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
     parser.add_argument("--only", nargs="+", help="names of settings")
     options = parser.parse_args()
+    steps = options.steps or (20_000 if options.full else 600)
     options.folder.mkdir(parents=True, exist_ok=True)
     for seed in options.seeds:
-        for name, changes in settings().items():
+        for name, changes in settings(options.full).items():
             if options.only and name not in options.only:
                 continue
             output = options.folder / f"{name}_{seed}"
@@ -115,7 +121,7 @@ def main() -> None:
                 except BlockingIOError:
                     continue
                 if not output.with_name(output.name + ".safetensors").exists():
-                    train(output, recipe(changes, seed, options.steps))
+                    train(output, recipe(changes, seed, steps))
 
 
 def train(output: Path, plan: dict) -> None:
