@@ -158,3 +158,19 @@ def test_widths_alone_are_enough(field):
     widths = {kernel_fwhm(kernel) for kernel in matched.psf.values()}
     assert len(widths) == 1
     assert galaxy_light((9, 9)).shape == (9, 9)
+
+
+@pytest.mark.parametrize("width", [1.2, 3.0, 8.0])
+def test_the_width_is_that_of_the_whole_kernel_interpolated(width):
+    from scipy.ndimage import zoom
+
+    kernel = model_psf(width)
+    rng = np.random.default_rng(1)
+    kernel = kernel + rng.normal(0, 0.02 * kernel.max(), kernel.shape)
+    fine = zoom(np.pad(kernel, 2), 16, order=3, mode="grid-constant", grid_mode=True)
+    area = np.count_nonzero(fine > fine.max() / 2) / 16**2
+    assert kernel_fwhm(kernel) == pytest.approx(2 * np.sqrt(area / np.pi), rel=1e-6)
+
+
+def test_a_kernel_of_nothing_has_no_width():
+    assert kernel_fwhm(np.zeros((7, 7))) == 0
