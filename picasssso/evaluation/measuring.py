@@ -88,7 +88,7 @@ def measure(
     galaxy : array of int, shape (n,), optional
         Which galaxy each shows; views of one share a number. 0, 1, ... if not given.
     signal_to_noise : array, shape (n, y, x), optional
-        Of the image, per pixel.
+        Of the image, per pixel; ``aperture.snr`` is its mean inside the aperture.
     pixel_area : float or array, shape (n,), optional
         Area of a pixel, kpc2.
     sum_percentiles : mapping of str to array, shape (n, 5), optional
@@ -146,6 +146,10 @@ def measure(
     if settings.structure:
         record |= _structure(truth, estimate, apertures, names)
     snr = None if signal_to_noise is None else as_array(signal_to_noise)
+    if snr is not None:
+        seen = weights * np.isfinite(snr)
+        area = np.maximum(seen.sum(axis=(1, 2)), np.finfo(np.float32).tiny)
+        record["aperture.snr"] = (seen * np.nan_to_num(snr)).sum(axis=(1, 2)) / area
     return record | _pixels(truth, estimate, apertures, names, settings, numbers, snr)
 
 

@@ -55,9 +55,11 @@ class ResidualStatistics:
         Mean and standard deviation, without clipping (the paper's -mu and sigma).
     median, nmad : float
         Median, and normalised median absolute deviation from it.
+    rms : float
+        Root mean square about zero: mean and standard deviation, in quadrature.
     outlier_fraction : float
         Share of residuals larger than the limit, 0.3 dex by default, either way.
-    mean_error, sigma_error, median_error, nmad_error, outlier_fraction_error : float
+    mean_error, sigma_error, median_error, nmad_error, rms_error, outlier_fraction_error : float
         Their standard errors; NaN for fewer than two galaxies.
     """
 
@@ -68,11 +70,13 @@ class ResidualStatistics:
     sigma: float
     median: float
     nmad: float
+    rms: float
     outlier_fraction: float
     mean_error: float
     sigma_error: float
     median_error: float
     nmad_error: float
+    rms_error: float
     outlier_fraction_error: float
 
     def to_dict(self) -> dict[str, Any]:
@@ -196,17 +200,19 @@ def residual_statistics(
     if not finite.any():
         nan = float("nan")
         whole = 1.0 if n_undefined else nan
-        return ResidualStatistics(0, len(unique), n_undefined, *(nan,) * 4, whole, *(nan,) * 5)
+        return ResidualStatistics(0, len(unique), n_undefined, *(nan,) * 5, whole, *(nan,) * 6)
     sample, sample_owner = values[finite], owner[finite]
     median = float(np.median(sample))
     nmad = _NORMALISED * float(np.median(np.abs(sample - median)))
     middle = float(sample.mean())
     sigma = float(sample.std(ddof=1)) if len(sample) > 1 else float("nan")
     is_outlier = np.abs(values) > outlier
-    errors = {name: float("nan") for name in ("mean", "sigma", "median", "nmad", "outlier")}
+    names = ("mean", "sigma", "median", "nmad", "rms", "outlier")
+    errors = {name: float("nan") for name in names}
     if len(unique) > 1 and n_bootstrap > 1:
         counts = bootstrap_counts(len(unique), n_bootstrap, seed)
         drawn = _bootstrap_moments(sample - middle, sample_owner, counts)
+        drawn["rms"] = np.hypot(drawn["sigma"], drawn["mean"] + middle)
         drawn |= _bootstrap_medians(sample, sample_owner, counts, median, nmad)
         per_galaxy = np.stack(
             [np.bincount(owner, minlength=len(unique)),
@@ -223,11 +229,13 @@ def residual_statistics(
         sigma=sigma,
         median=median,
         nmad=nmad,
+        rms=float(np.hypot(sigma, middle)),
         outlier_fraction=float(is_outlier.mean()),
         mean_error=errors["mean"],
         sigma_error=errors["sigma"],
         median_error=errors["median"],
         nmad_error=errors["nmad"],
+        rms_error=errors["rms"],
         outlier_fraction_error=errors["outlier"],
     )
 

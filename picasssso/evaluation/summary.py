@@ -55,7 +55,7 @@ class Bins:
     Parameters
     ----------
     snr : tuple of float
-        Signal to noise of a pixel in the image.
+        Signal to noise of a pixel in the image, or its mean inside the aperture.
     radius : tuple of float
         Half-mass radii.
     density : tuple of float
@@ -112,9 +112,10 @@ def summarise(
     -------
     dict
         For JSON. For each property: ``aperture`` (residual statistics of sums, with
-        ``oracle`` and ``calibration`` where there are, and by true ``age`` and
-        ``attenuation``), ``radial``, ``gradient``, ``pixel`` (all, and by signal to noise,
-        radius, density, age and attenuation, with calibration) and ``structure``.
+        ``oracle`` and ``calibration`` where there are, and by true ``age``, true
+        ``attenuation`` and signal to noise), ``radial``, ``gradient``, ``pixel`` (all, and
+        by signal to noise, radius, density, age and attenuation, with calibration) and
+        ``structure``.
     """
     settings, bins = settings or Settings(), bins or Bins()
     fitted = record["aperture.fitted"]
@@ -149,8 +150,8 @@ def compare_scatter(
     -------
     dict
         For JSON: ``aperture`` and ``pixel``, each with the ratios of `scatter_ratio` of all,
-        and in bins of true age and attenuation, pixels also of signal to noise. Only
-        galaxies that both have take part; ``n_galaxies`` says how many.
+        and in bins of true age, true attenuation and signal to noise. Only galaxies that
+        both have take part; ``n_galaxies`` says how many.
     """
     bins = bins or Bins()
     shared = np.intersect1d(record["galaxy"], other["galaxy"])
@@ -271,10 +272,11 @@ def _apertures(record: Record, name: str, bins: Bins) -> dict[str, Any]:
             logarithmic=name not in _LINEAR, n_bootstrap=n,
         ).to_dict()  # fmt: skip
     for label, other, edges in (
-        ("age", "stellar_age", bins.age),
-        ("attenuation", "attenuation_v", bins.attenuation),
+        ("age", "true.stellar_age", bins.age),
+        ("attenuation", "true.attenuation_v", bins.attenuation),
+        ("snr", "snr", bins.snr),
     ):
-        by = record.get(f"aperture.true.{other}")
+        by = record.get(f"aperture.{other}")
         if by is not None:
             entry[f"by_{label}"] = _binned(residual, by, edges, galaxy, n)
     return entry

@@ -182,6 +182,22 @@ def test_bins_by_signal_to_noise(discs):
     assert means[3] == pytest.approx(0, abs=1e-6)
 
 
+def test_sums_are_binned_by_the_mean_signal_to_noise_of_their_pixels(discs):
+    maps = discs[0][:4]
+    apertures = fit_apertures(maps, method="moments")
+    level = np.array([1.0, 5.0, 15.0, 50.0])
+    # What lies outside of the aperture does not count, nor do bad pixels.
+    inside = apertures.weights(2.0) > 0
+    snr = np.where(inside, level[:, None, None], 1e3)
+    snr[:, 32, ::2] = np.nan
+    estimate = MapStack({"stellar_mass": maps * level[:, None, None]})
+    record = measure(MapStack({"stellar_mass": maps}), estimate, apertures, signal_to_noise=snr)
+    np.testing.assert_allclose(record["aperture.snr"], level, rtol=1e-5)
+    figures = summarise(record, bins=Bins(n_bootstrap=10))
+    rows = figures["properties"]["stellar_mass"]["aperture"]["by_snr"]
+    assert [row["mean"] for row in rows] == pytest.approx(np.log10(level), abs=1e-3)
+
+
 def test_a_slope_with_density_is_found(discs):
     maps = discs[0]
     estimate = 1e8 * (maps / 1e8) ** 1.25
@@ -297,5 +313,5 @@ def test_scatter_is_compared_on_galaxies_that_both_have(discs):
         assert found[where]["sigma"] == pytest.approx(0.5, rel=1e-3)
         assert found[where]["rms"] == pytest.approx(0.5, rel=1e-3)
         assert found[where]["sigma_error"] < 0.01  # the same galaxies are drawn for both
-    rows = found["pixel"]["by_snr"]
-    assert [row["sigma"] is None for row in rows] == [True, False, True, True]
+        rows = found[where]["by_snr"]
+        assert [row["sigma"] is None for row in rows] == [True, False, True, True]

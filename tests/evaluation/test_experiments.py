@@ -162,6 +162,11 @@ def test_results_are_written(finished, tmp_path):
     ]
     table = (tmp_path / "b_aperture.inc").read_text()
     assert f"- {sigma:.3f} ±" in table
+    entry = content["experiments"]["b"]["rows"][1]["properties"]["stellar_mass"]["aperture"]
+    row = next(r for r in entry["by_snr"] if r["n_galaxies"] == 5 or r["sigma"] is not None)
+    table = (tmp_path / "b_ranges.inc").read_text()
+    assert f"{row['sigma']:.3f} ± {row['sigma_error']:.3f} / {row['rms']:.3f}" in table
+    table = (tmp_path / "b_aperture.inc").read_text()
     # The paper stands beside, with our sign of the bias.
     assert "Buck & Wolf (2021), ugriz" in table
     assert "*0.090 / -0.103*" in table
@@ -291,6 +296,27 @@ def test_an_estimator_of_many_images_gets_them_together_with_samples():
     estimate = _WithImages(Many(), 8)(source.batch(range(2)), source.bands)
     assert asked == [(2, {"progress": False, "n_samples": 8, "seed": 0})]
     assert len(estimate.maps) == 2
+
+
+def test_galaxies_are_handed_over_by_redshift_and_come_back_in_order():
+    from picasssso.evaluation.experiments.batches import _WithImages
+
+    seen = []
+
+    class One:
+        def estimate(self, images, **how):
+            from picasssso import MassToLightEstimator
+
+            seen.append(images.redshift)
+            return MassToLightEstimator().estimate(images, **how)
+
+    source = make_source(parse_configuration(CONTENT).runs[0].source)
+    batch = source.batch(range(4))
+    found = _WithImages(One(), sums=False)(batch, source.bands).maps.values["stellar_mass"]
+    assert seen == sorted(seen) != batch["redshift"].tolist()
+    for k in range(4):
+        alone = _WithImages(One(), sums=False)(source.batch([k]), source.bands).maps
+        np.testing.assert_array_equal(found[k], alone.values["stellar_mass"][0])
 
 
 def test_images_are_prepared_if_asked_for():

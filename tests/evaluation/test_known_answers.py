@@ -46,6 +46,7 @@ def test_a_planted_offset_and_scatter_of_sums_are_found(discs, apertures):
     found = residual_statistics(residuals(*(s["stellar_mass"] for s in sums)))
     assert found.mean == pytest.approx(0.123, rel=0.01)  # positive: too much
     assert found.sigma == pytest.approx(0.087, rel=0.01)
+    assert found.rms == pytest.approx(np.hypot(0.123, 0.087), rel=0.01)
     assert found.n == found.n_galaxies == len(maps)
 
 
@@ -76,11 +77,11 @@ def test_bootstrap_errors_are_those_of_many_experiments():
     results, errors = [], []
     for k in range(150):
         # An error that a galaxy's pixels share, and one of their own.
-        noise = rng.normal(0, 0.1, (galaxies, 1)) + rng.normal(0, 0.1, (galaxies, pixels))
+        noise = rng.normal(0.03, 0.1, (galaxies, 1)) + rng.normal(0, 0.1, (galaxies, pixels))
         found = residual_statistics(noise, n_bootstrap=100, seed=k)
-        results.append([found.mean, found.sigma, found.median, found.nmad, found.outlier_fraction])
-        errors.append([found.mean_error, found.sigma_error, found.median_error, found.nmad_error,
-                       found.outlier_fraction_error])  # fmt: skip
+        names = ("mean", "sigma", "median", "nmad", "rms", "outlier_fraction")
+        results.append([getattr(found, name) for name in names])
+        errors.append([getattr(found, f"{name}_error") for name in names])
     expected = np.std(results, axis=0, ddof=1)
     np.testing.assert_allclose(np.mean(errors, axis=0), expected, rtol=0.25)
     # Taking pixels for independent would give a fraction of the error of the mean.

@@ -200,7 +200,10 @@ class _WithImages:
         if hasattr(self.estimator, "estimate_many"):
             maps = self.estimator.estimate_many(images, **how)
         else:
-            maps = [self.estimator.estimate(one, **how) for one in images]
+            # By redshift: what estimators keep from one to the next serves those beside it.
+            order = np.argsort([one.redshift for one in images], kind="stable")
+            found = {k: self.estimator.estimate(images[k], **how) for k in order}
+            maps = [found[k] for k in range(len(images))]
         return BatchEstimate(MapStack.from_maps(maps), _Totals(maps) if self.sums else None)
 
     def _images(self, batch: Batch, galaxy: int, bands: tuple[str, ...]) -> BandImages:

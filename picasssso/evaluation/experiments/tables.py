@@ -41,8 +41,8 @@ def make_tables(figures: Mapping[str, Any]) -> dict[str, str]:
     -------
     dict of str to str
         Texts in reStructuredText by name: for each experiment ``{id}_aperture``,
-        ``{id}_pixel``, ``{id}_calibration``, ``{id}_structure``, and ``{id}_ratios`` where
-        there is a reference; ``{id}_galaxies`` says what was compared.
+        ``{id}_pixel``, ``{id}_calibration``, ``{id}_structure``, and ``{id}_ranges`` and
+        ``{id}_ratios`` where there is a reference; ``{id}_galaxies`` says what was compared.
     """
     tables = {}
     for identifier, experiment in figures["experiments"].items():
@@ -57,6 +57,7 @@ def make_tables(figures: Mapping[str, Any]) -> dict[str, str]:
         tables[f"{identifier}_calibration"] = _calibration(rows)
         tables[f"{identifier}_structure"] = _structure(rows)
         if experiment.get("ratios"):
+            tables[f"{identifier}_ranges"] = _ranges(rows)
             tables[f"{identifier}_ratios"] = _ratios(experiment["ratios"], rows)
     return tables
 
@@ -226,7 +227,7 @@ def _ratios(ratios: Sequence[Mapping[str, Any]], rows: Sequence[Mapping[str, Any
     against = ", ".join(dict.fromkeys(labels.get(r["reference"], r["reference"]) for r in ratios))
     columns = [row for row in ratios if "stellar_mass" in row["properties"]]
     found = [
-        {(where, what): entry for where, what, entry in _ratio_entries(row["properties"])}
+        {(where, what): entry for where, what, entry in _ranged_entries(row["properties"])}
         for row in columns
     ]
     # In the order in which they come, whichever estimator has them.
@@ -246,13 +247,37 @@ def _ratios(ratios: Sequence[Mapping[str, Any]], rows: Sequence[Mapping[str, Any
     return _list_table(["of", f"over {against}", *names], body) if body else ""
 
 
+def _ranges(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Stellar mass: scatter without and with bias, of sums and pixels, in ranges."""
+    columns = [row for row in rows if "stellar_mass" in row["properties"]]
+    found = [
+        {(where, what): entry for where, what, entry in _ranged_entries(row["properties"])}
+        for row in columns
+    ]
+    places = list(dict.fromkeys(place for entries in found for place in entries))
+    body = []
+    for place in places:
+        number = max(entries[place]["n_galaxies"] for entries in found if place in entries)
+        cells = [_both_scatters(entries.get(place)) for entries in found]
+        body.append([*place, str(number), *cells])
+    header = ["of", "in the range", "galaxies", *map(_name, columns)]
+    return _list_table(header, body) if body else ""
+
+
+def _both_scatters(entry: Mapping[str, Any] | None) -> str:
+    if entry is None:
+        return _NOTHING
+    return " / ".join(_number(entry[k], entry[f"{k}_error"]) for k in ("sigma", "rms"))
+
+
 def _with_number(row: Mapping[str, Any]) -> dict[str, Any]:
     return {**row, "n_galaxies": row["properties"]["stellar_mass"]["n_galaxies"]}
 
 
-def _ratio_entries(
+def _ranged_entries(
     properties: Mapping[str, Any],
 ) -> Iterator[tuple[str, str, Mapping[str, Any]]]:
+    """Yield what a figure of stellar mass is of, in which range, and its numbers."""
     found = properties["stellar_mass"]
     what = {"age": "age in Gyr", "attenuation": "A_V", "snr": "S/N"}
     for where, label in (("aperture", "sums"), ("pixel", "pixels")):
