@@ -17,6 +17,8 @@ import json
 import shutil
 from pathlib import Path
 
+from conclusions import CONCLUSIONS
+
 ROOT = Path(__file__).resolve().parents[2]
 RESULTS, TABLES, PICTURES = (
     ROOT / p for p in ("benchmarks/results", "docs/_tables", "docs/_static")
@@ -141,6 +143,8 @@ def section(identifier: str, experiment: dict) -> list[str]:
     """Return the lines of one experiment."""
     title = f"{experiment['title']}"
     lines = [title, "-" * len(title), ""]
+    if identifier in CONCLUSIONS:
+        lines += [*(f"- {line}" for line in CONCLUSIONS[identifier](experiment)), ""]
     for part, words in PARTS:
         if (TABLES / f"evaluation_{identifier}_{part}.inc").exists():
             lines += [words, "", f".. include:: _tables/evaluation_{identifier}_{part}.inc", ""]
