@@ -135,6 +135,18 @@ def test_arms_are_young_and_gas_rich_only_where_structure_is_linked():
     assert abs(correlation(False)) < 0.15
 
 
+def test_dust_is_all_that_its_factor_changes():
+    dusty, doubled, clear = (
+        ProceduralGalaxies(seed=6, n_pixels=16, dust=factor).draw(range(4))
+        for factor in (1.0, 2.0, 0.0)
+    )
+    assert float(dusty.attenuation.max()) > 0.1
+    torch.testing.assert_close(doubled.attenuation, 2.0 * dusty.attenuation)
+    assert float(clear.attenuation.abs().max()) == 0.0
+    for name in set(MAPS) - {"attenuation"}:
+        torch.testing.assert_close(getattr(clear, name), getattr(dusty, name))
+
+
 def test_unlinked_shapes_know_nothing_of_populations():
     for linked in (True, False):
         p = ProceduralGalaxies(seed=9, link_structure=linked).parameters(range(3000))
@@ -225,6 +237,7 @@ def test_distances_agree_with_astropy():
         ({"margin": -1}, "margin"),
         ({"mass_range": (11, 9)}, "mass_range"),
         ({"widen": -1}, "widen"),
+        ({"dust": -1}, "dust"),
         ({"redshift": 0.0}, "redshift"),
         ({"survey": "palomar"}, "palomar"),
     ],

@@ -61,6 +61,8 @@ class ProceduralGalaxies:
     link_structure : bool, optional
         Whether populations are tied to structure (young arms, dusty gas, old bulges,
         gradients). Without, they are drawn apart.
+    dust : float, optional
+        Factor on the optical depth of dust; 0 for galaxies without.
     device : str or torch.device, optional
         Where to work; CUDA if there is one and nothing else is said.
 
@@ -90,6 +92,7 @@ class ProceduralGalaxies:
         mass_weight: float = 0.5,
         widen: float = 1.0,
         link_structure: bool = True,
+        dust: float = 1.0,
         device: str | torch.device | None = None,
     ) -> None:
         for name, value, least in (("n_pixels", n_pixels, 8), ("margin", margin, 0)):
@@ -104,6 +107,8 @@ class ProceduralGalaxies:
             )
         if not 0.0 <= widen <= 5.0:
             raise InvalidInputError(f"widen={widen!r} cannot be used: expected 0 to 5.")
+        if not 0.0 <= dust <= 5.0:
+            raise InvalidInputError(f"dust={dust!r} cannot be used: expected 0 to 5.")
         if redshift is not None:
             low, high = redshift if isinstance(redshift, tuple) else (redshift, redshift)
             if not 0.003 <= low <= high <= (2.0 if low == high else 1.5):
@@ -126,6 +131,7 @@ class ProceduralGalaxies:
         self.mass_weight = mass_weight
         self.widen = widen
         self.link_structure = link_structure
+        self.dust = dust
         self.device = device
 
     def resolved_device(self) -> torch.device:
@@ -344,7 +350,7 @@ class ProceduralGalaxies:
         return Galaxies(
             mass_formed=parts.mass_formed,
             log_metallicity=parts.log_metallicity,
-            attenuation=parts.attenuation,
+            attenuation=parts.attenuation * self.dust,
             attenuation_slope=parts.slope,
             hi_mass=parts.hi_mass,
             h2_mass=parts.h2_mass,
