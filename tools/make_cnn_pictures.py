@@ -2,9 +2,9 @@
 """Make docs/_tables/cnn_*.inc and docs/_static/cnn_*.png from the benchmarks' results.
 
 Everything in the tables and in ``cnn_accuracy.png`` is read from
-``benchmarks/results/cnn_accuracy.json`` and ``cnn_against_paper.json``. ``cnn_des.png`` shows a
-galaxy in DES images, whose folder (DES_g.fits and so on; no part of the repository) is the
-argument. ::
+``benchmarks/results/cnn_accuracy.json``, ``cnn_against_paper.json`` and ``cnn_ablations.json``.
+``cnn_des.png`` shows a galaxy in DES images, whose folder (DES_g.fits and so on; no part of the
+repository) is the argument. ::
 
     python tools/make_cnn_pictures.py [FOLDER]
 """
@@ -43,6 +43,7 @@ OTHERS = {
     "sed_fit_binned": "SED fit, PSF matched and binned",
     "kcorrect": "kcorrect",
 }
+BASE = "base, seed 0"
 MISSING = "–"
 
 
@@ -260,6 +261,61 @@ def paper_table(content: dict[str, Any]) -> None:
     table("against_paper", header, rows)
 
 
+def ablation_tables(content: dict[str, Any]) -> None:
+    """Write the tables of variants of the network: costs and means, pixels, sums, coverage."""
+    runs = content["runs"]
+    base = runs[BASE]
+    shown = ("stellar_mass", "sfr", "stellar_metallicity", "stellar_age", "gas_mass")
+
+    def beside_base(run: dict[str, Any], name: str, what: str) -> str:
+        is_base = run is base
+        value = run["properties"][name][what if is_base else f"{what}_ratio"]
+        return number(value, 3 if is_base else 2)
+
+    costs, pixels, sums = [], [], []
+    for key, run in runs.items():
+        costs.append(
+            [
+                key,
+                f"{run['parameters'] / 1000:.0f}",
+                str(run["reach"]),
+                number(run["images_per_second"], 0),
+                number(run["pinball_mean_ratio"], 3),
+                *(
+                    number(run[f"{what}_mean_ratio"], 2)
+                    for what in ("pixel_nmad", "aperture_nmad", "aperture_sigma")
+                ),
+            ]
+        )
+        pixels.append([key, *(beside_base(run, name, "pixel_nmad") for name in shown)])
+        for what, label in (("aperture_sigma", "σ"), ("aperture_nmad", "NMAD")):
+            sums.append([key, label, *(beside_base(run, name, what) for name in shown)])
+            key = ""
+    header = ["network", "parameters (1000)", "reach (pixels)", "images/s", "loss",
+              "NMAD of pixels", "NMAD of sums", "σ of sums"]  # fmt: skip
+    table("ablations", header, costs)
+    labels = [LABELS[name] for name in shown]
+    table("ablations_pixels", ["network", *labels], pixels)
+    table("ablations_sums", ["network", "", *labels], sums)
+
+    heads = {"quantiles": base, "quantiles, seed 1": runs["base, seed 1"],
+             "mixture": runs["mixture of two"]}  # fmt: skip
+    levels = ("68", "95")
+    rows = [
+        [label]
+        + [number(head["properties"][name][f"coverage_{level}"])
+           for level in levels for head in heads.values()]
+        for name, label in LABELS.items()
+    ]  # fmt: skip
+    for label, what in (("mean distance", "coverage"), ("the same by S/N", "by_signal")):
+        rows.append(
+            [label]
+            + [number(head[f"{what}_{level}_mean_offset"])
+               for level in levels for head in heads.values()]
+        )  # fmt: skip
+    table("heads", ["property", *(f"{h}, {x} %" for x in levels for h in heads)], rows)
+
+
 def bars_table(content: dict[str, Any], paper: dict[str, Any]) -> None:
     """Write what was asked for beside what was found."""
     rows: list[list[str]] = []
@@ -456,6 +512,9 @@ def main() -> None:
     else:
         paper = {}
         nothing("against_paper")
+    path = RESULTS / "cnn_ablations.json"
+    if path.exists():
+        ablation_tables(json.loads(path.read_text()))
     bars_table(content, paper)
     picture(content)
     if options.folder is not None:
