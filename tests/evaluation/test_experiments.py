@@ -15,6 +15,7 @@ from picasssso.evaluation.experiments import (
     run_experiments,
     write_results,
 )
+from picasssso.evaluation.experiments.batches import _WithImages, estimate_with
 from picasssso.evaluation.experiments.configuration import parse_configuration
 from picasssso.evaluation.experiments.paper import PAPER
 from picasssso.evaluation.experiments.running import load_record
@@ -281,8 +282,6 @@ def test_configurations_of_the_documentation_can_be_read():
 
 
 def test_an_estimator_of_many_images_gets_them_together_with_samples():
-    from picasssso.evaluation.experiments.batches import _WithImages
-
     asked = []
 
     class Many:
@@ -299,8 +298,6 @@ def test_an_estimator_of_many_images_gets_them_together_with_samples():
 
 
 def test_galaxies_are_handed_over_by_redshift_and_come_back_in_order():
-    from picasssso.evaluation.experiments.batches import _WithImages
-
     seen = []
 
     class One:
@@ -319,9 +316,22 @@ def test_galaxies_are_handed_over_by_redshift_and_come_back_in_order():
         np.testing.assert_array_equal(found[k], alone.values["stellar_mass"][0])
 
 
-def test_images_are_prepared_if_asked_for():
-    from picasssso.evaluation.experiments.batches import estimate_with
+def test_redshifts_are_told_rounded_if_asked_for():
+    source = make_source(parse_configuration(CONTENT).runs[0].source)
+    batch = source.batch(range(4))
 
+    def masses(galaxies, **how):
+        specification = {"name": "mass_to_light", "sums": False, **how}
+        found = estimate_with(specification)(galaxies, source.bands)
+        return found.maps.values["stellar_mass"]
+
+    rounded = {**batch, "redshift": (batch["redshift"] * 100).round() / 100}
+    told = masses(batch, redshift_step=0.01)
+    np.testing.assert_allclose(told, masses(rounded), rtol=1e-5)
+    assert not np.allclose(told, masses(batch), rtol=1e-3)
+
+
+def test_images_are_prepared_if_asked_for():
     source = make_source(parse_configuration(CONTENT).runs[0].source)
     pairs = source.batch(range(1))
     steps = [{"step": "match_psf"}, {"step": "bin_images", "snr": 30.0, "bands": ["sdss2010-i"]}]

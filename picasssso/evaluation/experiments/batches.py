@@ -66,9 +66,11 @@ def estimate_with(specification: Mapping[str, Any]) -> BatchFunction:
     specification : mapping
         ``name`` of an estimator, or ``batch_function``, ``"module:function"``;
         ``parameters``; ``samples``, joint samples to draw for the percentiles of sums;
-        ``sums = false`` for none of those; and ``prepare``, what is done with the images
-        first: steps, each a table with the name of a function of `picasssso.preparation` as
-        ``step``, and its arguments.
+        ``sums = false`` for none of those; ``redshift_step``, to which the redshifts that
+        the estimator is told are rounded, so that it needs not build a library of models
+        for each galaxy; and ``prepare``, what is done with the images first: steps, each a
+        table with the name of a function of `picasssso.preparation` as ``step``, and its
+        arguments.
 
     Returns
     -------
@@ -91,7 +93,8 @@ def estimate_with(specification: Mapping[str, Any]) -> BatchFunction:
     estimator = get_estimator(specification["name"])(**parameters)
     steps = specification.get("prepare", ())
     samples, sums = int(specification.get("samples", 0)), bool(specification.get("sums", True))
-    return _WithImages(estimator, samples, steps, sums=sums)
+    redshift_step = float(specification.get("redshift_step", 0.0))
+    return _WithImages(estimator, samples, steps, sums=sums, redshift_step=redshift_step)
 
 
 def select_bands(
@@ -188,11 +191,15 @@ class _WithImages:
         prepare: Sequence[Mapping[str, Any]] = (),
         *,
         sums: bool = True,
+        redshift_step: float = 0.0,
     ) -> None:
         self.estimator, self.n_samples, self.sums = estimator, n_samples, sums
+        self.redshift_step = redshift_step
         self.steps = [_step(**one) for one in prepare]
 
     def __call__(self, batch: Batch, bands: tuple[str, ...]) -> BatchEstimate:
+        if step := self.redshift_step:
+            batch = {**batch, "redshift": (batch["redshift"] / step).round() * step}
         images = [self._images(batch, k, bands) for k in range(len(batch["flux"]))]
         how: dict[str, Any] = {"progress": False}
         if self.n_samples:

@@ -21,6 +21,7 @@ A file looks like this (``benchmarks/experiments/*.toml`` are those of the docum
 
     samples = 100            # joint samples, for the percentiles of sums; none by default
     sums = false             # no percentiles of sums at all; true by default
+    redshift_step = 0.004    # redshifts are told rounded to this; exactly by default
     prepare = [{step = "match_psf"}, {step = "bin_images", snr = 10}]     # none by default
 
     [estimators.network]
@@ -69,6 +70,7 @@ _ESTIMATOR = {
     "optional",
     "samples",
     "sums",
+    "redshift_step",
     "prepare",
 }
 _EXPERIMENT = {"id", "title", "estimators", "settings", "axis", "paper", "reference"} | _COMMON
