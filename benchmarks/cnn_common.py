@@ -26,9 +26,9 @@ from picasssso.mocks.pairs.schema import read_light_table, write_light_table
 from picasssso.mocks.pairs.source import Batch, PairSource
 from picasssso.mocks.truth import TrueSums
 from picasssso.networks.calibrating import keep_bands
-from picasssso.networks.calibration import NORMAL_SCORES, local_signal
+from picasssso.networks.calibration import local_signal
 from picasssso.networks.heads import Prediction
-from picasssso.networks.mixture import linear_means, linear_values
+from picasssso.networks.mixture import hold_hydrogen, linear_means, linear_quantiles
 from picasssso.networks.outputs import OUTPUT_NAMES
 from picasssso.networks.training import PairPool, SlottedBatch, TrainingState, to_slots
 from picasssso.networks.weights import TrainedModel
@@ -131,18 +131,8 @@ def predict(
 
 def to_stack(prediction: Prediction) -> MapStack:
     """Return the maps that `CNNEstimator` gives for predictions."""
-    planes = (
-        torch.stack(
-            [
-                linear_values(prediction, torch.full_like(prediction.log_mean, score))
-                for score in NORMAL_SCORES
-            ],
-            2,
-        )
-        .cummax(2)
-        .values
-    )
-    means = linear_means(prediction)
+    planes = hold_hydrogen(linear_quantiles(prediction))
+    means = hold_hydrogen(linear_means(prediction))
     values = {
         name: means[:, k] if PROPERTIES[name].is_surface_density else planes[:, k, 2]
         for k, name in enumerate(OUTPUT_NAMES)

@@ -27,7 +27,12 @@ from picasssso.networks.ensemble import Ensemble
 from picasssso.networks.training import PairPool, TrainingState, run_training
 from picasssso.networks.training.finishing import calibrate
 from picasssso.networks.training.recipe import Recipe, make_sources, prepare_tables
-from picasssso.networks.weights import TrainedModel, read_weights, write_weights
+from picasssso.networks.weights import (
+    TrainedModel,
+    filter_hashes,
+    read_weights,
+    write_weights,
+)
 
 
 def seconds_per_step(recipe: Recipe, sources: list, device: torch.device) -> float:
@@ -46,6 +51,11 @@ def seconds_per_step(recipe: Recipe, sources: list, device: torch.device) -> flo
     return (time.perf_counter() - start) / per_pool
 
 
+def trained_filters(recipe: Recipe) -> dict[str, str | None]:
+    """Return the hashes of all filters that are trained with."""
+    return filter_hashes(band for one in recipe.pairs for band in one.resolved_bands())
+
+
 def recalibrate(recipe: Recipe, arguments: argparse.Namespace, device: torch.device) -> None:
     """Calibrate trained weights anew."""
     model = read_weights(arguments.recalibrate)
@@ -59,6 +69,9 @@ def recalibrate(recipe: Recipe, arguments: argparse.Namespace, device: torch.dev
         galaxies=arguments.galaxies,
         device=device,
     )
+    model.card["filters"] = trained_filters(recipe)
+    # It was measured with the calibration before.
+    model.card.pop("accuracy", None)
     write_weights(arguments.output, model, overwrite=True)
     print(json.dumps(model.card["calibrated_on"]))
 
@@ -142,6 +155,7 @@ def main() -> None:
         "date": datetime.date.today().isoformat(),
         "command": "python " + " ".join([os.path.basename(sys.argv[0]), *sys.argv[1:2]]),
         "recipe": recipe.to_dict(),
+        "filters": trained_filters(recipe),
         "grid_hashes": sorted({pairs.generator.table.grid_hash for pairs, *_ in sources}),
         "hardware": torch.cuda.get_device_name() if device.type == "cuda" else platform.machine(),
         "torch": torch.__version__,

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, fields, replace
 
+import numpy as np
 import torch
 from torch.nn import functional
 
@@ -19,11 +20,12 @@ from picasssso.networks.calibration import (
     normal_scores,
 )
 from picasssso.networks.ensemble import Ensemble
-from picasssso.networks.heads import QUANTILES, Prediction, limit_hydrogen
+from picasssso.networks.heads import QUANTILES, Prediction
 from picasssso.networks.inputs import SLOTS
-from picasssso.networks.mixture import linear_values
+from picasssso.networks.mixture import hold_hydrogen, linear_values
 from picasssso.networks.outputs import OUTPUT_NAMES, OUTPUTS, make_targets
 from picasssso.networks.training.batches import SlottedBatch
+from picasssso.properties import PROPERTIES
 
 __all__ = [
     "BAND_SETS",
@@ -32,6 +34,7 @@ __all__ = [
     "fit_calibration",
     "fit_correlations",
     "keep_bands",
+    "sample_scores",
 ]
 
 #: Sets of bands that are calibrated, by their number.
@@ -46,7 +49,22 @@ _LEAST_SIGNAL = 1.5
 #: With fewer pixels than this, those of the neighbouring signal count.
 _FEWEST = 500
 
+#: Pixels are calibrated on up to so many of a galaxy, within so many half-mass radii: empty
+#: sky must not outvote galaxies, nor large galaxies small ones.
+_MOST_PIXELS, _FARTHEST_PIXEL = 400, 3.0
+
+#: Sums are those within so many half-mass radii.
+_APERTURE = 2.0
+
+#: Probabilities stay as they are unless many more pixels than this say otherwise.
+_PRIOR_PIXELS = 100.0
+
+#: Shared parts that are tried, and how far coverage may be off: 68 and 95 %.
+_TRIALS = (0.02, 0.1, 0.25, 0.45, 0.65, 0.85, 0.97)
+_TOLERANCES = {0.68: 0.02, 0.95: 0.01}
+
 _MASS, _GAS = OUTPUT_NAMES.index("stellar_mass"), OUTPUT_NAMES.index("gas_mass")
+_OCCUPIED = [k for k, output in enumerate(OUTPUTS) if output.has_occupancy]
 
 
 def keep_bands(batch: SlottedBatch, letters: str) -> SlottedBatch:
@@ -81,28 +99,66 @@ class Collected:
         The truth.
     used : Tensor of bool, shape (n, 8, y, x)
         Where there is something, and data.
+    known : Tensor of bool, shape (n, 8, y, x)
+        Where it is known whether there is something, and data.
     signal : Tensor, shape (n, y, x)
         From `local_signal`.
     disagreement : Tensor, shape (n, 8, y, x)
         Of the ensemble's members.
     psf_pixels : Tensor, shape (n,)
         FWHM of the widest PSF in pixels.
-    weights : Tensor, shape (n, y, x)
-        Pixels of an aperture: within twice the half-mass radius, as far as the frame goes.
+    radius : Tensor, shape (n, y, x)
+        Distance from the centre along ellipses, in half-mass radii.
     """
 
     prediction: Prediction
     log_truth: torch.Tensor
     used: torch.Tensor
+    known: torch.Tensor
     signal: torch.Tensor
     disagreement: torch.Tensor
     psf_pixels: torch.Tensor
-    weights: torch.Tensor
+    radius: torch.Tensor
+
+    def pixels(self) -> Collected:
+        """Return some pixels of each galaxy, each as an image of its own.
+
+        Returns
+        -------
+        Collected
+            Of shape (n, ..., 1, 1): at most 400 of a galaxy, within three half-mass radii.
+        """
+        near = (self.radius <= _FARTHEST_PIXEL).flatten(1)
+        generator = torch.Generator().manual_seed(0)
+        order = torch.rand(near.shape, generator=generator).to(near.device)
+        order = order.masked_fill(~near, 2.0).argsort(1)[:, :_MOST_PIXELS]
+        galaxy = torch.arange(len(near), device=near.device)[:, None].expand_as(order)
+        found = near.gather(1, order)
+        galaxy, place = galaxy[found], order[found]
+
+        def some(table: torch.Tensor) -> torch.Tensor:
+            return table.flatten(-2)[galaxy, ..., place][..., None, None]
+
+        return Collected(
+            _each(self.prediction, some),
+            some(self.log_truth),
+            some(self.used),
+            some(self.known),
+            some(self.signal),
+            some(self.disagreement),
+            self.psf_pixels[galaxy],
+            some(self.radius),
+        )
 
 
-def _apertures(sums: torch.Tensor) -> torch.Tensor:
-    """Return pixels inside ellipses of twice the half-mass radius (second moments)."""
-    mass = sums[:, 0].double()
+def _each(prediction: Prediction, function: Callable[[torch.Tensor], torch.Tensor]) -> Prediction:
+    """Return a prediction with a function of each of its tensors."""
+    return Prediction(*(function(getattr(prediction, f.name)) for f in fields(prediction)))
+
+
+def _radii(sums: torch.Tensor) -> torch.Tensor:
+    """Return distances along ellipses (second moments) in half-mass radii, (n, y, x)."""
+    mass = sums[:, 0].double().nan_to_num(0.0)
     height, width = mass.shape[-2:]
     y = torch.arange(height, device=mass.device, dtype=mass.dtype)[None, :, None]
     x = torch.arange(width, device=mass.device, dtype=mass.dtype)[None, None, :]
@@ -111,7 +167,7 @@ def _apertures(sums: torch.Tensor) -> torch.Tensor:
     total = bright.sum((1, 2), keepdim=True)
 
     def moment(values: torch.Tensor) -> torch.Tensor:
-        return (bright * values).sum((1, 2), keepdim=True) / total
+        return (bright * values).sum((1, 2), keepdim=True) / total.clamp(min=1e-30)
 
     dx, dy = x - moment(x + 0 * y), y - moment(y + 0 * x)
     xx, yy, xy = moment(dx * dx) + 0.1, moment(dy * dy) + 0.1, moment(dx * dy)
@@ -124,7 +180,8 @@ def _apertures(sums: torch.Tensor) -> torch.Tensor:
         (cumulative < 0.5 * cumulative[:, -1:]).sum(1, keepdim=True).clamp(max=flat.shape[1] - 1)
     )
     half_radius = torch.gather(torch.gather(flat, 1, order), 1, half)[:, :, None]
-    return (radius <= 2.0 * half_radius).float()
+    # Where the mass is not known, all pixels are as good as any other.
+    return torch.where(total > 0, radius / half_radius.clamp(min=0.5), 0.0).float()
 
 
 @torch.inference_mode()
@@ -151,7 +208,7 @@ def collect(
     Returns
     -------
     Collected
-        Everything, 1.2 MB for each galaxy of 64 x 64 pixels.
+        Everything, 1.3 MB for each galaxy of 64 x 64 pixels.
     """
     parts: list[tuple[torch.Tensor, ...]] = []
     for batch in batches:
@@ -173,14 +230,18 @@ def collect(
             p.occupancy,
             p.occupancy_logit,
             targets.log_value,
-            targets.present & data,
+            targets.held_together() & data,
+            targets.known & data,
             local_signal(batch.flux, batch.inverse_variance),
             said.disagreement,
             widest / batch.conditions.pixel_scale,
-            _apertures(batch.sums),
+            _radii(batch.sums),
         )
         parts.append(tuple(part.to(keep_on) for part in found))
-    joined = [torch.cat(some) for some in zip(*parts, strict=True)]
+    columns = list(zip(*parts, strict=True))
+    parts.clear()
+    # One at a time, so that memory holds little twice.
+    joined = [torch.cat(columns.pop(0)) for _ in range(len(columns))]
     return Collected(Prediction(*joined[:4]), *joined[4:])
 
 
@@ -191,11 +252,11 @@ class _Counts:
         self.table = torch.zeros(len(OUTPUTS), len(SIGNALS), _N_SCORES, dtype=torch.float64)
 
     def add(self, score: torch.Tensor, used: torch.Tensor, nearest: torch.Tensor) -> None:
-        """Count scores (n, 8, y, x) where used, at signals (n, y, x)."""
+        """Count scores (n, 8, y, x) where used, at points of `SIGNALS` (n, 8, y, x)."""
         part = (torch.asinh(score) / _LARGEST_SCORE + 1.0) * 0.5
         index = (part * _N_SCORES).long().clamp(0, _N_SCORES - 1)
         rows = torch.arange(len(OUTPUTS), device=score.device)[:, None, None]
-        flat = (rows * len(SIGNALS) + nearest[:, None]) * _N_SCORES + index
+        flat = (rows * len(SIGNALS) + nearest) * _N_SCORES + index
         counts = torch.bincount(flat[used], minlength=self.table.numel())
         self.table += counts.reshape(self.table.shape).cpu()
 
@@ -211,20 +272,45 @@ class _Counts:
         return torch.where(total[..., 0] >= _FEWEST, value, torch.nan).float()
 
 
-def _chunks(collected: Collected, size: int = 256) -> Iterable[slice]:
+def _chunks(collected: Collected, pixels: int = 2**20) -> Iterable[slice]:
     n = len(collected.signal)
+    size = max(pixels // collected.signal[0].numel(), 1)
     return (slice(k, min(k + size, n)) for k in range(0, n, size))
 
 
-def _fit_factors(collected: Collected) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+def _fit_presence(collected: Collected) -> torch.Tensor:
+    """Return what makes probabilities of being there true (Platt 1999), (3, 2)."""
+    found = []
+    for place, k in enumerate(_OCCUPIED):
+        known = collected.known[:, k]
+        logit = collected.prediction.occupancy_logit[:, place][known].double()
+        there = collected.used[:, k][known].double()
+        columns = torch.stack([torch.ones_like(logit), logit], 1)
+        start = torch.tensor([0.0, 1.0], dtype=logit.dtype, device=logit.device)
+        solution = start
+        for _ in range(25):
+            p = torch.sigmoid(columns @ solution)
+            slope = columns.T @ (there - p) - _PRIOR_PIXELS * (solution - start)
+            curvature = columns.T @ (columns * (p * (1.0 - p))[:, None])
+            curvature += _PRIOR_PIXELS * torch.eye(2, dtype=logit.dtype, device=logit.device)
+            solution = solution + torch.linalg.solve(curvature, slope)
+        found.append(solution)
+    return torch.stack(found).float().cpu()
+
+
+def _fit_factors(
+    collected: Collected, calibration: Calibration
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """Return factors (8, 10, 5), shift of the mean (8, 10), and disagreement (8, 10)."""
     shifts, spread = _Counts(), _Counts()
+    nearest_place = nearest_signal(calibration.places(collected.prediction, collected.signal))
     for part in _chunks(collected):
         quantiles = collected.prediction.quantiles[part]
         half = 0.5 * (quantiles[:, :, 3] - quantiles[:, :, 1])
-        nearest, used = nearest_signal(collected.signal[part]), collected.used[part]
+        nearest, used = nearest_place[part], collected.used[part]
         shifts.add((collected.log_truth[part] - quantiles[:, :, 2]) / half, used, nearest)
-        spread.add(collected.disagreement[part] / half, used, nearest)
+        by_signal = nearest_signal(collected.signal[part])[:, None].expand_as(used)
+        spread.add(collected.disagreement[part] / half, used, by_signal)
     shift = _filled(shifts.quantile(0.5)).nan_to_num(0.0)
     disagreement = _filled(spread.quantile(0.999)).nan_to_num(1e3)
     levels = [k for k in range(len(QUANTILES)) if k != 2]
@@ -234,14 +320,14 @@ def _fit_factors(collected: Collected) -> tuple[torch.Tensor, torch.Tensor, torc
     for part in _chunks(collected):
         quantiles = collected.prediction.quantiles[part]
         half = 0.5 * (quantiles[:, :, 3] - quantiles[:, :, 1])
-        nearest, used = nearest_signal(collected.signal[part]), collected.used[part]
+        nearest, used = nearest_place[part], collected.used[part]
         rows = torch.arange(len(OUTPUTS))[:, None, None].to(nearest.device)
-        moved = shift.to(half.device)[rows, nearest[:, None]] * half + quantiles[:, :, 2]
+        moved = shift.to(half.device)[rows, nearest] * half + quantiles[:, :, 2]
         distance = collected.log_truth[part] - moved
         for k in levels:
             width = (quantiles[:, :, k] - quantiles[:, :, 2]).abs()
             scores[k].add(distance / width * (1.0 if k > 2 else -1.0), used, nearest)
-        flat = (rows * len(SIGNALS) + nearest[:, None]).expand_as(used)[used]
+        flat = (rows * len(SIGNALS) + nearest)[used]
         for table, logs in (
             (truth_sum, collected.log_truth[part]),
             (mean_sum, collected.prediction.log_mean[part]),
@@ -327,8 +413,42 @@ def sample_scores(
     shape: Sequence[int],
     psf_pixels: float,
     generator: torch.Generator,
-) -> torch.Tensor:
-    """Return normal scores of samples of one image, (n_samples, 8, y, x)."""
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return normal scores of samples of one image.
+
+    Parameters
+    ----------
+    calibration : Calibration
+        The correlations.
+    n_samples : int
+        How many.
+    shape : sequence of int
+        Shape ``(y, x)`` of the image.
+    psf_pixels : float
+        FWHM of the PSF in pixels.
+    generator : torch.Generator
+        Source of random numbers.
+
+    Returns
+    -------
+    presence : Tensor, shape (n_samples, 1, 1, 1)
+        What decides whether there is something.
+    scores : Tensor, shape (n_samples, 8, y, x)
+        What decides how much of what is there.
+    """
+    presence = torch.randn(n_samples, 1, 1, 1, device=generator.device, generator=generator)
+    parts = _score_parts(calibration.mixing, n_samples, shape, psf_pixels, generator)
+    return presence, _combined(parts, calibration.shared, calibration.smooth)
+
+
+def _score_parts(
+    mixing: torch.Tensor,
+    n_samples: int,
+    shape: Sequence[int],
+    psf_pixels: float,
+    generator: torch.Generator,
+) -> list[torch.Tensor]:
+    """Return the shared, the smooth and the own part of scores, mixed between properties."""
     device = generator.device
     radius = max(1, math.ceil(2.0 * psf_pixels))
     kernel = gaussian_kernel(psf_pixels, radius).to(device)
@@ -340,111 +460,118 @@ def sample_scores(
     smooth = functional.conv2d(smooth, kernel[None, None, :, None])
     smooth = functional.conv2d(smooth, kernel[None, None, None, :])
     smooth = smooth.reshape(n_samples, len(OUTPUTS), *shape)
-    a, b = (part.to(device)[:, None, None] for part in (calibration.shared, calibration.smooth))
-    mixing = calibration.mixing.to(device)
-    mixed = [
-        torch.einsum("pq,sqyx->spyx", mixing, part)
+    return [
+        torch.einsum("pq,sqyx->spyx", mixing.to(device), part)
         for part in (normal(1, 1), smooth, normal(*shape))
     ]
-    return a.sqrt() * mixed[0] + b.sqrt() * mixed[1] + (1.0 - a - b).clamp(min=0).sqrt() * mixed[2]
 
 
-def aperture_truth_and_samples(
-    collected: Collected,
-    calibrated: torch.Tensor,
-    calibration: Calibration,
-    galaxies: Sequence[int],
-    *,
-    n_samples: int = 100,
-    seed: int = 0,
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return sums (or weighted means) in apertures: true (g, 8), sampled (g, s, 8).
-
-    Logarithms of them; what is absent counts as zero.
-    """
-    truths, samples = [], []
-    offsets = torch.tensor([output.offset for output in OUTPUTS], device=calibrated.device)
-    offsets = offsets[:, None, None]
-    for galaxy in galaxies:
-        inside = collected.weights[galaxy] > 0
-        rows, columns = inside.any(1).nonzero()[:, 0], inside.any(0).nonzero()[:, 0]
-        box = (
-            slice(int(rows[0]), int(rows[-1]) + 1),
-            slice(int(columns[0]), int(columns[-1]) + 1),
-        )
-        inside = inside[box]
-        generator = torch.Generator(calibrated.device).manual_seed(seed * 1_000_003 + galaxy)
-        scores = sample_scores(
-            calibration, n_samples, inside.shape, float(collected.psf_pixels[galaxy]), generator
-        )
-        said = collected.prediction
-        part = Prediction(
-            *(
-                table[galaxy][(..., *box)].expand(
-                    n_samples, *([-1] * (table.ndim - 3)), *inside.shape
-                )
-                for table in (calibrated, said.log_mean, said.occupancy, said.occupancy_logit)
-            )
-        )
-        values = linear_values(limit_hydrogen(part), scores)
-        truth = torch.where(
-            collected.used[galaxy][(..., *box)],
-            10.0 ** collected.log_truth[galaxy][(..., *box)] - offsets,
-            0.0,
-        )
-        truths.append(_sums(truth[None], inside)[0])
-        samples.append(_sums(values, inside))
-    return torch.stack(truths), torch.stack(samples)
+def _combined(
+    parts: Sequence[torch.Tensor], shared: torch.Tensor, smooth: torch.Tensor
+) -> torch.Tensor:
+    device = parts[0].device
+    a, b = (part.to(device)[:, None, None] for part in (shared, smooth))
+    rest = (1.0 - a - b).clamp(min=0).sqrt()
+    return a.sqrt() * parts[0] + b.sqrt() * parts[1] + rest * parts[2]
 
 
-def _sums(values: torch.Tensor, inside: torch.Tensor) -> torch.Tensor:
-    """Return log10 of sums over pixels, of means weighted by the carrier, (s, 8)."""
+def _sums(values: torch.Tensor) -> torch.Tensor:
+    """Return sums of values (s, 8, pixels), or means weighted by the carrier, (s, 8)."""
     out = []
     for k, output in enumerate(OUTPUTS):
-        value = values[:, k][:, inside]
-        if output.name in ("stellar_mass", "sfr", "gas_mass", "hi_mass"):
+        value = values[:, k]
+        if PROPERTIES[output.name].is_surface_density:
             out.append(value.sum(1))
         else:
-            carrier = values[:, _GAS if output.carrier == "gas_mass" else _MASS][:, inside]
-            carrier = carrier * (value > 0)
+            carrier = values[:, _GAS if output.carrier == "gas_mass" else _MASS]
             out.append((value * carrier).sum(1) / carrier.sum(1).clamp(min=1e-30))
-    return torch.log10(torch.stack(out, 1).clamp(min=1e-30))
+    return torch.stack(out, 1)
 
 
-def _fit_shared(
-    collected: Collected, calibrated: torch.Tensor, calibration: Calibration, count: int
-) -> Calibration:
-    """Choose the shared part such that 68 % of apertures lie in the samples' 68 %."""
-    galaxies = range(min(count, len(collected.signal)))
-    trials = (0.0, 0.04, 0.1, 0.2, 0.35, 0.55, 0.8, 0.97)
-    covered = []
-    for trial in trials:
-        shared = torch.full((len(OUTPUTS),), trial)
-        smooth = torch.minimum(calibration.smooth, 0.98 - shared)
-        tried = replace(calibration, shared=shared, smooth=smooth)
-        truth, samples = aperture_truth_and_samples(
-            collected, calibrated, tried, galaxies, n_samples=60
+def _chance_inside(truth: torch.Tensor, samples: torch.Tensor, level: float) -> torch.Tensor:
+    """Return how likely truths (8,) lie in central ranges of samples (s, 8).
+
+    Exactly ``level`` on average if the truth is like the samples, however few they are and
+    however many of them are equal.
+    """
+    below, equal = (samples < truth).sum(0), (samples == truth).sum(0)
+    n = len(samples) + 1
+    low, high = below / n, (below + equal + 1) / n
+    inside = high.clamp(max=0.5 + level / 2) - low.clamp(min=0.5 - level / 2)
+    return inside.clamp(min=0.0) / (high - low)
+
+
+def _coverage_of_sums(
+    collected: Collected,
+    calibration: Calibration,
+    trials: Sequence[float],
+    count: int,
+    n_samples: int = 40,
+) -> dict[float, torch.Tensor]:
+    """Return coverage (trial, 8) of sums by level, for several shared parts of the errors."""
+    device = collected.signal.device
+    bands = torch.full((1,), N_COUNTS, device=device)
+    offsets = torch.tensor([output.offset for output in OUTPUTS], device=device)[:, None]
+    covered = {level: torch.zeros(len(trials), len(OUTPUTS)) for level in _TOLERANCES}
+    counted = torch.zeros(len(OUTPUTS))
+    for galaxy in range(count):
+        inside = (collected.radius[galaxy] <= _APERTURE) & collected.used[galaxy, _MASS]
+        if not inside.any():
+            continue
+        rows, columns = (inside.any(axis).nonzero()[:, 0] for axis in (1, 0))
+        box = (slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1))
+        pixels = inside[box]
+
+        def of_galaxy(
+            table: torch.Tensor, galaxy: int = galaxy, inside: torch.Tensor = inside
+        ) -> torch.Tensor:
+            return table[galaxy][..., inside][None, ..., None, :]
+
+        said = calibration.apply(
+            _each(collected.prediction, of_galaxy), of_galaxy(collected.signal), bands
         )
-        low, high = (torch.quantile(samples, q, dim=1) for q in (0.16, 0.84))
-        there = truth > -20
-        inside = (truth >= low) & (truth <= high)
-        covered.append((inside & there).sum(0) / there.sum(0).clamp(min=1))
-    table = torch.stack(covered)
-    fitted: list[float] = []
+        used = collected.used[galaxy][:, inside]
+        values = 10.0 ** collected.log_truth[galaxy][:, inside] - offsets
+        truth = _sums(torch.where(used, values, 0.0)[None])[0]
+        known = collected.known[galaxy][:, inside].all(1)
+        for k, output in enumerate(OUTPUTS):
+            if output.carrier == "gas_mass" and not output.can_be_absent:
+                # A property of gas means nothing without any.
+                known[k] &= bool(used[_GAS].any())
+        generator = torch.Generator(device).manual_seed(galaxy)
+        presence = torch.randn(n_samples, 1, 1, 1, device=device, generator=generator)
+        parts = _score_parts(
+            calibration.mixing,
+            n_samples,
+            pixels.shape,
+            float(collected.psf_pixels[galaxy]),
+            generator,
+        )
+        parts = [parts[0], *(part[..., pixels][..., None, :] for part in parts[1:])]
+        for row, trial in enumerate(trials):
+            shared = torch.full((len(OUTPUTS),), trial)
+            scores = _combined(parts, shared, torch.minimum(calibration.smooth, 0.98 - shared))
+            samples = _sums(hold_hydrogen(linear_values(said, scores, presence))[:, :, 0])
+            for level, table in covered.items():
+                table[row] += (_chance_inside(truth, samples, level) * known).cpu()
+        counted += known.cpu()
+    return {level: table / counted.clamp(min=1) for level, table in covered.items()}
+
+
+def _fit_shared(collected: Collected, calibration: Calibration, count: int) -> Calibration:
+    """Choose the shared part such that 68 and 95 % of sums lie in the samples' ranges."""
+    covered = _coverage_of_sums(collected, calibration, _TRIALS, count)
+    fine = np.linspace(_TRIALS[0], _TRIALS[-1], 200)
+    chosen = []
     for k in range(len(OUTPUTS)):
-        column = torch.cummax(table[:, k].cpu(), 0).values
-        above = int((column < 0.68).sum())
-        if above == 0:
-            fitted.append(trials[0])
-        elif above == len(trials):
-            fitted.append(trials[-1])
-        else:
-            low, high = column[above - 1], column[above]
-            part = float((0.68 - low) / (high - low).clamp(min=1e-6))
-            fitted.append(trials[above - 1] + part * (trials[above] - trials[above - 1]))
-    chosen = torch.tensor(fitted)
+        off = sum(
+            ((np.interp(fine, _TRIALS, covered[level][:, k].numpy()) - level) / least) ** 2
+            for level, least in _TOLERANCES.items()
+        )
+        chosen.append(float(fine[np.argmin(off)]))
+    shared = torch.tensor(chosen)
     return replace(
-        calibration, shared=chosen, smooth=torch.minimum(calibration.smooth, 0.98 - chosen)
+        calibration, shared=shared, smooth=torch.minimum(calibration.smooth, 0.98 - shared)
     )
 
 
@@ -452,7 +579,7 @@ def _fit_shared(
 def fit_calibration(
     collections: dict[int, Collected],
     *,
-    aperture_galaxies: int = 400,
+    aperture_galaxies: int = 2000,
     ranges: torch.Tensor | None = None,
 ) -> Calibration:
     """Fit a calibration.
@@ -461,7 +588,8 @@ def fit_calibration(
     ----------
     collections : dict
         Number of bands to what was predicted with so many (`collect`); 5 must be there,
-        the others take the factors of the next number where they are missing.
+        the others take the factors of the next number where they are missing, and may be
+        pixels alone (`Collected.pixels`).
     aperture_galaxies : int, optional
         How many galaxies the correlation of errors is fitted to.
     ranges : Tensor, optional
@@ -472,33 +600,39 @@ def fit_calibration(
     Calibration
         The calibration.
     """
-    full = collections[N_COUNTS]
-    factors, mean_shift, disagreement = {}, {}, None
-    for count, collected in collections.items():
-        factors[count], mean_shift[count], spread = _fit_factors(collected)
-        if count == N_COUNTS:
-            disagreement = spread
-    assert disagreement is not None
-    for count in range(N_COUNTS - 1, 0, -1):
-        for table in (factors, mean_shift):
-            table.setdefault(count, table[count + 1])
-    order = range(1, N_COUNTS + 1)
-    n_out = len(OUTPUTS)
+    shape = (N_COUNTS, len(OUTPUTS), len(SIGNALS))
     calibration = Calibration(
-        factors=torch.stack([factors[count] for count in order]),
-        mean_shift=torch.stack([mean_shift[count] for count in order]),
-        shared=torch.full((n_out,), 0.1),
-        smooth=torch.full((n_out,), 0.5),
-        mixing=torch.eye(n_out),
-        disagreement=disagreement,
+        factors=torch.ones(*shape, len(QUANTILES)),
+        mean_shift=torch.zeros(shape),
+        shared=torch.full(shape[1:2], 0.1),
+        smooth=torch.full(shape[1:2], 0.5),
+        mixing=torch.eye(len(OUTPUTS)),
+        disagreement=torch.zeros(shape[1:]),
         ranges=torch.zeros(0, 2) if ranges is None else ranges,
+        presence=torch.tensor([0.0, 1.0]).expand(N_COUNTS, len(_OCCUPIED), 2).clone(),
     )
-    return fit_correlations(full, calibration, aperture_galaxies=aperture_galaxies)
+    assert calibration.presence is not None
+    for count in range(N_COUNTS, 0, -1):
+        if count not in collections:
+            for table in (calibration.factors, calibration.mean_shift, calibration.presence):
+                table[count - 1] = table[count]
+            continue
+        pixels = collections[count].pixels()
+        calibration.presence[count - 1] = _fit_presence(pixels)
+        bands = torch.full((len(pixels.signal),), count, device=pixels.signal.device)
+        pixels.prediction = calibration.with_presence(pixels.prediction, bands)
+        factors, mean_shift, disagreement = _fit_factors(pixels, calibration)
+        calibration.factors[count - 1], calibration.mean_shift[count - 1] = factors, mean_shift
+        if count == N_COUNTS:
+            calibration.disagreement.copy_(disagreement)
+    return fit_correlations(
+        collections[N_COUNTS], calibration, aperture_galaxies=aperture_galaxies
+    )
 
 
 @torch.inference_mode()
 def fit_correlations(
-    collected: Collected, calibration: Calibration, *, aperture_galaxies: int = 400
+    collected: Collected, calibration: Calibration, *, aperture_galaxies: int = 2000
 ) -> Calibration:
     """Fit how errors hang together, by the sums in apertures that follow.
 
@@ -516,26 +650,18 @@ def fit_correlations(
     Calibration
         The same with other `shared`, `smooth` and `mixing`.
     """
-    full = collected
-    some = slice(0, min(1000, len(full.signal)))
+    count = min(1000, len(collected.signal))
     pieces = []
-    for part in _chunks(full):
-        if part.start >= some.stop:
+    for part in _chunks(collected):
+        if part.start >= count:
             break
-        p = full.prediction
-        pieces.append(
-            calibration.apply(
-                Prediction(
-                    p.quantiles[part], p.log_mean[part], p.occupancy[part], p.occupancy_logit[part]
-                ),
-                full.signal[part],
-                torch.full((part.stop - part.start,), N_COUNTS, device=full.signal.device),
-            ).quantiles
-        )
-    calibrated = torch.cat(pieces)
-    count = len(calibrated)
-    scores = normal_scores(calibrated, full.log_truth[:count])
-    used = full.used[:count] & (full.signal[:count] >= _LEAST_SIGNAL)[:, None]
-    shared, smooth, mixing = _correlations(scores, used, float(full.psf_pixels[:count].median()))
+        said = _each(collected.prediction, lambda table, part=part: table[part])  # type: ignore[misc]
+        bands = torch.full((len(said.log_mean),), N_COUNTS, device=said.log_mean.device)
+        said = calibration.apply(said, collected.signal[part], bands)
+        pieces.append(normal_scores(said.quantiles, collected.log_truth[part]))
+    scores = torch.cat(pieces)[:count]
+    used = collected.used[:count] & (collected.signal[:count] >= _LEAST_SIGNAL)[:, None]
+    psf_pixels = float(collected.psf_pixels[:count].median())
+    shared, smooth, mixing = _correlations(scores, used, psf_pixels)
     calibration = replace(calibration, shared=shared, smooth=smooth, mixing=mixing)
-    return _fit_shared(full, calibrated, calibration, min(aperture_galaxies, count))
+    return _fit_shared(collected, calibration, min(aperture_galaxies, len(collected.signal)))

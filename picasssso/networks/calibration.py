@@ -5,7 +5,13 @@ the median, in units of the predicted distances of the quantiles, is collected o
 thousands of galaxies. Its own quantiles are the factors by which predicted ones must be
 stretched to cover what they claim (split conformal prediction: Romano, Patterson & Candes
 2019, arXiv:1905.03222). Signal-to-noise is that of all bands together, averaged over 5 x 5
-pixels: known without the truth, and local, so that blocks equal the whole.
+pixels: known without the truth, and local, so that blocks equal the whole. For dust the
+probability that there is any stands in for it: it decides more about what is known of it.
+
+Whether there is gas at all, and with it star formation and dust, is a question to the galaxy,
+not to the pixel. Probabilities of being there are made true (Platt 1999), and one number for
+each sample decides for all pixels and properties: there is some where it exceeds the
+probability that there is none. Everything else is calibrated for what is there.
 
 Errors of neighbouring pixels are alike, and a galaxy may be wrong as a whole. How much
 so is measured on the same galaxies, so that samples of the maps have the right sums:
@@ -21,7 +27,8 @@ from dataclasses import dataclass, fields
 import torch
 from torch.nn import functional
 
-from picasssso.networks.heads import Prediction, limit_hydrogen
+from picasssso.networks.heads import QUANTILES, Prediction, limit_hydrogen
+from picasssso.networks.outputs import OUTPUT_NAMES, OUTPUTS
 
 __all__ = [
     "NORMAL_SCORES",
@@ -50,6 +57,17 @@ SIGNAL_RADIUS = 2
 
 #: Numbers of bands that are told apart: 1 to 5.
 N_COUNTS = 5
+
+_OCCUPIED = [k for k, output in enumerate(OUTPUTS) if output.has_occupancy]
+_COMPANIONS = [
+    (k, OUTPUT_NAMES.index(output.comes_with))
+    for k, output in enumerate(OUTPUTS)
+    if output.comes_with is not None
+]
+_RATE, _GAS = OUTPUT_NAMES.index("sfr"), OUTPUT_NAMES.index("gas_mass")
+
+#: Quantiles of what is there are at least this far apart in dex, however unlikely it is.
+_SMALLEST_STEP = 2e-3
 
 
 def local_signal(flux: torch.Tensor, inverse_variance: torch.Tensor) -> torch.Tensor:
@@ -104,9 +122,9 @@ class Calibration:
     Parameters
     ----------
     factors : Tensor, shape (5, 8, 10, 5)
-        By number of bands less one, property and point of `SIGNALS`: shift of the median in
-        units of half the 16-84 range, at place 2; factors on the distances of the other
-        quantiles from it.
+        By number of bands less one, property and point of `SIGNALS` (see `places`): shift of
+        the median in units of half the 16-84 range, at place 2; factors on the distances of
+        the other quantiles from it.
     mean_shift : Tensor, shape (5, 8, 10)
         What is added to log10 of the linear mean, by the same.
     shared : Tensor, shape (8,)
@@ -121,6 +139,10 @@ class Calibration:
     ranges : Tensor, shape (k, 2)
         Smallest and largest value of what is checked for lying outside the training set
         (`picasssso.networks.outside`).
+    presence : Tensor, shape (5, 3, 2), or None
+        By number of bands less one and property that can be absent: what is added to the
+        logit of its probability, and the factor on it. None for calibrations that are older:
+        probabilities stay as they are, and there is some dust everywhere.
     """
 
     factors: torch.Tensor
@@ -130,6 +152,7 @@ class Calibration:
     mixing: torch.Tensor
     disagreement: torch.Tensor
     ranges: torch.Tensor
+    presence: torch.Tensor | None = None
 
     def to_tensors(self) -> dict[str, torch.Tensor]:
         """Return the tensors by name.
@@ -139,7 +162,8 @@ class Calibration:
         dict
             `from_tensors` is the inverse.
         """
-        return {f.name: getattr(self, f.name) for f in fields(self)}
+        tensors = {f.name: getattr(self, f.name) for f in fields(self)}
+        return {name: value for name, value in tensors.items() if value is not None}
 
     @classmethod
     def from_tensors(cls, tensors: dict[str, torch.Tensor]) -> Calibration:
@@ -155,7 +179,66 @@ class Calibration:
         Calibration
             The calibration.
         """
-        return cls(**{f.name: tensors[f.name].float() for f in fields(cls)})
+        optional = {"presence"} - set(tensors)
+        return cls(
+            **{f.name: tensors[f.name].float() for f in fields(cls) if f.name not in optional}
+        )
+
+    def with_presence(self, prediction: Prediction, n_bands: torch.Tensor) -> Prediction:
+        """Return predictions with true probabilities of being there, dust held to gas.
+
+        Parameters
+        ----------
+        prediction : Prediction
+            As the network gives it.
+        n_bands : Tensor of int64, shape (n,)
+            Number of bands of each image.
+
+        Returns
+        -------
+        Prediction
+            The same, not stretched. Quantiles and mean of dust are those of what is there.
+        """
+        if self.presence is None:
+            return prediction
+        table = self.presence.to(prediction.occupancy.device)[n_bands.clamp(1, N_COUNTS) - 1]
+        shift, slope = table[..., None, None].unbind(2)
+        logit = shift + slope * prediction.occupancy_logit
+        occupancy = prediction.occupancy.clone()
+        occupancy[:, _OCCUPIED] = torch.sigmoid(logit)
+        # No stars form without gas.
+        occupancy[:, _RATE] = torch.minimum(occupancy[:, _RATE], occupancy[:, _GAS])
+        quantiles, log_mean = prediction.quantiles.clone(), prediction.log_mean.clone()
+        for k, parent in _COMPANIONS:
+            there = occupancy[:, parent].clamp(min=1e-4)
+            occupancy[:, k] = there
+            quantiles[:, k] = _given_there(prediction.quantiles[:, k], there)
+            offset = OUTPUTS[k].offset
+            mean = (10.0 ** log_mean[:, k] - offset).clamp(min=0.0)
+            log_mean[:, k] = torch.log10(mean / there + offset)
+        return limit_hydrogen(Prediction(quantiles, log_mean, occupancy, logit))
+
+    def places(self, prediction: Prediction, signal: torch.Tensor) -> torch.Tensor:
+        """Return where in `SIGNALS` the factors are looked up.
+
+        Parameters
+        ----------
+        prediction : Prediction
+            From `with_presence`.
+        signal : Tensor, shape (n, y, x)
+            From `local_signal`.
+
+        Returns
+        -------
+        Tensor
+            Of shape (n, 8, y, x): the signal; for dust the surprise if there were none, minus
+            the logarithm of the probability of that.
+        """
+        places = signal[:, None].expand_as(prediction.occupancy).clone()
+        if self.presence is not None:
+            for k, _ in _COMPANIONS:
+                places[:, k] = -torch.log((1.0 - prediction.occupancy[:, k]).clamp(min=1e-6))
+        return places
 
     def apply(
         self, prediction: Prediction, signal: torch.Tensor, n_bands: torch.Tensor
@@ -174,14 +257,16 @@ class Calibration:
         Returns
         -------
         Prediction
-            The same with other quantiles and means, hydrogen below gas.
+            The same with other quantiles, means and probabilities, hydrogen below gas.
         """
+        prediction = self.with_presence(prediction, n_bands)
         table = torch.cat([self.factors, self.mean_shift[..., None]], -1).to(signal.device)
-        table = table[n_bands.clamp(1, N_COUNTS) - 1].transpose(1, 2)
-        below, part = _place(signal)
-        n = torch.arange(len(table), device=signal.device)[:, None, None]
-        low, high = table[n, below], table[n, below + 1]
-        factors = (low + part[..., None, None] * (high - low)).permute(0, 3, 4, 1, 2)
+        table = table[n_bands.clamp(1, N_COUNTS) - 1]
+        below, part = _place(self.places(prediction, signal))
+        n = torch.arange(len(table), device=signal.device)[:, None, None, None]
+        k = torch.arange(len(OUTPUTS), device=signal.device)[:, None, None]
+        low, high = table[n, k, below], table[n, k, below + 1]
+        factors = (low + part[..., None] * (high - low)).permute(0, 1, 4, 2, 3)
         return limit_hydrogen(
             Prediction(
                 stretch(prediction.quantiles, factors[:, :, :-1]),
@@ -190,6 +275,17 @@ class Calibration:
                 prediction.occupancy_logit,
             )
         )
+
+
+def _given_there(quantiles: torch.Tensor, there: torch.Tensor) -> torch.Tensor:
+    """Return quantiles (n, 5, y, x) of what is there, where what is not has the lowest values."""
+    found = []
+    for k, level in enumerate(QUANTILES):
+        score = -torch.special.ndtri((1.0 - level) * there)
+        found.append(
+            values_at(quantiles[:, None], score[:, None])[:, 0] + (k - 2) * _SMALLEST_STEP
+        )
+    return torch.stack(found, 1)
 
 
 def stretch(quantiles: torch.Tensor, factors: torch.Tensor) -> torch.Tensor:

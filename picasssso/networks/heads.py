@@ -47,7 +47,7 @@ class Prediction:
     log_mean : Tensor, shape (n, 8, y, x)
         Log10 of the linear mean, given that they are there.
     occupancy : Tensor, shape (n, 8, y, x)
-        Probability of being there; 1 for what always is.
+        Probability of being there; 1 for what always is, and for dust before calibration.
     occupancy_logit : Tensor, shape (n, 3, y, x)
         Its logit, for the three properties that have one.
     """

@@ -1,7 +1,8 @@
 """Values of what may be absent: nothing, or as much as the network says.
 
 With a probability p of being there, the quantile q of the whole distribution is 0 below 1 -
-p, and above it the quantile (q - 1 + p) / p of what is there.
+p, and above it the quantile (q - 1 + p) / p of what is there. A sample asks one number
+whether there is any, and another how much.
 """
 
 from __future__ import annotations
@@ -12,12 +13,14 @@ import torch
 
 from picasssso.networks.calibration import NORMAL_SCORES, values_at
 from picasssso.networks.heads import Prediction
-from picasssso.networks.outputs import OUTPUTS
+from picasssso.networks.outputs import LOG_LARGEST_HYDROGEN, OUTPUT_NAMES, OUTPUTS
 
-__all__ = ["linear_means", "linear_quantiles", "linear_values"]
+__all__ = ["hold_hydrogen", "linear_means", "linear_quantiles", "linear_values"]
 
 #: Places of the properties that can be absent.
-_OCCUPIED = [k for k, output in enumerate(OUTPUTS) if output.has_occupancy]
+_ABSENT = [k for k, output in enumerate(OUTPUTS) if output.can_be_absent]
+
+_GAS, _HYDROGEN = OUTPUT_NAMES.index("gas_mass"), OUTPUT_NAMES.index("hi_mass")
 
 #: Where absence is likely, the lowest part of what is there rises from 0 over this part of
 #: it, instead of jumping: rounding must not decide between nothing and something.
@@ -27,16 +30,20 @@ _RISE = 0.02
 _LARGEST_LOG = 30.0
 
 
-def linear_values(prediction: Prediction, score: torch.Tensor) -> torch.Tensor:
-    """Return the properties at given normal scores of their whole distributions.
+def linear_values(
+    prediction: Prediction, score: torch.Tensor, presence: torch.Tensor | None = None
+) -> torch.Tensor:
+    """Return the properties at given normal scores of their distributions.
 
     Parameters
     ----------
     prediction : Prediction
         The distributions.
     score : Tensor, shape (n, 8, y, x)
-        Standard normal numbers: 0 gives the median. Samples that go together have the
-        same score for presence and amount.
+        Standard normal numbers: 0 gives the median.
+    presence : Tensor, shape (n, 1, y, x) or (n, 1, 1, 1), optional
+        Standard normal numbers that decide what is there; ``score`` is then that of what is
+        there. Otherwise it is that of the whole distributions.
 
     Returns
     -------
@@ -53,8 +60,15 @@ def linear_values(prediction: Prediction, score: torch.Tensor) -> torch.Tensor:
     >>> linear_values(decode(raw), torch.zeros(1, 8, 1, 1))[0, 3:5, 0, 0].tolist()
     [0.0, 0.0]
     """
-    values = _linear(values_at(prediction.quantiles, score))
-    values[:, _OCCUPIED] = _occupied_values(prediction, score[:, _OCCUPIED])
+    occupancy = prediction.occupancy[:, _ABSENT]
+    log_value = values_at(prediction.quantiles, score)
+    if presence is None:
+        above = _above(score[:, _ABSENT], occupancy)
+        log_value[:, _ABSENT] = _log_there(prediction, above)
+    else:
+        above = _above(presence, occupancy)
+    values = _linear(log_value)
+    values[:, _ABSENT] *= _rise(above, occupancy)
     return values
 
 
@@ -72,26 +86,35 @@ def linear_quantiles(prediction: Prediction) -> torch.Tensor:
         Of shape (n, 8, 5, y, x), in the units of the properties, in ascending order: what
         `linear_values` gives at `picasssso.networks.calibration.NORMAL_SCORES`, faster.
     """
-    values = _linear(prediction.quantiles)
+    occupancy = prediction.occupancy[:, _ABSENT]
+    log_value, rises = prediction.quantiles.clone(), []
     for k, number in enumerate(NORMAL_SCORES):
-        score = torch.full_like(prediction.occupancy[:, _OCCUPIED], number)
-        values[:, _OCCUPIED, k] = _occupied_values(prediction, score)
+        above = _above(torch.full_like(occupancy, number), occupancy)
+        log_value[:, _ABSENT, k] = _log_there(prediction, above)
+        rises.append(_rise(above, occupancy))
+    values = _linear(log_value)
+    values[:, _ABSENT] *= torch.stack(rises, 2)
     for k in range(1, len(NORMAL_SCORES)):
         # Rounding must not make percentiles cross.
         values[:, :, k] = torch.maximum(values[:, :, k], values[:, :, k - 1])
     return values
 
 
-def _occupied_values(prediction: Prediction, score: torch.Tensor) -> torch.Tensor:
-    """Return values (n, 3, y, x) of what may be absent at such scores."""
-    occupancy = prediction.occupancy[:, _OCCUPIED]
+def _above(score: torch.Tensor, occupancy: torch.Tensor) -> torch.Tensor:
+    """Return which part of what is there lies above a score; more than 1 where it is absent."""
     # From above, where single precision has digits left: 1 - q over p.
-    above = torch.special.ndtr(-score) / occupancy
+    return torch.special.ndtr(-score) / occupancy
+
+
+def _log_there(prediction: Prediction, above: torch.Tensor) -> torch.Tensor:
+    score = -torch.special.ndtri(above.clamp(1e-30, 1.0 - 1e-4))
+    return values_at(prediction.quantiles[:, _ABSENT], score)
+
+
+def _rise(above: torch.Tensor, occupancy: torch.Tensor) -> torch.Tensor:
+    """Return 0 where there is nothing, 1 where there is something, and what lies between."""
     rise = (1.0 - occupancy).clamp(1e-6, _RISE)
-    part = ((1.0 - above) / rise).clamp(0.0, 1.0) ** 3
-    there = -torch.special.ndtri(above.clamp(1e-30, 1.0 - 1e-4))
-    log_value = values_at(prediction.quantiles[:, _OCCUPIED], there)
-    return _power(log_value) * part
+    return ((1.0 - above) / rise).clamp(0.0, 1.0) ** 3
 
 
 def linear_means(prediction: Prediction) -> torch.Tensor:
@@ -109,6 +132,24 @@ def linear_means(prediction: Prediction) -> torch.Tensor:
         there times the mean of what is there.
     """
     return _linear(prediction.log_mean) * prediction.occupancy
+
+
+def hold_hydrogen(values: torch.Tensor) -> torch.Tensor:
+    """Return values with no more hydrogen than the gas holds.
+
+    Parameters
+    ----------
+    values : Tensor, shape (n, 8, ...)
+        Linear values, changed in place.
+
+    Returns
+    -------
+    Tensor
+        The same.
+    """
+    most = values[:, _GAS] * 10.0**LOG_LARGEST_HYDROGEN
+    values[:, _HYDROGEN] = torch.minimum(values[:, _HYDROGEN], most)
+    return values
 
 
 def _power(log_value: torch.Tensor) -> torch.Tensor:

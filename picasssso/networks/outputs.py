@@ -38,6 +38,9 @@ class Output:
         Added before the logarithm is taken.
     carrier : str
         The surface density without which it has no meaning.
+    comes_with : str or None
+        The property that it is absent with, if it can be absent and no probability of its own
+        is learned.
     """
 
     name: str
@@ -48,11 +51,18 @@ class Output:
     has_occupancy: bool = False
     offset: float = 0.0
     carrier: str = "stellar_mass"
+    comes_with: str | None = None
+
+    @property
+    def can_be_absent(self) -> bool:
+        """Whether a pixel may have none of it."""
+        return self.has_occupancy or self.comes_with is not None
 
 
 #: In the order of the networks' channels. Floors in the property's own unit: 1e3 Msun/kpc2
 #: of stars is a V surface brightness of about 35 mag/arcsec2; gas below 1e4 Msun/kpc2 (1e18
-#: atoms/cm2) and star formation below 1e-6 Msun/yr/kpc2 are seen by no survey.
+#: atoms/cm2) and star formation below 1e-6 Msun/yr/kpc2 are seen by no survey. Without gas
+#: there is no dust.
 OUTPUTS = (
     Output("stellar_mass", 6.5, 0.10, 1e3),
     Output("stellar_metallicity", -2.0, 0.15, 1e-5),
@@ -61,7 +71,7 @@ OUTPUTS = (
     Output("gas_mass", 6.5, 0.25, 1e4, has_occupancy=True, carrier="gas_mass"),
     Output("gas_metallicity", -1.9, 0.10, 1e-5, carrier="gas_mass"),
     Output("hi_mass", -0.4, 0.10, 1e4, parent="gas_mass", has_occupancy=True, carrier="gas_mass"),
-    Output("attenuation_v", -0.8, 0.20, 0.0, offset=0.02),
+    Output("attenuation_v", -0.8, 0.20, 0.0, offset=0.02, comes_with="gas_mass"),
 )
 
 OUTPUT_NAMES = tuple(output.name for output in OUTPUTS)
@@ -84,6 +94,21 @@ class Targets:
     log_value: torch.Tensor
     present: torch.Tensor
     known: torch.Tensor
+
+    def held_together(self) -> torch.Tensor:
+        """Return what is present where what comes with something else is absent with it.
+
+        Returns
+        -------
+        Tensor of bool
+            Like ``present``; no dust where there is known to be no gas.
+        """
+        present = self.present.clone()
+        for k, output in enumerate(OUTPUTS):
+            if output.comes_with is not None:
+                parent = OUTPUT_NAMES.index(output.comes_with)
+                present[:, k] &= self.present[:, parent] | ~self.known[:, parent]
+        return present
 
 
 def make_targets(sums: torch.Tensor) -> Targets:

@@ -11,25 +11,51 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
 from picasssso._files import atomic_write
 from picasssso.exceptions import FileFormatError
 from picasssso.networks.calibration import Calibration
 from picasssso.networks.ensemble import Ensemble
-from picasssso.networks.inputs import SLOTS
+from picasssso.networks.inputs import SLOT_WAVELENGTHS, SLOTS
 from picasssso.networks.outputs import OUTPUT_NAMES
 from picasssso.networks.training.config import TrainingConfig
 from picasssso.networks.training.state import build_network
+from picasssso.properties import PROPERTIES
 
-__all__ = ["FORMAT", "TrainedModel", "read_weights", "write_weights"]
+__all__ = ["FORMAT", "TrainedModel", "filter_hashes", "read_weights", "write_weights"]
 
-#: Number of the format written here.
-FORMAT = 1
+#: Number of the format written here. 1 had no `Calibration.presence`, and dust everywhere.
+FORMAT = 2
+
+#: What cards say of `picasssso.networks.inputs.input_planes`.
+_INPUT_SCALING = {
+    "flux": "f in nmgy per pixel, its standard deviation s",
+    "luminosity": "L(f) = f 1e-9 10^(0.4 4.58) 1e4 (180 3600 / pi)^2 (1 + z)^3 / scale^2 in "
+    "Lsun/kpc2, with the size of a pixel in arcsec",
+    "planes_per_slot": [
+        "log10 L(s) + asinh(f / 2 s) / ln 10 - 7",
+        "0.5 asinh(f / 2 s)",
+        "log10 L(s) - 6",
+        "1 where valid; else 0, as are the others",
+    ],
+    "conditions": [
+        "10 z - 0.5",
+        "2 log10(kpc per pixel) + 1",
+        "2 log10(widest PSF in kpc)",
+        "1 for native resolution, else 0",
+        "for each slot: 1 if there",
+        "for each slot: log2(PSF in pixels) - 1.5",
+        "for each slot: 10 (pivot wavelength / that of the slot - 1)",
+    ],
+    "slot_wavelengths_angstrom": list(SLOT_WAVELENGTHS),
+}
 
 
 @dataclass
@@ -59,6 +85,35 @@ def _paths(path: str | os.PathLike[str]) -> tuple[Path, Path]:
     if path.suffix in (".safetensors", ".json"):
         path = path.with_suffix("")
     return path.with_name(path.name + ".safetensors"), path.with_name(path.name + ".json")
+
+
+def filter_hashes(bands: Iterable[str]) -> dict[str, str | None]:
+    """Return what identifies the response curves of filters.
+
+    Parameters
+    ----------
+    bands : iterable of str
+        Names of speclite's filters.
+
+    Returns
+    -------
+    dict
+        Name to the SHA-256 of its wavelengths in AA and its responses, each as little-endian
+        double precision; None without speclite, as on machines that only train.
+    """
+    names = sorted(set(bands))
+    try:
+        import speclite.filters
+    except ImportError:
+        return dict.fromkeys(names)
+    found: dict[str, str | None] = {}
+    for name in names:
+        curve = speclite.filters.load_filter(name)
+        digest = hashlib.sha256()
+        for values in (curve.wavelength, curve.response):
+            digest.update(np.ascontiguousarray(values, "<f8").tobytes())
+        found[name] = digest.hexdigest()
+    return found
 
 
 def write_weights(
@@ -103,7 +158,9 @@ def write_weights(
         "training": model.config.to_dict(),
         "members": len(model.ensemble.networks),
         "slots": list(SLOTS),
+        "input_scaling": _INPUT_SCALING,
         "outputs": list(OUTPUT_NAMES),
+        "output_units": [PROPERTIES[name].unit.to_string("vounit") for name in OUTPUT_NAMES],
     }
     with atomic_write(tensors_path, overwrite=overwrite) as temporary:
         temporary.write_bytes(data)

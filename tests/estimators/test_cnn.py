@@ -15,7 +15,7 @@ import picasssso
 from picasssso import CNNEstimator
 from picasssso.bands import BandImages
 from picasssso.cli import cli
-from picasssso.estimators._cnn.draws import correlated_scores
+from picasssso.estimators._cnn.draws import correlated_scores, presence_score
 from picasssso.exceptions import (
     FileFormatError,
     InvalidInputError,
@@ -296,6 +296,21 @@ def test_scores_are_normal_and_correlated_as_told(estimator, images):
     expected = 0.2 + 0.5 * np.exp(-1 / (4 * sigma**2))
     found = np.mean(draws[..., 1:] * draws[..., :-1])
     assert found == pytest.approx(expected, abs=0.05)
+
+
+def test_presence_is_one_normal_number_of_the_image(estimator, images):
+    context = estimator._prepare(0, images, 1, 3)[1]
+    numbers = np.array([presence_score(context, draw) for draw in range(1000)])
+    assert numbers.mean() == pytest.approx(0, abs=0.1)
+    assert numbers.std() == pytest.approx(1, abs=0.1)
+    block = replace(context, origin=(17, 5))
+    assert presence_score(block, 3) == numbers[3]
+    assert presence_score(replace(context, seed=4), 3) != numbers[3]
+    # How much there is does not follow from whether there is any.
+    shared = [correlated_scores(make_calibration(shared=0.9, smooth=0.05), context, (2, 2), draw)
+              for draw in range(200)]  # fmt: skip
+    amounts = np.mean(shared, axis=(2, 3))
+    assert np.abs(np.corrcoef(amounts.T, numbers[:200])[-1, :-1]).max() < 0.25
 
 
 def test_samples_follow_the_percentiles(estimator, images):

@@ -80,3 +80,32 @@ def test_offset_of_the_attenuation_is_removed():
     np.testing.assert_allclose(values[0, DUST, 0, 0], 0.5, rtol=1e-4)
     nothing = prediction([1.0], width=1e-6, centre=-3.0)
     assert linear_values(nothing, torch.zeros(1, 8, 1, 1))[0, DUST] == 0
+
+
+def test_samples_have_the_percentiles_of_the_whole_distribution():
+    n = 40_000
+    random = torch.Generator().manual_seed(3)
+    scores = torch.randn(n, 8, 1, 1, generator=random)
+    presence = torch.randn(n, 1, 1, 1, generator=random)
+    for p in (0.97, 0.6, 0.3):
+        found = prediction([p])
+        draws = linear_values(found, scores, presence)[:, GAS, 0, 0]
+        planes = linear_quantiles(found)[0, GAS, :, 0, 0]
+        for level, plane in zip((0.025, 0.16, 0.5, 0.84, 0.975), planes, strict=True):
+            if plane == 0:
+                assert (draws == 0).float().mean() > level - 0.02
+            elif abs(level - (1 - p)) > 0.02:
+                np.testing.assert_allclose(draws.quantile(level), plane, rtol=0.05)
+
+
+def test_one_number_decides_for_all_that_may_be_absent():
+    found = prediction([0.7, 0.6, 0.5])
+    there = [k for k, output in enumerate(OUTPUTS) if output.has_occupancy]
+    scores = torch.randn(200, 8, 3, 1, generator=torch.Generator().manual_seed(4))
+    presence = torch.linspace(-2, 2, 200)[:, None, None, None]
+    some = linear_values(found, scores, presence)[:, there] > 0
+    # The same for all properties; a pixel that is less likely empty is never empty alone.
+    assert (some == some[:, :1]).all()
+    assert (some[:, 0].int().diff(dim=1) <= 0).all()
+    assert 0.4 < some.float().mean() < 0.8
+    assert (linear_values(found, scores, presence)[:, MASS] > 0).all()

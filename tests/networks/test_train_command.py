@@ -56,6 +56,8 @@ def test_interrupted_and_resumed(recipe, tmp_path):
     assert card["command"] == "picasssso train recipe.json"
     assert card["recipe"]["pair_seed"] == 1
     assert card["pairs_seen"] == 16
+    assert set(card["filters"]) == {f"sdss2010-{band}" for band in "ugriz"}
+    assert len(set(card["filters"].values()) - {None}) == 5
     assert card["calibrated_on"] == {"ugriz": 8, "griz": 3, "gri": 3, "gr": 3, "r": 3}
     maps = CNNEstimator(weights=tmp_path / "cut", device="cpu").estimate(make_galaxy((16, 16)))
     assert maps.meta["calibrated"]

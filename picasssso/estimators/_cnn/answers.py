@@ -9,22 +9,24 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from picasssso.estimators._cnn.draws import correlated_scores
+from picasssso.estimators._cnn.draws import correlated_scores, presence_score
 from picasssso.estimators._cnn.inputs import NetworkInput
 from picasssso.estimators.context import EstimationContext, PropertyArrays
 from picasssso.networks.calibration import local_signal
 from picasssso.networks.ensemble import EnsemblePrediction
 from picasssso.networks.heads import Prediction
-from picasssso.networks.mixture import linear_means, linear_quantiles, linear_values
-from picasssso.networks.outputs import LOG_LARGEST_HYDROGEN, OUTPUT_NAMES, OUTPUTS
+from picasssso.networks.mixture import (
+    hold_hydrogen,
+    linear_means,
+    linear_quantiles,
+    linear_values,
+)
+from picasssso.networks.outputs import OUTPUTS
 from picasssso.networks.outside import disagreement_score, is_outside, measure, members_disagree
 from picasssso.networks.weights import TrainedModel
 from picasssso.quality import QUALITY_DTYPE, QualityFlag
 
 __all__ = ["answer"]
-
-_GAS, _HYDROGEN = OUTPUT_NAMES.index("gas_mass"), OUTPUT_NAMES.index("hi_mass")
-_HYDROGEN_PART = 10.0**LOG_LARGEST_HYDROGEN
 
 
 @torch.inference_mode()
@@ -68,8 +70,8 @@ def answer(
     prediction = said.prediction
     if model.calibration is not None:
         prediction = model.calibration.apply(prediction, signal, inputs.has_band.sum(1))
-    percentiles = _limited(linear_quantiles(prediction))
-    means = _limited(linear_means(prediction))
+    percentiles = hold_hydrogen(linear_quantiles(prediction))
+    means = hold_hydrogen(linear_means(prediction))
     quality = _quality(model, inputs, said, prediction, signal, contexts)
     results = []
     for k, context in enumerate(contexts):
@@ -93,13 +95,6 @@ def answer(
     return results
 
 
-def _limited(values: torch.Tensor) -> torch.Tensor:
-    """Return linear values (n, 8, ...) with no more hydrogen than the gas holds."""
-    most = values[:, _GAS] * _HYDROGEN_PART
-    values[:, _HYDROGEN] = torch.minimum(values[:, _HYDROGEN], most)
-    return values
-
-
 def _samples(
     model: TrainedModel, prediction: Prediction, number: int, context: EstimationContext
 ) -> npt.NDArray[np.float32] | None:
@@ -114,7 +109,8 @@ def _samples(
     for draw in range(context.n_samples):
         scores = correlated_scores(model.calibration, context, (height, width), draw)
         score = torch.from_numpy(scores)[None].to(one.log_mean.device)
-        out[draw] = _limited(linear_values(one, score))[0].cpu().numpy()
+        presence = torch.full_like(score[:, :1, :1, :1], presence_score(context, draw))
+        out[draw] = hold_hydrogen(linear_values(one, score, presence))[0].cpu().numpy()
     return out
 
 

@@ -2,7 +2,8 @@
 
 Those of one galaxy are the sum of a part that all its pixels share, a part that is smooth
 over about a PSF, and a part of each pixel's own. All belong to the pixel's place in the
-whole image, so that blocks equal the whole.
+whole image, so that blocks equal the whole. One more number decides for all pixels together
+whether there is gas, and what comes with it.
 """
 
 from __future__ import annotations
@@ -18,10 +19,11 @@ from picasssso.estimators.context import EstimationContext
 from picasssso.networks.calibration import Calibration, gaussian_kernel
 from picasssso.networks.outputs import OUTPUTS
 
-__all__ = ["correlated_scores", "smooth_radius"]
+__all__ = ["correlated_scores", "presence_score", "smooth_radius"]
 
-#: Numbers of the bands of `pixel_normals`: own parts from 0 on, smooth parts, shared parts.
-_SMOOTH, _SHARED = 1000, 2000
+#: Numbers of the bands of `pixel_normals`: own parts from 0 on, smooth parts, shared parts,
+#: presence.
+_SMOOTH, _SHARED, _PRESENCE = 1000, 2000, 3000
 
 #: Smooth fields reach beyond the image's edge; counters must not be negative. A multiple of
 #: four, as counters along a row are.
@@ -84,6 +86,25 @@ def correlated_scores(
         mixed = np.einsum("kl,lyx->kyx", mixing, numbers)
         total += np.sqrt(part).astype(np.float32)[:, None, None] * mixed
     return total
+
+
+def presence_score(context: EstimationContext, draw: int) -> float:
+    """Return what decides in one sample whether there is gas, star formation and dust.
+
+    Parameters
+    ----------
+    context : EstimationContext
+        Its seed.
+    draw : int
+        Number of the sample.
+
+    Returns
+    -------
+    float
+        A standard normal number, the same for all pixels and properties.
+    """
+    number = pixel_normals((1, 1), (0, 0), seed=context.seed, draw=draw, band=_PRESENCE)
+    return float(number[0, 0])
 
 
 def _normals(

@@ -26,7 +26,7 @@ from picasssso.networks.outside import TrainingRange, measure
 from picasssso.networks.training.batches import SlottedBatch, degrade, slot_of, to_slots
 from picasssso.networks.training.config import TrainingConfig
 from picasssso.networks.training.state import TrainingState
-from picasssso.networks.weights import TrainedModel
+from picasssso.networks.weights import TrainedModel, filter_hashes
 
 __all__ = ["calibrate", "finish_training", "known_batches", "measure_ranges"]
 
@@ -131,24 +131,29 @@ def calibrate(
     """
     collections: dict[int, Collected] = {}
     counts: dict[str, int] = {}
-    with tqdm(total=len(BAND_SETS) + 1, disable=not progress, desc="calibration") as bar:
-        for number, letters in sorted(BAND_SETS.items(), reverse=True):
-            wanted = galaxies if not collections else max(round(galaxies * _PART_OF_FEWER), 1)
-            if any(set(letters) <= set(_letters(pairs)) for pairs, *_ in sources):
-                batches = known_batches(
-                    sources, letters, wanted, device=device, size=_size(device)
-                )
-                collections[number] = collect(ensemble, batches, keep_on=device)
-                counts[letters] = len(collections[number].signal)
+    usable = [
+        number
+        for number, letters in sorted(BAND_SETS.items())
+        if any(set(letters) <= set(_letters(pairs)) for pairs, *_ in sources)
+    ]
+    if not usable:
+        raise InvalidInputError(
+            "There is nothing to calibrate on: expected galaxies in one of the sets of bands "
+            f"{', '.join(BAND_SETS.values())}."
+        )
+    with tqdm(total=len(usable) + 1, disable=not progress, desc="calibration") as bar:
+        for number in usable:
+            letters, is_most = BAND_SETS[number], number == usable[-1]
+            wanted = galaxies if is_most else max(round(galaxies * _PART_OF_FEWER), 1)
+            batches = known_batches(sources, letters, wanted, device=device, size=_size(device))
+            collected = collect(ensemble, batches, keep_on=device)
+            counts[letters] = len(collected.signal)
+            # Sums are fitted to the most bands only: of others, some pixels save memory.
+            collections[number] = collected if is_most else collected.pixels()
             bar.update()
-        if not collections:
-            raise InvalidInputError(
-                "There is nothing to calibrate on: expected galaxies in one of the sets of bands "
-                f"{', '.join(BAND_SETS.values())}."
-            )
         # Without images in all bands, those in the most that there are stand in.
-        collections.setdefault(max(BAND_SETS), collections[max(collections)])
-        ranges = measure_ranges(sources, config, galaxies=galaxies, device=device)
+        collections.setdefault(max(BAND_SETS), collections[usable[-1]])
+        ranges = measure_ranges(known or sources, config, galaxies=galaxies, device=device)
         bar.update()
     return fit_calibration(collections, ranges=ranges), counts
 
@@ -229,6 +234,7 @@ def finish_training(
         "date": datetime.date.today().isoformat(),
         "hardware": torch.cuda.get_device_name() if is_cuda else platform.machine(),
         "torch": torch.__version__,
+        "filters": filter_hashes(band for pairs, *_ in sources for band in pairs.bands),
         "steps_done": state.step,
         **(card or {}),
     }
