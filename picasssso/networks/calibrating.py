@@ -24,6 +24,7 @@ from picasssso.networks.heads import QUANTILES, Prediction
 from picasssso.networks.inputs import SLOTS
 from picasssso.networks.mixture import hold_hydrogen, linear_values
 from picasssso.networks.outputs import OUTPUT_NAMES, OUTPUTS, make_targets
+from picasssso.networks.outside import disagreement_score
 from picasssso.networks.training.batches import SlottedBatch
 from picasssso.properties import PROPERTIES
 
@@ -33,6 +34,7 @@ __all__ = [
     "collect",
     "fit_calibration",
     "fit_correlations",
+    "join",
     "keep_bands",
     "sample_scores",
 ]
@@ -59,8 +61,12 @@ _APERTURE = 2.0
 #: Probabilities stay as they are unless many more pixels than this say otherwise.
 _PRIOR_PIXELS = 100.0
 
+#: Galaxies that show how errors of pixels hang together, and samples of each that sums are
+#: compared with.
+_N_CORRELATED, _N_SAMPLES = 1000, 24
+
 #: Shared parts that are tried, and how far coverage may be off: 68 and 95 %.
-_TRIALS = (0.02, 0.1, 0.25, 0.45, 0.65, 0.85, 0.97)
+_TRIALS = (0.05, 0.2, 0.45, 0.7, 0.97)
 _TOLERANCES = {0.68: 0.02, 0.95: 0.01}
 
 _MASS, _GAS = OUTPUT_NAMES.index("stellar_mass"), OUTPUT_NAMES.index("gas_mass")
@@ -104,7 +110,7 @@ class Collected:
     signal : Tensor, shape (n, y, x)
         From `local_signal`.
     disagreement : Tensor, shape (n, 8, y, x)
-        Of the ensemble's members.
+        Of the ensemble's members, from `picasssso.networks.outside.disagreement_score`.
     psf_pixels : Tensor, shape (n,)
         FWHM of the widest PSF in pixels.
     radius : Tensor, shape (n, y, x)
@@ -149,6 +155,27 @@ class Collected:
             self.psf_pixels[galaxy],
             some(self.radius),
         )
+
+
+def join(parts: Sequence[Collected]) -> Collected:
+    """Return several collections as one.
+
+    Parameters
+    ----------
+    parts : sequence of Collected
+        Of the same shape, save the number of images.
+
+    Returns
+    -------
+    Collected
+        All images.
+    """
+    prediction = Prediction(
+        *(torch.cat([getattr(part.prediction, f.name) for part in parts])
+          for f in fields(Prediction))
+    )  # fmt: skip
+    rest = (f.name for f in fields(Collected) if f.name != "prediction")
+    return Collected(prediction, *(torch.cat([getattr(p, name) for p in parts]) for name in rest))
 
 
 def _each(prediction: Prediction, function: Callable[[torch.Tensor], torch.Tensor]) -> Prediction:
@@ -233,15 +260,12 @@ def collect(
             targets.held_together() & data,
             targets.known & data,
             local_signal(batch.flux, batch.inverse_variance),
-            said.disagreement,
+            disagreement_score(said),
             widest / batch.conditions.pixel_scale,
             _radii(batch.sums),
         )
         parts.append(tuple(part.to(keep_on) for part in found))
-    columns = list(zip(*parts, strict=True))
-    parts.clear()
-    # One at a time, so that memory holds little twice.
-    joined = [torch.cat(columns.pop(0)) for _ in range(len(columns))]
+    joined = [torch.cat(some) for some in zip(*parts, strict=True)]
     return Collected(Prediction(*joined[:4]), *joined[4:])
 
 
@@ -309,8 +333,9 @@ def _fit_factors(
         half = 0.5 * (quantiles[:, :, 3] - quantiles[:, :, 1])
         nearest, used = nearest_place[part], collected.used[part]
         shifts.add((collected.log_truth[part] - quantiles[:, :, 2]) / half, used, nearest)
+        # Of raw predictions everywhere, as it is judged.
         by_signal = nearest_signal(collected.signal[part])[:, None].expand_as(used)
-        spread.add(collected.disagreement[part] / half, used, by_signal)
+        spread.add(collected.disagreement[part], collected.known[part], by_signal)
     shift = _filled(shifts.quantile(0.5)).nan_to_num(0.0)
     disagreement = _filled(spread.quantile(0.999)).nan_to_num(1e3)
     levels = [k for k in range(len(QUANTILES)) if k != 2]
@@ -501,72 +526,79 @@ def _chance_inside(truth: torch.Tensor, samples: torch.Tensor, level: float) -> 
     return inside.clamp(min=0.0) / (high - low)
 
 
-def _coverage_of_sums(
-    collected: Collected,
-    calibration: Calibration,
-    trials: Sequence[float],
-    count: int,
-    n_samples: int = 40,
-) -> dict[float, torch.Tensor]:
-    """Return coverage (trial, 8) of sums by level, for several shared parts of the errors."""
-    device = collected.signal.device
-    bands = torch.full((1,), N_COUNTS, device=device)
-    offsets = torch.tensor([output.offset for output in OUTPUTS], device=device)[:, None]
-    covered = {level: torch.zeros(len(trials), len(OUTPUTS)) for level in _TOLERANCES}
-    counted = torch.zeros(len(OUTPUTS))
-    for galaxy in range(count):
+class _CoverageOfSums:
+    """Counts how often true sums lie in samples' ranges, for several shared parts."""
+
+    def __init__(self, calibration: Calibration, trials: Sequence[float], n_samples: int) -> None:
+        self.calibration, self.trials, self.n_samples = calibration, trials, n_samples
+        self.inside = {level: torch.zeros(len(trials), len(OUTPUTS)) for level in _TOLERANCES}
+        self.counted = torch.zeros(len(OUTPUTS))
+
+    def coverage(self) -> dict[float, torch.Tensor]:
+        """Return coverage (trial, 8) by level."""
+        return {level: table / self.counted.clamp(min=1) for level, table in self.inside.items()}
+
+    def add(self, collected: Collected, galaxy: int, seed: int) -> None:
+        """Count a galaxy, samples of which come of a seed."""
         inside = (collected.radius[galaxy] <= _APERTURE) & collected.used[galaxy, _MASS]
         if not inside.any():
-            continue
+            return
         rows, columns = (inside.any(axis).nonzero()[:, 0] for axis in (1, 0))
-        box = (slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1))
-        pixels = inside[box]
+        box = inside[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
 
-        def of_galaxy(
-            table: torch.Tensor, galaxy: int = galaxy, inside: torch.Tensor = inside
-        ) -> torch.Tensor:
+        def pixels(table: torch.Tensor) -> torch.Tensor:
             return table[galaxy][..., inside][None, ..., None, :]
 
-        said = calibration.apply(
-            _each(collected.prediction, of_galaxy), of_galaxy(collected.signal), bands
+        bands = torch.full((1,), N_COUNTS, device=inside.device)
+        said = _each(collected.prediction, pixels)
+        said = self.calibration.apply(said, pixels(collected.signal), bands)
+        truth, known = self._truth(collected, galaxy, inside)
+        generator = torch.Generator(inside.device).manual_seed(seed)
+        presence = torch.randn(self.n_samples, 1, 1, 1, device=inside.device, generator=generator)
+        psf_pixels = float(collected.psf_pixels[galaxy])
+        parts = _score_parts(
+            self.calibration.mixing, self.n_samples, box.shape, psf_pixels, generator
         )
+        parts = [parts[0], *(part[..., box][..., None, :] for part in parts[1:])]
+        for row, trial in enumerate(self.trials):
+            shared = torch.full((len(OUTPUTS),), trial)
+            smooth = torch.minimum(self.calibration.smooth, 0.98 - shared)
+            values = linear_values(said, _combined(parts, shared, smooth), presence)
+            samples = _sums(hold_hydrogen(values)[:, :, 0])
+            for level, table in self.inside.items():
+                table[row] += (_chance_inside(truth, samples, level) * known).cpu()
+        self.counted += known.cpu()
+
+    @staticmethod
+    def _truth(
+        collected: Collected, galaxy: int, inside: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return the true sums of a galaxy, and which are known (8,)."""
         used = collected.used[galaxy][:, inside]
-        values = 10.0 ** collected.log_truth[galaxy][:, inside] - offsets
-        truth = _sums(torch.where(used, values, 0.0)[None])[0]
+        offsets = torch.tensor([output.offset for output in OUTPUTS], device=inside.device)
+        values = 10.0 ** collected.log_truth[galaxy][:, inside] - offsets[:, None]
         known = collected.known[galaxy][:, inside].all(1)
         for k, output in enumerate(OUTPUTS):
             if output.carrier == "gas_mass" and not output.can_be_absent:
                 # A property of gas means nothing without any.
                 known[k] &= bool(used[_GAS].any())
-        generator = torch.Generator(device).manual_seed(galaxy)
-        presence = torch.randn(n_samples, 1, 1, 1, device=device, generator=generator)
-        parts = _score_parts(
-            calibration.mixing,
-            n_samples,
-            pixels.shape,
-            float(collected.psf_pixels[galaxy]),
-            generator,
-        )
-        parts = [parts[0], *(part[..., pixels][..., None, :] for part in parts[1:])]
-        for row, trial in enumerate(trials):
-            shared = torch.full((len(OUTPUTS),), trial)
-            scores = _combined(parts, shared, torch.minimum(calibration.smooth, 0.98 - shared))
-            samples = _sums(hold_hydrogen(linear_values(said, scores, presence))[:, :, 0])
-            for level, table in covered.items():
-                table[row] += (_chance_inside(truth, samples, level) * known).cpu()
-        counted += known.cpu()
-    return {level: table / counted.clamp(min=1) for level, table in covered.items()}
+        return _sums(torch.where(used, values, 0.0)[None])[0], known
 
 
-def _fit_shared(collected: Collected, calibration: Calibration, count: int) -> Calibration:
+def _fit_shared(maps: Iterable[Collected], calibration: Calibration, count: int) -> Calibration:
     """Choose the shared part such that 68 and 95 % of sums lie in the samples' ranges."""
-    covered = _coverage_of_sums(collected, calibration, _TRIALS, count)
-    fine = np.linspace(_TRIALS[0], _TRIALS[-1], 200)
-    chosen = []
+    counts, number = _CoverageOfSums(calibration, _TRIALS, _N_SAMPLES), 0
+    for collected in maps:
+        for galaxy in range(min(len(collected.signal), count - number)):
+            counts.add(collected, galaxy, number + galaxy)
+        number += len(collected.signal)
+        if number >= count:
+            break
+    fine, chosen = np.linspace(_TRIALS[0], _TRIALS[-1], 200), []
     for k in range(len(OUTPUTS)):
         off = sum(
-            ((np.interp(fine, _TRIALS, covered[level][:, k].numpy()) - level) / least) ** 2
-            for level, least in _TOLERANCES.items()
+            ((np.interp(fine, _TRIALS, table[:, k].numpy()) - level) / _TOLERANCES[level]) ** 2
+            for level, table in counts.coverage().items()
         )
         chosen.append(float(fine[np.argmin(off)]))
     shared = torch.tensor(chosen)
@@ -578,8 +610,9 @@ def _fit_shared(collected: Collected, calibration: Calibration, count: int) -> C
 @torch.inference_mode()
 def fit_calibration(
     collections: dict[int, Collected],
+    maps: Callable[[], Iterable[Collected]] | None = None,
     *,
-    aperture_galaxies: int = 2000,
+    aperture_galaxies: int = 1500,
     ranges: torch.Tensor | None = None,
 ) -> Calibration:
     """Fit a calibration.
@@ -588,8 +621,11 @@ def fit_calibration(
     ----------
     collections : dict
         Number of bands to what was predicted with so many (`collect`); 5 must be there,
-        the others take the factors of the next number where they are missing, and may be
-        pixels alone (`Collected.pixels`).
+        the others take the factors of the next number where they are missing. Pixels alone
+        will do (`Collected.pixels`).
+    maps : callable, optional
+        Returns whole maps of galaxies in all bands, a few at a time; called twice. Those of
+        ``collections`` if not given.
     aperture_galaxies : int, optional
         How many galaxies the correlation of errors is fitted to.
     ranges : Tensor, optional
@@ -625,43 +661,43 @@ def fit_calibration(
         calibration.factors[count - 1], calibration.mean_shift[count - 1] = factors, mean_shift
         if count == N_COUNTS:
             calibration.disagreement.copy_(disagreement)
-    return fit_correlations(
-        collections[N_COUNTS], calibration, aperture_galaxies=aperture_galaxies
-    )
+    maps = maps or (lambda: [collections[N_COUNTS]])
+    return fit_correlations(maps, calibration, aperture_galaxies=aperture_galaxies)
 
 
 @torch.inference_mode()
 def fit_correlations(
-    collected: Collected, calibration: Calibration, *, aperture_galaxies: int = 2000
+    maps: Callable[[], Iterable[Collected]],
+    calibration: Calibration,
+    *,
+    aperture_galaxies: int = 1500,
 ) -> Calibration:
     """Fit how errors hang together, by the sums in apertures that follow.
 
     Parameters
     ----------
-    collected : Collected
-        What was predicted in all bands.
+    maps : callable
+        Returns what was predicted in all bands, a few galaxies at a time; called twice.
     calibration : Calibration
         With the factors of these predictions.
     aperture_galaxies : int, optional
-        How many galaxies to fit to.
+        How many galaxies to fit sums to.
 
     Returns
     -------
     Calibration
         The same with other `shared`, `smooth` and `mixing`.
     """
-    count = min(1000, len(collected.signal))
-    pieces = []
-    for part in _chunks(collected):
-        if part.start >= count:
+    scores, used, psf_pixels = [], [], []
+    for collected in maps():
+        bands = torch.full((len(collected.signal),), N_COUNTS, device=collected.signal.device)
+        said = calibration.apply(collected.prediction, collected.signal, bands)
+        scores.append(normal_scores(said.quantiles, collected.log_truth))
+        used.append(collected.used & (collected.signal >= _LEAST_SIGNAL)[:, None])
+        psf_pixels.append(collected.psf_pixels)
+        if sum(len(some) for some in used) >= _N_CORRELATED:
             break
-        said = _each(collected.prediction, lambda table, part=part: table[part])  # type: ignore[misc]
-        bands = torch.full((len(said.log_mean),), N_COUNTS, device=said.log_mean.device)
-        said = calibration.apply(said, collected.signal[part], bands)
-        pieces.append(normal_scores(said.quantiles, collected.log_truth[part]))
-    scores = torch.cat(pieces)[:count]
-    used = collected.used[:count] & (collected.signal[:count] >= _LEAST_SIGNAL)[:, None]
-    psf_pixels = float(collected.psf_pixels[:count].median())
-    shared, smooth, mixing = _correlations(scores, used, psf_pixels)
+    width = float(torch.cat(psf_pixels).median())
+    shared, smooth, mixing = _correlations(torch.cat(scores), torch.cat(used), width)
     calibration = replace(calibration, shared=shared, smooth=smooth, mixing=mixing)
-    return _fit_shared(collected, calibration, min(aperture_galaxies, len(collected.signal)))
+    return _fit_shared(maps(), calibration, aperture_galaxies)

@@ -18,6 +18,7 @@ from picasssso.networks.calibrating import (
     Collected,
     collect,
     fit_calibration,
+    join,
     keep_bands,
 )
 from picasssso.networks.calibration import Calibration
@@ -34,6 +35,9 @@ Sources = Sequence[tuple[PairSource, Sequence[float], float]]
 
 #: Part of the galaxies that calibrate fewer bands than all.
 _PART_OF_FEWER = 0.375
+
+#: Galaxies to whose sums the correlation of errors is fitted, at most.
+_GALAXIES_OF_SUMS = 1500
 
 
 def known_batches(
@@ -141,21 +145,32 @@ def calibrate(
             "There is nothing to calibrate on: expected galaxies in one of the sets of bands "
             f"{', '.join(BAND_SETS.values())}."
         )
+
+    def maps(letters: str, count: int) -> Iterator[Collected]:
+        for batch in known_batches(sources, letters, count, device=device, size=_size(device)):
+            yield collect(ensemble, [batch], keep_on=device)
+
     with tqdm(total=len(usable) + 1, disable=not progress, desc="calibration") as bar:
         for number in usable:
-            letters, is_most = BAND_SETS[number], number == usable[-1]
-            wanted = galaxies if is_most else max(round(galaxies * _PART_OF_FEWER), 1)
-            batches = known_batches(sources, letters, wanted, device=device, size=_size(device))
-            collected = collect(ensemble, batches, keep_on=device)
-            counts[letters] = len(collected.signal)
-            # Sums are fitted to the most bands only: of others, some pixels save memory.
-            collections[number] = collected if is_most else collected.pixels()
+            letters = BAND_SETS[number]
+            part = 1.0 if number == usable[-1] else _PART_OF_FEWER
+            pixels, counts[letters] = [], 0
+            for some in maps(letters, max(round(galaxies * part), 1)):
+                counts[letters] += len(some.signal)
+                # Maps of thousands of galaxies would fill the memory.
+                pixels.append(some.pixels())
+            collections[number] = join(pixels)
             bar.update()
         # Without images in all bands, those in the most that there are stand in.
         collections.setdefault(max(BAND_SETS), collections[usable[-1]])
         ranges = measure_ranges(known or sources, config, galaxies=galaxies, device=device)
         bar.update()
-    return fit_calibration(collections, ranges=ranges), counts
+    most = BAND_SETS[usable[-1]]
+    count = min(galaxies, _GALAXIES_OF_SUMS)
+    calibration = fit_calibration(
+        collections, lambda: maps(most, count), aperture_galaxies=count, ranges=ranges
+    )
+    return calibration, counts
 
 
 def measure_ranges(
