@@ -260,7 +260,8 @@ def _ranges(rows: Sequence[Mapping[str, Any]]) -> str:
         number = max(entries[place]["n_galaxies"] for entries in found if place in entries)
         cells = [_both_scatters(entries.get(place)) for entries in found]
         body.append([*place, str(number), *cells])
-    header = ["of", "in the range", "galaxies", *map(_name, columns)]
+    names = [f"{_name(row)} ({row['n_galaxies']} galaxies)" for row in columns]
+    header = ["of", "in the range", "galaxies", *names]
     return _list_table(header, body) if body else ""
 
 
