@@ -464,9 +464,16 @@ def one_redshift(
     }
     kinds = ("cnn", *others)
 
-    def make(first: int) -> dict[str, Any]:
+    def galaxies(first: int) -> Any:
         batch = pairs.batch(range(first, first + 10))
-        ellipses = apertures_of(true_stack(batch, native=True), batch, "isophote")
+        return batch, apertures_of(true_stack(batch, native=True), batch, "isophote")
+
+    def kept_as(key: str, stack: MapStack, batch: Any, ellipses: Any) -> dict[str, Any]:
+        found = kept_of(batch, stack, true_stack(batch), apertures=ellipses)
+        return {f"{key}/{name}": values for name, values in found.items()}
+
+    def make(first: int) -> dict[str, Any]:
+        batch, ellipses = galaxies(first)
         plain = [band_images(batch, k, UGRIZ) for k in range(len(batch["flux"]))]
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -474,16 +481,13 @@ def one_redshift(
                 bin_images(match_psf(one), snr=10.0, bands=["sdss2010-g", "sdss2010-i"])
                 for one in plain
             ]
-            stacks = {"cnn": estimate(model, batch)}
+            made: dict[str, Any] = {}
             for key, (estimator, is_binned) in others.items():
                 some = binned if is_binned else plain
-                stacks[key] = MapStack.from_maps(
+                stack = MapStack.from_maps(
                     [estimator.estimate(one, progress=False) for one in some]
                 )
-        made = {}
-        for key, stack in stacks.items():
-            found = kept_of(batch, stack, true_stack(batch), apertures=ellipses)
-            made |= {f"{key}/{name}": values for name, values in found.items()}
+                made |= kept_as(key, stack, batch, ellipses)
         return made
 
     parts, start = [], time.process_time()
@@ -491,7 +495,10 @@ def one_redshift(
         path = None if folder is None else folder / f"one_redshift_{first}.npz"
         if as_kept and (path is None or not path.exists()):
             continue
-        parts.append(kept_in(path, lambda first=first: make(first)))  # type: ignore[misc]
+        others_there = kept_in(path, lambda first=first: make(first))  # type: ignore[misc]
+        # What the others say is kept; the network may have changed.
+        batch, ellipses = galaxies(first)
+        parts.append(others_there | kept_as("cnn", estimate(model, batch), batch, ellipses))
         progress(start, len(parts) * 10, count - skip)
     records = {
         key: join_records(
