@@ -4,7 +4,8 @@ All variants are trained on the same stored pairs, as often, with the same optim
 same order (seed 0), on one core in bfloat16, and tested on the same other galaxies: a second
 seed of the base says how far two trainings of one network lie apart. Ratios to the base (seed
 0) have the errors of resampled galaxies, the same for both. Coverage is that of a single
-network before any calibration, of what is there, in pixels with a signal.
+network before any calibration, of what is there, in pixels with a signal; beside it, that of
+the network that ships.
 
 The result is written after every run, and runs that are in it already are left out (but for
 the base, which others are compared with: it is trained anew, and gives the same). Twenty
@@ -44,6 +45,7 @@ from cnn_common import (
 )
 from torch.nn import functional
 
+from picasssso.estimators._cnn.weights import weights_path
 from picasssso.evaluation import join_records, residual_statistics, scatter_ratio
 from picasssso.evaluation.residuals import bootstrap_counts
 from picasssso.networks.calibration import NORMAL_SCORES, local_signal
@@ -52,6 +54,7 @@ from picasssso.networks.inputs import input_planes
 from picasssso.networks.losses import pixel_weights, quantile_loss
 from picasssso.networks.outputs import OUTPUT_NAMES, OUTPUTS, make_targets
 from picasssso.networks.training import SlottedBatch, TrainingConfig, TrainingState, to_slots
+from picasssso.networks.weights import read_weights
 
 NAME = "cnn_ablations.json"
 TRAINING_SEED, TEST_SEED = 41, 42
@@ -277,13 +280,13 @@ def scores(prediction: Prediction, batch: SlottedBatch) -> np.ndarray:
     return torch.stack([c.sum((2, 3), dtype=torch.float64) for c in columns], 1).numpy()
 
 
-def test(network: torch.nn.Module, mixture: bool, kept: Kept) -> dict[str, np.ndarray]:
+def test(say: Callable[[SlottedBatch], Prediction], kept: Kept) -> dict[str, np.ndarray]:
     """Return what is kept of each galaxy."""
-    records, read = [], decode_mixture if mixture else decode
+    records = []
     for batch in batches(kept, len(kept.content["flux"]), 50):
         slotted = to_slots(batch, UGRIZ, wavelengths(UGRIZ))
         with torch.inference_mode():
-            prediction = limit_hydrogen(read(outputs(network, slotted)))
+            prediction = limit_hydrogen(say(slotted))
             found = kept_of(batch, to_stack(prediction), true_stack(batch))
             found["scores"] = scores(prediction, slotted)
         records.append(found)
@@ -311,16 +314,29 @@ def with_error(values: np.ndarray) -> list[Any]:
     return [values[0].tolist(), values[1:].std(0, ddof=1).tolist()]
 
 
+def coverage(drawn: dict[str, np.ndarray]) -> dict[str, Any]:
+    """Return coverage by property, and how far it is from the nominal one on average."""
+    found = {key: values for key, values in drawn.items() if key != "pinball"}
+    result: dict[str, Any] = {
+        "properties": {
+            name: {key: with_error(values[..., k]) for key, values in found.items()}
+            for k, name in enumerate(OUTPUT_NAMES)
+        }
+    }
+    for key, values in found.items():
+        offset = np.abs(values - int(key[-2:]) / 100).reshape(len(values), -1)
+        result[f"{key}_mean_offset"] = with_error(offset.mean(1))
+    return result
+
+
 def figures(kept: dict[str, np.ndarray], base: dict[str, np.ndarray]) -> dict[str, Any]:
     """Return all figures with errors, and scatters and losses relative to the base's."""
     mine, other = resampled(kept), resampled(base)
-    properties: dict[str, Any] = {}
-    for k, name in enumerate(OUTPUT_NAMES):
-        entry = {
-            key: with_error(mine[key][..., k])
-            for key in ("pinball", "coverage_68", "coverage_95", "by_signal_68", "by_signal_95")
-        }
-        entry["pinball_ratio"] = with_error(mine["pinball"][:, k] / other["pinball"][:, k])
+    result = coverage(mine)
+    losses = mine["pinball"] / other["pinball"]
+    for k, (name, entry) in enumerate(result["properties"].items()):
+        entry["pinball"] = with_error(mine["pinball"][:, k])
+        entry["pinball_ratio"] = with_error(losses[:, k])
         for kind, residual, owner, where in (
             ("pixel", pixel_residual, "pixel.galaxy", kept["pixel.snr"] > LEAST),
             ("aperture", aperture_residual, "galaxy", slice(None)),
@@ -331,20 +347,40 @@ def figures(kept: dict[str, np.ndarray], base: dict[str, np.ndarray]) -> dict[st
             for what in ("sigma", "nmad"):
                 entry[f"{kind}_{what}"] = [getattr(s, what), getattr(s, f"{what}_error")]
                 entry[f"{kind}_{what}_ratio"] = [ratio[what], ratio[f"{what}_error"]]
-        properties[name] = entry
-    result: dict[str, Any] = {"properties": properties}
-    ratios = np.log(mine["pinball"] / other["pinball"]).mean(1)
-    result["pinball_mean_ratio"] = with_error(np.exp(ratios))
+    result["pinball_mean_ratio"] = with_error(np.exp(np.log(losses).mean(1)))
     for what in ("pixel_nmad", "aperture_nmad", "aperture_sigma"):
-        logs = [math.log(entry[f"{what}_ratio"][0]) for entry in properties.values()]
+        logs = [math.log(entry[f"{what}_ratio"][0]) for entry in result["properties"].values()]
         result[f"{what}_mean_ratio"] = math.exp(sum(logs) / len(logs))
-    for level in ("68", "95"):
-        for key in ("coverage", "by_signal"):
-            offset = np.abs(mine[f"{key}_{level}"] - int(level) / 100)
-            result[f"{key}_{level}_mean_offset"] = with_error(
-                offset.reshape(len(offset), -1).mean(1)
-            )
     return result
+
+
+def shipped(kept: Kept) -> dict[str, Any]:
+    """Return the coverage of the network that ships, before its calibration."""
+    model = read_weights(weights_path("default"))
+
+    def say(batch: SlottedBatch) -> Prediction:
+        images = batch.flux, batch.inverse_variance, batch.conditions
+        return model.ensemble.predict(*images, batch.has_band()).prediction
+
+    return {"weights_sha256": model.card["sha256"], **coverage(resampled(test(say, kept)))}
+
+
+def run(variant: Variant, pairs: Kept, passes: int, tested: Kept) -> tuple[dict[str, Any], Any]:
+    """Train and test a network; return what it costs, and what is kept of each galaxy."""
+    count = len(pairs.content["flux"])
+    state = TrainingState(configuration(variant, count, passes))
+    leave_out(state, variant.without)
+    seconds = train(state, pairs, mixture_step(state) if variant.mixture else None)
+    network = state.averages[0].eval()
+    read = decode_mixture if variant.mixture else decode
+    used = [p for p in state.networks[0].parameters() if p.requires_grad]
+    costs = {
+        "parameters": sum(p.numel() for p in used),
+        "reach": state.networks[0].reach,
+        "cpu_seconds": seconds,
+        "images_per_second": count * passes / seconds,
+    }
+    return costs, test(lambda batch: read(outputs(network, batch)), tested)
 
 
 def main() -> None:
@@ -363,36 +399,32 @@ def main() -> None:
         **{key: config[key] for key in ("steps", "batch_size", "learning_rate", "average_decay")},
     }
     path = RESULTS / NAME
-    runs: dict[str, Any] = {}
+    content: dict[str, Any] = {"setting": setting, "runs": {}}
     if path.exists() and not options.small:
         before = json.loads(path.read_text())
-        if before["setting"] == setting:
-            runs = before["runs"]
+        content = before if before["setting"] == setting else content
+    runs = content["runs"]
+
+    def write() -> None:
+        if not options.small:
+            record(NAME, content)
+
+    table = make_table(options.table)
+    tested = Kept(make_pairs(table, TEST_SEED), galaxies)
+    content["shipped"] = shipped(tested)
+    write()
     if all(key in runs for key in VARIANTS):
         return
-    table = make_table(options.table)
     kept = Kept(make_pairs(table, TRAINING_SEED), pairs)
-    tested = Kept(make_pairs(table, TEST_SEED), galaxies)
     base: dict[str, np.ndarray] = {}
     for key, variant in VARIANTS.items():
         if key in runs and key != BASE:
             continue
         print(key, flush=True)
-        state = TrainingState(configuration(variant, pairs, passes))
-        leave_out(state, variant.without)
-        seconds = train(state, kept, mixture_step(state) if variant.mixture else None)
-        found = test(state.averages[0].eval(), variant.mixture, tested)
+        costs, found = run(variant, kept, passes, tested)
         base = base or found
-        parameters = [p for p in state.networks[0].parameters() if p.requires_grad]
-        runs[key] = {
-            "parameters": sum(p.numel() for p in parameters),
-            "reach": state.networks[0].reach,
-            "cpu_seconds": seconds,
-            "images_per_second": pairs * passes / seconds,
-            **figures(found, base),
-        }
-        if not options.small:
-            record(NAME, {"setting": setting, "runs": runs})
+        runs[key] = {**costs, **figures(found, base)}
+        write()
 
 
 if __name__ == "__main__":

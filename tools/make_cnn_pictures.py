@@ -299,21 +299,18 @@ def ablation_tables(content: dict[str, Any]) -> None:
     table("ablations_sums", ["network", "", *labels], sums)
 
     heads = {"quantiles": base, "quantiles, seed 1": runs["base, seed 1"],
-             "mixture": runs["mixture of two"]}  # fmt: skip
-    levels = ("68", "95")
+             "mixture": runs["mixture of two"], "as shipped": content["shipped"]}  # fmt: skip
     rows = [
-        [label]
-        + [number(head["properties"][name][f"coverage_{level}"])
-           for level in levels for head in heads.values()]
+        [f"{label}, {level} %"]
+        + [number(head["properties"][name][f"coverage_{level}"]) for head in heads.values()]
+        for level in ("68", "95")
         for name, label in LABELS.items()
-    ]  # fmt: skip
-    for label, what in (("mean distance", "coverage"), ("the same by S/N", "by_signal")):
-        rows.append(
-            [label]
-            + [number(head[f"{what}_{level}_mean_offset"])
-               for level in levels for head in heads.values()]
-        )  # fmt: skip
-    table("heads", ["property", *(f"{h}, {x} %" for x in levels for h in heads)], rows)
+    ]
+    for what, label in (("coverage", "mean distance"), ("by_signal", "mean distance by S/N")):
+        for level in ("68", "95"):
+            key = f"{what}_{level}_mean_offset"
+            rows.append([f"{label}, {level} %", *(number(h[key]) for h in heads.values())])
+    table("heads", ["coverage of", *heads], rows)
 
 
 def bars_table(content: dict[str, Any], paper: dict[str, Any]) -> None:
