@@ -735,7 +735,7 @@ def real() -> dict[str, Any]:
     from sed_fit_real import read_gama
 
     from picasssso import BandImages, CNNEstimator, MassToLightEstimator, SEDFitEstimator
-    from picasssso._cli.sky import subtract_sky
+    from picasssso.preparation import subtract_background
 
     sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tools"))
     from make_sed_pictures import read_des
@@ -799,7 +799,7 @@ def real() -> dict[str, Any]:
         zero_point=30 * u.ABmag,
         unit="adu",
     )
-    gama = subtract_sky(gama, "median").with_estimated_noise()
+    gama = subtract_background(gama, "median").with_estimated_noise()
     scale = gama.pixel_scale.to_value(u.arcsec)
     widths = {"u": 4.65, "g": 3.6, "r": 3.4, "i": 3.4, "z": 3.4}
     gama = gama.replace(psf={band: widths[band[-1]] * scale * u.arcsec for band in gama.bands})

@@ -24,7 +24,7 @@ from photutils.aperture import CircularAperture
 
 import picasssso
 from picasssso import BandImages, MassToLightEstimator, PropertyMaps
-from picasssso._cli.sky import subtract_sky
+from picasssso.preparation import subtract_background
 
 RESULT = Path(__file__).resolve().parent / "results" / "real_images.json"
 
@@ -56,7 +56,7 @@ def read(folder: Path, name: str) -> BandImages:
         zero_point=ZERO_POINT * u.ABmag,
         **galaxy["options"],
     )
-    images = subtract_sky(images, galaxy["sky"])
+    images = subtract_background(images, galaxy["sky"])
     return images.with_estimated_noise() if images.missing_uncertainty else images
 
 

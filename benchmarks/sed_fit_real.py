@@ -27,9 +27,9 @@ from photutils.aperture import CircularAperture
 from sed_fit_common import HERE, SHARED, record
 
 from picasssso import BandImages, MassToLightEstimator, PropertyMaps, SEDFitEstimator
-from picasssso._cli.sky import subtract_sky
 from picasssso.bands import GalacticExtinction
 from picasssso.exceptions import PicassssoWarning
+from picasssso.preparation import subtract_background
 from picasssso.quality import describe_quality
 from picasssso.sps import SEDPrior
 
@@ -70,7 +70,7 @@ def read_gama(folder: Path) -> BandImages:
         zero_point=30 * u.ABmag,
         unit="adu",
     )
-    images = subtract_sky(images, "median").with_estimated_noise()
+    images = subtract_background(images, "median").with_estimated_noise()
     aperture = CircularAperture(
         ((images.shape[1] - 1) / 2, (images.shape[0] - 1) / 2),
         5 / images.pixel_scale.to_value(u.arcsec),

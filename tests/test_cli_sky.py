@@ -1,13 +1,15 @@
-"""Subtracting the sky: what is masked, what is left, and when it is refused."""
+"""Sky in images: what is masked, what is left, and when it is suspected or refused."""
 
 import astropy.units as u
 import numpy as np
 import pytest
 from astropy.nddata import CCDData, StdDevUncertainty
 
-from picasssso._cli.sky import METHODS, source_mask, subtract_sky, warn_of_sky
+from picasssso._cli.sky import warn_of_sky
 from picasssso.bands import BandImages
 from picasssso.exceptions import InvalidInputError, PicassssoWarning
+from picasssso.preparation import mask_sky_sources, subtract_background
+from picasssso.preparation.background import METHODS
 
 SHAPE = (90, 100)
 NOISE = 0.5
@@ -32,7 +34,7 @@ def field(sky=0.0, *, size=6.0, bright=40.0, seed=5):
 
 def test_sources_are_masked_with_their_surroundings():
     images, light = field()
-    mask = source_mask(images)
+    mask = mask_sky_sources(images)
     assert mask[light > 3 * NOISE].all()
     # What is left unmasked holds next to no light.
     assert np.mean(light[~mask]) < 0.1 * NOISE
@@ -51,14 +53,14 @@ def test_sky_that_is_still_in_is_suspected():
 
 def test_empty_field_has_hardly_a_source():
     images, _ = field(bright=0.0)
-    assert source_mask(images).mean() < 0.1
+    assert mask_sky_sources(images).mean() < 0.1
 
 
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("level", [0.0, 700.0, -3.0])
 def test_flat_sky_goes_and_the_light_stays(method, level):
     images, light = field(level)
-    clean = subtract_sky(images, method)
+    clean = subtract_background(images, method)
     for band in clean:
         left = np.mean(clean[band].data - light)
         error = clean.sky_error[band].to_value(u.nmgy)
@@ -77,7 +79,7 @@ def test_slope_of_the_sky_needs_a_surface():
     left = {
         method: np.ptp(
             [
-                np.mean(subtract_sky(images, method)["sdss2010-g"].data[part] - light[part])
+                np.mean(subtract_background(images, method)["sdss2010-g"].data[part] - light[part])
                 for part in (np.s_[:10, :30], np.s_[-10:, :30])
             ]
         )
@@ -92,8 +94,8 @@ def test_sky_error_covers_the_error_made():
     pulls = []
     for seed in range(25):
         images, light = field(100.0, seed=seed)
-        clean = subtract_sky(images, "median")
-        left = np.median((clean["sdss2010-i"].data - light)[~source_mask(images)])
+        clean = subtract_background(images, "median")
+        left = np.median((clean["sdss2010-i"].data - light)[~mask_sky_sources(images)])
         pulls.append(left / clean.sky_error["sdss2010-i"].value)
     assert np.std(pulls) < 2.0
 
@@ -108,31 +110,23 @@ def test_masked_pixels_do_not_matter():
         data[bad] = 1e6
         data[2, 2] = np.nan
         spoilt[band] = CCDData(data, unit="nmgy", uncertainty=image.uncertainty, mask=bad)
-    clean = subtract_sky(images.replace(images=spoilt), "median")
+    clean = subtract_background(images.replace(images=spoilt), "median")
     assert abs(np.median(clean["sdss2010-g"].data[~bad & (light < 0.01)])) < 0.1 * NOISE
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_too_little_sky_is_refused(method, monkeypatch):
+def test_too_little_sky_is_refused(method):
     images, _ = field()
     full = np.ones(SHAPE, bool)
     full[0, :5] = False
-    monkeypatch.setattr("picasssso._cli.sky.source_mask", lambda images: full)
     with pytest.raises(InvalidInputError, match="larger cutout"):
-        subtract_sky(images, method)
+        subtract_background(images, method, source_mask=full)
 
 
-def test_band_without_any_sky_is_refused(monkeypatch):
+def test_band_without_any_sky_is_refused():
     images, _ = field()
-    mask = source_mask(images)
-    monkeypatch.setattr("picasssso._cli.sky.source_mask", lambda images: mask)
+    mask = mask_sky_sources(images)
     data = np.where(mask, images["sdss2010-i"].data, np.nan)
     spoilt = dict(images) | {"sdss2010-i": CCDData(data, unit="nmgy")}
     with pytest.raises(InvalidInputError, match="sdss2010-i"):
-        subtract_sky(images.replace(images=spoilt), "median")
-
-
-def test_unknown_method():
-    images, _ = field()
-    with pytest.raises(InvalidInputError, match="median, background2d"):
-        subtract_sky(images, "blue")
+        subtract_background(images.replace(images=spoilt), "median", source_mask=mask)

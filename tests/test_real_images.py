@@ -11,9 +11,9 @@ from click.testing import CliRunner
 from photutils.aperture import CircularAperture
 
 from picasssso import BandImages, MassToLightEstimator, PropertyMaps
-from picasssso._cli.sky import source_mask, subtract_sky
 from picasssso.cli import cli
 from picasssso.exceptions import PicassssoWarning
+from picasssso.preparation import mask_sky_sources, subtract_background
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -128,7 +128,7 @@ def test_zero_point_of_des_is_in_its_header(des_folder):
 def test_gama_total_from_python_and_command(gama_folder, tmp_path):
     files = {f"sdss2010-{band}": f"{gama_folder}/{band}.fits" for band in "gri"}
     images = BandImages.read(files, redshift=0.1, unit="adu", zero_point=30 * u.ABmag)
-    images = subtract_sky(images, "median").with_estimated_noise()
+    images = subtract_background(images, "median").with_estimated_noise()
     with pytest.warns(PicassssoWarning, match="Galactic extinction is unknown"):
         maps = MassToLightEstimator().estimate(images)
     arguments = ["-e", "mass_to_light", "-z", "0.1", "--unit", "adu", "--zero-point", "30"]
@@ -156,9 +156,9 @@ def test_gama_total_from_python_and_command(gama_folder, tmp_path):
 def test_sky_of_gama_is_gone(gama_folder, method):
     files = {f"sdss2010-{band}": f"{gama_folder}/{band}.fits" for band in "gri"}
     images = BandImages.read(files, redshift=0.1, unit="adu", zero_point=30 * u.ABmag)
-    mask = source_mask(images)
+    mask = mask_sky_sources(images)
     assert mask[36, 32]
-    clean = subtract_sky(images, method)
+    clean = subtract_background(images, method)
     for band in images:
         left = np.median(clean[band].data[~mask])
         noise = 1.4826 * np.median(np.abs(clean[band].data[~mask] - left))

@@ -338,9 +338,9 @@ class _Job:
             images = images.replace(galactic_extinction=self.extinction)
         # A survey's files had it done while they were prepared.
         if self.given["subtract_sky"] and "preparation" not in images.meta:
-            from picasssso._cli.sky import subtract_sky
+            from picasssso.preparation import subtract_background
 
-            images = subtract_sky(images, self.given["subtract_sky"])
+            images = subtract_background(images, self.given["subtract_sky"])
         if self.given["estimate_noise"] and images.missing_uncertainty:
             images = images.with_estimated_noise()
         if not self.given["subtract_sky"]:
