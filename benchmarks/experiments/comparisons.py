@@ -134,12 +134,12 @@ def beside_the_paper(experiment: dict[str, Any]) -> list[str]:
         f"*ugriz* at 256 pixels): {', '.join(parts)}.",
         f"Scatter is smaller than the paper's for {_and(better)}, larger for {_and(worse)}, and "
         "alike within errors and the paper's 10 % from training to training for the rest. The "
-        "paper's galaxies are Illustris', without dust, at one redshift and S/N of 25; these have "
-        "dust, redshifts of 0.02-0.15, the depth of SDSS, a quarter of the pixels, and no oracle "
-        "mask. Gas is tied to the light by the recipes of the mocks, so figures of gas say how "
-        "loose that tie was made.",
-        "The paper's sums are too low in all its properties, as those of medians are; ours are "
-        "sums of calibrated means.",
+        "paper's galaxies are Illustris', without dust, at one redshift and a mean S/N of 25; "
+        "these have dust, redshifts of 0.02-0.15, the depth of SDSS, 64 pixels a side, spectra "
+        "wrong by 0.1 mag, and no oracle mask. Gas is tied to the light by the recipes of the "
+        "mocks: figures of gas say how loose that tie was made.",
+        "The paper's sums are too low for all of these, as sums of medians are; ours are sums of "
+        "calibrated means.",
     ]
 
 
@@ -202,8 +202,8 @@ def other_model(experiment: dict[str, Any]) -> list[str]:
         experiment,
         "errors of 0.1 mag",
         "no errors",
-        "Errors of the models' spectra, of 0.1 mag in each band and the same in all pixels of a "
-        "galaxy, stand for those by which stellar models differ; they do not average out in sums.",
+        "Each mock's spectra are wrong in a way of its own, by as much as stellar models differ, "
+        "alike in all its pixels; so that does not average out in sums.",
     )
 
 
@@ -214,7 +214,7 @@ def not_linked(experiment: dict[str, Any]) -> list[str]:
         "linked",
         "not linked",
         "Only the network has learnt what populations go with what shape; where that does not "
-        "hold, it can but lose by it.",
+        "hold, it can only lose by it.",
     )
 
 
