@@ -706,11 +706,8 @@ def particles(model: TrainedModel, table: Any) -> dict[str, Any]:
 
     from picasssso.mocks.particles import read_particles
 
-    paths = [
-        path
-        for path in sorted((SHARED / "data" / "particles").glob("*.hdf5"))
-        if "subhalo" not in path.name
-    ]
+    # Files of one galaxy each; the others hold a box of many, whose half-mass radius is no size.
+    paths = sorted((SHARED / "data" / "particles").glob("SimSpin_*.hdf5"))
     if not paths:
         return {"skipped": "the particles are not beside the checkout"}
     made = (
