@@ -149,6 +149,11 @@ def test_more_galaxies_are_added_to_those_there_are(finished):
     assert len(load_record(more.runs[0], more, folder)["galaxy"]) == 6
     # Who asks for five still gets five.
     assert len(load_record(toy(configuration), configuration, folder)["galaxy"]) == 5
+    # So it is where both are in one set of experiments.
+    content["experiments"].append({**content["experiments"][0], "id": "few", "count": 4})
+    found = collect_figures(parse_configuration(content), folder)["experiments"]
+    assert [row["n_galaxies"] for row in found["b"]["rows"] if row["estimator"] == "toy"] == [6]
+    assert [row["n_galaxies"] for row in found["few"]["rows"] if row["estimator"] == "toy"] == [4]
 
 
 def test_results_are_written(finished, tmp_path):

@@ -116,17 +116,19 @@ def collect_figures(configuration: Configuration, folder: Path | str) -> dict[st
         Runs of which nothing is kept are left out.
     """
     folder = Path(folder)
-    summaries: dict[str, dict[str, Any]] = {}
+    # Runs that share what is kept may differ in how many galaxies they take of it.
+    summaries: dict[tuple[str, int], dict[str, Any]] = {}
     experiments: dict[str, Any] = {
         name: {**content, "rows": []} for name, content in configuration.experiments.items()
     }
     for run in configuration.runs:
         key = run.key(configuration.settings)
-        if key not in summaries:
+        known = (key, run.count)
+        if known not in summaries:
             record = load_record(run, configuration, folder)
             if record is None:
                 continue
-            summaries[key] = summarise(record, configuration.settings, configuration.bins)
+            summaries[known] = summarise(record, configuration.settings, configuration.bins)
         experiments[run.experiment]["rows"].append(
             {
                 "setting": run.setting,
@@ -137,7 +139,7 @@ def collect_figures(configuration: Configuration, folder: Path | str) -> dict[st
                 "truth": run.truth,
                 "source": dict(run.source),
                 "key": key,
-                **summaries[key],
+                **summaries[known],
             }
         )
     for name, experiment in experiments.items():
