@@ -71,12 +71,31 @@ def publish(source: Path, name: str) -> None:
     content = json.loads((source / "evaluation.json").read_text())
     if content["small"]:
         raise SystemExit("These are results of the small setting: not for the documentation.")
+    for experiment in content["experiments"].values():
+        for row in experiment["rows"]:
+            row["properties"] = {k: slimmed(k, v) for k, v in row["properties"].items()}
     target = RESULTS / f"evaluation_{name}.json"
     target.write_text(json.dumps(content, separators=(",", ":")) + "\n")
     for path in source.glob("*.inc"):
         shutil.copy(path, TABLES / f"evaluation_{path.name}")
     for path in source.glob("*.png"):
         shutil.copy(path, PICTURES / f"evaluation_{path.name}")
+
+
+def slimmed(name: str, figures: dict) -> dict:
+    """Return a property's figures for the repository: by range for stellar mass alone.
+
+    The tables and pictures have all of them.
+    """
+    if name == "stellar_mass":
+        return figures
+    return {
+        key: {k: v for k, v in part.items() if not k.startswith("by_")}
+        if isinstance(part, dict)
+        else part
+        for key, part in figures.items()
+        if key not in ("radial", "gradient")
+    }
 
 
 def percent(dex: float) -> str:
