@@ -205,8 +205,12 @@ def _curve(rows: Sequence[Mapping[str, Any]], what: str) -> Figure:
         if paper:
             places = sorted(paper)
             axis.plot(places, [paper[x] for x in places], "k:", label="Buck & Wolf (2021)", lw=1)
-        if len({row["x"] for row in rows}) > 1 and min(row["x"] or 0 for row in rows) > 0:
+        measured = sorted({row["x"] for row in rows if row["x"] is not None})
+        if len(measured) > 1 and measured[0] > 0:
             axis.set_xscale("log")
+            # Only where something was measured, and in full: powers of ten say little here.
+            axis.set_xticks(measured, [f"{x:,g}" for x in measured])
+            axis.minorticks_off()
         axis.set_ylim(bottom=0)
         axis.set_xlabel(what, fontsize=8)
         axis.set_ylabel(f"sigma of sums, {_unit(name)}", fontsize=8)
