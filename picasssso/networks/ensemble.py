@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import reduce
 
 import torch
 from torch import nn
@@ -153,6 +154,7 @@ class Ensemble:
         assert total is not None
         raw = total.div_(len(medians))
         # Of few maps this is many times faster than torch.std.
-        stacked = torch.stack(medians)
-        disagreement = (stacked - stacked.mean(0)).square_().mean(0).sqrt_()
+        mean = reduce(torch.add, medians) / len(medians)
+        squares = reduce(torch.add, [(median - mean).square_() for median in medians])
+        disagreement = (squares / len(medians)).sqrt_()
         return EnsemblePrediction(limit_hydrogen(decode(raw)), disagreement)
