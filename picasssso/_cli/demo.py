@@ -41,6 +41,9 @@ def demo(output: Path, estimators: tuple[str, ...], quiet: bool) -> None:
         click.echo(f"{name}:")
         for line in describe_totals(maps, result.truth):
             click.echo(line)
-    click.echo("The uncertainties include what the estimators know to be shared by all pixels.")
+    click.echo(
+        "The uncertainties include what the estimators know to be shared by all pixels; where "
+        "they say nothing of it, all pixels are taken to err alike."
+    )
     for path in (*result.files.values(), result.picture):
         click.echo(f"Written: {path}")

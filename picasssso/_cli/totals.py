@@ -16,8 +16,9 @@ __all__ = ["describe_totals"]
 def describe_totals(maps: PropertyMaps, truth: PropertyMaps | None = None) -> Iterator[str]:
     """Describe the total, or the weighted average, of every property.
 
-    Pixels are taken as independent, except for the errors that the maps know to be shared;
-    where there are joint samples, those are used.
+    Joint samples tell the uncertainty where there are any. Else pixels are independent but for
+    the error that the maps know to be shared, or, where they know of none, all err alike: noise
+    alone would make an uncertainty of a network's total a tenth of what it is.
 
     Parameters
     ----------
@@ -31,12 +32,14 @@ def describe_totals(maps: PropertyMaps, truth: PropertyMaps | None = None) -> It
     str
         One line for each property.
     """
+    from picasssso.maps.totals import known_correlation
+
     for name in maps:
         definition = maps.definition(name)
         if definition.is_surface_density and maps.luminosity_distance is None:
             yield f"  {definition.label}: no total without a distance (--luminosity-distance)"
             continue
-        total = maps.total(name, correlation="independent")
+        total = maps.total(name, correlation=known_correlation(maps, name))
         kind = "total" if definition.is_surface_density else "average"
         line = f"  {definition.label + ', ' + kind:28} {_with_error(total)}"
         if truth is not None and name in truth:

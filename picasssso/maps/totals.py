@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from picasssso.maps.property_maps import PropertyMaps
     from picasssso.maps.regions import Region
 
-__all__ = ["Total", "check_correlation", "make_total", "measure"]
+__all__ = ["Total", "check_correlation", "known_correlation", "make_total", "measure"]
 
 #: What may be said about the errors of different pixels.
 CORRELATIONS = ("independent", "full")
@@ -124,6 +124,30 @@ def check_correlation(maps: PropertyMaps, name: str, correlation: str | None) ->
                 "estimate with n_samples=100."
             )
     return "samples"
+
+
+def known_correlation(maps: PropertyMaps, name: str) -> str | None:
+    """Return how the errors of pixels hang together, as far as the maps know.
+
+    Parameters
+    ----------
+    maps : PropertyMaps
+        The maps.
+    name : str
+        The property asked for.
+
+    Returns
+    -------
+    {"independent", "full"} or None
+        None where there are joint samples; "independent" where the maps know of a shared
+        error, which is added; else "full": noise alone would make an uncertainty of a
+        network's total a tenth of what it is.
+    """
+    try:
+        check_correlation(maps, name, None)
+    except InvalidInputError:
+        return "independent" if maps.shared_error.get(name, 0.0) > 0 else "full"
+    return None
 
 
 def _parts(maps: PropertyMaps, name: str) -> tuple[str, ...]:

@@ -15,6 +15,7 @@ from picasssso.bands import NoiseScaling
 from picasssso.estimators import PERCENTILES, PropertyArrays
 from picasssso.exceptions import PicassssoWarning
 from picasssso.maps import PropertyMaps, Total
+from picasssso.maps.totals import known_correlation
 
 #: Enough draws for a standard deviation to 1.3 %.
 N_DRAWS = 3000
@@ -519,3 +520,25 @@ def test_assumptions_are_recorded(make_maps):
     assert assumed["n_pixels"] == assumed["n_measurements"] == 20 * 24 - 4
     assert assumed["angular_diameter_distance"] == 90 * u.Mpc / 1.02**2
     assert assumed["area"].unit == u.kpc**2
+
+
+def test_what_maps_know_of_the_correlation_is_used():
+    mass = np.full((4, 5), 2e8)
+    steps = 1 + 0.2 * np.array([-1.96, -0.994, 0, 0.994, 1.96])
+    arrays = {
+        "stellar_mass": PropertyArrays(steps[:, None, None] * mass, mean=mass),
+        "sfr": PropertyArrays(
+            steps[:, None, None] * mass, mean=mass, samples=np.stack([mass] * 3)
+        ),
+        "gas_mass": PropertyArrays(steps[:, None, None] * mass, mean=mass),
+    }
+    maps = PropertyMaps(
+        arrays, quality=None, pixel_solid_angle=1 * u.arcsec**2, redshift=0.02,
+        luminosity_distance=90 * u.Mpc, shared_error={"gas_mass": 0.1},
+    )  # fmt: skip
+    assert known_correlation(maps, "sfr") is None
+    assert known_correlation(maps, "gas_mass") == "independent"
+    # Noise alone must not pass for the error of a sum when nothing says so.
+    assert known_correlation(maps, "stellar_mass") == "full"
+    total = maps.total("stellar_mass", correlation="full")
+    assert float(total.uncertainty / total.value) == pytest.approx(0.2, rel=0.05)

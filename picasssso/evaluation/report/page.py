@@ -23,6 +23,7 @@ from picasssso.evaluation.report import drawings
 from picasssso.evaluation.summary import Bins
 from picasssso.exceptions import InvalidInputError, PicassssoWarning
 from picasssso.maps.ellipses import local_jacobian
+from picasssso.maps.totals import known_correlation
 from picasssso.quality import QualityFlag, describe_quality
 
 if TYPE_CHECKING:
@@ -213,11 +214,9 @@ def _galaxy(images: BandImages | None) -> str:
 
 
 def _total(maps: PropertyMaps, name: str, region: Any = None) -> Total:
-    samples = maps._planes(name).samples
-    correlation = None if samples is not None and len(samples) > 1 else "independent"
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", PicassssoWarning)  # an empty total shows as a dash
-        return maps.total(name, region, correlation)
+        return maps.total(name, region, known_correlation(maps, name))
 
 
 def _totals(maps: PropertyMaps, truth: PropertyMaps | None) -> str:
@@ -241,8 +240,9 @@ def _totals(maps: PropertyMaps, truth: PropertyMaps | None) -> str:
         return "<h2>Totals</h2>" + "".join(map(_note, notes))
     words = (
         "Sums of the mean maps over the whole image, and averages weighted as each property's "
-        "definition says. The errors take the noise of pixels as independent (or come from "
-        "joint samples) and include what the estimator knows to be shared by all pixels."
+        "definition says. The errors come from joint samples, or take the noise of pixels as "
+        "independent and include what the estimator knows to be shared by all pixels; where it "
+        "says nothing of that, all pixels are taken to err alike."
     )
     if truth is not None:
         words += " The truth is summed over the same pixels."
