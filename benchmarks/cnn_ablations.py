@@ -30,6 +30,7 @@ import torch
 from cnn_common import (
     RESULTS,
     UGRIZ,
+    UNSPOILT,
     Kept,
     aperture_residual,
     batches,
@@ -111,17 +112,12 @@ def configuration(variant: Variant, pairs: int, passes: int) -> TrainingConfig:
     batch = 8
     return TrainingConfig(
         network={"widths": [16, 32, 64, 128], "depths": [1, 2, 2, 3], **variant.network},
-        members=1,
         seed=variant.seed,
         steps=pairs // batch * passes,
         batch_size=batch,
         learning_rate=2e-3,
-        warmup=30,
         average_decay=0.99,
-        band_dropout=0.0,
-        depth_noise=0.0,
-        masked_pixels=0.0,
-        sharp=0.0,
+        **UNSPOILT,
         pool_size=pairs,
         replays=passes,
         mixed_precision="always",

@@ -26,6 +26,7 @@ import torch
 from cnn_common import (
     RESULTS,
     UGRIZ,
+    UNSPOILT,
     Kept,
     apertures_of,
     batches,
@@ -68,16 +69,11 @@ def configuration(kind: str, seed: int, pairs: int, passes: int) -> TrainingConf
     """Return the settings of a run; all but the network are the same."""
     return TrainingConfig(
         **NETWORKS[kind],
-        members=1,
         seed=seed,
         steps=pairs // BATCH * passes,
         batch_size=BATCH,
         learning_rate=RATE,
-        warmup=30,
-        band_dropout=0.0,
-        depth_noise=0.0,
-        masked_pixels=0.0,
-        sharp=0.0,
+        **UNSPOILT,
         pool_size=pairs,
         replays=passes,
         compiled=False,

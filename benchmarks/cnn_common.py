@@ -38,6 +38,16 @@ RESULTS = Path(__file__).resolve().parent / "results"
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 UGRIZ = tuple(f"sdss2010-{band}" for band in "ugriz")
 
+#: Settings of trainings on whole images as they are, of a single network.
+UNSPOILT: dict[str, Any] = {
+    "members": 1,
+    "warmup": 30,
+    "band_dropout": 0.0,
+    "depth_noise": 0.0,
+    "masked_pixels": 0.0,
+    "sharp": 0.0,
+}
+
 #: Used in no training, calibration or choice.
 SEED = 555001
 

@@ -10,19 +10,10 @@ import math
 from typing import Any
 
 from picasssso.evaluation.experiments.paper import PAPER
+from picasssso.networks.baseline import BASELINE_PROPERTIES
 
 __all__ = ["CONCLUSIONS"]
 
-#: Properties that the paper gives figures for, and ours can be summed to.
-PROPERTIES = (
-    "stellar_mass",
-    "stellar_metallicity",
-    "stellar_age",
-    "sfr",
-    "gas_mass",
-    "gas_metallicity",
-    "hi_mass",
-)
 SEEDS, PAPERS, ANY = "seed", "paper", "any"
 
 
@@ -77,7 +68,7 @@ def more(large: tuple[float, float], small: tuple[float, float]) -> bool:
 def against_the_papers_network(experiment: dict[str, Any]) -> list[str]:
     """Compare both networks, property by property."""
     ratios = {}
-    for name in PROPERTIES:
+    for name in BASELINE_PROPERTIES:
         ours = scatter(experiment, "", SEEDS, name)
         theirs = scatter(experiment, "", PAPERS, name)
         if ours and theirs:
