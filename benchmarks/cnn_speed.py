@@ -130,6 +130,24 @@ def against_cpu() -> dict[str, float]:
     return found
 
 
+def rounding() -> dict[str, float] | None:
+    """Return how far medians on a CPU move in bfloat16, dex; None where it has none."""
+    if not has_bfloat16("cpu"):
+        return None
+    ensemble = read_weights(WEIGHTS).ensemble
+    flux, weight, conditions = images(1, 256, torch.device("cpu"))
+    there = torch.ones(1, 5, dtype=torch.bool)
+    exact, rough = (
+        ensemble.predict(flux, weight, conditions, there, mixed_precision=mixed)
+        for mixed in (False, True)
+    )
+    moved = (rough.prediction.quantiles - exact.prediction.quantiles)[:, :, 2]
+    return {
+        "largest_dex": float(moved.abs().max()),
+        "rms_dex": float(moved.square().mean().sqrt()),
+    }
+
+
 def main() -> None:
     """Measure, print, write."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -153,6 +171,7 @@ def main() -> None:
             "threads": arguments.threads,
             "torch": torch.__version__,
             "rows": measure(torch.device("cpu"), [(8, 64), (1, 256)], 5),
+            "bfloat16": rounding(),
         }
     arguments.output.write_text(json.dumps(result, indent=1) + "\n")
 

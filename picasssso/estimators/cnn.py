@@ -69,8 +69,8 @@ class CNNEstimator(PropertyMapEstimator):
     orientations : {1, 8}, optional
         8 averages over turned and mirrored images: a little better, eight times slower.
     mixed_precision : bool, optional
-        Whether to compute in bfloat16, on CUDA and on processors with instructions for it:
-        faster by a quarter to a half; medians move by less than 0.01 dex.
+        Whether to compute in bfloat16, on CUDA and on processors with instructions for it,
+        which takes less time there (``benchmarks/cnn_speed.py``).
     device : str, optional
         ``"cpu"``, ``"cuda"``, ``"cuda:1"`` ...; by default CUDA if there is one.
 

@@ -56,7 +56,7 @@ class TrainingConfig:
         flipped and degraded differently.
     mixed_precision : bool or "always"
         Whether to compute in bfloat16 where there is CUDA; ``"always"`` does so on CPUs
-        too, which is a third faster where they have instructions for it, else far slower.
+        too, which is faster where they have instructions for it, else far slower.
     compiled : bool
         Whether to compile the loss where there is CUDA: it takes a minute, then steps are
         several times faster.
