@@ -90,7 +90,12 @@ class UnitType(click.ParamType):
         try:
             return parse_unit(value, "all", "--unit")
         except InvalidInputError:
-            self.fail(f"{value!r} is no unit that astropy knows.", param, ctx)
+            self.fail(
+                f"{value!r} is no unit that astropy knows: expected nmgy, Jy, erg/s/cm2/AA ..., or "
+                "adu with --zero-point.",
+                param,
+                ctx,
+            )
 
 
 class RedshiftType(click.ParamType):
