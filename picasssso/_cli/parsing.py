@@ -91,8 +91,8 @@ class UnitType(click.ParamType):
             return parse_unit(value, "all", "--unit")
         except InvalidInputError:
             self.fail(
-                f"{value!r} is no unit that astropy knows: expected nmgy, Jy, erg/s/cm2/AA ..., or "
-                "adu with --zero-point.",
+                f"{value!r} is no unit that astropy knows: expected nmgy, Jy, erg/s/cm2/AA ..., "
+                "or adu with --zero-point.",
                 param,
                 ctx,
             )
