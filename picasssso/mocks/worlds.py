@@ -78,14 +78,14 @@ class Worlds:
     mass_to_light: float = 0.10
     mass_scale: float = -0.13
     young_light: float = 0.10
-    age: float = 1.3
-    stellar_metallicity: float = 0.18
+    age: float = 1.8
+    stellar_metallicity: float = 0.20
     gas_metallicity: float = 0.10
     sfr: float = 0.20
     hi_mass: float = 0.15
     depletion_time: float = 0.20
     dust: float = 0.30
-    dust_free: float = 0.10
+    dust_free: float = 0.20
     dust_slope: float = 0.20
     unusual_history: float = 0.30
 

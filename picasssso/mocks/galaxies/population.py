@@ -341,7 +341,7 @@ def _draw_histories(
     n, u = draws.normal, draws.uniform
     typical, scatter = relations.formation_start(log_mass, quenched)
     start = np.clip(typical + scatter * n("start") + world["world_age"], 3.0, 13.0)
-    old = np.where(quenched, 0.0, np.clip(0.30 + 0.10 * n("old fraction"), 0.0, 0.6))
+    old = np.where(quenched, 0.0, np.clip(0.30 + 0.15 * n("old fraction"), 0.0, 0.6))
     tau = timescale_of_rate(10.0 ** rates["slow_log_rate"] * 0.62 / (1.0 - old), start)
     # Quenched: massive galaxies formed fast and stopped early (Thomas et al. 2010, MNRAS
     # 404, 1775), dwarfs late.
