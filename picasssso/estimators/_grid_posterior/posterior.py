@@ -145,11 +145,12 @@ class GridPosterior:
         (n_model,) (age, metallicity, attenuation).
     edge : array_like of bool, shape (n_model,), optional
         Models at the edge of the prior.
-    error_floor : float, optional
+    error_floor : float or array_like of float, shape (n_band,), optional
         Fraction of the observed flux, if positive, that is added to its error in
-        quadrature, for what models lack. Scaling it by the observed flux keeps chi2
-        quadratic in the amplitude; the bias from upward fluctuations being trusted less
-        is at most twice the floor squared (0.5 % for 0.05) at any signal-to-noise ratio.
+        quadrature, for what models lack; one for all bands or one for each. Scaling it by
+        the observed flux keeps chi2 quadratic in the amplitude; the bias from upward
+        fluctuations being trusted less is at most twice the floor squared (0.5 % for 0.05)
+        at any signal-to-noise ratio.
     device : str or device, optional
         Where to compute; CUDA if there is one and none is given.
     memory_budget : float, optional
@@ -184,7 +185,7 @@ class GridPosterior:
         amplitude_scaled: Mapping[str, Any],
         intensive: Mapping[str, Any],
         edge: Any = None,
-        error_floor: float = 0.0,
+        error_floor: Any = 0.0,
         device: str | torch.device | None = None,
         memory_budget: float | None = None,
     ) -> None:
@@ -198,9 +199,11 @@ class GridPosterior:
                 "model_flux must be finite and not negative, with at least one positive flux "
                 "for every model."
             )
-        if not 0 <= error_floor < 1:
+        floor = _to_float64(error_floor).clone()
+        if floor.shape not in ((), (flux.shape[1],)) or not ((floor >= 0) & (floor < 1)).all():
             raise InvalidInputError(
-                f"error_floor={error_floor!r} is not a fraction: expected 0 <= error_floor < 1."
+                f"error_floor={error_floor!r} is not a fraction: expected 0 <= error_floor < 1, "
+                f"one for all bands or {flux.shape[1]} of them."
             )
         n = len(flux)
         scaled = {name: _checked(name, v, n, True) for name, v in amplitude_scaled.items()}
@@ -211,7 +214,7 @@ class GridPosterior:
         self._device = torch.device(device)
         self._scaled, self._intensive = tuple(scaled), tuple(constant)
         self._n_bands = flux.shape[1]
-        self._error_floor = float(error_floor)
+        self._error_floor = floor.to(self._device)
         if memory_budget is None:
             memory_budget = 512e6
             if self._device.type == "cuda":
