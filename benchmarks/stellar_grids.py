@@ -24,8 +24,8 @@ whichever sum is larger), of how far the correction moves with the prior, and of
 zero points of the photometry are known.
 
 Then grids are compared by what the fit of all 378 galaxies with GSWLC makes of M*, A_V and
-SFR. ``--write`` writes the curves into the package; the results and a figure for the
-documentation are always written.
+SFR. ``--write`` writes the curves into the package. ``tools/write_stellar_grids.py`` makes the
+tables and the figure of the documentation from the results.
 """
 
 from __future__ import annotations
@@ -544,49 +544,6 @@ def read_grids(data: Path) -> list[SSPGrid]:
     return grids
 
 
-def plot(result: dict, curves: list[TemplateError], path: Path) -> None:
-    """Draw what grids get wrong, and the correction with its error."""
-    import matplotlib
-
-    matplotlib.use("Agg")
-    import matplotlib.pyplot as plt
-
-    figure, axes = plt.subplots(1, 2, figsize=(9.0, 3.8), constrained_layout=True, sharey=True)
-    wavelength = np.array(NODES[2:])
-    kinds = (
-        ("quiescent, A_V of GSWLC", "quiescent, A$_V$ of GSWLC", "-"),
-        ("quiescent, no dust", "quiescent, no dust", "--"),
-        ("star-forming, steep calzetti", "star-forming, steep law", ":"),
-    )
-    smooth = np.geomspace(3400.0, 9000.0, 200)
-    for curve, color in zip(curves, ("C0", "C1"), strict=False):
-        for kind, label, style in kinds:
-            found = result["face_value"][curve.grid][kind]["real_minus_model"]
-            values = [found[name] for name in NAMES[2:]]
-            axes[0].plot(
-                wavelength,
-                values,
-                style,
-                c=color,
-                marker="o",
-                ms=4,
-                label=f"{curve.grid}, {label}",
-            )
-        middle, error = curve.correction_at(smooth), curve.error_at(smooth)
-        axes[1].plot(smooth, middle, c=color, label=curve.grid)
-        axes[1].fill_between(smooth, middle - error, middle + error, color=color, alpha=0.2, lw=0)
-        axes[1].plot(wavelength, curve.correction[2:], "o", c=color, ms=4)
-    axes[0].set_title("known age, metals and dust: real minus model", fontsize=10)
-    axes[1].set_title("template correction of old stars and error", fontsize=10)
-    for ax in axes:
-        ax.axhline(0.0, c="0.6", lw=0.8, zorder=0)
-        ax.set_xlabel("rest wavelength (AA)")
-        ax.legend(fontsize=7, frameon=False)
-    axes[0].set_ylabel("mag")
-    figure.savefig(path, dpi=130)
-    plt.close(figure)
-
-
 def main() -> None:
     """Judge, measure, compare and write."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -643,7 +600,6 @@ def main() -> None:
         result["fits"][f"SEDFitEstimator, default prior, {name}"] = estimator_against_gswlc(
             estimator, galaxies, which
         )
-    plot(result, curves, HERE.parent / "docs" / "_static" / "stellar_grids.png")
     record("stellar_grids.json", result)
 
 

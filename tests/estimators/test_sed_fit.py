@@ -12,7 +12,7 @@ from picasssso import BandImages, GalacticExtinction, SEDFitEstimator
 from picasssso.estimators._sed_fit import fitters
 from picasssso.exceptions import InvalidInputError, InvalidTypeError, MissingBandError
 from picasssso.quality import QualityFlag
-from picasssso.sps import ModelLibrary, SEDPrior, SSPGrid
+from picasssso.sps import ModelLibrary, SEDPrior, SSPGrid, TemplateError
 from picasssso.testing import SDSS_BANDS, make_galaxy
 from picasssso.testing.galaxy import make_wcs
 
@@ -373,6 +373,42 @@ def test_parameters_reach_the_models(galaxy, maps):
         a, b = (m["stellar_mass"].data[bright] for m in (maps, other))
         assert not np.allclose(a, b, rtol=1e-3), parameters
         np.testing.assert_allclose(a, b, rtol=0.8)
+
+
+def test_a_template_error_alike_in_all_bands_is_an_error_floor(galaxy):
+    curve = TemplateError(
+        grid="any",
+        name="test",
+        wavelength=(3000.0, 10000.0),
+        correction=(0.0, 0.0),
+        error=(0.05, 0.05),
+    )
+    # 0.05 mag are 0.4 ln(10) times that of the flux.
+    floor = float(np.hypot(0.03, 0.05 * 0.4 * np.log(10)))
+    ours = SEDFitEstimator(**PARAMETERS, template_error=curve).estimate(galaxy)
+    other = SEDFitEstimator(**PARAMETERS, template_error=False, error_floor=floor)
+    for name, found in other.estimate(galaxy).items():
+        np.testing.assert_allclose(ours[name].data, found.data, rtol=1e-5)
+
+
+def test_a_band_of_a_large_template_error_hardly_counts(plain_model):
+    flux = _model_pixels(plain_model, np.full((1, 2), 1e8))
+    flux[0] *= [[1.0, 2.0]]  # u of the second pixel is wrong
+    images = _images(flux, flux / 100)
+    distrusted = TemplateError(
+        grid="any",
+        name="test",
+        wavelength=(3500.0, 4200.0),
+        correction=(0.0, 0.0),
+        error=(0.99, 0.01),
+    )
+    trusted = replace(distrusted, error=(0.01, 0.01))
+    ages = {}
+    for curve in (distrusted, trusted):
+        maps = SEDFitEstimator(**PARAMETERS, template_error=curve).estimate(images)
+        ages[curve.error[0]] = maps["stellar_age"].data[0]
+    shift = {error: abs(np.log10(right / wrong)) for error, (right, wrong) in ages.items()}
+    assert shift[0.99] < 0.1 < 0.3 * shift[0.01]
 
 
 def test_maps_say_what_they_were_made_with(maps):

@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -153,6 +154,16 @@ def test_packaged_corrections_leave_the_mass_scale_alone(grid):
     assert r_and_i.mean() == pytest.approx(0.0, abs=1e-3)
     assert np.abs(curve.correction).max() < 0.1
     assert TemplateError.for_grid(f"{grid}+{curve.name}") == curve
+
+
+@pytest.mark.parametrize("grid", ["PopStar", "BC03-MILES"])
+def test_packaged_curves_are_those_that_were_measured(grid):
+    path = Path(__file__).parents[2] / "benchmarks" / "results" / "stellar_grids.json"
+    measured = json.loads(path.read_text(encoding="utf-8"))["curves"][grid]
+    curve = TemplateError.for_grid(grid)
+    for name in ("correction", "error"):
+        found = list(measured[name].values())
+        np.testing.assert_allclose(getattr(curve, name), found, atol=1e-4)
 
 
 def test_the_default_grid_is_bluer_where_popstar_was_too_red(raw):

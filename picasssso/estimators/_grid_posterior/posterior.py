@@ -145,12 +145,11 @@ class GridPosterior:
         (n_model,) (age, metallicity, attenuation).
     edge : array_like of bool, shape (n_model,), optional
         Models at the edge of the prior.
-    error_floor : float or array_like of float, shape (n_band,), optional
+    error_floor : float or array_like, shape (n_band,), optional
         Fraction of the observed flux, if positive, that is added to its error in
-        quadrature, for what models lack; one for all bands or one for each. Scaling it by
-        the observed flux keeps chi2 quadratic in the amplitude; the bias from upward
-        fluctuations being trusted less is at most twice the floor squared (0.5 % for 0.05)
-        at any signal-to-noise ratio.
+        quadrature, for what models lack. Scaling it by the observed flux keeps chi2
+        quadratic in the amplitude; the bias from upward fluctuations being trusted less
+        is at most twice the floor squared (0.5 % for 0.05) at any signal-to-noise ratio.
     device : str or device, optional
         Where to compute; CUDA if there is one and none is given.
     memory_budget : float, optional
@@ -199,11 +198,11 @@ class GridPosterior:
                 "model_flux must be finite and not negative, with at least one positive flux "
                 "for every model."
             )
-        floor = _to_float64(error_floor).clone()
-        if floor.shape not in ((), (flux.shape[1],)) or not ((floor >= 0) & (floor < 1)).all():
+        floor = _to_float64(error_floor)
+        if floor.shape not in ((), flux.shape[1:]) or not ((floor >= 0) & (floor < 1)).all():
             raise InvalidInputError(
-                f"error_floor={error_floor!r} is not a fraction: expected 0 <= error_floor < 1, "
-                f"one for all bands or {flux.shape[1]} of them."
+                f"error_floor={error_floor!r} is not a fraction, or one for each of "
+                f"{flux.shape[1]} bands: expected 0 <= error_floor < 1."
             )
         n = len(flux)
         scaled = {name: _checked(name, v, n, True) for name, v in amplitude_scaled.items()}
@@ -214,7 +213,7 @@ class GridPosterior:
         self._device = torch.device(device)
         self._scaled, self._intensive = tuple(scaled), tuple(constant)
         self._n_bands = flux.shape[1]
-        self._error_floor = floor.to(self._device)
+        self._error_floor = floor.expand(self._n_bands).to(self._device)
         if memory_budget is None:
             memory_budget = 512e6
             if self._device.type == "cuda":
@@ -263,7 +262,7 @@ class GridPosterior:
         self._fused = FusedTables(self._library, self._single)
         ones = torch.ones(1, self._n_bands, dtype=torch.float64, device=self._device)
         try:
-            pixel = prepare_pixels(ones, 100 * ones, 0.0)
+            pixel = prepare_pixels(ones, 100 * ones, torch.zeros_like(ones[0]))
             half = torch.full((1,), 0.5, device=self._device)
             self._nodes.fused = True
             with torch.cuda.device(self._device) if ones.is_cuda else nullcontext():

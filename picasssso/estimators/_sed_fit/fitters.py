@@ -40,7 +40,7 @@ class FitterOptions:
     n_models, seed, prior, grid, attenuation_law, nebular, mass_definition
         As for `picasssso.estimators.sed_fit.SEDFitEstimator`.
     error_floor : tuple of float
-        Error of the models in each band as a fraction of the flux, template error included.
+        Error of the models in each band, as a fraction of the flux.
     device : str
         Where to compute.
     """
