@@ -155,6 +155,16 @@ def test_unlinked_shapes_know_nothing_of_populations():
         assert found > 0.4 if linked else abs(found) < 0.15
 
 
+def test_slopes_of_attenuation_follow_gswlc_from_1500_to_5500_angstrom():
+    depth = np.array([0.3, 0.5, 0.8])
+    slope = relations.attenuation_slope(depth)
+    # Calzetti's law is 2.55 at 1500 over 5500 AA, and a power of -0.93 between u and r.
+    ratio = 2.55 * (1500 / 5500) ** (slope + 0.93)
+    np.testing.assert_allclose(np.log10(ratio), 0.424 - 0.68 * np.log10(depth), atol=0.002)
+    np.testing.assert_allclose(relations.attenuation_slope(torch.as_tensor(depth)), slope)
+    assert relations.attenuation_slope(np.array([0.0, 1e-4])).tolist() == [-1.6, -1.6]
+
+
 def test_populations_follow_the_relations_they_are_drawn_from():
     p = ProceduralGalaxies(seed=1, mass_weight=0.0, worlds=False).parameters(range(6000))
     blue = (p["quenched"] == 0) & (p["green"] == 0)
