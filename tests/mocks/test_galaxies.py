@@ -171,8 +171,25 @@ def test_populations_follow_the_relations_they_are_drawn_from():
     offset = np.log10(p["sfr"][blue]) - relations.main_sequence(p["log_mass"][blue])
     assert abs(offset.mean()) < 0.02
     assert abs(offset.std() - 0.3) < 0.02
-    massive = p["log_mass"] > 10.9
-    assert p["quenched"][massive].mean() > 0.7 > 0.3 > p["quenched"][p["log_mass"] < 9.5].mean()
+    for low, high in ((8.5, 9.5), (9.5, 10.5), (10.5, 11.6)):
+        some = (p["log_mass"] >= low) & (p["log_mass"] < high)
+        expected = relations.quenched_fraction(p["log_mass"][some]).mean()
+        assert p["quenched"][some].mean() == pytest.approx(expected, abs=0.03)
+        green = p["green"][some & (p["quenched"] == 0)].mean()
+        still = some & (p["quenched"] == 0)
+        expected = relations.green_fraction(p["log_mass"][still]).mean()
+        assert green == pytest.approx(expected, abs=0.03)
+    specific = np.log10(p["sfr"][p["green"] > 0]) - p["log_mass"][p["green"] > 0]
+    assert abs(specific.mean() - relations.LOG_GREEN_RATE) < 0.03
+
+
+def test_hi_falls_faster_far_below_the_sequence():
+    change = relations.hi_below_sequence(np.array([0.3, 0.0, -0.5, -1.0, -3.0]))
+    np.testing.assert_allclose(change, [0.12, 0.0, -0.2, -0.6, -0.84])
+
+
+def test_masses_follow_the_mass_function():
+    p = ProceduralGalaxies(seed=1, mass_weight=0.0, worlds=False).parameters(range(6000))
 
     def number(low, high):
         def per_dex(log_mass):
