@@ -20,7 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from picasssso.blocks import Block, choose_core_shape, count_blocks, iterate_blocks
-from picasssso.estimators._assembly import MapAssembler
+from picasssso.estimators._assembly import MapAssembler, worst_noise_scaling
 from picasssso.estimators.context import EstimationContext, PropertyArrays
 from picasssso.exceptions import (
     InvalidInputError,
@@ -404,6 +404,7 @@ class PropertyMapEstimator(abc.ABC):
             binned=images.bins is not None,
             n_samples=n_samples,
             seed=seed,
+            noise_scaling=worst_noise_scaling(images),
         )
 
 

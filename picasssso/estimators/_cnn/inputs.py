@@ -12,6 +12,7 @@ import torch
 
 from picasssso.estimators.context import EstimationContext
 from picasssso.exceptions import InvalidInputError, MissingBandError
+from picasssso.networks.detection import NEIGHBOURS
 from picasssso.networks.inputs import SLOTS, Conditions
 from picasssso.networks.training.batches import slot_of
 
@@ -32,12 +33,18 @@ class NetworkInput:
         What holds for whole images.
     has_band : Tensor of bool, shape (n, 5)
         Which slots hold an image.
+    noise : Tensor, shape (n, 5)
+        Median noise of the whole images, nmgy per pixel; NaN where there are none.
+    inflation : Tensor, shape (n,)
+        Factor on the variance of the light of a neighbourhood, where noise is correlated.
     """
 
     flux: torch.Tensor
     inverse_variance: torch.Tensor
     conditions: Conditions
     has_band: torch.Tensor
+    noise: torch.Tensor
+    inflation: torch.Tensor
 
 
 def select_slots(available: Sequence[str]) -> tuple[str, ...]:
@@ -127,7 +134,7 @@ def make_input(
     n, shape = len(flux), flux[0].shape[1:]
     planes = np.zeros((2, n, len(SLOTS), *shape), np.float32)
     widths, wavelengths = np.ones((2, n, len(SLOTS)), np.float32)
-    has_band = np.zeros((n, len(SLOTS)), bool)
+    noise = np.full((n, len(SLOTS)), np.nan, np.float32)
     for k, context in enumerate(contexts):
         slots = [slot for band in context.bands if (slot := slot_of(band)) is not None]
         planes[0, k, slots], planes[1, k, slots] = flux[k], inverse_variance[k]
@@ -135,7 +142,7 @@ def make_input(
         wavelengths[k, slots] = [wavelength(band) for band in context.bands]
         # A band that is bad in the whole image counts as missing, as it did in training. Its
         # noise level tells so, of the whole image also where this is only a block of it.
-        has_band[k, slots] = np.isfinite(context.noise_level)
+        noise[k, slots] = context.noise_level
 
     def column(values: list[float]) -> torch.Tensor:
         return torch.tensor(values, dtype=torch.float32, device=device)
@@ -150,5 +157,15 @@ def make_input(
         wavelength=torch.from_numpy(wavelengths).to(device),
         sharp=column([float(sharp)] * n),
     )
+    scalings = [context.noise_scaling for context in contexts]
+    inflation = [1.0 if scaling is None else float(scaling(NEIGHBOURS)) for scaling in scalings]
     both = torch.from_numpy(planes).to(device)
-    return NetworkInput(both[0], both[1], conditions, torch.from_numpy(has_band).to(device))
+    has_band = torch.from_numpy(np.isfinite(noise)).to(device)
+    return NetworkInput(
+        both[0],
+        both[1],
+        conditions,
+        has_band,
+        torch.from_numpy(noise).to(device),
+        column(inflation),
+    )
