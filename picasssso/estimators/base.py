@@ -278,7 +278,12 @@ class PropertyMapEstimator(abc.ABC):
             flux, inverse_variance = images.to_arrays(block.padded)
             origin = (block.padded[0].start, block.padded[1].start)
             assembler.add(block, flux, inverse_variance, replace(context, origin=origin))
-        return assembler.finish()
+        maps = assembler.finish()
+        self._review(maps)
+        return maps
+
+    def _review(self, maps: PropertyMaps) -> None:  # noqa: B027
+        """Warn of what a user should know of the maps (nothing by default)."""
 
     def _as_band_images(
         self, images: BandImages | Mapping[str, CCDData], redshift: float | None

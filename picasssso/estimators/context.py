@@ -55,6 +55,8 @@ class EstimationContext:
     noise_scaling : callable or None
         Number of pixels to the factor on the variance of a sum over so many, the largest of
         any band; None where noise is white.
+    statistics : tuple of float
+        What else an estimator measured on the whole image before it was cut.
     """
 
     bands: tuple[str, ...]
@@ -70,6 +72,7 @@ class EstimationContext:
     n_samples: int = 0
     seed: int = 0
     noise_scaling: Callable[[float], float] | None = None
+    statistics: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ import torch
 
 from picasssso.estimators._cnn.draws import correlated_scores, light_score, presence_score
 from picasssso.estimators._cnn.faint import Faintness, look_for_light
-from picasssso.estimators._cnn.inputs import NetworkInput
+from picasssso.estimators._cnn.inputs import NetworkInput, unlike_training
 from picasssso.estimators.context import EstimationContext, PropertyArrays
 from picasssso.networks.calibration import local_signal
 from picasssso.networks.ensemble import EnsemblePrediction
@@ -24,7 +24,13 @@ from picasssso.networks.mixture import (
     shared_deviations,
 )
 from picasssso.networks.outputs import OUTPUTS
-from picasssso.networks.outside import disagreement_score, is_outside, measure, members_disagree
+from picasssso.networks.outside import (
+    colours_outside,
+    disagreement_score,
+    is_outside,
+    measure,
+    members_disagree,
+)
 from picasssso.networks.weights import TrainedModel
 from picasssso.quality import QUALITY_DTYPE, QualityFlag
 
@@ -132,9 +138,7 @@ def _samples(
     return out
 
 
-def _light_score(
-    faint: Faintness, context: EstimationContext, draw: int
-) -> torch.Tensor | None:
+def _light_score(faint: Faintness, context: EstimationContext, draw: int) -> torch.Tensor | None:
     """Return the score of the light's error in one sample, (1, 1, y, x), where it matters."""
     if faint.ratio is None:
         return None
@@ -163,6 +167,11 @@ def _quality(
         )
         image, outside = is_outside(measured, calibration.ranges)
         outside = outside | image.any(1)[:, None, None]
+        outside = outside | colours_outside(
+            measured, inputs.has_band, calibration.colours, calibration.colour_limits
+        )
+        for k, context in enumerate(contexts):
+            outside[k] |= bool(unlike_training(context, calibration))
         score = disagreement_score(said)
         outside = outside | members_disagree(score, signal, calibration.disagreement)
     # Bins of many pixels look like no image that was trained on.

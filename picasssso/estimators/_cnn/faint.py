@@ -184,7 +184,9 @@ def look_for_light(model: TrainedModel, inputs: NetworkInput) -> Faintness:
 def _typical_ratio(model: TrainedModel, inputs: NetworkInput) -> torch.Tensor:
     """Return what the network says of a typical faint galaxy per light, (n, 8, 1, 1)."""
     flux, weight = typical_galaxy(inputs.noise)
-    prediction = model.ensemble.predict(flux, weight, inputs.conditions, inputs.has_band).prediction
+    prediction = model.ensemble.predict(
+        flux, weight, inputs.conditions, inputs.has_band
+    ).prediction
     if model.calibration is not None:
         signal = local_signal(flux, weight)
         prediction = model.calibration.apply(prediction, signal, inputs.has_band.sum(1))
