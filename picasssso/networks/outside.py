@@ -13,6 +13,7 @@ Four things are compared with what the calibration's galaxies had:
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from itertools import combinations
 
@@ -84,8 +85,8 @@ _SLACK = {"frame": 0.31, "noise": 0.5}
 #: models are not known better.
 _COLOUR_FLOOR = 0.03
 
-#: Part of the pixels whose colours lie beyond their limit, and pixels kept of each batch to
-#: find it.
+#: Part of the pixels, and of whole images, whose colours lie beyond their limit, and pixels
+#: kept of each batch to find it.
 _COLOUR_TAIL, _KEPT_PIXELS = 1e-3, 4000
 
 #: Fewer pixels, and images, than this do not tell what colours are like.
@@ -321,7 +322,7 @@ def whole_colours_outside(
     for k, values in enumerate(whole.cpu()):
         bands = torch.isfinite(values)
         limit = float(limits[_number(bands)])
-        if limit == limit:
+        if math.isfinite(limit):
             square = _square_distance(values[None, bands], redshift[k : k + 1], bands, colours)
             outside[k] = bool(square > limit)
     return outside
@@ -534,7 +535,7 @@ class TrainingRange:
         colours : Tensor, shape (7, 6), or None
             As for the calibration; of pixels that have all bands. None if there are few.
         limits : Tensor, shape (32,), or None
-            As for the calibration; not a number for bands that are not judged.
+            As for the calibration; infinite for bands that are not judged.
         """
         return _fitted_colours(self._colours, _COLOUR_TAIL, _FEWEST_COLOURS)
 
@@ -548,7 +549,7 @@ class TrainingRange:
         limits : Tensor, shape (32,), or None
             As for the calibration.
         """
-        return _fitted_colours(self._whole, _STRUCTURE_TAIL, _FEWEST_IMAGES)
+        return _fitted_colours(self._whole, _COLOUR_TAIL, _FEWEST_IMAGES)
 
 
 def _fitted_colours(
@@ -559,7 +560,7 @@ def _fitted_colours(
     if len(whole) < fewest:
         return None, None
     table = torch.cat([whole.mean(0, keepdim=True), torch.cov(whole.T)])
-    limits = torch.full((2 ** len(SLOTS),), torch.nan)
+    limits = torch.full((2 ** len(SLOTS),), torch.inf)
     for number in range(2 ** len(SLOTS)):
         bands = torch.tensor([bool(number & 2**k) for k in range(len(SLOTS))])
         if bands.sum() < 2:
