@@ -196,8 +196,10 @@ def typical_galaxy(noise: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
 
     Returns
     -------
-    flux, inverse_variance : Tensor, shape (n, 5, 24, 24)
+    flux : Tensor, shape (n, 5, 24, 24)
         Without noise, as bright in the middle as eight times that of a pixel.
+    inverse_variance : Tensor, shape (n, 5, 24, 24)
+        That of the noise; 0 where there is no band.
     """
     spectrum = torch.tensor(_SPECTRUM, device=noise.device, dtype=noise.dtype)
     weight = torch.nan_to_num(noise.square().reciprocal(), nan=0.0, posinf=0.0)

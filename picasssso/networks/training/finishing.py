@@ -251,8 +251,14 @@ def measure_training_range(
 
     Parameters
     ----------
-    sources, config, galaxies, device
+    sources : sequence of (PairSource, sequence of float, float)
         As for `measure_ranges`.
+    config : TrainingConfig
+        As for `measure_ranges`.
+    galaxies : int, optional
+        How many.
+    device : torch.device or str, optional
+        Where to compute.
 
     Returns
     -------
