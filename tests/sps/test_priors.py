@@ -25,7 +25,7 @@ def test_parameters_stay_within_their_ranges(history):
     for name, values in draw(prior).items():
         assert np.all(np.isfinite(values)), name
         if hasattr(prior, name) and name not in ("truncation_age", "burst_fraction"):
-            low, high = getattr(prior, name)
+            low, high = (getattr(getattr(prior, name), end) for end in ("low", "high"))
             assert np.all((values >= low * (1 - 1e-12)) & (values <= high * (1 + 1e-12))), name
 
 
