@@ -3,7 +3,7 @@
 Holds the whole-image output planes while the blocks come in. Each block is estimated
 once, and once more for every error that all pixels of a band share (its zero point, its
 sky level): how the answer moves when that error is one sigma is a map of its own, which
-`PropertyMaps.total` adds up coherently.
+`PropertyMaps.total` adds up coherently. So is what models disagree on.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ import numpy.typing as npt
 from picasssso.blocks import Block
 from picasssso.estimators.context import PERCENTILES, EstimationContext, PropertyArrays
 from picasssso.exceptions import InvalidInputError
+from picasssso.model_uncertainty import model_shift
 from picasssso.properties import Property, get_property
 from picasssso.quality import QUALITY_DTYPE, QualityFlag
 
@@ -30,6 +31,9 @@ if TYPE_CHECKING:
 __all__ = ["MapAssembler", "target_label", "worst_noise_scaling"]
 
 FloatArray = npt.NDArray[np.floating]
+
+#: Name of the systematic that holds how far models disagree.
+MODELS = "models"
 
 #: Bands whose PSF widths differ by more than this factor have distorted colours.
 PSF_RATIO = 1.1
@@ -191,6 +195,10 @@ class MapAssembler:
             if widths.max() > PSF_RATIO * widths.min():
                 self.quality |= int(QualityFlag.PSF_MISMATCH)
         names = tuple(estimator.properties)
+        if models := estimator._model_properties:
+            self.systematics[MODELS] = {
+                name: model_shift(name, self._central_plane(name)) for name in models
+            }
         return PropertyMaps(
             {
                 name: PropertyArrays(
@@ -214,6 +222,10 @@ class MapAssembler:
             target=None if self.target_label is None else images.labels == self.target_label,
             meta=self._meta(),
         )
+
+    def _central_plane(self, name: str) -> FloatArray:
+        planes = self.planes[name]
+        return planes.get("mean", planes["percentiles"][PERCENTILES.index(50.0)])
 
     def _definition(self, name: str) -> Property:
         return self.estimator.definitions.get(name) or get_property(name)

@@ -162,6 +162,15 @@ class PropertyMapEstimator(abc.ABC):
         """Return the error that all pixels share, dex, by property (none by default)."""
         return {}
 
+    @property
+    def _model_properties(self) -> tuple[str, ...]:
+        """Properties whose maps carry the disagreement of models (none by default).
+
+        The amounts are those of `picasssso.model_uncertainty`; the maps have them as the
+        systematic "models".
+        """
+        return ()
+
     def _describe(self, context: EstimationContext) -> Mapping[str, Any]:
         """Return what else the maps should record: references, hashes, colour terms."""
         return {}
