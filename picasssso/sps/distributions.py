@@ -251,7 +251,7 @@ class TruncatedLogNormal(Distribution):
     >>> from picasssso.sps.distributions import TruncatedLogNormal
     >>> metals = TruncatedLogNormal(0.02, 0.2, low=0.001, high=0.05)
     >>> float(metals.values(np.array(0.5)).round(4))
-    0.0187
+    0.0197
     """
 
     kind: ClassVar[str] = "truncated_log_normal"
