@@ -31,6 +31,7 @@ from picasssso.evaluation.real.painting import (
 from picasssso.evaluation.real.results import write_real
 from picasssso.evaluation.real.rings import estimate_rings, read_rings, ring_figures
 from picasssso.evaluation.real.running import collect_real, run_real
+from picasssso.evaluation.real.truths import compare_truths
 
 __all__ = [
     "Field",
@@ -40,6 +41,7 @@ __all__ = [
     "RealConfiguration",
     "RealEstimator",
     "collect_real",
+    "compare_truths",
     "compare_values",
     "describe_region",
     "estimate_galaxies",

@@ -125,7 +125,7 @@ class RealConfiguration:
             for key, one in self.estimators.items()
             for part, table in self.parts.items()
             if part in one.get("parts", self.parts)
-            and not (table["kind"] == "rings" and one.get("images") == "total")
+            and not (table["kind"] == "rings" and one.get("images", "maps") != "maps")
         ]
 
     def select(self, parts: tuple[str, ...], estimators: tuple[str, ...]) -> RealConfiguration:

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 __all__ = ["RealEstimator", "describe_region"]
 
+#: What an estimator gets: images, or one pixel of light.
+IMAGES = ("maps", "total", "annuli")
 #: Value, then the percentiles.
 FIELDS = ("value", *(f"p{q:g}" for q in PERCENTILES))
 
@@ -32,8 +34,9 @@ class RealEstimator:
     ----------
     specification : mapping
         ``name`` of an estimator and its ``parameters``; ``bands`` to use (the letters after
-        the last dash; all by default); ``images``, ``"maps"`` (default) or ``"total"``, for
-        the sum of the light alone, as one pixel; ``samples``, joint samples for the errors of
+        the last dash; all by default); ``images``, ``"maps"`` (default), or for the light
+        alone, as one pixel, ``"total"`` (fluxes of the catalogue) or ``"annuli"`` (their sum;
+        in fields both are the light in the aperture); ``samples``, joint samples for the errors of
         totals (none by default); ``redshift_step``, to which redshifts are rounded where
         they shift spectra, the distance being kept.
 
@@ -47,10 +50,8 @@ class RealEstimator:
         from picasssso.estimators import get_estimator
 
         self.images = str(specification.get("images", "maps"))
-        if self.images not in ("maps", "total"):
-            raise InvalidInputError(
-                f"images={self.images!r}: expected 'maps', or 'total' for the light as one pixel."
-            )
+        if self.images not in IMAGES:
+            raise InvalidInputError(f"images={self.images!r}: expected one of {IMAGES}.")
         parameters = {
             name: tuple(value) if isinstance(value, list) else value
             for name, value in specification.get("parameters", {}).items()

@@ -80,25 +80,37 @@ def total_light(
     catalogue: GalaxyCatalogue,
     number: int,
     *,
+    of: str = "total",
     cosmology: FLRW | None = None,
     bands: Sequence[str] = OPTICAL,
 ) -> BandImages:
-    """Return the light in a galaxy's annuli with signal as one pixel.
+    """Return the light of a galaxy as one pixel.
 
     Parameters
     ----------
-    catalogue, number, cosmology, bands
-        As for `paint_catalogue_galaxy`.
+    catalogue : GalaxyCatalogue
+        The catalogue.
+    number : int
+        The galaxy's row.
+    of : {"total", "annuli"}, optional
+        The catalogue's total fluxes, or the sum of the annuli with signal.
+    cosmology : `~astropy.cosmology.FLRW`, optional
+        For the distance; Planck18 by default.
+    bands : sequence of str, optional
+        Some of `GALAXY_BANDS`; u, g, r, i and z by default.
 
     Returns
     -------
     BandImages
-        One pixel without noise; its error is that of the catalogue's total flux, and 2 %.
+        One pixel; its error is that of the catalogue's total flux, and 2 %.
     """
     profile = catalogue.profile(number, bands)
     profile = profile.cut(max(profile.n_detected(), 1))
-    lift = 10.0 ** (0.4 * catalogue.per_band(number, "galactic_extinction", bands))
-    flux = profile.fluxes.sum(axis=1) * lift
+    if of == "total":
+        flux = catalogue.per_band(number, "flux", bands)
+    else:
+        lift = 10.0 ** (0.4 * catalogue.per_band(number, "galactic_extinction", bands))
+        flux = profile.fluxes.sum(axis=1) * lift
     weight = catalogue.per_band(number, "flux_ivar", bands)
     known = np.where(weight > 0, 1.0 / np.sqrt(np.where(weight > 0, weight, 1.0)), np.inf)
     error = np.hypot(known, _CALIBRATION * np.abs(flux))
@@ -151,7 +163,7 @@ def estimate_galaxies(
         between 0.75 and 1.25 effective radii (as the total for one pixel), and
         ``outside_training``, the share of pixels in the ellipse that are flagged so.
     """
-    one_pixel = estimator.images == "total"
+    one_pixel = estimator.images != "maps"
     painted = [
         None
         if one_pixel
@@ -159,7 +171,9 @@ def estimate_galaxies(
         for k in numbers
     ]
     images = [
-        total_light(catalogue, k, cosmology=cosmology) if galaxy is None else galaxy.images
+        total_light(catalogue, k, of=estimator.images, cosmology=cosmology)
+        if galaxy is None
+        else galaxy.images
         for k, galaxy in zip(numbers, painted, strict=True)
     ]
     records = []
@@ -254,7 +268,7 @@ def galaxy_figures(
         found[key] = compare_values(value, target, low, high)
         if key in ("mass", "attenuation"):
             points[key] = value.tolist()
-            points[f"{key}_error"] = ((high - low) / 2).tolist()
+            points[f"{key}_difference"] = (value - published).tolist()
 
     compare("mass", "stellar_mass", mass, everything)
     compare("mass_star_forming", "stellar_mass", mass, forming)

@@ -59,7 +59,7 @@ def estimate_named(
         reach = float(galaxy["radius"]) / images.pixel_scale.to_value(u.arcsec)
         aperture = CircularAperture((x, y), reach)
         region: Any = aperture
-        if estimator.images == "total":
+        if estimator.images != "maps":
             images, region = _one_pixel(images, aperture), None
         maps = estimator.estimate([images], seed)[0]
         found.append(

@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from picasssso._files import atomic_write
+from picasssso.evaluation.real.pictures import make_real_pictures
+from picasssso.evaluation.real.tables import make_real_tables
 
 __all__ = ["write_real"]
 
@@ -34,6 +36,14 @@ def write_real(figures: Mapping[str, Any], folder: Path | str) -> list[Path]:
     with atomic_write(paths[0], True) as temporary:
         text = json.dumps(_plain(figures), indent=1, allow_nan=False)
         temporary.write_text(text + "\n", encoding="utf-8")
+    for name, table in make_real_tables(figures).items():
+        paths.append(folder / f"{name}.inc")
+        with atomic_write(paths[-1], True) as temporary:
+            temporary.write_text(table, encoding="utf-8")
+    for name, picture in make_real_pictures(figures).items():
+        paths.append(folder / f"{name}.png")
+        with atomic_write(paths[-1], True) as temporary:
+            picture.savefig(temporary, dpi=110)
     return paths
 
 

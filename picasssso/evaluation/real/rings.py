@@ -107,8 +107,10 @@ def estimate_rings(
     InvalidInputError
         If the estimator takes the total light only.
     """
-    if estimator.images == "total":
-        raise InvalidInputError("Rings need maps: this estimator has images = 'total'.")
+    if estimator.images != "maps":
+        raise InvalidInputError(
+            f"Rings need maps: this estimator has images = {estimator.images!r}."
+        )
     field = Field.read(description, folder)
     block = int(description.get("block", 1))
     distance = float(description["distance"])

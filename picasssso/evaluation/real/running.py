@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from picasssso import __version__ as version
 from picasssso._files import atomic_write
 from picasssso.evaluation.real.catalogues import GalaxyCatalogue
@@ -15,6 +17,7 @@ from picasssso.evaluation.real.estimating import RealEstimator
 from picasssso.evaluation.real.galaxies import estimate_galaxies, galaxy_figures
 from picasssso.evaluation.real.named import estimate_named, named_figures
 from picasssso.evaluation.real.rings import estimate_rings, ring_figures
+from picasssso.evaluation.real.truths import compare_truths
 from picasssso.exceptions import FileFormatError
 
 if TYPE_CHECKING:
@@ -22,8 +25,10 @@ if TYPE_CHECKING:
 
 __all__ = ["collect_real", "run_real"]
 
-#: Galaxies at once, and per file of what is kept.
+#: Galaxies at once; what is kept grows by as many.
 _BATCH = 12
+#: Under which a field is kept.
+_WHOLE = "all"
 
 
 def run_real(
@@ -40,8 +45,8 @@ def run_real(
     configuration : RealConfiguration
         What is to be measured.
     folder : path-like
-        Where it is kept, galaxy by galaxy or field by field; made if it is not there. Several
-        processes may work in it at the same time, on different estimators.
+        Where it is kept, one file for each estimator and part; made if it is not there.
+        Several processes may work in it at the same time, on different estimators.
     data : path-like
         The folder of catalogues and images.
     progress : bool, optional
@@ -59,21 +64,19 @@ def run_real(
     if not data.is_dir():
         raise FileFormatError(f"There is no data folder {data}: name it with --data.")
     catalogue = _catalogue(configuration, data)
-    jobs = []
-    for part, key in configuration.runs():
-        for numbers in _batches(configuration, part, key, catalogue):
-            path = _path(configuration, folder, part, key, numbers)
-            if not path.exists():
-                jobs.append((part, key, numbers, path))
+    runs = configuration.runs()
+    todo = {run: _missing(configuration, folder, *run, catalogue) for run in runs}
     disable = None if progress is None else not progress
     made: dict[str, RealEstimator] = {}
-    for part, key, numbers, path in tqdm(jobs, disable=disable, unit="batch"):
-        if key not in made:
-            made = {key: RealEstimator(configuration.estimators[key])}
-        record = _measure(configuration, part, made[key], numbers, catalogue, data)
-        path.parent.mkdir(exist_ok=True)
-        with atomic_write(path, True) as temporary:
-            temporary.write_text(json.dumps(record) + "\n", encoding="utf-8")
+    with tqdm(total=sum(map(len, todo.values())), disable=disable, unit="object") as bar:
+        for (part, key), names in todo.items():
+            if key not in made and names:
+                made = {key: RealEstimator(configuration.estimators[key])}
+            for k in range(0, len(names), _BATCH):
+                batch = names[k : k + _BATCH]
+                found = _measure(configuration, part, made[key], batch, catalogue, data)
+                _keep(configuration, folder, part, key, found)
+                bar.update(len(batch))
 
 
 def collect_real(
@@ -95,7 +98,7 @@ def collect_real(
     dict
         For JSON: ``parts``, by identifier, with ``title``, ``kind`` and ``estimators``, each
         with ``label`` and figures; ``requirements``, each with ``what``, ``figure``, ``value``,
-        ``between`` and ``met``. What was not measured is left out.
+        ``between`` and ``met``; ``truths`` (`compare_truths`). What was not measured is left out.
     """
     folder, data = Path(folder), Path(data)
     catalogue = _catalogue(configuration, data)
@@ -104,22 +107,21 @@ def collect_real(
         for name, table in configuration.parts.items()
     }
     for part, key in configuration.runs():
-        records = [
-            _load(path)
-            for numbers in _batches(configuration, part, key, catalogue)
-            if (path := _path(configuration, folder, part, key, numbers)).exists()
-        ]
+        kept = _kept(configuration, folder, part, key)
+        wanted = _names(configuration, part, key, catalogue)
+        records = [kept[name] for name in wanted if name in kept]
         if not records:
             continue
         kind = configuration.parts[part]["kind"]
         if kind == "galaxies":
             assert catalogue is not None
-            figures = galaxy_figures(catalogue, [one for many in records for one in many])
+            figures = galaxy_figures(catalogue, records)
         else:
             figures = (ring_figures if kind == "rings" else named_figures)(records[0])
         label = configuration.estimators[key].get("label", key)
         parts[part]["estimators"][key] = {"label": label, **figures}
     found = {"version": version, "small": configuration.small, "parts": parts}
+    found["truths"] = compare_truths(configuration.truths, data)
     found["requirements"] = [_judge(one, parts) for one in configuration.requirements]
     return found
 
@@ -140,39 +142,66 @@ def _catalogue(configuration: RealConfiguration, data: Path) -> GalaxyCatalogue 
     return None if table is None else GalaxyCatalogue.read(data / table["catalogue"])
 
 
-def _batches(
+def _names(
     configuration: RealConfiguration, part: str, key: str, catalogue: GalaxyCatalogue | None
-) -> list[list[int]]:
+) -> list[str]:
+    """Return what is measured: rows of the catalogue in the order of redshift, or the field."""
     table = configuration.parts[part]
     if table["kind"] != "galaxies" or catalogue is None:
-        return [[]]
+        return [_WHOLE]
     counts = configuration.estimators[key].get("counts", table.get("counts", {"gswlc": 1000}))
     numbers = catalogue.choose(counts, configuration.seed)
-    return [numbers[k : k + _BATCH] for k in range(0, len(numbers), _BATCH)]
+    # What estimators keep from one galaxy to the next serves those at the same redshift.
+    order = np.argsort(catalogue.values("redshift", numbers), kind="stable")
+    return [str(numbers[k]) for k in order]
 
 
-def _path(
-    configuration: RealConfiguration, folder: Path, part: str, key: str, numbers: list[int]
-) -> Path:
-    name = "_".join([f"{numbers[0]}", f"{len(numbers)}"]) if numbers else "all"
-    return folder / configuration.key(part, key) / f"{name}.json"
+def _missing(
+    configuration: RealConfiguration,
+    folder: Path,
+    part: str,
+    key: str,
+    catalogue: GalaxyCatalogue | None,
+) -> list[str]:
+    kept = _kept(configuration, folder, part, key)
+    return [name for name in _names(configuration, part, key, catalogue) if name not in kept]
+
+
+def _kept(configuration: RealConfiguration, folder: Path, part: str, key: str) -> dict[str, Any]:
+    path = folder / f"{configuration.key(part, key)}.json"
+    try:
+        return dict(json.loads(path.read_text(encoding="utf-8"))) if path.exists() else {}
+    except ValueError as error:
+        raise FileFormatError(
+            f"{path} is damaged ({error}): remove it, and it is measured again."
+        ) from error
+
+
+def _keep(
+    configuration: RealConfiguration, folder: Path, part: str, key: str, found: dict[str, Any]
+) -> None:
+    content = {**_kept(configuration, folder, part, key), **found}
+    with atomic_write(folder / f"{configuration.key(part, key)}.json", True) as temporary:
+        temporary.write_text(json.dumps(content) + "\n", encoding="utf-8")
 
 
 def _measure(
     configuration: RealConfiguration,
     part: str,
     estimator: RealEstimator,
-    numbers: list[int],
+    names: list[str],
     catalogue: GalaxyCatalogue | None,
     data: Path,
-) -> Any:
+) -> dict[str, Any]:
     table, seed = configuration.parts[part], configuration.seed
     if table["kind"] == "galaxies":
         assert catalogue is not None
         cosmology = _cosmology(configuration)
-        return estimate_galaxies(catalogue, numbers, estimator, seed=seed, cosmology=cosmology)
+        numbers = [int(name) for name in names]
+        records = estimate_galaxies(catalogue, numbers, estimator, seed=seed, cosmology=cosmology)
+        return dict(zip(names, records, strict=True))
     function = estimate_rings if table["kind"] == "rings" else estimate_named
-    return function(table, data, estimator, seed)
+    return {_WHOLE: function(table, data, estimator, seed)}
 
 
 def _cosmology(configuration: RealConfiguration) -> FLRW | None:
@@ -180,12 +209,3 @@ def _cosmology(configuration: RealConfiguration) -> FLRW | None:
 
     given = configuration.cosmology
     return None if given is None else FlatLambdaCDM(H0=given["H0"], Om0=given["Om0"])
-
-
-def _load(path: Path) -> Any:
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise FileFormatError(
-            f"{path} is damaged ({error}): remove it, and it is measured again."
-        ) from error
