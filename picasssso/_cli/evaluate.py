@@ -108,5 +108,6 @@ def _evaluate_real(
             if line["value"] is not None:
                 low, high = line["between"]
                 verdict = "met" if line["met"] else "MISSED"
-                click.echo(f"{verdict:6} {line['what']}: {line['value']:.3f} ({low:g} to {high:g})")
+                measured = f"{line['value']:.3f} ({low:g} to {high:g})"
+                click.echo(f"{verdict:6} {line['what']}: {measured}")
         click.echo(f"Written: {len(paths)} files in {output / 'results'}")

@@ -25,7 +25,7 @@ def log10_positive(values: npt.ArrayLike) -> FloatArray:
     Returns
     -------
     ndarray
-        log10 of them.
+        The logarithms.
 
     Examples
     --------

@@ -57,7 +57,8 @@ _KNOWN = {
     "requirements",
 }  # fmt: skip
 _ESTIMATOR = {
-    "label", "name", "parameters", "bands", "images", "samples", "redshift_step", "parts", "counts",
+    "label", "name", "parameters", "bands", "images", "samples", "redshift_step", "parts",
+    "counts",
 }  # fmt: skip
 
 
@@ -159,7 +160,9 @@ class RealConfiguration:
         return replace(
             self,
             parts={k: v for k, v in self.parts.items() if not parts or k in parts},
-            estimators={k: v for k, v in self.estimators.items() if not estimators or k in estimators},
+            estimators={
+                k: v for k, v in self.estimators.items() if not estimators or k in estimators
+            },
             truths=self.truths if not parts or "truths" in parts else {},
         )
 

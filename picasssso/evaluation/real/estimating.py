@@ -147,7 +147,6 @@ def describe_region(maps: PropertyMaps, region: Any = None) -> dict[str, list[fl
     return found
 
 
-
 def _mass_weighted(maps: PropertyMaps, name: str, region: Any) -> list[float | None]:
     """Average the stored planes of a property, weighted with stellar mass."""
     covered = aperture_weights(region, maps.shape)
@@ -160,5 +159,7 @@ def _mass_weighted(maps: PropertyMaps, name: str, region: Any) -> list[float | N
     weight = np.where(good, mass * covered.weights, 0.0)
     if not weight.sum() > 0:
         return [None] * len(FIELDS)
-    averages = [float((weight * np.where(good, plane, 0.0)).sum() / weight.sum()) for plane in planes]
+    averages = [
+        float((weight * np.where(good, plane, 0.0)).sum() / weight.sum()) for plane in planes
+    ]
     return [averages[PERCENTILES.index(50.0)], *averages]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 from astropy.io import fits
 from astropy.nddata import CCDData, StdDevUncertainty
-from astropy.wcs import WCS
+from astropy.wcs import WCS, FITSFixedWarning
 from scipy.ndimage import gaussian_filter
 
 from picasssso.bands import BandImages, GalacticExtinction
@@ -81,7 +82,7 @@ class Field:
             with fits.open(path) as hdus:
                 planes.append(np.array(hdus[0].data, dtype=float))
                 # The first band's: the files are on one grid.
-                wcs = WCS(hdus[0].header).celestial if wcs is None else wcs
+                wcs = _celestial(hdus[0].header) if wcs is None else wcs
         assert wcs is not None
         if len({plane.shape for plane in planes}) > 1:
             raise InvalidInputError(
@@ -165,7 +166,7 @@ class Field:
             )
         window = (slice(y0, y0 + side), slice(x0, x0 + side))
         noise = [self._noise(plane) for plane in self.flux]
-        cut_wcs = self.wcs[window[0], window[1]]
+        cut_wcs = self.wcs[window]
         return BandImages(
             {
                 band: CCDData(
@@ -186,6 +187,13 @@ class Field:
         """Return the standard deviation of the sky from the pixels below its median."""
         below = plane[plane < 0]
         return float(np.sqrt(np.mean(np.minimum(np.abs(below), 5 * np.median(-below)) ** 2)))
+
+
+def _celestial(header: fits.Header) -> WCS:
+    """Read a WCS; old headers are understood without a word about their age."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FITSFixedWarning)
+        return WCS(header).celestial
 
 
 def move_to_redshift(

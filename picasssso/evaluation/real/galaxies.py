@@ -165,9 +165,7 @@ def estimate_galaxies(
     """
     one_pixel = estimator.images != "maps"
     painted = [
-        None
-        if one_pixel
-        else paint_catalogue_galaxy(catalogue, k, seed=seed, cosmology=cosmology)
+        None if one_pixel else paint_catalogue_galaxy(catalogue, k, seed=seed, cosmology=cosmology)
         for k in numbers
     ]
     images = [
@@ -257,11 +255,18 @@ def galaxy_figures(
     }
 
     def compare(
-        key: str, name: str, published: Any, where: Any, logarithm: bool = True, of: str = "properties"
+        key: str,
+        name: str,
+        published: Any,
+        where: Any,
+        logarithm: bool = True,
+        of: str = "properties",
     ) -> None:
         if not any(name in record[of] for record in records):
             return
-        value, low, high = (_numbers(records, name, field, of) for field in ("value", "p16", "p84"))
+        value, low, high = (
+            _numbers(records, name, field, of) for field in ("value", "p16", "p84")
+        )
         if logarithm:
             value, low, high = (log10_positive(x) for x in (value, low, high))
         target = np.where(where, published, np.nan)

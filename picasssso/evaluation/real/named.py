@@ -12,7 +12,6 @@ from astropy.nddata import CCDData, StdDevUncertainty
 from photutils.aperture import CircularAperture
 
 from picasssso.bands import BandImages, GalacticExtinction
-
 from picasssso.evaluation.real.comparison import log10_positive
 from picasssso.evaluation.real.estimating import FIELDS, RealEstimator, describe_region
 from picasssso.evaluation.real.fields import Field

@@ -85,7 +85,9 @@ class GalaxyProfile:
                 f"{(len(self.bands), len(self.radius))}."
             )
         if not (np.diff(self.radius, prepend=0.0) > 0).all():
-            raise InvalidInputError("radius must be positive and increase from annulus to annulus.")
+            raise InvalidInputError(
+                "radius must be positive and increase from annulus to annulus."
+            )
         if not 0 < self.axis_ratio <= 1:
             raise InvalidInputError(
                 f"axis_ratio={self.axis_ratio!r}: expected minor over major axis, in (0, 1]."

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
 __all__ = ["make_real_pictures"]
 
 #: To be told apart without color.
-_STYLES = (
+_STYLES: tuple[dict[str, Any], ...] = (
     {"color": "black", "marker": "o", "ls": "-"},
     {"color": "0.45", "marker": "s", "ls": "--"},
     {"color": "0.6", "marker": "^", "ls": ":"},
@@ -71,11 +72,14 @@ def _masses(estimators: Mapping[str, Mapping[str, Any]]) -> Figure:
         points = one["points"]
         published, specific = _array(points["log_mass"]), _array(points["log_ssfr"])
         difference = _array(points["mass"]) - published
-        for where, style, label in (
+        kinds: tuple[tuple[np.ndarray, dict[str, Any], str], ...] = (
             (specific > -11.5, {"mfc": "none", "mec": "0.4"}, "others"),
             (specific < -11.5, {"mfc": "black", "mec": "black"}, "quiescent"),
-        ):
-            axis.plot(published[where], difference[where], "o", ms=3, mew=0.6, label=label, **style)
+        )
+        for where, style, label in kinds:
+            axis.plot(
+                published[where], difference[where], "o", ms=3, mew=0.6, label=label, **style
+            )
         axis.axhline(0, color="0.5", lw=0.8)
         axis.set_ylim(-1.0, 1.0)
         axis.set_title(one["label"], fontsize=8, wrap=True)
@@ -117,7 +121,7 @@ def _running(axis: Any, x: np.ndarray, y: np.ndarray, **style: Any) -> None:
     """Medians and 16-84 ranges in bins of half a dex."""
     edges = np.arange(-13.5, -8.9, 0.5)
     places, middles, lows, highs = [], [], [], []
-    for low, high in zip(edges[:-1], edges[1:], strict=True):
+    for low, high in pairwise(edges):
         here = y[(x >= low) & (x < high) & np.isfinite(y)]
         if len(here) >= 5:
             bottom, middle, top = np.percentile(here, [16, 50, 84])
@@ -132,7 +136,9 @@ def _rings(estimators: Mapping[str, Mapping[str, Any]]) -> Figure:
     """Surface densities against radius, and those published."""
     from matplotlib.figure import Figure
 
-    names = [n for n, _ in _RINGS if any(n in e["points"]["properties"] for e in estimators.values())]
+    names = [
+        n for n, _ in _RINGS if any(n in e["points"]["properties"] for e in estimators.values())
+    ]
     figure = Figure(figsize=(3.3 * len(names) + 0.2, 3.2), layout="constrained")
     axes = np.atleast_1d(figure.subplots(1, len(names)))
     labels = dict(_RINGS)

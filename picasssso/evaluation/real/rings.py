@@ -130,7 +130,9 @@ def estimate_rings(
         imf=float(rings.get("imf", 1.0)),
     )
     radius = published["radius"]
-    edges = np.concatenate([[0.0], (radius[1:] + radius[:-1]) / 2, [1.5 * radius[-1] - 0.5 * radius[-2]]])
+    edges = np.concatenate(
+        [[0.0], (radius[1:] + radius[:-1]) / 2, [1.5 * radius[-1] - 0.5 * radius[-2]]]
+    )
     x, y = field.pixel(*description["center"])
     center = ((x + 0.5) / block - 0.5, (y + 0.5) / block - 0.5)
     maps = estimator.estimate([images], seed)[0]

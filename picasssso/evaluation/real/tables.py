@@ -24,7 +24,10 @@ _ROWS = (
 )
 _SHARES = (
     ("quiescent_recognised", "quiescent galaxies with log SFR / mass below -11"),
-    ("quiescent_without_gas", "quiescent galaxies without HI detection, gas below 10\\ :sup:`9.5` Msun"),
+    (
+        "quiescent_without_gas",
+        "quiescent galaxies without HI detection, gas below 10\\ :sup:`9.5` Msun",
+    ),
 )  # fmt: skip
 
 
@@ -158,7 +161,10 @@ def _rings(estimators: Mapping[str, Mapping[str, Any]]) -> str:
 def _named(estimators: Mapping[str, Mapping[str, Any]]) -> str:
     def body() -> Iterable[list[str]]:
         names = dict.fromkeys(
-            name for one in estimators.values() for name, v in one.items() if isinstance(v, Mapping)
+            name
+            for one in estimators.values()
+            for name, v in one.items()
+            if isinstance(v, Mapping)
         )
         for name in names:
             for one in estimators.values():
@@ -176,6 +182,14 @@ def _named(estimators: Mapping[str, Mapping[str, Any]]) -> str:
                 ]
 
     return _table(
-        ["galaxy", "estimator", "log mass", "published", "difference, dex", "age, Gyr", "A_V, mag"],
+        [
+            "galaxy",
+            "estimator",
+            "log mass",
+            "published",
+            "difference, dex",
+            "age, Gyr",
+            "A_V, mag",
+        ],
         body(),
     )

@@ -63,8 +63,6 @@ def compare_truths(truths: Mapping[str, Any], folder: Path | str) -> list[dict[s
         table = read_catalogue(Path(folder) / truths[name], needed)
         for what, first, second in pairs:
             values = [column(table, one) for one in (first, second)]
-            values = [
-                np.where((v > _SENSIBLE[0]) & (v < _SENSIBLE[1]), v, np.nan) for v in values
-            ]
+            values = [np.where((v > _SENSIBLE[0]) & (v < _SENSIBLE[1]), v, np.nan) for v in values]
             found.append({"what": what, **compare_values(*values)})
     return found
