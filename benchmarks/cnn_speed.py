@@ -24,12 +24,13 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from picasssso._common.devices import has_bfloat16
+from picasssso.estimators._cnn.weights import weights_path
 from picasssso.networks.buck_wolf import BuckWolfNetwork
 from picasssso.networks.inputs import Conditions, input_planes
 from picasssso.networks.weights import read_weights
 
 ROOT = Path(__file__).resolve().parents[1]
-WEIGHTS = ROOT / "picasssso" / "data" / "weights" / "default"
+WEIGHTS = weights_path("default")
 RESULT = Path(__file__).resolve().parent / "results" / "cnn_speed.json"
 
 

@@ -53,7 +53,7 @@ def alone(source: ProceduralGalaxies, count: int) -> tuple[Galaxies, dict[str, n
 def mass_put_in(parameters: dict[str, np.ndarray]) -> np.ndarray:
     """Return the mass formed, as components of the recipe have it."""
     _, masses = _histories(parameters)
-    return masses["bulge"] + masses["disc"] + masses["bar"] + 3e8 * parameters["sfr"]
+    return masses["bulge"] + masses["disc"] + masses["bar"] + masses["young"]
 
 
 def conserved_mass() -> dict:

@@ -69,7 +69,7 @@ def main() -> None:
     options = parser.parse_args()
     draws = ModelLibrary.build(BANDS, REDSHIFT, n_models=options.pixels, seed=20_004)
     library = ModelLibrary.build(BANDS, REDSHIFT)
-    estimator = SEDFitEstimator(error_floor=0.0, device="cpu")
+    estimator = SEDFitEstimator(error_floor=0.0, template_error=False, device="cpu")
     result: dict = {"pixels_each": options.pixels, "bar_dex": BAR, "slack": SLACK}
     for ratio in SIGNAL_TO_NOISE:
         flux, sigma = observe(draws, ratio, np.random.default_rng(7))

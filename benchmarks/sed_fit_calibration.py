@@ -176,7 +176,9 @@ def main() -> None:
     large = ModelLibrary.build(
         BANDS, REDSHIFT, n_models=options.brute_force_models, seed=REFERENCE_SEED
     )
-    estimator = SEDFitEstimator(seed=LIBRARY_SEED, error_floor=0.0, device="cpu")
+    estimator = SEDFitEstimator(
+        seed=LIBRARY_SEED, error_floor=0.0, template_error=False, device="cpu"
+    )
     result: dict = {
         "pixels": options.pixels,
         "samples": options.samples,

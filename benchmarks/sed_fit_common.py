@@ -211,8 +211,8 @@ def recovery(name: str, percentiles: np.ndarray, truth: np.ndarray) -> dict[str,
     }
 
 
-def read_bc03() -> Any:
-    """Return the BC03 grid beside the checkout, stars and nebular continuum, or None.
+def read_bc03(shared: Path = SHARED) -> Any:
+    """Return the BC03 grid in a folder beside the checkout, with its gas, or None.
 
     GPL data for checks only; on Chabrier by the factor in the file. The nebular continuum
     is at log U = -3.
@@ -221,7 +221,7 @@ def read_bc03() -> Any:
 
     from picasssso.sps import SSPGrid
 
-    path = SHARED / "sps" / "ssp_bc03miles_kroupa.fits.gz"
+    path = shared / "sps" / "ssp_bc03miles_kroupa.fits.gz"
     if not path.exists():
         return None
     with fits.open(path) as hdus:

@@ -125,7 +125,9 @@ def main() -> None:
     flux, sigma = pixels("five_percent", n)
     disc = pixels("disc", n)
     estimator = SEDFitEstimator(n_models=options.n_models, device="cpu")
-    plain = SEDFitEstimator(n_models=options.n_models, error_floor=0.0, device="cpu")
+    plain = SEDFitEstimator(
+        n_models=options.n_models, error_floor=0.0, template_error=False, device="cpu"
+    )
     library = ModelLibrary.build(BANDS, REDSHIFT, n_models=options.n_models)
     blocks = {}
     for block in (8, 16, 32, 64, 128):

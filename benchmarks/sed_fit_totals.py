@@ -85,7 +85,7 @@ def main() -> None:
     surviving = np.asarray(draws.properties["surviving_fraction"], float)
     result: dict = {"bar": BAR, "pixels_each": SIDE**2}
     for floor in (0.0, 0.05):
-        estimator = SEDFitEstimator(error_floor=floor, device="cpu")
+        estimator = SEDFitEstimator(error_floor=floor, template_error=False, device="cpu")
         for ratio in CENTRAL:
             rng = np.random.default_rng(10)
             rows = []

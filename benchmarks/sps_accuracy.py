@@ -202,7 +202,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--reference", type=Path, default=REFERENCE)
     folder = parser.parse_args().reference
-    grid = SSPGrid.default()
+    grid = SSPGrid.from_popstar()
     result: dict[str, Any] = {
         "speclite_max_mag": against_speclite(grid),
         "dust_in_slices_max_mag": dust_in_slices(grid),

@@ -1,4 +1,4 @@
-"""Train, calibrate and write the weights that ship: recipe in, weights and card out.
+r"""Train, calibrate and write the weights that ship: recipe in, weights and card out.
 
     python tools/train_default.py tools/recipes/default.json --tables tables -o default
 
@@ -6,6 +6,13 @@ With a GPU it takes minutes, on two CPU cores days: give ``--seconds`` to train 
 steps as fit. Where the folder of tables is complete (``--only-tables`` makes it), torch,
 numpy, h5py and safetensors are all it needs. Galaxies 0-99,999 of the recipe's seed are
 never trained on: 0-3,999 calibrate, 10,000 and later are left for tests.
+
+On a few CPU cores each member trains in a process of its own, with one thread, on pairs of its
+own; then they are put together and calibrated::
+
+    OMP_NUM_THREADS=1 python tools/train_default.py RECIPE --tables tables --initial WEIGHTS \
+        --member 0 --checkpoint member_0.checkpoint -o member_0     (and 1, 2)
+    python tools/train_default.py RECIPE --tables tables --join member_0 member_1 member_2 -o NAME
 """
 
 from __future__ import annotations
@@ -59,6 +66,55 @@ def trained_filters(recipe: Recipe) -> dict[str, str | None]:
 def recalibrate(recipe: Recipe, arguments: argparse.Namespace, device: torch.device) -> None:
     """Calibrate trained weights anew."""
     model = read_weights(arguments.recalibrate)
+    calibrated(model, recipe, arguments, device)
+    model.card["filters"] = trained_filters(recipe)
+    # It was measured with the calibration before.
+    model.card.pop("accuracy", None)
+    write_weights(arguments.output, model, overwrite=True)
+    print(json.dumps(model.card["calibrated_on"]))
+
+
+#: Pairs of one member begin so many after those of the one before.
+MEMBER_PAIRS = 10_000_000
+
+
+def of_member(recipe: Recipe, member: int) -> Recipe:
+    """Return the recipe of one member alone: other pairs, another seed."""
+    training = replace(recipe.training, members=1, seed=recipe.training.seed + member)
+    first = recipe.first_pair + member * MEMBER_PAIRS
+    return replace(recipe, training=training, first_pair=first)
+
+
+def join_members(recipe: Recipe, arguments: argparse.Namespace, device: torch.device) -> None:
+    """Put members together and calibrate them."""
+    members = [read_weights(name) for name in arguments.join]
+    ensemble = Ensemble([network for one in members for network in one.ensemble.networks])
+    cards = [one.card for one in members]
+    card = {
+        "package_version": picasssso.__version__,
+        "date": datetime.date.today().isoformat(),
+        "command": "python tools/train_default.py, each member by --member, then --join",
+        "recipe": recipe.to_dict(),
+        "filters": trained_filters(recipe),
+        "grid_hashes": sorted({grid for one in cards for grid in one["grid_hashes"]}),
+        "hardware": cards[0]["hardware"],
+        "torch": torch.__version__,
+        "training_seconds": [one["training_seconds"] for one in cards],
+        "pairs_seen": [one["pairs_seen"] for one in cards],
+        "loss": [one["loss"] for one in cards],
+        "initial": cards[0]["initial"],
+    }
+    model = TrainedModel(ensemble, recipe.training, None, card)
+    calibrated(model, recipe, arguments, device)
+    write_weights(arguments.output, model, overwrite=True)
+    print(json.dumps(card["calibrated_on"]))
+
+
+def calibrated(
+    model: TrainedModel, recipe: Recipe, arguments: argparse.Namespace, device: torch.device
+) -> None:
+    """Calibrate a model in place."""
+    start = time.perf_counter()
     for network in model.ensemble.networks:
         network.to(device)
     model.calibration, model.card["calibrated_on"] = calibrate(
@@ -69,11 +125,7 @@ def recalibrate(recipe: Recipe, arguments: argparse.Namespace, device: torch.dev
         galaxies=arguments.galaxies,
         device=device,
     )
-    model.card["filters"] = trained_filters(recipe)
-    # It was measured with the calibration before.
-    model.card.pop("accuracy", None)
-    write_weights(arguments.output, model, overwrite=True)
-    print(json.dumps(model.card["calibrated_on"]))
+    print(f"calibrated in {time.perf_counter() - start:.1f} s", flush=True)
 
 
 def main() -> None:
@@ -90,11 +142,16 @@ def main() -> None:
     parser.add_argument("--initial", type=Path, help="weights to start from")
     parser.add_argument("--recalibrate", type=Path, help="only calibrate these weights anew")
     parser.add_argument("--first-pair", type=int, help="instead of the recipe's")
+    parser.add_argument("--steps", type=int, help="instead of the recipe's")
+    parser.add_argument("--member", type=int, help="train one member alone, from 0 on")
+    parser.add_argument("--join", nargs="+", type=Path, help="weights of members to put together")
     arguments = parser.parse_args()
 
     recipe = Recipe.from_json(arguments.recipe.read_text(encoding="utf-8"))
     if arguments.first_pair is not None:
         recipe = replace(recipe, first_pair=arguments.first_pair)
+    if arguments.steps is not None:
+        recipe = replace(recipe, training=replace(recipe.training, steps=arguments.steps))
     if arguments.only_tables or not arguments.tables.exists():
         prepare_tables(recipe, arguments.tables, progress=True)
         if arguments.only_tables:
@@ -104,6 +161,11 @@ def main() -> None:
     if arguments.recalibrate is not None:
         recalibrate(recipe, arguments, device)
         return
+    if arguments.join is not None:
+        join_members(recipe, arguments, device)
+        return
+    if arguments.member is not None:
+        recipe = of_member(recipe, arguments.member)
     sources = make_sources(recipe, arguments.tables, device=device)
     log = []
     if arguments.seconds is not None and not (
@@ -130,8 +192,11 @@ def main() -> None:
         before = read_weights(arguments.initial)
         keys = ("sha256", "pairs_seen", "training_seconds", "hardware", "initial", "recipe")
         initial = {key: before.card.get(key) for key in keys}
+        starts = before.ensemble.networks
+        if arguments.member is not None and len(starts) > 1:
+            starts = starts[arguments.member : arguments.member + 1]
         for networks in (state.networks, state.averages):
-            for mine, theirs in zip(networks, before.ensemble.networks, strict=True):
+            for mine, theirs in zip(networks, starts, strict=True):
                 mine.load_state_dict(theirs.state_dict())
     pool = PairPool(sources, recipe.training, first=recipe.first_pair, device=device)
 
@@ -168,17 +233,9 @@ def main() -> None:
     write_weights(
         arguments.output.with_name(arguments.output.name + "_raw"), model, overwrite=True
     )
-    start = time.perf_counter()
-    nominal = make_sources(recipe, arguments.tables, device=device, calibration=True)
-    model.calibration, card["calibrated_on"] = calibrate(
-        ensemble,
-        nominal,
-        recipe.training,
-        known=sources,
-        galaxies=arguments.galaxies,
-        device=device,
-    )
-    print(f"calibrated in {time.perf_counter() - start:.1f} s", flush=True)
+    if arguments.member is not None:
+        return
+    calibrated(model, recipe, arguments, device)
     card = write_weights(arguments.output, model, overwrite=True)
     print(json.dumps({k: card[k] for k in ("sha256", "training_seconds", "pairs_seen")}))
 

@@ -17,7 +17,7 @@ from picasssso.estimators.context import EstimationContext, PropertyArrays
 from picasssso.exceptions import InvalidInputError, InvalidTypeError, MissingBandError
 from picasssso.properties import Property
 from picasssso.quality import QUALITY_DTYPE, QualityFlag
-from picasssso.sps import AttenuationLaw, SEDPrior, SSPGrid
+from picasssso.sps import AttenuationLaw, SEDPrior, SSPGrid, TemplateError
 from picasssso.sps.dust import get_law
 
 if TYPE_CHECKING:
@@ -77,7 +77,7 @@ class SEDFitEstimator(PropertyMapEstimator):
         What is assumed of the populations; ``SEDPrior()`` if not given. The prior alone can
         move masses by 0.1-0.2 dex.
     grid : `~picasssso.sps.SSPGrid`, optional
-        Simple stellar populations; PopStar if not given.
+        Simple stellar populations; ``SSPGrid.default()`` if not given.
     attenuation_law : str or `~picasssso.sps.AttenuationLaw`, optional
         ``"calzetti"``, ``"two_component"``, or a law.
     nebular : bool, optional
@@ -85,6 +85,9 @@ class SEDFitEstimator(PropertyMapEstimator):
     error_floor : float, optional
         Error of the models, as a fraction of the flux in each band, added in quadrature.
         Model spectra disagree by 5-10 % in colours.
+    template_error : bool or `~picasssso.sps.TemplateError`, optional
+        What the stellar grid is known to get wrong by rest-frame wavelength, added in
+        quadrature too. True takes that packaged for the grid; False none.
     mass_definition : {"surviving", "formed"}, optional
         Whether stellar mass is that of living stars and remnants, or all mass ever formed.
         It also weights age and metallicity.
@@ -152,7 +155,8 @@ class SEDFitEstimator(PropertyMapEstimator):
         grid: SSPGrid | None = None,
         attenuation_law: str | AttenuationLaw = "calzetti",
         nebular: bool = True,
-        error_floor: float = 0.05,
+        error_floor: float = 0.03,
+        template_error: bool | TemplateError = True,
         mass_definition: str = "surviving",
         device: str | None = None,
     ) -> None:
@@ -163,6 +167,7 @@ class SEDFitEstimator(PropertyMapEstimator):
         self.attenuation_law = attenuation_law
         self.nebular = nebular
         self.error_floor = error_floor
+        self.template_error = template_error
         self.mass_definition = mass_definition
         self.device = device
         self._validate()
@@ -191,6 +196,11 @@ class SEDFitEstimator(PropertyMapEstimator):
             raise InvalidInputError(
                 f"error_floor={floor!r}: expected a fraction of the flux, 0 <= error_floor < 1."
             )
+        if not isinstance(self.template_error, bool | np.bool_ | TemplateError):
+            raise InvalidTypeError(
+                f"template_error={self.template_error!r}: expected True, False, or a "
+                "picasssso.sps.TemplateError."
+            )
         if self.mass_definition not in MASS_DEFINITIONS:
             raise InvalidInputError(
                 f"mass_definition={self.mass_definition!r}: expected one of "
@@ -206,6 +216,7 @@ class SEDFitEstimator(PropertyMapEstimator):
     def _fitter(self, context: EstimationContext) -> Fitter:
         from picasssso.estimators._sed_fit.fitters import FitterOptions, get_fitter
 
+        grid = SSPGrid.default() if self.grid is None else self.grid
         return get_fitter(
             FitterOptions(
                 bands=context.bands,
@@ -213,14 +224,24 @@ class SEDFitEstimator(PropertyMapEstimator):
                 n_models=int(self.n_models),
                 seed=int(self.seed),
                 prior=SEDPrior() if self.prior is None else self.prior,
-                grid=SSPGrid.default() if self.grid is None else self.grid,
+                grid=grid,
                 attenuation_law=get_law(self.attenuation_law),
                 nebular=bool(self.nebular),
-                error_floor=float(self.error_floor),
+                error_floor=self._band_errors(grid, context),
                 mass_definition=self.mass_definition,
                 device=_resolve_device(self.device),
             )
         )
+
+    def _band_errors(self, grid: SSPGrid, context: EstimationContext) -> tuple[float, ...]:
+        """Return the error of the models in each band as a fraction of the flux."""
+        curve = self.template_error
+        if not isinstance(curve, TemplateError):
+            if not curve:
+                return (float(self.error_floor),) * len(context.bands)
+            curve = TemplateError.for_grid(grid.name)
+        errors = curve.band_errors(context.bands, context.redshift)
+        return tuple(np.hypot(float(self.error_floor), errors).tolist())
 
     # ---- the contract ---------------------------------------------------------------
 

@@ -13,6 +13,7 @@ from picasssso.mocks.light import Light, LightTable
 from picasssso.mocks.model_error import ModelErrors
 from picasssso.mocks.observing import ObservedGalaxies, observe
 from picasssso.mocks.truth import TrueSums
+from picasssso.mocks.worlds import Worlds
 
 __all__ = [
     "Galaxies",
@@ -23,5 +24,6 @@ __all__ = [
     "ObservedGalaxies",
     "ProceduralGalaxies",
     "TrueSums",
+    "Worlds",
     "observe",
 ]

@@ -111,16 +111,15 @@ class MockGenerator:
         return join_observed(chunks)
 
     def _observe(self, galaxies: Galaxies) -> ObservedGalaxies:
-        errors = None
         assert galaxies.index is not None
-        index = galaxies.index.cpu().numpy()
-        if self.model_error > 0:
-            errors = ModelErrors.draw(
-                self.galaxies.seed,
-                index,
-                colour=self.model_error,
-                level=0.5 * self.model_error,
-            )
+        errors = ModelErrors.draw(
+            self.galaxies.seed,
+            galaxies.index.cpu().numpy(),
+            colour=self.model_error,
+            level=0.75 * self.model_error,
+        ).in_worlds(
+            galaxies.parameters["world_mass_to_light"], galaxies.parameters["world_young_light"]
+        )
         light = self.table.light(galaxies, errors)
         return observe(
             galaxies,

@@ -86,6 +86,26 @@ class ModelErrors:
         levels = stream.normal("model level", shape[0]) * level
         return cls(nodes=nodes + levels[:, :, None])
 
+    def in_worlds(self, mass_to_light: np.ndarray, young_light: np.ndarray) -> ModelErrors:
+        """Return the errors in worlds of other stellar masses at the same light.
+
+        Parameters
+        ----------
+        mass_to_light : ndarray
+            Change of the mass at a given light in dex, of shape (n,).
+        young_light : ndarray
+            Change of the light of stars below 100 Myr in dex, of shape (n,); half of it at 180
+            Myr, none above 600 Myr.
+
+        Returns
+        -------
+        ModelErrors
+            With both added.
+        """
+        young = np.interp(_LOG_AGES, [7.5, 8.75], [1.0, 0.0])
+        change = mass_to_light[:, None] - young_light[:, None] * young
+        return ModelErrors(self.nodes + 2.5 * change[:, :, None])
+
     def stars(self, wavelength: torch.Tensor) -> torch.Tensor:
         """Return the factor by which light changes.
 

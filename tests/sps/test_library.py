@@ -244,7 +244,7 @@ def test_colour_and_mass_to_light_of_exponential_histories():
     The zero point moves by 0.1 dex with the ranges of age and dust that are assumed.
     """
     n = 6000
-    grid = SSPGrid.default()
+    grid = SSPGrid.from_popstar()
     rng = np.random.default_rng(8)
     oldest, tau = rng.uniform(1e9, 1.35e10, n), 10 ** rng.uniform(8.0, 10.3, n)
     metallicity = 10 ** rng.uniform(np.log10(0.004), np.log10(0.05), n)

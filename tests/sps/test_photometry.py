@@ -15,7 +15,7 @@ CALZETTI = Calzetti()
 
 @pytest.fixture(scope="module")
 def grid():
-    return SSPGrid.default()
+    return SSPGrid.from_popstar()
 
 
 def thin_grid(luminosity, wavelength=None, **arguments):

@@ -10,7 +10,11 @@ from typing import Any
 
 from picasssso.exceptions import FileFormatError, InvalidTypeError
 
-__all__ = ["check_weights", "list_packaged", "read_card", "weights_path"]
+__all__ = ["ALIASES", "check_weights", "list_packaged", "read_card", "weights_path"]
+
+#: Names that stand for packaged weights of a version. Weights never change under a version's
+#: name; what ``"default"`` stands for may change with a release, and the maps record which.
+ALIASES = {"default": "mocks-1"}
 
 
 def _folder() -> Path:
@@ -87,10 +91,10 @@ def weights_path(weights: str | os.PathLike[str]) -> Path:
     Returns
     -------
     Path
-        The path. ``"default"`` is always the packaged one.
+        The path. ``"default"`` always stands for packaged ones (`ALIASES`).
     """
-    if isinstance(weights, str) and (weights == "default" or weights in list_packaged()):
-        return _folder() / weights
+    if isinstance(weights, str) and (weights in ALIASES or weights in list_packaged()):
+        return _folder() / ALIASES.get(weights, weights)
     path = Path(weights).expanduser()
     return path.with_suffix("") if path.suffix in (".safetensors", ".json") else path
 

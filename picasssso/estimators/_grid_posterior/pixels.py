@@ -66,7 +66,7 @@ class Pixels:
 
 
 def prepare_pixels(
-    flux: torch.Tensor, inverse_variance: torch.Tensor, error_floor: float
+    flux: torch.Tensor, inverse_variance: torch.Tensor, error_floor: torch.Tensor
 ) -> Pixels:
     """Scale pixels and add the error floor.
 
@@ -74,7 +74,7 @@ def prepare_pixels(
     ----------
     flux, inverse_variance : tensor of float64, shape (n_pixel, n_band)
         Fluxes; inverse variance 0 (or anything that is not finite) for missing bands.
-    error_floor : float
+    error_floor : tensor of float64, shape (n_band,)
         Fraction of the observed flux added to its error in quadrature. A negative flux
         counts as 0 here.
 

@@ -145,7 +145,7 @@ class GridPosterior:
         (n_model,) (age, metallicity, attenuation).
     edge : array_like of bool, shape (n_model,), optional
         Models at the edge of the prior.
-    error_floor : float, optional
+    error_floor : float or array_like, shape (n_band,), optional
         Fraction of the observed flux, if positive, that is added to its error in
         quadrature, for what models lack. Scaling it by the observed flux keeps chi2
         quadratic in the amplitude; the bias from upward fluctuations being trusted less
@@ -184,7 +184,7 @@ class GridPosterior:
         amplitude_scaled: Mapping[str, Any],
         intensive: Mapping[str, Any],
         edge: Any = None,
-        error_floor: float = 0.0,
+        error_floor: Any = 0.0,
         device: str | torch.device | None = None,
         memory_budget: float | None = None,
     ) -> None:
@@ -198,9 +198,11 @@ class GridPosterior:
                 "model_flux must be finite and not negative, with at least one positive flux "
                 "for every model."
             )
-        if not 0 <= error_floor < 1:
+        floor = _to_float64(error_floor)
+        if floor.shape not in ((), flux.shape[1:]) or not ((floor >= 0) & (floor < 1)).all():
             raise InvalidInputError(
-                f"error_floor={error_floor!r} is not a fraction: expected 0 <= error_floor < 1."
+                f"error_floor={error_floor!r} is not a fraction, or one for each of "
+                f"{flux.shape[1]} bands: expected 0 <= error_floor < 1."
             )
         n = len(flux)
         scaled = {name: _checked(name, v, n, True) for name, v in amplitude_scaled.items()}
@@ -211,7 +213,7 @@ class GridPosterior:
         self._device = torch.device(device)
         self._scaled, self._intensive = tuple(scaled), tuple(constant)
         self._n_bands = flux.shape[1]
-        self._error_floor = float(error_floor)
+        self._error_floor = floor.expand(self._n_bands).to(self._device)
         if memory_budget is None:
             memory_budget = 512e6
             if self._device.type == "cuda":
@@ -260,7 +262,7 @@ class GridPosterior:
         self._fused = FusedTables(self._library, self._single)
         ones = torch.ones(1, self._n_bands, dtype=torch.float64, device=self._device)
         try:
-            pixel = prepare_pixels(ones, 100 * ones, 0.0)
+            pixel = prepare_pixels(ones, 100 * ones, torch.zeros_like(ones[0]))
             half = torch.full((1,), 0.5, device=self._device)
             self._nodes.fused = True
             with torch.cuda.device(self._device) if ones.is_cuda else nullcontext():

@@ -37,8 +37,10 @@ class FitterOptions:
         Names of the bands.
     redshift : float
         The redshift.
-    n_models, seed, prior, grid, attenuation_law, nebular, error_floor, mass_definition
+    n_models, seed, prior, grid, attenuation_law, nebular, mass_definition
         As for `picasssso.estimators.sed_fit.SEDFitEstimator`.
+    error_floor : tuple of float
+        Error of the models in each band, as a fraction of the flux.
     device : str
         Where to compute.
     """
@@ -51,7 +53,7 @@ class FitterOptions:
     grid: SSPGrid
     attenuation_law: AttenuationLaw
     nebular: bool
-    error_floor: float
+    error_floor: tuple[float, ...]
     mass_definition: str
     device: str
 

@@ -18,6 +18,7 @@ from picasssso.mocks.galaxies import scaling_relations as relations
 from picasssso.mocks.galaxies.histories import timescale_of_rate
 from picasssso.mocks.galaxies.profiles import sersic_fraction
 from picasssso.mocks.streams import Stream
+from picasssso.mocks.worlds import Worlds
 
 __all__ = ["draw_parameters"]
 
@@ -58,6 +59,7 @@ def draw_parameters(
     link_structure: bool = True,
     log_mass: np.ndarray | None = None,
     prefix: str = "",
+    worlds: Worlds | None = None,
 ) -> dict[str, np.ndarray]:
     """Draw the parameters of galaxies.
 
@@ -77,6 +79,9 @@ def draw_parameters(
         Masses to use instead of drawn ones.
     prefix : str, optional
         Before the names of all draws: another prefix is another galaxy.
+    worlds : Worlds, optional
+        How far zero points of relations differ from galaxy to galaxy; companions share the
+        world of their host.
 
     Returns
     -------
@@ -89,13 +94,14 @@ def draw_parameters(
         log_mass = relations.sample_masses(draws.uniform("mass"), mass_range, mass_weight)
     kind = _draw_kind(draws, log_mass)
     shape = _draw_shape(draws, log_mass, kind)
+    world = (Worlds() if worlds is None else worlds).draw(stream)
     if link_structure:
-        populations = _draw_populations(draws, log_mass, kind, shape)
+        populations = _draw_populations(draws, log_mass, kind, shape, world)
     else:
         other = _Draws(stream, prefix + "unlinked ", widen)
-        populations = _draw_populations(other, log_mass, _draw_kind(other, log_mass), shape)
+        populations = _draw_populations(other, log_mass, _draw_kind(other, log_mass), shape, world)
         _forget_structure(populations, other)
-    parameters = {**kind, **shape, **populations}
+    parameters = {**kind, **shape, **populations, **world}
     parameters["log_mass"] = log_mass
     parameters["linked"] = np.full(log_mass.shape, float(link_structure))
     return {name: np.asarray(value, dtype=np.float64) for name, value in parameters.items()}
@@ -283,96 +289,187 @@ def _draw_populations(
     log_mass: np.ndarray,
     kind: dict[str, np.ndarray],
     shape: dict[str, np.ndarray],
+    world: dict[str, np.ndarray],
 ) -> dict[str, np.ndarray]:
-    quenched, green = kind["quenched"].astype(bool), kind["green"].astype(bool)
-    irregular = kind["irregular"].astype(bool)
-    n, u = draws.normal, draws.uniform
-    sequence = relations.main_sequence(log_mass)
-    # The slow part of the scatter shows in the whole history, the fast part only recently.
-    slow = relations.MAIN_SEQUENCE_SCATTER * 0.8 * n("slow rate")
-    fast = relations.MAIN_SEQUENCE_SCATTER * 0.6 * n("fast rate")
-    below = np.where(green, -0.9 + 0.25 * n("green rate"), slow + fast)
-    log_sfr = sequence + below
-    # Quenched galaxies: specific rates of 1e-12 / yr and less, of which light says little
-    # (Salim et al. 2016, ApJS 227, 2); the rounder and older half forms no stars at all.
-    empty = quenched & draws.happens("no gas", 0.45)
-    log_sfr = np.where(quenched, log_mass - 12.0 + 0.45 * n("quenched rate"), log_sfr)
-    sfr = np.where(empty, 0.0, 10.0**log_sfr)
+    return {
+        **(rates := _draw_rates(draws, log_mass, kind, world)),
+        **_draw_histories(draws, log_mass, kind, rates, world),
+        **_draw_metals(draws, log_mass, kind, world),
+        **_draw_gas(draws, log_mass, kind, shape, rates, world),
+        **_draw_dust(draws, log_mass, kind, rates, world),
+    }
 
-    # Small galaxies that still form stars began later, and less alike (Heavens et al. 2004,
-    # Nature 428, 625).
-    smaller = np.where(quenched, 0.0, np.clip(10.4 - log_mass, 0.0, 1.8))
-    start = 11.5 - 1.5 * smaller + (0.9 + 0.8 * smaller) * n("start")
-    start = np.clip(start, 4.0, 12.8)
-    slow_rate = 10.0 ** (sequence + slow - log_mass + 9.0) * 0.62
-    tau = timescale_of_rate(slow_rate, start)
+
+def _draw_rates(
+    draws: _Draws,
+    log_mass: np.ndarray,
+    kind: dict[str, np.ndarray],
+    world: dict[str, np.ndarray],
+) -> dict[str, np.ndarray]:
+    """Draw star formation rates, in Msun/yr, and how far they lie below the sequence."""
+    quenched, green = kind["quenched"].astype(bool), kind["green"].astype(bool)
+    n = draws.normal
+    sequence = relations.main_sequence(log_mass) + world["world_sfr"]
+    # The slow part of the scatter shows in the whole history, the fast part only recently.
+    slow = relations.MAIN_SEQUENCE_SCATTER * 0.9 * n("slow rate")
+    fast = relations.MAIN_SEQUENCE_SCATTER * 0.45 * n("fast rate")
+    below = np.where(green, -0.9 + 0.25 * n("green rate"), slow + fast)
+    # Quenched galaxies: specific rates of 1e-12 / yr and less, of which light says little
+    # (Salim et al. 2016, ApJS 227, 2); some form no stars at all.
+    empty = quenched & draws.happens("no gas", relations.EMPTY_QUENCHED)
+    quiet = log_mass + relations.LOG_QUENCHED_RATE
+    quiet = quiet + relations.QUENCHED_RATE_SCATTER * n("quenched rate") + world["world_sfr"]
+    log_sfr = np.where(quenched, quiet, sequence + below)
+    return {
+        "forms_stars": ~quenched,
+        "empty": empty,
+        "sfr": np.where(empty, 0.0, 10.0**log_sfr),
+        "below_sequence": below,
+        "slow_log_rate": sequence + slow - log_mass + 9.0,
+    }
+
+
+def _draw_histories(
+    draws: _Draws,
+    log_mass: np.ndarray,
+    kind: dict[str, np.ndarray],
+    rates: dict[str, np.ndarray],
+    world: dict[str, np.ndarray],
+) -> dict[str, np.ndarray]:
+    """Draw when stars formed: times in Gyr."""
+    quenched, green = kind["quenched"].astype(bool), kind["green"].astype(bool)
+    n, u = draws.normal, draws.uniform
+    typical, scatter = relations.formation_start(log_mass, quenched)
+    start = np.clip(typical + scatter * n("start") + world["world_age"], 3.0, 13.0)
+    old = np.where(quenched, 0.0, np.clip(0.30 + 0.15 * n("old fraction"), 0.0, 0.6))
+    tau = timescale_of_rate(10.0 ** rates["slow_log_rate"] * 0.62 / (1.0 - old), start)
     # Quenched: massive galaxies formed fast and stopped early (Thomas et al. 2010, MNRAS
     # 404, 1775), dwarfs late.
-    early = 10.0 ** (-0.15 - 0.35 * (log_mass - 10.7) + 0.15 * n("quenched timescale"))
-    tau = np.where(quenched, np.clip(early, 0.3, 3.0), tau)
-    end = np.clip(10.0 ** (0.55 + 0.22 * (log_mass - 10.5) + 0.25 * n("quenching time")), 0.4, 8.0)
-    # A shut-down happened from 0.3 Gyr ago in the green valley on.
-    end = np.where(quenched, end, np.where(green, 0.3 + 0.5 * u("green time"), 0.0))
-    gradient = 0.12 + 0.12 * n("age gradient")
+    early = 10.0 ** (0.05 - 0.30 * (log_mass - 10.7) + 0.15 * n("quenched timescale"))
+    tau = np.where(quenched, np.clip(early, 0.4, 4.0), tau)
+    end = np.clip(10.0 ** (0.50 + 0.22 * (log_mass - 10.5) + 0.25 * n("quenching time")), 0.4, 8.0)
+    end = np.minimum(end, 0.6 * start)
+    # Those in the green valley have been fading for 0.4-2.5 Gyr (Schawinski et al. 2014, MNRAS
+    # 440, 889).
+    fading = 0.4 + 2.1 * u("green time")
+    end = np.where(quenched, end, np.where(green, fading, 0.0))
+    # Histories that are not smooth: a burst, or stars formed anew in a quenched galaxy.
+    unusual = world["world_unusual"] > 0
+    burst = unusual & draws.happens("burst", 0.6)
+    strength = 10.0 ** (-2.0 + 1.4 * u("burst strength"))
+    return {
+        "start": start,
+        "tau": tau,
+        # Stars of an early, short phase, as even dwarfs have (Weisz et al. 2014, ApJ 789, 147).
+        "old_fraction": old,
+        "end": end,
+        "bulge_start": np.where(quenched, start, np.maximum(start, 10.5)),
+        "bulge_tau": np.clip(
+            10.0 ** (np.where(quenched, np.log10(early), -0.1) + 0.2 * n("bulge timescale")),
+            0.3,
+            4.0,
+        ),
+        "bulge_end": np.where(quenched, end, 2.5 * u("bulge end")),
+        "burst_fraction": np.where(burst, strength, 0.0),
+        "burst_time": 10.0 ** (-0.7 + 1.2 * u("burst time")),
+        # Rates 100-300 Myr ago and in the last 10 Myr, relative to that of the last 100 Myr.
+        "recent_rate": 10.0 ** np.where(unusual, 0.4 * n("recent rate"), 0.1 * n("recent rate")),
+        "latest_rate": 10.0 ** np.where(unusual, 0.35 * n("latest rate"), 0.1 * n("latest rate")),
+        # MaNGA's mass-weighted ages are the same at all radii (0.0-0.06 dex per R_e at 1e10-11.5
+        # Msun, older outside; -0.1 at 1e9), light-weighted ones fall a little (Neumann et
+        # al. 2022, MNRAS 513, 5988); positive here is younger outside.
+        "age_gradient": 0.05 + 0.13 * n("age gradient"),
+    }
 
-    gas_z = relations.gas_metallicity(log_mass)
+
+def _draw_metals(
+    draws: _Draws,
+    log_mass: np.ndarray,
+    kind: dict[str, np.ndarray],
+    world: dict[str, np.ndarray],
+) -> dict[str, np.ndarray]:
+    """Draw metallicities, log10 of mass fractions, and their gradients in dex per radius."""
+    quenched = kind["quenched"].astype(bool)
+    n = draws.normal
+    gas_z = relations.gas_metallicity(log_mass) + world["world_gas_metallicity"]
     star_z, star_scatter = relations.stellar_metallicity(log_mass)
     common = n("metallicity")
     gas_z = gas_z + relations.GAS_METALLICITY_SCATTER * (0.7 * common + 0.7 * n("gas metallicity"))
     star_z = star_z + star_scatter * (0.7 * common + 0.7 * n("stellar metallicity"))
     # Quenched galaxies are more metal-rich at a mass (Peng, Maiolino & Cochrane 2015, Nature
     # 521, 192: up to 0.4 dex at 1e9, none at 1e11).
-    star_z = star_z + np.where(quenched, 0.15 * np.clip(11.0 - log_mass, 0.0, 1.5), 0.0)
-
-    log_hi = relations.hi_mass(log_mass) + relations.HI_SCATTER * n("hi mass")
-    log_hi = log_hi + 0.4 * np.clip(below, -1.0, 0.6)
-    log_hi = np.where(quenched, log_hi - 1.2 + 0.4 * n("quenched hi"), log_hi)
-    radius = relations.hi_disc_radius(log_hi) * 10.0 ** (
-        relations.HI_RADIUS_SCATTER * n("hi radius")
-    )
-    depletion = 10.0 ** (
-        relations.LOG_DEPLETION_TIME + relations.DEPLETION_SCATTER * n("depletion")
-    )
-    hi = np.where(empty, 0.0, 10.0**log_hi)
-    size = shape["half_mass_radius"]
+    star_z = star_z + np.where(quenched, 0.12 * np.clip(11.0 - log_mass, 0.0, 1.5), 0.0)
+    star_z = star_z + world["world_stellar_metallicity"]
+    # Stars: -0.05 to -0.1 dex per half-light radius in MaNGA, none in dwarfs (Goddard et al.
+    # 2017, MNRAS 466, 4731; Neumann et al. 2022), -0.2 in CALIFA's spheroids (Gonzalez
+    # Delgado et al. 2015, A&A 581, A103).
+    stellar = np.where(kind["spheroid"].astype(bool), -0.13, -0.09)
+    stellar = stellar * np.clip(log_mass - 9.0, 0.0, 1.0)
     return {
-        "forms_stars": ~quenched,
-        "sfr": sfr,
-        "start": start,
-        "tau": tau,
-        "end": end,
-        "bulge_tau": np.clip(10.0 ** (-0.1 + 0.2 * n("bulge timescale")), 0.3, 4.0),
-        "bulge_end": np.where(quenched, end, 2.5 * u("bulge end")),
-        "age_gradient": gradient,
-        # Gas: -0.1 dex per half-light radius (Sanchez et al. 2014, A&A 563, A49), flatter in
-        # dwarfs; stars: as much in discs, -0.2 in spheroids (Gonzalez Delgado et al. 2015,
-        # A&A 581, A103; Goddard et al. 2017, MNRAS 466, 4731).
         "gas_metallicity": gas_z,
+        # Gas: -0.1 dex per half-light radius (Sanchez et al. 2014, A&A 563, A49), flatter in
+        # dwarfs.
         "gas_gradient": (-0.10 + 0.05 * n("gas gradient"))
         * np.clip(0.4 * (log_mass - 8.0), 0.1, 1.0),
         "old_metallicity": np.clip(star_z, -3.6, -1.33),
-        "metallicity_gradient": np.where(kind["spheroid"].astype(bool), -0.16, -0.11)
-        + 0.07 * n("stellar gradient"),
+        "metallicity_gradient": stellar + 0.08 * n("stellar gradient"),
+    }
+
+
+def _draw_gas(
+    draws: _Draws,
+    log_mass: np.ndarray,
+    kind: dict[str, np.ndarray],
+    shape: dict[str, np.ndarray],
+    rates: dict[str, np.ndarray],
+    world: dict[str, np.ndarray],
+) -> dict[str, np.ndarray]:
+    """Draw masses of gas in Msun, sizes in kpc, depletion times in yr."""
+    quenched, irregular = kind["quenched"].astype(bool), kind["irregular"].astype(bool)
+    n = draws.normal
+    log_hi = relations.hi_mass(log_mass) + relations.HI_SCATTER * n("hi mass")
+    log_hi = log_hi + 0.4 * np.clip(rates["below_sequence"], -1.0, 0.6)
+    left = log_mass + relations.LOG_QUENCHED_HI + relations.QUENCHED_HI_SCATTER * n("quenched hi")
+    log_hi = np.where(quenched, np.minimum(left, log_hi), log_hi) + world["world_hi_mass"]
+    radius = relations.hi_disc_radius(log_hi) * 10.0 ** (
+        relations.HI_RADIUS_SCATTER * n("hi radius")
+    )
+    depletion = relations.depletion_time(log_mass) + relations.DEPLETION_SCATTER * n("depletion")
+    return {
         # Stars form in a disc a little larger or smaller than that of the old stars, with a
         # hole where a bulge has stopped it.
         "sf_scale_ratio": np.clip(1.05 * np.exp(0.20 * n("sf scale")), 0.5, 2.0)
         * np.where(irregular, 0.85, 1.0) * np.where(quenched, 0.7, 1.0),
         "sf_hole": np.clip(shape["bulge_fraction"] * 1.6 * np.exp(0.6 * n("sf hole")), 0.0, 1.2)
         * (~irregular),
-        "depletion_time": depletion,
-        "hi_mass": hi,
-        "hi_radius": np.maximum(radius, 0.8 * size),
+        "depletion_time": 10.0 ** (depletion + world["world_depletion_time"]),
+        "hi_mass": np.where(rates["empty"], 0.0, 10.0**log_hi),
+        "hi_radius": np.maximum(radius, 0.8 * shape["half_mass_radius"]),
         "hi_hole": np.clip(0.5 + 0.3 * n("hi hole"), 0.0, 0.95),
-        # Dust in clumps dims less than its mean column: by about a half (Witt & Gordon 2000,
-        # ApJ 528, 799).
-        "dust_factor": 0.5 * 10.0 ** (0.15 * n("dust")),
+    }  # fmt: skip
+
+
+def _draw_dust(
+    draws: _Draws,
+    log_mass: np.ndarray,
+    kind: dict[str, np.ndarray],
+    rates: dict[str, np.ndarray],
+    world: dict[str, np.ndarray],
+) -> dict[str, np.ndarray]:
+    """Draw how much dust there is per metal in the gas, where, and by what law it dims."""
+    n, u = draws.normal, draws.uniform
+    # Dust in clumps dims less than its mean column (Witt & Gordon 2000, ApJ 528, 799).
+    factor = relations.dust_factor(log_mass, rates["below_sequence"])
+    factor = factor * 10.0 ** (0.15 * n("dust") + world["world_dust"])
+    return {
+        "dust_factor": np.where(world["world_dust_free"] > 0, 0.0, factor),
         "dust_thickness": np.clip(0.45 + 0.12 * n("dust thickness"), 0.15, 0.9),
         # Birth clouds: young stars lose about 1 / 0.44 as much as the others (Calzetti et al.
         # 2000, ApJ 533, 682), of which the dust they are mixed with makes up a part.
         "cloud_factor": np.clip(0.7 * np.exp(0.35 * n("clouds")), 0.1, 4.0),
         "slope_error": 0.25 * n("dust slope"),
         "cloud_slope": -0.7 - 0.3 * u("cloud slope"),
-    }  # fmt: skip
+    }
 
 
 def _forget_structure(populations: dict[str, np.ndarray], draws: _Draws) -> None:
@@ -384,6 +481,7 @@ def _forget_structure(populations: dict[str, np.ndarray], draws: _Draws) -> None
     populations["sf_hole"] = draws.uniform("free sf hole") ** 2
     populations["bulge_tau"] = populations["tau"] * np.exp(0.3 * draws.normal("free bulge"))
     populations["bulge_end"] = populations["end"]
+    populations["bulge_start"] = populations["start"]
     # A disc seen edge-on is no dustier than any other.
     populations["dust_factor"] = populations["dust_factor"] / np.clip(
         draws.uniform("free inclination"), 0.1, 1.0

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,6 +15,7 @@ from picasssso.mocks.galaxies.render import Frame, merge_parts, render_parts
 from picasssso.mocks.galaxy import Galaxies
 from picasssso.mocks.observing.surveys import Survey, get_survey
 from picasssso.mocks.streams import Stream
+from picasssso.mocks.worlds import Worlds
 
 __all__ = ["ProceduralGalaxies"]
 
@@ -63,6 +64,9 @@ class ProceduralGalaxies:
         gradients). Without, they are drawn apart.
     dust : float, optional
         Factor on the optical depth of dust; 0 for galaxies without.
+    worlds : Worlds, mapping or bool, optional
+        How far zero points of relations differ from galaxy to galaxy
+        (`picasssso.mocks.Worlds`); False for one world in which all hold as published.
     device : str or torch.device, optional
         Where to work; CUDA if there is one and nothing else is said.
 
@@ -93,6 +97,7 @@ class ProceduralGalaxies:
         widen: float = 1.0,
         link_structure: bool = True,
         dust: float = 1.0,
+        worlds: Worlds | Mapping[str, float] | bool | None = None,
         device: str | torch.device | None = None,
     ) -> None:
         for name, value, least in (("n_pixels", n_pixels, 8), ("margin", margin, 0)):
@@ -132,6 +137,7 @@ class ProceduralGalaxies:
         self.widen = widen
         self.link_structure = link_structure
         self.dust = dust
+        self.worlds = Worlds.from_value(worlds)
         self.device = device
 
     def resolved_device(self) -> torch.device:
@@ -184,6 +190,7 @@ class ProceduralGalaxies:
             mass_weight=self.mass_weight,
             widen=self.widen,
             link_structure=self.link_structure,
+            worlds=self.worlds,
         )
         return {**parameters, **self._framing(stream, parameters)}
 
@@ -314,6 +321,7 @@ class ProceduralGalaxies:
             link_structure=self.link_structure,
             log_mass=host["log_mass"] + host["companion_log_ratio"],
             prefix="companion ",
+            worlds=self.worlds,
         )
         guest["n_satellites"] = np.zeros(rows.size)
         guest["position_angle"] = guest["position_angle"] + host["position_angle"]

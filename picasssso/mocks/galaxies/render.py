@@ -93,9 +93,17 @@ def _histories(parameters: dict[str, np.ndarray]) -> tuple[np.ndarray, dict[str,
     outer = delayed_history(
         p["start"] - np.clip(2.0 * p["age_gradient"], -2.0, 2.0), p["tau"] * tilt, p["end"] / later
     )
-    bulge = delayed_history(np.maximum(p["start"], 11.0), p["bulge_tau"], p["bulge_end"])
+    early = delayed_history(np.maximum(p["start"], 11.5), 1.5 + 0.0 * p["tau"], 0.0 * p["tau"])
+    old = p["old_fraction"][:, None]
+    inner, outer = (part * (1.0 - old) + early * old for part in (inner, outer))
+    bulge = delayed_history(p["bulge_start"], p["bulge_tau"], p["bulge_end"])
     satellite = delayed_history(p["start"], np.full_like(p["tau"], 4.0), 0.5 + 0.0 * p["tau"])
     bar = np.where((p["linked"] > 0)[:, None], 0.5 * (inner + bulge), inner)
+    burst = delayed_history(1.2 * p["burst_time"] + 0.1, 0.2 * p["burst_time"], 0.0 * p["tau"])
+    extra = p["burst_fraction"][:, None]
+    inner, outer = (part * (1.0 - extra) + burst * extra for part in (inner, outer))
+    # Fewer stars formed anew in a bulge.
+    bulge = bulge * (1.0 - 0.3 * extra) + burst * 0.3 * extra
     fractions = np.stack([bulge, inner, outer, bar, satellite], axis=1)
     # The last 300 Myr come from the map of star formation.
     fractions[:, 1:4, :3] = 0.0
@@ -103,7 +111,7 @@ def _histories(parameters: dict[str, np.ndarray]) -> tuple[np.ndarray, dict[str,
     fractions /= fractions.sum(axis=2, keepdims=True)
     surviving = fractions @ np.array(_SURVIVING)
     mass = 10.0 ** p["log_mass"]
-    young = p["sfr"] * 3e8
+    young = p["sfr"] * (1e8 + 2e8 * p["recent_rate"])
     disc_now = mass * (1.0 - p["bulge_fraction"])
     young_now = young * 0.78
     disc_survival = 0.5 * (surviving[:, 1] + surviving[:, 2])
@@ -113,6 +121,7 @@ def _histories(parameters: dict[str, np.ndarray]) -> tuple[np.ndarray, dict[str,
         "bulge": mass * p["bulge_fraction"] / surviving[:, 0],
         "disc": disc - bar_mass,
         "bar": bar_mass,
+        "young": young,
         "satellites": mass / surviving[:, 4],
     }
     return fractions, masses
@@ -414,9 +423,11 @@ def _assemble(
     components = torch.stack([bulge, inner, outer, bar, satellites, sfr10, sfr100], dim=1)
     ages = torch.zeros(n, N_AGE, 7, device=device)
     ages[:, :, :5] = torch.as_tensor(fractions, dtype=torch.float32, device=device).transpose(1, 2)
-    ages[:, 0, 5] = 1e7
-    ages[:, 1, 6] = 9e7
-    ages[:, 2, 6] = 2e8
+    # The rate of the last 100 Myr is what it is; more of it may have come in the last 10.
+    steady = 10.0 / (v["latest_rate"] + 9.0)
+    ages[:, 0, 5] = 1e7 * v["latest_rate"] * steady
+    ages[:, 1, 6] = 9e7 * steady
+    ages[:, 2, 6] = 2e8 * v["recent_rate"]
     mass = torch.bmm(ages, components.reshape(n, 7, -1)).reshape(n, N_AGE, height, width)
 
     def p(name: str) -> torch.Tensor:
@@ -452,7 +463,8 @@ def _assemble(
     attenuation = torch.stack([diffuse, clouds.clamp(min=0.0)], dim=1).clamp_(0.0, 8.0)
     weight = mass[:, :4].sum(1)
     typical = (weight * diffuse).sum((1, 2)) / (weight.sum((1, 2)) + 1e-6)
-    slope = (attenuation_slope(typical) * (1.0 + v["slope_error"])).clamp(-1.5, -0.35)
+    slope = attenuation_slope(typical) * (1.0 + v["slope_error"]) + v["world_dust_slope"]
+    slope = slope.clamp(-1.6, -0.3)
     return Parts(
         mass_formed=mass,
         log_metallicity=log_z.clamp_(-3.9, -1.31),

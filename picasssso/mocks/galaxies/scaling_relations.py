@@ -95,7 +95,9 @@ MAIN_SEQUENCE_SCATTER = 0.3
 def main_sequence(log_mass: np.ndarray) -> np.ndarray:
     """Return the star formation rate of star-forming galaxies.
 
-    log SFR = 0.76 log M - 7.64: Renzini & Peng (2015, ApJ 801, L29), equation 1.
+    log SFR = 0.76 log M - 7.64: Renzini & Peng (2015, ApJ 801, L29), equation 1; above 1e10
+    Msun it bends as in Saintonge et al. (2016, MNRAS 462, 1749), equation 5, whose sample
+    xGASS follows.
 
     Parameters
     ----------
@@ -107,7 +109,40 @@ def main_sequence(log_mass: np.ndarray) -> np.ndarray:
     ndarray
         Log10 of the rate in Msun/yr.
     """
-    return 0.76 * log_mass - 7.64
+    bent = -2.332 * log_mass + 0.4156 * log_mass**2 - 0.01828 * log_mass**3
+    return np.where(log_mass < 10.0, 0.76 * log_mass - 7.64, bent)
+
+
+#: Quenched galaxies: log10 of the specific rate in 1/yr, its scatter in dex, and the fraction
+#: without any star formation and cold gas. Chosen so that the median of all is that of GSWLC's
+#: quiescent galaxies (Salim et al. 2018, ApJ 859, 11), -12.3, where its own upper limits lie.
+LOG_QUENCHED_RATE = -12.2
+QUENCHED_RATE_SCATTER = 0.45
+EMPTY_QUENCHED = 0.3
+
+
+def formation_start(log_mass: np.ndarray, quenched: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return when galaxies began to form stars, and how much that differs.
+
+    Chosen so that mass-weighted ages of mocks have the medians and the scatter of those of
+    MaNGA galaxies at one effective radius (Firefly with MaStar models: Neumann et al. 2022,
+    MNRAS 513, 5988): 7.4, 8.3 and 9.1 Gyr at 1e9.2, 1e10.2 and 1e11.2 Msun.
+
+    Parameters
+    ----------
+    log_mass : ndarray
+        log10 of the stellar mass.
+    quenched : ndarray of bool
+        Which galaxies have stopped.
+
+    Returns
+    -------
+    tuple of ndarray
+        Gyr ago, and the scatter in Gyr.
+    """
+    smaller = np.clip(10.4 - log_mass, 0.0, 1.8)
+    typical = np.where(quenched, 11.0 + 0.1 * (log_mass - 10.5), 12.4 - 0.4 * smaller)
+    return typical, np.where(quenched, 1.0, 0.8 + 0.4 * smaller)
 
 
 def size_scatter(log_mass: np.ndarray) -> np.ndarray:
@@ -191,21 +226,24 @@ def gas_metallicity(log_mass: np.ndarray) -> np.ndarray:
     return np.log10(SOLAR_METALLICITY) + abundance - SOLAR_OXYGEN
 
 
-#: Gallazzi et al. (2005, MNRAS 362, 41), table 2: log mass, median log(Z/0.02), half of the
-#: 16-84 range as far as galaxies differ (theirs less the errors of measurement).
+#: log10 of the stellar mass, log10 of the mass fraction of metals of the stars over 0.0142,
+#: and how much galaxies differ, dex. Means of Gallazzi et al. (2005, MNRAS 362, 41, table 2:
+#: light-weighted, fibers in the center) and of MaNGA's mass-weighted values at one effective
+#: radius (Firefly: Neumann et al. 2022, MNRAS 513, 5988), which lie 0-0.25 dex lower above
+#: 1e10 Msun (solar is 0.019 there).
 _STELLAR_METALLICITY = np.array(
     [
-        [8.91, -0.60, 0.25],
-        [9.31, -0.65, 0.25],
-        [9.72, -0.52, 0.25],
-        [9.91, -0.41, 0.24],
-        [10.11, -0.23, 0.22],
-        [10.31, -0.11, 0.18],
-        [10.51, -0.01, 0.14],
-        [10.72, 0.04, 0.12],
-        [10.91, 0.07, 0.10],
-        [11.31, 0.12, 0.10],
-        [11.91, 0.15, 0.10],
+        [8.91, -0.51, 0.27],
+        [9.31, -0.46, 0.26],
+        [9.72, -0.31, 0.25],
+        [9.91, -0.22, 0.23],
+        [10.11, -0.09, 0.2],
+        [10.31, 0.00, 0.17],
+        [10.51, 0.08, 0.14],
+        [10.72, 0.14, 0.12],
+        [10.91, 0.19, 0.1],
+        [11.31, 0.26, 0.09],
+        [11.91, 0.30, 0.09],
     ]
 )
 
@@ -213,7 +251,7 @@ _STELLAR_METALLICITY = np.array(
 def stellar_metallicity(log_mass: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return the metallicity of the stars and its scatter.
 
-    Gallazzi et al. (2005, MNRAS 362, 41), table 2.
+    Between Gallazzi et al. (2005, MNRAS 362, 41) and Neumann et al. (2022, MNRAS 513, 5988).
 
     Parameters
     ----------
@@ -226,20 +264,33 @@ def stellar_metallicity(log_mass: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         Log10 of the mass fraction of metals, and the scatter in dex.
     """
     mass, metallicity, scatter = _STELLAR_METALLICITY.T
-    value = np.interp(log_mass, mass, metallicity) + np.log10(0.02)
+    value = np.interp(log_mass, mass, metallicity) + np.log10(SOLAR_METALLICITY)
     return value, np.interp(log_mass, mass, scatter)
 
 
-#: Scatter of the HI mass at a stellar mass for gas-rich galaxies, dex.
-HI_SCATTER = 0.30
+#: Scatter of the HI mass at a stellar mass on the star-forming sequence, dex.
+HI_SCATTER = 0.32
+
+#: Quenched galaxies with gas: log10 of HI over stellar mass, and its scatter. xGASS detects a
+#: fifth of them above about -1.8 (Catinella et al. 2018, MNRAS 476, 875), ATLAS3D 10 % in
+#: clusters and 40 % in the field, of masses from 1e7 Msun on (Serra et al. 2012, MNRAS 422, 1835).
+LOG_QUENCHED_HI = -2.15
+QUENCHED_HI_SCATTER = 0.6
+
+#: log10 of the stellar mass, and the median log10 of HI over stellar mass of star-forming
+#: galaxies (specific rates above 1e-11 / yr) of xGASS, limits counted (Catinella et al. 2018);
+#: below 1e9 Msun with the slope of Huang et al. (2012, ApJ 756, 113).
+_HI_FRACTION = np.array(
+    [[8.25, 0.24], [9.0, 0.03], [9.25, -0.09], [9.75, -0.36], [10.25, -0.66], [10.75, -0.92],
+     [11.2, -1.05]]
+)  # fmt: skip
 
 
 def hi_mass(log_mass: np.ndarray) -> np.ndarray:
     """Return the HI mass of star-forming galaxies.
 
-    Huang et al. (2012, ApJ 756, 113): log M_HI = 0.712 log M + 3.117 below and 0.276 log M +
-    7.042 above 10^9 Msun. That sample was selected by HI: galaxies on the star-forming
-    sequence have 0.2 dex less (Catinella et al. 2018, MNRAS 476, 875), taken off here.
+    Median of xGASS (Catinella et al. 2018, MNRAS 476, 875), a sample representative in stellar
+    mass; an HI-selected one (ALFALFA) lies 0.3-0.4 dex higher.
 
     Parameters
     ----------
@@ -251,9 +302,10 @@ def hi_mass(log_mass: np.ndarray) -> np.ndarray:
     ndarray
         Log10 of the HI mass in Msun.
     """
-    low = 0.712 * log_mass + 3.117
-    high = 0.276 * log_mass + 7.042
-    return np.where(log_mass < 9.0, low, high) - 0.2
+    mass, fraction = _HI_FRACTION.T
+    slope = (fraction[1] - fraction[0]) / (mass[1] - mass[0])
+    lower = np.minimum(log_mass - mass[0], 0.0) * slope
+    return log_mass + np.interp(log_mass, mass, fraction) + lower
 
 
 #: Scatter of the radius of HI discs at an HI mass, dex.
@@ -278,10 +330,49 @@ def hi_disc_radius(log_hi_mass: np.ndarray) -> np.ndarray:
     return 0.5 * 10.0 ** (0.506 * log_hi_mass - 3.293)
 
 
-#: log10 of the time in yr in which molecular gas (with helium) turns into stars, and its
-#: scatter between galaxies: 2.2 Gyr, Leroy et al. (2013, AJ 146, 19).
-LOG_DEPLETION_TIME = 9.34
-DEPLETION_SCATTER = 0.2
+#: Scatter between galaxies of the time in which molecular gas turns into stars, dex.
+DEPLETION_SCATTER = 0.22
+
+
+def depletion_time(log_mass: np.ndarray) -> np.ndarray:
+    """Return the time in which molecular gas, with helium, turns into stars.
+
+    1 Gyr, shorter in small galaxies: xCOLD GASS (Saintonge et al. 2017, ApJS 233, 22), whose
+    star-forming galaxies have 0.7 Gyr at 1e9.2 Msun. Leroy et al. (2013, AJ 146, 19) find 2.2 Gyr
+    in discs of nearby spirals, with another conversion factor and tracer of the rate.
+
+    Parameters
+    ----------
+    log_mass : ndarray
+        log10 of the stellar mass.
+
+    Returns
+    -------
+    ndarray
+        Log10 of the time in yr.
+    """
+    return 9.03 + 0.15 * np.clip(log_mass - 10.0, -1.5, 0.5)
+
+
+def dust_factor(log_mass: np.ndarray, below_sequence: np.ndarray) -> np.ndarray:
+    """Return the effective optical depth relative to that of the mean column of metals.
+
+    Chosen so that mocks have the median attenuation of GSWLC-X2's galaxies (Salim et al. 2018,
+    ApJ 859, 11) by mass and rate: gas-poor galaxies are not as dust-poor.
+
+    Parameters
+    ----------
+    log_mass : ndarray
+        log10 of the stellar mass.
+    below_sequence : ndarray
+        Rate relative to the star-forming sequence, in dex.
+
+    Returns
+    -------
+    ndarray
+        Factors.
+    """
+    return 0.75 * 10.0 ** (-0.45 * np.clip(below_sequence, -1.0, 0.6))
 
 
 def attenuation_per_surface_density(metallicity: float = SOLAR_METALLICITY) -> float:

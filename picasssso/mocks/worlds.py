@@ -1,0 +1,187 @@
+"""Worlds: what nobody knows about galaxies, drawn anew for each mock galaxy.
+
+Relations between the properties of galaxies have zero points that surveys and codes do not
+agree on. Stellar masses from the same photometry differ by 0.1 dex between codes, star
+formation rates by 0.3 dex and attenuations by 0.3 mag (Pacifici et al. 2023, ApJ 944, 141);
+nonparametric histories give masses 0.1-0.2 dex above parametric ones (Leja et al. 2019, ApJ
+877, 140); gas metallicities depend on the calibration by up to 0.7 dex (Kewley & Ellison
+2008, ApJ 681, 1183), of which the choice made here (direct method) leaves about 0.1. A network
+trained in one such world states errors that hold in no other. So each mock galaxy comes from
+a world of its own: zero points that its population shares and no other galaxy does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from typing import Any
+
+import numpy as np
+
+from picasssso.exceptions import InvalidInputError
+from picasssso.mocks.streams import Stream
+
+__all__ = ["Worlds"]
+
+#: Normal numbers are cut at this many standard deviations, as in `population`.
+_CUT = 3.0
+
+
+@dataclass(frozen=True)
+class Worlds:
+    """How far the zero points of mock galaxies differ from galaxy to galaxy.
+
+    All are standard deviations of normal distributions, unless said otherwise.
+
+    Parameters
+    ----------
+    mass_to_light : float, optional
+        Stellar mass at a given light, in dex: initial mass function, remnants, giants.
+    mass_scale : float, optional
+        Its mean, in dex, relative to the stellar grid. Mocks of the ages that MaNGA's spectra
+        have weigh 0.1-0.2 dex more than GSWLC-X2 says of galaxies of the same colors,
+        with PopStar as with BC03; masses from nonparametric histories lie about as much above
+        GSWLC's. The default is a mass scale 0.05 dex above GSWLC's.
+    young_light : float, optional
+        Light of stars below 100 Myr at a given star formation rate, in dex.
+    age : float, optional
+        When galaxies began to form stars, in Gyr.
+    stellar_metallicity, gas_metallicity : float, optional
+        Zero points of the relations of mass and metallicity, in dex.
+    sfr : float, optional
+        Star formation rate at a given mass, in dex.
+    hi_mass, depletion_time : float, optional
+        HI at a given stellar mass, and molecular gas at a given star formation rate, in dex.
+    dust : float, optional
+        Optical depth at a given column of metals, in dex.
+    dust_free : float, optional
+        Fraction of galaxies without any dust.
+    dust_slope : float, optional
+        Exponent of the attenuation law.
+    unusual_history : float, optional
+        Fraction of galaxies whose history is not smooth: a burst or a rejuvenation 0.1-3 Gyr
+        ago, or stars of the last 300 Myr that formed at another rate than those of the last
+        100 Myr.
+
+    Raises
+    ------
+    InvalidInputError
+        If a number is negative or not finite, or a fraction above 1.
+
+    Examples
+    --------
+    >>> from picasssso.mocks.worlds import Worlds
+    >>> Worlds().mass_to_light, Worlds.single().mass_to_light
+    (0.1, 0.0)
+    """
+
+    mass_to_light: float = 0.10
+    mass_scale: float = -0.13
+    young_light: float = 0.10
+    age: float = 1.8
+    stellar_metallicity: float = 0.20
+    gas_metallicity: float = 0.10
+    sfr: float = 0.20
+    hi_mass: float = 0.15
+    depletion_time: float = 0.20
+    dust: float = 0.30
+    dust_free: float = 0.20
+    dust_slope: float = 0.20
+    unusual_history: float = 0.30
+
+    def __post_init__(self) -> None:
+        for one in fields(self):
+            value = getattr(self, one.name)
+            highest = 1.0 if one.name in ("dust_free", "unusual_history") else 10.0
+            if isinstance(value, bool) or not isinstance(value, int | float):
+                raise InvalidInputError(f"{one.name}={value!r} of worlds is not a number.")
+            lowest = -1.0 if one.name == "mass_scale" else 0.0
+            if not lowest <= value <= highest:
+                raise InvalidInputError(
+                    f"{one.name}={value!r} of worlds cannot be used: expected {lowest:g} to "
+                    f"{highest:g}."
+                )
+
+    @classmethod
+    def single(cls) -> Worlds:
+        """Return one world for all galaxies, in which no zero point differs.
+
+        Returns
+        -------
+        Worlds
+            All standard deviations and fractions are 0.
+        """
+        return cls(**{one.name: 0.0 for one in fields(cls) if one.name != "mass_scale"})
+
+    @classmethod
+    def from_value(cls, value: Worlds | Mapping[str, float] | bool | None) -> Worlds:
+        """Return worlds from what recipes say.
+
+        Parameters
+        ----------
+        value : Worlds, mapping, bool or None
+            Worlds; names to numbers, others by default; True or None for the default; False
+            for a single world.
+
+        Returns
+        -------
+        Worlds
+            The worlds.
+
+        Raises
+        ------
+        InvalidInputError
+            If a name is unknown.
+        """
+        if isinstance(value, Worlds):
+            return value
+        if value is None or value is True:
+            return cls()
+        if value is False:
+            return cls.single()
+        known = {one.name for one in fields(cls)}
+        if not isinstance(value, Mapping) or set(value) - known:
+            raise InvalidInputError(
+                f"worlds={value!r} cannot be used: expected True, False or numbers for some of "
+                f"{', '.join(sorted(known))}."
+            )
+        return cls(**value)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return names and numbers, for files.
+
+        Returns
+        -------
+        dict
+            Suitable for JSON; `from_value` is the inverse.
+        """
+        return asdict(self)
+
+    def draw(self, stream: Stream) -> dict[str, np.ndarray]:
+        """Draw the world of each galaxy.
+
+        Parameters
+        ----------
+        stream : Stream
+            Random numbers of n galaxies.
+
+        Returns
+        -------
+        dict
+            Zero points of shape (n,): ``"world_age"`` and so on, in the units above;
+            ``"world_dust_free"`` and ``"world_unusual"`` are 0 or 1.
+        """
+        shifts = {
+            f"world_{name}": getattr(self, name)
+            * np.clip(stream.normal(f"world {name}"), -_CUT, _CUT)
+            for name in (
+                "mass_to_light", "young_light", "age", "stellar_metallicity", "gas_metallicity",
+                "sfr", "hi_mass", "depletion_time", "dust", "dust_slope",
+            )
+        }  # fmt: skip
+        shifts["world_mass_to_light"] = shifts["world_mass_to_light"] + self.mass_scale
+        shifts["world_dust_free"] = (stream.uniform("world dust_free") < self.dust_free) * 1.0
+        shifts["world_unusual"] = (
+            stream.uniform("world unusual_history") < self.unusual_history
+        ) * 1.0
+        return shifts
