@@ -484,7 +484,9 @@ def test_command_measures_and_says_what_is_met(tmp_path, data):
     content = json.loads((written / "real.json").read_text())
     assert content["parts"]["galaxies"]["estimators"]["maps"]["mass"]["n"] == 3
     assert "total" not in content["parts"]["disc"]["estimators"]
-    masses = [content["parts"]["field"]["estimators"][k]["N1"]["log_mass"] for k in ("maps", "total")]
+    masses = [
+        content["parts"]["field"]["estimators"][k]["N1"]["log_mass"] for k in ("maps", "total")
+    ]
     assert masses[0] == pytest.approx(masses[1], abs=0.03)
     assert [one["met"] for one in content["requirements"]] == [True, False, None]
     for name in ("real_requirements.inc", "real_galaxies.inc", "real_disc.inc", "real_field.inc",
@@ -495,7 +497,9 @@ def test_command_measures_and_says_what_is_met(tmp_path, data):
 
 def test_kept_measurements_are_not_repeated_and_more_are_added(tmp_path, data, monkeypatch):
     assert run(tmp_path, data, "--small", "-x", "galaxies", "-e", "maps").exit_code == 0
-    configuration = load_real_configuration(tmp_path / "real.toml").select(("galaxies",), ("maps",))
+    configuration = load_real_configuration(tmp_path / "real.toml").select(
+        ("galaxies",), ("maps",)
+    )
     import picasssso.evaluation.real.running as running
 
     asked = []

@@ -59,7 +59,14 @@ def test_every_experiment_runs_at_its_small_setting(name, weights, request, tmp_
 
 @pytest.mark.slow
 def test_real_galaxies_run_at_their_small_setting(shared_data, tmp_path):
-    arguments = ["evaluate", str(FOLDER / "real.toml"), "--data", str(shared_data), "--small", "-q"]
+    arguments = [
+        "evaluate",
+        str(FOLDER / "real.toml"),
+        "--data",
+        str(shared_data),
+        "--small",
+        "-q",
+    ]
     result = CliRunner().invoke(cli, [*arguments, "-o", str(tmp_path)])
     assert result.exit_code == 0, result.output
     content = json.loads((tmp_path / "results" / "real.json").read_text())

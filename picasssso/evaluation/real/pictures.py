@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 __all__ = ["make_real_pictures"]
@@ -21,6 +22,7 @@ _STYLES: tuple[dict[str, Any], ...] = (
     {"color": "0.3", "marker": "D", "ls": "-."},
     {"color": "0.7", "marker": "v", "ls": (0, (1, 3))},
 )
+_COLUMNS = 3
 _RINGS = (
     ("stellar_mass", "stars, Msun / kpc$^2$"),
     ("gas_mass", "gas, Msun / kpc$^2$"),
@@ -58,11 +60,33 @@ def _array(values: Any) -> np.ndarray:
     return np.array([np.nan if v is None else v for v in values], dtype=float)
 
 
-def _panels(number: int, height: float = 2.9) -> tuple[Figure, np.ndarray]:
+def _panels(number: int) -> tuple[Figure, np.ndarray]:
+    """Return panels with common axes, at most three beside each other."""
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(2.9 * number + 0.3, height), layout="constrained")
-    return figure, np.atleast_1d(figure.subplots(1, number, sharey=True))
+    columns = min(number, _COLUMNS)
+    lines = -(-number // columns)
+    figure = Figure(figsize=(2.9 * columns + 0.3, 2.5 * lines + 0.4), layout="constrained")
+    axes = figure.subplots(lines, columns, sharex=True, sharey=True, squeeze=False)
+    for axis in axes.ravel()[number:]:
+        axis.set_visible(False)
+    return figure, axes.ravel()[:number]
+
+
+def _legend(figure: Figure, axes: Iterable[Axes], columns: int) -> None:
+    """Put what all panels show below them, once."""
+    found: dict[str, Any] = {}
+    for axis in axes:
+        for handle, label in zip(*axis.get_legend_handles_labels(), strict=True):
+            found.setdefault(label, handle)
+    figure.legend(
+        found.values(),
+        found.keys(),
+        loc="outside lower center",
+        ncols=columns,
+        fontsize=8,
+        frameon=False,
+    )
 
 
 def _masses(estimators: Mapping[str, Mapping[str, Any]]) -> Figure:
@@ -85,8 +109,9 @@ def _masses(estimators: Mapping[str, Mapping[str, Any]]) -> Figure:
         axis.set_title(one["label"], fontsize=8, wrap=True)
         axis.set_xlabel("log mass (GSWLC-X2), Msun", fontsize=8)
         axis.tick_params(labelsize=8)
-    axes[0].set_ylabel("log mass, estimate - GSWLC-X2, dex", fontsize=8)
-    axes[0].legend(fontsize=7, loc="lower left")
+    for axis in axes[:: min(len(axes), _COLUMNS)]:
+        axis.set_ylabel("estimate - GSWLC-X2, dex", fontsize=8)
+    _legend(figure, axes, 2)
     return figure
 
 
@@ -94,7 +119,7 @@ def _dust_and_rates(estimators: Mapping[str, Mapping[str, Any]]) -> Figure:
     """Medians of A_V and of the specific star formation rate against GSWLC's."""
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(7.2, 3.2), layout="constrained")
+    figure = Figure(figsize=(7.4, 3.7), layout="constrained")
     axes = figure.subplots(1, 2)
     shown = [one for one in estimators.values() if "attenuation" in one["points"]]
     for one, style in zip(shown, _STYLES, strict=False):
@@ -113,7 +138,7 @@ def _dust_and_rates(estimators: Mapping[str, Mapping[str, Any]]) -> Figure:
     for axis in axes:
         axis.set_xlabel("log SFR / mass (GSWLC-X2), 1 / yr", fontsize=8)
         axis.tick_params(labelsize=8)
-    axes[0].legend(fontsize=7)
+    _legend(figure, axes, 2)
     return figure
 
 
@@ -139,7 +164,7 @@ def _rings(estimators: Mapping[str, Mapping[str, Any]]) -> Figure:
     names = [
         n for n, _ in _RINGS if any(n in e["points"]["properties"] for e in estimators.values())
     ]
-    figure = Figure(figsize=(3.3 * len(names) + 0.2, 3.2), layout="constrained")
+    figure = Figure(figsize=(3.3 * len(names) + 0.2, 3.6), layout="constrained")
     axes = np.atleast_1d(figure.subplots(1, len(names)))
     labels = dict(_RINGS)
     for axis, name in zip(axes, names, strict=True):
@@ -164,5 +189,5 @@ def _rings(estimators: Mapping[str, Mapping[str, Any]]) -> Figure:
         axis.set_xlabel("radius, kpc", fontsize=8)
         axis.set_ylabel(labels[name], fontsize=8)
         axis.tick_params(labelsize=8)
-    axes[0].legend(fontsize=7)
+    _legend(figure, axes, 3)
     return figure
