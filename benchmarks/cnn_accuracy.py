@@ -722,108 +722,8 @@ def particles(model: TrainedModel, table: Any) -> dict[str, Any]:
     return single(model, made, table)
 
 
-# ---- real images ------------------------------------------------------------------------
-
-
-def real() -> dict[str, Any]:
-    """Return figures of real galaxies; PSFs and redshifts are stand-ins where not known."""
-    import astropy.units as u
-    from photutils.aperture import CircularAperture
-    from sed_fit_real import read_gama
-
-    from picasssso import BandImages, CNNEstimator, MassToLightEstimator, SEDFitEstimator
-    from picasssso.preparation import subtract_background
-
-    sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tools"))
-    from make_sed_pictures import read_des
-
-    folder = SHARED / "data" / "real"
-    if not folder.exists():
-        return {"skipped": "the images are not beside the checkout"}
-    cnn = CNNEstimator(device="cpu")
-
-    def total(maps: Any, region: Any) -> dict[str, Any]:
-        found = {}
-        for name in OUTPUT_NAMES:
-            if name in maps:
-                t = maps.total(name, region, correlation="independent")
-                unit = float(t.value.value)
-                found[name] = math.log10(unit) if "mass" in name and unit > 0 else unit
-        return found
-
-    result: dict[str, Any] = {}
-    des = read_des(folder / "j0151_des")
-    seeing = dict(zip("griz", (1.12, 0.96, 0.88, 0.84), strict=True))
-    des = des.replace(psf={band: seeing[band[-1]] * u.arcsec for band in des.bands})
-    centre = des.wcs.world_to_pixel_values(27.9521, 0.2639)
-    aperture = CircularAperture(
-        (float(centre[0]), float(centre[1])), 24 / des.pixel_scale.to_value(u.arcsec)
-    )
-    maps = cnn.estimate(des, progress=False)
-    sed = SEDFitEstimator(device="cpu").estimate(des, progress=False)
-    taylor = MassToLightEstimator().estimate(des, progress=False)
-    library = MassToLightEstimator(
-        relation="sps", color=("decam2014-g", "decam2014-i"), luminosity_band="decam2014-i"
-    ).estimate(des, progress=False)
-    row: dict[str, Any] = {
-        "psf_arcsec": "1.12, 0.96, 0.88, 0.84 in griz (medians of DES DR1, Abbott et al. 2018)",
-        "redshift": "0.02 (stand-in)",
-        "cnn": total(maps, aperture),
-        "sed_fit": total(sed, aperture),
-        "mass_to_light, Taylor et al. 2011": total(taylor, aperture),
-        "mass_to_light, own models": total(library, aperture),
-        "meta_outside_training": maps.meta.get("outside_training", []),
-    }
-    row["cnn_minus_sed_fit_dex"] = row["cnn"]["stellar_mass"] - row["sed_fit"]["stellar_mass"]
-    from picasssso.quality import QualityFlag
-
-    quality = maps.quality
-    inside = aperture.to_mask(method="center").to_image(des.shape) > 0
-    flagged = (quality & int(QualityFlag.OUTSIDE_TRAINING)) > 0
-    row["pixels_flagged_outside"] = float(flagged[inside].mean())
-    with np.errstate(invalid="ignore", divide="ignore"):
-        ratio = np.log10(maps["stellar_mass"].data / sed["stellar_mass"].data)[inside]
-    ratio = ratio[np.isfinite(ratio)]
-    row["pixels, cnn minus sed_fit"] = {
-        "median": float(np.median(ratio)),
-        "nmad": float(1.4826 * np.median(np.abs(ratio - np.median(ratio)))),
-    }
-    result["des_j0151, 24 arcsec"] = row
-
-    gama = BandImages.read(
-        {f"sdss2010-{band}": f"{folder}/gama_t10/{band}.fits[0]" for band in "ugriz"},
-        redshift=0.1,
-        zero_point=30 * u.ABmag,
-        unit="adu",
-    )
-    gama = subtract_background(gama, "median").with_estimated_noise()
-    scale = gama.pixel_scale.to_value(u.arcsec)
-    widths = {"u": 4.65, "g": 3.6, "r": 3.4, "i": 3.4, "z": 3.4}
-    gama = gama.replace(psf={band: widths[band[-1]] * scale * u.arcsec for band in gama.bands})
-    middle = ((gama.shape[1] - 1) / 2, (gama.shape[0] - 1) / 2)
-    aperture = CircularAperture(middle, 5 / scale)
-    maps = cnn.estimate(gama, progress=False)
-    one = read_gama(folder)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        sed = SEDFitEstimator(device="cpu").estimate(one, progress=False)
-        taylor = MassToLightEstimator().estimate(one, progress=False)
-    row = {
-        "redshift": "0.1 (stand-in)",
-        "cnn": total(maps, aperture),
-        "sed_fit, light summed": total(sed, None),
-        "mass_to_light, Taylor et al. 2011, light summed": total(taylor, None),
-        "meta_outside_training": maps.meta.get("outside_training", []),
-    }
-    row["cnn_minus_sed_fit_dex"] = (
-        row["cnn"]["stellar_mass"] - row["sed_fit, light summed"]["stellar_mass"]
-    )
-    result["gama_t10, 5 arcsec"] = row
-    return result
-
-
 PARTS = (
-    "default", "illustris", "particles", "real", "bands", "link", "clean", "native",
+    "default", "illustris", "particles", "bands", "link", "clean", "native",
     "orientations", "coverage", "estimators", "one_redshift",
 )  # fmt: skip
 
@@ -850,9 +750,7 @@ def main() -> None:
     count = options.galaxies
     for part in options.parts or PARTS:
         result: dict[str, Any]
-        if part == "real":
-            result = real()
-        elif part in ("illustris", "particles"):
+        if part in ("illustris", "particles"):
             if part == "illustris":
                 result = illustris(model, make_table(None, (0.05, 0.1)))
             else:

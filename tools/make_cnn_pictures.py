@@ -201,33 +201,6 @@ def outside_table(part: dict[str, Any]) -> None:
     table("outside", header, rows)
 
 
-def real_table(part: dict[str, Any]) -> None:
-    """Write the table of real galaxies."""
-    rows = []
-    for galaxy, content in part.items():
-        if not isinstance(content, dict) or "cnn" not in content:
-            continue
-        for key, found in content.items():
-            if isinstance(found, dict) and "stellar_mass" in found:
-                rows.append(
-                    [
-                        f"{galaxy}: {key}".replace("_", " "),
-                        number(found["stellar_mass"], 2),
-                        *(
-                            number(found.get(name), digits)
-                            for name, digits in (
-                                ("sfr", 2),
-                                ("stellar_age", 1),
-                                ("stellar_metallicity", 4),
-                                ("attenuation_v", 2),
-                            )
-                        ),
-                    ]
-                )
-    header = ["galaxy and method", "log mass", "SFR", "age (Gyr)", "metallicity", "A_V (mag)"]
-    table("real", header, rows)
-
-
 def paper_table(content: dict[str, Any]) -> None:
     """Write the table beside the paper's network."""
     rows = []
@@ -377,11 +350,6 @@ def bars_table(content: dict[str, Any], paper: dict[str, Any]) -> None:
         "at most 10 % worse",
         ", ".join(f"{bands} {100 * loss:+.0f} %" for bands, loss in losses.items()) or MISSING,
         None if worst is None else losses[worst] <= 0.1)  # fmt: skip
-    for galaxy, row in content.get("real", {}).items():
-        if isinstance(row, dict) and "cnn_minus_sed_fit_dex" in row:
-            value = row["cnn_minus_sed_fit_dex"]
-            add(f"{galaxy}: total over that of the SED fit".replace("_", " "), "within 0.25 dex",
-                number(value, 2, sign=True), abs(value) <= 0.25)  # fmt: skip
     table("bars", ["bar", "asked", "found", ""], rows)
 
 
@@ -509,7 +477,6 @@ def main() -> None:
     known = {
         "default": default_tables,
         "coverage": coverage_table,
-        "real": real_table,
     }
     names = {"default": ("pixels", "apertures"), "coverage": ("coverage", "coverage_bins")}
     for part, make in known.items():

@@ -7,7 +7,8 @@ Run from the root of the repository::
 
 copies ``evaluation.json`` to ``benchmarks/results/evaluation_estimators.json``, the tables to
 ``docs/_tables/`` and the pictures to ``docs/_static/``, and writes the page
-``docs/evaluation_results.rst`` anew from all that has been published.
+``docs/evaluation_results.rst`` anew from all that has been published. Results of real galaxies
+(``real``) go to ``benchmarks/results/real_galaxies.json`` and into ``docs/real_galaxies.rst``.
 """
 
 from __future__ import annotations
@@ -80,6 +81,21 @@ def publish(source: Path, name: str) -> None:
         shutil.copy(path, TABLES / f"evaluation_{path.name}")
     for path in source.glob("*.png"):
         shutil.copy(path, PICTURES / f"evaluation_{path.name}")
+
+
+def publish_real(source: Path) -> None:
+    """Copy the files of real galaxies; what pictures are drawn from stays where it was made."""
+    content = json.loads((source / "real.json").read_text())
+    if content["small"]:
+        raise SystemExit("These are results of the small setting: not for the documentation.")
+    for part in content["parts"].values():
+        for estimator in part["estimators"].values():
+            estimator.pop("points", None)
+    target = RESULTS / "real_galaxies.json"
+    target.write_text(json.dumps(content, indent=1) + "\n")
+    for ending, folder in (("inc", TABLES), ("png", PICTURES)):
+        for path in source.glob(f"real_*.{ending}"):
+            shutil.copy(path, folder / path.name)
 
 
 def slimmed(name: str, figures: dict) -> dict:
@@ -219,6 +235,10 @@ def main() -> None:
     parser.add_argument("results", type=Path, help="folder of results")
     parser.add_argument("name", help="name of the configuration")
     options = parser.parse_args()
+    if options.name == "real":
+        publish_real(options.results)
+        print("Published real; now look at docs/real_galaxies.rst.")
+        return
     publish(options.results, options.name)
     write_page()
     print(f"Published {options.name}; now look at {PAGE.relative_to(ROOT)}.")

@@ -25,6 +25,10 @@ __all__ = ["evaluate"]
     "-e", "--estimator", "estimators", multiple=True, metavar="KEY",
     help="Only this estimator of the configuration; may be repeated.",
 )  # fmt: skip
+@click.option(
+    "--data", type=click.Path(path_type=Path), metavar="FOLDER",
+    help="Catalogues and images, for a configuration of real galaxies.",
+)  # fmt: skip
 @click.option("--small", is_flag=True, help="The small setting of the configuration, for a test.")
 @click.option(
     "--only-results", is_flag=True, help="Run nothing; write the results of what was run."
@@ -35,17 +39,25 @@ def evaluate(
     output: Path,
     experiments: tuple[str, ...],
     estimators: tuple[str, ...],
+    data: Path | None,
     small: bool,
     only_results: bool,
     quiet: bool,
 ) -> None:
-    """Run estimators over many galaxies of known truth.
+    """Run estimators over many galaxies of known truth, mocks or real ones.
 
     CONFIG.toml says which estimators on which galaxies; see
     benchmarks/experiments/ in the repository. What is measured is kept batch by batch:
     interrupted, or called again with more galaxies, it goes on where it stopped. At the
     end FOLDER/results holds evaluation.json, tables in reStructuredText and pictures.
     """
+    from picasssso.evaluation.real import is_real
+
+    if is_real(configuration):
+        _evaluate_real(
+            configuration, output, data, experiments, estimators, small, only_results, quiet
+        )
+        return
     from picasssso.evaluation.experiments import (
         collect_figures,
         load_configuration,
@@ -60,4 +72,42 @@ def evaluate(
             click.echo(f"Left out {key}: {reason}", err=True)
     paths = write_results(collect_figures(chosen, output), output / "results")
     if not quiet:
+        click.echo(f"Written: {len(paths)} files in {output / 'results'}")
+
+
+def _evaluate_real(
+    configuration: Path,
+    output: Path,
+    data: Path | None,
+    parts: tuple[str, ...],
+    estimators: tuple[str, ...],
+    small: bool,
+    only_results: bool,
+    quiet: bool,
+) -> None:
+    """Measure estimators on real galaxies."""
+    from picasssso.evaluation.real import (
+        collect_real,
+        load_real_configuration,
+        run_real,
+        write_real,
+    )
+
+    if data is None:
+        raise click.UsageError(
+            f"{configuration} is a configuration of real galaxies: name the folder that holds its "
+            "catalogues and images with --data FOLDER."
+        )
+    chosen = load_real_configuration(configuration, small=small).select(parts, estimators)
+    if not only_results:
+        run_real(chosen, output, data, progress=progress_wanted(quiet))
+    figures = collect_real(chosen, output, data)
+    paths = write_real(figures, output / "results")
+    if not quiet:
+        for line in figures["requirements"]:
+            if line["value"] is not None:
+                low, high = line["between"]
+                verdict = "met" if line["met"] else "MISSED"
+                measured = f"{line['value']:.3f} ({low:g} to {high:g})"
+                click.echo(f"{verdict:6} {line['what']}: {measured}")
         click.echo(f"Written: {len(paths)} files in {output / 'results'}")

@@ -20,6 +20,7 @@ from picasssso.evaluation.experiments.configuration import parse_configuration
 from picasssso.evaluation.experiments.paper import PAPER
 from picasssso.evaluation.experiments.running import load_record
 from picasssso.evaluation.experiments.sources import make_source
+from picasssso.evaluation.real import is_real, load_real_configuration
 from picasssso.exceptions import FileFormatError, InvalidInputError
 
 CONTENT = {
@@ -283,7 +284,10 @@ def test_configurations_of_the_documentation_can_be_read():
     paths = sorted(folder.glob("*.toml"))
     assert paths
     for path in paths:
-        assert load_configuration(path, small=True).runs
+        if is_real(path):
+            assert load_real_configuration(path, small=True).runs()
+        else:
+            assert load_configuration(path, small=True).runs
 
 
 def test_an_estimator_of_many_images_gets_them_together_with_samples():
@@ -360,3 +364,22 @@ def test_painted_illustris_maps_are_a_source(shared_data):
     # Seen from where the maps' pixels are the survey's.
     assert pairs["pixel_scale"].numpy() == pytest.approx(0.396, rel=1e-3)
     assert len(set(source.batch(range(8))["galaxy"].tolist())) == 2
+
+
+def test_weights_are_told_apart_by_their_contents(monkeypatch, tmp_path):
+    """Also those that a name such as "default" stands for."""
+    from picasssso.estimators._cnn import weights
+
+    content = copy.deepcopy(CONTENT)
+    content["estimators"]["ml"] = {"name": "cnn"}
+    configuration = parse_configuration(content)
+
+    def key():
+        return configuration.runs[0].key(configuration.settings)
+
+    monkeypatch.setattr(weights, "_folder", lambda: tmp_path)
+    keys = []
+    for text in ("old", "new"):
+        (tmp_path / f"{weights.ALIASES['default']}.safetensors").write_text(text)
+        keys.append(key())
+    assert keys[0] != keys[1]

@@ -55,3 +55,25 @@ def test_every_experiment_runs_at_its_small_setting(name, weights, request, tmp_
         assert [(row["setting"], row["estimator"]) for row in experiment["rows"]] == expected
         for row in experiment["rows"]:
             assert row["properties"]["stellar_mass"]["pixel"]["n"] > 0
+
+
+@pytest.mark.slow
+def test_real_galaxies_run_at_their_small_setting(shared_data, tmp_path):
+    arguments = [
+        "evaluate",
+        str(FOLDER / "real.toml"),
+        "--data",
+        str(shared_data),
+        "--small",
+        "-q",
+    ]
+    result = CliRunner().invoke(cli, [*arguments, "-o", str(tmp_path)])
+    assert result.exit_code == 0, result.output
+    content = json.loads((tmp_path / "results" / "real.json").read_text())
+    parts = content["parts"]
+    assert parts["galaxies"]["estimators"]["cnn"]["mass"]["n"] == 2
+    assert parts["m74"]["estimators"]["cnn"]["stars"]["n"] > 20
+    assert len(content["truths"]) == 8
+    # Each requirement finds its figure, save those that two galaxies do not give.
+    missing = [one["figure"] for one in content["requirements"] if one["value"] is None]
+    assert all(name.startswith("galaxies.") for name in missing)

@@ -55,6 +55,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
+from picasssso.estimators._cnn.weights import weights_path
 from picasssso.evaluation.measuring import Settings
 from picasssso.evaluation.summary import Bins
 from picasssso.exceptions import FileFormatError, InvalidInputError
@@ -75,8 +76,6 @@ _ESTIMATOR = {
 }
 _EXPERIMENT = {"id", "title", "estimators", "settings", "axis", "paper", "reference"} | _COMMON
 _SETTING = {"label", "x", "parameters", "estimators", "paper"} | _COMMON
-#: Where the weights are that come with the package.
-_PACKAGED = Path(__file__).parents[2] / "data" / "weights"
 _TRUTHS = ("psf", "native")
 _COMMON_DEFAULTS: dict[str, Any] = {
     "count": 1000,
@@ -406,8 +405,9 @@ def _fingerprints(specification: Mapping[str, Any]) -> dict[str, str]:
         if not isinstance(value, str):
             continue
         candidates = [Path(value), Path(f"{value}.safetensors")]
-        if specification.get("name") == "cnn":
-            candidates.append(_PACKAGED / f"{value}.safetensors")
+        if specification.get("name") == "cnn" and name == "weights":
+            # A name such as "default" stands for other weights after a release.
+            candidates.append(Path(f"{weights_path(value)}.safetensors"))
         for path in candidates:
             if path.is_file():
                 found[name] = hashlib.sha256(path.read_bytes()).hexdigest()[:16]

@@ -1,0 +1,265 @@
+"""What is measured on real galaxies: one file in TOML.
+
+A file looks like this (``benchmarks/experiments/real.toml`` is that of the documentation);
+files are sought in the data folder given to the command::
+
+    kind = "real"
+    seed = 1                                       # of noise
+    cosmology = {H0 = 70.4, Om0 = 0.272}           # that of the published masses
+
+    [estimators.cnn]                               # see RealEstimator
+    label = "CNN"
+    name = "cnn"
+    parts = ["galaxies", "m74"]                    # all by default
+
+    [galaxies]                                     # see GalaxyCatalogue
+    catalogue = "nsa_galaxies.fits"
+    counts = {gswlc = 400, firefly = 100, hi = 50} # at most
+
+    [[rings]]                                      # see estimate_rings
+    id = "m74"
+    title = "M74"
+
+    [[fields]]                                     # see estimate_named
+    id = "hickson88"
+    title = "Two spirals"
+
+    [truths]                                       # see compare_truths
+    alfalfa = "alfalfa_galaxies.fits"
+
+    [small]                                        # what --small changes
+    counts = {gswlc = 2}
+
+    [[requirements]]                               # what is asked for
+    what = "CNN, stellar mass: offset"
+    figure = "galaxies.cnn.mass.median"
+    between = [-0.06, 0.06]
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from picasssso.evaluation.experiments.configuration import _fingerprints
+from picasssso.exceptions import FileFormatError, InvalidInputError
+
+__all__ = ["RealConfiguration", "is_real", "load_real_configuration"]
+
+_KNOWN = {
+    "kind", "seed", "cosmology", "estimators", "galaxies", "rings", "fields", "truths", "small",
+    "requirements",
+}  # fmt: skip
+_ESTIMATOR = {
+    "label", "name", "parameters", "bands", "images", "samples", "redshift_step", "parts",
+    "counts",
+}  # fmt: skip
+
+
+def is_real(path: str | os.PathLike[str]) -> bool:
+    """Return whether a configuration is one of real galaxies.
+
+    Parameters
+    ----------
+    path : str or path-like
+        A file.
+
+    Returns
+    -------
+    bool
+        Whether it says ``kind = "real"``; False for what is no configuration at all.
+    """
+    try:
+        with Path(path).open("rb") as file:
+            return tomllib.load(file).get("kind") == "real"
+    except (OSError, ValueError):
+        return False
+
+
+@dataclass(frozen=True, eq=False)
+class RealConfiguration:
+    """What is measured on real galaxies.
+
+    Parameters
+    ----------
+    estimators : mapping of str to mapping
+        How to make each, by key.
+    parts : mapping of str to mapping
+        By identifier: ``kind`` (``"galaxies"``, ``"rings"`` or ``"fields"``) and all else that
+        its table says.
+    truths : mapping
+        Tables whose values are compared with each other.
+    requirements : tuple of mapping
+        What is asked for.
+    seed : int
+        Of noise.
+    cosmology : mapping or None
+        ``H0`` and ``Om0`` of a flat universe; Planck18 if None.
+    small : bool
+        Whether these are the small settings.
+    """
+
+    estimators: Mapping[str, Mapping[str, Any]]
+    parts: Mapping[str, Mapping[str, Any]]
+    truths: Mapping[str, Any]
+    requirements: tuple[Mapping[str, Any], ...] = ()
+    seed: int = 0
+    cosmology: Mapping[str, float] | None = None
+    small: bool = False
+
+    def runs(self) -> list[tuple[str, str]]:
+        """Return what is to be run.
+
+        Returns
+        -------
+        list of tuple of str
+            Part and estimator.
+        """
+        return [
+            (part, key)
+            for key, one in self.estimators.items()
+            for part, table in self.parts.items()
+            if part in one.get("parts", self.parts)
+            and not (table["kind"] == "rings" and one.get("images", "maps") != "maps")
+        ]
+
+    def select(self, parts: tuple[str, ...], estimators: tuple[str, ...]) -> RealConfiguration:
+        """Return only some of the parts and estimators.
+
+        Parameters
+        ----------
+        parts, estimators : tuple of str
+            Identifiers and keys; all if empty.
+
+        Returns
+        -------
+        RealConfiguration
+            What is left.
+
+        Raises
+        ------
+        InvalidInputError
+            If there is no such thing.
+        """
+        for kind, asked, there in (
+            ("experiment", parts, {*self.parts, "truths"}),
+            ("estimator", estimators, set(self.estimators)),
+        ):
+            unknown = [name for name in asked if name not in there]
+            if unknown:
+                raise InvalidInputError(
+                    f"There is no {kind} {', '.join(map(repr, unknown))} in the configuration: "
+                    f"expected some of {', '.join(sorted(there))}."
+                )
+        return replace(
+            self,
+            parts={k: v for k, v in self.parts.items() if not parts or k in parts},
+            estimators={
+                k: v for k, v in self.estimators.items() if not estimators or k in estimators
+            },
+            truths=self.truths if not parts or "truths" in parts else {},
+        )
+
+    def key(self, part: str, estimator: str) -> str:
+        """Return the name of what is kept of a run.
+
+        Parameters
+        ----------
+        part, estimator : str
+            The run.
+
+        Returns
+        -------
+        str
+            With a hash of all that matters: settings, seed, and files of weights. Not of the
+            package's code, nor of the data.
+        """
+        specification = self.estimators[estimator]
+        leave = ("label", "parts", "counts")
+        how = {k: v for k, v in specification.items() if k not in leave}
+        table = {k: v for k, v in self.parts[part].items() if k not in ("title", "counts")}
+        content = [how, _fingerprints(specification), table, self.seed, self.cosmology]
+        text = json.dumps(content, sort_keys=True, default=str)
+        return f"{part}-{estimator}-{hashlib.sha256(text.encode()).hexdigest()[:12]}"
+
+
+def load_real_configuration(
+    path: str | os.PathLike[str], *, small: bool = False
+) -> RealConfiguration:
+    """Read a configuration.
+
+    Parameters
+    ----------
+    path : str or path-like
+        A file in TOML; the module's documentation says what it may hold.
+    small : bool, optional
+        Whether to apply its table ``[small]``, for tests.
+
+    Returns
+    -------
+    RealConfiguration
+        What is to be measured.
+
+    Raises
+    ------
+    FileFormatError
+        If there is no such file or it is no TOML.
+    InvalidInputError
+        If it holds something unknown, or nothing to run.
+    """
+    try:
+        content = tomllib.loads(Path(path).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise FileFormatError(f"There is no configuration {path}.") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise FileFormatError(f"{path} is no TOML: {error}.") from error
+    _check("The configuration", content, _KNOWN)
+    estimators = dict(content.get("estimators", {}))
+    for key, one in estimators.items():
+        _check(f"[estimators.{key}]", one, _ESTIMATOR)
+        if "name" not in one:
+            raise InvalidInputError(f"[estimators.{key}] lacks name, that of an estimator.")
+    parts: dict[str, dict[str, Any]] = {}
+    if "galaxies" in content:
+        parts["galaxies"] = {"kind": "galaxies", "title": "Galaxies", **content["galaxies"]}
+    for kind in ("rings", "fields"):
+        for table in content.get(kind, ()):
+            if "id" not in table:
+                raise InvalidInputError(f"A table [[{kind}]] lacks id.")
+            parts[table["id"]] = {"kind": kind, "title": table["id"], **table}
+    changes = content.get("small", {}) if small else {}
+    if "counts" in changes and "galaxies" in parts:
+        parts["galaxies"]["counts"] = changes["counts"]
+        estimators = {
+            k: {name: v for name, v in one.items() if name != "counts"}
+            for k, one in estimators.items()
+        }
+    if not estimators or not parts:
+        raise InvalidInputError(
+            "The configuration names nothing to run: expected [estimators.KEY] and [galaxies], "
+            "[[rings]] or [[fields]]."
+        )
+    return RealConfiguration(
+        estimators,
+        parts,
+        content.get("truths", {}),
+        tuple(content.get("requirements", ())),
+        int(content.get("seed", 0)),
+        content.get("cosmology"),
+        small,
+    )
+
+
+def _check(where: str, table: Mapping[str, Any], known: set[str]) -> None:
+    unknown = sorted(set(table) - known)
+    if unknown:
+        raise InvalidInputError(
+            f"{where} holds {', '.join(map(repr, unknown))}: expected some of "
+            f"{', '.join(sorted(known))}."
+        )

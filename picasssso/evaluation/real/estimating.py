@@ -1,0 +1,165 @@
+"""What an estimator says about one real galaxy: totals with their ranges."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from picasssso.estimators.context import PERCENTILES
+from picasssso.evaluation.sums import normal_percentiles
+from picasssso.exceptions import InvalidInputError, PicassssoWarning
+from picasssso.maps.regions import aperture_weights
+from picasssso.maps.totals import known_correlation
+
+if TYPE_CHECKING:
+    from picasssso.bands import BandImages
+    from picasssso.estimators.base import PropertyMapEstimator
+    from picasssso.maps import PropertyMaps
+
+__all__ = ["RealEstimator", "describe_region"]
+
+#: What an estimator gets: images, or one pixel of light.
+IMAGES = ("maps", "total", "annuli")
+#: Value, then the percentiles.
+FIELDS = ("value", *(f"p{q:g}" for q in PERCENTILES))
+
+
+class RealEstimator:
+    """An estimator as a configuration describes it.
+
+    Parameters
+    ----------
+    specification : mapping
+        ``name`` of an estimator and its ``parameters``; ``bands`` to use (the letters after
+        the last dash; all by default); ``images``, ``"maps"`` (default), or for the light
+        alone, as one pixel, ``"total"`` (fluxes of the catalogue) or ``"annuli"`` (their sum;
+        in fields both are the light in the aperture); ``samples``, joint samples for the errors of
+        totals (none by default); ``redshift_step``, to which redshifts are rounded where
+        they shift spectra, the distance being kept.
+
+    Raises
+    ------
+    InvalidInputError
+        If there is no such estimator, or ``images`` is something else.
+    """
+
+    def __init__(self, specification: Mapping[str, Any]) -> None:
+        from picasssso.estimators import get_estimator
+
+        self.images = str(specification.get("images", "maps"))
+        if self.images not in IMAGES:
+            raise InvalidInputError(f"images={self.images!r}: expected one of {IMAGES}.")
+        parameters = {
+            name: tuple(value) if isinstance(value, list) else value
+            for name, value in specification.get("parameters", {}).items()
+        }
+        self.estimator: PropertyMapEstimator = get_estimator(specification["name"])(**parameters)
+        self.letters: str | None = specification.get("bands")
+        self.samples = int(specification.get("samples", 0))
+        self.step = float(specification.get("redshift_step", 0.0))
+
+    def estimate(self, images: Sequence[BandImages], seed: int = 0) -> list[PropertyMaps]:
+        """Return the maps of several galaxies.
+
+        Parameters
+        ----------
+        images : sequence of BandImages
+            Their images.
+        seed : int, optional
+            Of the joint samples.
+
+        Returns
+        -------
+        list of PropertyMaps
+            One of each.
+        """
+        ready = [self._prepare(one) for one in images]
+        how: dict[str, Any] = {"progress": False}
+        if self.samples:
+            how |= {"n_samples": self.samples, "seed": seed}
+        with warnings.catch_warnings():
+            # Flags are kept; the same words for each of hundreds of galaxies help nobody.
+            warnings.simplefilter("ignore", PicassssoWarning)
+            if hasattr(self.estimator, "estimate_many") and len(ready) > 1:
+                return list(self.estimator.estimate_many(ready, **how))
+            # By redshift: what estimators keep from one to the next serves those beside it.
+            order = np.argsort([one.redshift for one in ready], kind="stable")
+            found = {int(k): self.estimator.estimate(ready[k], **how) for k in order}
+        return [found[k] for k in range(len(ready))]
+
+    def _prepare(self, images: BandImages) -> BandImages:
+        if self.letters is not None:
+            images = images.select([band for band in images if band[-1] in self.letters])
+        if self.step:
+            distance = images.luminosity_distance
+            rounded = max(round(images.redshift / self.step), 1) * self.step
+            if distance is not None:
+                # The same luminosity for the same flux, which goes with D_L^2 / (1 + z).
+                distance = distance * np.sqrt((1 + rounded) / (1 + images.redshift))
+            images = images.replace(redshift=rounded, luminosity_distance=distance)
+        return images
+
+
+def describe_region(maps: PropertyMaps, region: Any = None) -> dict[str, list[float | None]]:
+    """Return totals and averages in a region with their percentiles.
+
+    Parameters
+    ----------
+    maps : PropertyMaps
+        The maps.
+    region : ndarray of bool, photutils aperture, or None, optional
+        Where; the whole image by default.
+
+    Returns
+    -------
+    dict of str to list of float
+        By property: the value of `PropertyMaps.total`, then the percentiles 2.5, 16, 50, 84
+        and 97.5: of the pixel's posterior if there is but one pixel; else of a normal
+        distribution with the total's error, from joint samples where there are, else with
+        pixels taken as independent beside what they share, or as fully correlated where
+        nothing is known of that. Properties without a weight, such as attenuation, are weighted
+        with stellar mass, their errors taken as fully correlated. None where there is no
+        number.
+    """
+    found = {}
+    for name in maps:
+        definition = maps.definition(name)
+        if not definition.is_surface_density and definition.weight is None and region is not None:
+            if "stellar_mass" in maps:
+                found[name] = _mass_weighted(maps, name, region)
+            continue
+        if not definition.is_surface_density and definition.weight not in (None, *maps):
+            continue
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", PicassssoWarning)
+            total = maps.total(name, region, known_correlation(maps, name))
+        value, error = float(total.value.value), float(total.uncertainty.value)
+        if maps.shape == (1, 1):
+            planes = np.array([maps.percentile(name, q).value[0, 0] for q in PERCENTILES], float)
+            area = value / maps.mean(name).value[0, 0] if definition.is_surface_density else 1.0
+            numbers = [value, *(area * planes)]
+        else:
+            numbers = [value, *normal_percentiles(np.array([value]), np.array([error]))[0]]
+        found[name] = [float(x) if np.isfinite(x) else None for x in numbers]
+    return found
+
+
+def _mass_weighted(maps: PropertyMaps, name: str, region: Any) -> list[float | None]:
+    """Average the stored planes of a property, weighted with stellar mass."""
+    covered = aperture_weights(region, maps.shape)
+    if covered is None:
+        return [None] * len(FIELDS)
+    mass = np.asarray(maps.mean("stellar_mass").value, dtype=float)[covered.window]
+    planes = [np.asarray(maps.percentile(name, q).value, dtype=float)[covered.window]
+              for q in PERCENTILES]  # fmt: skip
+    good = np.isfinite(mass) & np.all(np.isfinite(planes), axis=0)
+    weight = np.where(good, mass * covered.weights, 0.0)
+    if not weight.sum() > 0:
+        return [None] * len(FIELDS)
+    averages = [
+        float((weight * np.where(good, plane, 0.0)).sum() / weight.sum()) for plane in planes
+    ]
+    return [averages[PERCENTILES.index(50.0)], *averages]

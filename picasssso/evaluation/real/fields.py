@@ -1,0 +1,272 @@
+"""Images of named galaxies: read, calibrated, cut out, or moved to another redshift."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import astropy.units as u
+import numpy as np
+import numpy.typing as npt
+from astropy.io import fits
+from astropy.nddata import CCDData, StdDevUncertainty
+from astropy.wcs import WCS, FITSFixedWarning
+from scipy.ndimage import gaussian_filter
+
+from picasssso.bands import BandImages, GalacticExtinction
+from picasssso.exceptions import FileFormatError, InvalidInputError
+from picasssso.mocks.observing import get_survey
+from picasssso.preparation.extinction import band_extinction
+
+__all__ = ["Field", "move_to_redshift"]
+
+FloatArray = npt.NDArray[np.floating]
+
+
+@dataclass(frozen=True, eq=False)
+class Field:
+    """Calibrated images of one field without sky, corrected for Galactic extinction.
+
+    Parameters
+    ----------
+    bands : tuple of str
+        Filter names.
+    flux : ndarray, shape (n_bands, y, x)
+        In nmgy per pixel.
+    wcs : `~astropy.wcs.WCS`
+        Of the images.
+    pixel_scale : float
+        In arcsec.
+    """
+
+    bands: tuple[str, ...]
+    flux: FloatArray
+    wcs: WCS
+    pixel_scale: float
+
+    @classmethod
+    def read(cls, description: Mapping[str, Any], folder: Path | str = ".") -> Field:
+        """Read a field.
+
+        Parameters
+        ----------
+        description : mapping
+            ``files``, a file by band; ``factor``, nmgy per pixel of one unit of the images;
+            ``ebv`` and ``ebv_scale`` (as `GalacticExtinction`; 0 by default); and
+            ``sky_beyond``, the angle in arcsec from the middle beyond which the median of
+            all pixels is the sky (by default, of the whole image).
+        folder : path-like, optional
+            Where the files are.
+
+        Returns
+        -------
+        Field
+            The field.
+
+        Raises
+        ------
+        FileFormatError
+            If a file is not there.
+        InvalidInputError
+            If images differ in shape, or there is no sky so far out.
+        """
+        planes, bands = [], tuple(description["files"])
+        wcs = None
+        for file in description["files"].values():
+            path = Path(folder) / file
+            if not path.is_file():
+                raise FileFormatError(f"There is no image {path}: is it the right data folder?")
+            with fits.open(path) as hdus:
+                planes.append(np.array(hdus[0].data, dtype=float))
+                # The first band's: the files are on one grid.
+                wcs = _celestial(hdus[0].header) if wcs is None else wcs
+        assert wcs is not None
+        if len({plane.shape for plane in planes}) > 1:
+            raise InvalidInputError(
+                f"The images of {', '.join(bands)} have different shapes: expected one grid."
+            )
+        scale = float(np.sqrt(np.abs(np.linalg.det(wcs.pixel_scale_matrix)))) * 3600.0
+        flux = np.array(planes) * float(description.get("factor", 1.0))
+        y, x = np.indices(flux.shape[1:])
+        radius = scale * np.hypot(x - (x.max() / 2), y - (y.max() / 2))
+        sky = radius >= float(description.get("sky_beyond", 0.0))
+        if not sky.any():
+            raise InvalidInputError(
+                f"sky_beyond={description['sky_beyond']}: the images reach only "
+                f"{radius.max():.0f} arcsec from their middle."
+            )
+        flux -= np.nanmedian(flux[:, sky], axis=1)[:, None, None]
+        ebv = float(description.get("ebv", 0.0))
+        how = description.get("ebv_scale", "SFD98")
+        lift = [10.0 ** (0.4 * band_extinction(band, ebv, scale=how)) for band in bands]
+        return cls(bands, flux * np.array(lift)[:, None, None], wcs, scale)
+
+    def pixel(self, ra: float, dec: float) -> tuple[float, float]:
+        """Return where a place is.
+
+        Parameters
+        ----------
+        ra, dec : float
+            ICRS, in degrees.
+
+        Returns
+        -------
+        tuple of float
+            ``(x, y)`` in pixels.
+        """
+        x, y = self.wcs.world_to_pixel_values(ra, dec)
+        return float(x), float(y)
+
+    def cutout(
+        self,
+        ra: float,
+        dec: float,
+        side: int,
+        *,
+        redshift: float,
+        psf_fwhm: float,
+        luminosity_distance: u.Quantity | None = None,
+    ) -> BandImages:
+        """Return images of one galaxy, with the noise of the images themselves.
+
+        Parameters
+        ----------
+        ra, dec : float
+            Its place, ICRS, in degrees.
+        side : int
+            Of the square cutout in pixels.
+        redshift : float
+            Its redshift.
+        psf_fwhm : float
+            In arcsec.
+        luminosity_distance : `~astropy.units.Quantity`, optional
+            Instead of that of the redshift.
+
+        Returns
+        -------
+        BandImages
+            In nmgy; the noise per pixel is the normalised median absolute deviation of
+            the field's fainter half.
+
+        Raises
+        ------
+        InvalidInputError
+            If the galaxy is too near the edge.
+        """
+        x, y = (round(value) for value in self.pixel(ra, dec))
+        x0, y0 = x - side // 2, y - side // 2
+        height, width = self.flux.shape[1:]
+        if x0 < 0 or y0 < 0 or x0 + side > width or y0 + side > height:
+            raise InvalidInputError(
+                f"A cutout of {side} pixels at RA {ra:g}, Dec {dec:g} is not all on the images of "
+                f"{width} x {height} pixels."
+            )
+        window = (slice(y0, y0 + side), slice(x0, x0 + side))
+        noise = [self._noise(plane) for plane in self.flux]
+        cut_wcs = self.wcs[window]
+        return BandImages(
+            {
+                band: CCDData(
+                    self.flux[k][window],
+                    unit=u.nmgy,
+                    wcs=cut_wcs,
+                    uncertainty=StdDevUncertainty(np.full((side, side), noise[k])),
+                )
+                for k, band in enumerate(self.bands)
+            },
+            redshift=redshift,
+            luminosity_distance=luminosity_distance,
+            psf=psf_fwhm * u.arcsec,
+            galactic_extinction=GalacticExtinction(0.0, scale="SF11", applied=True),
+        )
+
+    def _noise(self, plane: FloatArray) -> float:
+        """Return the standard deviation of the sky from the pixels below its median."""
+        below = plane[plane < 0]
+        return float(np.sqrt(np.mean(np.minimum(np.abs(below), 5 * np.median(-below)) ** 2)))
+
+
+def _celestial(header: fits.Header) -> WCS:
+    """Read a WCS; old headers are understood without a word about their age."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FITSFixedWarning)
+        return WCS(header).celestial
+
+
+def move_to_redshift(
+    field: Field,
+    *,
+    distance: u.Quantity,
+    redshift: float,
+    block: int = 1,
+    psf_fwhm: float = 1.3,
+    survey: str = "sdss",
+    seed: int = 0,
+) -> tuple[BandImages, float]:
+    """Show a nearby galaxy as a survey would see it from farther away.
+
+    Blocks of pixels are summed, the image dimmed as (1 + z) / D_L^2, smoothed to the PSF, and
+    noise added: of the sky and of photons. Wavelengths are not shifted.
+
+    Parameters
+    ----------
+    field : Field
+        Its images, whose own PSF is negligible after summing blocks.
+    distance : `~astropy.units.Quantity`
+        Of the galaxy.
+    redshift : float
+        Where it is moved to.
+    block : int, optional
+        Pixels along a side of a block.
+    psf_fwhm : float, optional
+        In arcsec.
+    survey : str, optional
+        Whose noise per solid angle is added.
+    seed : int, optional
+        Of the noise.
+
+    Returns
+    -------
+    images : BandImages
+        In nmgy, without WCS; north and east as before.
+    kpc : float
+        Side of a pixel in kpc, as it was.
+
+    Raises
+    ------
+    InvalidInputError
+        If the block is larger than the image.
+    """
+    from astropy.cosmology import Planck18
+
+    n = [length // block for length in field.flux.shape[1:]]
+    if min(n) < 1:
+        raise InvalidInputError(f"block={block} is larger than the images of {field.flux.shape}.")
+    cut = field.flux[:, : n[0] * block, : n[1] * block]
+    flux = cut.reshape(len(cut), n[0], block, n[1], block).sum(axis=(2, 4))
+    kpc = float(block * field.pixel_scale * distance.to_value(u.kpc)) * np.pi / (180 * 3600)
+    farther = Planck18.luminosity_distance(redshift)
+    pixel = kpc / float(Planck18.kpc_proper_per_arcmin(redshift).value / 60.0)
+    flux = flux * (1 + redshift) * float((distance / farther).to_value("")) ** 2
+    sigma = psf_fwhm / pixel / np.sqrt(8 * np.log(2))
+    flux = np.array([gaussian_filter(plane, sigma, mode="nearest") for plane in flux])
+    chosen = get_survey(survey).select(field.bands)
+    scale = pixel / float(chosen.pixel_scale or 0.396)
+    sky = (np.array(chosen.sky_noise) * scale)[:, None, None]
+    electrons = np.array(chosen.electrons)[:, None, None]
+    noise = np.sqrt(sky**2 + np.maximum(flux, 0.0) / electrons)
+    flux = flux + noise * np.random.default_rng(seed).standard_normal(flux.shape)
+    images = BandImages(
+        {
+            band: CCDData(flux[k], unit=u.nmgy, uncertainty=StdDevUncertainty(noise[k]))
+            for k, band in enumerate(field.bands)
+        },
+        redshift=redshift,
+        pixel_scale=pixel * u.arcsec,
+        psf=psf_fwhm * u.arcsec,
+        galactic_extinction=GalacticExtinction(0.0, scale="SF11", applied=True),
+    )
+    return images, kpc

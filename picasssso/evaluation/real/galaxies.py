@@ -1,0 +1,314 @@
+"""Catalogued galaxies, painted from their profiles, through one estimator."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import astropy.units as u
+import numpy as np
+from astropy.nddata import CCDData, StdDevUncertainty
+
+from picasssso.bands import BandImages, GalacticExtinction
+from picasssso.evaluation.real.catalogues import GALAXY_BANDS, GalaxyCatalogue
+from picasssso.evaluation.real.comparison import compare_values, log10_positive
+from picasssso.evaluation.real.estimating import FIELDS, RealEstimator, describe_region
+from picasssso.evaluation.real.painting import (
+    PaintedGalaxy,
+    major_axis_factor,
+    observe_profile,
+)
+from picasssso.quality import QualityFlag
+
+if TYPE_CHECKING:
+    from astropy.cosmology import FLRW
+
+__all__ = ["estimate_galaxies", "galaxy_figures", "paint_catalogue_galaxy", "total_light"]
+
+#: u, g, r, i, z.
+OPTICAL = GALAXY_BANDS[2:]
+#: GSWLC's log10 of SFR / mass, per yr, of galaxies that form stars and of those that do not.
+STAR_FORMING, QUIESCENT = -11.0, -11.5
+#: log10 of the gas mass in Msun that a quiescent galaxy without detected HI should not exceed.
+GAS_LIMIT = 9.5
+#: Ages "at one effective radius" are averages between these.
+_RING = (0.75, 1.25)
+#: Least error of a total flux, as a fraction: calibration.
+_CALIBRATION = 0.02
+
+
+def paint_catalogue_galaxy(
+    catalogue: GalaxyCatalogue,
+    number: int,
+    *,
+    seed: int = 0,
+    cosmology: FLRW | None = None,
+    bands: Sequence[str] = OPTICAL,
+) -> PaintedGalaxy:
+    """Paint a galaxy of a catalogue as SDSS would see it.
+
+    Parameters
+    ----------
+    catalogue : GalaxyCatalogue
+        The catalogue.
+    number : int
+        The galaxy's row.
+    seed : int, optional
+        Of the noise, with the galaxy's ``nsa_id``.
+    cosmology : `~astropy.cosmology.FLRW`, optional
+        For the distance; Planck18 by default.
+    bands : sequence of str, optional
+        Some of `GALAXY_BANDS`; u, g, r, i and z by default.
+
+    Returns
+    -------
+    PaintedGalaxy
+        Its images.
+    """
+    redshift = float(catalogue.table["redshift"][number])
+    distance = None if cosmology is None else cosmology.luminosity_distance(redshift)
+    return observe_profile(
+        catalogue.profile(number, bands),
+        redshift=redshift,
+        luminosity_distance=distance,
+        extinction=catalogue.per_band(number, "galactic_extinction", bands),
+        seed=(seed, int(catalogue.table["nsa_id"][number])),
+    )
+
+
+def total_light(
+    catalogue: GalaxyCatalogue,
+    number: int,
+    *,
+    of: str = "total",
+    cosmology: FLRW | None = None,
+    bands: Sequence[str] = OPTICAL,
+) -> BandImages:
+    """Return the light of a galaxy as one pixel.
+
+    Parameters
+    ----------
+    catalogue : GalaxyCatalogue
+        The catalogue.
+    number : int
+        The galaxy's row.
+    of : {"total", "annuli"}, optional
+        The catalogue's total fluxes, or the sum of the annuli with signal.
+    cosmology : `~astropy.cosmology.FLRW`, optional
+        For the distance; Planck18 by default.
+    bands : sequence of str, optional
+        Some of `GALAXY_BANDS`; u, g, r, i and z by default.
+
+    Returns
+    -------
+    BandImages
+        One pixel; its error is that of the catalogue's total flux, and 2 %.
+    """
+    profile = catalogue.profile(number, bands)
+    profile = profile.cut(max(profile.n_detected(), 1))
+    if of == "total":
+        flux = catalogue.per_band(number, "flux", bands)
+    else:
+        lift = 10.0 ** (0.4 * catalogue.per_band(number, "galactic_extinction", bands))
+        flux = profile.fluxes.sum(axis=1) * lift
+    weight = catalogue.per_band(number, "flux_ivar", bands)
+    known = np.where(weight > 0, 1.0 / np.sqrt(np.where(weight > 0, weight, 1.0)), np.inf)
+    error = np.hypot(known, _CALIBRATION * np.abs(flux))
+    redshift = float(catalogue.table["redshift"][number])
+    return BandImages(
+        {
+            band: CCDData(
+                [[flux[k]]],
+                unit=u.nmgy,
+                uncertainty=StdDevUncertainty([[error[k]]]),
+                mask=[[not np.isfinite(error[k])]],
+            )
+            for k, band in enumerate(bands)
+        },
+        redshift=redshift,
+        luminosity_distance=None if cosmology is None else cosmology.luminosity_distance(redshift),
+        pixel_scale=float(profile.radius[-1]) * np.sqrt(np.pi) * u.arcsec,
+        galactic_extinction=GalacticExtinction(0.0, scale="SF11", applied=True),
+    )
+
+
+def estimate_galaxies(
+    catalogue: GalaxyCatalogue,
+    numbers: Sequence[int],
+    estimator: RealEstimator,
+    *,
+    seed: int = 0,
+    cosmology: FLRW | None = None,
+) -> list[dict[str, Any]]:
+    """Estimate the properties of some galaxies of a catalogue.
+
+    Parameters
+    ----------
+    catalogue : GalaxyCatalogue
+        The catalogue.
+    numbers : sequence of int
+        Rows.
+    estimator : RealEstimator
+        The estimator.
+    seed : int, optional
+        Of the noise.
+    cosmology : `~astropy.cosmology.FLRW`, optional
+        For distances; Planck18 by default.
+
+    Returns
+    -------
+    list of dict
+        For JSON, of each galaxy: ``number``, ``nsa_id``, ``shape``, ``pixel_scale``;
+        ``properties`` (`describe_region`) in the ellipse of the annuli with signal, ``ring``
+        between 0.75 and 1.25 effective radii (as the total for one pixel), and
+        ``outside_training``, the share of pixels in the ellipse that are flagged so.
+    """
+    one_pixel = estimator.images != "maps"
+    painted = [
+        None if one_pixel else paint_catalogue_galaxy(catalogue, k, seed=seed, cosmology=cosmology)
+        for k in numbers
+    ]
+    images = [
+        total_light(catalogue, k, of=estimator.images, cosmology=cosmology)
+        if galaxy is None
+        else galaxy.images
+        for k, galaxy in zip(numbers, painted, strict=True)
+    ]
+    records = []
+    for k, galaxy, one, maps in zip(
+        numbers, painted, images, estimator.estimate(images, seed), strict=True
+    ):
+        region = None if galaxy is None else galaxy.aperture
+        properties = describe_region(maps, region)
+        ring = properties
+        if galaxy is not None:
+            ring = describe_region(maps, _effective_ring(catalogue, k, galaxy))
+        flagged = (maps.quality & int(QualityFlag.OUTSIDE_TRAINING)) > 0
+        inside = (
+            np.ones(maps.shape, dtype=bool)
+            if galaxy is None
+            else galaxy.aperture.to_mask(method="center").to_image(maps.shape) > 0
+        )
+        records.append(
+            {
+                "number": int(k),
+                "nsa_id": int(catalogue.table["nsa_id"][k]),
+                "shape": list(maps.shape),
+                "pixel_scale": round(float(one.pixel_scale.to_value(u.arcsec)), 5),
+                "properties": properties,
+                "ring": {"stellar_age": ring["stellar_age"]} if "stellar_age" in ring else {},
+                "outside_training": float(flagged[inside].mean()),
+            }
+        )
+    return records
+
+
+def _effective_ring(catalogue: GalaxyCatalogue, number: int, galaxy: PaintedGalaxy) -> Any:
+    """Return the pixels between 0.75 and 1.25 effective radii, at least one pixel wide."""
+    from photutils.aperture import EllipticalAnnulus
+
+    scale = galaxy.images.pixel_scale.to_value(u.arcsec)
+    ratio = galaxy.aperture.b / galaxy.aperture.a
+    radius = float(catalogue.table["sersic_r50"][number]) / scale
+    radius = max(radius, 0.5) * (major_axis_factor(ratio) if ratio < 0.99 else 1.0)
+    inner, outer = (x * radius for x in _RING)
+    if outer - inner < 1.0:
+        inner, outer = max(radius - 0.5, 0.05), radius + 0.5
+    return EllipticalAnnulus(
+        galaxy.aperture.positions, inner, outer, outer * ratio, theta=galaxy.aperture.theta
+    )
+
+
+def galaxy_figures(
+    catalogue: GalaxyCatalogue, records: Sequence[Mapping[str, Any]]
+) -> dict[str, Any]:
+    """Compare estimates with the values of the catalogues.
+
+    Parameters
+    ----------
+    catalogue : GalaxyCatalogue
+        The catalogue.
+    records : sequence of mapping
+        As `estimate_galaxies` returns them.
+
+    Returns
+    -------
+    dict
+        Results of `compare_values` in dex (attenuation: mag), as far as the estimator tells:
+        ``mass``, ``mass_star_forming``, ``mass_quiescent``, ``attenuation``,
+        ``attenuation_quiescent``, ``sfr_star_forming`` (GSWLC-X2), ``age_light_weighted``,
+        ``age_mass_weighted`` (Firefly at one effective radius), ``hi`` (ALFALFA); and
+        ``quiescent_recognised`` and ``quiescent_without_gas``: ``n`` and the ``share`` of
+        quiescent galaxies with log SFR / mass below -11, and of those without HI detection
+        with less gas than 10^9.5 Msun. ``points`` holds what figures are drawn from.
+    """
+    numbers = [record["number"] for record in records]
+    mass, sfr = (catalogue.values(name, numbers) for name in ("log_mass", "log_sfr"))
+    hi = catalogue.values("log_hi_mass", numbers)
+    specific = sfr - mass
+    forming, quiescent = specific > STAR_FORMING, specific < QUIESCENT
+    everything = np.isfinite(mass)
+    found: dict[str, Any] = {"n_galaxies": len(records)}
+    points: dict[str, Any] = {
+        "log_mass": mass.tolist(),
+        "log_ssfr": specific.tolist(),
+    }
+
+    def compare(
+        key: str,
+        name: str,
+        published: Any,
+        where: Any,
+        logarithm: bool = True,
+        of: str = "properties",
+    ) -> None:
+        if not any(name in record[of] for record in records):
+            return
+        value, low, high = (
+            _numbers(records, name, field, of) for field in ("value", "p16", "p84")
+        )
+        if logarithm:
+            value, low, high = (log10_positive(x) for x in (value, low, high))
+        target = np.where(where, published, np.nan)
+        found[key] = compare_values(value, target, low, high)
+        if key in ("mass", "attenuation"):
+            points[key] = value.tolist()
+            points[f"{key}_difference"] = (value - published).tolist()
+
+    compare("mass", "stellar_mass", mass, everything)
+    compare("mass_star_forming", "stellar_mass", mass, forming)
+    compare("mass_quiescent", "stellar_mass", mass, quiescent)
+    attenuation = catalogue.values("attenuation_v", numbers)
+    compare("attenuation", "attenuation_v", attenuation, everything, logarithm=False)
+    compare("attenuation_quiescent", "attenuation_v", attenuation, quiescent, logarithm=False)
+    compare("sfr_star_forming", "sfr", sfr, forming)
+    for kind in ("light", "mass"):
+        ages = catalogue.values(f"firefly_{kind[0]}w_age_1re", numbers)
+        compare(f"age_{kind}_weighted", "stellar_age", ages, np.isfinite(ages), of="ring")
+    compare("hi", "hi_mass", hi, np.isfinite(hi))
+    if any("sfr" in record["properties"] for record in records):
+        ratio = _numbers(records, "sfr", "value") / _numbers(records, "stellar_mass", "value")
+        # No star formation at all, or less than none, counts as little.
+        quiet = ~(ratio >= 10.0**STAR_FORMING)
+        found["quiescent_recognised"] = _share(quiet, quiescent)
+        points["log_ssfr_estimate"] = log10_positive(ratio).tolist()
+    if any("gas_mass" in record["properties"] for record in records):
+        gas = _numbers(records, "gas_mass", "value")
+        poor = ~(gas >= 10.0**GAS_LIMIT)
+        found["quiescent_without_gas"] = _share(poor, quiescent & ~np.isfinite(hi))
+    found["outside_training"] = float(np.mean([r["outside_training"] for r in records]))
+    found["points"] = points
+    return found
+
+
+def _share(true: Any, where: Any) -> dict[str, Any]:
+    n = int(np.sum(where))
+    return {"n": n, "share": float(np.mean(true[where])) if n else None}
+
+
+def _numbers(
+    records: Sequence[Mapping[str, Any]], name: str, field: str, of: str = "properties"
+) -> Any:
+    place = FIELDS.index(field)
+    values = [record[of].get(name, [None] * len(FIELDS))[place] for record in records]
+    return np.array([np.nan if value is None else value for value in values], dtype=float)

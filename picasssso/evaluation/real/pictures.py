@@ -1,0 +1,193 @@
+"""Pictures of figures on real galaxies."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+__all__ = ["make_real_pictures"]
+
+#: To be told apart without color.
+_STYLES: tuple[dict[str, Any], ...] = (
+    {"color": "black", "marker": "o", "ls": "-"},
+    {"color": "0.45", "marker": "s", "ls": "--"},
+    {"color": "0.6", "marker": "^", "ls": ":"},
+    {"color": "0.3", "marker": "D", "ls": "-."},
+    {"color": "0.7", "marker": "v", "ls": (0, (1, 3))},
+)
+_COLUMNS = 3
+_RINGS = (
+    ("stellar_mass", "stars, Msun / kpc$^2$"),
+    ("gas_mass", "gas, Msun / kpc$^2$"),
+    ("sfr", "star formation rate, Msun / yr / kpc$^2$"),
+)
+
+
+def make_real_pictures(figures: Mapping[str, Any]) -> dict[str, Figure]:
+    """Draw the pictures of real galaxies.
+
+    Parameters
+    ----------
+    figures : mapping
+        As `collect_real` returns them.
+
+    Returns
+    -------
+    dict of str to `~matplotlib.figure.Figure`
+        By name: ``real_{part}_mass`` and ``real_{part}_dust`` of galaxies, ``real_{part}`` of
+        rings.
+    """
+    pictures = {}
+    for name, part in figures["parts"].items():
+        estimators = part["estimators"]
+        if part["kind"] == "galaxies" and estimators:
+            pictures[f"real_{name}_mass"] = _masses(estimators)
+            if any("attenuation" in one["points"] for one in estimators.values()):
+                pictures[f"real_{name}_dust"] = _dust_and_rates(estimators)
+        elif part["kind"] == "rings" and estimators:
+            pictures[f"real_{name}"] = _rings(estimators)
+    return pictures
+
+
+def _array(values: Any) -> np.ndarray:
+    return np.array([np.nan if v is None else v for v in values], dtype=float)
+
+
+def _panels(number: int) -> tuple[Figure, np.ndarray]:
+    """Return panels with common axes, at most three beside each other."""
+    from matplotlib.figure import Figure
+
+    columns = min(number, _COLUMNS)
+    lines = -(-number // columns)
+    figure = Figure(figsize=(2.9 * columns + 0.3, 2.5 * lines + 0.4), layout="constrained")
+    axes = figure.subplots(lines, columns, sharex=True, sharey=True, squeeze=False)
+    for axis in axes.ravel()[number:]:
+        axis.set_visible(False)
+    return figure, axes.ravel()[:number]
+
+
+def _legend(figure: Figure, axes: Iterable[Axes], columns: int) -> None:
+    """Put what all panels show below them, once."""
+    found: dict[str, Any] = {}
+    for axis in axes:
+        for handle, label in zip(*axis.get_legend_handles_labels(), strict=True):
+            found.setdefault(label, handle)
+    figure.legend(
+        found.values(),
+        found.keys(),
+        loc="outside lower center",
+        ncols=columns,
+        fontsize=8,
+        frameon=False,
+    )
+
+
+def _masses(estimators: Mapping[str, Mapping[str, Any]]) -> Figure:
+    """Difference of masses against mass: star-forming galaxies open, quiescent ones filled."""
+    figure, axes = _panels(len(estimators))
+    for axis, one in zip(axes, estimators.values(), strict=True):
+        points = one["points"]
+        published, specific = _array(points["log_mass"]), _array(points["log_ssfr"])
+        difference = _array(points["mass"]) - published
+        kinds: tuple[tuple[np.ndarray, dict[str, Any], str], ...] = (
+            (specific > -11.5, {"mfc": "none", "mec": "0.4"}, "others"),
+            (specific < -11.5, {"mfc": "black", "mec": "black"}, "quiescent"),
+        )
+        for where, style, label in kinds:
+            axis.plot(
+                published[where], difference[where], "o", ms=3, mew=0.6, label=label, **style
+            )
+        axis.axhline(0, color="0.5", lw=0.8)
+        axis.set_ylim(-1.0, 1.0)
+        axis.set_title(one["label"], fontsize=8, wrap=True)
+        axis.set_xlabel("log mass (GSWLC-X2), Msun", fontsize=8)
+        axis.tick_params(labelsize=8)
+    for axis in axes[:: min(len(axes), _COLUMNS)]:
+        axis.set_ylabel("estimate - GSWLC-X2, dex", fontsize=8)
+    _legend(figure, axes, 2)
+    return figure
+
+
+def _dust_and_rates(estimators: Mapping[str, Mapping[str, Any]]) -> Figure:
+    """Medians of A_V and of the specific star formation rate against GSWLC's."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(7.4, 3.7), layout="constrained")
+    axes = figure.subplots(1, 2)
+    shown = [one for one in estimators.values() if "attenuation" in one["points"]]
+    for one, style in zip(shown, _STYLES, strict=False):
+        points = one["points"]
+        pairs = (
+            (axes[0], points["log_ssfr"], points["attenuation_difference"]),
+            (axes[1], points["log_ssfr"], points.get("log_ssfr_estimate", ())),
+        )
+        for axis, x, y in pairs:
+            if len(y):
+                _running(axis, _array(x), _array(y), label=one["label"], **style)
+    axes[0].axhline(0, color="0.5", lw=0.8)
+    axes[1].plot([-13.5, -9], [-13.5, -9], color="0.5", lw=0.8)
+    axes[0].set_ylabel("A_V, estimate - GSWLC-X2, mag", fontsize=8)
+    axes[1].set_ylabel("log SFR / mass, estimate, 1 / yr", fontsize=8)
+    for axis in axes:
+        axis.set_xlabel("log SFR / mass (GSWLC-X2), 1 / yr", fontsize=8)
+        axis.tick_params(labelsize=8)
+    _legend(figure, axes, 2)
+    return figure
+
+
+def _running(axis: Any, x: np.ndarray, y: np.ndarray, **style: Any) -> None:
+    """Medians and 16-84 ranges in bins of half a dex."""
+    edges = np.arange(-13.5, -8.9, 0.5)
+    places, middles, lows, highs = [], [], [], []
+    for low, high in pairwise(edges):
+        here = y[(x >= low) & (x < high) & np.isfinite(y)]
+        if len(here) >= 5:
+            bottom, middle, top = np.percentile(here, [16, 50, 84])
+            places.append((low + high) / 2)
+            middles.append(middle)
+            lows.append(middle - bottom)
+            highs.append(top - middle)
+    axis.errorbar(places, middles, [lows, highs], ms=4, lw=1.1, capsize=2, **style)
+
+
+def _rings(estimators: Mapping[str, Mapping[str, Any]]) -> Figure:
+    """Surface densities against radius, and those published."""
+    from matplotlib.figure import Figure
+
+    names = [
+        n for n, _ in _RINGS if any(n in e["points"]["properties"] for e in estimators.values())
+    ]
+    figure = Figure(figsize=(3.3 * len(names) + 0.2, 3.6), layout="constrained")
+    axes = np.atleast_1d(figure.subplots(1, len(names)))
+    labels = dict(_RINGS)
+    for axis, name in zip(axes, names, strict=True):
+        drawn = False
+        for one, style in zip(estimators.values(), _STYLES, strict=False):
+            points = one["points"]
+            if name not in points["properties"]:
+                continue
+            radius, entry = _array(points["radius"]), points["properties"][name]
+            if not drawn:
+                axis.plot(radius, _array(entry["published"]), "x", color="black", ms=5,
+                          label="published")  # fmt: skip
+                drawn = True
+            value, error = _array(entry["estimate"]), _array(entry["error"])
+            good = value > 0
+            axis.plot(radius[good], value[good], ms=3, lw=1.2, label=one["label"], **style)
+            axis.fill_between(
+                radius[good], np.maximum(value - error, 1e-3 * value)[good], (value + error)[good],
+                color=style["color"], alpha=0.15, lw=0,
+            )  # fmt: skip
+        axis.set_yscale("log")
+        axis.set_xlabel("radius, kpc", fontsize=8)
+        axis.set_ylabel(labels[name], fontsize=8)
+        axis.tick_params(labelsize=8)
+    _legend(figure, axes, 3)
+    return figure

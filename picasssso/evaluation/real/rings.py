@@ -1,0 +1,198 @@
+"""Rings of a nearby galaxy, against published surface densities."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import astropy.units as u
+import numpy as np
+
+from picasssso.evaluation.real.catalogues import column, read_catalogue
+from picasssso.evaluation.real.comparison import compare_values, log10_positive
+from picasssso.evaluation.real.estimating import RealEstimator
+from picasssso.evaluation.real.fields import Field, move_to_redshift
+from picasssso.exceptions import InvalidInputError, PicassssoWarning
+from picasssso.maps.totals import known_correlation
+
+__all__ = ["estimate_rings", "read_rings", "ring_figures"]
+
+#: Of a table of rings, after Leroy et al. (2008, AJ 136, 2782), table 7.
+_COLUMNS = ("galaxy", "radius_kpc", "sigma_hi", "sigma_h2", "sigma_star", "sigma_sfr")
+#: Msun/pc2, and 1e-4 Msun/yr/kpc2, in units of maps.
+_PER_PC2, _RATE = 1e6, 1e-4
+#: What is compared.
+RING_PROPERTIES = {"stellar_mass": "stars", "gas_mass": "gas", "sfr": "sfr"}
+
+
+def read_rings(
+    path: str | os.PathLike[str], galaxy: str, *, distance_ratio: float = 1.0, imf: float = 1.0
+) -> dict[str, np.ndarray]:
+    """Read the rings of a galaxy.
+
+    Parameters
+    ----------
+    path : str or path-like
+        A table of the columns of Leroy et al. (2008): ``galaxy``, ``radius_kpc``,
+        ``sigma_hi``, ``sigma_h2``, ``sigma_star`` (deprojected, Msun/pc2, gas with helium)
+        and ``sigma_sfr`` (1e-4 Msun/yr/kpc2).
+    galaxy : str
+        Its name there.
+    distance_ratio : float, optional
+        The distance over that of the table, by which radii grow; surface densities do not
+        depend on it.
+    imf : float, optional
+        By which stars and their rate are multiplied to have another initial mass function.
+
+    Returns
+    -------
+    dict of str to ndarray
+        ``radius`` in kpc, and in units of maps ``stellar_mass``, ``gas_mass`` (HI and H2; no
+        H2 where none is listed) and ``sfr``; NaN where there is no value.
+
+    Raises
+    ------
+    FileFormatError
+        If there is no such table.
+    InvalidInputError
+        If it does not hold the galaxy.
+    """
+    table = read_catalogue(path, _COLUMNS)
+    here = np.asarray(table["galaxy"]).astype(str) == galaxy
+    if here.sum() < 2:
+        known = sorted(set(np.asarray(table["galaxy"]).astype(str)))
+        raise InvalidInputError(
+            f"{path} holds no rings of {galaxy!r}: its galaxies are {', '.join(known)}."
+        )
+    values = {name: column(table[here], name) for name in _COLUMNS[1:]}
+    gas = values["sigma_hi"] + np.nan_to_num(values["sigma_h2"])
+    return {
+        "radius": values["radius_kpc"] * distance_ratio,
+        "stellar_mass": values["sigma_star"] * _PER_PC2 * imf,
+        "gas_mass": gas * _PER_PC2,
+        "sfr": values["sigma_sfr"] * _RATE * imf,
+    }
+
+
+def estimate_rings(
+    description: Mapping[str, Any], folder: Path | str, estimator: RealEstimator, seed: int = 0
+) -> dict[str, Any]:
+    """Estimate surface densities of the rings of a galaxy moved to a redshift.
+
+    Parameters
+    ----------
+    description : mapping
+        What `Field.read` needs, and ``distance`` in Mpc, ``redshift`` to which the galaxy is
+        moved, ``block``, ``psf_fwhm`` (arcsec), ``center`` (ra and dec, degrees),
+        ``inclination`` and ``position_angle`` (degrees), and ``rings``: ``file``, ``galaxy``,
+        ``distance`` (Mpc), ``imf`` and ``beyond`` and ``within`` (kpc).
+    folder : path-like
+        Where the files are.
+    estimator : RealEstimator
+        The estimator.
+    seed : int, optional
+        Of the noise.
+
+    Returns
+    -------
+    dict
+        For JSON: ``radius`` in kpc, and by property ``estimate``, its ``error`` and
+        ``published``, all in units of maps, deprojected.
+
+    Raises
+    ------
+    InvalidInputError
+        If the estimator takes the total light only.
+    """
+    if estimator.images != "maps":
+        raise InvalidInputError(
+            f"Rings need maps: this estimator has images = {estimator.images!r}."
+        )
+    field = Field.read(description, folder)
+    block = int(description.get("block", 1))
+    distance = float(description["distance"])
+    images, kpc = move_to_redshift(
+        field,
+        distance=distance * u.Mpc,
+        redshift=float(description["redshift"]),
+        block=block,
+        psf_fwhm=float(description.get("psf_fwhm", 1.3)),
+        seed=seed,
+    )
+    rings = description["rings"]
+    published = read_rings(
+        Path(folder) / rings["file"],
+        rings["galaxy"],
+        distance_ratio=distance / float(rings.get("distance", distance)),
+        imf=float(rings.get("imf", 1.0)),
+    )
+    radius = published["radius"]
+    edges = np.concatenate(
+        [[0.0], (radius[1:] + radius[:-1]) / 2, [1.5 * radius[-1] - 0.5 * radius[-2]]]
+    )
+    x, y = field.pixel(*description["center"])
+    center = ((x + 0.5) / block - 0.5, (y + 0.5) / block - 0.5)
+    maps = estimator.estimate([images], seed)[0]
+    used = (radius >= float(rings.get("beyond", 0.0))) & (
+        radius <= float(rings.get("within", np.inf))
+    )
+    found: dict[str, Any] = {"radius": radius[used].tolist(), "pixel_kpc": kpc, "properties": {}}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", PicassssoWarning)
+        for name in RING_PROPERTIES:
+            if name not in maps:
+                continue
+            table = maps.profile(
+                name,
+                center=center,
+                position_angle=float(description["position_angle"]) * u.deg,
+                inclination=float(description["inclination"]) * u.deg,
+                # Rings in kpc at the galaxy's distance are rings of pixels.
+                edges=edges / kpc * images.pixel_scale,
+                correlation=known_correlation(maps, name),
+            )
+            found["properties"][name] = {
+                "estimate": _plain(np.asarray(table[name].value)[used]),
+                "error": _plain(np.asarray(table[f"{name}_error"].value)[used]),
+                "published": _plain(published[name][used]),
+            }
+    return found
+
+
+def ring_figures(record: Mapping[str, Any]) -> dict[str, Any]:
+    """Compare the rings of one estimator with the published ones.
+
+    Parameters
+    ----------
+    record : mapping
+        As `estimate_rings` returns it.
+
+    Returns
+    -------
+    dict
+        ``stars``, ``gas`` and ``sfr``: results of `compare_values` in dex, over rings of equal
+        width; and ``points``, the record.
+    """
+    found: dict[str, Any] = {}
+    for name, key in RING_PROPERTIES.items():
+        entry = record["properties"].get(name)
+        if entry is None:
+            continue
+        ours, error, theirs = (
+            np.array(entry[k], dtype=float) for k in ("estimate", "error", "published")
+        )
+        found[key] = compare_values(
+            log10_positive(ours),
+            log10_positive(theirs),
+            log10_positive(ours - error),
+            log10_positive(ours + error),
+        )
+    found["points"] = dict(record)
+    return found
+
+
+def _plain(values: np.ndarray) -> list[float | None]:
+    return [float(x) if np.isfinite(x) else None for x in values]
