@@ -161,7 +161,7 @@ class SEDPrior:
     - Recent star formation: tau of at least 0.3 Gyr. Truncations lie 0.3 to 5 Gyr back and
       concern 15 % of the models: galaxies that were switched off a short time ago are rare
       (0.2 % have spectra of post-starbursts, Zabludoff et al. 1996, ApJ 466, 104), but fit
-      the colours of many that form stars. More than a third of the models have a specific
+      the colours of many that form stars. About a third of the models have a specific
       star formation rate below 1e-11 / yr.
 
     Scale, widths and ends were chosen among some thirty combinations in view of masses, A_V and

@@ -155,7 +155,7 @@ def test_the_default_is_that_of_nearby_galaxies():
     assert means[0] < 0.5 * means[1]
     # Quiescent models are many, and few have formed their last stars within 300 Myr.
     rate = galaxies.properties["ssfr100"] / galaxies.properties["surviving_fraction"]
-    assert np.mean(rate < 1e-11) > 1 / 3
+    assert np.mean(rate < 1e-11) > 0.3
     truncation = galaxies.parameters["truncation_age"]
     assert not np.any((truncation > 0) & (truncation < 0.3))
     # Metals: nearly all models between a fifth of the Sun's and two and a half times that.
