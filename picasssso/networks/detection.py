@@ -46,9 +46,9 @@ _SIGMA = _FWHM / math.sqrt(8.0 * math.log(2.0))
 #: Pixels that share a neighbourhood: noise that is correlated over so many inflates its error.
 NEIGHBOURS = 4.0 * math.pi * _SIGMA**2
 
-#: Significances at which light begins to count as detected, and does entirely. Of 400 x 400
-#: pixels of noise a handful reach the first.
-_FAINT, _CLEAR = 3.5, 6.0
+#: Significances at which light begins to count as detected, and does entirely. The highest
+#: peak in 400 x 400 pixels of noise has about the first.
+_FAINT, _CLEAR = 4.5, 7.0
 
 #: How detected light spreads: a Gaussian of this standard deviation, cut where it has sunk to
 #: 0.1, so that it reaches 26 pixels.

@@ -136,6 +136,7 @@ def _dust_and_rates(estimators: Mapping[str, Mapping[str, Any]]) -> Figure:
     axes[0].set_ylabel("A_V, estimate - GSWLC-X2, mag", fontsize=8)
     axes[1].set_ylabel("log SFR / mass, estimate, 1 / yr", fontsize=8)
     for axis in axes:
+        axis.set_xticks(range(-13, -8))
         axis.set_xlabel("log SFR / mass (GSWLC-X2), 1 / yr", fontsize=8)
         axis.tick_params(labelsize=8)
     _legend(figure, axes, 2)
