@@ -15,6 +15,7 @@ leaves 0.142.
 from __future__ import annotations
 
 import argparse
+from dataclasses import replace
 
 import numpy as np
 from sed_fit_common import (
@@ -39,10 +40,10 @@ EVEN = np.array([1 / 3, 1.0, 1.0, 1.0, 1.0])
 SKY = np.array([0.6, 0.8, 1.0, 1.2, 2.0])
 
 HISTORIES = {
-    "delayed, 60 % with a burst": SEDPrior(burst_probability=0.6, truncation_probability=0.2),
-    "steps": SEDPrior(history="steps"),
+    "delayed, 60 % with a burst": replace(SEDPrior.flat(), burst_probability=0.6),
+    "steps": SEDPrior.flat(history="steps"),
 }
-PRIORS = {"delayed": SEDPrior(), "steps": SEDPrior(history="steps")}
+PRIORS = {"delayed": SEDPrior.flat(), "steps": SEDPrior.flat(history="steps")}
 AMPLITUDE = 1e8
 FLOORS = (0.0, 0.03, 0.05, 0.1)
 BARS = {"mass_offset": 0.12, "mass_nmad": 0.16, "mass_coverage_68": [0.60, 0.76]}

@@ -20,6 +20,7 @@ __all__ = ["cli", "main"]
 
 #: Where each command lives; imported only when it is asked for.
 COMMANDS = {
+    "compare": "picasssso._cli.compare:compare",
     "demo": "picasssso._cli.demo:demo",
     "estimate": "picasssso._cli.estimate:estimate",
     "evaluate": "picasssso._cli.evaluate:evaluate",

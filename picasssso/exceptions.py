@@ -20,6 +20,7 @@ __all__ = [
     "InvalidTypeError",
     "MissingBandError",
     "MissingDependencyError",
+    "OutsideTrainingWarning",
     "PicassssoError",
     "PicassssoWarning",
 ]
@@ -51,3 +52,7 @@ class MissingDependencyError(PicassssoError, ImportError):
 
 class PicassssoWarning(AstropyUserWarning):
     """Something was done that the user should know of."""
+
+
+class OutsideTrainingWarning(PicassssoWarning):
+    """The images are unlike anything that the estimator was trained on."""

@@ -37,6 +37,10 @@ class QualityFlag(BitFlagNameMap):
     PSF_MISMATCH: Any = 64, "the bands differ in resolution; colours are distorted here"
     LOW_SIGNAL: Any = 128, "the signal asked for was not reached in the largest neighbourhood"
     FEW_MODELS: Any = 256, "fewer models matter than the width of the posterior needs"
+    NOT_DETECTED: Any = (
+        512,
+        "no light stands out of the noise here; averaged properties are masked",
+    )
 
 
 def describe_quality(value: int) -> list[str]:

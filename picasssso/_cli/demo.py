@@ -31,6 +31,7 @@ def demo(output: Path, estimators: tuple[str, ...], quiet: bool) -> None:
     """
     from picasssso._cli.totals import describe_totals
     from picasssso.demo import run_demo
+    from picasssso.evaluation import disagreements
 
     for name in estimators:
         check_estimator(name)
@@ -41,6 +42,8 @@ def demo(output: Path, estimators: tuple[str, ...], quiet: bool) -> None:
         click.echo(f"{name}:")
         for line in describe_totals(maps, result.truth):
             click.echo(line)
+    for line in disagreements(result.maps):
+        click.echo(f"Note: {line}")
     click.echo(
         "The uncertainties include what the estimators know to be shared by all pixels; where "
         "they say nothing of it, all pixels are taken to err alike."

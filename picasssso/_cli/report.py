@@ -21,6 +21,10 @@ __all__ = ["report"]
 @click.option("-o", "--output", required=True, metavar="OUT.html", help="File to write.")
 @click.option("--truth", "truth_file", metavar="TRUTH.fits", help="Maps of what was to be found.")
 @click.option(
+    "--other", "other_file", metavar="OTHER.fits",
+    help="Maps of the same galaxy by another estimator, to say where they disagree.",
+)  # fmt: skip
+@click.option(
     "--images", "images_file", metavar="IMAGES.fits",
     help="File of BandImages, for the picture of the galaxy in colour.",
 )  # fmt: skip
@@ -40,6 +44,7 @@ def report(
     maps_file: str,
     output: str,
     truth_file: str | None,
+    other_file: str | None,
     images_file: str | None,
     bands: tuple[str, ...],
     zero_points: tuple[str, ...],
@@ -64,8 +69,11 @@ def report(
     check_output(output, overwrite)  # before the work, not after it
     maps = PropertyMaps.read(maps_file)
     truth = PropertyMaps.read(truth_file) if truth_file else None
+    other = PropertyMaps.read(other_file) if other_file else None
     images = _read_images(maps, images_file, bands, zero_points, units)
-    write_report(maps, output, truth=truth, images=images, title=title, overwrite=overwrite)
+    write_report(
+        maps, output, truth=truth, other=other, images=images, title=title, overwrite=overwrite
+    )
     if not quiet:
         click.echo(f"Written: {output}")
 

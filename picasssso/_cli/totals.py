@@ -17,8 +17,8 @@ def describe_totals(maps: PropertyMaps, truth: PropertyMaps | None = None) -> It
     """Describe the total, or the weighted average, of every property.
 
     Joint samples tell the uncertainty where there are any. Else pixels are independent but for
-    the error that the maps know to be shared, or, where they know of none, all err alike: noise
-    alone would make an uncertainty of a network's total a tenth of what it is.
+    the error that the maps know to be shared, or, where they know of none, all err alike. Where
+    the maps know of a target, among other galaxies, totals are the target's.
 
     Parameters
     ----------
@@ -34,6 +34,8 @@ def describe_totals(maps: PropertyMaps, truth: PropertyMaps | None = None) -> It
     """
     from picasssso.maps.totals import known_correlation
 
+    if maps.target is not None:
+        yield "  inside the target's label:"
     for name in maps:
         definition = maps.definition(name)
         if definition.is_surface_density and maps.luminosity_distance is None:
@@ -44,6 +46,8 @@ def describe_totals(maps: PropertyMaps, truth: PropertyMaps | None = None) -> It
         line = f"  {definition.label + ', ' + kind:28} {_with_error(total)}"
         if truth is not None and name in truth:
             region = ~maps.masks[name]
+            if maps.target is not None:
+                region &= maps.target
             known = truth.total(name, region=region, correlation="independent").value
             line += f"   truth {known.value:.4g}"
             deviation = float((total.value - known) / total.uncertainty)

@@ -3,7 +3,7 @@
 Holds the whole-image output planes while the blocks come in. Each block is estimated
 once, and once more for every error that all pixels of a band share (its zero point, its
 sky level): how the answer moves when that error is one sigma is a map of its own, which
-`PropertyMaps.total` adds up coherently.
+`PropertyMaps.total` adds up coherently. So is what models disagree on.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ import numpy.typing as npt
 from picasssso.blocks import Block
 from picasssso.estimators.context import PERCENTILES, EstimationContext, PropertyArrays
 from picasssso.exceptions import InvalidInputError
+from picasssso.model_uncertainty import model_shift
 from picasssso.properties import Property, get_property
 from picasssso.quality import QUALITY_DTYPE, QualityFlag
 
@@ -27,9 +28,12 @@ if TYPE_CHECKING:
     from picasssso.estimators.base import PropertyMapEstimator
     from picasssso.maps import PropertyMaps
 
-__all__ = ["MapAssembler"]
+__all__ = ["MapAssembler", "target_label", "worst_noise_scaling"]
 
 FloatArray = npt.NDArray[np.floating]
+
+#: Name of the systematic that holds how far models disagree.
+MODELS = "models"
 
 #: Bands whose PSF widths differ by more than this factor have distorted colours.
 PSF_RATIO = 1.1
@@ -57,6 +61,7 @@ class MapAssembler:
         self.quality = np.zeros(images.shape, QUALITY_DTYPE)
         self.planes: dict[str, dict[str, FloatArray]] = {}
         self.systematics: dict[str, dict[str, FloatArray]] = {}
+        self.target_label = target_label(images)
         self.shared_sources = tuple(_shared_sources(images))
 
     # ---- one block ------------------------------------------------------------------
@@ -102,6 +107,7 @@ class MapAssembler:
             self._store(name, "percentiles", arrays.percentiles, block, no_data)
             self._store(name, "mean", arrays.mean, block, no_data)
             self._store(name, "samples", arrays.samples, block, no_data)
+            self._store(name, "shared", arrays.shared, block, no_data)
         self.quality[block.core] = quality[block.inner]
         self._add_systematics(block, flux, inverse_variance, context, results, no_data)
 
@@ -189,10 +195,17 @@ class MapAssembler:
             if widths.max() > PSF_RATIO * widths.min():
                 self.quality |= int(QualityFlag.PSF_MISMATCH)
         names = tuple(estimator.properties)
+        if models := estimator._model_properties:
+            self.systematics[MODELS] = {
+                name: model_shift(name, self._central_plane(name)) for name in models
+            }
         return PropertyMaps(
             {
                 name: PropertyArrays(
-                    planes["percentiles"], planes.get("mean"), planes.get("samples")
+                    planes["percentiles"],
+                    planes.get("mean"),
+                    planes.get("samples"),
+                    shared=planes.get("shared"),
                 )
                 for name, planes in ((name, self.planes[name]) for name in names)
             },
@@ -204,10 +217,15 @@ class MapAssembler:
             luminosity_distance=images.luminosity_distance,
             shared_error=dict(estimator._shared_error(context)),
             systematics=self.systematics or None,
-            noise_scaling=_worst_noise_scaling(images),
+            noise_scaling=worst_noise_scaling(images),
             bins=images.bins,
+            target=None if self.target_label is None else images.labels == self.target_label,
             meta=self._meta(),
         )
+
+    def _central_plane(self, name: str) -> FloatArray:
+        planes = self.planes[name]
+        return planes.get("mean", planes["percentiles"][PERCENTILES.index(50.0)])
 
     def _definition(self, name: str) -> Property:
         return self.estimator.definitions.get(name) or get_property(name)
@@ -234,6 +252,7 @@ class MapAssembler:
             "seed": context.seed if context.n_samples else None,
             "shared_error_dex": dict(self.estimator._shared_error(context)),
             "images": _plain(dict(images.meta)),
+            "target_label": self.target_label,
         }
         return meta | {k: _plain(v) for k, v in self.estimator._describe(context).items()}
 
@@ -256,8 +275,41 @@ def _shared_sources(images: BandImages) -> Iterator[tuple[str, int, float, float
             yield f"sky:{band}", index, 1.0, float(offset)
 
 
-def _worst_noise_scaling(images: BandImages) -> Any:
-    """Return the largest variance inflation of any band; None if all noise is white."""
+def target_label(images: BandImages) -> int | None:
+    """Return the label of the target: that in the middle of the image, or nearest to it.
+
+    Parameters
+    ----------
+    images : BandImages
+        The images.
+
+    Returns
+    -------
+    int or None
+        None without labels, or where all are 0.
+    """
+    labels = images.labels
+    if labels is None or not np.any(labels):
+        return None
+    y, x = np.nonzero(labels)
+    height, width = images.shape
+    nearest = np.argmin((y - (height - 1) / 2) ** 2 + (x - (width - 1) / 2) ** 2)
+    return int(labels[y[nearest], x[nearest]])
+
+
+def worst_noise_scaling(images: BandImages) -> Any:
+    """Return the largest variance inflation of any band; None if all noise is white.
+
+    Parameters
+    ----------
+    images : BandImages
+        The images.
+
+    Returns
+    -------
+    NoiseScaling or None
+        Number of pixels to variance inflation.
+    """
     scalings = [s for band in images.bands if (s := images.noise_scaling.get(band)) is not None]
     if not scalings:
         return None

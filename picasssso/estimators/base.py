@@ -20,7 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from picasssso.blocks import Block, choose_core_shape, count_blocks, iterate_blocks
-from picasssso.estimators._assembly import MapAssembler
+from picasssso.estimators._assembly import MapAssembler, worst_noise_scaling
 from picasssso.estimators.context import EstimationContext, PropertyArrays
 from picasssso.exceptions import (
     InvalidInputError,
@@ -162,6 +162,15 @@ class PropertyMapEstimator(abc.ABC):
         """Return the error that all pixels share, dex, by property (none by default)."""
         return {}
 
+    @property
+    def _model_properties(self) -> tuple[str, ...]:
+        """Properties whose maps carry the disagreement of models (none by default).
+
+        The amounts are those of `picasssso.model_uncertainty`; the maps have them as the
+        systematic "models".
+        """
+        return ()
+
     def _describe(self, context: EstimationContext) -> Mapping[str, Any]:
         """Return what else the maps should record: references, hashes, colour terms."""
         return {}
@@ -278,7 +287,12 @@ class PropertyMapEstimator(abc.ABC):
             flux, inverse_variance = images.to_arrays(block.padded)
             origin = (block.padded[0].start, block.padded[1].start)
             assembler.add(block, flux, inverse_variance, replace(context, origin=origin))
-        return assembler.finish()
+        maps = assembler.finish()
+        self._review(maps)
+        return maps
+
+    def _review(self, maps: PropertyMaps) -> None:  # noqa: B027
+        """Warn of what a user should know of the maps (nothing by default)."""
 
     def _as_band_images(
         self, images: BandImages | Mapping[str, CCDData], redshift: float | None
@@ -404,6 +418,7 @@ class PropertyMapEstimator(abc.ABC):
             binned=images.bins is not None,
             n_samples=n_samples,
             seed=seed,
+            noise_scaling=worst_noise_scaling(images),
         )
 
 

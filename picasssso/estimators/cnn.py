@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Self
@@ -21,7 +22,7 @@ from picasssso.estimators._cnn.weights import (
 )
 from picasssso.estimators.base import PropertyMapEstimator
 from picasssso.estimators.context import EstimationContext, PropertyArrays
-from picasssso.exceptions import InvalidInputError, InvalidTypeError
+from picasssso.exceptions import InvalidInputError, InvalidTypeError, OutsideTrainingWarning
 
 if TYPE_CHECKING:
     from picasssso.bands import BandImages
@@ -252,10 +253,11 @@ class CNNEstimator(PropertyMapEstimator):
         if self._is_baseline or not self._is_trained:
             return None
         from picasssso.networks.calibration import SIGNAL_RADIUS
+        from picasssso.networks.detection import REACH
         from picasssso.networks.outside import RADIUS
 
         reach = self._model().ensemble.reach
-        return None if reach is None else max(reach, SIGNAL_RADIUS, RADIUS)
+        return None if reach is None else max(reach, SIGNAL_RADIUS, RADIUS, REACH)
 
     @property
     def stride(self) -> int:
@@ -287,16 +289,41 @@ class CNNEstimator(PropertyMapEstimator):
             )
         super()._check_images(images)
 
+    def _make_context(self, images: BandImages, n_samples: int, seed: int) -> EstimationContext:
+        context = super()._make_context(images, n_samples, seed)
+        if not self._is_trained:
+            return context
+        calibration = self._model().calibration
+        if calibration is None or calibration.structure is None:
+            return context
+        from picasssso.estimators._cnn.inputs import image_structure
+
+        return replace(context, statistics=image_structure(images, context))
+
+    def _review(self, maps: PropertyMaps) -> None:
+        from picasssso.maps.notices import outside_notice
+
+        notice = outside_notice(maps)
+        if notice is not None:
+            warnings.warn(notice, OutsideTrainingWarning, stacklevel=3)
+
     def _bytes_per_pixel(self, n_bands: int, n_samples: int) -> float:
         widths = self._read_card().get("training", {}).get("network", {}).get("widths", (32,))
         # Features of the first level a dozen times, raw outputs and what is made of them.
         return 4.0 * (12 * widths[0] + 700 + 10 * n_samples)
+
+    def _weights_name(self) -> str | None:
+        """Return the versioned name of packaged weights or the file's; None once trained on."""
+        if self.weights is None or hasattr(self, "model_"):
+            return None
+        return weights_path(self.weights).name
 
     def _describe(self, context: EstimationContext) -> Mapping[str, Any]:
         card = self._read_card()
         model = self._model()
         record: dict[str, Any] = {
             "weights": {
+                "name": self._weights_name(),
                 "sha256": card.get("sha256"),
                 "written_by": card.get("package_version"),
                 "architecture": model.config.architecture,
@@ -315,7 +342,7 @@ class CNNEstimator(PropertyMapEstimator):
 
     def _outside(self, model: TrainedModel, context: EstimationContext) -> list[str]:
         """Return what of the whole image lies outside the training set."""
-        from picasssso.estimators._cnn.inputs import make_input
+        from picasssso.estimators._cnn.inputs import make_input, unlike_training
         from picasssso.networks.outside import IMAGE_QUANTITIES, image_outside, measure_image
 
         assert model.calibration is not None
@@ -323,7 +350,8 @@ class CNNEstimator(PropertyMapEstimator):
         given = make_input(empty, empty, [context], sharp=False)
         found = measure_image(given.conditions, given.has_band)
         flags = image_outside(found, model.calibration.ranges)[0].tolist()
-        return [name for name, flag in zip(IMAGE_QUANTITIES, flags, strict=True) if flag]
+        names = [name for name, flag in zip(IMAGE_QUANTITIES, flags, strict=True) if flag]
+        return names + unlike_training(context, model.calibration)
 
     def _estimate(
         self, flux: FloatArray, inverse_variance: FloatArray, context: EstimationContext
@@ -568,7 +596,10 @@ class CNNEstimator(PropertyMapEstimator):
                 assemblers, arrays, contexts, results, strict=True
             ):
                 assembler.add(block, flux, weights, context, result)
-        return [assembler.finish() for assembler in assemblers]
+        found = [assembler.finish() for assembler in assemblers]
+        for maps in found:
+            self._review(maps)
+        return found
 
 
 def _moved(model: TrainedModel, device: str) -> TrainedModel:

@@ -5,6 +5,7 @@ Plain arrays only: quantities stop at the doors. Units stand in the names or her
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -51,6 +52,11 @@ class EstimationContext:
     seed : int
         Seed of the samples. The draws of a pixel must depend on the seed and the pixel's
         place in the whole image only, never on the block.
+    noise_scaling : callable or None
+        Number of pixels to the factor on the variance of a sum over so many, the largest of
+        any band; None where noise is white.
+    statistics : tuple of float
+        What else an estimator measured on the whole image before it was cut.
     """
 
     bands: tuple[str, ...]
@@ -65,6 +71,8 @@ class EstimationContext:
     binned: bool = False
     n_samples: int = 0
     seed: int = 0
+    noise_scaling: Callable[[float], float] | None = None
+    statistics: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -81,6 +89,9 @@ class PropertyArrays:
         Joint posterior samples: the k-th of every property and pixel belong together.
     quality : ndarray of int32, shape (y, x), optional
         Bits of `picasssso.quality.QualityFlag`.
+    shared : ndarray, shape (y, x), optional
+        How each pixel moves when what the errors of all pixels have in common is one
+        standard deviation. The percentiles and samples contain it.
 
     Raises
     ------
@@ -92,6 +103,7 @@ class PropertyArrays:
     mean: npt.NDArray[np.floating] | None = None
     samples: npt.NDArray[np.floating] | None = None
     quality: npt.NDArray[np.integer] | None = None
+    shared: npt.NDArray[np.floating] | None = None
 
     def __post_init__(self) -> None:
         shape = np.shape(self.percentiles)
@@ -100,7 +112,7 @@ class PropertyArrays:
                 f"Percentiles have shape {shape}: expected ({len(PERCENTILES)}, y, x), one plane "
                 f"for each of {PERCENTILES}."
             )
-        for name in ("mean", "samples", "quality"):
+        for name in ("mean", "samples", "quality", "shared"):
             array = getattr(self, name)
             if array is None:
                 continue

@@ -29,7 +29,7 @@ from picasssso.estimators._mass_to_light.products import product_percentiles
 from picasssso.estimators._mass_to_light.relations import get_relation
 from picasssso.estimators.base import PropertyMapEstimator
 from picasssso.estimators.context import EstimationContext, PropertyArrays
-from picasssso.exceptions import InvalidInputError
+from picasssso.exceptions import InvalidInputError, InvalidTypeError
 from picasssso.quality import QUALITY_DTYPE, QualityFlag
 
 __all__ = ["MassToLightEstimator"]
@@ -84,18 +84,25 @@ class MassToLightEstimator(PropertyMapEstimator):
         Half-width of the largest square, in pixels. Pixels that never reach the error, or
         where a third band that is needed is noise, are flagged LOW_SIGNAL; their colour is
         weighed against that of typical galaxies.
+    model_uncertainty : bool, optional
+        Whether totals and profiles count the 0.1 dex by which codes disagree on masses from
+        the same photometry (`picasssso.model_uncertainty`).
 
     Raises
     ------
     InvalidInputError
         If a parameter is not one of those that exist; the message lists them.
+    InvalidTypeError
+        If ``model_uncertainty`` is neither True nor False.
 
     Notes
     -----
     The error of a pixel is that of its flux (normal, so that masses of empty sky scatter
     about zero and can be negative) times that of the mass-to-light ratio (log-normal):
     photometric error of the colour, scatter of the relation, of the colour terms and of
-    the k-corrections. Those scatters are declared as shared by all pixels.
+    the k-corrections. Those scatters are declared as shared by all pixels. That all
+    relations rest on some stellar models or other is the systematic ``"models"`` of the
+    maps, which totals and profiles count and percentiles do not.
 
     The mean corrects for what noise does to the mass-to-light ratio on average, so that
     its sum over pixels is unbiased. Quality flags: LOW_SIGNAL (above), UPPER_LIMIT
@@ -129,6 +136,7 @@ class MassToLightEstimator(PropertyMapEstimator):
         color_mode: str = "adaptive",
         max_color_error: float = 0.1,
         max_radius: int = 16,
+        model_uncertainty: bool = True,
     ) -> None:
         self.relation = relation
         self.color = color
@@ -136,6 +144,7 @@ class MassToLightEstimator(PropertyMapEstimator):
         self.color_mode = color_mode
         self.max_color_error = max_color_error
         self.max_radius = max_radius
+        self.model_uncertainty = model_uncertainty
         self._validate()
 
     # ---- parameters -----------------------------------------------------------------
@@ -159,6 +168,10 @@ class MassToLightEstimator(PropertyMapEstimator):
             raise InvalidInputError(
                 f"max_radius={radius!r}: expected a whole number of pixels of at least 1; "
                 "color_mode='pixel' takes each pixel for itself."
+            )
+        if not isinstance(self.model_uncertainty, bool | np.bool_):
+            raise InvalidTypeError(
+                f"model_uncertainty={self.model_uncertainty!r}: expected True or False."
             )
 
     def _validate_published(self) -> None:
@@ -220,6 +233,10 @@ class MassToLightEstimator(PropertyMapEstimator):
 
     def _shared_error(self, context: EstimationContext) -> Mapping[str, float]:
         return {"stellar_mass": self._model(context).shared_error()}
+
+    @property
+    def _model_properties(self) -> tuple[str, ...]:
+        return self.properties if self.model_uncertainty else ()
 
     def _bytes_per_pixel(self, n_bands: int, n_samples: int) -> float:
         # Double precision planes at the peak, counted for three bands: about 90.

@@ -15,6 +15,7 @@ import numpy.typing as npt
 from picasssso.estimators.base import PropertyMapEstimator
 from picasssso.estimators.context import EstimationContext, PropertyArrays
 from picasssso.exceptions import InvalidInputError, InvalidTypeError, MissingBandError
+from picasssso.model_uncertainty import MODEL_UNCERTAINTY
 from picasssso.properties import Property
 from picasssso.quality import QUALITY_DTYPE, QualityFlag
 from picasssso.sps import AttenuationLaw, SEDPrior, SSPGrid, TemplateError
@@ -74,8 +75,9 @@ class SEDFitEstimator(PropertyMapEstimator):
     seed : int, optional
         Seed of the draws of models.
     prior : `~picasssso.sps.SEDPrior`, optional
-        What is assumed of the populations; ``SEDPrior()`` if not given. The prior alone can
-        move masses by 0.1-0.2 dex.
+        What is assumed of the populations; ``SEDPrior()``, which describes nearby galaxies,
+        if not given. ``SEDPrior.flat()`` is the uninformative one. The prior alone can move
+        masses by 0.1-0.2 dex and attenuation by 0.5 mag (:ref:`priors`).
     grid : `~picasssso.sps.SSPGrid`, optional
         Simple stellar populations; ``SSPGrid.default()`` if not given.
     attenuation_law : str or `~picasssso.sps.AttenuationLaw`, optional
@@ -88,6 +90,10 @@ class SEDFitEstimator(PropertyMapEstimator):
     template_error : bool or `~picasssso.sps.TemplateError`, optional
         What the stellar grid is known to get wrong by rest-frame wavelength, added in
         quadrature too. True takes that packaged for the grid; False none.
+    model_uncertainty : bool, optional
+        Whether totals and profiles count how far codes disagree on the same photometry
+        (`picasssso.model_uncertainty`): 0.1 dex in mass, 0.3 dex in star formation rate,
+        0.3 mag in attenuation, 0.15 dex in age, 0.2 dex in metallicity.
     mass_definition : {"surviving", "formed"}, optional
         Whether stellar mass is that of living stars and remnants, or all mass ever formed.
         It also weights age and metallicity.
@@ -114,6 +120,11 @@ class SEDFitEstimator(PropertyMapEstimator):
     what the bands cannot tell apart. It does not average out over pixels, since it comes
     from the same models everywhere. The maps declare it as shared, and joint samples are
     ordered so that their sums scatter by it.
+
+    **Model uncertainty.** Percentiles and samples are those of the posterior, for these
+    models and this prior. What other models would say is the systematic ``"models"`` of
+    the maps: the same in all pixels, beside the zero points of the bands, and part of the
+    error of every total and profile unless ``model_uncertainty=False``.
 
     **Quality.** MISSING_BAND; BAD_FIT where noise exceeds chi2 with a probability of less
     than 1e-4 (chi2 holds the error floor); PRIOR_EDGE where more than half of the posterior
@@ -157,6 +168,7 @@ class SEDFitEstimator(PropertyMapEstimator):
         nebular: bool = True,
         error_floor: float = 0.03,
         template_error: bool | TemplateError = True,
+        model_uncertainty: bool = True,
         mass_definition: str = "surviving",
         device: str | None = None,
     ) -> None:
@@ -168,6 +180,7 @@ class SEDFitEstimator(PropertyMapEstimator):
         self.nebular = nebular
         self.error_floor = error_floor
         self.template_error = template_error
+        self.model_uncertainty = model_uncertainty
         self.mass_definition = mass_definition
         self.device = device
         self._validate()
@@ -189,8 +202,9 @@ class SEDFitEstimator(PropertyMapEstimator):
                     "default one."
                 )
         get_law(self.attenuation_law)
-        if not isinstance(self.nebular, bool | np.bool_):
-            raise InvalidTypeError(f"nebular={self.nebular!r}: expected True or False.")
+        for name in ("nebular", "model_uncertainty"):
+            if not isinstance(getattr(self, name), bool | np.bool_):
+                raise InvalidTypeError(f"{name}={getattr(self, name)!r}: expected True or False.")
         floor: Any = self.error_floor
         if isinstance(floor, bool) or not isinstance(floor, Real) or not 0 <= float(floor) < 1:
             raise InvalidInputError(
@@ -255,6 +269,10 @@ class SEDFitEstimator(PropertyMapEstimator):
 
     def _shared_error(self, context: EstimationContext) -> Mapping[str, float]:
         return self._fitter(context).shared_error.dex
+
+    @property
+    def _model_properties(self) -> tuple[str, ...]:
+        return tuple(MODEL_UNCERTAINTY) if self.model_uncertainty else ()
 
     def _bytes_per_pixel(self, n_bands: int, n_samples: int) -> float:
         # Fluxes in both precisions, all planes twice, and samples with what orders them.

@@ -1,9 +1,11 @@
 """How good maps are: against a truth, whatever made them.
 
-Two doors. `compare_maps` takes pairs of `~picasssso.maps.PropertyMaps`. For thousands of
+`compare_maps` takes pairs of `~picasssso.maps.PropertyMaps`; `compare_estimates` two estimates
+neither of which is the truth. For thousands of
 galaxies there are plain arrays, `MapStack`, and one function for each measure.
 """
 
+from picasssso.evaluation.agreement import Agreement, compare_estimates, disagreements
 from picasssso.evaluation.apertures import Apertures, fit_apertures
 from picasssso.evaluation.calibration import (
     EXPECTED_RANKS,
@@ -37,6 +39,7 @@ __all__ = [
     "DERIVED",
     "EXPECTED_RANKS",
     "RADIAL_EDGES",
+    "Agreement",
     "Apertures",
     "Bins",
     "Calibration",
@@ -50,7 +53,9 @@ __all__ = [
     "binned_statistics",
     "calibration",
     "check_comparable",
+    "compare_estimates",
     "compare_maps",
+    "disagreements",
     "fit_apertures",
     "join_records",
     "measure",

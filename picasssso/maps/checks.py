@@ -149,6 +149,9 @@ def check_arrays(
         samples = planes.samples
         if samples is not None:
             samples = _as_planes(samples, f"samples of {name!r}")
+        shared = planes.shared
+        if shared is not None:
+            shared = _as_planes(shared, f"shared error of {name!r}")
         if mean is None and definitions[name].is_surface_density:
             raise InvalidInputError(
                 f"{name!r} is a surface density without a mean: give PropertyArrays(..., "
@@ -163,6 +166,7 @@ def check_arrays(
             percentiles,
             None if mean is None else _with_nan(mean, masked),
             None if samples is None else _with_nan(samples, masked),
+            shared=None if shared is None else _with_nan(shared, masked),
         )
     _check_sample_numbers(checked)
     return checked
@@ -292,6 +296,40 @@ def check_bins(bins: npt.ArrayLike | None, shape: Shape) -> npt.NDArray[np.int32
         If the plane does not hold whole numbers.
     """
     return None if bins is None else _whole_number_plane(bins, "bins", shape)
+
+
+def check_target(target: npt.ArrayLike | None, shape: Shape) -> npt.NDArray[np.bool_] | None:
+    """Return the plane of the target's pixels, read-only.
+
+    Parameters
+    ----------
+    target : array-like of bool, shape (y, x), or None
+        True in pixels of the target.
+    shape : tuple of int
+        Shape of the maps.
+
+    Returns
+    -------
+    ndarray of bool or None
+        The plane.
+
+    Raises
+    ------
+    InvalidInputError
+        If the shape is not that of the maps.
+    InvalidTypeError
+        If the plane is not boolean.
+    """
+    if target is None:
+        return None
+    plane = np.asarray(target)
+    if plane.dtype != bool:
+        raise InvalidTypeError(f"target has the type {plane.dtype}: expected booleans.")
+    if plane.shape != shape:
+        raise InvalidInputError(
+            f"target has shape {plane.shape}: expected {shape}, that of the maps."
+        )
+    return read_only(plane)
 
 
 def check_wcs(wcs: Any) -> WCS | None:

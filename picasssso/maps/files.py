@@ -62,9 +62,14 @@ def check_extension_names(names: tuple[str, ...]) -> None:
     InvalidInputError
         If a property is called like a plane of another, ``sfr_mean`` beside ``sfr``, say.
     """
-    taken = {"QUALITY": "the quality plane", "BINS": "the bins", "META": "the records"}
+    taken = {
+        "QUALITY": "the quality plane",
+        "BINS": "the bins",
+        "TARGET": "the target",
+        "META": "the records",
+    }
     for name in names:
-        suffixes = ("MEAN", "MASK", "SAMPLES")
+        suffixes = ("MEAN", "MASK", "SAMPLES", "SHARED")
         for extension in (
             *_percentile_names(name),
             *(f"{name}_{suffix}".upper() for suffix in suffixes),
@@ -129,6 +134,8 @@ def _hdus(maps: PropertyMaps) -> Iterator[fits.PrimaryHDU | fits.ImageHDU | fits
             yield image(extensions[k], planes.percentiles[k], unit, BTYPE=name, PERCENT=percent)
         if planes.mean is not None:
             yield image(f"{name}_MEAN", planes.mean, unit, BTYPE=name)
+        if planes.shared is not None:
+            yield image(f"{name}_SHARED", planes.shared, unit, BTYPE=name)
         yield image(f"{name}_MASK", maps.masks[name].astype(np.uint8), BTYPE="mask")
         if planes.samples is not None:
             yield image(f"{name}_SAMPLES", planes.samples, unit, BTYPE=name)
@@ -136,6 +143,8 @@ def _hdus(maps: PropertyMaps) -> Iterator[fits.PrimaryHDU | fits.ImageHDU | fits
         plane = maps.systematics[mode][name]
         yield image(extension, plane, units[name], BTYPE=name)
     yield image("QUALITY", maps.quality, BTYPE="quality")
+    if maps.target is not None:
+        yield image("TARGET", maps.target.astype(np.uint8), BTYPE="target")
     if maps.bins is not None:
         yield image("BINS", maps.bins, BTYPE="bins")
     yield _table(records)
@@ -323,6 +332,7 @@ def _assemble(hdus: fits.HDUList) -> PropertyMaps:
         },
         noise_scaling=_read_noise_scaling(records["noise_scaling"]),
         bins=_data(hdus, "BINS") if "BINS" in hdus else None,
+        target=_data(hdus, "TARGET") != 0 if "TARGET" in hdus else None,
         meta=records["meta"],
     )
 
@@ -332,6 +342,7 @@ def _read_arrays(hdus: fits.HDUList, name: str) -> PropertyArrays:
         np.stack([_data(hdus, extension) for extension in _percentile_names(name)]),
         _data(hdus, f"{name}_MEAN") if f"{name}_MEAN" in hdus else None,
         _data(hdus, f"{name}_SAMPLES") if f"{name}_SAMPLES" in hdus else None,
+        shared=_data(hdus, f"{name}_SHARED") if f"{name}_SHARED" in hdus else None,
     )
 
 

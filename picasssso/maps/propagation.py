@@ -119,6 +119,9 @@ class Pixels:
         Part of the percentiles' width that all pixels share, dex.
     systematics : mapping of str to ndarray, shape (n,)
         Change of the plane for one standard deviation, by mode.
+    shared : ndarray, shape (n,), or None
+        Change of the pixels for one standard deviation of what all have in common, which the
+        percentiles contain; instead of ``shared_error``, where it differs from pixel to pixel.
     """
 
     derivatives: npt.NDArray[np.float64]
@@ -127,6 +130,7 @@ class Pixels:
     samples: FloatArray | None
     shared_error: float
     systematics: Mapping[str, FloatArray]
+    shared: FloatArray | None = None
 
 
 def standard_deviations(
@@ -142,8 +146,8 @@ def standard_deviations(
     parts : list of Pixels
         The properties that the result is made from, on the same n pixels. Their errors
         in one pixel are taken to be independent, except in samples.
-    correlation : {"samples", "independent", "full"}
-        How the errors of pixels hang together.
+    correlation : {"samples", "joint", "independent", "full"}
+        How the errors of pixels hang together; "joint" is computed as "independent" is.
     bins : ndarray of int, shape (n,), or None
         Which measurement each pixel belongs to: consecutive numbers from 0.
     inflation : ndarray of float64, shape (number of measurements,)
@@ -157,10 +161,7 @@ def standard_deviations(
         each systematic mode.
     """
     random = [_independent_variances(part, bins) for part in parts]
-    shared = sum(
-        relative_variance(part.shared_error) * float(part.derivatives @ part.estimate) ** 2
-        for part in parts
-    )
+    shared = sum(_shared_variance(part) for part in parts)
     if correlation == "samples":
         variances = {
             "samples": _sample_variance(parts, bins),
@@ -189,11 +190,23 @@ def _independent_variances(
     variance = mean_square_error(part.percentiles, part.estimate)
     # x = f r with a shared factor f of mean 1: var(x) = var(r) E[f^2] + E[r]^2 var(f). The
     # first term is what averages out; the second adds linearly and is put back as "shared".
-    variance -= relative_variance(part.shared_error) * part.estimate.astype(np.float64) ** 2
+    variance -= (
+        relative_variance(part.shared_error) * part.estimate.astype(np.float64) ** 2
+        if part.shared is None
+        else part.shared.astype(np.float64) ** 2
+    )
     change = part.derivatives * np.sqrt(np.maximum(variance, 0))
     if bins is not None:
         change = np.bincount(bins, weights=change).astype(np.float64)
     return change**2
+
+
+def _shared_variance(part: Pixels) -> float:
+    """Variance that comes of what all pixels have in common."""
+    if part.shared is not None:
+        return float(part.derivatives @ part.shared.astype(np.float64)) ** 2
+    relative = relative_variance(part.shared_error)
+    return relative * float(part.derivatives @ part.estimate) ** 2
 
 
 def _linear_sum(part: Pixels) -> float:

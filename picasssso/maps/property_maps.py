@@ -83,6 +83,9 @@ class PropertyMaps(Mapping[str, CCDData]):
     bins : array-like of int, shape (y, x), optional
         Number of the bin that a pixel belongs to, negative for none. A bin is one
         measurement: all its pixels hold the same, and its error counts once.
+    target : array-like of bool, shape (y, x), optional
+        Pixels of the galaxy that the maps are about, where the frame holds others too:
+        totals are those of the target unless another region is asked for.
     meta : mapping, optional
         How the maps were made: text, numbers, quantities, lists and mappings of those.
 
@@ -133,6 +136,7 @@ class PropertyMaps(Mapping[str, CCDData]):
         systematics: Mapping[str, Mapping[str, npt.ArrayLike]] | None = None,
         noise_scaling: Callable[[float], float] | None = None,
         bins: npt.ArrayLike | None = None,
+        target: npt.ArrayLike | None = None,
         meta: Mapping[str, Any] | None = None,
     ) -> None:
         self._quality = checks.check_quality(quality, arrays)
@@ -150,6 +154,7 @@ class PropertyMaps(Mapping[str, CCDData]):
         self._systematics = checks.check_systematics(systematics, self._arrays, self.shape)
         self._noise_scaling = checks.check_noise_scaling(noise_scaling)
         self._bins = checks.check_bins(bins, self.shape)
+        self._target = checks.check_target(target, self.shape)
         self._meta = check_record(dict(meta or {}), "meta")
 
     def _central_solid_angle(self) -> u.Quantity | None:
@@ -227,7 +232,10 @@ class PropertyMaps(Mapping[str, CCDData]):
         return PropertyMaps(
             {
                 name: PropertyArrays(
-                    planes.percentiles[window], cut(planes.mean), cut(planes.samples)
+                    planes.percentiles[window],
+                    cut(planes.mean),
+                    cut(planes.samples),
+                    shared=cut(planes.shared),
                 )
                 for name, planes in self._arrays.items()
             },
@@ -244,6 +252,7 @@ class PropertyMaps(Mapping[str, CCDData]):
             },
             noise_scaling=self._noise_scaling,
             bins=cut(self._bins),
+            target=cut(self._target),
             meta=self._meta,
         )
 
@@ -399,6 +408,11 @@ class PropertyMaps(Mapping[str, CCDData]):
         """Bin that each pixel belongs to, negative for none (ndarray of int32) or None."""
         return self._bins
 
+    @property
+    def target(self) -> npt.NDArray[np.bool_] | None:
+        """Pixels of the target (ndarray of bool, shape (y, x), read-only) or None."""
+        return self._target
+
     # ---- what one does with maps ----------------------------------------------------
 
     def total(self, name: str, region: Region = None, correlation: str | None = None) -> Total:
@@ -414,17 +428,19 @@ class PropertyMaps(Mapping[str, CCDData]):
         ----------
         name : str
             Name of the property.
-        region : ndarray of bool, photutils aperture, or None
+        region : ndarray of bool, photutils aperture, "frame", or None
             Where: a mask that is True inside, an aperture in pixels or on the sky (the
-            fraction of each pixel it covers is worked out exactly), or None for the whole
-            image.
+            fraction of each pixel it covers is worked out exactly), or ``"frame"`` for the
+            whole image. None is the `target` where the maps know of one (that of images
+            with labels), else the whole image.
         correlation : {"independent", "full"}, optional
             How the errors of different pixels hang together. None takes the scatter of
-            the totals of joint samples, and is an error where there are none.
-            "independent" adds what pixels do not share in quadrature, once for each bin,
-            with the variance inflated by `noise_scaling`, and then the `shared_error` of
-            all pixels. "full" takes all pixels to err alike. The `systematics` are added
-            in each case.
+            the totals of joint samples; without samples, what the estimator says that
+            pixels share (``correlation="joint"`` in the record); and is an error where it
+            says nothing. "independent" adds what pixels do not share in quadrature, once
+            for each bin, with the variance inflated by `noise_scaling`, and then what all
+            pixels share, the `shared_error` or the estimator's own. "full" takes all pixels
+            to err alike. The `systematics` are added in each case.
 
         Returns
         -------
@@ -781,6 +797,7 @@ class PropertyMaps(Mapping[str, CCDData]):
                 "systematics": self._systematics,
                 "noise_scaling": self._noise_scaling,
                 "bins": self._bins,
+                "target": self._target,
                 "meta": self._meta,
             },
         )

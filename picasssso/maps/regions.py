@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeAlias, Union
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, Union
 
 import numpy as np
 import numpy.typing as npt
@@ -20,7 +20,9 @@ __all__ = ["PixelWeights", "Region", "aperture_weights", "pixel_weights"]
 ROUNDING = 1e-9
 
 #: What a region may be.
-Region: TypeAlias = Union[npt.NDArray[np.bool_], "PixelAperture", "SkyAperture", None]
+Region: TypeAlias = Union[
+    npt.NDArray[np.bool_], "PixelAperture", "SkyAperture", Literal["frame"], None
+]
 
 
 @dataclass(frozen=True)
@@ -81,7 +83,8 @@ def _from_mask(region: Any, shape: tuple[int, int]) -> PixelWeights:
     if mask.dtype != bool:
         raise InvalidTypeError(
             f"The region is of type {type(region).__name__} ({mask.dtype}): expected a boolean "
-            "array, True inside, or a photutils aperture (in pixels or on the sky)."
+            "array, True inside, or a photutils aperture (in pixels or on the sky); totals also "
+            'take "frame", the whole image.'
         )
     if mask.shape != shape:
         raise InvalidInputError(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import astropy.units as u
@@ -97,14 +97,15 @@ def check_correlation(maps: PropertyMaps, name: str, correlation: str | None) ->
 
     Returns
     -------
-    {"samples", "independent", "full"}
+    {"samples", "joint", "independent", "full"}
         What to do.
 
     Raises
     ------
     InvalidInputError
-        If None is given and there are fewer than two samples, it is something else, or
-        there is no map of the property or its weight.
+        If None is given, there are fewer than two samples and the estimator does not say
+        what pixels share; it is something else; or there is no map of the property or its
+        weight.
     """
     parts = _parts(maps, name)
     if correlation in CORRELATIONS:
@@ -117,6 +118,8 @@ def check_correlation(maps: PropertyMaps, name: str, correlation: str | None) ->
     for part in parts:
         samples = maps._planes(part).samples
         if samples is None or len(samples) < 2:
+            if maps._planes(name).shared is not None:
+                return "joint"
             raise InvalidInputError(
                 f"{part!r} has no joint samples, so how the errors of its pixels hang together "
                 'must be said: correlation="independent" if they come from noise (the shared '
@@ -180,10 +183,11 @@ def make_total(
         The maps.
     name : str
         Name of the property.
-    region : ndarray of bool, photutils aperture, or None
-        Where; None is the whole image.
+    region : ndarray of bool, photutils aperture, "frame", or None
+        Where; None is the target where the maps know of one, else the whole image.
     correlation : {"independent", "full"} or None
-        How the errors of pixels hang together; None takes joint samples.
+        How the errors of pixels hang together; None takes joint samples, or what the
+        estimator says that pixels share.
 
     Returns
     -------
@@ -203,8 +207,10 @@ def make_total(
         average.
     """
     correlation = check_correlation(maps, name, correlation)
+    region, where = _region(maps, region)
     weights = pixel_weights(region, maps.shape, maps.wcs)
     average = measure(maps, name, weights, correlation)
+    average = replace(average, assumptions={**average.assumptions, "region": where})
     if not maps.definition(name).is_surface_density:
         if np.isnan(average.value) and average.masked_fraction < 1:
             warnings.warn(
@@ -240,6 +246,22 @@ def make_total(
     )
 
 
+def _region(maps: PropertyMaps, region: Region) -> tuple[Any, str]:
+    """Return the region that is meant, and its name in the record."""
+    if isinstance(region, str) and region == "frame":
+        return None, "frame"
+    if region is not None:
+        return region, "given"
+    if maps.target is None:
+        return None, "frame"
+    if not maps.target.any():
+        raise InvalidInputError(
+            "These maps hold no pixel of their target: give a region, "
+            'maps.total(name, region="frame") for all that they hold.'
+        )
+    return maps.target, "target"
+
+
 def measure(maps: PropertyMaps, name: str, region: PixelWeights, correlation: str) -> Total:
     """Average a property over a region.
 
@@ -253,7 +275,7 @@ def measure(maps: PropertyMaps, name: str, region: PixelWeights, correlation: st
         Name of the property.
     region : PixelWeights
         How much of each pixel counts.
-    correlation : {"samples", "independent", "full"}
+    correlation : {"samples", "joint", "independent", "full"}
         How the errors of pixels hang together.
 
     Returns
@@ -378,4 +400,5 @@ def _pixels(
         None if planes.samples is None else gather(planes.samples),
         maps.shared_error.get(name, 0.0),
         {mode: gather(modes[name]) for mode, modes in maps.systematics.items() if name in modes},
+        None if planes.shared is None else gather(planes.shared),
     )

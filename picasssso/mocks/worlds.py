@@ -76,7 +76,7 @@ class Worlds:
     """
 
     mass_to_light: float = 0.10
-    mass_scale: float = -0.13
+    mass_scale: float = -0.14
     young_light: float = 0.10
     age: float = 1.8
     stellar_metallicity: float = 0.20

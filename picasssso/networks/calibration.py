@@ -143,6 +143,17 @@ class Calibration:
         By number of bands less one and property that can be absent: what is added to the
         logit of its probability, and the factor on it. None for calibrations that are older:
         probabilities stay as they are, and there is some dust everywhere.
+    structure : Tensor, shape (5, 2), or None
+        Smallest and largest value of `picasssso.networks.structure.STRUCTURES`. None, as in
+        older calibrations: they are not judged.
+    colours : Tensor, shape (7, 6), or None
+        Mean (first row) and covariance of the logarithms of the five bands' brightness and of
+        the redshift, of pixels with a clear signal. None: colours are not judged together.
+    colour_limits : Tensor, shape (32,), or None
+        Largest square of the distance of colours from their mean, in standard deviations, by
+        which bands there are (the first is worth 1, the last 16).
+    whole_colours, whole_colour_limits : Tensor, shapes (7, 6) and (32,), or None
+        The same for the detected light of whole images.
     """
 
     factors: torch.Tensor
@@ -153,6 +164,11 @@ class Calibration:
     disagreement: torch.Tensor
     ranges: torch.Tensor
     presence: torch.Tensor | None = None
+    structure: torch.Tensor | None = None
+    colours: torch.Tensor | None = None
+    colour_limits: torch.Tensor | None = None
+    whole_colours: torch.Tensor | None = None
+    whole_colour_limits: torch.Tensor | None = None
 
     def to_tensors(self) -> dict[str, torch.Tensor]:
         """Return the tensors by name.
@@ -179,7 +195,7 @@ class Calibration:
         Calibration
             The calibration.
         """
-        optional = {"presence"} - set(tensors)
+        optional = {f.name for f in fields(cls) if f.default is None} - set(tensors)
         return cls(
             **{f.name: tensors[f.name].float() for f in fields(cls) if f.name not in optional}
         )

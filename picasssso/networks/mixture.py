@@ -15,7 +15,13 @@ from picasssso.networks.calibration import NORMAL_SCORES, values_at
 from picasssso.networks.heads import Prediction
 from picasssso.networks.outputs import LOG_LARGEST_HYDROGEN, OUTPUT_NAMES, OUTPUTS
 
-__all__ = ["hold_hydrogen", "linear_means", "linear_quantiles", "linear_values"]
+__all__ = [
+    "hold_hydrogen",
+    "linear_means",
+    "linear_quantiles",
+    "linear_values",
+    "shared_deviations",
+]
 
 #: Places of the properties that can be absent.
 _ABSENT = [k for k, output in enumerate(OUTPUTS) if output.can_be_absent]
@@ -25,6 +31,10 @@ _GAS, _HYDROGEN = OUTPUT_NAMES.index("gas_mass"), OUTPUT_NAMES.index("hi_mass")
 #: Where absence is likely, the lowest part of what is there rises from 0 over this part of
 #: it, instead of jumping: rounding must not decide between nothing and something.
 _RISE = 0.02
+
+#: Widths of distributions (natural logarithm) count up to this: the variance of a wider
+#: log-normal is that of its outermost per cent.
+_WIDEST = 1.5
 
 #: Logarithms beyond are no numbers of single precision.
 _LARGEST_LOG = 30.0
@@ -132,6 +142,45 @@ def linear_means(prediction: Prediction) -> torch.Tensor:
         there times the mean of what is there.
     """
     return _linear(prediction.log_mean) * prediction.occupancy
+
+
+def shared_deviations(prediction: Prediction, shared: torch.Tensor) -> torch.Tensor:
+    """Return how far all pixels of a galaxy may be wrong together.
+
+    What `linear_values` of many pixels have in common if part of the variance of their scores
+    is shared, and what is there is there in all of them or in none. With a log-normal of width
+    s (natural logarithm) and mean m for what is there, the probability p of that and the
+    shared part a, the variance is m^2 (p exp(a s^2) - p^2).
+
+    Parameters
+    ----------
+    prediction : Prediction
+        The distributions.
+    shared : Tensor, shape (8,)
+        Part of the variance of scores that a galaxy shares, by property.
+
+    Returns
+    -------
+    Tensor
+        Standard deviations of shape (n, 8, y, x), in the units of the properties.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from picasssso.networks.heads import N_RAW, decode
+    >>> from picasssso.networks.mixture import linear_means, shared_deviations
+    >>> prediction = decode(torch.zeros(1, N_RAW, 1, 1))
+    >>> nothing_shared = shared_deviations(prediction, torch.zeros(8))
+    >>> relative = nothing_shared / linear_means(prediction)
+    >>> relative[0, [0, 4], 0, 0].tolist()  # gas is there with a probability of 0.5
+    [0.0, 1.0]
+    """
+    width = 0.5 * math.log(10.0) * (prediction.quantiles[:, :, 3] - prediction.quantiles[:, :, 1])
+    common = shared.to(width.device)[:, None, None] * width.clamp(max=_WIDEST).square()
+    there = prediction.occupancy
+    square = (there * torch.exp(common) - there.square()).clamp(min=0.0)
+    # Without its offset a value is the power itself; with it, what is there is all that varies.
+    return _power(prediction.log_mean) * square.sqrt()
 
 
 def hold_hydrogen(values: torch.Tensor) -> torch.Tensor:

@@ -1,10 +1,11 @@
 """Whether images lie outside what a network was trained on.
 
-Three things are compared with what the calibration's galaxies had:
+Four things are compared with what the calibration's galaxies had:
 
 - what holds for a whole image: redshift, size of a pixel, width of the PSF, wavelengths;
+- how the image looks as a whole (`picasssso.networks.structure`): frame, edge, texture ...;
 - what each pixel and its surroundings (5 x 5 pixels) show: the noise, the brightness and the
-  colours, where there is a clear signal;
+  colours, one by one and all together, where there is a clear signal;
 - how much the members of the ensemble disagree, relative to the width that they predict.
 
 `TrainingRange` collects the ranges, `is_outside` and `members_disagree` compare with them.
@@ -12,6 +13,7 @@ Three things are compared with what the calibration's galaxies had:
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from itertools import combinations
 
@@ -21,6 +23,7 @@ from torch.nn import functional
 from picasssso.networks.calibration import nearest_signal
 from picasssso.networks.ensemble import EnsemblePrediction
 from picasssso.networks.inputs import SLOT_WAVELENGTHS, SLOTS, Conditions, luminosity_per_flux
+from picasssso.networks.structure import STRUCTURES
 
 __all__ = [
     "IMAGE_QUANTITIES",
@@ -29,12 +32,15 @@ __all__ = [
     "RADIUS",
     "Measured",
     "TrainingRange",
+    "colours_outside",
     "disagreement_score",
     "image_outside",
     "is_outside",
     "measure",
     "measure_image",
     "members_disagree",
+    "structure_outside",
+    "whole_colours_outside",
 ]
 
 #: Radius of the box in which brightness and colours are measured.
@@ -66,6 +72,25 @@ PIXEL_QUANTITIES = (
 QUANTITIES = (*IMAGE_QUANTITIES, *PIXEL_QUANTITIES)
 
 _N_IMAGE = len(IMAGE_QUANTITIES)
+_FIRST_BRIGHTNESS = len(SLOTS)
+
+#: Part of the galaxies that lie beyond an end of a range of structure; of texture this many,
+#: since galaxies without are what it is to tell from them. A frame may be half as large as
+#: the smallest, since blocks of galaxies still say something, and noise a third of what is
+#: stated, as neighbours' is alike where images were resampled.
+_STRUCTURE_TAIL, _TEXTURE_TAIL = 0.003, 0.01
+_SLACK = {"frame": 0.31, "noise": 0.5}
+
+#: Colours are compared to this, dex, however well they are known: zero points and stellar
+#: models are not known better.
+_COLOUR_FLOOR = 0.03
+
+#: Part of the pixels, and of whole images, whose colours lie beyond their limit, and pixels
+#: kept of each batch to find it.
+_COLOUR_TAIL, _KEPT_PIXELS = 1e-3, 4000
+
+#: Fewer pixels, and images, than this do not tell what colours are like.
+_FEWEST_COLOURS, _FEWEST_IMAGES = 1000, 100
 
 #: Part of the pixels that lie beyond either end of a range.
 _TAIL = 1e-4
@@ -210,6 +235,125 @@ def is_outside(measured: Measured, ranges: torch.Tensor) -> tuple[torch.Tensor, 
     return image, pixel.any(1)
 
 
+def structure_outside(found: torch.Tensor, ranges: torch.Tensor | None) -> torch.Tensor:
+    """Return how images look unlike the training set.
+
+    Parameters
+    ----------
+    found : Tensor, shape (n, 5)
+        From `picasssso.networks.structure.measure_structure`.
+    ranges : Tensor, shape (5, 2), or None
+        ``structure`` of the calibration.
+
+    Returns
+    -------
+    Tensor of bool
+        Of shape (n, 5); never where there is nothing to compare.
+    """
+    if ranges is None:
+        return torch.zeros_like(found, dtype=torch.bool)
+    low, high = ranges.to(found.device).T
+    return (found < low) | (found > high)
+
+
+def colours_outside(
+    measured: Measured,
+    has_band: torch.Tensor,
+    colours: torch.Tensor | None,
+    limits: torch.Tensor | None,
+) -> torch.Tensor:
+    """Return which pixels have colours that, taken together, the training set has not.
+
+    Parameters
+    ----------
+    measured : Measured
+        From `measure`.
+    has_band : Tensor of bool, shape (n, 5)
+        Which slots hold an image.
+    colours, limits : Tensor, shapes (7, 6) and (32,), or None
+        ``colours`` and ``colour_limits`` of the calibration.
+
+    Returns
+    -------
+    Tensor of bool
+        Of shape (n, y, x); never where a band has no clear signal.
+    """
+    brightness = measured.pixel[:, _FIRST_BRIGHTNESS : 2 * _FIRST_BRIGHTNESS]
+    outside = torch.zeros_like(brightness[:, 0], dtype=torch.bool)
+    if colours is None or limits is None:
+        return outside
+    for k, bands in enumerate(has_band.cpu()):
+        number = _number(bands)
+        if not bool(torch.isfinite(limits[number])):
+            continue
+        values = brightness[k, bands.to(brightness.device)].movedim(0, -1)
+        there = torch.isfinite(values).all(-1)
+        redshift = measured.image[k, 0].expand(int(there.sum()))
+        square = _square_distance(values[there], redshift, bands, colours)
+        outside[k][there] = square > float(limits[number])
+    return outside
+
+
+def whole_colours_outside(
+    whole: torch.Tensor,
+    redshift: torch.Tensor,
+    colours: torch.Tensor | None,
+    limits: torch.Tensor | None,
+) -> torch.Tensor:
+    """Return which images have colours, as a whole, that the training set has not.
+
+    Parameters
+    ----------
+    whole : Tensor, shape (n, 5)
+        From `picasssso.networks.structure.whole_light`; bands that are NaN are left out.
+    redshift : Tensor, shape (n,)
+        Redshifts.
+    colours, limits : Tensor, shapes (7, 6) and (32,), or None
+        ``whole_colours`` and ``whole_colour_limits`` of the calibration.
+
+    Returns
+    -------
+    Tensor of bool
+        Of shape (n,); never where there is nothing to compare.
+    """
+    outside = torch.zeros(len(whole), dtype=torch.bool)
+    if colours is None or limits is None:
+        return outside
+    for k, values in enumerate(whole.cpu()):
+        bands = torch.isfinite(values)
+        limit = float(limits[_number(bands)])
+        if math.isfinite(limit):
+            square = _square_distance(values[None, bands], redshift[k : k + 1], bands, colours)
+            outside[k] = bool(square > limit)
+    return outside
+
+
+def _number(bands: torch.Tensor) -> int:
+    """Return the number of a set of bands (5 flags)."""
+    return sum(2**k for k, flag in enumerate(bands.tolist()) if flag)
+
+
+def _square_distance(
+    values: torch.Tensor, redshift: torch.Tensor, bands: torch.Tensor, colours: torch.Tensor
+) -> torch.Tensor:
+    """Return squared distances (p,) of colours of pixels (p, number of bands) from the mean."""
+    which = [*bands.nonzero()[:, 0].tolist(), len(SLOTS)]
+    table = colours.double().cpu()
+    mean, covariance = table[0, which], table[1:][which][:, which]
+    # Colours to the first band, and the redshift; then colours at a given redshift.
+    contrast = torch.eye(len(which), dtype=torch.float64)[1:]
+    contrast[:-1, 0] = -1.0
+    floor = torch.diag(torch.tensor([_COLOUR_FLOOR**2] * (len(which) - 1) + [1e-8]).double())
+    mean, covariance = contrast @ mean, contrast @ (covariance + floor) @ contrast.T
+    slope = covariance[:-1, -1] / covariance[-1, -1]
+    inner = covariance[:-1, :-1] - slope[:, None] * covariance[-1, :-1]
+    inverse = torch.linalg.inv(inner).to(values.device, values.dtype)
+    off = values[:, 1:] - values[:, :1] - mean[:-1].to(values.device, values.dtype)
+    change = (redshift.to(values.dtype) - float(mean[-1]))[:, None]
+    off = off - change * slope.to(values.device, values.dtype)
+    return torch.einsum("pk,kl,pl->p", off, inverse, off)
+
+
 def image_outside(image: torch.Tensor, ranges: torch.Tensor) -> torch.Tensor:
     """Return which quantities of whole images lie outside the ranges.
 
@@ -292,15 +436,32 @@ class TrainingRange:
         self._low = torch.full((_N_IMAGE,), torch.inf)
         self._high = torch.full((_N_IMAGE,), -torch.inf)
         self._pixels = torch.zeros(len(PIXEL_QUANTITIES), _N_BINS, dtype=torch.float64)
+        self._structure: list[torch.Tensor] = []
+        self._colours: list[torch.Tensor] = []
+        self._whole: list[torch.Tensor] = []
 
-    def add(self, measured: Measured) -> None:
+    def add(
+        self,
+        measured: Measured,
+        structure: torch.Tensor | None = None,
+        whole: torch.Tensor | None = None,
+    ) -> None:
         """Add images.
 
         Parameters
         ----------
         measured : Measured
             From `measure`.
+        structure : Tensor, shape (n, 5), optional
+            From `picasssso.networks.structure.measure_structure`.
+        whole : Tensor, shape (n, 5), optional
+            From `picasssso.networks.structure.whole_light`.
         """
+        if whole is not None:
+            self._whole.append(torch.cat([whole, measured.image[:, :1]], 1).cpu())
+        if structure is not None:
+            self._structure.append(structure.cpu())
+        self._colours.append(_some_colours(measured, len(self._colours)))
         image = measured.image.cpu()
         self._low = torch.minimum(self._low, torch.nan_to_num(image, nan=torch.inf).amin(0))
         self._high = torch.maximum(self._high, torch.nan_to_num(image, nan=-torch.inf).amax(0))
@@ -337,6 +498,88 @@ class TrainingRange:
                 ]
             )
         return torch.cat([image, torch.tensor(rows)]).to(torch.float32)
+
+    def structure(self) -> torch.Tensor | None:
+        """Return the ranges of structure.
+
+        Returns
+        -------
+        Tensor or None
+            Of shape (5, 2), in the order of `picasssso.networks.structure.STRUCTURES`; None
+            if none was added.
+        """
+        if not self._structure:
+            return None
+        table = torch.cat(self._structure).double()
+        rows = []
+        for k, name in enumerate(STRUCTURES):
+            values = table[:, k][torch.isfinite(table[:, k])]
+            tail = _TEXTURE_TAIL if name == "texture" else _STRUCTURE_TAIL
+            if not len(values):
+                rows.append([-torch.inf, torch.inf])
+                continue
+            low, high = (float(torch.quantile(values, level)) for level in (tail, 1.0 - tail))
+            # Larger frames, empty borders, cusps, rich texture and noise that structure adds to
+            # are no reason for doubt.
+            if name in ("light at the edge", "flatness"):
+                rows.append([-torch.inf, high])
+            else:
+                rows.append([low - _SLACK.get(name, 0.0), torch.inf])
+        return torch.tensor(rows).float()
+
+    def colours(self) -> tuple[torch.Tensor, torch.Tensor] | tuple[None, None]:
+        """Return what the colours of pixels are like, and how far from it they lie.
+
+        Returns
+        -------
+        colours : Tensor, shape (7, 6), or None
+            As for the calibration; of pixels that have all bands. None if there are few.
+        limits : Tensor, shape (32,), or None
+            As for the calibration; infinite for bands that are not judged.
+        """
+        return _fitted_colours(self._colours, _COLOUR_TAIL, _FEWEST_COLOURS)
+
+    def whole_colours(self) -> tuple[torch.Tensor, torch.Tensor] | tuple[None, None]:
+        """Return the same for the light of whole images.
+
+        Returns
+        -------
+        colours : Tensor, shape (7, 6), or None
+            As for the calibration.
+        limits : Tensor, shape (32,), or None
+            As for the calibration.
+        """
+        return _fitted_colours(self._whole, _COLOUR_TAIL, _FEWEST_IMAGES)
+
+
+def _fitted_colours(
+    parts: list[torch.Tensor], tail: float, fewest: int
+) -> tuple[torch.Tensor, torch.Tensor] | tuple[None, None]:
+    vectors = torch.cat(parts).double() if parts else torch.zeros(0, len(SLOTS) + 1).double()
+    whole = vectors[torch.isfinite(vectors).all(1)]
+    if len(whole) < fewest:
+        return None, None
+    table = torch.cat([whole.mean(0, keepdim=True), torch.cov(whole.T)])
+    limits = torch.full((2 ** len(SLOTS),), torch.inf)
+    for number in range(2 ** len(SLOTS)):
+        bands = torch.tensor([bool(number & 2**k) for k in range(len(SLOTS))])
+        if bands.sum() < 2:
+            continue
+        some = vectors[torch.isfinite(vectors[:, :-1][:, bands]).all(1)]
+        square = _square_distance(some[:, :-1][:, bands], some[:, -1], bands, table)
+        limits[number] = torch.quantile(square, 1.0 - tail)
+    return table.float(), limits.float()
+
+
+def _some_colours(measured: Measured, number: int) -> torch.Tensor:
+    """Return log brightness and redshift (p, 6) of some pixels with a clear signal."""
+    brightness = measured.pixel[:, _FIRST_BRIGHTNESS : 2 * _FIRST_BRIGHTNESS]
+    brightness = brightness.movedim(1, -1)
+    clear = torch.isfinite(brightness).sum(-1) >= 2
+    redshift = measured.image[:, :1, None].expand(-1, *clear.shape[1:])
+    table = torch.cat([brightness[clear], redshift[clear][:, None]], 1).cpu()
+    generator = torch.Generator().manual_seed(number)
+    return table[torch.randperm(len(table), generator=generator)[:_KEPT_PIXELS]]
 
 
 def _histogram(values: torch.Tensor, ends: tuple[float, float]) -> torch.Tensor:

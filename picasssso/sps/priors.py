@@ -1,19 +1,28 @@
 """What is assumed of stellar populations before any measurement: the prior.
 
-Every parameter is drawn from a named range. A range is a pair (low, high); a pair of two
-equal numbers holds the parameter fixed. Which distribution holds between the ends is
-stated with each range and does not change.
+Every parameter is drawn from a distribution (`picasssso.sps.distributions`). A pair
+(low, high) stands for the uninformative one between these ends, uniform in the parameter
+or its logarithm as stated with it; a pair of two equal numbers holds the parameter fixed.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from picasssso.exceptions import InvalidInputError
+from picasssso.sps.distributions import (
+    Distribution,
+    Exponential,
+    LogUniform,
+    TruncatedLogNormal,
+    TruncatedNormal,
+    Uniform,
+    distribution_from_dict,
+)
 from picasssso.sps.histories import DelayedHistories, StarFormationHistories, StepHistories
 
 if TYPE_CHECKING:
@@ -24,11 +33,12 @@ __all__ = ["HISTORIES", "SEDPrior"]
 #: The kinds of star formation history a prior can draw.
 HISTORIES = ("delayed", "steps")
 
-Range = tuple[float, float]
+#: What a parameter may be given as: a distribution, or a pair (low, high).
+Parameter = Distribution | tuple[float, float]
 
 _GYR = 1e9
 
-#: Ranges that must be positive since the logarithm is uniform in them.
+#: Parameters whose pairs (low, high) are uniform in the logarithm.
 _LOGARITHMIC = (
     "timescale",
     "truncation_age",
@@ -37,7 +47,29 @@ _LOGARITHMIC = (
     "burst_duration",
     "metallicity",
 )
-_RANGES = ("oldest_age", *_LOGARITHMIC, "attenuation", "birth_cloud_ratio", "escape_fraction")
+_DISTRIBUTED = ("oldest_age", *_LOGARITHMIC, "attenuation", "birth_cloud_ratio", "escape_fraction")
+
+#: The prior that holds no relation of galaxies (`SEDPrior.flat`).
+_FLAT: dict[str, Any] = {
+    "oldest_age": (1.0, 13.7),
+    "timescale": (0.1, 20.0),
+    "truncation_probability": 0.2,
+    "truncation_age": (0.03, 2.0),
+    "burst_probability": 0.3,
+    "burst_fraction": (0.001, 0.3),
+    "burst_age": (0.01, 2.0),
+    "burst_duration": (0.01, 0.3),
+    "step_scatter": 0.3,
+    "metallicity": (0.001, 0.05),
+    "attenuation": (0.0, 2.0),
+    "birth_cloud_ratio": (1.0, 3.0),
+    "escape_fraction": (0.0, 0.0),
+}
+
+#: What nearby galaxies have (`SEDPrior`, Notes).
+_OLDEST_AGE = TruncatedNormal(6.5, 4.0, low=1.0, high=13.7)
+_METALLICITY = TruncatedLogNormal(0.02, 0.25, low=0.001, high=0.05)
+_ATTENUATION = Exponential(0.4, high=3.0)
 
 #: A burst or a truncation is younger than this part of the oldest star's age.
 _LATEST_START = 0.9
@@ -50,96 +82,123 @@ _OLDEST_STEP = 0.85
 _YOUNGEST_UNIVERSE = 0.5
 
 
-def _uniform(cube: np.ndarray, low: Any, high: Any) -> np.ndarray:
-    return np.asarray(low + (np.asarray(high) - low) * cube)
-
-
-def _log_uniform(cube: np.ndarray, low: Any, high: Any) -> np.ndarray:
-    return np.asarray(low * (np.asarray(high) / low) ** cube)
-
-
 @dataclass(frozen=True)
 class SEDPrior:
-    """Ranges of the parameters of stellar populations.
+    """Distributions of the parameters of stellar populations.
+
+    The default describes nearby galaxies (see Notes); `flat` knows nothing of them. Each
+    parameter is a distribution of `picasssso.sps.distributions`, or a pair (low, high)
+    for the uninformative one between these ends: uniform, or uniform in the logarithm
+    where stated.
 
     Parameters
     ----------
     history : {"delayed", "steps"}, optional
-        Kind of star formation history. ``"delayed"``: t exp(-t / tau) since an old start,
-        with a burst added in some models and a truncation in others
+        Kind of star formation history. ``"delayed"``: t exp(-t / tau) since a start, with
+        a burst added in some models and a truncation in others
         (`picasssso.sps.histories.DelayedHistories`). ``"steps"``: constant rates in seven
         bins of age, the ratio of neighbouring rates drawn from Student's t distribution
         (the continuity prior of Leja et al. 2019, ApJ 876, 3), in
         `picasssso.sps.histories.StepHistories`. The two weigh old stars differently, and
         thus show how far an answer rests on the prior.
-    oldest_age : tuple of float, optional
-        Age of the oldest stars in Gyr, uniform. The upper end is lowered to the age of
-        the universe at the redshift. Only for ``"delayed"``; steps start at the Big Bang.
-    timescale : tuple of float, optional
-        Its tau in Gyr, uniform in its logarithm. Only for ``"delayed"``.
+    oldest_age : Distribution or tuple of float, optional
+        Age of the oldest stars in Gyr (pairs: uniform), cut off at the age of the universe
+        at the redshift. Only for ``"delayed"``; steps start at the Big Bang.
+    timescale : Distribution or tuple of float, optional
+        Its tau in Gyr (pairs: uniform in the logarithm). Only for ``"delayed"``.
     truncation_probability : float, optional
         Part of the models that stopped to form stars. Only for ``"delayed"``.
-    truncation_age : tuple of float, optional
-        Since when they have formed none, in Gyr, uniform in its logarithm, but at most 0.9
-        of the oldest age.
+    truncation_age : Distribution or tuple of float, optional
+        Since when they have formed none, in Gyr (pairs: uniform in the logarithm), but at
+        most 0.9 of the oldest age.
     burst_probability : float, optional
         Part of the models with a burst. Only for ``"delayed"``.
-    burst_fraction : tuple of float, optional
-        Mass formed in the burst per mass formed in all, uniform in its logarithm.
-    burst_age : tuple of float, optional
-        Age of the burst's oldest stars in Gyr, uniform in its logarithm, but at most 0.9
-        of the oldest age.
-    burst_duration : tuple of float, optional
-        Duration of the burst in Gyr, uniform in its logarithm; it may still go on.
+    burst_fraction : Distribution or tuple of float, optional
+        Mass formed in the burst per mass formed in all (pairs: uniform in the logarithm).
+    burst_age : Distribution or tuple of float, optional
+        Age of the burst's oldest stars in Gyr (pairs: uniform in the logarithm), but at
+        most 0.9 of the oldest age.
+    burst_duration : Distribution or tuple of float, optional
+        Duration of the burst in Gyr (pairs: uniform in the logarithm); it may still go on.
     step_scatter : float, optional
         Scale in dex of the distribution of log ratios between steps, which has 2 degrees
         of freedom. Only for ``"steps"``.
-    metallicity : tuple of float, optional
-        Mass fraction of metals, the same for all stars of a model, uniform in its
-        logarithm.
-    attenuation : tuple of float, optional
-        Attenuation at V by diffuse dust in mag, uniform.
-    birth_cloud_ratio : tuple of float, optional
-        Attenuation at V by birth clouds per that by diffuse dust, uniform; it counts only
-        for a law with birth clouds. Charlot & Fall (2000) have 2.
-    escape_fraction : tuple of float, optional
-        Fraction of the ionising photons that make no gas shine (they escape or fall on
-        dust), uniform.
+    metallicity : Distribution or tuple of float, optional
+        Mass fraction of metals, the same for all stars of a model (pairs: uniform in the
+        logarithm).
+    attenuation : Distribution or tuple of float, optional
+        Attenuation at V by diffuse dust in mag (pairs: uniform).
+    birth_cloud_ratio : Distribution or tuple of float, optional
+        Attenuation at V by birth clouds per that by diffuse dust (pairs: uniform); it
+        counts only for a law with birth clouds. Charlot & Fall (2000) have 2.
+    escape_fraction : Distribution or tuple of float, optional
+        Fraction of the ionizing photons that make no gas shine (they escape or fall on
+        dust) (pairs: uniform).
 
     Raises
     ------
     InvalidInputError
-        If a range is not a pair of finite numbers in order, or makes no sense.
+        If a parameter is neither a distribution nor a pair of finite numbers in order, or
+        makes no sense.
+
+    Notes
+    -----
+    Where the default comes from:
+
+    - Attenuation: exponential of scale 0.4 mag. Nearby galaxies have stellar A_V of 0.1 to
+      0.7 mag, quiescent ones of 0.1 to 0.3 (Salim et al. 2018, ApJ 859, 11); more than 2
+      mag are found in few places.
+    - Metallicity: log-normal around 0.02 with 0.25 dex. Galaxies of 10^10 to 10^11.5 Msun
+      have medians of 0.012 to 0.028, with 0.1 to 0.4 dex around them (Gallazzi et al.
+      2005, MNRAS 362, 41, table 2). Broadband fluxes tell little of metals: under the flat
+      prior two models in five have less than a quarter of the Sun's.
+    - Oldest stars: normal around 6.5 Gyr with 4 Gyr. Almost all nearby galaxies hold older
+      stars (Weisz et al. 2014, ApJ 789, 147), but the start of a single smooth history
+      stands for its rise, not for the first star, and later starts are what masses on the
+      scale of GSWLC-X2 need: starts at 9 or 12 Gyr raise masses by 0.02 and 0.1 dex. Ages
+      of quiescent galaxies come out 2-3 Gyr below those of their spectra (Neumann et al. 2022,
+      MNRAS 513, 5988); no grid makes both right at once (``benchmarks/stellar_grids.py``).
+    - Recent star formation: tau of at least 0.3 Gyr. Truncations lie 0.3 to 5 Gyr back and
+      concern 15 % of the models: galaxies that were switched off a short time ago are rare
+      (0.2 % have spectra of post-starbursts, Zabludoff et al. 1996, ApJ 466, 104), but fit
+      the colours of many that form stars. About a third of the models have a specific
+      star formation rate below 1e-11 / yr.
+
+    Scale, widths and ends were chosen among some thirty combinations in view of masses, A_V and
+    star formation rates of 378 galaxies of the NASA-Sloan Atlas with GSWLC-X2
+    (``benchmarks/sed_prior_real.py``), as a compromise: older starts raise
+    masses above GSWLC's, which histories with a free form do as well (Leja et al. 2019).
 
     Examples
     --------
     >>> from picasssso.sps import SEDPrior
-    >>> prior = SEDPrior(metallicity=(0.004, 0.05), attenuation=(0.0, 1.0))
+    >>> from picasssso.sps.distributions import Exponential
+    >>> prior = SEDPrior(metallicity=(0.004, 0.05), attenuation=Exponential(0.3, high=2.0))
     >>> prior.metallicity
-    (0.004, 0.05)
+    LogUniform(low=0.004, high=0.05)
     """
 
     history: str = "delayed"
-    oldest_age: Range = (1.0, 13.7)
-    timescale: Range = (0.1, 20.0)
-    truncation_probability: float = 0.2
-    truncation_age: Range = (0.03, 2.0)
+    oldest_age: Parameter = _OLDEST_AGE
+    timescale: Parameter = (0.3, 20.0)
+    truncation_probability: float = 0.15
+    truncation_age: Parameter = (0.3, 5.0)
     burst_probability: float = 0.3
-    burst_fraction: Range = (0.001, 0.3)
-    burst_age: Range = (0.01, 2.0)
-    burst_duration: Range = (0.01, 0.3)
+    burst_fraction: Parameter = (0.001, 0.3)
+    burst_age: Parameter = (0.01, 2.0)
+    burst_duration: Parameter = (0.01, 0.3)
     step_scatter: float = 0.3
-    metallicity: Range = (0.001, 0.05)
-    attenuation: Range = (0.0, 2.0)
-    birth_cloud_ratio: Range = (1.0, 3.0)
-    escape_fraction: Range = (0.0, 0.0)
+    metallicity: Parameter = _METALLICITY
+    attenuation: Parameter = _ATTENUATION
+    birth_cloud_ratio: Parameter = (1.0, 3.0)
+    escape_fraction: Parameter = (0.0, 0.0)
 
     def __post_init__(self) -> None:
         if self.history not in HISTORIES:
             raise InvalidInputError(
                 f"Unknown history {self.history!r} in the prior: expected one of {HISTORIES}."
             )
-        for name in _RANGES:
+        for name in _DISTRIBUTED:
             object.__setattr__(self, name, self._checked(name))
         for name in ("truncation_probability", "burst_probability", "step_scatter"):
             value = getattr(self, name)
@@ -159,25 +218,62 @@ class SEDPrior:
                 "since no model has both."
             )
 
-    def _checked(self, name: str) -> Range:
+    @classmethod
+    def flat(cls, history: str = "delayed") -> SEDPrior:
+        """Return the prior that holds no relation of galaxies.
+
+        All parameters are uniform between wide ends, in their logarithm where they are
+        scales: A_V 0-2 mag, oldest stars of 1-13.7 Gyr, metals of 0.001-0.05.
+
+        Parameters
+        ----------
+        history : {"delayed", "steps"}, optional
+            Kind of star formation history.
+
+        Returns
+        -------
+        SEDPrior
+            The prior.
+
+        Examples
+        --------
+        >>> from picasssso.sps import SEDPrior
+        >>> SEDPrior.flat().attenuation
+        Uniform(low=0.0, high=2.0)
+        """
+        return cls(history=history, **_FLAT)
+
+    def _checked(self, name: str) -> Distribution:
         value = getattr(self, name)
+        if not isinstance(value, Distribution):
+            value = self._uninformative(name, value)
+        positive = name in (*_LOGARITHMIC, "oldest_age")
+        if value.low < 0 or (value.low == 0 and positive):
+            expected = "positive" if positive else "not negative"
+            raise InvalidInputError(f"{name}={value!r} of the prior must be {expected}.")
+        if name in ("burst_fraction", "escape_fraction", "metallicity") and value.high > 1:
+            raise InvalidInputError(f"{name}={value!r} of the prior must not exceed 1.")
+        return value
+
+    def _uninformative(self, name: str, value: Any) -> Distribution:
+        """Return what a pair (low, high) stands for."""
         try:
             low, high = (float(end) for end in value)
         except (TypeError, ValueError):
             raise InvalidInputError(
-                f"{name}={value!r} of the prior is not a range: expected a pair (low, high)."
+                f"{name}={value!r} of the prior is not a range: expected a pair (low, high), or "
+                "a distribution of picasssso.sps.distributions."
             ) from None
         if not (np.isfinite(low) and np.isfinite(high) and low <= high):
             raise InvalidInputError(
                 f"{name}={value!r} of the prior is not a range: expected finite numbers with "
                 "low <= high."
             )
-        if low < 0 or (low == 0 and (name in _LOGARITHMIC or name == "oldest_age")):
-            expected = "positive" if name in (*_LOGARITHMIC, "oldest_age") else "not negative"
-            raise InvalidInputError(f"{name}={value!r} of the prior must be {expected}.")
-        if name in ("burst_fraction", "escape_fraction", "metallicity") and high > 1:
-            raise InvalidInputError(f"{name}={value!r} of the prior must not exceed 1.")
-        return low, high
+        if name not in _LOGARITHMIC:
+            return Uniform(low, high)
+        if low <= 0:
+            raise InvalidInputError(f"{name}={value!r} of the prior must be positive.")
+        return LogUniform(low, high)
 
     @property
     def n_dimensions(self) -> int:
@@ -193,8 +289,7 @@ class SEDPrior:
             Suitable for JSON; `from_dict` is the inverse.
         """
         return {
-            name: list(value) if isinstance(value, tuple) else value
-            for name, value in asdict(self).items()
+            field.name: _plain(field.name, getattr(self, field.name)) for field in fields(self)
         }
 
     @classmethod
@@ -204,7 +299,8 @@ class SEDPrior:
         Parameters
         ----------
         prior : mapping
-            What `to_dict` returned.
+            What `to_dict` returned, of this version or one before it. Names that are not
+            there have the values of `flat`, which was the only prior once.
 
         Returns
         -------
@@ -214,7 +310,7 @@ class SEDPrior:
         Raises
         ------
         InvalidInputError
-            If a name is unknown.
+            If a name, or the name of a distribution, is unknown.
         """
         known = {field.name for field in fields(cls)}
         unknown = sorted(set(prior) - known)
@@ -222,10 +318,11 @@ class SEDPrior:
             raise InvalidInputError(
                 f"A prior has no {', '.join(unknown)}: expected names among {sorted(known)}."
             )
-        values: dict[str, Any] = {
-            name: tuple(value) if isinstance(value, list) else value
-            for name, value in prior.items()
-        }
+        values = dict(_FLAT)
+        for name, value in prior.items():
+            if isinstance(value, Mapping):
+                value = distribution_from_dict(value)
+            values[name] = tuple(value) if isinstance(value, list) else value
         return cls(**values)
 
     def check_covered(self, grid: SSPGrid) -> None:
@@ -241,18 +338,41 @@ class SEDPrior:
         InvalidInputError
             If the metallicity or the age leaves the grid.
         """
-        low, high = self.metallicity
+        metals, oldest = self.distribution("metallicity"), self.distribution("oldest_age")
         first, last = grid.metallicities[[0, -1]]
-        if low < first * (1 - 1e-9) or high > last * (1 + 1e-9):
+        if metals.low < first * (1 - 1e-9) or metals.high > last * (1 + 1e-9):
             raise InvalidInputError(
-                f"metallicity={self.metallicity} of the prior leaves the grid {grid.name}, which "
+                f"metallicity={metals} of the prior leaves the grid {grid.name}, which "
                 f"covers {first:g} to {last:g} (mass fractions): narrow the range."
             )
-        if self.history == "delayed" and self.oldest_age[1] * _GYR > grid.ages[-1] * (1 + 1e-9):
+        if self.history == "delayed" and oldest.high * _GYR > grid.ages[-1] * (1 + 1e-9):
             raise InvalidInputError(
-                f"oldest_age={self.oldest_age} Gyr of the prior leaves the grid {grid.name}, "
+                f"oldest_age={oldest} Gyr of the prior leaves the grid {grid.name}, "
                 f"whose oldest population has {grid.ages[-1] / _GYR:.4g} Gyr: narrow the range."
             )
+
+    def distribution(self, name: str) -> Distribution:
+        """Return the distribution of a parameter.
+
+        Parameters
+        ----------
+        name : str
+            Name of the parameter.
+
+        Returns
+        -------
+        Distribution
+            What was given, or what the pair given stands for.
+
+        Examples
+        --------
+        >>> from picasssso.sps import SEDPrior
+        >>> SEDPrior(attenuation=(0.0, 1.0)).distribution("attenuation").high
+        1.0
+        """
+        distribution = getattr(self, name)
+        assert isinstance(distribution, Distribution)
+        return distribution
 
     def parameters(self, cube: np.ndarray, age_limit: float) -> dict[str, np.ndarray]:
         """Return parameters from numbers uniform between 0 and 1.
@@ -274,12 +394,8 @@ class SEDPrior:
         InvalidInputError
             If the youngest start allowed is before ``age_limit``.
         """
-        result = {
-            "metallicity": _log_uniform(cube[:, 0], *self.metallicity),
-            "attenuation": _uniform(cube[:, 1], *self.attenuation),
-            "birth_cloud_ratio": _uniform(cube[:, 2], *self.birth_cloud_ratio),
-            "escape_fraction": _uniform(cube[:, 3], *self.escape_fraction),
-        }
+        names = ("metallicity", "attenuation", "birth_cloud_ratio", "escape_fraction")
+        result = {name: self.distribution(name).values(cube[:, k]) for k, name in enumerate(names)}
         if self.history == "delayed":
             return result | self._delayed_parameters(cube[:, 4:], age_limit)
         if age_limit < _YOUNGEST_UNIVERSE:
@@ -294,30 +410,26 @@ class SEDPrior:
         return result | {f"log_rate_ratio_{i + 1}": ratios[:, i] for i in range(N_STEPS - 1)}
 
     def _delayed_parameters(self, cube: np.ndarray, age_limit: float) -> dict[str, np.ndarray]:
-        low, high = self.oldest_age
-        if low > age_limit:
+        start = self.distribution("oldest_age")
+        if start.low > age_limit:
             raise InvalidInputError(
-                f"oldest_age={self.oldest_age} Gyr of the prior starts before the Big Bang: the "
+                f"oldest_age={start} Gyr of the prior starts before the Big Bang: the "
                 f"universe was {age_limit:.4g} Gyr old at this redshift. Lower the range."
             )
-        oldest = _uniform(cube[:, 0], low, min(high, age_limit))
+        oldest = start.values(cube[:, 0], age_limit)
         event = cube[:, 2]
         truncated = event < self.truncation_probability
         burst = event > 1.0 - self.burst_probability
         latest = _LATEST_START * oldest
-
-        def limited(values: np.ndarray, bounds: Range) -> np.ndarray:
-            return _log_uniform(
-                values, np.minimum(bounds[0], latest), np.minimum(bounds[1], latest)
-            )
-
+        truncation = self.distribution("truncation_age").values(cube[:, 3], latest)
+        fraction = self.distribution("burst_fraction").values(cube[:, 4])
         return {
             "oldest_age": oldest,
-            "timescale": _log_uniform(cube[:, 1], *self.timescale),
-            "truncation_age": np.where(truncated, limited(cube[:, 3], self.truncation_age), 0.0),
-            "burst_fraction": np.where(burst, _log_uniform(cube[:, 4], *self.burst_fraction), 0.0),
-            "burst_age": limited(cube[:, 5], self.burst_age),
-            "burst_duration": _log_uniform(cube[:, 6], *self.burst_duration),
+            "timescale": self.distribution("timescale").values(cube[:, 1]),
+            "truncation_age": np.where(truncated, truncation, 0.0),
+            "burst_fraction": np.where(burst, fraction, 0.0),
+            "burst_age": self.distribution("burst_age").values(cube[:, 5], latest),
+            "burst_duration": self.distribution("burst_duration").values(cube[:, 6]),
         }
 
     def histories(
@@ -357,3 +469,12 @@ class SEDPrior:
         log_rate = np.concatenate([np.zeros((len(ratios), 1)), -np.cumsum(ratios, axis=1)], axis=1)
         log_rate -= log_rate.max(axis=1, keepdims=True)
         return StepHistories(edges, 10.0**log_rate * np.diff(edges))
+
+
+def _plain(name: str, value: Any) -> Any:
+    """Return a value as JSON holds it; a pair for what a pair stands for."""
+    if not isinstance(value, Distribution):
+        return value
+    if type(value) is (LogUniform if name in _LOGARITHMIC else Uniform):
+        return [value.low, value.high]
+    return value.to_dict()

@@ -414,7 +414,7 @@ def test_a_band_of_a_large_template_error_hardly_counts(plain_model):
 def test_maps_say_what_they_were_made_with(maps):
     library = maps.meta["library"]
     assert library["grid_hash"] == SSPGrid.default().hash
-    assert library["prior"]["metallicity"] == [0.001, 0.05]
+    assert SEDPrior.from_dict(library["prior"]) == SEDPrior()
     assert len(library["hash"]) == 16
     assert maps.meta["parameters"]["error_floor"] == 0.03
     assert maps.meta["sfr_averaging_time_yr"] == 1e8

@@ -155,14 +155,41 @@ def test_unlinked_shapes_know_nothing_of_populations():
         assert found > 0.4 if linked else abs(found) < 0.15
 
 
+def test_slopes_of_attenuation_follow_gswlc_from_1500_to_5500_angstrom():
+    depth = np.array([0.3, 0.5, 0.8])
+    slope = relations.attenuation_slope(depth)
+    # Calzetti's law is 2.55 at 1500 over 5500 AA, and a power of -0.93 between u and r.
+    ratio = 2.55 * (1500 / 5500) ** (slope + 0.93)
+    np.testing.assert_allclose(np.log10(ratio), 0.424 - 0.68 * np.log10(depth), atol=0.002)
+    np.testing.assert_allclose(relations.attenuation_slope(torch.as_tensor(depth)), slope)
+    assert relations.attenuation_slope(np.array([0.0, 1e-4])).tolist() == [-1.6, -1.6]
+
+
 def test_populations_follow_the_relations_they_are_drawn_from():
     p = ProceduralGalaxies(seed=1, mass_weight=0.0, worlds=False).parameters(range(6000))
     blue = (p["quenched"] == 0) & (p["green"] == 0)
     offset = np.log10(p["sfr"][blue]) - relations.main_sequence(p["log_mass"][blue])
     assert abs(offset.mean()) < 0.02
     assert abs(offset.std() - 0.3) < 0.02
-    massive = p["log_mass"] > 10.9
-    assert p["quenched"][massive].mean() > 0.7 > 0.3 > p["quenched"][p["log_mass"] < 9.5].mean()
+    for low, high in ((8.5, 9.5), (9.5, 10.5), (10.5, 11.6)):
+        some = (p["log_mass"] >= low) & (p["log_mass"] < high)
+        expected = relations.quenched_fraction(p["log_mass"][some]).mean()
+        assert p["quenched"][some].mean() == pytest.approx(expected, abs=0.03)
+        green = p["green"][some & (p["quenched"] == 0)].mean()
+        still = some & (p["quenched"] == 0)
+        expected = relations.green_fraction(p["log_mass"][still]).mean()
+        assert green == pytest.approx(expected, abs=0.03)
+    specific = np.log10(p["sfr"][p["green"] > 0]) - p["log_mass"][p["green"] > 0]
+    assert abs(specific.mean() - relations.LOG_GREEN_RATE) < 0.03
+
+
+def test_hi_falls_faster_far_below_the_sequence():
+    change = relations.hi_below_sequence(np.array([0.3, 0.0, -0.5, -1.0, -3.0]))
+    np.testing.assert_allclose(change, [0.12, 0.0, -0.2, -0.6, -0.84])
+
+
+def test_masses_follow_the_mass_function():
+    p = ProceduralGalaxies(seed=1, mass_weight=0.0, worlds=False).parameters(range(6000))
 
     def number(low, high):
         def per_dex(log_mass):

@@ -1,6 +1,7 @@
 """Priors: ranges, distributions, refusals."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -9,7 +10,8 @@ from hypothesis import strategies as st
 
 from picasssso.exceptions import InvalidInputError
 from picasssso.sps import SEDPrior, SSPGrid
-from picasssso.sps.populations import unit_cube
+from picasssso.sps.distributions import Exponential, Uniform
+from picasssso.sps.populations import draw_populations, unit_cube
 
 UNIFORM = ("attenuation", "birth_cloud_ratio")
 LOGARITHMIC = ("timescale", "metallicity", "burst_duration")
@@ -25,7 +27,7 @@ def test_parameters_stay_within_their_ranges(history):
     for name, values in draw(prior).items():
         assert np.all(np.isfinite(values)), name
         if hasattr(prior, name) and name not in ("truncation_age", "burst_fraction"):
-            low, high = getattr(prior, name)
+            low, high = (getattr(getattr(prior, name), end) for end in ("low", "high"))
             assert np.all((values >= low * (1 - 1e-12)) & (values <= high * (1 + 1e-12))), name
 
 
@@ -96,6 +98,69 @@ def test_a_positive_ratio_makes_the_younger_step_busier():
         prior.histories(ratios, 10.0).fraction_younger(np.array([0.0, 3e7, 1e8]))[0]
     )
     assert young / 3e7 == pytest.approx(10 * next_young / 7e7)
+
+
+def test_the_flat_prior_draws_what_was_drawn_before_there_was_another():
+    """The formulas of the first version, in which every parameter was a range."""
+    cube = unit_cube(512, 11, 3)
+    drawn = SEDPrior.flat().parameters(cube, 13.1)
+
+    def log_uniform(k, low, high):
+        return low * (np.asarray(high) / low) ** cube[:, k]
+
+    oldest = 1.0 + (13.1 - 1.0) * cube[:, 4]
+    latest = 0.9 * oldest
+    truncated = cube[:, 6] < 0.2
+    expected = {
+        "metallicity": log_uniform(0, 0.001, 0.05),
+        "attenuation": 2.0 * cube[:, 1],
+        "birth_cloud_ratio": 1.0 + 2.0 * cube[:, 2],
+        "escape_fraction": np.zeros(512),
+        "oldest_age": oldest,
+        "timescale": log_uniform(5, 0.1, 20.0),
+        "truncation_age": np.where(truncated, log_uniform(7, 0.03, np.minimum(2.0, latest)), 0.0),
+        "burst_fraction": np.where(cube[:, 6] > 0.7, log_uniform(8, 0.001, 0.3), 0.0),
+        "burst_age": log_uniform(9, 0.01, np.minimum(2.0, latest)),
+        "burst_duration": log_uniform(10, 0.01, 0.3),
+    }
+    assert set(drawn) == set(expected)
+    for name, values in expected.items():
+        np.testing.assert_array_equal(drawn[name], values, err_msg=name)
+
+
+def test_files_of_the_first_version_are_read():
+    """They hold pairs, and know no names that came later."""
+    record = {"history": "steps", "metallicity": [0.004, 0.05], "attenuation": [0.0, 1.0]}
+    prior = SEDPrior.from_dict(record)
+    assert prior == replace(
+        SEDPrior.flat("steps"), metallicity=(0.004, 0.05), attenuation=(0.0, 1.0)
+    )
+    assert SEDPrior.flat().to_dict()["attenuation"] == [0.0, 2.0]
+
+
+def test_a_distribution_takes_the_place_of_a_pair():
+    prior = SEDPrior(attenuation=Exponential(0.3, high=2.0), oldest_age=Uniform(5.0, 13.0))
+    assert prior.oldest_age == SEDPrior(oldest_age=(5.0, 13.0)).oldest_age
+    drawn = draw(prior)
+    assert drawn["attenuation"].mean() == pytest.approx(0.3, rel=0.01)
+    assert SEDPrior.from_dict(json.loads(json.dumps(prior.to_dict()))) == prior
+
+
+def test_the_default_is_that_of_nearby_galaxies():
+    grid = SSPGrid.default()
+    galaxies, flat = (
+        draw_populations(grid, prior, 8192, 0, 13.4) for prior in (SEDPrior(), SEDPrior.flat())
+    )
+    means = [drawn.parameters["attenuation"].mean() for drawn in (galaxies, flat)]
+    assert means[0] < 0.5 * means[1]
+    # Quiescent models are many, and few have formed their last stars within 300 Myr.
+    rate = galaxies.properties["ssfr100"] / galaxies.properties["surviving_fraction"]
+    assert np.mean(rate < 1e-11) > 0.3
+    truncation = galaxies.parameters["truncation_age"]
+    assert not np.any((truncation > 0) & (truncation < 0.3))
+    # Metals: nearly all models between a fifth of the Sun's and two and a half times that.
+    assert np.mean(galaxies.parameters["metallicity"] < 0.004) < 0.01
+    assert np.mean(flat.parameters["metallicity"] < 0.005) == pytest.approx(0.41, abs=0.01)
 
 
 @given(st.floats(0.0001, 0.02), st.floats(0.0, 2.0), st.sampled_from(["delayed", "steps"]))

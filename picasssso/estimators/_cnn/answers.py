@@ -9,8 +9,9 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from picasssso.estimators._cnn.draws import correlated_scores, presence_score
-from picasssso.estimators._cnn.inputs import NetworkInput
+from picasssso.estimators._cnn.draws import correlated_scores, light_score, presence_score
+from picasssso.estimators._cnn.faint import Faintness, look_for_light
+from picasssso.estimators._cnn.inputs import NetworkInput, unlike_training
 from picasssso.estimators.context import EstimationContext, PropertyArrays
 from picasssso.networks.calibration import local_signal
 from picasssso.networks.ensemble import EnsemblePrediction
@@ -20,9 +21,16 @@ from picasssso.networks.mixture import (
     linear_means,
     linear_quantiles,
     linear_values,
+    shared_deviations,
 )
 from picasssso.networks.outputs import OUTPUTS
-from picasssso.networks.outside import disagreement_score, is_outside, measure, members_disagree
+from picasssso.networks.outside import (
+    colours_outside,
+    disagreement_score,
+    is_outside,
+    measure,
+    members_disagree,
+)
 from picasssso.networks.weights import TrainedModel
 from picasssso.quality import QUALITY_DTYPE, QualityFlag
 
@@ -70,16 +78,25 @@ def answer(
     prediction = said.prediction
     if model.calibration is not None:
         prediction = model.calibration.apply(prediction, signal, inputs.has_band.sum(1))
-    percentiles = hold_hydrogen(linear_quantiles(prediction))
-    means = hold_hydrogen(linear_means(prediction))
+    faint = look_for_light(model, inputs)
+    percentiles = faint.limit(hold_hydrogen(linear_quantiles(prediction)))
+    said_means = hold_hydrogen(linear_means(prediction))
+    shared = None
+    if model.calibration is not None:
+        deviations = shared_deviations(prediction, model.calibration.shared)
+        shared = faint.shared(deviations, said_means)
+    means = faint.sums(said_means)
     quality = _quality(model, inputs, said, prediction, signal, contexts)
+    nothing = faint.undetected.cpu().numpy()
+    quality[:, 0][nothing] |= int(QualityFlag.UPPER_LIMIT) | int(QualityFlag.NOT_DETECTED)
     results = []
     for k, context in enumerate(contexts):
-        samples = _samples(model, prediction, k, context)
+        samples = _samples(model, prediction, faint, k, context)
         arrays = (
             percentiles[k].cpu().numpy(),
             means[k].cpu().numpy(),
             quality[k],
+            None if shared is None else shared[k].cpu().numpy(),
         )
         results.append(
             {
@@ -88,6 +105,7 @@ def answer(
                     mean=arrays[1][place],
                     samples=None if samples is None else samples[:, place],
                     quality=arrays[2][place],
+                    shared=None if arrays[3] is None else arrays[3][place],
                 )
                 for place, output in enumerate(OUTPUTS)
             }
@@ -96,7 +114,11 @@ def answer(
 
 
 def _samples(
-    model: TrainedModel, prediction: Prediction, number: int, context: EstimationContext
+    model: TrainedModel,
+    prediction: Prediction,
+    faint: Faintness,
+    number: int,
+    context: EstimationContext,
 ) -> npt.NDArray[np.float32] | None:
     """Return joint samples (n_samples, 8, y, x) of one block."""
     if not context.n_samples:
@@ -105,13 +127,23 @@ def _samples(
         *(getattr(prediction, f.name)[number : number + 1] for f in fields(prediction))
     )
     height, width = one.log_mean.shape[-2:]
+    there = faint.of_one(number)
     out = np.empty((context.n_samples, len(OUTPUTS), height, width), np.float32)
     for draw in range(context.n_samples):
         scores = correlated_scores(model.calibration, context, (height, width), draw)
         score = torch.from_numpy(scores)[None].to(one.log_mean.device)
         presence = torch.full_like(score[:, :1, :1, :1], presence_score(context, draw))
-        out[draw] = hold_hydrogen(linear_values(one, score, presence))[0].cpu().numpy()
+        values = hold_hydrogen(linear_values(one, score, presence))
+        out[draw] = there.sums(values, _light_score(there, context, draw))[0].cpu().numpy()
     return out
+
+
+def _light_score(faint: Faintness, context: EstimationContext, draw: int) -> torch.Tensor | None:
+    """Return the score of the light's error in one sample, (1, 1, y, x), where it matters."""
+    if faint.ratio is None:
+        return None
+    numbers = light_score(context, tuple(faint.error.shape[-2:]), draw)
+    return torch.from_numpy(numbers)[None, None].to(faint.error.device)
 
 
 def _quality(
@@ -135,6 +167,11 @@ def _quality(
         )
         image, outside = is_outside(measured, calibration.ranges)
         outside = outside | image.any(1)[:, None, None]
+        outside = outside | colours_outside(
+            measured, inputs.has_band, calibration.colours, calibration.colour_limits
+        )
+        for k, context in enumerate(contexts):
+            outside[k] |= bool(unlike_training(context, calibration))
         score = disagreement_score(said)
         outside = outside | members_disagree(score, signal, calibration.disagreement)
     # Bins of many pixels look like no image that was trained on.

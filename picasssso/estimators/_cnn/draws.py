@@ -19,11 +19,11 @@ from picasssso.estimators.context import EstimationContext
 from picasssso.networks.calibration import Calibration, gaussian_kernel
 from picasssso.networks.outputs import OUTPUTS
 
-__all__ = ["correlated_scores", "presence_score", "smooth_radius"]
+__all__ = ["correlated_scores", "light_score", "presence_score", "smooth_radius"]
 
 #: Numbers of the bands of `pixel_normals`: own parts from 0 on, smooth parts, shared parts,
-#: presence.
-_SMOOTH, _SHARED, _PRESENCE = 1000, 2000, 3000
+#: presence, noise of the light.
+_SMOOTH, _SHARED, _PRESENCE, _LIGHT = 1000, 2000, 3000, 4000
 
 #: Smooth fields reach beyond the image's edge; counters must not be negative. A multiple of
 #: four, as counters along a row are.
@@ -105,6 +105,31 @@ def presence_score(context: EstimationContext, draw: int) -> float:
     """
     number = pixel_normals((1, 1), (0, 0), seed=context.seed, draw=draw, band=_PRESENCE)
     return float(number[0, 0])
+
+
+def light_score(
+    context: EstimationContext, shape: tuple[int, ...], draw: int
+) -> npt.NDArray[np.float32]:
+    """Return what stands for the noise of the light in one sample.
+
+    Parameters
+    ----------
+    context : EstimationContext
+        Seed and place of the block.
+    shape : tuple of int
+        Shape ``(y, x)`` of the block.
+    draw : int
+        Number of the sample.
+
+    Returns
+    -------
+    ndarray of float32, shape (y, x)
+        Standard normal numbers, independent from pixel to pixel.
+    """
+    numbers = pixel_normals(
+        (shape[0], shape[1]), context.origin, seed=context.seed, draw=draw, band=_LIGHT
+    )
+    return numbers.astype(np.float32)
 
 
 def _normals(

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -12,10 +14,24 @@ import torch
 
 from picasssso.estimators.context import EstimationContext
 from picasssso.exceptions import InvalidInputError, MissingBandError
+from picasssso.networks.calibration import Calibration
+from picasssso.networks.detection import NEIGHBOURS
 from picasssso.networks.inputs import SLOTS, Conditions
+from picasssso.networks.outside import structure_outside, whole_colours_outside
+from picasssso.networks.structure import STRUCTURES, measure_structure, whole_light
 from picasssso.networks.training.batches import slot_of
 
-__all__ = ["NetworkInput", "make_input", "select_slots", "wavelength"]
+if TYPE_CHECKING:
+    from picasssso.bands import BandImages
+
+__all__ = [
+    "NetworkInput",
+    "image_structure",
+    "make_input",
+    "select_slots",
+    "unlike_training",
+    "wavelength",
+]
 
 FloatArray = npt.NDArray[np.floating]
 
@@ -32,12 +48,18 @@ class NetworkInput:
         What holds for whole images.
     has_band : Tensor of bool, shape (n, 5)
         Which slots hold an image.
+    noise : Tensor, shape (n, 5)
+        Median noise of the whole images, nmgy per pixel; NaN where there are none.
+    inflation : Tensor, shape (n,)
+        Factor on the variance of the light of a neighbourhood, where noise is correlated.
     """
 
     flux: torch.Tensor
     inverse_variance: torch.Tensor
     conditions: Conditions
     has_band: torch.Tensor
+    noise: torch.Tensor
+    inflation: torch.Tensor
 
 
 def select_slots(available: Sequence[str]) -> tuple[str, ...]:
@@ -98,6 +120,75 @@ def wavelength(band: str) -> float:
     return float(pivot_wavelength(band).to_value("AA"))
 
 
+#: What images look like is measured on the pixels around their middle, up to so many a side.
+_LARGEST_LOOK = 512
+
+
+def image_structure(images: BandImages, context: EstimationContext) -> tuple[float, ...]:
+    """Measure how images look as a whole.
+
+    Parameters
+    ----------
+    images : BandImages
+        The images, reduced to the bands used.
+    context : EstimationContext
+        Theirs.
+
+    Returns
+    -------
+    tuple of float
+        As `picasssso.networks.structure.measure_structure` gives them, of at most 512 x 512
+        pixels around the middle, the frame being that of the whole image; then the five of
+        `picasssso.networks.structure.whole_light`.
+    """
+    region = tuple(
+        slice(
+            max((length - _LARGEST_LOOK) // 2, 0),
+            max((length - _LARGEST_LOOK) // 2, 0) + min(length, _LARGEST_LOOK),
+        )
+        for length in images.shape
+    )
+    slots = [slot for band in context.bands if (slot := slot_of(band)) is not None]
+    planes = np.zeros((2, 1, len(SLOTS), *(r.stop - r.start for r in region)), np.float32)
+    planes[0, 0, slots], planes[1, 0, slots] = images.to_arrays((region[0], region[1]))
+    both = torch.from_numpy(planes)
+    with torch.inference_mode():
+        found = measure_structure(both[0], both[1])[0].tolist()
+        found[STRUCTURES.index("frame")] = math.log10(min(images.shape))
+        light = whole_light(both[0], both[1])[0].tolist()
+    return (*found, *light)
+
+
+def unlike_training(context: EstimationContext, calibration: Calibration) -> list[str]:
+    """Return how an image, as a whole, is unlike those of the training set.
+
+    Parameters
+    ----------
+    context : EstimationContext
+        The image's, with what `image_structure` measured; without, nothing is judged.
+    calibration : Calibration
+        What is known of the training set.
+
+    Returns
+    -------
+    list of str
+        Names of `picasssso.networks.structure.STRUCTURES`, and "colours".
+    """
+    if not context.statistics:
+        return []
+    found = torch.tensor([context.statistics])
+    looks, whole = found[:, : len(STRUCTURES)], found[:, len(STRUCTURES) :]
+    flags = structure_outside(looks, calibration.structure)[0].tolist()
+    names = [name for name, flag in zip(STRUCTURES, flags, strict=True) if flag]
+    strange = whole_colours_outside(
+        whole,
+        torch.tensor([context.redshift]),
+        calibration.whole_colours,
+        calibration.whole_colour_limits,
+    )
+    return [*names, "colours"] if bool(strange) else names
+
+
 def make_input(
     flux: Sequence[FloatArray],
     inverse_variance: Sequence[FloatArray],
@@ -127,7 +218,7 @@ def make_input(
     n, shape = len(flux), flux[0].shape[1:]
     planes = np.zeros((2, n, len(SLOTS), *shape), np.float32)
     widths, wavelengths = np.ones((2, n, len(SLOTS)), np.float32)
-    has_band = np.zeros((n, len(SLOTS)), bool)
+    noise = np.full((n, len(SLOTS)), np.nan, np.float32)
     for k, context in enumerate(contexts):
         slots = [slot for band in context.bands if (slot := slot_of(band)) is not None]
         planes[0, k, slots], planes[1, k, slots] = flux[k], inverse_variance[k]
@@ -135,7 +226,7 @@ def make_input(
         wavelengths[k, slots] = [wavelength(band) for band in context.bands]
         # A band that is bad in the whole image counts as missing, as it did in training. Its
         # noise level tells so, of the whole image also where this is only a block of it.
-        has_band[k, slots] = np.isfinite(context.noise_level)
+        noise[k, slots] = context.noise_level
 
     def column(values: list[float]) -> torch.Tensor:
         return torch.tensor(values, dtype=torch.float32, device=device)
@@ -150,5 +241,15 @@ def make_input(
         wavelength=torch.from_numpy(wavelengths).to(device),
         sharp=column([float(sharp)] * n),
     )
+    scalings = [context.noise_scaling for context in contexts]
+    inflation = [1.0 if scaling is None else float(scaling(NEIGHBOURS)) for scaling in scalings]
     both = torch.from_numpy(planes).to(device)
-    return NetworkInput(both[0], both[1], conditions, torch.from_numpy(has_band).to(device))
+    has_band = torch.from_numpy(np.isfinite(noise)).to(device)
+    return NetworkInput(
+        both[0],
+        both[1],
+        conditions,
+        has_band,
+        torch.from_numpy(noise).to(device),
+        column(inflation),
+    )

@@ -367,7 +367,9 @@ class GridPosterior:
             # Triton starts its kernels on the current device.
             with torch.cuda.device(self._device) if is_cuda else nullcontext():
                 results = self._evaluate_batch(pixels, draws, scratch)
-            percentiles[..., part] = results.percentiles.cpu()
+            # Each is looked for by itself. Between the few models of a narrow posterior the
+            # search may end a little short, and neighbours in the wrong order.
+            percentiles[..., part] = results.percentiles.cpu().sort(dim=1).values
             means[..., part], scalars[..., part] = results.means.cpu(), results.scalars.cpu()
             samples[..., part] = results.samples.cpu()
             n_bands[part] = pixels.n_bands.cpu()

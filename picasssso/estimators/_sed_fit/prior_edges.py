@@ -45,11 +45,16 @@ def models_at_edge(
     >>> models_at_edge(SEDPrior(history="steps"), parameters)
     array([False,  True])
     """
-    metallicity = _position(np.log(parameters["metallicity"]), *np.log(prior.metallicity))
-    attenuation = _position(parameters["attenuation"], *prior.attenuation)
+    metals = prior.distribution("metallicity")
+    metallicity = _position(
+        np.log(parameters["metallicity"]), np.log(metals.low), np.log(metals.high)
+    )
+    dust = prior.distribution("attenuation")
+    attenuation = _position(parameters["attenuation"], dust.low, dust.high)
     edge = (metallicity < EDGE) | (metallicity > 1 - EDGE) | (attenuation > 1 - EDGE)
     if "oldest_age" in parameters:
-        edge |= _position(parameters["oldest_age"], *prior.oldest_age) < EDGE
+        start = prior.distribution("oldest_age")
+        edge |= _position(parameters["oldest_age"], start.low, start.high) < EDGE
     return edge
 
 

@@ -16,6 +16,7 @@ import numpy as np
 
 from picasssso import __version__ as version
 from picasssso._files import atomic_write, check_output
+from picasssso.evaluation.agreement import compare_estimates, disagreements
 from picasssso.evaluation.apertures import fit_apertures
 from picasssso.evaluation.evaluation import Evaluation, check_comparable
 from picasssso.evaluation.measuring import Settings
@@ -23,6 +24,7 @@ from picasssso.evaluation.report import drawings
 from picasssso.evaluation.summary import Bins
 from picasssso.exceptions import InvalidInputError, PicassssoWarning
 from picasssso.maps.ellipses import local_jacobian
+from picasssso.maps.notices import outside_notice
 from picasssso.maps.totals import known_correlation
 from picasssso.quality import QualityFlag, describe_quality
 
@@ -62,6 +64,7 @@ def write_report(
     path: str | os.PathLike[str],
     *,
     truth: PropertyMaps | None = None,
+    other: PropertyMaps | None = None,
     images: BandImages | None = None,
     title: str | None = None,
     overwrite: bool = False,
@@ -81,6 +84,9 @@ def write_report(
     truth : PropertyMaps, optional
         What was to be found, on the same pixels. It may hold at another resolution, which
         the page then says.
+    other : PropertyMaps, optional
+        Maps of the same galaxy by another estimator, on the same pixels: the page says where
+        the two differ by more than both errors allow.
     images : BandImages, optional
         The images that the maps were made from.
     title : str, optional
@@ -93,7 +99,7 @@ def write_report(
     FileFormatError
         If the file exists or cannot be written.
     InvalidInputError
-        If truth or images do not fit the maps.
+        If truth, other maps or images do not fit the maps.
 
     Examples
     --------
@@ -107,6 +113,8 @@ def write_report(
     check_output(path, overwrite)
     if truth is not None:
         check_comparable(truth, maps, any_resolution=True)
+    if other is not None:
+        check_comparable(other, maps, any_resolution=True)
     if images is not None and images.shape != maps.shape:
         raise InvalidInputError(
             f"The images have shape {images.shape}, the maps {maps.shape}: expected the images "
@@ -117,6 +125,7 @@ def write_report(
         _summary(maps, truth),
         _galaxy(images),
         _totals(maps, truth),
+        _other(maps, other),
         _all_maps(maps, truth),
         _profiles(maps, truth),
         _agreement(maps, truth),
@@ -186,7 +195,12 @@ def _summary(maps: PropertyMaps, truth: PropertyMaps | None) -> str:
     if resolution:
         facts.append(f"resolution {float(resolution):.3g}″ (FWHM)")
     text = f"<p>{html.escape('; '.join(facts))}.</p>"
-    masked = {name: float(maps.masks[name].mean()) for name in maps}
+    notice = outside_notice(maps)
+    if notice is not None:
+        text += f'<p class="bad">{html.escape(notice[0].upper() + notice[1:])}</p>'
+    # Nothing has an age where no light is detected.
+    densities = [name for name in maps if maps.definition(name).is_surface_density] or list(maps)
+    masked = {name: float(maps.masks[name].mean()) for name in densities}
     if max(masked.values()) > 0.5:
         text += (
             f'<p class="bad">{100 * max(masked.values()):.0f} % of the pixels have no estimate: '
@@ -238,8 +252,9 @@ def _totals(maps: PropertyMaps, truth: PropertyMaps | None) -> str:
         rows.append(row)
     if not rows:
         return "<h2>Totals</h2>" + "".join(map(_note, notes))
+    where = "the whole image" if maps.target is None else "the target's label"
     words = (
-        "Sums of the mean maps over the whole image, and averages weighted as each property's "
+        f"Sums of the mean maps over {where}, and averages weighted as each property's "
         "definition says. The errors come from joint samples, or take the noise of pixels as "
         "independent and include what the estimator knows to be shared by all pixels; where it "
         "says nothing of that, all pixels are taken to err alike."
@@ -260,7 +275,10 @@ def _against_truth(
     if name not in truth:
         return "–", "–"
     try:
-        known = _total(truth, name, ~maps.masks[name]).value
+        region = ~maps.masks[name]
+        if maps.target is not None:
+            region = region & maps.target
+        known = _total(truth, name, region).value
     except InvalidInputError:
         return "–", "–"
     parts = []
@@ -278,6 +296,36 @@ def _with_error(total: Total) -> str:
     if not np.isfinite(total.value.value):
         return "–"
     return str(total).replace("+/-", "±").replace("solMass", "M☉")
+
+
+def _other(maps: PropertyMaps, other: PropertyMaps | None) -> str:
+    if other is None:
+        return ""
+    names = [str(one.meta.get("estimator", "maps")) for one in (maps, other)]
+    if names[0] == names[1]:
+        names[1] += " (other)"
+    found = compare_estimates(maps, other)
+    rows = [
+        [
+            one.label,
+            _with_error(one.first),
+            _with_error(one.second),
+            f"{one.deviation:+.1f} σ",
+            _percent(one.pixels_beyond),
+        ]
+        for one in found
+    ]
+    text = f"<h2>Against {html.escape(names[1])}</h2>"
+    lines = disagreements(dict(zip(names, (maps, other), strict=True)))
+    text += "".join(f'<p class="bad">{html.escape(line)}</p>' for line in lines)
+    if not rows:
+        return text + _note("The two have no property in common that can be compared.")
+    header = ["property", *names, "difference", "pixels beyond 3 σ"]
+    words = (
+        "Totals, and averages, over the pixels that both have; the difference in units of both "
+        "errors together."
+    )
+    return text + _table(header, rows) + _note(words)
 
 
 def _all_maps(maps: PropertyMaps, truth: PropertyMaps | None) -> str:

@@ -109,11 +109,8 @@ def draw_parameters(
 
 def _draw_kind(draws: _Draws, log_mass: np.ndarray) -> dict[str, np.ndarray]:
     """Draw whether a galaxy forms stars, and of what type it is."""
-    efficiency = relations.mass_quenched_fraction(log_mass)
-    fraction = 1.0 - (1.0 - efficiency) * (1.0 - relations.ENVIRONMENT_QUENCHED)
-    quenched = draws.happens("quenched", fraction)
-    # Of the others a tenth is on its way (the green valley; Salim 2014, SerAJ 189, 1).
-    green = ~quenched & draws.happens("green valley", 0.10)
+    quenched = draws.happens("quenched", relations.quenched_fraction(log_mass))
+    green = ~quenched & draws.happens("green valley", relations.green_fraction(log_mass))
     # Round quenched galaxies become common at the highest masses (Emsellem et al. 2011,
     # MNRAS 414, 888) and are dwarf ellipticals at the lowest; the rest are lenticulars.
     spheroids = (
@@ -294,7 +291,7 @@ def _draw_populations(
     return {
         **(rates := _draw_rates(draws, log_mass, kind, world)),
         **_draw_histories(draws, log_mass, kind, rates, world),
-        **_draw_metals(draws, log_mass, kind, world),
+        **_draw_metals(draws, log_mass, kind, rates, world),
         **_draw_gas(draws, log_mass, kind, shape, rates, world),
         **_draw_dust(draws, log_mass, kind, rates, world),
     }
@@ -313,7 +310,8 @@ def _draw_rates(
     # The slow part of the scatter shows in the whole history, the fast part only recently.
     slow = relations.MAIN_SEQUENCE_SCATTER * 0.9 * n("slow rate")
     fast = relations.MAIN_SEQUENCE_SCATTER * 0.45 * n("fast rate")
-    below = np.where(green, -0.9 + 0.25 * n("green rate"), slow + fast)
+    valley = log_mass + relations.LOG_GREEN_RATE + relations.GREEN_RATE_SCATTER * n("green rate")
+    below = np.where(green, valley + world["world_sfr"] - sequence, slow + fast)
     # Quenched galaxies: specific rates of 1e-12 / yr and less, of which light says little
     # (Salim et al. 2016, ApJS 227, 2); some form no stars at all.
     empty = quenched & draws.happens("no gas", relations.EMPTY_QUENCHED)
@@ -341,7 +339,8 @@ def _draw_histories(
     n, u = draws.normal, draws.uniform
     typical, scatter = relations.formation_start(log_mass, quenched)
     start = np.clip(typical + scatter * n("start") + world["world_age"], 3.0, 13.0)
-    old = np.where(quenched, 0.0, np.clip(0.30 + 0.15 * n("old fraction"), 0.0, 0.6))
+    old = relations.OLD_FRACTION + relations.OLD_FRACTION_SCATTER * n("old fraction")
+    old = np.where(quenched, 0.0, np.clip(old, 0.05, 0.9))
     tau = timescale_of_rate(10.0 ** rates["slow_log_rate"] * 0.62 / (1.0 - old), start)
     # Quenched: massive galaxies formed fast and stopped early (Thomas et al. 2010, MNRAS
     # 404, 1775), dwarfs late.
@@ -355,7 +354,7 @@ def _draw_histories(
     end = np.where(quenched, end, np.where(green, fading, 0.0))
     # Histories that are not smooth: a burst, or stars formed anew in a quenched galaxy.
     unusual = world["world_unusual"] > 0
-    burst = unusual & draws.happens("burst", 0.6)
+    burst = unusual & draws.happens("burst", 0.5)
     strength = 10.0 ** (-2.0 + 1.4 * u("burst strength"))
     return {
         "start": start,
@@ -386,6 +385,7 @@ def _draw_metals(
     draws: _Draws,
     log_mass: np.ndarray,
     kind: dict[str, np.ndarray],
+    rates: dict[str, np.ndarray],
     world: dict[str, np.ndarray],
 ) -> dict[str, np.ndarray]:
     """Draw metallicities, log10 of mass fractions, and their gradients in dex per radius."""
@@ -396,9 +396,11 @@ def _draw_metals(
     common = n("metallicity")
     gas_z = gas_z + relations.GAS_METALLICITY_SCATTER * (0.7 * common + 0.7 * n("gas metallicity"))
     star_z = star_z + star_scatter * (0.7 * common + 0.7 * n("stellar metallicity"))
-    # Quenched galaxies are more metal-rich at a mass (Peng, Maiolino & Cochrane 2015, Nature
-    # 521, 192: up to 0.4 dex at 1e9, none at 1e11).
-    star_z = star_z + np.where(quenched, 0.12 * np.clip(11.0 - log_mass, 0.0, 1.5), 0.0)
+    # Galaxies that form fewer stars are more metal-rich at a mass, none at 1e11 (Peng, Maiolino &
+    # Cochrane 2015, Nature 521, 192: quiescent ones by up to 0.4 dex at 1e9; below the
+    # star-forming sequence in proportion: Looser et al. 2024, MNRAS 532, 2832).
+    fewer = np.where(quenched, 0.06, -0.2 * np.clip(rates["below_sequence"], -0.9, 0.6))
+    star_z = star_z + fewer * np.clip(11.0 - log_mass, 0.0, 1.5)
     star_z = star_z + world["world_stellar_metallicity"]
     # Stars: -0.05 to -0.1 dex per half-light radius in MaNGA, none in dwarfs (Goddard et al.
     # 2017, MNRAS 466, 4731; Neumann et al. 2022), -0.2 in CALIFA's spheroids (Gonzalez
@@ -428,7 +430,7 @@ def _draw_gas(
     quenched, irregular = kind["quenched"].astype(bool), kind["irregular"].astype(bool)
     n = draws.normal
     log_hi = relations.hi_mass(log_mass) + relations.HI_SCATTER * n("hi mass")
-    log_hi = log_hi + 0.4 * np.clip(rates["below_sequence"], -1.0, 0.6)
+    log_hi = log_hi + relations.hi_below_sequence(rates["below_sequence"])
     left = log_mass + relations.LOG_QUENCHED_HI + relations.QUENCHED_HI_SCATTER * n("quenched hi")
     log_hi = np.where(quenched, np.minimum(left, log_hi), log_hi) + world["world_hi_mass"]
     radius = relations.hi_disc_radius(log_hi) * 10.0 ** (

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import platform
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -24,12 +25,20 @@ from picasssso.networks.calibrating import (
 from picasssso.networks.calibration import Calibration
 from picasssso.networks.ensemble import Ensemble
 from picasssso.networks.outside import TrainingRange, measure
+from picasssso.networks.structure import measure_structure, whole_light
 from picasssso.networks.training.batches import SlottedBatch, degrade, slot_of, to_slots
 from picasssso.networks.training.config import TrainingConfig
 from picasssso.networks.training.state import TrainingState
 from picasssso.networks.weights import TrainedModel, filter_hashes
 
-__all__ = ["calibrate", "finish_training", "known_batches", "measure_ranges"]
+__all__ = [
+    "calibrate",
+    "finish_training",
+    "known_batches",
+    "measure_ranges",
+    "measure_training_range",
+    "with_training_range",
+]
 
 Sources = Sequence[tuple[PairSource, Sequence[float], float]]
 
@@ -163,14 +172,44 @@ def calibrate(
             bar.update()
         # Without images in all bands, those in the most that there are stand in.
         collections.setdefault(max(BAND_SETS), collections[usable[-1]])
-        ranges = measure_ranges(known or sources, config, galaxies=galaxies, device=device)
+        training = measure_training_range(
+            known or sources, config, galaxies=galaxies, device=device
+        )
         bar.update()
     most = BAND_SETS[usable[-1]]
     count = min(galaxies, _GALAXIES_OF_SUMS)
     calibration = fit_calibration(
-        collections, lambda: maps(most, count), aperture_galaxies=count, ranges=ranges
+        collections, lambda: maps(most, count), aperture_galaxies=count, ranges=training.ranges()
     )
-    return calibration, counts
+    return with_training_range(calibration, training), counts
+
+
+def with_training_range(calibration: Calibration, training: TrainingRange) -> Calibration:
+    """Return a calibration with all that is known of the training set's images.
+
+    Parameters
+    ----------
+    calibration : Calibration
+        Any.
+    training : TrainingRange
+        What was collected.
+
+    Returns
+    -------
+    Calibration
+        The same with other ``ranges``, ``structure`` and colours.
+    """
+    colours, limits = training.colours()
+    whole, whole_limits = training.whole_colours()
+    return replace(
+        calibration,
+        ranges=training.ranges(),
+        structure=training.structure(),
+        colours=colours,
+        colour_limits=limits,
+        whole_colours=whole,
+        whole_colour_limits=whole_limits,
+    )
 
 
 def measure_ranges(
@@ -198,14 +237,44 @@ def measure_ranges(
     Tensor
         Of shape (33, 2), for the calibration: see `picasssso.networks.outside`.
     """
+    return measure_training_range(sources, config, galaxies=galaxies, device=device).ranges()
+
+
+def measure_training_range(
+    sources: Sources,
+    config: TrainingConfig,
+    *,
+    galaxies: int = 2000,
+    device: torch.device | str = "cpu",
+) -> TrainingRange:
+    """Measure what the galaxies of some sources are like; no network is needed.
+
+    Parameters
+    ----------
+    sources : sequence of (PairSource, sequence of float, float)
+        As for `measure_ranges`.
+    config : TrainingConfig
+        As for `measure_ranges`.
+    galaxies : int, optional
+        How many.
+    device : torch.device or str, optional
+        Where to compute.
+
+    Returns
+    -------
+    TrainingRange
+        Ranges, structure and colours.
+    """
     training = TrainingRange()
     batches = known_batches(sources, "", galaxies, device=device, size=_size(device))
     for number, batch in enumerate(batches):
         for seen in (batch, degrade(batch, config, number)):
             training.add(
-                measure(seen.flux, seen.inverse_variance, seen.conditions, seen.has_band())
+                measure(seen.flux, seen.inverse_variance, seen.conditions, seen.has_band()),
+                measure_structure(seen.flux, seen.inverse_variance),
+                whole_light(seen.flux, seen.inverse_variance),
             )
-    return training.ranges()
+    return training
 
 
 def _size(device: torch.device | str) -> int:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from picasssso.estimators._grid_posterior import GridPosterior
-from picasssso.sps import ModelLibrary
+from picasssso.sps import ModelLibrary, SEDPrior
 
 BANDS = [f"sdss2010-{band}" for band in "ugriz"]
 #: Noise relative to that of r.
@@ -15,7 +15,7 @@ class SmallLibrary:
     """A library in double precision, and how to fit with it."""
 
     def __init__(self, n_models):
-        library = ModelLibrary.build(BANDS, 0.05, n_models=n_models)
+        library = ModelLibrary.build(BANDS, 0.05, n_models=n_models, prior=SEDPrior.flat())
         properties = {k: v.astype(float) for k, v in library.properties.items()}
         self.flux = library.fluxes.astype(float)
         self.scaled = {"mass": properties["surviving_fraction"], "sfr": properties["ssfr100"]}
@@ -50,7 +50,8 @@ def posterior(library):
 @pytest.fixture(scope="session")
 def fresh():
     """Fluxes of models from the prior that are not in the library."""
-    return 1e8 * ModelLibrary.build(BANDS, 0.05, n_models=256, seed=7).fluxes.astype(float)
+    library = ModelLibrary.build(BANDS, 0.05, n_models=256, seed=7, prior=SEDPrior.flat())
+    return 1e8 * library.fluxes.astype(float)
 
 
 @pytest.fixture(scope="session")

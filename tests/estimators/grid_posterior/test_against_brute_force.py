@@ -4,6 +4,9 @@ import numpy as np
 import pytest
 from brute_force_posterior import PROBABILITIES, BruteForce
 
+from picasssso.estimators._grid_posterior import GridPosterior
+from picasssso.sps import ModelLibrary, SEDPrior
+
 #: Largest difference of the median of mass, dex: the bar of the SED fit.
 MASS_DEX = 2e-3
 
@@ -110,3 +113,20 @@ def test_fluxes_that_no_model_has(library, posterior, fresh):
         for f, w in zip(flux, weight, strict=True)
     ]
     np.testing.assert_allclose(summary.percentiles["mass"][2].numpy(), medians, rtol=0.01)
+
+
+def test_percentiles_of_a_few_models_do_not_cross():
+    """With the ultraviolet off, hardly a model fits; one pixel in thousands used to cross."""
+    bands = ["galex-fuv", "galex-nuv", *(f"sdss2010-{band}" for band in "ugriz")]
+    library = ModelLibrary.build(bands, 0.02, n_models=3000, prior=SEDPrior.flat("steps"))
+    posterior = GridPosterior(
+        library.fluxes,
+        amplitude_scaled={"mass": library.properties["surviving_fraction"]},
+        intensive={},
+        device="cpu",
+    )
+    others = ModelLibrary.build(bands, 0.02, n_models=4000, prior=SEDPrior.flat(), seed=5)
+    flux = 1e8 * others.fluxes.astype(float)
+    flux *= 10 ** (0.05 * np.random.default_rng(0).standard_normal(flux.shape))
+    percentiles = posterior.evaluate(flux, (0.06 * flux) ** -2).percentiles["mass"].numpy()
+    assert np.all(np.diff(percentiles, axis=0) >= 0)

@@ -1,0 +1,234 @@
+"""What the prior of the SED fit does to real galaxies: the NSA's totals against GSWLC-X2.
+
+The fluxes of the NASA-Sloan Atlas are fitted under several priors, in ugriz and with GALEX,
+and compared with stellar masses, attenuations and star formation rates of GSWLC-X2
+(Salim et al. 2018, ApJ 859, 11), which come from the same ultraviolet and optical bands
+and from the energy that dust emits at 22 micron. Each galaxy is one pixel of
+`BandImages`; what is compared are the numbers a user gets from `PropertyMaps.total`,
+with their errors.
+
+Give the folder of `nsa_galaxies.fits`: rows of the NASA-Sloan Atlas v0 with those of
+GSWLC-X2 matched by position. Redshifts are rounded to 0.004, so that galaxies share model
+libraries; distances are their own. Results go to `results/sed_prior_real.json`, the table of
+the documentation to `docs/_tables/sed_priors.inc`.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import astropy.units as u
+import numpy as np
+from astropy.cosmology import FlatLambdaCDM
+from astropy.nddata import CCDData, StdDevUncertainty
+from astropy.table import Table
+from sed_fit_common import HERE, SHARED, nmad, record
+
+from picasssso import BandImages, SEDFitEstimator
+from picasssso.bands import GalacticExtinction
+from picasssso.sps import SEDPrior
+
+#: Bands of the catalogue, in its order.
+ALL_BANDS = ("galex-fuv", "galex-nuv", *(f"sdss2010-{band}" for band in "ugriz"))
+BAND_SETS = {"ugriz": ALL_BANDS[2:], "FUV-z": ALL_BANDS}
+#: Error of the photometry, as a fraction of the flux; the fit adds its own error floor.
+PHOTOMETRIC_ERROR = 0.03
+REDSHIFT_STEP = 0.004
+#: log sSFR in 1/yr of GSWLC: above the first galaxies form stars, below the second they do not.
+STAR_FORMING, QUIESCENT = -10.8, -11.5
+#: log sSFR below which a fit agrees that a galaxy is quiescent.
+CALLED_QUIESCENT = -11.0
+#: That of GSWLC's masses (Salim et al. 2016, ApJS 227, 2); Planck18 adds 0.03 dex.
+COSMOLOGY = FlatLambdaCDM(H0=70.0, Om0=0.27)
+N_MODELS = 20_000
+
+PRIORS = {
+    "flat": SEDPrior.flat(),
+    "flat, dust of the default": replace(
+        SEDPrior.flat(), attenuation=SEDPrior().distribution("attenuation")
+    ),
+    "default": SEDPrior(),
+    "steps, flat": SEDPrior.flat(history="steps"),
+    "steps": SEDPrior(history="steps"),
+}
+#: The bars of a fit in ugriz under the default prior.
+BARS = {
+    "mass_offset_dex": (-0.08, 0.08),
+    "mass_nmad_dex": (0.0, 0.10),
+    "mass_within_error": (0.60, 0.85),
+    "attenuation_offset_mag": (-0.2, 0.2),
+    "attenuation_offset_quiescent_mag": (-0.2, 0.2),
+    "sfr_offset_forming_dex": (-0.2, 0.2),
+    "quiescent_called_so": (0.9, 1.0),
+}
+PROPERTIES = ("stellar_mass", "sfr", "attenuation_v", "stellar_age", "stellar_metallicity")
+
+
+def read_galaxies(folder: Path) -> Table:
+    """Return the galaxies with numbers of GSWLC-X2."""
+    table = Table.read(folder / "nsa_galaxies.fits")
+    return table[~np.ma.getmaskarray(table["log_mass"])]
+
+
+def make_image(galaxy: Any, bands: tuple[str, ...]) -> BandImages:
+    """Return a galaxy as one pixel."""
+    redshift = round(float(galaxy["redshift"]) / REDSHIFT_STEP) * REDSHIFT_STEP
+    ccds = {}
+    for band in bands:
+        k = ALL_BANDS.index(band)
+        flux, weight = float(galaxy["flux"][k]), float(galaxy["flux_ivar"][k])
+        if not weight > 0:
+            continue
+        sigma = np.hypot(weight**-0.5, PHOTOMETRIC_ERROR * flux)
+        ccds[band] = CCDData([[flux]], unit=u.nmgy, uncertainty=StdDevUncertainty([[sigma]]))
+    return BandImages(
+        ccds,
+        redshift=redshift,
+        luminosity_distance=COSMOLOGY.luminosity_distance(float(galaxy["redshift"])),
+        pixel_scale=10 * u.arcsec,
+        galactic_extinction=GalacticExtinction(0.0, scale="SF11", applied=True),
+    )
+
+
+def fit(galaxies: Table, bands: tuple[str, ...], estimator: SEDFitEstimator) -> dict[str, Any]:
+    """Return totals, their errors and medians of all galaxies, arrays of shape (n,)."""
+    result: dict[str, Any] = {
+        f"{name}{kind}": np.full(len(galaxies), np.nan)
+        for name in PROPERTIES
+        for kind in ("", "_error", "_median", "_p16", "_p84")
+    }
+    for k in np.argsort(galaxies["redshift"]):
+        maps = estimator.estimate(make_image(galaxies[k], bands), progress=False)
+        for name in PROPERTIES:
+            total = maps.total(name, correlation="independent")
+            result[name][k] = total.value.value
+            result[f"{name}_error"][k] = total.uncertainty.value
+            # Percentiles are per area where the total is not.
+            area = result[name][k] / maps.mean(name).value[0, 0]
+            for q, kind in ((50, "_median"), (16, "_p16"), (84, "_p84")):
+                result[f"{name}{kind}"][k] = maps.percentile(name, q).value[0, 0] * area
+    return result
+
+
+def compare(galaxies: Table, fitted: Mapping[str, Any]) -> dict[str, float]:
+    """Return how a fit compares with GSWLC; offsets are medians of fit less GSWLC.
+
+    Errors of masses and star formation rates count in dex: the error over the value.
+    """
+    truth = {
+        name: np.asarray(galaxies[name], float)
+        for name in ("log_mass", "log_sfr", "attenuation_v")
+    }
+    ssfr = truth["log_sfr"] - truth["log_mass"]
+    forming, quiescent = ssfr > STAR_FORMING, ssfr < QUIESCENT
+
+    def dex(name: str) -> np.ndarray:
+        return np.asarray(fitted[f"{name}_error"] / fitted[name] / np.log(10))
+
+    with np.errstate(divide="ignore"):
+        mass = np.log10(fitted["stellar_mass"]) - truth["log_mass"]
+        sfr = np.log10(fitted["sfr"]) - truth["log_sfr"]
+        sfr_median = np.log10(fitted["sfr_median"]) - truth["log_sfr"]
+        called = np.log10(fitted["sfr_median"] / fitted["stellar_mass_median"])
+        called_total = np.log10(fitted["sfr"] / fitted["stellar_mass"])
+    dust = fitted["attenuation_v"] - truth["attenuation_v"]
+
+    def between(name: str, value: np.ndarray) -> float:
+        inside = (fitted[f"{name}_p16"] <= value) & (value <= fitted[f"{name}_p84"])
+        return float(np.mean(inside))
+
+    return {
+        "mass_offset_dex": float(np.median(mass)),
+        "mass_nmad_dex": nmad(mass),
+        "mass_error_dex": float(np.median(dex("stellar_mass"))),
+        "mass_within_error": float(np.mean(np.abs(mass) <= dex("stellar_mass"))),
+        "mass_within_percentiles": between("stellar_mass", 10 ** truth["log_mass"]),
+        "mass_offset_quiescent_dex": float(np.median(mass[quiescent])),
+        "mass_offset_forming_dex": float(np.median(mass[forming])),
+        "attenuation_offset_mag": float(np.median(dust)),
+        "attenuation_nmad_mag": nmad(dust),
+        "attenuation_within_error": float(np.mean(np.abs(dust) <= fitted["attenuation_v_error"])),
+        "attenuation_within_percentiles": between("attenuation_v", truth["attenuation_v"]),
+        "attenuation_offset_quiescent_mag": float(np.median(dust[quiescent])),
+        "attenuation_offset_forming_mag": float(np.median(dust[forming])),
+        "sfr_offset_forming_dex": float(np.median(sfr[forming])),
+        "sfr_median_offset_forming_dex": float(np.median(sfr_median[forming])),
+        "sfr_nmad_forming_dex": nmad(sfr[forming]),
+        "sfr_within_error_forming": float(np.mean((np.abs(sfr) <= dex("sfr"))[forming])),
+        "quiescent_called_so": float(np.mean(called[quiescent] < CALLED_QUIESCENT)),
+        "quiescent_called_so_total": float(np.mean(called_total[quiescent] < CALLED_QUIESCENT)),
+        "age_quiescent_gyr": float(np.median(fitted["stellar_age"][quiescent])),
+        "age_forming_gyr": float(np.median(fitted["stellar_age"][forming])),
+        "metallicity_quiescent": float(np.median(fitted["stellar_metallicity"][quiescent])),
+        "metallicity_forming": float(np.median(fitted["stellar_metallicity"][forming])),
+    }
+
+
+#: Columns of the table in the documentation: title, figure, format.
+COLUMNS = (
+    ("mass (dex)", "mass_offset_dex", "{:+.2f}"),
+    ("NMAD", "mass_nmad_dex", "{:.2f}"),
+    ("in 68 % range", "mass_within_error", "{:.2f}"),
+    ("A_V (mag)", "attenuation_offset_mag", "{:+.2f}"),
+    ("quiescent", "attenuation_offset_quiescent_mag", "{:+.2f}"),
+    ("SFR (dex)", "sfr_offset_forming_dex", "{:+.2f}"),
+    ("called quiescent", "quiescent_called_so", "{:.2f}"),
+    ("age, quiescent (Gyr)", "age_quiescent_gyr", "{:.1f}"),
+    ("Z, quiescent", "metallicity_quiescent", "{:.3f}"),
+)
+
+
+def write_table(results: Mapping[str, Mapping[str, Mapping[str, float]]], path: Path) -> None:
+    """Write the table of the documentation."""
+    lines = [".. list-table::", "   :header-rows: 1", ""]
+    rows = [["bands", "prior", *(title for title, _, _ in COLUMNS)]]
+    for bands, fits in results.items():
+        for prior, figures in fits.items():
+            cells = [form.format(figures[figure]) for _, figure, form in COLUMNS]
+            rows.append([bands, prior, *cells])
+    for row in rows:
+        lines += [f"   {'*' if k == 0 else ' '} - {cell}" for k, cell in enumerate(row)]
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def main() -> None:
+    """Measure, print and write the result."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("folder", type=Path, nargs="?", default=SHARED / "data" / "truth")
+    folder = parser.parse_args().folder
+    if not (folder / "nsa_galaxies.fits").exists():
+        raise SystemExit(f"There is no nsa_galaxies.fits in {folder}: give its folder.")
+    galaxies = read_galaxies(folder)
+    results: dict[str, dict[str, dict[str, float]]] = {}
+    for name, bands in BAND_SETS.items():
+        for prior, distributions in PRIORS.items():
+            estimator = SEDFitEstimator(n_models=N_MODELS, prior=distributions, device="cpu")
+            fitted = fit(galaxies, bands, estimator)
+            results.setdefault(name, {})[prior] = compare(galaxies, fitted)
+    measured = results["ugriz"]["default"]
+    record(
+        "sed_prior_real.json",
+        {
+            "galaxies": len(galaxies),
+            "n_models": N_MODELS,
+            "photometric_error": PHOTOMETRIC_ERROR,
+            "fits": results,
+            "bars": {
+                figure: {
+                    "measured": measured[figure],
+                    "expected": [low, high],
+                    "met": bool(low <= measured[figure] <= high),
+                }
+                for figure, (low, high) in BARS.items()
+            },
+        },
+    )
+    write_table(results, HERE.parent / "docs" / "_tables" / "sed_priors.inc")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,52 @@
+"""What a reader of maps must be told before anything else."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from picasssso.quality import QualityFlag
+
+if TYPE_CHECKING:
+    from picasssso.maps.property_maps import PropertyMaps
+
+__all__ = ["outside_notice"]
+
+#: Part of the pixels with light that may be flagged without a notice.
+_PART = 0.3
+
+
+def outside_notice(maps: PropertyMaps) -> str | None:
+    """Return what of the images was unlike the estimator's training set, as a sentence.
+
+    Parameters
+    ----------
+    maps : PropertyMaps
+        The maps.
+
+    Returns
+    -------
+    str or None
+        None where images as a whole are like those of the training set, and at most three
+        tenths of the pixels with light are flagged OUTSIDE_TRAINING; also for binned images, which
+        are always flagged.
+    """
+    causes = [str(name) for name in maps.meta.get("outside_training") or ()]
+    if causes:
+        found = f"{', '.join(causes)} of the image {'is' if len(causes) == 1 else 'are'}"
+    else:
+        if maps.bins is not None:
+            return None
+        dark = int(QualityFlag.NO_DATA) | int(QualityFlag.NOT_DETECTED)
+        light = (maps.quality & dark) == 0
+        outside = (maps.quality & int(QualityFlag.OUTSIDE_TRAINING)) != 0
+        part = float(outside[light].mean()) if np.any(light) else 0.0
+        if part <= _PART:
+            return None
+        found = f"{100 * part:.0f} % of the pixels with light are"
+    return (
+        f"{found} unlike anything that {maps.meta.get('estimator', 'the estimator')} was trained "
+        "on (OUTSIDE_TRAINING): the maps may be wrong by more than their errors say. Compare with "
+        "an estimator that is not trained, such as SEDFitEstimator."
+    )

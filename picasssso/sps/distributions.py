@@ -1,0 +1,350 @@
+"""Distributions of one parameter of a prior, each cut off at two ends.
+
+All are frozen dataclasses that turn numbers uniform between 0 and 1 into values
+(`Distribution.values`, the inverse of the cumulative distribution), so that a prior can
+be sampled by a quasi-random sequence.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from typing import Any, ClassVar
+
+import numpy as np
+import numpy.typing as npt
+
+from picasssso.exceptions import InvalidInputError
+
+__all__ = [
+    "Distribution",
+    "Exponential",
+    "LogUniform",
+    "TruncatedLogNormal",
+    "TruncatedNormal",
+    "Uniform",
+    "distribution_from_dict",
+]
+
+FloatArray = npt.NDArray[np.floating]
+
+
+@dataclass(frozen=True)
+class Distribution(ABC):
+    """Base class: a distribution between two ends.
+
+    Parameters
+    ----------
+    low, high : float
+        The ends; no value lies outside. Equal ends hold the parameter fixed.
+    """
+
+    #: Name in files.
+    kind: ClassVar[str] = ""
+
+    low: float
+    high: float
+
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            value = getattr(self, field.name)
+            try:
+                number = float(value)
+            except (TypeError, ValueError):
+                number = np.nan
+            if not np.isfinite(number):
+                raise InvalidInputError(
+                    f"{field.name}={value!r} in {type(self).__name__}: expected finite numbers."
+                )
+            object.__setattr__(self, field.name, number)
+        if self.low > self.high:
+            raise InvalidInputError(f"{self!r} is empty: expected low <= high.")
+        self._check()
+
+    def _check(self) -> None:  # noqa: B027
+        """Raise an error where the parameters make no sense."""
+
+    def values(self, cube: FloatArray, upper: Any = None) -> FloatArray:
+        """Return values of the distribution.
+
+        Parameters
+        ----------
+        cube : ndarray
+            Numbers between 0 and 1: the cumulative distribution at the values.
+        upper : float or ndarray, optional
+            Cuts the distribution off at this value, which is all that is left of it where
+            it lies below ``low``; an array (one number for each in ``cube``) does so value
+            by value.
+
+        Returns
+        -------
+        ndarray
+            Values, of the shape of ``cube``.
+        """
+        low: Any = self.low
+        high: Any = self.high
+        if upper is not None:
+            low, high = np.minimum(low, upper), np.minimum(high, upper)
+        return np.asarray(self._values(np.asarray(cube), low, high))
+
+    @abstractmethod
+    def _values(self, cube: FloatArray, low: Any, high: Any) -> Any:
+        """Return values of the distribution cut off at two ends."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the distribution as plain numbers, for files.
+
+        Returns
+        -------
+        dict
+            Suitable for JSON; `distribution_from_dict` is the inverse.
+        """
+        return {"distribution": self.kind, **asdict(self)}
+
+
+@dataclass(frozen=True)
+class Uniform(Distribution):
+    """The same probability everywhere between two ends.
+
+    Parameters
+    ----------
+    low, high : float
+        The ends.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from picasssso.sps.distributions import Uniform
+    >>> float(Uniform(1.0, 3.0).values(np.array(0.25)))
+    1.5
+    """
+
+    kind: ClassVar[str] = "uniform"
+
+    def _values(self, cube: FloatArray, low: Any, high: Any) -> Any:
+        return low + (np.asarray(high) - low) * cube
+
+
+@dataclass(frozen=True)
+class LogUniform(Distribution):
+    """Uniform in the logarithm.
+
+    Parameters
+    ----------
+    low, high : float
+        The ends, both positive.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from picasssso.sps.distributions import LogUniform
+    >>> float(LogUniform(0.01, 1.0).values(np.array(0.5)))
+    0.1
+    """
+
+    kind: ClassVar[str] = "log_uniform"
+
+    def _check(self) -> None:
+        _check_positive(self)
+
+    def _values(self, cube: FloatArray, low: Any, high: Any) -> Any:
+        return low * (np.asarray(high) / low) ** cube
+
+
+@dataclass(frozen=True)
+class Exponential(Distribution):
+    """Falling exponentially from the lower end.
+
+    Parameters
+    ----------
+    scale : float
+        Over which the probability falls by e; the mean, where the lower end is 0 and the
+        upper one far away.
+    low, high : float
+        The ends.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from picasssso.sps.distributions import Exponential
+    >>> float(Exponential(0.4, high=3.0).values(np.array(0.5)).round(3))
+    0.277
+    """
+
+    kind: ClassVar[str] = "exponential"
+
+    scale: float
+    low: float
+    high: float
+
+    def __init__(self, scale: float, low: float = 0.0, *, high: float) -> None:
+        object.__setattr__(self, "scale", scale)
+        object.__setattr__(self, "low", low)
+        object.__setattr__(self, "high", high)
+        self.__post_init__()
+
+    def _check(self) -> None:
+        if self.scale <= 0:
+            raise InvalidInputError(f"scale={self.scale!r} in Exponential must be positive.")
+
+    def _values(self, cube: FloatArray, low: Any, high: Any) -> Any:
+        # cube times the probability between the ends of the distribution without an end.
+        inside = -np.expm1(-(np.asarray(high) - low) / self.scale)
+        return np.minimum(low - self.scale * np.log1p(-cube * inside), high)
+
+
+@dataclass(frozen=True)
+class TruncatedNormal(Distribution):
+    """A normal distribution between two ends.
+
+    Parameters
+    ----------
+    mean, sigma : float
+        Mean and standard deviation before it was cut off; the mean may lie outside.
+    low, high : float
+        The ends.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from picasssso.sps.distributions import TruncatedNormal
+    >>> float(TruncatedNormal(12.0, 2.0, low=10.0, high=14.0).values(np.array(0.5)))
+    12.0
+    """
+
+    kind: ClassVar[str] = "truncated_normal"
+
+    mean: float
+    sigma: float
+    low: float
+    high: float
+
+    def __init__(self, mean: float, sigma: float, *, low: float, high: float) -> None:
+        for name, value in (("mean", mean), ("sigma", sigma), ("low", low), ("high", high)):
+            object.__setattr__(self, name, value)
+        self.__post_init__()
+
+    def _check(self) -> None:
+        _check_width(self.sigma, type(self).__name__)
+
+    def _values(self, cube: FloatArray, low: Any, high: Any) -> Any:
+        return _truncated_normal(cube, self.mean, self.sigma, low, high)
+
+
+@dataclass(frozen=True)
+class TruncatedLogNormal(Distribution):
+    """A distribution whose logarithm is normal, between two ends.
+
+    Parameters
+    ----------
+    median : float
+        Median before it was cut off.
+    sigma_dex : float
+        Standard deviation of the decimal logarithm before it was cut off.
+    low, high : float
+        The ends, both positive.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from picasssso.sps.distributions import TruncatedLogNormal
+    >>> metals = TruncatedLogNormal(0.02, 0.2, low=0.001, high=0.05)
+    >>> float(metals.values(np.array(0.5)).round(4))
+    0.0197
+    """
+
+    kind: ClassVar[str] = "truncated_log_normal"
+
+    median: float
+    sigma_dex: float
+    low: float
+    high: float
+
+    def __init__(self, median: float, sigma_dex: float, *, low: float, high: float) -> None:
+        values = {"median": median, "sigma_dex": sigma_dex, "low": low, "high": high}
+        for name, value in values.items():
+            object.__setattr__(self, name, value)
+        self.__post_init__()
+
+    def _check(self) -> None:
+        _check_positive(self)
+        _check_width(self.sigma_dex, type(self).__name__)
+        if self.median <= 0:
+            raise InvalidInputError(f"median={self.median!r} in {self!r} must be positive.")
+
+    def _values(self, cube: FloatArray, low: Any, high: Any) -> Any:
+        logarithms = _truncated_normal(
+            cube, np.log10(self.median), self.sigma_dex, np.log10(low), np.log10(high)
+        )
+        # Rounding of the logarithm must not leave the range.
+        return np.clip(10.0**logarithms, low, high)
+
+
+#: Classes by their names in files.
+_KINDS: Mapping[str, type[Distribution]] = {
+    kind.kind: kind
+    for kind in (Uniform, LogUniform, Exponential, TruncatedNormal, TruncatedLogNormal)
+}
+
+
+def distribution_from_dict(record: Mapping[str, Any]) -> Distribution:
+    """Make a distribution from what `Distribution.to_dict` returned.
+
+    Parameters
+    ----------
+    record : mapping
+        The name of the distribution under ``"distribution"``, and its parameters.
+
+    Returns
+    -------
+    Distribution
+        The distribution.
+
+    Raises
+    ------
+    InvalidInputError
+        If there is no such distribution, or it has other parameters.
+
+    Examples
+    --------
+    >>> from picasssso.sps.distributions import distribution_from_dict
+    >>> distribution_from_dict({"distribution": "uniform", "low": 0, "high": 2})
+    Uniform(low=0.0, high=2.0)
+    """
+    parameters = dict(record)
+    name = parameters.pop("distribution", None)
+    if name not in _KINDS:
+        raise InvalidInputError(
+            f"There is no distribution {name!r}: expected one of {', '.join(_KINDS)}."
+        )
+    kind = _KINDS[name]
+    expected = {field.name for field in fields(kind)}
+    if set(parameters) != expected:
+        raise InvalidInputError(
+            f"The distribution {name!r} was given {sorted(parameters)}: expected "
+            f"{sorted(expected)}."
+        )
+    return kind(**parameters)
+
+
+def _truncated_normal(cube: FloatArray, mean: float, sigma: float, low: Any, high: Any) -> Any:
+    from scipy.special import ndtr, ndtri
+
+    below, inside = ndtr((low - mean) / sigma), (low + np.asarray(high)) / 2 > mean
+    above = ndtr((high - mean) / sigma)
+    # Far above the mean the upper tail is told by its complement.
+    left = mean + sigma * ndtri(below + (above - below) * cube)
+    under, over = ndtr((mean - low) / sigma), ndtr((mean - np.asarray(high)) / sigma)
+    right = mean - sigma * ndtri(under + (over - under) * cube)
+    return np.clip(np.where(inside, right, left), low, high)
+
+
+def _check_positive(distribution: Distribution) -> None:
+    if distribution.low <= 0:
+        raise InvalidInputError(f"{distribution!r} must be positive: it is one of logarithms.")
+
+
+def _check_width(sigma: float, name: str) -> None:
+    if sigma <= 0:
+        raise InvalidInputError(f"The standard deviation {sigma!r} in {name} must be positive.")

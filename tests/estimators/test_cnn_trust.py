@@ -1,0 +1,269 @@
+"""Nothing from nothing, and telling when not to trust the network."""
+
+from dataclasses import replace
+
+import astropy.units as u
+import numpy as np
+import pytest
+import torch
+from astropy.nddata import CCDData, StdDevUncertainty
+from small_weights import make_calibration
+
+from picasssso import BandImages, CNNEstimator, GalacticExtinction
+from picasssso.data import load_example_images
+from picasssso.exceptions import OutsideTrainingWarning
+from picasssso.networks.detection import detected_part, measure_light, nearness
+from picasssso.networks.heads import N_RAW, decode
+from picasssso.networks.mixture import linear_means, linear_values, shared_deviations
+from picasssso.networks.outputs import OUTPUT_NAMES
+from picasssso.quality import QualityFlag
+
+SUMMED = ("stellar_mass", "sfr", "gas_mass", "hi_mass")
+
+
+@pytest.fixture(scope="module")
+def example():
+    return load_example_images()
+
+
+@pytest.fixture(scope="module")
+def estimator():
+    return CNNEstimator(device="cpu")
+
+
+def made(example, light, *, noise=True, seed=0):
+    """Return images of some light (y, x) in r, nmgy, with the example's noise."""
+    colours = dict(zip("ugriz", (0.25, 0.6, 1.0, 1.4, 1.7), strict=True))
+    random = np.random.default_rng(seed)
+    bands = {}
+    for band in example:
+        sigma = float(np.percentile(example[band].uncertainty.array, 2))
+        flux = colours[band[-1]] * light + noise * random.normal(0, sigma, light.shape)
+        error = StdDevUncertainty(np.full(light.shape, sigma))
+        bands[band] = CCDData(flux, unit="nmgy", uncertainty=error)
+    return BandImages(
+        bands,
+        redshift=0.03,
+        pixel_scale=0.396 * u.arcsec,
+        psf=1.3 * u.arcsec,
+        galactic_extinction=GalacticExtinction(0, scale="SF11", applied=True),
+    )
+
+
+def disc(scale=12.0, size=128):
+    y, x = np.indices((size, size)) - (size - 1) / 2
+    return np.exp(-np.hypot(x, y) / scale)
+
+
+# ---- nothing from nothing -----------------------------------------------------------------
+
+
+@pytest.mark.parametrize("size", [128, pytest.param(400, marks=pytest.mark.slow)])
+def test_blank_sky_holds_nothing(size, example, estimator):
+    errors = []
+    for side in (size // 2, size):
+        maps = estimator.estimate(made(example, np.zeros((side, side)), seed=size))
+        for name in SUMMED:
+            total = maps.total(name)
+            assert abs(total.value) < 2 * total.uncertainty, name
+        errors.append(maps.total("stellar_mass").components["pixels"])
+    # The noise of a sum grows with the root of its area, at least.
+    assert 1.5 < float(errors[1] / errors[0]) < 4.5
+    # Flat: means of boxes scatter as those of independent pixels do.
+    mean = maps.mean("stellar_mass").value
+    boxes = mean.reshape(size // 8, 8, size // 8, 8).mean((1, 3))
+    assert boxes.std() == pytest.approx(mean.std() / 8, rel=0.2)
+    assert np.abs(boxes - boxes.mean()).max() < 5 * mean.std() / 8
+
+
+def test_blank_sky_is_an_upper_limit_without_age(example, estimator):
+    maps = estimator.estimate(made(example, np.zeros((64, 64))))
+    for flag in (QualityFlag.UPPER_LIMIT, QualityFlag.NOT_DETECTED):
+        assert ((maps.quality & flag) > 0).mean() > 0.98
+    nothing = (maps.quality & QualityFlag.NOT_DETECTED) > 0
+    for name in maps:
+        if name in SUMMED:
+            assert not maps.masks[name].any()
+            assert np.median(maps.percentile(name, 2.5).value) == 0
+            assert np.median(maps.percentile(name, 16).value) == 0
+        else:
+            assert maps.masks[name][nothing].all()
+
+
+def test_totals_of_a_galaxy_are_the_networks_own(example, estimator, monkeypatch):
+    maps = estimator.estimate(example)
+    monkeypatch.setattr(
+        "picasssso.estimators._cnn.faint.nearness", lambda detected: torch.ones_like(detected)
+    )
+    plain = estimator.estimate(example)
+    for name in SUMMED:
+        ratio = float(maps.total(name).value / plain.total(name).value)
+        assert ratio == pytest.approx(1, abs=0.01), name
+
+
+def test_blocks_equal_the_whole_on_sky_and_galaxy(example, estimator):
+    light = np.zeros((208, 208))
+    light[8:56, 8:56] = 0.5 * disc(5.0, 48)
+    images = made(example, light)
+    frugal = CNNEstimator(device="cpu")
+    frugal.memory_budget = int(frugal._bytes_per_pixel(5, 0) * 208 * 208 / 2)
+    assert frugal._blocks(images, 0)[1] > 1
+    whole, cut = estimator.estimate(images), frugal.estimate(images)
+    for name in SUMMED:
+        for first, second in (
+            (whole.mean(name).value, cut.mean(name).value),
+            (whole._planes(name).shared, cut._planes(name).shared),
+        ):
+            np.testing.assert_allclose(first, second, rtol=2e-3, atol=1e-4 * np.abs(first).max())
+
+
+def test_light_is_found_in_its_neighbourhood():
+    flux = torch.zeros(1, 5, 91, 91)
+    flux[:, :, 45, 45] = 100.0
+    light = measure_light(flux, torch.ones_like(flux))
+    near = nearness(detected_part(light))[0, 0]
+    assert near[45, 45] == 1
+    assert near[45, 56] == 1
+    assert near[0, 0] == 0
+    # The largest of a Gaussian along both axes knows no direction.
+    torch.testing.assert_close(near, near.T)
+    # Noise that is correlated makes less of the same light.
+    doubted = measure_light(flux, torch.ones_like(flux), torch.tensor([4.0]))
+    torch.testing.assert_close(doubted.significance, light.significance / 2)
+
+
+# ---- errors of totals -----------------------------------------------------------------------
+
+
+def test_shared_errors_are_those_of_samples():
+    random = torch.Generator().manual_seed(3)
+    raw = 0.3 * torch.randn(1, N_RAW, 1, 1, generator=random)
+    raw[:, 48:] += 1.0
+    prediction = decode(raw)
+    # Sums of many pixels with the same distribution: what is not shared averages out.
+    draws = 4000
+    score = torch.randn(draws, 8, 1, 1, generator=random)
+    presence = torch.randn(draws, 1, 1, 1, generator=random)
+    many = decode(raw.expand(draws, -1, -1, -1).contiguous())
+    values = linear_values(many, score, presence)[:, :, 0, 0]
+    declared = shared_deviations(prediction, torch.ones(8))[0, :, 0, 0]
+    for name in SUMMED[:3]:
+        k = OUTPUT_NAMES.index(name)
+        relative = float(values[:, k].std() / values[:, k].mean())
+        expected = float(declared[k] / linear_means(prediction)[0, k, 0, 0])
+        assert expected == pytest.approx(relative, rel=0.35), name
+
+
+def test_gas_that_may_be_absent_is_no_detection(example, estimator):
+    maps = estimator.estimate(example)
+    for name in ("gas_mass", "stellar_mass"):
+        joint, independent = maps.total(name), maps.total(name, correlation="independent")
+        assert joint.assumptions["correlation"] == "joint"
+        assert joint.uncertainty == independent.uncertainty
+        assert joint.components["shared"] > joint.components["pixels"]
+    raw = torch.zeros(1, N_RAW, 1, 1)
+    gas = OUTPUT_NAMES.index("gas_mass")
+    relative = shared_deviations(decode(raw), make_calibration().shared) / linear_means(
+        decode(raw)
+    )
+    # There with a probability of a half: the mean is no more than its error.
+    assert relative[0, gas, 0, 0] >= 1
+
+
+def test_samples_of_blank_sky_scatter_about_nothing(example, estimator):
+    maps = estimator.estimate(made(example, np.zeros((64, 64))), n_samples=10, seed=1)
+    sums = np.nansum(maps.samples("stellar_mass").value, axis=(1, 2))
+    assert abs(sums.mean()) < 4 * sums.std()
+    assert (maps.samples("stellar_mass").value < 0).any()
+
+
+# ---- not to be trusted ------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def watchful(tmp_path_factory):
+    """The default network with ranges of galaxies as SDSS sees them."""
+    from picasssso.mocks import LightTable, ProceduralGalaxies
+    from picasssso.mocks.pairs import GeneratedPairs
+    from picasssso.networks.training.finishing import (
+        measure_training_range,
+        with_training_range,
+    )
+
+    estimator = CNNEstimator(device="cpu")
+    model = estimator._model()
+    bands = tuple(f"sdss2010-{letter}" for letter in "ugriz")
+    table = LightTable.build(bands, ProceduralGalaxies(survey="sdss").redshift_range)
+    pairs = GeneratedPairs(7, survey="sdss", n_pixels=64, table=table, bands=bands, device="cpu")
+    pivots = [3557.0, 4702.0, 6176.0, 7490.0, 8947.0]
+    training = measure_training_range([(pairs, pivots, 1.0)], model.config, galaxies=256)
+    known = with_training_range(model.calibration, training)
+    fitted = CNNEstimator(weights=None, device="cpu")
+    fitted.model_ = replace(model, calibration=replace(known, ranges=model.calibration.ranges))
+    return fitted, pairs
+
+
+def causes(estimator, images):
+    with pytest.warns(OutsideTrainingWarning, match="SEDFitEstimator"):
+        maps = estimator.estimate(images)
+    assert (maps.quality & QualityFlag.OUTSIDE_TRAINING > 0).all()
+    return maps.meta["outside_training"]
+
+
+def test_a_cut_out_of_a_galaxy(watchful, example):
+    found = causes(watchful[0], example[56:72, 56:72])
+    assert "frame" in found
+    assert "light at the edge" in found
+
+
+def test_a_disc_without_texture(watchful, example):
+    assert "texture" in causes(watchful[0], made(example, 4.0 * disc()))
+    assert "noise" in causes(watchful[0], made(example, 0.4 * disc(), noise=False))
+    assert "flatness" in causes(watchful[0], made(example, 0.3 * (disc() > 0.2)))
+
+
+def test_colours_of_no_galaxy(watchful, example):
+    green = {
+        band: CCDData(
+            example[band].data * (4 if band.endswith("g") else 1),
+            unit=example[band].unit,
+            wcs=example[band].wcs,
+            uncertainty=StdDevUncertainty(example[band].uncertainty.array),
+        )
+        for band in example
+    }
+    assert "colours" in causes(watchful[0], example.replace(images=green))
+
+
+def test_redshift_beyond_all(watchful, example):
+    assert "redshift" in causes(watchful[0], example.replace(redshift=0.6))
+
+
+def test_the_example_galaxy_is_no_surprise(watchful, example):
+    assert watchful[0].estimate(example).meta["outside_training"] == []
+
+
+def test_mock_galaxies_are_rarely_strange(watchful):
+    from picasssso.networks.outside import structure_outside, whole_colours_outside
+    from picasssso.networks.structure import measure_structure, whole_light
+
+    estimator, pairs = watchful
+    batch = pairs.batch(range(1000, 1128))
+    flux, weight = batch["flux"], batch["inverse_variance"]
+    calibration = estimator.model_.calibration
+    looks = structure_outside(measure_structure(flux, weight), calibration.structure).any(1)
+    colours = whole_colours_outside(
+        whole_light(flux, weight),
+        batch["redshift"],
+        calibration.whole_colours,
+        calibration.whole_colour_limits,
+    )
+    assert (looks | colours).float().mean() < 0.06
+
+
+def test_calibrations_without_structure_judge_none(example):
+    calibration = make_calibration()
+    assert calibration.structure is None
+    again = type(calibration).from_tensors(calibration.to_tensors())
+    assert again.structure is None
+    assert again.whole_colours is None

@@ -1,0 +1,87 @@
+"""Two estimates of one galaxy, neither of which is the truth."""
+
+import astropy.units as u
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+from picasssso import PropertyMaps
+from picasssso.cli import cli
+from picasssso.estimators import PropertyArrays
+from picasssso.evaluation import compare_estimates, disagreements
+from picasssso.evaluation.report import write_report
+from picasssso.exceptions import InvalidInputError
+
+STEPS = 1 + 0.1 * np.array([-1.959964, -0.994458, 0, 0.994458, 1.959964])[:, None, None]
+
+
+def make(factor=1.0, name="One", target=None, meta=None):
+    y, x = np.indices((24, 24)) - 11.5
+    mass = factor * 1e9 * np.exp(-np.hypot(x, y) / 4)
+    return PropertyMaps(
+        {
+            "stellar_mass": PropertyArrays(STEPS * mass, mean=mass, shared=0.08 * mass),
+            "stellar_age": PropertyArrays(STEPS * 5.0 * np.ones_like(mass)),
+        },
+        quality=None,
+        pixel_solid_angle=1 * u.arcsec**2,
+        redshift=0.02,
+        luminosity_distance=90 * u.Mpc,
+        target=target,
+        meta={"estimator": name, **(meta or {})},
+    )
+
+
+def test_totals_in_units_of_both_errors():
+    # A shared error of 8 % in both: 0.4 / (0.08 hypot(1, 1.4)).
+    mass, age = compare_estimates(make(1.4), make(1.0))
+    assert mass.name == "stellar_mass"
+    assert mass.deviation == pytest.approx(0.4 / (0.08 * np.hypot(1, 1.4)), rel=0.01)
+    assert mass.dex == pytest.approx(np.log10(1.4))
+    assert not mass.disagrees
+    assert compare_estimates(make(2.0), make(1.0))[0].disagrees
+    # Pixels: 10 % in both, so that 0.4 is 2.3 standard deviations.
+    assert mass.pixels_beyond == 0
+    assert compare_estimates(make(2.0), make(1.0))[0].pixels_beyond == 1
+    assert age.deviation == 0
+
+
+def test_the_threshold_decides():
+    mild = {"cnn": make(1.3), "sed_fit": make(1.0)}
+    assert disagreements(mild) == []
+    (line,) = disagreements(mild, threshold=2.0)
+    assert line.startswith("cnn and sed_fit differ in stellar mass by more than both errors allow")
+    with pytest.raises(InvalidInputError, match="threshold=0"):
+        compare_estimates(make(), make(), threshold=0)
+    with pytest.raises(InvalidInputError):
+        compare_estimates(make(), make()[:20, :20])
+
+
+def test_only_the_target_is_compared():
+    target = np.zeros((24, 24), bool)
+    target[:, :12] = True
+    half = compare_estimates(make(target=target), make())[0]
+    whole = compare_estimates(make(), make())[0]
+    assert float(half.first.value / whole.first.value) == pytest.approx(0.5)
+
+
+def test_command_and_page(tmp_path):
+    make(3.0, "CNNEstimator", meta={"outside_training": ["texture"]}).write(tmp_path / "a.fits")
+    make(1.0, "SEDFitEstimator").write(tmp_path / "b.fits")
+    files = [str(tmp_path / name) for name in ("a.fits", "b.fits")]
+    result = CliRunner().invoke(cli, ["compare", *files])
+    assert result.exit_code == 0, result.output
+    assert "CNNEstimator against SEDFitEstimator:" in result.output
+    assert "differ in stellar mass by more than both errors allow" in result.output
+    assert "stellar age" not in result.output.split("Warning")[1]
+    quiet = CliRunner().invoke(cli, ["compare", "-q", files[0], files[0]])
+    assert quiet.output == ""
+    assert CliRunner().invoke(cli, ["compare", files[0]]).exit_code == 2
+    page = tmp_path / "page.html"
+    one, other = (PropertyMaps.read(path) for path in files)
+    write_report(one, page, other=other)
+    text = page.read_text()
+    assert "differ in stellar mass by more than both errors allow" in text
+    assert "Texture of the image is unlike" in text
+    write_report(other, page, other=other, overwrite=True)
+    assert "by more than both errors allow" not in page.read_text()
