@@ -493,6 +493,9 @@ def test_command_measures_and_says_what_is_met(tmp_path, data):
                  "real_galaxies_mass.png", "real_disc.png"):  # fmt: skip
         assert (written / name).stat().st_size > 100, name
     assert "list-table" in (written / "real_disc.inc").read_text()
+    requirements = (written / "real_requirements.inc").read_text()
+    assert "within ± 5 dex" in requirements
+    assert requirements.count("**missed**") == 1
 
 
 def test_kept_measurements_are_not_repeated_and_more_are_added(tmp_path, data, monkeypatch):

@@ -192,7 +192,7 @@ def major_axis_factor(axis_ratio: float) -> float:
     >>> from picasssso.evaluation.real import major_axis_factor
     >>> major_axis_factor(1.0)
     1.0
-    >>> 1.2 < major_axis_factor(0.4) < 1.4
+    >>> 1.3 < major_axis_factor(0.4) < 1.6
     True
     """
     return 1.0 if axis_ratio > 0.99 else _factor(round(axis_ratio, 2))

@@ -79,7 +79,7 @@ def _requirements(requirements: Sequence[Mapping[str, Any]]) -> str:
         for one in requirements:
             low, high = one["between"]
             unit = one.get("unit", "")
-            limits = f"|…| ≤ {high:g}" if low == -high else f"{low:g} to {high:g}"
+            limits = f"within ± {high:g}" if low == -high else f"{low:g} to {high:g}"
             if low == 0 and not one["figure"].endswith((".in_68", ".share")):
                 limits = f"≤ {high:g}"
             verdict = {True: "met", False: "**missed**", None: _NOTHING}[one["met"]]
