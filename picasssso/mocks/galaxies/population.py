@@ -396,11 +396,11 @@ def _draw_metals(
     common = n("metallicity")
     gas_z = gas_z + relations.GAS_METALLICITY_SCATTER * (0.7 * common + 0.7 * n("gas metallicity"))
     star_z = star_z + star_scatter * (0.7 * common + 0.7 * n("stellar metallicity"))
-    # Galaxies that form fewer stars are more metal-rich at a mass, none at 1e11 (Peng, Maiolino &
-    # Cochrane 2015, Nature 521, 192: quiescent ones by up to 0.4 dex at 1e9; below the
-    # star-forming sequence in proportion: Looser et al. 2024, MNRAS 532, 2832).
-    fewer = np.where(quenched, 0.06, -0.2 * np.clip(rates["below_sequence"], -0.9, 0.6))
-    star_z = star_z + fewer * np.clip(11.0 - log_mass, 0.0, 1.5)
+    # Galaxies that form fewer stars are more metal-rich at a mass: below the star-forming sequence
+    # in proportion (Looser et al. 2024, MNRAS 532, 2832), quiescent ones by up to 0.4 dex at
+    # 1e9 (Peng, Maiolino & Cochrane 2015, Nature 521, 192), here by 0.1, as their colors allow.
+    fewer = -0.2 * np.clip(rates["below_sequence"], -0.9, 0.6) * np.clip(11.0 - log_mass, 0.0, 1.5)
+    star_z = star_z + np.where(quenched, 0.09 * np.clip(10.3 - log_mass, 0.0, 1.5), fewer)
     star_z = star_z + world["world_stellar_metallicity"]
     # Stars: -0.05 to -0.1 dex per half-light radius in MaNGA, none in dwarfs (Goddard et al.
     # 2017, MNRAS 466, 4731; Neumann et al. 2022), -0.2 in CALIFA's spheroids (Gonzalez
