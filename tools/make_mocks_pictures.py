@@ -31,9 +31,6 @@ BANDS = tuple(f"sdss2010-{band}" for band in "ugriz")
 REST = ("sdss2010-g", "sdss2010-r", "sdss2010-i")
 SEED = 2026
 
-#: Absolute AB magnitude of the Sun in SDSS i, as in the reference of the relations.
-SUN_I = 4.58
-
 #: NGC 4047: distance of the CALIFA/EDGE sample (Mpc), Pipe3D's Salpeter to Chabrier in mass
 #: and in rate (Madau & Dickinson 2014, ARA&A 52, 415: 0.61 and 0.63).
 NGC4047_DISTANCE = 49.1
@@ -80,7 +77,7 @@ def contact_sheet(table: LightTable, name: str, n_pixels: int, **keywords: objec
 
 
 def describe(n: int, redshift: float, bands: tuple[str, ...], **keywords: object) -> dict:
-    """Return integrated properties of mock galaxies, and their light at a redshift.
+    """Return sums and half-light radii of mock galaxies seen at a redshift.
 
     Frames hold 10 half-mass radii; light is without errors of the stellar model.
     """
@@ -92,9 +89,7 @@ def describe(n: int, redshift: float, bands: tuple[str, ...], **keywords: object
         moved = replace(galaxies, redshift=torch.full_like(galaxies.redshift, redshift))
         light = table.light(moved)
         area = galaxies.pixel_scale_kpc[:, None] ** 2
-        dimming = 4.0 * np.pi * (1.0 + redshift) ** 3
         rows = {
-            "luminosity": light.surface_brightness.sum((2, 3)) * area * dimming,
             "sums": light.truth.sums.sum((2, 3)) * area,
             "half_light": half_light_radius(
                 light.surface_brightness[:, 1] * 1.0, galaxies.pixel_scale_kpc
@@ -129,39 +124,15 @@ def medians(x: np.ndarray, y: np.ndarray, edges: np.ndarray) -> np.ndarray:
     return np.array(rows)
 
 
-def colours_and_sizes() -> None:
-    """Compare colours, sizes and mass-to-light ratios with published relations."""
-    from picasssso.estimators._mass_to_light.relations import RELATIONS
-
-    figure = Figure(figsize=(15, 4.8), layout="constrained")
-    axes = figure.subplots(1, 3)
+def sizes() -> None:
+    """Compare sizes with published relations."""
+    figure = Figure(figsize=(5.5, 4.6), layout="constrained")
+    axis = figure.subplots()
     mocks = describe(2000, 0.1, REST)
-    magnitude = -2.5 * np.log10(mocks["luminosity"])
-    colour, log_mass = magnitude[:, 0] - magnitude[:, 1], np.log10(mocks["sums"][:, 0])
-    quenched = mocks["quenched"] > 0
-    axis = axes[0]
-    axis.scatter(log_mass[~quenched], colour[~quenched], s=3, c="tab:blue", label="forming stars")
-    axis.scatter(log_mass[quenched], colour[quenched], s=3, c="tab:red", label="quenched")
-    # van den Bosch et al. 2008, MNRAS 387, 79, equation 1, with masses in Msun/h2, h = 0.7.
-    line = np.array([8.5, 11.7])
-    divide = 0.76 + 0.15 * (line + 2.0 * np.log10(0.7) - 10.0)
-    axis.plot(line, divide, "k--", label="divide, van den Bosch+2008")
-    axis.set(xlabel="log stellar mass (Msun)", ylabel="g - r at z = 0.1 (AB mag)")
-    axis.legend(fontsize=8)
-    above = colour > 0.76 + 0.15 * (log_mass + 2.0 * np.log10(0.7) - 10.0)
-    say(f"above the divide: {above[quenched].mean():.3f} of quenched, "
-          f"{above[~quenched].mean():.3f} of star-forming")  # fmt: skip
-    for name, chosen in (("quenched", quenched), ("star-forming", ~quenched)):
-        edges = np.arange(9.0, 11.6, 0.5)
-        say(
-            f"g-r of {name} at log M 9-11.5:",
-            medians(log_mass[chosen], colour[chosen], edges)[:, 1].round(2),
-        )
-
-    axis = axes[1]
-    for late, label, colour_name in ((True, "late", "tab:blue"), (False, "early", "tab:red")):
+    log_mass, quenched = np.log10(mocks["sums"][:, 0]), mocks["quenched"] > 0
+    for late, label, color in ((True, "late", "0.65"), (False, "early", "0.15")):
         chosen = quenched != late
-        axis.scatter(log_mass[chosen], np.log10(mocks["half_light"][chosen]), s=3, c=colour_name)
+        axis.scatter(log_mass[chosen], np.log10(mocks["half_light"][chosen]), s=3, c=color)
         mass = np.linspace(8.6, 11.6, 50)
         size = relations.late_type_size(mass) if late else relations.early_type_size(mass)
         axis.plot(mass, np.log10(size), "k-" if late else "k--", label=f"{label}, Shen+2003")
@@ -171,31 +142,7 @@ def colours_and_sizes() -> None:
               f"scatter {0.5 * np.diff(np.percentile(offset, [16, 84]))[0]:.3f}")  # fmt: skip
     axis.set(xlabel="log stellar mass (Msun)", ylabel="log half-light radius in r (kpc)")
     axis.legend(fontsize=8)
-
-    axis = axes[2]
-    rest = describe(2000, 0.0, REST)
-    magnitude = -2.5 * np.log10(rest["luminosity"])
-    g_i = magnitude[:, 0] - magnitude[:, 2]
-    # nmgy sr-1 times kpc2, seen from 10 pc.
-    sterad = rest["luminosity"][:, 2] / (4.0 * np.pi) * (648000.0 / np.pi) ** 2
-    luminosity = sterad * 1e-9 * 1e4  # maggies: kpc2 / (10 pc)2
-    absolute = -2.5 * np.log10(luminosity)
-    ratio = np.log10(rest["sums"][:, 0]) + 0.4 * (absolute - SUN_I)
-    axis.scatter(g_i, ratio, s=3, c="0.5", label="mocks")
-    grid = np.linspace(0.1, 1.4, 40)
-    for name, relation in RELATIONS.items():
-        if ("g", "i") not in relation.colours:
-            continue
-        axis.plot(grid, relation.log_mass_to_light(("g", "i"), "i", grid), label=name)
-        inside = (g_i > 0.2) & (g_i < 1.25)
-        offset = (ratio - relation.log_mass_to_light(("g", "i"), "i", g_i))[inside]
-        say(f"log M/L_i of the mocks over {name}: {np.median(offset):+.3f} dex, "
-              f"scatter {0.5 * np.diff(np.percentile(offset, [16, 84]))[0]:.3f}")  # fmt: skip
-    slope = np.polyfit(g_i, ratio, 1)
-    say(f"log M/L_i = {slope[1]:.3f} + {slope[0]:.3f} (g-i)")
-    axis.set(xlabel="g - i at rest", ylabel="log M/L_i (Msun/Lsun)", ylim=(-1.2, 0.8))
-    axis.legend(fontsize=8)
-    figure.savefig(OUTPUT / "mocks_global.png", dpi=90)
+    figure.savefig(OUTPUT / "mocks_sizes.png", dpi=90)
 
 
 def ngc4047() -> dict[str, np.ndarray]:
@@ -289,8 +236,8 @@ def main() -> None:
     if only in (None, "sheet"):
         table = LightTable.build(BANDS, (0.01, 0.15), progress=False)
         contact_sheet(table, "contact_sheet", 96)
-    if only in (None, "global"):
-        colours_and_sizes()
+    if only in (None, "sizes"):
+        sizes()
     if only in (None, "ngc4047"):
         local_relations()
     if only is None:

@@ -1,0 +1,418 @@
+#!/usr/bin/env python
+"""Mock galaxies against catalogues of real ones: colors, M/L, ages, metals, rates, dust and gas.
+
+Mocks are integrated over frames of 10 half-mass radii at redshift 0.03, without companions,
+in one world, in which all zero points have their central values, and in worlds that differ.
+Catalogues (in a folder given; the documentation of mocks says where they come from):
+
+- ``nsa_galaxies.fits``: ugriz of the NASA-Sloan Atlas with masses, rates and attenuations of
+  GSWLC-X2. The galaxies are in and around groups, where those that form stars do so at lower
+  rates than in the field: for each, the mocks of about its mass and specific rate are taken.
+  Rates of quiescent galaxies (specific rates below 10^-11.5 / yr) mean little: those are
+  matched in mass only;
+- ``manga_firefly.fits``: ages and metallicities at one effective radius, and gradients. MaNGA is
+  flat in mass: compared in bins of it, all types together;
+- ``xgass.fits``: HI, H2 and rates of a sample representative in mass. What was not detected
+  has an upper limit. Each mock is given the limit of an xGASS galaxy of about its mass, and
+  medians are taken of values or limits, whichever are higher, on both sides.
+
+What differences are: mocks minus catalogue, of medians; where mocks are matched, the median over
+galaxies of what the mocks nearest to each have as their median, minus its own. M/L_i is at fixed
+g-i. Nothing here is fitted; what is, and to what, stands in the recipe
+(``picasssso/mocks/galaxies/scaling_relations.py``).
+
+Run from the root of the repository, then ``python tools/write_mocks_catalogues.py``::
+
+    python benchmarks/mocks_catalogues.py DATA_FOLDER
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Iterator
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from astropy.cosmology import Planck18
+from astropy.table import Table
+
+from picasssso.mocks import LightTable, ProceduralGalaxies
+from picasssso.mocks.model_error import ModelErrors
+from picasssso.sps import SSPGrid
+
+RESULT = Path("benchmarks/results/mocks_catalogues.json")
+BANDS = tuple(f"sdss2010-{band}" for band in "ugriz")
+REDSHIFT = 0.03
+SEED = 11
+
+#: Absolute AB magnitude of the Sun in SDSS i.
+SUN_I = 4.58
+
+#: Hydrogen to all gas, for helium, which xCOLD GASS counts with H2.
+HELIUM = 1.36
+
+#: Metallicity that Firefly's [Z/H] is relative to (MaStar models: Maraston et al. 2020, MNRAS
+#: 496, 2962).
+FIREFLY_SUN = 0.019
+
+#: Log10 of specific rates in 1/yr: quiescent below the first, forming stars above the second.
+QUIESCENT, STAR_FORMING = -11.5, -11.0
+
+#: Edges of the bins: of log10 stellar mass for the NSA and for the others, of g-i.
+NSA_EDGES = (8.8, 9.5, 10.0, 10.5, 11.5)
+MASS_EDGES = (9.0, 9.5, 10.0, 10.5, 11.0, 11.5)
+COLOR_EDGES = (0.4, 0.6, 0.8, 1.0, 1.3)
+RATE_EDGES = (-11.0, -10.4, -10.1, -9.9, -9.0)
+
+COLORS = ("u-r", "g-r", "r-i", "i-z")
+
+#: How far medians of mocks may lie below and above those of catalogues.
+BARS = {
+    "u-r": (-0.06, 0.06),
+    "g-r": (-0.03, 0.03),
+    "i-z": (-0.03, 0.03),
+    "log_ml": (0.0, 0.15),
+    "log_age": (-0.07, 0.07),
+    "log_hi": (-0.15, 0.15),
+    "log_h2": (-0.15, 0.15),
+}
+
+#: In which quantities, and measured in which lengths, mocks are the nearest to a galaxy.
+NEAR = {
+    "quiescent": {"log_mass": 0.25},
+    "star-forming": {"log_mass": 0.25, "log_ssfr": 0.15},
+    "all": {"g-i": 0.03, "log_mass": 0.5},
+}
+NEIGHBORS = 15
+
+#: Half-light over half-mass radii of the mocks, as in their recipe.
+LIGHT_RADIUS = 1.0 / 0.85
+
+Sample = dict[str, np.ndarray]
+
+
+def columns(table: Table, *names: str) -> list[np.ndarray]:
+    """Return columns as floats, NaN where masked."""
+    return [np.ma.filled(table[name].astype(float), np.nan) for name in names]
+
+
+def with_colors(values: Sample, magnitude: np.ndarray) -> Sample:
+    """Add colors and M/L_i; magnitudes are absolute, of shape (n, 5)."""
+    u, g, r, i, z = magnitude.T
+    colors = {"u-r": u - r, "g-r": g - r, "r-i": r - i, "i-z": i - z, "g-i": g - i}
+    return {**values, **colors, "log_ml": values["log_mass"] + 0.4 * (i - SUN_I)}
+
+
+def elliptical_radius(p: Sample, n_pixels: int) -> np.ndarray:
+    """Return radii on galaxies' ellipses over half-light radii, of shape (n, y, x)."""
+    pixel = p["pixel_scale_kpc"][:, None, None]
+    steps = np.arange(n_pixels) - 0.5 * (n_pixels - 1)
+    cosine, sine = (f(p["position_angle"])[:, None, None] for f in (np.cos, np.sin))
+    x, y = steps[None, None, :] * pixel, steps[None, :, None] * pixel
+    along = x * cosine + y * sine - p["offset_x"][:, None, None] * pixel
+    across = y * cosine - x * sine - p["offset_y"][:, None, None] * pixel
+    tilt = p["cos_inclination"] ** 2
+    flat = np.where(
+        p["spheroid"] > 0, p["bulge_axis_ratio"], np.sqrt(tilt + (1 - tilt) * p["thickness"] ** 2)
+    )
+    radius = np.hypot(along, across / flat[:, None, None])
+    return radius / (p["half_mass_radius"] * LIGHT_RADIUS)[:, None, None]
+
+
+def at_one_radius(value: np.ndarray, mass: np.ndarray, radius: np.ndarray) -> list[np.ndarray]:
+    """Return log10 of a mean weighted by mass at one half-light radius, and its slope to 1.5."""
+    rings = []
+    for low, high in ((0.75, 1.25), (0.0, 0.5), (0.5, 1.0), (1.0, 1.5)):
+        inside = mass * ((radius >= low) & (radius < high))
+        rings.append(np.log10((value * inside).sum((1, 2)) / inside.sum((1, 2))))
+    return [rings[0], (rings[3] - rings[1]) / 1.0]
+
+
+def mocks(n: int, worlds: bool, seed: int = SEED, n_pixels: int = 32) -> Sample:
+    """Return integrated properties of mock galaxies; rates and masses of gas as log10."""
+    source = ProceduralGalaxies(
+        seed, survey="paper_field", n_pixels=n_pixels, redshift=REDSHIFT, mass_weight=0.35,
+        worlds=worlds, device="cpu",
+    )  # fmt: skip
+    table = LightTable.build(BANDS, REDSHIFT)
+    index = np.arange(n)
+    parameters = source.parameters(index)
+    parameters["companion"][:] = 0
+    rows = []
+    for galaxies in source.render_chunks(index, parameters, 100):
+        p = galaxies.parameters
+        errors = ModelErrors.draw(seed, galaxies.index.numpy(), colour=0.0, level=0.0)
+        errors = errors.in_worlds(p["world_mass_to_light"], p["world_young_light"])
+        light = table.light(galaxies, errors)
+        flux = light.surface_brightness.double().sum((2, 3)).numpy()
+        maps = light.truth.sums.double().numpy()
+        sums = maps.sum((2, 3)) * (galaxies.pixel_scale_kpc.numpy() ** 2)[:, None]
+        radius = elliptical_radius(p, n_pixels)
+        mass = maps[:, 0]
+        with np.errstate(invalid="ignore", divide="ignore"):
+            age, age_slope = at_one_radius(maps[:, 2] / mass, mass, radius)
+            metals, metals_slope = at_one_radius(maps[:, 1] / mass, mass, radius)
+        magnitude = 22.5 - 2.5 * np.log10(flux * (galaxies.pixel_scale.numpy() ** 2)[:, None])
+        rows.append(np.column_stack([
+            sums, magnitude - Planck18.distmod(REDSHIFT).value,
+            age, age_slope, metals - np.log10(FIREFLY_SUN), metals_slope,
+        ]))  # fmt: skip
+    total = np.concatenate(rows)
+    log_mass = np.log10(total[:, 0])
+    least = 1e-15 * total[:, 0]
+    log_hi = np.log10(np.maximum(parameters["hi_mass"], 1e5))
+    log_h2 = np.log10(np.maximum(total[:, 4] - HELIUM * total[:, 6], 1e5))
+    values = {
+        "log_mass": log_mass,
+        "log_ssfr": np.log10(np.maximum(total[:, 3], least)) - log_mass,
+        "attenuation": 2.5 * np.log10(total[:, 7] / total[:, 8]),
+        "log_age": total[:, 14],
+        "age_gradient": total[:, 15],
+        "metallicity": total[:, 16],
+        "metallicity_gradient": total[:, 17],
+        "log_hi": log_hi - log_mass,
+        "log_h2": log_h2 - log_mass,
+    }
+    return with_colors(values, total[:, 9:14])
+
+
+def nsa(folder: Path) -> Sample:
+    """Return the galaxies of the NSA with values of GSWLC-X2."""
+    table = Table.read(folder / "nsa_galaxies.fits")
+    mass, sfr, dust, redshift = columns(
+        table, "log_mass", "log_sfr", "attenuation_v", "redshift_distance"
+    )
+    flux = np.clip(np.asarray(table["flux"], dtype=float)[:, 2:], 1e-9, None)
+    keep = np.isfinite(mass)
+    distance = Planck18.distmod(redshift[keep]).value
+    values = {"log_mass": mass[keep], "log_ssfr": (sfr - mass)[keep], "attenuation": dust[keep]}
+    return with_colors(values, 22.5 - 2.5 * np.log10(flux[keep]) - distance[:, None])
+
+
+def firefly(folder: Path) -> Sample:
+    """Return MaNGA's galaxies with mass-weighted values of Firefly."""
+    table = Table.read(folder / "manga_firefly.fits")
+    names = {
+        "log_mass": "log_mass", "log_age": "mw_age_1re", "age_gradient": "mw_age_gradient",
+        "metallicity": "mw_z_1re", "metallicity_gradient": "mw_z_gradient",
+    }  # fmt: skip
+    return dict(zip(names, columns(table, *names.values()), strict=True))
+
+
+def xgass(folder: Path) -> Sample:
+    """Return xGASS with masses of gas over stellar mass; limits where there is no detection."""
+    table = Table.read(folder / "xgass.fits")
+    mass, sfr, hi, h2, limit = columns(
+        table, "log_mass", "log_sfr", "log_hi_mass", "log_h2_mass", "log_h2_limit"
+    )
+    seen = h2 > 0
+    return {
+        "log_mass": mass,
+        "log_ssfr": sfr - mass,
+        "log_hi": hi - mass,
+        "seen_hi": np.asarray(table["hi_flag"]) != 99,
+        "log_h2": np.where(seen, h2, np.where(limit > 0, limit, np.nan)) - mass,
+        "seen_h2": seen,
+    }
+
+
+def of_type(values: Sample, kind: str) -> np.ndarray:
+    """Return which galaxies are of a type."""
+    rate = values["log_ssfr"]
+    if kind == "quiescent":
+        return rate < QUIESCENT
+    return rate > STAR_FORMING if kind == "star-forming" else np.isfinite(rate)
+
+
+def select(values: Sample, which: np.ndarray) -> Sample:
+    """Return some galaxies."""
+    return {name: value[which] for name, value in values.items()}
+
+
+def nearest(sample: Sample, real: Sample, kind: str) -> np.ndarray:
+    """Return the numbers of the mocks nearest to each real galaxy, of shape (n, NEIGHBORS)."""
+    distance = np.zeros((len(real["log_mass"]), len(sample["log_mass"])))
+    for name, length in NEAR[kind].items():
+        distance += ((real[name][:, None] - sample[name]) / length) ** 2
+    return np.argsort(distance, axis=1)[:, :NEIGHBORS]
+
+
+def percentiles(values: np.ndarray) -> list[float]:
+    """Return the 16th, 50th and 84th percentile."""
+    return [round(float(value), 4) for value in np.nanpercentile(values, [16, 50, 84])]
+
+
+def difference(ours: np.ndarray, theirs: np.ndarray) -> dict[str, Any]:
+    """Return the difference of medians, and the percentiles of ours."""
+    found = percentiles(ours)
+    return {"difference": round(found[1] - percentiles(theirs)[1], 4), "percentiles": found}
+
+
+def row(
+    quantity: str, kind: str, edges: tuple[float, float], theirs: np.ndarray,
+    along: str = "log_mass",
+) -> dict:  # fmt: skip
+    """Return what a catalogue says in one bin."""
+    theirs = theirs[np.isfinite(theirs)]
+    low, middle, high = percentiles(theirs)
+    return {
+        "quantity": quantity, "type": kind, "along": along, "bin": list(edges),
+        "galaxies": len(theirs),
+        "catalogue": [low, middle, high],
+        "error": round(1.2533 * 0.5 * (high - low) / len(theirs) ** 0.5, 4),
+        "bar": BARS.get(quantity),
+    }  # fmt: skip
+
+
+def colors(samples: dict[str, Sample], real: Sample) -> Iterator[dict]:
+    """Compare colors and attenuations by mass and type; star-forming ones by rate too."""
+    for kind in ("quiescent", "star-forming"):
+        theirs = select(real, of_type(real, kind))
+        ours = {world: select(one, of_type(one, kind)) for world, one in samples.items()}
+        near = {world: nearest(one, theirs, kind) for world, one in ours.items()}
+        bins = [("log_mass", edges) for edges in pairwise(NSA_EDGES)]
+        if kind == "star-forming":
+            bins += [("log_ssfr", edges) for edges in pairwise(RATE_EDGES)]
+        for along, edges in bins:
+            b = inside(theirs, along, edges)
+            for name in (*COLORS, "attenuation"):
+                found = row(name, kind, edges, theirs[name][b], along)
+                for world, one in ours.items():
+                    some = one[name][near[world][b]]
+                    all_of_bin = one[name][inside(one, along, edges)]
+                    found[world] = {
+                        "difference": round(
+                            float(np.median(np.median(some, axis=1) - theirs[name][b])), 4
+                        ),
+                        "percentiles": percentiles(some),
+                        "not_matched": difference(all_of_bin, theirs[name][b])["difference"],
+                    }
+                yield found
+
+
+def inside(values: Sample, name: str, edges: tuple[float, float]) -> np.ndarray:
+    """Return which galaxies are in a bin."""
+    return (values[name] >= edges[0]) & (values[name] < edges[1])
+
+
+def mass_to_light(samples: dict[str, Sample], real: Sample) -> Iterator[dict]:
+    """Compare log M/L_i at fixed g-i: of all mocks, or of those of about the same mass too."""
+    near = {world: nearest(one, real, "all") for world, one in samples.items()}
+    for edges in pairwise(COLOR_EDGES):
+        b = inside(real, "g-i", edges)
+        found = row("log_ml", "all", edges, real["log_ml"][b], "g-i")
+        for world, one in samples.items():
+            some = np.median(one["log_ml"][near[world][b]], axis=1)
+            found[world] = {
+                **at_fixed_color(one, real, edges),
+                "same_mass": round(float(np.median(some - real["log_ml"][b])), 4),
+            }
+        yield found
+
+
+def at_fixed_color(sample: Sample, real: Sample, edges: tuple[float, float]) -> dict[str, Any]:
+    """Return differences of M/L in steps of 0.1 of g-i within a bin, and their mean."""
+    fine = np.arange(edges[0], edges[1] - 0.05, 0.1)
+    steps = []
+    for low in fine:
+        a, b = (v["log_ml"][inside(v, "g-i", (low, low + 0.1))] for v in (sample, real))
+        if len(b) >= 5:
+            steps.append(np.median(a) - np.median(b))
+    ours = sample["log_ml"][inside(sample, "g-i", edges)]
+    return {
+        "difference": round(float(np.mean(steps)), 4),
+        "steps": [round(float(step), 4) for step in steps],
+        "percentiles": percentiles(ours),
+    }
+
+
+def spectra(samples: dict[str, Sample], real: Sample) -> Iterator[dict]:
+    """Compare ages, metallicities and their gradients by mass."""
+    for name in ("log_age", "metallicity", "age_gradient", "metallicity_gradient"):
+        for edges in pairwise(MASS_EDGES):
+            theirs = real[name][inside(real, "log_mass", edges)]
+            found = row(name, "all", edges, theirs)
+            for world, one in samples.items():
+                found[world] = difference(one[name][inside(one, "log_mass", edges)], theirs)
+            yield found
+
+
+def gas(samples: dict[str, Sample], real: Sample) -> Iterator[dict]:
+    """Compare specific rates, HI and H2 by mass and type, counting limits on both sides."""
+    for name in ("log_ssfr", "log_hi", "log_h2"):
+        for kind in ("all", "quiescent", "star-forming"):
+            for edges in pairwise(MASS_EDGES):
+                in_bin = inside(real, "log_mass", edges) & np.isfinite(real[name])
+                theirs = in_bin & of_type(real, kind)
+                if theirs.sum() < 5:
+                    continue
+                found = row(name, kind, edges, real[name][theirs])
+                seen = real.get(name.replace("log", "seen"))
+                if seen is not None:
+                    found["detected"] = round(float(seen[theirs].mean()), 3)
+                for world, one in samples.items():
+                    ours = one[name][of_type(one, kind) & inside(one, "log_mass", edges)]
+                    if seen is None:
+                        found[world] = difference(ours, real[name][theirs])
+                        continue
+                    # Limits are of the survey's depth at a mass, whatever the type.
+                    limit = limits(real[name][in_bin & ~seen], len(ours))
+                    found[world] = {
+                        **difference(np.maximum(ours, limit), real[name][theirs]),
+                        "detected": round(float((ours > limit).mean()), 3),
+                    }
+                yield found
+
+
+def limits(values: np.ndarray, count: int) -> np.ndarray:
+    """Return limits for some mocks, drawn from those of a survey."""
+    if len(values) == 0:
+        return np.full(count, -np.inf)
+    return np.random.default_rng(SEED).choice(values, count)
+
+
+def compare(folder: Path, samples: dict[str, Sample]) -> list[dict]:
+    """Return all comparisons of sets of mocks, by name, with the catalogues in a folder."""
+    real = nsa(folder)
+    return [
+        *colors(samples, real),
+        *mass_to_light(samples, real),
+        *spectra(samples, firefly(folder)),
+        *gas(samples, xgass(folder)),
+    ]
+
+
+def main() -> None:
+    """Compare, print and write."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("folder", type=Path, help="folder of the catalogues")
+    parser.add_argument("--mocks", type=int, default=10_000, help="how many mocks of each kind")
+    options = parser.parse_args()
+    samples = {
+        "one_world": mocks(options.mocks, worlds=False),
+        "worlds": mocks(options.mocks, worlds=True),
+    }
+    rows = compare(options.folder, samples)
+    for one in rows:
+        low, high = one["bin"]
+        print(
+            f"{one['quantity']:21s}{one['type']:13s}{one['along']:9s}{low:6.1f}{high:6.1f}"
+            f"{one['galaxies']:5d}",
+            *(f"{world} {one[world]['difference']:+.3f}" for world in samples),
+            "" if one["bar"] is None else f"bar {one['bar'][0]:+.2f} {one['bar'][1]:+.2f}",
+        )
+    result = {
+        "mocks": options.mocks,
+        "seed": SEED,
+        "redshift": REDSHIFT,
+        "stellar_grid": SSPGrid.default().name,
+        "comparisons": rows,
+    }
+    RESULT.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
