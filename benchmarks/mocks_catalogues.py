@@ -88,6 +88,9 @@ NEAR = {
 }
 NEIGHBORS = 15
 
+#: Bins with fewer galaxies are left out.
+LEAST = 5
+
 #: Half-light over half-mass radii of the mocks, as in their recipe.
 LIGHT_RADIUS = 1.0 / 0.85
 
@@ -278,6 +281,8 @@ def colors(samples: dict[str, Sample], real: Sample) -> Iterator[dict]:
             bins += [("log_ssfr", edges) for edges in pairwise(RATE_EDGES)]
         for along, edges in bins:
             b = inside(theirs, along, edges)
+            if b.sum() < LEAST:
+                continue
             for name in (*COLORS, "attenuation"):
                 found = row(name, kind, edges, theirs[name][b], along)
                 for world, one in ours.items():
@@ -347,7 +352,7 @@ def gas(samples: dict[str, Sample], real: Sample) -> Iterator[dict]:
             for edges in pairwise(MASS_EDGES):
                 in_bin = inside(real, "log_mass", edges) & np.isfinite(real[name])
                 theirs = in_bin & of_type(real, kind)
-                if theirs.sum() < 5:
+                if theirs.sum() < LEAST:
                     continue
                 found = row(name, kind, edges, real[name][theirs])
                 seen = real.get(name.replace("log", "seen"))
