@@ -149,6 +149,7 @@ def test_example_is_what_the_mocks_make_today(example):
         n_pixels=128,
         margin=16,
         redshift=0.03,
+        worlds=False,
         observing={"contaminants": 0.0, "background": 0.0, "bad_pixels": 0.0},
         device="cpu",
     )

@@ -4,7 +4,8 @@
 Galaxy 4621 of seed 4 of `picasssso.mocks`, seen by SDSS in its median seeing and depth at
 redshift 0.03, without other sources, residual background or bad pixels. Out of 20,000 it was
 chosen for its looks: a bulge, two blue arms, some inclination, and axes along neither
-those of the pixels nor north. No estimator was asked.
+those of the pixels nor north. No estimator was asked. It lives in the one world in which all
+zero points have their central values (``worlds=False``).
 
 Its light is not exactly that of the stellar grid that the estimators use: as in every mock
 galaxy, the spectra are wrong by about 0.1 mag, smoothly in age and wavelength.
@@ -65,6 +66,7 @@ def draw(survey: Survey) -> ObservedGalaxies:
         n_pixels=N_PIXELS,
         margin=MARGIN,
         redshift=REDSHIFT,
+        worlds=False,
         observing={"contaminants": 0.0, "background": 0.0, "bad_pixels": 0.0},
         device="cpu",
     )

@@ -85,7 +85,7 @@ class Worlds:
     hi_mass: float = 0.15
     depletion_time: float = 0.20
     dust: float = 0.30
-    dust_free: float = 0.20
+    dust_free: float = 0.05
     dust_slope: float = 0.20
     unusual_history: float = 0.30
 
