@@ -124,7 +124,7 @@ def prepare(**arguments: Any) -> None:
     """
     files = _list_files(arguments)
     _check_output(arguments["output"], files)
-    from picasssso._files import check_output
+    from picasssso._core.files import check_output
 
     check_output(arguments["output"], arguments["overwrite"])
     images = prepare_files(

@@ -69,8 +69,8 @@ def train(
     happened. Then the weights are used by: picasssso estimate -e cnn --option
     weights=NAME.
     """
-    from picasssso._common.devices import resolve_device
-    from picasssso._files import check_output
+    from picasssso._core.devices import resolve_device
+    from picasssso._core.files import check_output
     from picasssso.exceptions import FileFormatError, InvalidInputError
     from picasssso.networks.training import PairPool, TrainingState
     from picasssso.networks.training.finishing import finish_training

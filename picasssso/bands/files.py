@@ -80,7 +80,7 @@ def write_images(images: BandImages, path: str | os.PathLike[str], overwrite: bo
     InvalidInputError
         If a unit or header cannot be written.
     """
-    from picasssso._files import atomic_write
+    from picasssso._core.files import atomic_write
 
     with atomic_write(path, overwrite) as temporary:
         fits.HDUList(list(_hdus(images))).writeto(temporary)
@@ -88,7 +88,7 @@ def write_images(images: BandImages, path: str | os.PathLike[str], overwrite: bo
 
 def _hdus(images: BandImages) -> Iterator[fits.PrimaryHDU | fits.ImageHDU | fits.BinTableHDU]:
     # What can go wrong comes first: nothing large is built for a file that cannot be.
-    from picasssso._common.headers import wcs_header
+    from picasssso._core.headers import wcs_header
 
     coordinates = fits.Header()
     if images._wcs is not None:
@@ -171,7 +171,7 @@ def _quantity(value: u.Quantity) -> dict[str, Any]:
 
 def _contents(images: BandImages) -> dict[str, Any]:
     """Return everything that is no plane, in plain types."""
-    from picasssso._common.records import check_record
+    from picasssso._core.records import check_record
 
     distance = images._given_distance
     cosmology = images._cosmology
@@ -246,13 +246,13 @@ def _check_unit(band: str, unit: u.UnitBase | None) -> None:
 
 def _notes(band: str, notes: Any) -> dict[str, Any]:
     """Return an image's notes that are no FITS header."""
-    from picasssso._common.records import check_record
+    from picasssso._core.records import check_record
 
     return check_record(dict(notes), f"Band {band!r}: meta of its CCDData")
 
 
 def _table(contents: dict[str, Any]) -> fits.BinTableHDU:
-    from picasssso._common.records import to_json
+    from picasssso._core.records import to_json
 
     columns = {"KEY": list(contents), "JSON": [to_json(value) for value in contents.values()]}
     return fits.BinTableHDU.from_columns(
@@ -327,7 +327,7 @@ def _check_format(header: fits.Header, path: str | os.PathLike[str]) -> None:
 
 
 def _read_contents(hdus: fits.HDUList) -> dict[str, Any]:
-    from picasssso._common.records import from_json
+    from picasssso._core.records import from_json
 
     return {str(row["KEY"]): from_json(str(row["JSON"])) for row in hdus["META"].data}
 

@@ -16,7 +16,7 @@ import astropy.units as u
 import numpy as np
 import numpy.typing as npt
 
-from picasssso.blocks import Block
+from picasssso._core.blocks import Block
 from picasssso.estimators.context import PERCENTILES, EstimationContext, PropertyArrays
 from picasssso.exceptions import InvalidInputError
 from picasssso.model_uncertainty import model_shift

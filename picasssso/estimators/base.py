@@ -19,7 +19,7 @@ import astropy.units as u
 import numpy as np
 import numpy.typing as npt
 
-from picasssso.blocks import Block, choose_core_shape, count_blocks, iterate_blocks
+from picasssso._core.blocks import Block, choose_core_shape, count_blocks, iterate_blocks
 from picasssso.estimators._assembly import MapAssembler, worst_noise_scaling
 from picasssso.estimators.context import EstimationContext, PropertyArrays
 from picasssso.exceptions import (

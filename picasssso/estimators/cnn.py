@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 import numpy.typing as npt
 
-from picasssso._common.devices import check_device, has_bfloat16, resolve_device
+from picasssso._core.devices import check_device, has_bfloat16, resolve_device
 from picasssso.estimators._assembly import MapAssembler
 from picasssso.estimators._cnn.weights import (
     check_weights,

@@ -20,9 +20,9 @@ import numpy.typing as npt
 from astropy.io import fits
 from astropy.utils.exceptions import AstropyWarning
 
-from picasssso._common.headers import read_wcs, wcs_header
-from picasssso._common.records import from_json, to_json
-from picasssso._files import atomic_write
+from picasssso._core.files import atomic_write
+from picasssso._core.headers import read_wcs, wcs_header
+from picasssso._core.records import from_json, to_json
 from picasssso.estimators.context import PERCENTILES, PropertyArrays
 from picasssso.exceptions import FileFormatError, InvalidInputError, PicassssoError
 from picasssso.properties import Property

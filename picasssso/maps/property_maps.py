@@ -15,8 +15,8 @@ import numpy.typing as npt
 from astropy.nddata import CCDData, StdDevUncertainty
 from astropy.wcs import WCS
 
-from picasssso._common.records import check_record
-from picasssso._common.solid_angles import pixel_solid_angles
+from picasssso._core.records import check_record
+from picasssso._core.solid_angles import pixel_solid_angles
 from picasssso.estimators.context import PERCENTILES, PropertyArrays
 from picasssso.exceptions import InvalidInputError, InvalidTypeError
 from picasssso.maps import checks

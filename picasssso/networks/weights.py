@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from picasssso._files import atomic_write
+from picasssso._core.files import atomic_write
 from picasssso.exceptions import FileFormatError
 from picasssso.networks.calibration import Calibration
 from picasssso.networks.ensemble import Ensemble

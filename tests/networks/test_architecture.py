@@ -4,7 +4,7 @@ import pytest
 import torch
 from small_weights import SMALL, make_model, random_network
 
-from picasssso._common.devices import has_bfloat16
+from picasssso._core.devices import has_bfloat16
 from picasssso.exceptions import InvalidInputError
 from picasssso.networks.ensemble import Ensemble, turned, turned_back
 from picasssso.networks.heads import N_RAW, decode, limit_hydrogen

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 
 from picasssso import __version__ as version
-from picasssso._files import atomic_write
+from picasssso._core.files import atomic_write
 from picasssso.evaluation.apertures import Apertures, fit_apertures
 from picasssso.evaluation.experiments.batches import BatchFunction, estimate_with, select_bands
 from picasssso.evaluation.experiments.configuration import Configuration, Run

@@ -23,7 +23,7 @@ from typing import Any
 
 import numpy as np
 
-from picasssso._files import atomic_write
+from picasssso._core.files import atomic_write
 from picasssso.exceptions import FileFormatError
 from picasssso.mocks.light import LightTable
 from picasssso.mocks.pairs.source import FIELDS

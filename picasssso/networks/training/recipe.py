@@ -29,7 +29,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from picasssso._files import atomic_write
+from picasssso._core.files import atomic_write
 from picasssso.exceptions import FileFormatError, InvalidInputError
 from picasssso.mocks.observing import Survey, get_survey
 from picasssso.mocks.pairs import GeneratedPairs, PairSource

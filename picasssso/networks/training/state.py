@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from picasssso._files import atomic_write
+from picasssso._core.files import atomic_write
 from picasssso.exceptions import FileFormatError, InvalidInputError
 from picasssso.networks.buck_wolf import BuckWolfNetwork, squared_loss
 from picasssso.networks.heads import decode

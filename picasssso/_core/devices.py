@@ -50,7 +50,7 @@ def resolve_device(device: str | None) -> str:
 
     Examples
     --------
-    >>> from picasssso._common.devices import resolve_device
+    >>> from picasssso._core.devices import resolve_device
     >>> resolve_device("cpu")
     'cpu'
     """

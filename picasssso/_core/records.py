@@ -48,7 +48,7 @@ def check_record(value: Any, where: str) -> Any:
     Examples
     --------
     >>> import numpy as np
-    >>> from picasssso._common.records import check_record
+    >>> from picasssso._core.records import check_record
     >>> check_record({"bands": ("sdss2010-g",), "n": np.int64(3)}, "meta")
     {'bands': ['sdss2010-g'], 'n': 3}
     """

@@ -92,7 +92,7 @@ def pixel_solid_angles(wcs: WCS, shape: tuple[int, int]) -> FloatArray:
     Examples
     --------
     >>> from astropy.wcs import WCS
-    >>> from picasssso._common.solid_angles import pixel_solid_angles
+    >>> from picasssso._core.solid_angles import pixel_solid_angles
     >>> wcs = WCS(naxis=2)
     >>> wcs.wcs.ctype = "RA---TAN", "DEC--TAN"
     >>> wcs.wcs.cdelt = -0.4 / 3600, 0.4 / 3600

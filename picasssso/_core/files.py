@@ -40,7 +40,7 @@ def check_output(path: str | os.PathLike[str], overwrite: bool = False) -> Path:
 
     Examples
     --------
-    >>> from picasssso._files import check_output
+    >>> from picasssso._core.files import check_output
     >>> check_output("no_such_folder/maps.fits")
     Traceback (most recent call last):
     ...
@@ -96,7 +96,7 @@ def atomic_write(path: str | os.PathLike[str], overwrite: bool = False) -> Itera
     --------
     >>> import tempfile
     >>> from pathlib import Path
-    >>> from picasssso._files import atomic_write
+    >>> from picasssso._core.files import atomic_write
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     with atomic_write(Path(folder, "numbers.txt")) as temporary:
     ...         _ = temporary.write_text("1 2 3")

@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from picasssso._files import atomic_write, check_output
+from picasssso._core.files import atomic_write, check_output
 from picasssso.exceptions import FileFormatError
 
 

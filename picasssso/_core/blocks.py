@@ -33,7 +33,7 @@ class Block:
 
     Examples
     --------
-    >>> from picasssso.blocks import iterate_blocks
+    >>> from picasssso._core.blocks import iterate_blocks
     >>> blocks = list(iterate_blocks((4, 6), core_shape=(4, 4), halo=1))
     >>> [block.core[1] for block in blocks]
     [slice(0, 4, None), slice(4, 6, None)]
@@ -90,7 +90,7 @@ def iterate_blocks(
 
     Examples
     --------
-    >>> from picasssso.blocks import iterate_blocks
+    >>> from picasssso._core.blocks import iterate_blocks
     >>> sum(1 for _ in iterate_blocks((100, 250), core_shape=(64, 64), halo=5, stride=8))
     8
     """
@@ -157,7 +157,7 @@ def choose_core_shape(
 
     Examples
     --------
-    >>> from picasssso.blocks import choose_core_shape
+    >>> from picasssso._core.blocks import choose_core_shape
     >>> choose_core_shape((1000, 2000), halo=0, stride=1, bytes_per_pixel=100,
     ...                   memory_budget=2e7)
     (100, 2000)

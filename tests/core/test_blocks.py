@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from picasssso.blocks import choose_core_shape, count_blocks, iterate_blocks
+from picasssso._core.blocks import choose_core_shape, count_blocks, iterate_blocks
 from picasssso.exceptions import InvalidInputError
 
 sides = st.integers(1, 70)

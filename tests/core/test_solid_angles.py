@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from astropy.wcs import WCS
 
-from picasssso._common.solid_angles import pixel_solid_angles, sky_directions, sky_jacobian
+from picasssso._core.solid_angles import pixel_solid_angles, sky_directions, sky_jacobian
 
 ARCSEC2 = (np.pi / 180 / 3600) ** 2
 
