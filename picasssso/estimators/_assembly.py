@@ -17,8 +17,9 @@ import numpy as np
 import numpy.typing as npt
 
 from picasssso._core.blocks import Block
-from picasssso.estimators.context import PERCENTILES, EstimationContext, PropertyArrays
+from picasssso.estimators.context import EstimationContext
 from picasssso.exceptions import InvalidInputError
+from picasssso.maps.arrays import PERCENTILES, PropertyArrays
 from picasssso.model_uncertainty import model_shift
 from picasssso.properties import Property, get_property
 from picasssso.quality import QUALITY_DTYPE, QualityFlag

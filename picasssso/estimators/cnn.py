@@ -21,8 +21,9 @@ from picasssso.estimators._cnn.weights import (
     weights_path,
 )
 from picasssso.estimators.base import PropertyMapEstimator
-from picasssso.estimators.context import EstimationContext, PropertyArrays
+from picasssso.estimators.context import EstimationContext
 from picasssso.exceptions import InvalidInputError, InvalidTypeError, OutsideTrainingWarning
+from picasssso.maps.arrays import PropertyArrays
 
 if TYPE_CHECKING:
     from picasssso.bands import BandImages

@@ -23,8 +23,8 @@ from astropy.utils.exceptions import AstropyWarning
 from picasssso._core.files import atomic_write
 from picasssso._core.headers import read_wcs, wcs_header
 from picasssso._core.records import from_json, to_json
-from picasssso.estimators.context import PERCENTILES, PropertyArrays
 from picasssso.exceptions import FileFormatError, InvalidInputError, PicassssoError
+from picasssso.maps.arrays import PERCENTILES, PropertyArrays
 from picasssso.properties import Property
 
 if TYPE_CHECKING:

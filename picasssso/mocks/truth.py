@@ -8,7 +8,7 @@ surface densities convolved, intensive properties as means weighted by what is t
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -188,16 +188,15 @@ def maps_from_arrays(
     import astropy.units as u
     from astropy.cosmology import Planck18
 
-    from picasssso.estimators.context import PERCENTILES, PropertyArrays
-    from picasssso.maps import PropertyMaps
+    from picasssso.maps import PropertyArrays, PropertyMaps
     from picasssso.properties import PROPERTIES
 
     arrays = {}
     for name, values in maps.items():
         values = np.asarray(values, dtype=np.float32)
-        planes = np.broadcast_to(values, (len(PERCENTILES), *values.shape)).copy()
-        mean = values if PROPERTIES[name].is_surface_density else None
-        arrays[name] = PropertyArrays(percentiles=planes, mean=mean)
+        exact = PropertyArrays.from_normal(values, 0.0)
+        averaged = not PROPERTIES[name].is_surface_density
+        arrays[name] = replace(exact, mean=None) if averaged else exact
     shape = next(iter(arrays.values())).percentiles.shape[1:]
     keywords.setdefault("quality", np.zeros(shape, np.int32))
     keywords.setdefault("luminosity_distance", Planck18.luminosity_distance(redshift))

@@ -7,8 +7,8 @@ from typing import Any
 import torch
 
 from picasssso.estimators._cnn.inputs import NetworkInput
-from picasssso.estimators.context import PropertyArrays
 from picasssso.exceptions import FileFormatError
+from picasssso.maps.arrays import PropertyArrays
 from picasssso.networks.baseline import BASELINE_PROPERTIES, predict_maps
 from picasssso.networks.heads import QUANTILES
 from picasssso.networks.weights import TrainedModel
