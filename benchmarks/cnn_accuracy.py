@@ -623,8 +623,7 @@ def clean(model: TrainedModel, table: Any, count: int) -> dict[str, Any]:
 
 def observed_batch(galaxies: Any, table: Any, seed: int = 1) -> Any:
     """Return painted galaxies as a batch of pairs."""
-    from picasssso.mocks import observe
-    from picasssso.mocks.pairs import ObservedPairs
+    from picasssso.mocks import ObservedPairs, observe
 
     light = table.light(galaxies)
     observed = observe(galaxies, light, UGRIZ, "sdss", seed=seed, contaminants=0.0)

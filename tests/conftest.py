@@ -62,6 +62,14 @@ def make_wcs():
     return make
 
 
+@pytest.fixture(scope="session")
+def paper_table():
+    """Table of light of the paper's bands at its redshift: building one is slow."""
+    from picasssso.mocks import LightTable
+
+    return LightTable.build([f"sdss2010-{band}" for band in "ugriz"], 0.05)
+
+
 def pytest_collection_modifyitems(items):
     """Skip tests marked ``gpu`` where there is no CUDA device."""
     gpu_items = [item for item in items if item.get_closest_marker("gpu")]

@@ -1,4 +1,4 @@
-"""Writing files so that nobody ever sees half of one.
+"""Writing files so that nobody ever sees half of one, and opening HDF5 files.
 
 Every file that picasssso writes goes through `atomic_write`: it grows under a temporary
 name in the folder where it belongs, and takes its own name only when it is whole.
@@ -11,10 +11,14 @@ import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from picasssso.exceptions import FileFormatError
 
-__all__ = ["atomic_write", "check_output"]
+if TYPE_CHECKING:
+    import h5py
+
+__all__ = ["atomic_write", "check_output", "open_hdf5"]
 
 
 def check_output(path: str | os.PathLike[str], overwrite: bool = False) -> Path:
@@ -117,3 +121,42 @@ def atomic_write(path: str | os.PathLike[str], overwrite: bool = False) -> Itera
         raise FileFormatError(f"Cannot write {path}: {error}.") from error
     finally:
         temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def open_hdf5(path: str | os.PathLike[str]) -> Iterator[h5py.File]:
+    """Open an HDF5 file for reading, with errors that say what is wrong.
+
+    Parameters
+    ----------
+    path : str or path-like
+        The file.
+
+    Yields
+    ------
+    h5py.File
+        The open file.
+
+    Raises
+    ------
+    FileFormatError
+        If there is none, or it is something else, or damaged.
+    """
+    import h5py
+
+    if not os.path.isfile(path):
+        raise FileFormatError(f"There is no file {path}.")
+    try:
+        file = h5py.File(path, "r")
+    except OSError as error:
+        raise FileFormatError(
+            f"{path} cannot be read as HDF5: it is another kind of file, or damaged or cut "
+            f"short ({error})."
+        ) from error
+    with file:
+        try:
+            yield file
+        except OSError as error:
+            if isinstance(error, FileFormatError):
+                raise
+            raise FileFormatError(f"{path} is damaged: {error}.") from error

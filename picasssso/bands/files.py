@@ -116,7 +116,7 @@ def _hdus(images: BandImages) -> Iterator[fits.PrimaryHDU | fits.ImageHDU | fits
 
 
 def _primary(images: BandImages) -> fits.PrimaryHDU:
-    from picasssso import __version__
+    from picasssso._core.version import __version__
 
     header = fits.Header()
     header[FORMAT_KEYWORD] = (FORMAT, "format of this file of picasssso band images")

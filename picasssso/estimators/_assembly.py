@@ -232,7 +232,7 @@ class MapAssembler:
         return self.estimator.definitions.get(name) or get_property(name)
 
     def _meta(self) -> dict[str, Any]:
-        from picasssso import __version__
+        from picasssso._core.version import __version__
 
         images, context = self.images, self.context
         widths = np.array(context.psf_fwhm_arcsec)

@@ -28,9 +28,9 @@ from picasssso.maps.arrays import PropertyArrays
 if TYPE_CHECKING:
     from picasssso.bands import BandImages
     from picasssso.maps import PropertyMaps
-    from picasssso.mocks.pairs.source import PairSource
     from picasssso.networks.training.config import TrainingConfig
     from picasssso.networks.weights import TrainedModel
+    from picasssso.pairs.source import PairSource
 
 __all__ = ["CNNEstimator"]
 

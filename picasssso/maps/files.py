@@ -151,7 +151,7 @@ def _hdus(maps: PropertyMaps) -> Iterator[fits.PrimaryHDU | fits.ImageHDU | fits
 
 
 def _primary(maps: PropertyMaps) -> fits.PrimaryHDU:
-    from picasssso import __version__
+    from picasssso._core.version import __version__
 
     header = fits.Header()
     header[FORMAT_KEYWORD] = (FORMAT, "format of this file of picasssso property maps")

@@ -13,13 +13,13 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from picasssso.mocks.truth import TrueSums
 from picasssso.networks.buck_wolf import maps_to_properties
 from picasssso.networks.calibration import local_signal
 from picasssso.networks.ensemble import turned, turned_back
 from picasssso.networks.heads import QUANTILES
 from picasssso.networks.inputs import Conditions, input_planes
 from picasssso.networks.training.batches import SlottedBatch
+from picasssso.pairs.sums import TrueSums
 
 __all__ = ["BASELINE_PROPERTIES", "measure_residuals", "predict_maps"]
 

@@ -16,15 +16,15 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from picasssso.mocks.truth import SUMS, TrueSums
 from picasssso.networks.inputs import SLOTS
+from picasssso.pairs.sums import SUMS, TrueSums
 
 __all__ = ["MAPS", "BuckWolfNetwork", "log_maps", "maps_to_properties", "squared_loss"]
 
 #: The seven maps: densities all, so metal masses and mass times age.
 MAPS = SUMS[:7]
 
-#: Range of the bins per map, log10 of the units of `picasssso.mocks.truth.SUMS`.
+#: Range of the bins per map, log10 of the units of `picasssso.pairs.sums.SUMS`.
 LOG_RANGE = (
     (2.0, 11.0),
     (0.0, 9.5),

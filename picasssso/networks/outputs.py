@@ -10,7 +10,8 @@ from dataclasses import dataclass
 
 import torch
 
-from picasssso.mocks.truth import HELIUM, TrueSums
+from picasssso._core.constants import HELIUM
+from picasssso.pairs.sums import TrueSums
 
 __all__ = ["OUTPUTS", "OUTPUT_NAMES", "Output", "Targets", "make_targets"]
 
@@ -117,7 +118,7 @@ def make_targets(sums: torch.Tensor) -> Targets:
     Parameters
     ----------
     sums : Tensor
-        Of shape (n, 9, y, x), as `picasssso.mocks.truth.TrueSums` holds; NaN where the
+        Of shape (n, 9, y, x), as `picasssso.pairs.sums.TrueSums` holds; NaN where the
         truth is not known.
 
     Returns

@@ -166,7 +166,7 @@ def test_degraded_images_lose_bands_but_never_all():
 
 @pytest.mark.parametrize("missing", ["sfr", "gas_mass", "stellar_mass_age", "v_light"])
 def test_what_is_not_known_is_not_learned(missing):
-    from picasssso.mocks.truth import SUMS
+    from picasssso.pairs.sums import SUMS
 
     pairs = ToyPairs()
     batch = to_slots(pairs.batch(range(2)), pairs.bands, WAVELENGTHS)

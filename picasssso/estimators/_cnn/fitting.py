@@ -9,15 +9,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from picasssso.exceptions import InvalidInputError
-from picasssso.mocks.pairs.source import PairSource
 from picasssso.networks.calibration import Calibration
-from picasssso.networks.pairs_from_maps import PairsFromMaps
 from picasssso.networks.training.batches import PairPool
 from picasssso.networks.training.config import TrainingConfig
 from picasssso.networks.training.finishing import finish_training
 from picasssso.networks.training.loop import run_training
 from picasssso.networks.training.state import TrainingState, build_network
 from picasssso.networks.weights import TrainedModel
+from picasssso.pairs.from_maps import PairsFromMaps
+from picasssso.pairs.source import PairSource
 
 if TYPE_CHECKING:
     from picasssso.estimators.cnn import CNNEstimator

@@ -13,9 +13,9 @@ import numpy as np
 import torch
 
 from picasssso.exceptions import InvalidInputError
-from picasssso.mocks.pairs.source import Batch, PairSource
 from picasssso.networks.inputs import SLOTS, Conditions
 from picasssso.networks.training.config import TrainingConfig
+from picasssso.pairs.source import Batch, PairSource
 
 __all__ = ["PairPool", "SlottedBatch", "degrade", "slot_of", "to_slots"]
 
@@ -86,7 +86,7 @@ def to_slots(
     Parameters
     ----------
     batch : dict
-        From a `picasssso.mocks.pairs.source.PairSource`.
+        From a `picasssso.pairs.source.PairSource`.
     bands : sequence of str
         Its bands. Those without a slot are left out.
     wavelengths : sequence of float

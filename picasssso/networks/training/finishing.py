@@ -12,7 +12,6 @@ import torch
 from tqdm import tqdm
 
 from picasssso.exceptions import InvalidInputError
-from picasssso.mocks.pairs.source import PairSource
 from picasssso.networks.baseline import measure_residuals
 from picasssso.networks.calibrating import (
     BAND_SETS,
@@ -30,6 +29,7 @@ from picasssso.networks.training.batches import SlottedBatch, degrade, slot_of, 
 from picasssso.networks.training.config import TrainingConfig
 from picasssso.networks.training.state import TrainingState
 from picasssso.networks.weights import TrainedModel, filter_hashes
+from picasssso.pairs.source import PairSource
 
 __all__ = [
     "calibrate",
@@ -310,7 +310,7 @@ def finish_training(
         The averaged networks on the CPU, with calibration (or, for networks without
         uncertainty, their measured residuals) and card.
     """
-    from picasssso import __version__
+    from picasssso._core.version import __version__
 
     is_cuda = state.device.type == "cuda"
     filled: dict[str, Any] = {

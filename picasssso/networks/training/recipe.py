@@ -31,11 +31,12 @@ import torch
 
 from picasssso._core.files import atomic_write
 from picasssso.exceptions import FileFormatError, InvalidInputError
+from picasssso.mocks import GeneratedPairs
+from picasssso.mocks.light_files import read_light_table, write_light_table
 from picasssso.mocks.observing import Survey, get_survey
-from picasssso.mocks.pairs import GeneratedPairs, PairSource
-from picasssso.mocks.pairs.schema import read_light_table, write_light_table
 from picasssso.networks.training.batches import slot_of
 from picasssso.networks.training.config import TrainingConfig
+from picasssso.pairs import PairSource
 
 if TYPE_CHECKING:
     from picasssso.sps import SSPGrid

@@ -66,7 +66,7 @@ class Stream:
     Examples
     --------
     >>> import numpy as np
-    >>> from picasssso.mocks.streams import Stream
+    >>> from picasssso._core.random import Stream
     >>> both = Stream(7, np.array([3, 4])).uniform("mass")
     >>> bool(both[1] == Stream(7, np.array([4])).uniform("mass")[0])
     True

@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 import torch
 
+from picasssso._core.files import open_hdf5
 from picasssso.exceptions import FileFormatError, InvalidInputError
-from picasssso.mocks.pairs.schema import checksum, read_index, shard_name
-from picasssso.mocks.pairs.source import Batch, PairSource
-from picasssso.mocks.pairs.splits import split_of
-from picasssso.mocks.particles.reading import open_hdf5
+from picasssso.pairs.schema import checksum, read_index, shard_name
+from picasssso.pairs.source import Batch, PairSource
+from picasssso.pairs.splits import split_of
 
 __all__ = ["StoredPairs"]
 
@@ -42,7 +42,8 @@ class StoredPairs(PairSource):
     Examples
     --------
     >>> import tempfile
-    >>> from picasssso.mocks.pairs import GeneratedPairs, StoredPairs, write_pairs
+    >>> from picasssso.mocks import GeneratedPairs
+    >>> from picasssso.pairs import StoredPairs, write_pairs
     >>> pairs = GeneratedPairs(seed=1, survey="paper_field", n_pixels=32)
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     write_pairs(pairs, folder, 6, workers=0)

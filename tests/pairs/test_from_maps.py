@@ -9,10 +9,10 @@ from picasssso import CNNEstimator
 from picasssso.data import load_example
 from picasssso.exceptions import InvalidInputError
 from picasssso.maps import PropertyMaps
-from picasssso.mocks.truth import SUMS, TrueSums
 from picasssso.networks.baseline import BASELINE_PROPERTIES, measure_residuals, predict_maps
-from picasssso.networks.pairs_from_maps import PairsFromMaps, known_sums
 from picasssso.networks.training import TrainingConfig, to_slots
+from picasssso.pairs.from_maps import PairsFromMaps, known_sums
+from picasssso.pairs.sums import SUMS, TrueSums
 
 
 @pytest.fixture(scope="module")

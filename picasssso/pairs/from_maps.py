@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
 from picasssso.exceptions import InvalidInputError, InvalidTypeError
-from picasssso.mocks.pairs.source import Batch, PairSource
-from picasssso.mocks.truth import SUMS
-from picasssso.networks.outputs import OUTPUTS
-from picasssso.properties import get_property
+from picasssso.pairs.source import Batch, PairSource
+from picasssso.pairs.sums import SUMS
+from picasssso.properties import PROPERTIES, get_property
 
 if TYPE_CHECKING:
     from picasssso.bands import BandImages
-    from picasssso.estimators.context import EstimationContext
     from picasssso.maps import PropertyMaps
 
 __all__ = ["PairsFromMaps", "known_sums"]
@@ -44,7 +42,7 @@ def known_sums(maps: PropertyMaps) -> FloatArray:
     Returns
     -------
     ndarray of float32, shape (9, y, x)
-        In the order of `picasssso.mocks.truth.SUMS`; NaN where it is not known.
+        In the order of `picasssso.pairs.sums.SUMS`; NaN where it is not known.
 
     Raises
     ------
@@ -54,25 +52,24 @@ def known_sums(maps: PropertyMaps) -> FloatArray:
     Examples
     --------
     >>> from picasssso.data import load_example_truth
-    >>> from picasssso.networks.pairs_from_maps import known_sums
+    >>> from picasssso.pairs.from_maps import known_sums
     >>> known_sums(load_example_truth()).shape
     (9, 128, 128)
     """
     sums = np.full((len(SUMS), *maps.shape), np.nan, np.float32)
     place = {name: k for k, name in enumerate(SUMS)}
-    names = [output.name for output in OUTPUTS if output.name in maps]
+    names = [name for name in PROPERTIES if name in maps]
     if not names:
         raise InvalidInputError(
-            f"The maps hold {', '.join(maps)}: expected at least one of "
-            f"{', '.join(output.name for output in OUTPUTS)}."
+            f"The maps hold {', '.join(maps)}: expected at least one of {', '.join(PROPERTIES)}."
         )
     for name in names:
         if get_property(name).is_surface_density:
             sums[place[name]] = _values(maps, name)
-    carriers = {output.name: output.carrier for output in OUTPUTS}
     for name, numerator in _NUMERATORS.items():
-        if name in names:
-            sums[place[numerator]] = _values(maps, name) * sums[place[carriers[name]]]
+        weight = get_property(name).weight
+        if name in names and weight is not None:
+            sums[place[numerator]] = _values(maps, name) * sums[place[weight]]
     if "attenuation_v" in names:
         sums[place["v_light"]] = 1.0
         sums[place["v_light_attenuated"]] = 10.0 ** (-0.4 * _values(maps, "attenuation_v"))
@@ -85,6 +82,22 @@ def _values(maps: PropertyMaps, name: str) -> FloatArray:
     plane = np.array(value.to_value(definition.unit), np.float32)
     plane[maps.masks[name]] = np.nan
     return plane
+
+
+class _Observed(Protocol):
+    """What holds for whole images, of an `~picasssso.estimators.EstimationContext`."""
+
+    @property
+    def redshift(self) -> float: ...
+
+    @property
+    def pixel_scale_arcsec(self) -> float: ...
+
+    @property
+    def pixel_scale_kpc(self) -> float | None: ...
+
+    @property
+    def psf_fwhm_arcsec(self) -> tuple[float, ...]: ...
 
 
 class PairsFromMaps(PairSource):
@@ -108,7 +121,7 @@ class PairsFromMaps(PairSource):
 
     def __init__(
         self,
-        pairs: Sequence[tuple[BandImages, EstimationContext, PropertyMaps]],
+        pairs: Sequence[tuple[BandImages, _Observed, PropertyMaps]],
         *,
         size: int = 64,
     ) -> None:
@@ -163,7 +176,7 @@ class PairsFromMaps(PairSource):
         Returns
         -------
         dict
-            Names of `picasssso.mocks.pairs.source.FIELDS` to tensors of shape (n, ...).
+            Names of `picasssso.pairs.source.FIELDS` to tensors of shape (n, ...).
         """
         rows = [self._one(*self._places[int(number)]) for number in numbers]
         return {

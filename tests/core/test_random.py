@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from picasssso.mocks.streams import Stream
+from picasssso._core.random import Stream
 
 
 @given(seed=st.integers(0, 2**63), index=st.integers(0, 2**62), name=st.text(max_size=8))

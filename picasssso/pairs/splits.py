@@ -6,8 +6,8 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from picasssso._core.random import Stream
 from picasssso.exceptions import InvalidInputError
-from picasssso.mocks.streams import Stream
 
 __all__ = ["SPLITS", "check_fractions", "split_of"]
 
@@ -68,7 +68,7 @@ def split_of(
     Examples
     --------
     >>> import numpy as np
-    >>> from picasssso.mocks.pairs import split_of
+    >>> from picasssso.pairs import split_of
     >>> names = split_of(np.arange(1000))
     >>> bool(600 < (names == "train").sum() < 680)
     True

@@ -11,22 +11,20 @@ from typing import Any
 import numpy as np
 from torch.utils.data import DataLoader, Dataset
 
-from picasssso._version import version
+from picasssso._core.files import open_hdf5
+from picasssso._core.version import __version__
 from picasssso.exceptions import FileFormatError, InvalidInputError
-from picasssso.mocks.pairs.generated import GeneratedPairs
-from picasssso.mocks.pairs.schema import (
+from picasssso.pairs.schema import (
     FORMAT,
     INDEX,
     TABLE,
     read_index,
     shard_name,
     write_index,
-    write_light_table,
     write_shard,
 )
-from picasssso.mocks.pairs.source import FIELDS, Batch, PairSource
-from picasssso.mocks.pairs.splits import SPLITS, check_fractions
-from picasssso.mocks.particles.reading import open_hdf5
+from picasssso.pairs.source import FIELDS, Batch, PairSource
+from picasssso.pairs.splits import SPLITS, check_fractions
 
 __all__ = ["write_pairs"]
 
@@ -101,7 +99,7 @@ def write_pairs(
     ):  # fmt: skip
         if isinstance(value, bool) or not isinstance(value, int) or value < least:
             raise InvalidInputError(f"{name}={value!r}: expected an integer from {least} on.")
-    if workers and isinstance(source, GeneratedPairs) and source.device.type != "cpu":
+    if workers and source.device.type != "cpu":
         raise InvalidInputError(
             f"Pairs are made on {source.device}, which other processes cannot share: give "
             "workers=0, or device='cpu' to the source."
@@ -110,7 +108,7 @@ def write_pairs(
     path.mkdir(parents=True, exist_ok=True)
     index = {
         "format": FORMAT,
-        "version": version,
+        "version": __version__,
         "source": source.describe(),
         "bands": list(source.bands),
         "fields": [],
@@ -122,8 +120,7 @@ def write_pairs(
     missing = _missing_shards(path, total, shard_size)
     if not missing:
         return
-    if isinstance(source, GeneratedPairs) and not (path / TABLE).exists():
-        write_light_table(path / TABLE, source.generator.table)
+    source.write_tables(path)
     ranges = [
         np.arange(shard * shard_size, min((shard + 1) * shard_size, total)) for shard in missing
     ]

@@ -6,7 +6,7 @@ A set is a folder::
     light_table.h5    light per mass of the stellar grid that was used (generated sets)
     shard_00000.h5    the first pairs, and so on
 
-A shard holds a data set for each field of `picasssso.mocks.pairs.source.FIELDS`, whose first
+A shard holds a data set for each field of `picasssso.pairs.source.FIELDS`, whose first
 axis is the pair: float32 or int64, little-endian, with the attributes ``unit``,
 ``meaning`` and ``sha256`` (of the bytes of the array). Its own attributes are ``format``,
 ``first`` (number of its first pair) and ``count``. Each shard is written under a temporary
@@ -25,18 +25,14 @@ import numpy as np
 
 from picasssso._core.files import atomic_write
 from picasssso.exceptions import FileFormatError
-from picasssso.mocks.light import LightTable
-from picasssso.mocks.pairs.source import FIELDS
-from picasssso.mocks.particles.reading import open_hdf5
+from picasssso.pairs.source import FIELDS
 
 __all__ = [
     "FORMAT",
     "checksum",
     "read_index",
-    "read_light_table",
     "shard_name",
     "write_index",
-    "write_light_table",
     "write_shard",
 ]
 
@@ -63,7 +59,7 @@ def shard_name(shard: int) -> str:
 
     Examples
     --------
-    >>> from picasssso.mocks.pairs.schema import shard_name
+    >>> from picasssso.pairs.schema import shard_name
     >>> shard_name(3)
     'shard_00003.h5'
     """
@@ -170,56 +166,3 @@ def read_index(folder: str | os.PathLike[str]) -> dict[str, Any]:
     if missing:
         raise FileFormatError(f"{path} lacks {', '.join(missing)}.")
     return index
-
-
-def write_light_table(path: Path, table: LightTable) -> None:
-    """Write a table of light.
-
-    Parameters
-    ----------
-    path : Path
-        The file.
-    table : LightTable
-        The table.
-    """
-    import h5py
-
-    with atomic_write(path, overwrite=True) as temporary, h5py.File(temporary, "w") as file:
-        for name, value in table.to_dict().items():
-            if isinstance(value, np.ndarray):
-                data = file.create_dataset(name, data=value, track_times=False)
-                data.attrs["sha256"] = checksum(value)
-            else:
-                file.attrs[name] = value if isinstance(value, str) else list(value)
-
-
-def read_light_table(path: Path) -> LightTable:
-    """Read a table of light.
-
-    Parameters
-    ----------
-    path : Path
-        The file.
-
-    Returns
-    -------
-    LightTable
-        The table.
-
-    Raises
-    ------
-    FileFormatError
-        If it is missing or damaged.
-    """
-    with open_hdf5(path) as file:
-        try:
-            arrays = {name: data[()] for name, data in file.items()}
-            sums = {name: str(data.attrs["sha256"]) for name, data in file.items()}
-            bands = tuple(str(band) for band in file.attrs["bands"])
-            table = LightTable(bands=bands, grid_hash=str(file.attrs["grid_hash"]), **arrays)
-        except (KeyError, TypeError, AttributeError) as error:
-            raise FileFormatError(f"{path} is no table of light: {error}.") from error
-    wrong = [name for name, values in arrays.items() if checksum(values) != sums[name]]
-    if wrong:
-        raise FileFormatError(f"{path} is damaged: checksums of {', '.join(wrong)} do not fit.")
-    return table

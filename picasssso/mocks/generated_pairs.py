@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,9 +12,11 @@ import torch
 
 from picasssso.exceptions import InvalidInputError
 from picasssso.mocks.generator import MockGenerator
+from picasssso.mocks.light_files import write_light_table
 from picasssso.mocks.observing import ObservedGalaxies, Survey
-from picasssso.mocks.pairs.source import Batch, PairSource
 from picasssso.mocks.worlds import Worlds
+from picasssso.pairs.schema import TABLE
+from picasssso.pairs.source import Batch, PairSource
 
 __all__ = ["GeneratedPairs", "ObservedPairs"]
 
@@ -55,7 +58,7 @@ class GeneratedPairs(PairSource):
 
     Examples
     --------
-    >>> from picasssso.mocks.pairs import GeneratedPairs
+    >>> from picasssso.mocks import GeneratedPairs
     >>> pairs = GeneratedPairs(seed=1, survey="paper_field", n_pixels=32)
     >>> pair = pairs[7]
     >>> pair["flux"].shape, pair["truth"].shape
@@ -77,6 +80,17 @@ class GeneratedPairs(PairSource):
         if device is None:
             return torch.device("cuda" if torch.cuda.is_available() else "cpu")
         return torch.device(device)
+
+    def write_tables(self, folder: Path) -> None:
+        """Write the table of light into the folder of a stored set, unless it is there.
+
+        Parameters
+        ----------
+        folder : Path
+            Folder of the set.
+        """
+        if not (folder / TABLE).exists():
+            write_light_table(folder / TABLE, self.generator.table)
 
     def batch(self, numbers: Sequence[int] | np.ndarray | range) -> Batch:
         """Return pairs.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -48,6 +49,20 @@ class PairSource(Dataset, ABC):
     """
 
     bands: tuple[str, ...]
+
+    @property
+    def device(self) -> torch.device:
+        """Where pairs are made (torch.device); worker processes share no other than the CPU."""
+        return torch.device("cpu")
+
+    def write_tables(self, folder: Path) -> None:
+        """Write what a stored set of these pairs needs beside the shards: nothing, by default.
+
+        Parameters
+        ----------
+        folder : Path
+            Folder of the set.
+        """
 
     @abstractmethod
     def batch(self, numbers: Sequence[int] | np.ndarray | range) -> Batch:
@@ -106,7 +121,8 @@ class PairStream(IterableDataset):
 
     Examples
     --------
-    >>> from picasssso.mocks.pairs import GeneratedPairs, PairStream
+    >>> from picasssso.mocks import GeneratedPairs
+    >>> from picasssso.pairs import PairStream
     >>> pairs = GeneratedPairs(seed=1, survey="paper_field", n_pixels=32)
     >>> stream = iter(PairStream(pairs, batch_size=2))
     >>> next(stream)["number"].tolist(), next(stream)["number"].tolist()
