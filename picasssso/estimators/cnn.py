@@ -28,7 +28,7 @@ from picasssso.maps.arrays import PropertyArrays
 if TYPE_CHECKING:
     from picasssso.bands import BandImages
     from picasssso.maps import PropertyMaps
-    from picasssso.networks.training.config import TrainingConfig
+    from picasssso.networks.config import TrainingConfig
     from picasssso.networks.weights import TrainedModel
     from picasssso.pairs.source import PairSource
 
@@ -420,7 +420,7 @@ class CNNEstimator(PropertyMapEstimator):
             Of order, augmentation and, from nothing, the start.
         size : int, optional
             Side, in pixels, of the squares that images are cut into.
-        config : `~picasssso.networks.training.TrainingConfig`, optional
+        config : `~picasssso.training.TrainingConfig`, optional
             Architecture, members and augmentation of a start from nothing
             (``weights=None``); steps, batches, learning rate and seed are those given here.
         calibrate_on : sequence of (BandImages, PropertyMaps), or PairSource, optional

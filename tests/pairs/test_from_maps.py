@@ -9,10 +9,11 @@ from picasssso import CNNEstimator
 from picasssso.data import load_example
 from picasssso.exceptions import InvalidInputError
 from picasssso.maps import PropertyMaps
-from picasssso.networks.baseline import BASELINE_PROPERTIES, measure_residuals, predict_maps
-from picasssso.networks.training import TrainingConfig, to_slots
+from picasssso.networks.baseline import BASELINE_PROPERTIES, predict_maps
 from picasssso.pairs.from_maps import PairsFromMaps, known_sums
 from picasssso.pairs.sums import SUMS, TrueSums
+from picasssso.training import TrainingConfig, to_slots
+from picasssso.training.finishing import measure_residuals
 
 
 @pytest.fixture(scope="module")

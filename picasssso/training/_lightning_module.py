@@ -1,6 +1,6 @@
 """A training as a module of pytorch-lightning, with its batches and checkpoints.
 
-Imports pytorch-lightning, so it is imported only by `picasssso.networks.training.lightning`.
+Imports pytorch-lightning, so it is imported only by `picasssso.training.lightning`.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ import pytorch_lightning as pl
 import torch
 from torch import nn
 
-from picasssso.networks.training.batches import PairPool, SlottedBatch
-from picasssso.networks.training.state import TrainingState, batch_loss
+from picasssso.training.batches import PairPool, SlottedBatch
+from picasssso.training.state import TrainingState, batch_loss
 
 __all__ = ["Batches", "Checkpoints", "LightningTraining"]
 

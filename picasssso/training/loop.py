@@ -7,8 +7,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from picasssso.networks.training.batches import PairPool
-from picasssso.networks.training.state import TrainingState
+from picasssso.training.batches import PairPool
+from picasssso.training.state import TrainingState
 
 __all__ = ["run_training"]
 

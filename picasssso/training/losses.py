@@ -8,7 +8,8 @@ import torch
 from torch.nn import functional
 
 from picasssso.networks.heads import QUANTILES, Prediction
-from picasssso.networks.outputs import OUTPUTS, Targets
+from picasssso.networks.outputs import OUTPUTS
+from picasssso.training.targets import Targets
 
 __all__ = ["pixel_weights", "quantile_loss"]
 

@@ -63,7 +63,7 @@ class TrainingConfig:
 
     Examples
     --------
-    >>> from picasssso.networks.training import TrainingConfig
+    >>> from picasssso.training import TrainingConfig
     >>> TrainingConfig.from_json(TrainingConfig(steps=10).to_json()).steps
     10
     """

@@ -13,18 +13,19 @@ from small_weights import SMALL, WAVELENGTHS, ToyPairs, random_network
 from picasssso.exceptions import FileFormatError, InvalidInputError
 from picasssso.networks.buck_wolf import squared_loss
 from picasssso.networks.heads import decode
-from picasssso.networks.losses import quantile_loss
-from picasssso.networks.outputs import OUTPUT_NAMES, make_targets
-from picasssso.networks.training import (
+from picasssso.networks.outputs import OUTPUT_NAMES
+from picasssso.training import (
     PairPool,
     TrainingConfig,
     TrainingState,
     run_training,
     to_slots,
 )
-from picasssso.networks.training.batches import degrade
-from picasssso.networks.training.recipe import Recipe
-from picasssso.networks.training.state import batch_loss
+from picasssso.training.batches import degrade
+from picasssso.training.losses import quantile_loss
+from picasssso.training.recipe import Recipe
+from picasssso.training.state import batch_loss
+from picasssso.training.targets import make_targets
 
 CONFIG = TrainingConfig(
     network=SMALL, members=2, steps=8, batch_size=4, pool_size=8, replays=2, warmup=2,
@@ -246,7 +247,7 @@ def test_configurations_that_make_no_sense():
 @pytest.mark.filterwarnings("ignore::FutureWarning")
 def test_lightning_gives_the_same(reference, tmp_path):
     pytest.importorskip("pytorch_lightning")
-    from picasssso.networks.training.lightning import run_lightning
+    from picasssso.training.lightning import run_lightning
 
     assert_same(run_lightning(TrainingState(CONFIG), pool(), progress=False), reference)
     # Begun by one and ended by the other.
@@ -264,8 +265,8 @@ sys.path[:0] = {folders!r}
 warnings.simplefilter("ignore")
 import torch
 from test_training import CONFIG, pool
-from picasssso.networks.training import TrainingState
-from picasssso.networks.training.lightning import is_first_process, run_lightning
+from picasssso.training import TrainingState
+from picasssso.training.lightning import is_first_process, run_lightning
 
 state = run_lightning(
     TrainingState(CONFIG), pool(), progress=False, devices=2, strategy="ddp", checkpoint={path!r}

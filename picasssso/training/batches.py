@@ -13,39 +13,16 @@ import numpy as np
 import torch
 
 from picasssso.exceptions import InvalidInputError
-from picasssso.networks.inputs import SLOTS, Conditions
-from picasssso.networks.training.config import TrainingConfig
+from picasssso.networks.config import TrainingConfig
+from picasssso.networks.inputs import SLOTS, Conditions, slot_of
 from picasssso.pairs.source import Batch, PairSource
 
-__all__ = ["PairPool", "SlottedBatch", "degrade", "slot_of", "to_slots"]
+__all__ = ["PairPool", "SlottedBatch", "degrade", "to_slots"]
 
 #: Sets of bands that users come with, and how often they are drawn when bands are dropped;
 #: else each band is kept with a probability of 0.6.
 _USUAL = {"ugri": 0.15, "griz": 0.2, "gri": 0.15, "gr": 0.15, "r": 0.1}
 _KEEP = 0.6
-
-
-def slot_of(band: str) -> int | None:
-    """Return the slot of a filter, by its last letter-like part.
-
-    Parameters
-    ----------
-    band : str
-        Filter name, such as ``"decam2014-i"``.
-
-    Returns
-    -------
-    int or None
-        Place in `picasssso.networks.inputs.SLOTS`; None for a filter that has none.
-
-    Examples
-    --------
-    >>> from picasssso.networks.training.batches import slot_of
-    >>> slot_of("sdss2010-r"), slot_of("hsc2017-y")
-    (2, None)
-    """
-    letter = band.rpartition("-")[2][:1].lower()
-    return SLOTS.index(letter) if letter in SLOTS else None
 
 
 @dataclass(frozen=True)

@@ -34,8 +34,8 @@ from picasssso.exceptions import FileFormatError, InvalidInputError
 from picasssso.mocks import GeneratedPairs
 from picasssso.mocks.light_files import read_light_table, write_light_table
 from picasssso.mocks.observing import Survey, get_survey
-from picasssso.networks.training.batches import slot_of
-from picasssso.networks.training.config import TrainingConfig
+from picasssso.networks.config import TrainingConfig
+from picasssso.networks.inputs import slot_of
 from picasssso.pairs import PairSource
 
 if TYPE_CHECKING:
@@ -147,7 +147,7 @@ class Recipe:
 
     Examples
     --------
-    >>> from picasssso.networks.training.recipe import Recipe
+    >>> from picasssso.training.recipe import Recipe
     >>> recipe = Recipe.from_json('{"training": {"steps": 5}, "pairs": [{"survey": "sdss"}]}')
     >>> recipe.training.steps, recipe.pairs[0].resolved_bands()[1]
     (5, 'sdss2010-g')

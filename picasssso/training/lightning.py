@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from picasssso.exceptions import MissingDependencyError
-from picasssso.networks.training.batches import PairPool
-from picasssso.networks.training.state import TrainingState
+from picasssso.training.batches import PairPool
+from picasssso.training.state import TrainingState
 
 __all__ = ["check_lightning", "is_first_process", "run_lightning"]
 
@@ -100,7 +100,7 @@ def run_lightning(
     import pytorch_lightning as pl
     import torch
 
-    from picasssso.networks.training._lightning_module import (
+    from picasssso.training._lightning_module import (
         Batches,
         Checkpoints,
         LightningTraining,

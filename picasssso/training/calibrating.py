@@ -23,10 +23,11 @@ from picasssso.networks.ensemble import Ensemble
 from picasssso.networks.heads import QUANTILES, Prediction
 from picasssso.networks.inputs import SLOTS
 from picasssso.networks.mixture import hold_hydrogen, linear_values
-from picasssso.networks.outputs import OUTPUT_NAMES, OUTPUTS, make_targets
+from picasssso.networks.outputs import OUTPUT_NAMES, OUTPUTS
 from picasssso.networks.outside import disagreement_score
-from picasssso.networks.training.batches import SlottedBatch
 from picasssso.properties import PROPERTIES
+from picasssso.training.batches import SlottedBatch
+from picasssso.training.targets import make_targets
 
 __all__ = [
     "BAND_SETS",

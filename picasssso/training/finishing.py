@@ -4,16 +4,28 @@ from __future__ import annotations
 
 import datetime
 import platform
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
 import torch
+from torch import nn
 from tqdm import tqdm
 
 from picasssso.exceptions import InvalidInputError
-from picasssso.networks.baseline import measure_residuals
-from picasssso.networks.calibrating import (
+from picasssso.networks.baseline import BASELINE_PROPERTIES, predict_maps
+from picasssso.networks.calibration import Calibration, local_signal
+from picasssso.networks.config import TrainingConfig
+from picasssso.networks.ensemble import Ensemble
+from picasssso.networks.heads import QUANTILES
+from picasssso.networks.inputs import slot_of
+from picasssso.networks.outside import TrainingRange, measure
+from picasssso.networks.structure import measure_structure, whole_light
+from picasssso.networks.weights import TrainedModel, filter_hashes
+from picasssso.pairs.source import PairSource
+from picasssso.pairs.sums import TrueSums
+from picasssso.training.batches import SlottedBatch, degrade, to_slots
+from picasssso.training.calibrating import (
     BAND_SETS,
     Collected,
     collect,
@@ -21,21 +33,14 @@ from picasssso.networks.calibrating import (
     join,
     keep_bands,
 )
-from picasssso.networks.calibration import Calibration
-from picasssso.networks.ensemble import Ensemble
-from picasssso.networks.outside import TrainingRange, measure
-from picasssso.networks.structure import measure_structure, whole_light
-from picasssso.networks.training.batches import SlottedBatch, degrade, slot_of, to_slots
-from picasssso.networks.training.config import TrainingConfig
-from picasssso.networks.training.state import TrainingState
-from picasssso.networks.weights import TrainedModel, filter_hashes
-from picasssso.pairs.source import PairSource
+from picasssso.training.state import TrainingState
 
 __all__ = [
     "calibrate",
     "finish_training",
     "known_batches",
     "measure_ranges",
+    "measure_residuals",
     "measure_training_range",
     "with_training_range",
 ]
@@ -47,6 +52,12 @@ _PART_OF_FEWER = 0.375
 
 #: Galaxies to whose sums the correlation of errors is fitted, at most.
 _GALAXIES_OF_SUMS = 1500
+
+#: Residuals count where the signal-to-noise ratio of all bands together is at least this.
+_LEAST_SIGNAL = 1.0
+
+#: Residuals in dex are counted in this many bins between plus and minus this many dex.
+_N_BINS, _LARGEST = 4000, 10.0
 
 
 def known_batches(
@@ -62,7 +73,7 @@ def known_batches(
     Parameters
     ----------
     sources : sequence of (PairSource, sequence of float, float)
-        As `picasssso.networks.training.PairPool` takes them; those that lack one of the
+        As `picasssso.training.PairPool` takes them; those that lack one of the
         bands are left out.
     letters : str
         Slots, such as ``"gri"``; all that each source has, if empty.
@@ -279,6 +290,44 @@ def measure_training_range(
 
 def _size(device: torch.device | str) -> int:
     return 64 if torch.device(device).type == "cpu" else 256
+
+
+def measure_residuals(
+    networks: Sequence[nn.Module], batches: Iterable[SlottedBatch]
+) -> dict[str, list[float]]:
+    """Measure how far from the truth predicted maps lie.
+
+    Parameters
+    ----------
+    networks : sequence of torch.nn.Module
+        As for `predict_maps`.
+    batches : iterable of SlottedBatch
+        Galaxies that were not trained on, on the networks' device.
+
+    Returns
+    -------
+    dict
+        For each property, log10 of truth over prediction at the five quantiles of
+        `picasssso.networks.heads.QUANTILES`, over pixels with a signal and a truth. It
+        belongs into the model card under ``"residual_quantiles"``.
+    """
+    counts = torch.zeros(len(BASELINE_PROPERTIES), _N_BINS, dtype=torch.float64)
+    for batch in batches:
+        maps = predict_maps(networks, batch.flux, batch.inverse_variance, batch.conditions)
+        truth = TrueSums(batch.sums).properties()
+        bright = local_signal(batch.flux, batch.inverse_variance) >= _LEAST_SIGNAL
+        for k, name in enumerate(BASELINE_PROPERTIES):
+            used = bright & (truth[name] > 0) & torch.isfinite(truth[name])
+            residual = torch.log10(truth[name][used] / maps[name][used])
+            bins = ((residual / _LARGEST + 1.0) * (0.5 * _N_BINS)).clamp(0, _N_BINS - 1).long()
+            counts[k] += torch.bincount(bins, minlength=_N_BINS).cpu()
+    part = counts.cumsum(1) / counts.sum(1, keepdim=True)
+    table: dict[str, list[float]] = {}
+    for k, name in enumerate(BASELINE_PROPERTIES):
+        places = torch.tensor([int((part[k] < level).sum()) for level in QUANTILES])
+        values = ((places + 0.5) / _N_BINS * 2.0 - 1.0) * _LARGEST
+        table[name] = [round(float(value), 4) for value in values]
+    return table
 
 
 def finish_training(

@@ -23,7 +23,7 @@ TRAINING = {
 def recipe(tmp_path, monkeypatch):
     """A recipe whose galaxies cost nothing."""
     sources = [(ToyPairs(), WAVELENGTHS, 1.0)]
-    where = "picasssso.networks.training.recipe"
+    where = "picasssso.training.recipe"
     monkeypatch.setattr(f"{where}.prepare_tables", lambda *args, **kwargs: None)
     monkeypatch.setattr(f"{where}.make_sources", lambda *args, **kwargs: sources)
     path = tmp_path / "recipe.json"

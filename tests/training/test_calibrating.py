@@ -7,11 +7,11 @@ import pytest
 import torch
 from small_weights import make_calibration
 
-from picasssso.networks.calibrating import Collected, fit_calibration, sample_scores
 from picasssso.networks.calibration import NORMAL_SCORES, Calibration, normal_scores
 from picasssso.networks.heads import Prediction
 from picasssso.networks.mixture import linear_means, linear_values
 from picasssso.networks.outputs import OUTPUT_NAMES, OUTPUTS
+from picasssso.training.calibrating import Collected, fit_calibration, sample_scores
 
 MASS, RATE, GAS, HYDROGEN, DUST = (
     OUTPUT_NAMES.index(name)

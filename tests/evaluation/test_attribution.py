@@ -5,8 +5,8 @@ import pytest
 from small_weights import make_model
 
 from picasssso import CNNEstimator, MassToLightEstimator
+from picasssso.evaluation.attribution import VARIANTS, attribute, measure_sight, shuffle_pixels
 from picasssso.exceptions import InvalidInputError
-from picasssso.networks.attribution import VARIANTS, attribute, measure_sight, shuffle_pixels
 from picasssso.testing import make_galaxy
 
 BANDS = ("sdss2010-g", "sdss2010-r", "sdss2010-i")
@@ -40,7 +40,7 @@ def test_shuffled_pixels_keep_their_colours_and_brightness(images):
 
 def test_masked_pixels_stay(images):
     weights = images.to_arrays()[1]
-    from picasssso.networks.attribution import _rebuilt
+    from picasssso.evaluation.attribution import _rebuilt
 
     flux, weights = images.to_arrays()
     weights[1, 10, 10] = 0

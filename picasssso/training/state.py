@@ -13,53 +13,23 @@ import torch
 from torch import nn
 
 from picasssso._core.files import atomic_write
-from picasssso.exceptions import FileFormatError, InvalidInputError
+from picasssso.exceptions import FileFormatError
+from picasssso.networks.architectures import build_network
 from picasssso.networks.buck_wolf import BuckWolfNetwork, squared_loss
+from picasssso.networks.config import TrainingConfig
 from picasssso.networks.heads import decode
 from picasssso.networks.inputs import input_planes
-from picasssso.networks.losses import pixel_weights, quantile_loss
-from picasssso.networks.outputs import make_targets
-from picasssso.networks.training.batches import SlottedBatch
-from picasssso.networks.training.config import TrainingConfig
-from picasssso.networks.unet import ResidualUNet
+from picasssso.training.batches import SlottedBatch
+from picasssso.training.losses import pixel_weights, quantile_loss
+from picasssso.training.targets import make_targets
 
-__all__ = ["TrainingState", "batch_loss", "build_network"]
+__all__ = ["TrainingState", "batch_loss"]
 
 #: Format of checkpoints.
 _FORMAT = 1
 
 #: Gradients longer than this are shortened to it.
 _LONGEST_GRADIENT = 1.0
-
-
-def build_network(config: TrainingConfig) -> nn.Module:
-    """Return an untrained network.
-
-    Parameters
-    ----------
-    config : TrainingConfig
-        Its architecture and arguments.
-
-    Returns
-    -------
-    torch.nn.Module
-        The network, on the CPU.
-
-    Raises
-    ------
-    InvalidInputError
-        If the architecture has no such arguments.
-    """
-    kinds: dict[str, type[nn.Module]] = {
-        "residual_unet": ResidualUNet,
-        "buck_wolf_2021": BuckWolfNetwork,
-    }
-    try:
-        return kinds[config.architecture](**config.network)
-    except (TypeError, ValueError) as error:
-        raise InvalidInputError(
-            f"The network {config.architecture} cannot be made with {config.network}: {error}."
-        ) from None
 
 
 def batch_loss(network: nn.Module, batch: SlottedBatch) -> torch.Tensor:

@@ -125,7 +125,7 @@ def attribute(
 
     >>> import numpy as np
     >>> from picasssso import MassToLightEstimator
-    >>> from picasssso.networks.attribution import shuffle_pixels
+    >>> from picasssso.evaluation.attribution import shuffle_pixels
     >>> from picasssso.testing import make_galaxy
     >>> images = make_galaxy((20, 20))
     >>> shuffled, order = shuffle_pixels(images, seed=1)
