@@ -1,4 +1,4 @@
-"""World coordinates in FITS headers, exactly or not at all."""
+"""FITS headers: world coordinates, exactly or not at all, and the marks of own files."""
 
 from __future__ import annotations
 
@@ -10,7 +10,12 @@ from astropy.wcs import WCS, FITSFixedWarning
 
 from picasssso.exceptions import InvalidInputError
 
-__all__ = ["read_wcs", "wcs_header"]
+__all__ = ["IMAGES_FORMAT", "MAPS_FORMAT", "read_wcs", "wcs_header"]
+
+#: Keywords of the first header of files of `BandImages` and of `PropertyMaps`, by which they
+#: are recognised; their values are the numbers of their formats.
+IMAGES_FORMAT = "BANDSFMT"
+MAPS_FORMAT = "MAPSFMT"
 
 #: How far a header's positions may be from those of the WCS it was made from, degrees.
 HEADER_TOLERANCE = 1e-9

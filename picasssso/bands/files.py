@@ -19,6 +19,7 @@ import numpy.typing as npt
 from astropy.io import fits
 from astropy.nddata import NDData
 
+from picasssso._core.headers import IMAGES_FORMAT
 from picasssso.bands.extinction import GalacticExtinction
 from picasssso.bands.noise import NoiseScaling
 from picasssso.bands.reading import open_fits, read_array, read_wcs
@@ -28,14 +29,12 @@ from picasssso.exceptions import FileFormatError, InvalidInputError, PicassssoEr
 if TYPE_CHECKING:
     from picasssso.bands.images import BandImages
 
-__all__ = ["FORMAT", "FORMAT_KEYWORD", "read_images", "write_images"]
+__all__ = ["FORMAT", "read_images", "write_images"]
 
 #: Number of the format that is written.
 FORMAT = 1
 #: First version of the package that reads it.
 FORMAT_SINCE = "0.1"
-#: Keyword of the primary header that makes a FITS file one of band images.
-FORMAT_KEYWORD = "BANDSFMT"
 
 #: Cards of an image's own header that its arrays and the WCS determine anew.
 _STRUCTURE = (
@@ -119,7 +118,7 @@ def _primary(images: BandImages) -> fits.PrimaryHDU:
     from picasssso._core.version import __version__
 
     header = fits.Header()
-    header[FORMAT_KEYWORD] = (FORMAT, "format of this file of picasssso band images")
+    header[IMAGES_FORMAT] = (FORMAT, "format of this file of picasssso band images")
     header["BANDSNED"] = (FORMAT_SINCE, "oldest version of picasssso that reads it")
     header["ORIGIN"] = "picasssso"
     header["CREATOR"] = (f"picasssso {__version__}", "what wrote this file")
@@ -307,16 +306,16 @@ def read_images(path: str | os.PathLike[str]) -> tuple[list[tuple[str, NDData]],
 
 
 def _check_format(header: fits.Header, path: str | os.PathLike[str]) -> None:
-    found = header.get(FORMAT_KEYWORD)
+    found = header.get(IMAGES_FORMAT)
     if found is None:
         raise FileFormatError(
-            f"Images: found no {FORMAT_KEYWORD} in the primary header of {path}, expected a file "
+            f"Images: found no {IMAGES_FORMAT} in the primary header of {path}, expected a file "
             "written by BandImages.write. A survey's files are read band by band: "
             "BandImages.read({'sdss2010-g': 'file.fits[HDU]', ...}, redshift=...)."
         )
     if not isinstance(found, int) or isinstance(found, bool) or found < 1:
         raise FileFormatError(
-            f"Images: found {FORMAT_KEYWORD} = {found!r} in {path}, expected a whole number."
+            f"Images: found {IMAGES_FORMAT} = {found!r} in {path}, expected a whole number."
         )
     if found > FORMAT:
         needed = header.get("BANDSNED", "a newer version")
