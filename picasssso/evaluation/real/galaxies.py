@@ -67,11 +67,14 @@ def paint_catalogue_galaxy(
     """
     redshift = float(catalogue.table["redshift"][number])
     distance = None if cosmology is None else cosmology.luminosity_distance(redshift)
+    extinction = catalogue.per_band(number, "galactic_extinction", bands)
+    # Of the catalogue's fluxes, extinction is taken off already.
+    total = catalogue.per_band(number, "flux", bands) * 10.0 ** (-0.4 * extinction)
     return observe_profile(
-        catalogue.profile(number, bands),
+        catalogue.profile(number, bands).with_total_colors(total),
         redshift=redshift,
         luminosity_distance=distance,
-        extinction=catalogue.per_band(number, "galactic_extinction", bands),
+        extinction=extinction,
         seed=(seed, int(catalogue.table["nsa_id"][number])),
     )
 
