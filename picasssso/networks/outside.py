@@ -505,7 +505,7 @@ class TrainingRange:
         Returns
         -------
         Tensor or None
-            Of shape (5, 2), in the order of `picasssso.networks.structure.STRUCTURES`; None
+            Of shape (5, 2), in the order of ``picasssso.networks.structure.STRUCTURES``; None
             if none was added.
         """
         if not self._structure:

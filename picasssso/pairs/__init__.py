@@ -2,7 +2,7 @@
 
 One interface, `PairSource`, for an endless generator (`picasssso.mocks.GeneratedPairs`, no
 disk), for galaxies in memory (`picasssso.mocks.ObservedPairs`), for images and maps of one's
-own (`picasssso.pairs.from_maps.PairsFromMaps`) and for stored sets (`StoredPairs`, written by
+own (``picasssso.pairs.from_maps``) and for stored sets (`StoredPairs`, written by
 `write_pairs`). All are datasets of torch. `PairStream` makes batches of any of them; the truth
 in them is `TrueSums`.
 """

@@ -308,7 +308,7 @@ def measure_residuals(
     -------
     dict
         For each property, log10 of truth over prediction at the five quantiles of
-        `picasssso.networks.heads.QUANTILES`, over pixels with a signal and a truth. It
+        ``picasssso.networks.heads.QUANTILES``, over pixels with a signal and a truth. It
         belongs into the model card under ``"residual_quantiles"``.
     """
     counts = torch.zeros(len(BASELINE_PROPERTIES), _N_BINS, dtype=torch.float64)
