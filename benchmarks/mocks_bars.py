@@ -24,11 +24,12 @@ import astropy.units as u
 import numpy as np
 import torch
 
-from picasssso.mocks import Galaxies, LightTable, ProceduralGalaxies, TrueSums, observe
+from picasssso.mocks import Galaxies, LightTable, ProceduralGalaxies, observe
 from picasssso.mocks.age_bins import AGE_EDGES
 from picasssso.mocks.galaxies.render import _histories
 from picasssso.mocks.observing import get_survey
 from picasssso.mocks.observing.psf import convolve, gaussian_transfer, moffat_transfer
+from picasssso.pairs import TrueSums
 
 RESULT = Path("benchmarks/results/mocks_bars.json")
 UGRIZ = tuple(f"sdss2010-{band}" for band in "ugriz")
