@@ -52,10 +52,11 @@ from picasssso.evaluation.residuals import bootstrap_counts
 from picasssso.networks.calibration import NORMAL_SCORES, local_signal
 from picasssso.networks.heads import PER_OUTPUT, QUANTILES, Prediction, decode, limit_hydrogen
 from picasssso.networks.inputs import input_planes
-from picasssso.networks.losses import pixel_weights, quantile_loss
-from picasssso.networks.outputs import OUTPUT_NAMES, OUTPUTS, make_targets
-from picasssso.networks.training import SlottedBatch, TrainingConfig, TrainingState, to_slots
+from picasssso.networks.outputs import OUTPUT_NAMES, OUTPUTS
 from picasssso.networks.weights import read_weights
+from picasssso.training import SlottedBatch, TrainingConfig, TrainingState, to_slots
+from picasssso.training.losses import pixel_weights, quantile_loss
+from picasssso.training.targets import make_targets
 
 NAME = "cnn_ablations.json"
 TRAINING_SEED, TEST_SEED = 41, 42

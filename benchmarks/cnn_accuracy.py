@@ -64,13 +64,14 @@ from picasssso.evaluation import (
     scatter_ratio,
 )
 from picasssso.evaluation.summary import PER_STELLAR_MASS, _is_empty
-from picasssso.networks.calibrating import sample_scores
 from picasssso.networks.heads import QUANTILES, Prediction
 from picasssso.networks.mixture import hold_hydrogen, linear_values
-from picasssso.networks.outputs import OUTPUT_NAMES, OUTPUTS, make_targets
-from picasssso.networks.training.batches import to_slots
+from picasssso.networks.outputs import OUTPUT_NAMES, OUTPUTS
 from picasssso.networks.weights import TrainedModel, read_weights
 from picasssso.properties import PROPERTIES
+from picasssso.training.batches import to_slots
+from picasssso.training.calibrating import sample_scores
+from picasssso.training.targets import make_targets
 
 NAME = "cnn_accuracy.json"
 SIGNALS = {"below 3": (-np.inf, 3.0), "3 to 10": (3.0, 10.0), "above 10": (10.0, np.inf)}
@@ -623,8 +624,7 @@ def clean(model: TrainedModel, table: Any, count: int) -> dict[str, Any]:
 
 def observed_batch(galaxies: Any, table: Any, seed: int = 1) -> Any:
     """Return painted galaxies as a batch of pairs."""
-    from picasssso.mocks import observe
-    from picasssso.mocks.pairs import ObservedPairs
+    from picasssso.mocks import ObservedPairs, observe
 
     light = table.light(galaxies)
     observed = observe(galaxies, light, UGRIZ, "sdss", seed=seed, contaminants=0.0)

@@ -47,11 +47,11 @@ from picasssso.evaluation import (
     residual_statistics,
     residuals,
 )
-from picasssso.mocks.pairs.source import Batch
 from picasssso.networks.baseline import BASELINE_PROPERTIES, predict_maps
 from picasssso.networks.ensemble import Ensemble
-from picasssso.networks.training import TrainingConfig, TrainingState
-from picasssso.networks.training.batches import to_slots
+from picasssso.pairs.source import Batch
+from picasssso.training import TrainingConfig, TrainingState
+from picasssso.training.batches import to_slots
 
 NAME = "cnn_against_paper.json"
 TRAINING_SEED, TEST_SEED = 31, 32

@@ -20,19 +20,18 @@ import torch
 from picasssso.evaluation import MapStack, Settings, fit_apertures, measure, residuals
 from picasssso.evaluation.apertures import Apertures
 from picasssso.evaluation.summary import _is_empty
-from picasssso.mocks import LightTable
-from picasssso.mocks.pairs import GeneratedPairs
-from picasssso.mocks.pairs.schema import read_light_table, write_light_table
-from picasssso.mocks.pairs.source import Batch, PairSource
-from picasssso.mocks.truth import TrueSums
-from picasssso.networks.calibrating import keep_bands
+from picasssso.mocks import GeneratedPairs, LightTable
+from picasssso.mocks.light_files import read_light_table, write_light_table
 from picasssso.networks.calibration import local_signal
 from picasssso.networks.heads import Prediction
 from picasssso.networks.mixture import hold_hydrogen, linear_means, linear_quantiles
 from picasssso.networks.outputs import OUTPUT_NAMES
-from picasssso.networks.training import PairPool, SlottedBatch, TrainingState, to_slots
 from picasssso.networks.weights import TrainedModel
+from picasssso.pairs.source import Batch, PairSource
+from picasssso.pairs.sums import TrueSums
 from picasssso.properties import PROPERTIES
+from picasssso.training import PairPool, SlottedBatch, TrainingState, to_slots
+from picasssso.training.calibrating import keep_bands
 
 RESULTS = Path(__file__).resolve().parent / "results"
 SHARED = Path(__file__).resolve().parents[2] / "shared"

@@ -23,7 +23,7 @@ from typing import Any
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from picasssso._common.devices import has_bfloat16
+from picasssso._core.devices import has_bfloat16
 from picasssso.estimators._cnn.weights import weights_path
 from picasssso.networks.buck_wolf import BuckWolfNetwork
 from picasssso.networks.inputs import Conditions, input_planes

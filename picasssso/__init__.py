@@ -10,10 +10,7 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-try:
-    from picasssso._version import version as __version__
-except ImportError:  # a source tree that was never installed
-    __version__ = "0+unknown"
+from picasssso._core.version import __version__
 
 if TYPE_CHECKING:
     from picasssso.bands import BandImages, GalacticExtinction, NoiseScaling

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from picasssso._files import atomic_write
+from picasssso._core.files import atomic_write
 from picasssso.exceptions import InvalidInputError
 
 if TYPE_CHECKING:

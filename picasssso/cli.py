@@ -13,8 +13,8 @@ from typing import Any
 
 import click
 
-from picasssso import __version__
 from picasssso._cli.running import debug_wanted, describe_error, short_warnings
+from picasssso._core.version import __version__
 
 __all__ = ["cli", "main"]
 

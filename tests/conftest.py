@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from astropy.wcs import WCS, Sip
 from hypothesis import settings
 
 # Before anything imports matplotlib, here or in a subprocess: no test needs a screen.
@@ -37,6 +38,36 @@ def shared_data():
 def shared_sps():
     """Folder of reference stellar-population grids (`pathlib.Path`), or skip."""
     return _shared_folder("sps")
+
+
+@pytest.fixture(scope="session")
+def make_wcs():
+    """Make a celestial WCS: rotated by ``angle`` degrees, with SIP if asked for."""
+
+    def make(*, scale=0.4, angle=0.0, sip=False, crpix=(11.0, 9.5), crval=(202.47, 47.195)):
+        wcs = WCS(naxis=2)
+        wcs.wcs.ctype = ("RA---TAN-SIP", "DEC--TAN-SIP") if sip else ("RA---TAN", "DEC--TAN")
+        wcs.wcs.crval, wcs.wcs.crpix = crval, crpix
+        t = np.deg2rad(angle)
+        rotation = np.array([[np.cos(t), -np.sin(t)], [np.sin(t), np.cos(t)]])
+        wcs.wcs.cd = scale / 3600 * rotation @ np.diag([-1.0, 1.0])
+        if sip:
+            a, b = np.zeros((4, 4)), np.zeros((4, 4))
+            a[2, 0], a[1, 1], a[0, 3] = 2e-5, -1.3e-5, 4e-9
+            b[0, 2], b[1, 1], b[3, 0] = -1.7e-5, 1e-5, 3e-9
+            wcs.sip = Sip(a, b, None, None, wcs.wcs.crpix)
+        wcs.wcs.set()
+        return wcs
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def paper_table():
+    """Table of light of the paper's bands at its redshift: building one is slow."""
+    from picasssso.mocks import LightTable
+
+    return LightTable.build([f"sdss2010-{band}" for band in "ugriz"], 0.05)
 
 
 def pytest_collection_modifyitems(items):

@@ -10,13 +10,12 @@ from picasssso.maps import PropertyMaps
 from picasssso.testing import make_galaxy
 
 SHAPE = (20, 22)
-STEPS = np.array([-1.96, -0.994, 0.0, 0.994, 1.96])[:, None, None]
 
 
 def make_maps(mass, sigma=3e7, **intensive):
-    arrays = {"stellar_mass": PropertyArrays(mass + STEPS * sigma, mean=mass)}
+    arrays = {"stellar_mass": PropertyArrays.from_normal(mass, sigma)}
     for name, plane in intensive.items():
-        arrays[name] = PropertyArrays(plane + STEPS * 0.1)
+        arrays[name] = PropertyArrays.from_normal(plane, 0.1)
     return PropertyMaps(arrays, quality=None, pixel_solid_angle=0.16 * u.arcsec**2)
 
 

@@ -31,15 +31,15 @@ import torch
 
 import picasssso
 from picasssso.networks.ensemble import Ensemble
-from picasssso.networks.training import PairPool, TrainingState, run_training
-from picasssso.networks.training.finishing import calibrate
-from picasssso.networks.training.recipe import Recipe, make_sources, prepare_tables
 from picasssso.networks.weights import (
     TrainedModel,
     filter_hashes,
     read_weights,
     write_weights,
 )
+from picasssso.training import PairPool, TrainingState, run_training
+from picasssso.training.finishing import calibrate
+from picasssso.training.recipe import Recipe, make_sources, prepare_tables
 
 
 def seconds_per_step(recipe: Recipe, sources: list, device: torch.device) -> float:

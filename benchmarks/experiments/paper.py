@@ -27,7 +27,7 @@ EPOCHS, BATCH = 13, 16
 
 def configuration(options: argparse.Namespace, pairs: int) -> object:
     """Return the training: the paper's, or ours with as many steps."""
-    from picasssso.networks.training import TrainingConfig
+    from picasssso.training import TrainingConfig
 
     steps = options.steps or max(1, EPOCHS * pairs // BATCH)
     # A pool is what is read at once; each pass over the set has an order of its own.
@@ -53,10 +53,10 @@ def configuration(options: argparse.Namespace, pairs: int) -> object:
 def train(options: argparse.Namespace, weights: Path) -> None:
     """Train on the stored pairs, from the last checkpoint on."""
     from picasssso.bands.band_names import pivot_wavelength
-    from picasssso.mocks.pairs import StoredPairs
-    from picasssso.networks.training import PairPool, TrainingState, run_training
-    from picasssso.networks.training.finishing import finish_training
     from picasssso.networks.weights import write_weights
+    from picasssso.pairs import StoredPairs
+    from picasssso.training import PairPool, TrainingState, run_training
+    from picasssso.training.finishing import finish_training
 
     training, validation = (
         StoredPairs(options.output / "pairs", split) for split in ("train", "validation")
@@ -141,7 +141,7 @@ def main() -> None:
     parser.add_argument("--device", help="cuda, say")
     options = parser.parse_args()
     from picasssso.evaluation.experiments.paper_files import PaperPairs
-    from picasssso.mocks.pairs import write_pairs
+    from picasssso.pairs import write_pairs
 
     options.output.mkdir(parents=True, exist_ok=True)
     source = PaperPairs(options.files, correct_ages=not options.raw_ages)

@@ -254,7 +254,7 @@ class _Job:
 
     def run(self) -> None:
         """Read, estimate, write, and say what came out."""
-        from picasssso._files import check_output
+        from picasssso._core.files import check_output
         from picasssso._picture import check_picture_name, save_picture
 
         output, picture = self.given["output"], self.given["picture"]

@@ -87,10 +87,9 @@ def _recognised(name: str) -> Iterator[str]:
 
 def _own_format(header: Header) -> str | None:
     """Return which of picasssso's own files this is: "maps", "images" or None."""
-    from picasssso.bands.files import FORMAT_KEYWORD as IMAGES
-    from picasssso.maps.files import FORMAT_KEYWORD as MAPS
+    from picasssso._core.headers import IMAGES_FORMAT, MAPS_FORMAT
 
-    return "maps" if MAPS in header else "images" if IMAGES in header else None
+    return "maps" if MAPS_FORMAT in header else "images" if IMAGES_FORMAT in header else None
 
 
 # ---- files of other people ----------------------------------------------------------

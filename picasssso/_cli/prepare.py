@@ -124,7 +124,7 @@ def prepare(**arguments: Any) -> None:
     """
     files = _list_files(arguments)
     _check_output(arguments["output"], files)
-    from picasssso._files import check_output
+    from picasssso._core.files import check_output
 
     check_output(arguments["output"], arguments["overwrite"])
     images = prepare_files(
@@ -186,11 +186,11 @@ def is_band_images(path: str) -> bool:
     bool
         The answer.
     """
-    from picasssso.bands.files import FORMAT_KEYWORD
+    from picasssso._core.headers import IMAGES_FORMAT
     from picasssso.bands.reading import open_fits
 
     with open_fits(path, "Images") as hdus:
-        return FORMAT_KEYWORD in hdus[0].header
+        return IMAGES_FORMAT in hdus[0].header
 
 
 def describe_steps(images: BandImages) -> list[str]:

@@ -58,7 +58,7 @@ def report(
     It shows the maps with their uncertainties, radial profiles, totals, quality flags and
     how they were made; with --truth also how far they lie from it.
     """
-    from picasssso._files import check_output
+    from picasssso._core.files import check_output
     from picasssso.evaluation.report import write_report
     from picasssso.maps import PropertyMaps
 

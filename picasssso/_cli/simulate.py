@@ -7,8 +7,8 @@ from pathlib import Path
 
 import click
 
-from picasssso import __version__ as version
 from picasssso._cli.running import common_options, progress_wanted
+from picasssso._core.version import __version__ as version
 
 __all__ = ["simulate"]
 
@@ -70,9 +70,11 @@ def simulate(
     Galaxy k of a seed is always the same. Interrupted, or called again with a larger
     number, it goes on where it stopped.
     """
+    from picasssso.mocks import GeneratedPairs
+    from picasssso.mocks.light_files import read_light_table
     from picasssso.mocks.observing import SURVEYS
-    from picasssso.mocks.pairs import GeneratedPairs, StoredPairs, write_pairs
-    from picasssso.mocks.pairs.schema import INDEX, TABLE, read_index, read_light_table
+    from picasssso.pairs import StoredPairs, write_pairs
+    from picasssso.pairs.schema import INDEX, TABLE, read_index
 
     if number is None and not verify:
         raise click.UsageError("Give --number, or --verify to check a set that is there.")

@@ -10,7 +10,7 @@ import click
 from picasssso._cli.running import common_options, progress_wanted
 
 if TYPE_CHECKING:
-    from picasssso.networks.training import PairPool, TrainingState
+    from picasssso.training import PairPool, TrainingState
 
 __all__ = ["train"]
 
@@ -69,16 +69,16 @@ def train(
     happened. Then the weights are used by: picasssso estimate -e cnn --option
     weights=NAME.
     """
-    from picasssso._common.devices import resolve_device
-    from picasssso._files import check_output
+    from picasssso._core.devices import resolve_device
+    from picasssso._core.files import check_output
     from picasssso.exceptions import FileFormatError, InvalidInputError
-    from picasssso.networks.training import PairPool, TrainingState
-    from picasssso.networks.training.finishing import finish_training
-    from picasssso.networks.training.recipe import Recipe, make_sources, prepare_tables
     from picasssso.networks.weights import write_weights
+    from picasssso.training import PairPool, TrainingState
+    from picasssso.training.finishing import finish_training
+    from picasssso.training.recipe import Recipe, make_sources, prepare_tables
 
     if lightning:
-        from picasssso.networks.training.lightning import check_lightning, is_first_process
+        from picasssso.training.lightning import check_lightning, is_first_process
 
         check_lightning()
     elif devices > 1:
@@ -152,9 +152,9 @@ def _run(
     run: Any
     several: dict[str, Any] = {"devices": devices, "strategy": "ddp"} if devices > 1 else {}
     if lightning:
-        from picasssso.networks.training.lightning import run_lightning as run
+        from picasssso.training.lightning import run_lightning as run
     else:
-        from picasssso.networks.training.loop import run_training as run
+        from picasssso.training.loop import run_training as run
     run(
         state,
         pool,

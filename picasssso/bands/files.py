@@ -19,6 +19,7 @@ import numpy.typing as npt
 from astropy.io import fits
 from astropy.nddata import NDData
 
+from picasssso._core.headers import IMAGES_FORMAT
 from picasssso.bands.extinction import GalacticExtinction
 from picasssso.bands.noise import NoiseScaling
 from picasssso.bands.reading import open_fits, read_array, read_wcs
@@ -28,14 +29,12 @@ from picasssso.exceptions import FileFormatError, InvalidInputError, PicassssoEr
 if TYPE_CHECKING:
     from picasssso.bands.images import BandImages
 
-__all__ = ["FORMAT", "FORMAT_KEYWORD", "read_images", "write_images"]
+__all__ = ["FORMAT", "read_images", "write_images"]
 
 #: Number of the format that is written.
 FORMAT = 1
 #: First version of the package that reads it.
 FORMAT_SINCE = "0.1"
-#: Keyword of the primary header that makes a FITS file one of band images.
-FORMAT_KEYWORD = "BANDSFMT"
 
 #: Cards of an image's own header that its arrays and the WCS determine anew.
 _STRUCTURE = (
@@ -80,7 +79,7 @@ def write_images(images: BandImages, path: str | os.PathLike[str], overwrite: bo
     InvalidInputError
         If a unit or header cannot be written.
     """
-    from picasssso._files import atomic_write
+    from picasssso._core.files import atomic_write
 
     with atomic_write(path, overwrite) as temporary:
         fits.HDUList(list(_hdus(images))).writeto(temporary)
@@ -88,7 +87,7 @@ def write_images(images: BandImages, path: str | os.PathLike[str], overwrite: bo
 
 def _hdus(images: BandImages) -> Iterator[fits.PrimaryHDU | fits.ImageHDU | fits.BinTableHDU]:
     # What can go wrong comes first: nothing large is built for a file that cannot be.
-    from picasssso._common.headers import wcs_header
+    from picasssso._core.headers import wcs_header
 
     coordinates = fits.Header()
     if images._wcs is not None:
@@ -116,10 +115,10 @@ def _hdus(images: BandImages) -> Iterator[fits.PrimaryHDU | fits.ImageHDU | fits
 
 
 def _primary(images: BandImages) -> fits.PrimaryHDU:
-    from picasssso import __version__
+    from picasssso._core.version import __version__
 
     header = fits.Header()
-    header[FORMAT_KEYWORD] = (FORMAT, "format of this file of picasssso band images")
+    header[IMAGES_FORMAT] = (FORMAT, "format of this file of picasssso band images")
     header["BANDSNED"] = (FORMAT_SINCE, "oldest version of picasssso that reads it")
     header["ORIGIN"] = "picasssso"
     header["CREATOR"] = (f"picasssso {__version__}", "what wrote this file")
@@ -171,7 +170,7 @@ def _quantity(value: u.Quantity) -> dict[str, Any]:
 
 def _contents(images: BandImages) -> dict[str, Any]:
     """Return everything that is no plane, in plain types."""
-    from picasssso._common.records import check_record
+    from picasssso._core.records import check_record
 
     distance = images._given_distance
     cosmology = images._cosmology
@@ -246,13 +245,13 @@ def _check_unit(band: str, unit: u.UnitBase | None) -> None:
 
 def _notes(band: str, notes: Any) -> dict[str, Any]:
     """Return an image's notes that are no FITS header."""
-    from picasssso._common.records import check_record
+    from picasssso._core.records import check_record
 
     return check_record(dict(notes), f"Band {band!r}: meta of its CCDData")
 
 
 def _table(contents: dict[str, Any]) -> fits.BinTableHDU:
-    from picasssso._common.records import to_json
+    from picasssso._core.records import to_json
 
     columns = {"KEY": list(contents), "JSON": [to_json(value) for value in contents.values()]}
     return fits.BinTableHDU.from_columns(
@@ -307,16 +306,16 @@ def read_images(path: str | os.PathLike[str]) -> tuple[list[tuple[str, NDData]],
 
 
 def _check_format(header: fits.Header, path: str | os.PathLike[str]) -> None:
-    found = header.get(FORMAT_KEYWORD)
+    found = header.get(IMAGES_FORMAT)
     if found is None:
         raise FileFormatError(
-            f"Images: found no {FORMAT_KEYWORD} in the primary header of {path}, expected a file "
+            f"Images: found no {IMAGES_FORMAT} in the primary header of {path}, expected a file "
             "written by BandImages.write. A survey's files are read band by band: "
             "BandImages.read({'sdss2010-g': 'file.fits[HDU]', ...}, redshift=...)."
         )
     if not isinstance(found, int) or isinstance(found, bool) or found < 1:
         raise FileFormatError(
-            f"Images: found {FORMAT_KEYWORD} = {found!r} in {path}, expected a whole number."
+            f"Images: found {IMAGES_FORMAT} = {found!r} in {path}, expected a whole number."
         )
     if found > FORMAT:
         needed = header.get("BANDSNED", "a newer version")
@@ -327,7 +326,7 @@ def _check_format(header: fits.Header, path: str | os.PathLike[str]) -> None:
 
 
 def _read_contents(hdus: fits.HDUList) -> dict[str, Any]:
-    from picasssso._common.records import from_json
+    from picasssso._core.records import from_json
 
     return {str(row["KEY"]): from_json(str(row["JSON"])) for row in hdus["META"].data}
 

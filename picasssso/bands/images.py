@@ -499,7 +499,7 @@ class BandImages(Mapping[str, CCDData]):
         if self._wcs is None or self._equal_pixels:
             plane = np.broadcast_to(np.float64(self._solid_angle), self._shape)
         else:
-            from picasssso._common.solid_angles import pixel_solid_angles
+            from picasssso._core.solid_angles import pixel_solid_angles
 
             plane = read_only(pixel_solid_angles(self._wcs, self._shape))
         return u.Quantity(plane, u.arcsec**2, copy=False)

@@ -42,7 +42,7 @@ def solid_angles(wcs: WCS, x: npt.ArrayLike, y: npt.ArrayLike) -> npt.NDArray[np
     ndarray
         Solid angles in arcsec2, NaN outside the projection.
     """
-    from picasssso._common.solid_angles import sky_directions
+    from picasssso._core.solid_angles import sky_directions
 
     x, y = np.broadcast_arrays(np.asarray(x, dtype=float), np.asarray(y, dtype=float))
     one, two, three, four = (

@@ -264,7 +264,7 @@ def local_resampling(
     """
     from scipy.sparse import csr_array, kron
 
-    from picasssso._common.solid_angles import pixel_solid_angles
+    from picasssso._core.solid_angles import pixel_solid_angles
 
     corner = [(side - _PATCH) // 2 for side in shape_out]
     patch_out, patch_shape = shift_wcs(wcs_out, corner[1], corner[0]), (_PATCH, _PATCH)
@@ -458,7 +458,7 @@ def _resample(
     progress: bool | None,
 ) -> _Planes:
     """Resample all bands, block by block."""
-    from picasssso._common.solid_angles import pixel_solid_angles
+    from picasssso._core.solid_angles import pixel_solid_angles
 
     n_bands = len(images)
     planes = _Planes(
@@ -536,7 +536,7 @@ def _blocks(
     shape: tuple[int, int], method: str, area_ratio: float, progress: bool | None
 ) -> Iterable[Slices]:
     """Cut the output so that the combs of a block stay small; with a progress bar."""
-    from picasssso.blocks import count_blocks, iterate_blocks
+    from picasssso._core.blocks import count_blocks, iterate_blocks
 
     scale = np.sqrt(area_ratio)
     reach = {"exact": scale * np.sqrt(2) / 2 + 0.5, "interp": 1.0}.get(

@@ -498,6 +498,6 @@ def check_meta(value: Any) -> dict[str, Any]:
         raise InvalidTypeError(
             f"meta: found {type(value).__name__}, expected a mapping such as {{'observer': 'me'}}."
         )
-    from picasssso._common.records import check_record
+    from picasssso._core.records import check_record
 
     return check_record(value, "meta")

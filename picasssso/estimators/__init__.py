@@ -5,8 +5,9 @@
 """
 
 from picasssso.estimators.base import PropertyMapEstimator
-from picasssso.estimators.context import PERCENTILES, EstimationContext, PropertyArrays
+from picasssso.estimators.context import EstimationContext
 from picasssso.estimators.registry import get_estimator, iterate_estimators, list_estimators
+from picasssso.maps.arrays import PERCENTILES, PropertyArrays
 
 __all__ = [
     "PERCENTILES",

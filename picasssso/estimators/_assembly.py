@@ -16,9 +16,10 @@ import astropy.units as u
 import numpy as np
 import numpy.typing as npt
 
-from picasssso.blocks import Block
-from picasssso.estimators.context import PERCENTILES, EstimationContext, PropertyArrays
+from picasssso._core.blocks import Block
+from picasssso.estimators.context import EstimationContext
 from picasssso.exceptions import InvalidInputError
+from picasssso.maps.arrays import PERCENTILES, PropertyArrays
 from picasssso.model_uncertainty import model_shift
 from picasssso.properties import Property, get_property
 from picasssso.quality import QUALITY_DTYPE, QualityFlag
@@ -231,7 +232,7 @@ class MapAssembler:
         return self.estimator.definitions.get(name) or get_property(name)
 
     def _meta(self) -> dict[str, Any]:
-        from picasssso import __version__
+        from picasssso._core.version import __version__
 
         images, context = self.images, self.context
         widths = np.array(context.psf_fwhm_arcsec)

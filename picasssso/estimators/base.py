@@ -19,15 +19,16 @@ import astropy.units as u
 import numpy as np
 import numpy.typing as npt
 
-from picasssso.blocks import Block, choose_core_shape, count_blocks, iterate_blocks
+from picasssso._core.blocks import Block, choose_core_shape, count_blocks, iterate_blocks
 from picasssso.estimators._assembly import MapAssembler, worst_noise_scaling
-from picasssso.estimators.context import EstimationContext, PropertyArrays
+from picasssso.estimators.context import EstimationContext
 from picasssso.exceptions import (
     InvalidInputError,
     InvalidTypeError,
     MissingBandError,
     PicassssoWarning,
 )
+from picasssso.maps.arrays import PropertyArrays
 from picasssso.properties import Property
 
 if TYPE_CHECKING:
@@ -66,8 +67,7 @@ class PropertyMapEstimator(abc.ABC):
     ...     def _estimate(self, flux, inverse_variance, context):
     ...         with np.errstate(divide="ignore"):
     ...             sigma = 1 / np.sqrt(inverse_variance[0])
-    ...         steps = np.array([-1.96, -0.994, 0, 0.994, 1.96])[:, None, None]
-    ...         return {"stellar_mass": PropertyArrays(flux[0] + steps * sigma, mean=flux[0])}
+    ...         return {"stellar_mass": PropertyArrays.from_normal(flux[0], sigma)}
     >>> Naive()
     Naive()
     """

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 import numpy.typing as npt
 
-from picasssso._common.devices import check_device, has_bfloat16, resolve_device
+from picasssso._core.devices import check_device, has_bfloat16, resolve_device
 from picasssso.estimators._assembly import MapAssembler
 from picasssso.estimators._cnn.weights import (
     check_weights,
@@ -21,15 +21,16 @@ from picasssso.estimators._cnn.weights import (
     weights_path,
 )
 from picasssso.estimators.base import PropertyMapEstimator
-from picasssso.estimators.context import EstimationContext, PropertyArrays
+from picasssso.estimators.context import EstimationContext
 from picasssso.exceptions import InvalidInputError, InvalidTypeError, OutsideTrainingWarning
+from picasssso.maps.arrays import PropertyArrays
 
 if TYPE_CHECKING:
     from picasssso.bands import BandImages
     from picasssso.maps import PropertyMaps
-    from picasssso.mocks.pairs.source import PairSource
-    from picasssso.networks.training.config import TrainingConfig
+    from picasssso.networks.config import TrainingConfig
     from picasssso.networks.weights import TrainedModel
+    from picasssso.pairs.source import PairSource
 
 __all__ = ["CNNEstimator"]
 
@@ -419,7 +420,7 @@ class CNNEstimator(PropertyMapEstimator):
             Of order, augmentation and, from nothing, the start.
         size : int, optional
             Side, in pixels, of the squares that images are cut into.
-        config : `~picasssso.networks.training.TrainingConfig`, optional
+        config : `~picasssso.training.TrainingConfig`, optional
             Architecture, members and augmentation of a start from nothing
             (``weights=None``); steps, batches, learning rate and seed are those given here.
         calibrate_on : sequence of (BandImages, PropertyMaps), or PairSource, optional

@@ -1,6 +1,6 @@
-"""What goes into and comes out of one block of an estimate.
+"""What an estimator is told about the images of one block.
 
-Plain arrays only: quantities stop at the doors. Units stand in the names or here.
+Plain numbers only: quantities stop at the doors. Units stand in the names or here.
 """
 
 from __future__ import annotations
@@ -8,15 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import numpy as np
-import numpy.typing as npt
-
-from picasssso.exceptions import InvalidInputError
-
-__all__ = ["PERCENTILES", "EstimationContext", "PropertyArrays"]
-
-#: The percentiles that every map stores, in this order.
-PERCENTILES = (2.5, 16.0, 50.0, 84.0, 97.5)
+__all__ = ["EstimationContext"]
 
 
 @dataclass(frozen=True)
@@ -73,57 +65,3 @@ class EstimationContext:
     seed: int = 0
     noise_scaling: Callable[[float], float] | None = None
     statistics: tuple[float, ...] = ()
-
-
-@dataclass(frozen=True)
-class PropertyArrays:
-    """Estimates of one property on a pixel grid, in the property's unit.
-
-    Parameters
-    ----------
-    percentiles : ndarray, shape (5, y, x)
-        The 2.5, 16, 50, 84 and 97.5 % points of the posterior; NaN where not estimated.
-    mean : ndarray, shape (y, x), optional
-        An estimate whose sum over pixels is unbiased. Required for surface densities.
-    samples : ndarray, shape (n, y, x), optional
-        Joint posterior samples: the k-th of every property and pixel belong together.
-    quality : ndarray of int32, shape (y, x), optional
-        Bits of `picasssso.quality.QualityFlag`.
-    shared : ndarray, shape (y, x), optional
-        How each pixel moves when what the errors of all pixels have in common is one
-        standard deviation. The percentiles and samples contain it.
-
-    Raises
-    ------
-    InvalidInputError
-        If the shapes do not fit together.
-    """
-
-    percentiles: npt.NDArray[np.floating]
-    mean: npt.NDArray[np.floating] | None = None
-    samples: npt.NDArray[np.floating] | None = None
-    quality: npt.NDArray[np.integer] | None = None
-    shared: npt.NDArray[np.floating] | None = None
-
-    def __post_init__(self) -> None:
-        shape = np.shape(self.percentiles)
-        if len(shape) != 3 or shape[0] != len(PERCENTILES):
-            raise InvalidInputError(
-                f"Percentiles have shape {shape}: expected ({len(PERCENTILES)}, y, x), one plane "
-                f"for each of {PERCENTILES}."
-            )
-        for name in ("mean", "samples", "quality", "shared"):
-            array = getattr(self, name)
-            if array is None:
-                continue
-            expected = 3 if name == "samples" else 2
-            if array.ndim != expected or array.shape[-2:] != shape[1:]:
-                raise InvalidInputError(
-                    f"{name} has shape {array.shape}: expected "
-                    f"{'(n, y, x)' if expected == 3 else '(y, x)'} with (y, x) = {shape[1:]}."
-                )
-
-    @property
-    def shape(self) -> tuple[int, int]:
-        """Shape ``(y, x)`` of the pixel grid."""
-        return self.percentiles.shape[1], self.percentiles.shape[2]

@@ -12,15 +12,15 @@ import threading
 import warnings
 from collections import OrderedDict
 from collections.abc import Mapping
-from statistics import NormalDist
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from picasssso.estimators.base import PropertyMapEstimator
-from picasssso.estimators.context import PERCENTILES, EstimationContext, PropertyArrays
+from picasssso.estimators.context import EstimationContext
 from picasssso.exceptions import InvalidInputError, MissingBandError, MissingDependencyError
+from picasssso.maps.arrays import NORMAL_SCORES, PERCENTILES, PropertyArrays
 from picasssso.quality import QualityFlag
 
 __all__ = ["KCorrectEstimator"]
@@ -266,7 +266,7 @@ def _shifted_percentiles(best: FloatArray, draws: list[FloatArray]) -> FloatArra
 def _widened(percentiles: FloatArray, dex: float) -> FloatArray:
     """Widen percentiles about their median by a relative error, in quadrature."""
     median = percentiles[PERCENTILES.index(50.0)]
-    z = np.array([NormalDist().inv_cdf(q / 100) for q in PERCENTILES])[:, None]
+    z = np.array(NORMAL_SCORES)[:, None]
     offset = percentiles - median
     return median + np.sign(z) * np.hypot(offset, z * np.log(10) * dex * median)
 

@@ -28,8 +28,9 @@ from picasssso.estimators._mass_to_light.plan import BandPlan, make_plan
 from picasssso.estimators._mass_to_light.products import product_percentiles
 from picasssso.estimators._mass_to_light.relations import get_relation
 from picasssso.estimators.base import PropertyMapEstimator
-from picasssso.estimators.context import EstimationContext, PropertyArrays
+from picasssso.estimators.context import EstimationContext
 from picasssso.exceptions import InvalidInputError, InvalidTypeError
+from picasssso.maps.arrays import PropertyArrays
 from picasssso.quality import QUALITY_DTYPE, QualityFlag
 
 __all__ = ["MassToLightEstimator"]

@@ -13,8 +13,9 @@ import numpy as np
 import numpy.typing as npt
 
 from picasssso.estimators.base import PropertyMapEstimator
-from picasssso.estimators.context import EstimationContext, PropertyArrays
+from picasssso.estimators.context import EstimationContext
 from picasssso.exceptions import InvalidInputError, InvalidTypeError, MissingBandError
+from picasssso.maps.arrays import PropertyArrays
 from picasssso.model_uncertainty import MODEL_UNCERTAINTY
 from picasssso.properties import Property
 from picasssso.quality import QUALITY_DTYPE, QualityFlag

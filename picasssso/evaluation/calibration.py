@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from picasssso.estimators.context import PERCENTILES
 from picasssso.evaluation.residuals import N_BOOTSTRAP, bootstrap_counts
 from picasssso.evaluation.stacks import as_array
 from picasssso.exceptions import InvalidInputError
+from picasssso.maps.arrays import PERCENTILES
 
 __all__ = [
     "EXPECTED_RANKS",

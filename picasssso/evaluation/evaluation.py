@@ -9,13 +9,13 @@ import astropy.units as u
 import numpy as np
 import numpy.typing as npt
 
-from picasssso.estimators.context import PERCENTILES
 from picasssso.evaluation.apertures import Apertures, fit_apertures
 from picasssso.evaluation.measuring import Record, Settings, join_records, measure
 from picasssso.evaluation.stacks import DERIVED, MapStack, check_resolutions
 from picasssso.evaluation.summary import Bins, summarise
 from picasssso.evaluation.sums import normal_percentiles
 from picasssso.exceptions import InvalidInputError, InvalidTypeError
+from picasssso.maps.arrays import PERCENTILES
 from picasssso.maps.regions import aperture_weights
 
 if TYPE_CHECKING:

@@ -11,8 +11,8 @@ import astropy.units as u
 import numpy as np
 import numpy.typing as npt
 
-from picasssso.estimators.context import PERCENTILES
 from picasssso.exceptions import InvalidInputError
+from picasssso.maps.arrays import PERCENTILES
 from picasssso.properties import PROPERTIES, Property
 
 if TYPE_CHECKING:

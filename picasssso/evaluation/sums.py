@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from picasssso.estimators.context import PERCENTILES
 from picasssso.evaluation.apertures import Apertures
 from picasssso.evaluation.stacks import MapStack, as_array
 from picasssso.exceptions import InvalidInputError
+from picasssso.maps.arrays import NORMAL_SCORES
 
 __all__ = ["RADIAL_EDGES", "aperture_values", "normal_percentiles", "radial_profiles"]
 
@@ -19,10 +19,6 @@ FloatArray = npt.NDArray[np.floating]
 
 #: Annuli of the paper: 0.5 half-mass radii wide, out to 5.
 RADIAL_EDGES = tuple(np.arange(0, 5.01, 0.5).tolist())
-
-#: Standard normal deviates of the stored percentiles.
-_NORMAL = np.array([-1.959963984540054, -0.994457883209753, 0.0, 0.994457883209753,
-                    1.959963984540054])  # fmt: skip
 
 
 def aperture_values(
@@ -156,7 +152,7 @@ def normal_percentiles(value: Any, error: Any) -> FloatArray:
     [[8.04, 9.01, 10.0, 10.99, 11.96]]
     """
     mean, sigma = as_array(value), as_array(error)
-    ladder = _NORMAL.reshape((1, len(PERCENTILES), *(1,) * (mean.ndim - 1)))
+    ladder = np.reshape(NORMAL_SCORES, (1, -1, *(1,) * (mean.ndim - 1)))
     return mean[:, None] + ladder * sigma[:, None]
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import astropy.units as u
 
+from picasssso._core.headers import IMAGES_FORMAT, MAPS_FORMAT
 from picasssso.bands.band_names import check_band, resolve_band
 from picasssso.exceptions import FileFormatError, InvalidInputError, InvalidTypeError
 from picasssso.io.survey_files import SurveyFile, SurveyImage
@@ -135,15 +136,12 @@ def _recognise(file: SurveyFile) -> Recognition:
 
 
 def _refuse_own(file: SurveyFile) -> None:
-    from picasssso.bands.files import FORMAT_KEYWORD as IMAGES
-    from picasssso.maps.files import FORMAT_KEYWORD as MAPS
-
     header = file.headers[0]
-    if IMAGES in header:
+    if IMAGES_FORMAT in header:
         raise InvalidInputError(
             f"{file.path}: found a file that BandImages.write wrote. Read it with BandImages.read."
         )
-    if MAPS in header:
+    if MAPS_FORMAT in header:
         raise InvalidInputError(
             f"{file.path}: found maps of properties. Read them with PropertyMaps.read."
         )

@@ -10,8 +10,8 @@ import numpy as np
 import numpy.typing as npt
 from astropy.wcs import WCS
 
-from picasssso.estimators.context import PERCENTILES, PropertyArrays
 from picasssso.exceptions import InvalidInputError, InvalidTypeError
+from picasssso.maps.arrays import PERCENTILES, PropertyArrays
 from picasssso.properties import Property, get_property
 from picasssso.quality import QUALITY_DTYPE, QualityFlag
 
@@ -238,7 +238,7 @@ def check_quality(
         if not isinstance(planes, PropertyArrays):
             raise InvalidTypeError(
                 f"{name!r} is of type {type(planes).__name__}: expected "
-                "picasssso.estimators.PropertyArrays(percentiles, mean=...)."
+                "picasssso.maps.PropertyArrays(percentiles, mean=...)."
             )
     first, planes = next(iter(arrays.items()))
     shape = planes.shape

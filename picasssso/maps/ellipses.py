@@ -9,7 +9,7 @@ import astropy.units as u
 import numpy as np
 import numpy.typing as npt
 
-from picasssso._common.solid_angles import sky_jacobian
+from picasssso._core.solid_angles import sky_jacobian
 from picasssso.exceptions import InvalidInputError
 from picasssso.maps.propagation import mean_square_error
 

@@ -20,24 +20,22 @@ import numpy.typing as npt
 from astropy.io import fits
 from astropy.utils.exceptions import AstropyWarning
 
-from picasssso._common.headers import read_wcs, wcs_header
-from picasssso._common.records import from_json, to_json
-from picasssso._files import atomic_write
-from picasssso.estimators.context import PERCENTILES, PropertyArrays
+from picasssso._core.files import atomic_write
+from picasssso._core.headers import MAPS_FORMAT, read_wcs, wcs_header
+from picasssso._core.records import from_json, to_json
 from picasssso.exceptions import FileFormatError, InvalidInputError, PicassssoError
+from picasssso.maps.arrays import PERCENTILES, PropertyArrays
 from picasssso.properties import Property
 
 if TYPE_CHECKING:
     from picasssso.maps.property_maps import PropertyMaps
 
-__all__ = ["FORMAT", "FORMAT_KEYWORD", "check_extension_names", "read_maps", "write_maps"]
+__all__ = ["FORMAT", "check_extension_names", "read_maps", "write_maps"]
 
 #: Number of the format that is written.
 FORMAT = 1
 #: First version of the package that reads it.
 FORMAT_SINCE = "0.1"
-#: Keyword of the primary header that makes a FITS file a file of maps.
-FORMAT_KEYWORD = "MAPSFMT"
 
 _MEDIAN = PERCENTILES.index(50.0)
 
@@ -151,10 +149,10 @@ def _hdus(maps: PropertyMaps) -> Iterator[fits.PrimaryHDU | fits.ImageHDU | fits
 
 
 def _primary(maps: PropertyMaps) -> fits.PrimaryHDU:
-    from picasssso import __version__
+    from picasssso._core.version import __version__
 
     header = fits.Header()
-    header[FORMAT_KEYWORD] = (FORMAT, "format of this file of picasssso property maps")
+    header[MAPS_FORMAT] = (FORMAT, "format of this file of picasssso property maps")
     header["MAPSNEED"] = (FORMAT_SINCE, "oldest version of picasssso that reads it")
     header["ORIGIN"] = "picasssso"
     header["CREATOR"] = (f"picasssso {__version__}", "what wrote this file")
@@ -292,15 +290,15 @@ def _first_line(error: BaseException | str) -> str:
 
 
 def _check_format(header: fits.Header, path: str | os.PathLike[str]) -> None:
-    if FORMAT_KEYWORD not in header:
+    if MAPS_FORMAT not in header:
         raise FileFormatError(
             f"{path} is a FITS file, but not one of property maps: its primary header has no "
-            f"{FORMAT_KEYWORD}. Expected a file written by PropertyMaps.write; images are read "
+            f"{MAPS_FORMAT}. Expected a file written by PropertyMaps.write; images are read "
             "with BandImages.read."
         )
-    found = header[FORMAT_KEYWORD]
+    found = header[MAPS_FORMAT]
     if not isinstance(found, int) or isinstance(found, bool) or found < 1:
-        raise FileFormatError(f"{path} has {FORMAT_KEYWORD} = {found!r}: expected a whole number.")
+        raise FileFormatError(f"{path} has {MAPS_FORMAT} = {found!r}: expected a whole number.")
     if found > FORMAT:
         needed = header.get("MAPSNEED", "a newer version")
         raise FileFormatError(

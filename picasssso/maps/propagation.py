@@ -15,12 +15,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from statistics import NormalDist
 
 import numpy as np
 import numpy.typing as npt
 
-from picasssso.estimators.context import PERCENTILES
+from picasssso.maps.arrays import NORMAL_SCORES
 
 __all__ = [
     "Pixels",
@@ -48,8 +47,7 @@ def five_point_weights() -> npt.NDArray[np.float64]:
     ndarray, shape (5,)
         Weights in the order of the percentiles; their sum is 1.
     """
-    z = np.array([NormalDist().inv_cdf(q / 100) for q in PERCENTILES])
-    inner, outer = z[3], z[4]
+    inner, outer = NORMAL_SCORES[3:]
     # 2 (w_i z_i^2 + w_o z_o^2) = 1 and 2 (w_i z_i^4 + w_o z_o^4) = 3
     pair = np.linalg.solve([[inner**2, outer**2], [inner**4, outer**4]], [0.5, 1.5])
     return np.array([pair[1], pair[0], 1 - 2 * pair.sum(), pair[0], pair[1]])

@@ -15,11 +15,11 @@ import numpy.typing as npt
 from astropy.nddata import CCDData, StdDevUncertainty
 from astropy.wcs import WCS
 
-from picasssso._common.records import check_record
-from picasssso._common.solid_angles import pixel_solid_angles
-from picasssso.estimators.context import PERCENTILES, PropertyArrays
+from picasssso._core.records import check_record
+from picasssso._core.solid_angles import pixel_solid_angles
 from picasssso.exceptions import InvalidInputError, InvalidTypeError
 from picasssso.maps import checks
+from picasssso.maps.arrays import PERCENTILES, PropertyArrays
 from picasssso.maps.files import check_extension_names
 from picasssso.properties import Property
 
@@ -107,7 +107,7 @@ class PropertyMaps(Mapping[str, CCDData]):
     >>> import astropy.units as u
     >>> import numpy as np
     >>> from picasssso import PropertyMaps
-    >>> from picasssso.estimators import PropertyArrays
+    >>> from picasssso.maps import PropertyArrays
     >>> mass = np.full((4, 5), 2e8, dtype=np.float32)
     >>> steps = np.array([0.6, 0.8, 1.0, 1.2, 1.4], dtype=np.float32)
     >>> maps = PropertyMaps(
@@ -470,11 +470,10 @@ class PropertyMaps(Mapping[str, CCDData]):
         >>> import astropy.units as u
         >>> import numpy as np
         >>> from picasssso import PropertyMaps
-        >>> from picasssso.estimators import PropertyArrays
+        >>> from picasssso.maps import PropertyArrays
         >>> mass = np.full((4, 5), 2e8)
-        >>> steps = 1 + 0.2 * np.array([-1.96, -0.994, 0, 0.994, 1.96])
         >>> maps = PropertyMaps(
-        ...     {"stellar_mass": PropertyArrays(steps[:, None, None] * mass, mean=mass)},
+        ...     {"stellar_mass": PropertyArrays.from_normal(mass, 0.2 * mass)},
         ...     quality=None, pixel_solid_angle=1 * u.arcsec**2,
         ...     redshift=0.02, luminosity_distance=90 * u.Mpc)
         >>> maps.total("stellar_mass", correlation="independent")
@@ -551,12 +550,11 @@ class PropertyMaps(Mapping[str, CCDData]):
         >>> import astropy.units as u
         >>> import numpy as np
         >>> from picasssso import PropertyMaps
-        >>> from picasssso.estimators import PropertyArrays
+        >>> from picasssso.maps import PropertyArrays
         >>> y, x = np.mgrid[:41, :41] - 20
         >>> mass = 1e9 * np.exp(-np.hypot(y, x / 0.5) / 4)
-        >>> steps = 1 + 0.1 * np.array([-1.96, -0.994, 0, 0.994, 1.96])
         >>> maps = PropertyMaps(
-        ...     {"stellar_mass": PropertyArrays(steps[:, None, None] * mass, mean=mass)},
+        ...     {"stellar_mass": PropertyArrays.from_normal(mass, 0.1 * mass)},
         ...     quality=None, pixel_solid_angle=1 * u.arcsec**2)
         >>> table = maps.profile("stellar_mass", correlation="independent")
         >>> print(round(table.meta["axis_ratio"], 1), table.meta["center"])
@@ -591,7 +589,7 @@ class PropertyMaps(Mapping[str, CCDData]):
         >>> import astropy.units as u
         >>> import numpy as np
         >>> from picasssso import PropertyMaps
-        >>> from picasssso.estimators import PropertyArrays
+        >>> from picasssso.maps import PropertyArrays
         >>> age = np.array([[3.0, 5.0, np.nan]])
         >>> maps = PropertyMaps({"stellar_age": PropertyArrays(np.stack([age] * 5))},
         ...                     quality=None, pixel_solid_angle=1 * u.arcsec**2)

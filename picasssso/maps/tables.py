@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from picasssso.estimators.context import PERCENTILES
+from picasssso.maps.arrays import PERCENTILES
 
 if TYPE_CHECKING:
     from astropy.table import QTable

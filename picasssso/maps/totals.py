@@ -11,8 +11,8 @@ import astropy.units as u
 import numpy as np
 import numpy.typing as npt
 
-from picasssso.estimators.context import PERCENTILES
 from picasssso.exceptions import InvalidInputError, PicassssoWarning
+from picasssso.maps.arrays import PERCENTILES
 from picasssso.maps.propagation import Pixels, measurement_inflation, standard_deviations
 from picasssso.maps.regions import PixelWeights, pixel_weights
 

@@ -3,27 +3,28 @@
 `ProceduralGalaxies` draws galaxies from recipes; `LightTable` gives their light in any
 bands from `picasssso.sps`; `observe` makes images of it as a survey would. All of it is
 torch on batches, on a CPU or CUDA; once a table is built, torch and numpy are all it needs.
-`MockGenerator` does the three in one.
+`MockGenerator` does the three in one, and `GeneratedPairs` gives them in pairs with their truth.
 """
 
 from picasssso.mocks.galaxies import ProceduralGalaxies
 from picasssso.mocks.galaxy import Galaxies
+from picasssso.mocks.generated_pairs import GeneratedPairs, ObservedPairs
 from picasssso.mocks.generator import MockGenerator
 from picasssso.mocks.light import Light, LightTable
 from picasssso.mocks.model_error import ModelErrors
 from picasssso.mocks.observing import ObservedGalaxies, observe
-from picasssso.mocks.truth import TrueSums
 from picasssso.mocks.worlds import Worlds
 
 __all__ = [
     "Galaxies",
+    "GeneratedPairs",
     "Light",
     "LightTable",
     "MockGenerator",
     "ModelErrors",
     "ObservedGalaxies",
+    "ObservedPairs",
     "ProceduralGalaxies",
-    "TrueSums",
     "Worlds",
     "observe",
 ]

@@ -25,12 +25,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
+from picasssso._core.constants import HELIUM
+from picasssso._core.files import open_hdf5
 from picasssso.exceptions import FileFormatError, InvalidInputError
 from picasssso.mocks.age_bins import AGE_CENTRES, AGE_EDGES, N_AGE
 from picasssso.mocks.framing import checked_redshift, pixel_sizes, surviving_fraction
 from picasssso.mocks.galaxy import Galaxies
-from picasssso.mocks.particles.reading import open_hdf5
-from picasssso.mocks.truth import HELIUM, maps_from_arrays
+from picasssso.pairs.sums import maps_from_arrays
 
 if TYPE_CHECKING:
     from picasssso.bands import BandImages

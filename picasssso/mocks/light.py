@@ -25,7 +25,8 @@ import torch
 from picasssso.exceptions import InvalidInputError
 from picasssso.mocks.age_bins import AGE_EDGES, N_AGE
 from picasssso.mocks.galaxy import Galaxies
-from picasssso.mocks.truth import TrueSums, true_sums
+from picasssso.mocks.truth import true_sums
+from picasssso.pairs.sums import TrueSums
 
 if TYPE_CHECKING:
     from picasssso.mocks.model_error import ModelErrors

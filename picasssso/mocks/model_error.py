@@ -13,8 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from picasssso._core.random import Stream
 from picasssso.mocks.age_bins import AGE_CENTRES
-from picasssso.mocks.streams import Stream
 
 __all__ = ["ModelErrors"]
 

@@ -18,8 +18,8 @@ from typing import Any
 
 import numpy as np
 
+from picasssso._core.random import Stream
 from picasssso.exceptions import InvalidInputError
-from picasssso.mocks.streams import Stream
 
 __all__ = ["Worlds"]
 

@@ -1,6 +1,6 @@
 """The networks of `picasssso.CNNEstimator`: tensors in, tensors out (torch and numpy only).
 
-Most users need no more than weights; `training` and `attribution` are modules of their own.
+Most users need no more than weights; networks are trained by `picasssso.training`.
 """
 
 from picasssso.networks.weights import TrainedModel, read_weights, write_weights

@@ -16,15 +16,23 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from picasssso.mocks.truth import SUMS, TrueSums
 from picasssso.networks.inputs import SLOTS
 
 __all__ = ["MAPS", "BuckWolfNetwork", "log_maps", "maps_to_properties", "squared_loss"]
 
-#: The seven maps: densities all, so metal masses and mass times age.
-MAPS = SUMS[:7]
+#: The seven maps: densities all, so metal masses and mass times age. They are the first of
+#: the sums that truths are made of, in units of those.
+MAPS = (
+    "stellar_mass",
+    "stellar_metals",
+    "stellar_mass_age",
+    "sfr",
+    "gas_mass",
+    "gas_metals",
+    "hi_mass",
+)
 
-#: Range of the bins per map, log10 of the units of `picasssso.mocks.truth.SUMS`.
+#: Range of the bins per map, log10 of its unit: Msun/kpc2, Gyr Msun/kpc2 or Msun/yr/kpc2.
 LOG_RANGE = (
     (2.0, 11.0),
     (0.0, 9.5),
@@ -185,5 +193,13 @@ def maps_to_properties(prediction: torch.Tensor) -> dict[str, torch.Tensor]:
     dict
         Names of properties to maps of shape (n, y, x).
     """
-    ones = torch.ones_like(prediction[:, :2])
-    return TrueSums(torch.cat([10.0**prediction, ones], 1)).properties()
+    mass, metals, mass_age, sfr, gas, gas_metals, hydrogen = (10.0**prediction).unbind(1)
+    return {
+        "stellar_mass": mass,
+        "stellar_metallicity": metals / mass,
+        "stellar_age": mass_age / mass,
+        "sfr": sfr,
+        "gas_mass": gas,
+        "gas_metallicity": gas_metals / gas,
+        "hi_mass": hydrogen,
+    }

@@ -121,6 +121,29 @@ class Conditions:
         return torch.cat([scalars, *bands], 1).to(torch.float32)
 
 
+def slot_of(band: str) -> int | None:
+    """Return the slot of a filter, by its last letter-like part.
+
+    Parameters
+    ----------
+    band : str
+        Filter name, such as ``"decam2014-i"``.
+
+    Returns
+    -------
+    int or None
+        Place in `picasssso.networks.inputs.SLOTS`; None for a filter that has none.
+
+    Examples
+    --------
+    >>> from picasssso.networks.inputs import slot_of
+    >>> slot_of("sdss2010-r"), slot_of("hsc2017-y")
+    (2, None)
+    """
+    letter = band.rpartition("-")[2][:1].lower()
+    return SLOTS.index(letter) if letter in SLOTS else None
+
+
 def luminosity_per_flux(conditions: Conditions) -> torch.Tensor:
     """Return the luminosity surface density of one nanomaggy per pixel.
 

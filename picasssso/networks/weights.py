@@ -19,15 +19,14 @@ from typing import Any
 import numpy as np
 import torch
 
-from picasssso._files import atomic_write
+from picasssso._core.files import atomic_write
 from picasssso.exceptions import FileFormatError
+from picasssso.networks.architectures import build_network
 from picasssso.networks.calibration import Calibration
+from picasssso.networks.config import TrainingConfig
 from picasssso.networks.ensemble import Ensemble
 from picasssso.networks.inputs import SLOT_WAVELENGTHS, SLOTS
 from picasssso.networks.outputs import OUTPUT_NAMES
-from picasssso.networks.training.config import TrainingConfig
-from picasssso.networks.training.state import build_network
-from picasssso.properties import PROPERTIES
 
 __all__ = ["FORMAT", "TrainedModel", "filter_hashes", "read_weights", "write_weights"]
 
@@ -141,6 +140,9 @@ def write_weights(
         If a file is there and may not be replaced.
     """
     from safetensors.torch import save
+
+    # Machines that only train need no astropy.
+    from picasssso.properties import PROPERTIES
 
     tensors_path, card_path = _paths(path)
     tensors: dict[str, torch.Tensor] = {}

@@ -15,7 +15,7 @@ import astropy.units as u
 import numpy as np
 import numpy.typing as npt
 
-from picasssso.blocks import Block
+from picasssso._core.blocks import Block
 from picasssso.exceptions import InvalidInputError
 from picasssso.preparation.storage import allocate, blocks_of, transform, variance_of
 

@@ -14,9 +14,9 @@ import astropy.units as u
 import numpy as np
 import numpy.typing as npt
 
+from picasssso._core.blocks import Block
 from picasssso.bands import GalacticExtinction
 from picasssso.bands.band_names import check_band
-from picasssso.blocks import Block
 from picasssso.exceptions import InvalidInputError, MissingDependencyError
 from picasssso.preparation.storage import transform, variance_of
 

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from picasssso._core.blocks import Block
 from picasssso.bands.noise import NoiseScaling
-from picasssso.blocks import Block
 from picasssso.preparation.background import _given_mask
 from picasssso.preparation.storage import blocks_of, transform, variance_of
 

@@ -20,10 +20,10 @@ import astropy.units as u
 import numpy as np
 import numpy.typing as npt
 
+from picasssso._core.blocks import Block
 from picasssso.bands.band_names import resolve_band
 from picasssso.bands.noise import NoiseScaling
 from picasssso.bands.psf import kernel_fwhm
-from picasssso.blocks import Block
 from picasssso.exceptions import InvalidInputError, PicassssoWarning
 from picasssso.preparation.psf import model_psf
 from picasssso.preparation.storage import transform, variance_of

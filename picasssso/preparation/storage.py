@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 from astropy.nddata import NDData, StdDevUncertainty
 
-from picasssso.blocks import Block, iterate_blocks
+from picasssso._core.blocks import Block, iterate_blocks
 from picasssso.exceptions import FileFormatError
 
 if TYPE_CHECKING:
@@ -86,7 +86,7 @@ def blocks_of(
     shape : tuple of int
         Shape ``(y, x)``.
     halo, stride : int, optional
-        As for `picasssso.blocks.iterate_blocks`.
+        As for `iterate_blocks`.
     bytes_per_pixel : float, optional
         Working memory per pixel of a padded block.
     memory_budget : float, optional
@@ -132,7 +132,7 @@ def transform(
         returns flux, variance and where valid, of the same shape. Bands without uncertainty
         have an inverse variance of NaN, and keep none.
     halo, stride : int, optional
-        As for `picasssso.blocks.iterate_blocks`.
+        As for `iterate_blocks`.
     bytes_per_pixel : float, optional
         Working memory per pixel.
     folder : path, optional

@@ -69,7 +69,7 @@ def write_grid(grid: SSPGrid, path: str | os.PathLike[str], *, overwrite: bool =
     """
     from astropy.io import fits
 
-    from picasssso._files import atomic_write, check_output
+    from picasssso._core.files import atomic_write, check_output
 
     check_output(path, overwrite)
     primary = fits.PrimaryHDU()

@@ -65,7 +65,7 @@ def write_library(
     """
     from astropy.io import fits
 
-    from picasssso._files import atomic_write, check_output
+    from picasssso._core.files import atomic_write, check_output
 
     check_output(path, overwrite)
 

@@ -356,7 +356,7 @@ def write_template_errors(
     FileFormatError
         If the file exists or cannot be written.
     """
-    from picasssso._files import atomic_write, check_output
+    from picasssso._core.files import atomic_write, check_output
 
     check_output(path, overwrite)
     content = {"format": FORMAT, "curves": [curve.to_dict() for curve in curves]}

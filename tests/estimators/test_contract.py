@@ -116,7 +116,9 @@ class LeaksMaskedFlux(ConstantRatio):
         result = super()._estimate(flux, inverse_variance, context)
         leak = np.where(inverse_variance[0] == 0, np.float32(1e25), 0)
         return {
-            name: PropertyArrays(np.nan_to_num(a.percentiles) + leak, mean=a.mean + leak)
+            name: PropertyArrays(
+                np.nan_to_num(a.percentiles) + leak, mean=np.nan_to_num(a.mean) + leak
+            )
             for name, a in result.items()
         }
 

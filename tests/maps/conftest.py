@@ -3,7 +3,6 @@
 import astropy.units as u
 import numpy as np
 import pytest
-from astropy.wcs import WCS, Sip
 
 from picasssso.estimators import PropertyArrays
 from picasssso.maps import PropertyMaps
@@ -20,28 +19,6 @@ def normal_arrays():
         mean = np.asarray(mean, dtype=dtype)
         percentiles = (mean + NORMAL_LADDER * np.broadcast_to(sigma, mean.shape)).astype(dtype)
         return PropertyArrays(percentiles, mean if with_mean else None, samples, quality)
-
-    return make
-
-
-@pytest.fixture(scope="session")
-def make_wcs():
-    """Make a celestial WCS: rotated by ``angle`` degrees, with SIP if asked for."""
-
-    def make(*, scale=0.4, angle=0.0, sip=False, crpix=(11.0, 9.5), crval=(202.47, 47.195)):
-        wcs = WCS(naxis=2)
-        wcs.wcs.ctype = ("RA---TAN-SIP", "DEC--TAN-SIP") if sip else ("RA---TAN", "DEC--TAN")
-        wcs.wcs.crval, wcs.wcs.crpix = crval, crpix
-        t = np.deg2rad(angle)
-        rotation = np.array([[np.cos(t), -np.sin(t)], [np.sin(t), np.cos(t)]])
-        wcs.wcs.cd = scale / 3600 * rotation @ np.diag([-1.0, 1.0])
-        if sip:
-            a, b = np.zeros((4, 4)), np.zeros((4, 4))
-            a[2, 0], a[1, 1], a[0, 3] = 2e-5, -1.3e-5, 4e-9
-            b[0, 2], b[1, 1], b[3, 0] = -1.7e-5, 1e-5, 3e-9
-            wcs.sip = Sip(a, b, None, None, wcs.wcs.crpix)
-        wcs.wcs.set()
-        return wcs
 
     return make
 

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import picasssso
-from picasssso._common.headers import read_wcs, wcs_header
+from picasssso._core.headers import read_wcs, wcs_header
 from picasssso.bands import NoiseScaling
 from picasssso.estimators import PERCENTILES, PropertyArrays
 from picasssso.exceptions import FileFormatError, InvalidInputError
@@ -297,7 +297,7 @@ def test_a_wcs_that_headers_cannot_hold_is_refused(make_maps, make_wcs, tmp_path
     wcs = make_wcs()
     header = make_wcs(crval=(202.47 + 1e-7, 47.195)).to_header(relax=True)
     monkeypatch.setattr(WCS, "to_header", lambda self, **options: header.copy())
-    monkeypatch.setattr("picasssso._common.headers._write_in_full", lambda header, wcs: None)
+    monkeypatch.setattr("picasssso._core.headers._write_in_full", lambda header, wcs: None)
     with pytest.raises(InvalidInputError, match="off by up to 1e-07 degrees"):
         make_maps(wcs=wcs).write(tmp_path / "maps.fits")
 

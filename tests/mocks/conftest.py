@@ -8,10 +8,5 @@ UGRIZ = tuple(f"sdss2010-{band}" for band in "ugriz")
 
 
 @pytest.fixture(scope="session")
-def paper_table():
-    return LightTable.build(UGRIZ, 0.05)
-
-
-@pytest.fixture(scope="session")
 def near_table():
     return LightTable.build(UGRIZ, (0.05, 0.0525))

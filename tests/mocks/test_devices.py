@@ -8,8 +8,8 @@ import torch
 from torch.overrides import TorchFunctionMode
 from torch.utils._pytree import tree_leaves, tree_map
 
+from picasssso.mocks import GeneratedPairs
 from picasssso.mocks.observing import get_survey
-from picasssso.mocks.pairs import GeneratedPairs
 
 #: May take an index or a source from the CPU, or move a tensor.
 MOVING = {"__getitem__", "__setitem__", "to", "as_tensor", "tensor", "cpu"}

@@ -5,6 +5,7 @@ import pytest
 import torch
 from scipy.integrate import quad
 
+from picasssso._core.random import Stream
 from picasssso.exceptions import InvalidInputError
 from picasssso.mocks import ProceduralGalaxies
 from picasssso.mocks.distances import angular_diameter_distance, redshift_of_distance
@@ -15,7 +16,6 @@ from picasssso.mocks.galaxies.profiles import sersic_fraction, sersic_weights
 from picasssso.mocks.galaxies.projection import inclining_matrix
 from picasssso.mocks.galaxies.render import _histories
 from picasssso.mocks.observing import get_survey
-from picasssso.mocks.streams import Stream
 
 MAPS = ("mass_formed", "log_metallicity", "attenuation", "hi_mass", "h2_mass", "gas_metallicity")
 

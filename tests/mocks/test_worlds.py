@@ -7,10 +7,10 @@ from dataclasses import fields
 import numpy as np
 import pytest
 
+from picasssso._core.random import Stream
 from picasssso.exceptions import InvalidInputError
 from picasssso.mocks import MockGenerator, ModelErrors, ProceduralGalaxies, Worlds
 from picasssso.mocks.galaxies import scaling_relations as relations
-from picasssso.mocks.streams import Stream
 
 
 def test_zero_points_scatter_by_what_is_said_and_are_seeded():

@@ -4,16 +4,17 @@ import pytest
 import torch
 from small_weights import SMALL, make_model, random_network
 
-from picasssso._common.devices import has_bfloat16
+from picasssso._core.devices import has_bfloat16
 from picasssso.exceptions import InvalidInputError
+from picasssso.networks.architectures import build_network
+from picasssso.networks.config import TrainingConfig
 from picasssso.networks.ensemble import Ensemble, turned, turned_back
 from picasssso.networks.heads import N_RAW, decode, limit_hydrogen
 from picasssso.networks.inputs import N_CONDITIONS, N_PLANES, Conditions, input_planes
 from picasssso.networks.layers import PointwiseConv
-from picasssso.networks.outputs import LOG_LARGEST_HYDROGEN, OUTPUT_NAMES, make_targets
-from picasssso.networks.training.config import TrainingConfig
-from picasssso.networks.training.state import build_network
+from picasssso.networks.outputs import LOG_LARGEST_HYDROGEN, OUTPUT_NAMES
 from picasssso.networks.unet import ResidualUNet
+from picasssso.training.targets import make_targets
 
 DEPTHWISE = {**SMALL, "kind": "depthwise"}
 POINTWISE = {**SMALL, "widths": (8,), "depths": (2,), "kind": "pointwise"}

@@ -12,7 +12,7 @@ from picasssso.networks.outside import (
     measure,
     members_disagree,
 )
-from picasssso.networks.training.batches import to_slots
+from picasssso.training.batches import to_slots
 
 
 def known(numbers=range(40)):

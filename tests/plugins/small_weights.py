@@ -2,14 +2,14 @@
 
 import torch
 
-from picasssso.mocks.pairs.source import PairSource
+from picasssso.networks.architectures import build_network
 from picasssso.networks.calibration import SIGNALS, Calibration
+from picasssso.networks.config import TrainingConfig
 from picasssso.networks.ensemble import Ensemble
 from picasssso.networks.outputs import OUTPUTS
 from picasssso.networks.outside import QUANTITIES
-from picasssso.networks.training.config import TrainingConfig
-from picasssso.networks.training.state import build_network
 from picasssso.networks.weights import TrainedModel, write_weights
+from picasssso.pairs.source import PairSource
 
 SMALL = {"widths": [8, 12, 16], "depths": [1, 1, 1], "n_embedded": 8}
 

@@ -5,12 +5,6 @@ import numpy as np
 from picasssso.estimators import PropertyArrays, PropertyMapEstimator
 from picasssso.exceptions import InvalidInputError, MissingBandError
 
-STEPS = np.array([-1.959964, -0.994458, 0.0, 0.994458, 1.959964], np.float32)[:, None, None]
-
-
-def gaussian(value, sigma):
-    return PropertyArrays(value + STEPS * sigma, mean=value)
-
 
 class ConstantRatio(PropertyMapEstimator):
     """Mass proportional to the light of one band."""
@@ -32,7 +26,8 @@ class ConstantRatio(PropertyMapEstimator):
         scale = np.float32(self.ratio / context.pixel_solid_angle_arcsec2)
         with np.errstate(divide="ignore"):
             sigma = np.where(inverse_variance[0] > 0, inverse_variance[0] ** -0.5, np.nan)
-        return {"stellar_mass": gaussian(scale * flux[0], scale * sigma.astype(np.float32))}
+        sigma = sigma.astype(np.float32)
+        return {"stellar_mass": PropertyArrays.from_normal(scale * flux[0], scale * sigma)}
 
 
 class Smoothed(ConstantRatio):
@@ -47,9 +42,8 @@ class Smoothed(ConstantRatio):
 
     def _estimate(self, flux, inverse_variance, context):
         result = super()._estimate(flux, inverse_variance, context)["stellar_mass"]
-        return {
-            "stellar_mass": gaussian(self._smooth(result.mean), self._smooth(result.mean * 0 + 1))
-        }
+        mass, sigma = self._smooth(result.mean), self._smooth(result.mean * 0 + 1)
+        return {"stellar_mass": PropertyArrays.from_normal(mass, sigma)}
 
     @staticmethod
     def _smooth(plane):

@@ -12,7 +12,8 @@ import torch
 from picasssso.estimators._cnn.draws import correlated_scores, light_score, presence_score
 from picasssso.estimators._cnn.faint import Faintness, look_for_light
 from picasssso.estimators._cnn.inputs import NetworkInput, unlike_training
-from picasssso.estimators.context import EstimationContext, PropertyArrays
+from picasssso.estimators.context import EstimationContext
+from picasssso.maps.arrays import PropertyArrays
 from picasssso.networks.calibration import local_signal
 from picasssso.networks.ensemble import EnsemblePrediction
 from picasssso.networks.heads import Prediction

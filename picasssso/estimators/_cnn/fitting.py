@@ -9,15 +9,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from picasssso.exceptions import InvalidInputError
-from picasssso.mocks.pairs.source import PairSource
+from picasssso.networks.architectures import build_network
 from picasssso.networks.calibration import Calibration
-from picasssso.networks.pairs_from_maps import PairsFromMaps
-from picasssso.networks.training.batches import PairPool
-from picasssso.networks.training.config import TrainingConfig
-from picasssso.networks.training.finishing import finish_training
-from picasssso.networks.training.loop import run_training
-from picasssso.networks.training.state import TrainingState, build_network
+from picasssso.networks.config import TrainingConfig
 from picasssso.networks.weights import TrainedModel
+from picasssso.pairs.from_maps import PairsFromMaps
+from picasssso.pairs.source import PairSource
+from picasssso.training.batches import PairPool
+from picasssso.training.finishing import finish_training
+from picasssso.training.loop import run_training
+from picasssso.training.state import TrainingState
 
 if TYPE_CHECKING:
     from picasssso.estimators.cnn import CNNEstimator
@@ -31,7 +32,7 @@ _LARGEST_POOL = 512
 
 
 def make_sources(estimator: CNNEstimator, pairs: Any, size: int) -> Sources:
-    """Return sources of pairs as `picasssso.networks.training.PairPool` takes them.
+    """Return sources of pairs as `picasssso.training.PairPool` takes them.
 
     Parameters
     ----------
@@ -93,7 +94,7 @@ def configuration(
     sources : list
         The pairs.
     steps, batch_size, learning_rate, seed
-        As for `picasssso.networks.training.TrainingConfig`.
+        As for `picasssso.training.TrainingConfig`.
 
     Returns
     -------

@@ -16,10 +16,9 @@ from picasssso.estimators.context import EstimationContext
 from picasssso.exceptions import InvalidInputError, MissingBandError
 from picasssso.networks.calibration import Calibration
 from picasssso.networks.detection import NEIGHBOURS
-from picasssso.networks.inputs import SLOTS, Conditions
+from picasssso.networks.inputs import SLOTS, Conditions, slot_of
 from picasssso.networks.outside import structure_outside, whole_colours_outside
 from picasssso.networks.structure import STRUCTURES, measure_structure, whole_light
-from picasssso.networks.training.batches import slot_of
 
 if TYPE_CHECKING:
     from picasssso.bands import BandImages

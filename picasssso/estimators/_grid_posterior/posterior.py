@@ -38,8 +38,8 @@ from picasssso.estimators._grid_posterior.sampling import (
     draw_members,
     draw_rows,
 )
-from picasssso.estimators.context import PERCENTILES
 from picasssso.exceptions import InvalidInputError, PicassssoWarning
+from picasssso.maps.arrays import PERCENTILES
 
 if TYPE_CHECKING:
     from picasssso.estimators._grid_posterior.fused import FusedTables
@@ -73,7 +73,7 @@ class PosteriorSummary:
     ----------
     percentiles : mapping
         Names to tensors of shape (5, n_pixel), float32: the points of
-        `picasssso.estimators.context.PERCENTILES`, of amplitudes above zero. NaN for
+        `picasssso.maps.arrays.PERCENTILES`, of amplitudes above zero. NaN for
         pixels without data.
     mean : mapping
         Names to tensors of shape (n_pixel,), float32. For amplitude-scaled properties

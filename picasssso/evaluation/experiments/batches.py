@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from picasssso.bands import BandImages
     from picasssso.estimators.base import PropertyMapEstimator
     from picasssso.maps import PropertyMaps
-    from picasssso.mocks.pairs.source import Batch
+    from picasssso.pairs.source import Batch
 
 __all__ = ["BatchEstimate", "BatchFunction", "band_images", "estimate_with", "select_bands"]
 
@@ -53,7 +53,7 @@ class BatchEstimate:
 
 
 #: What a configuration's ``batch_function`` must return when it is called with the
-#: parameters: a function of a batch (`picasssso.mocks.pairs.source.FIELDS`, truth left out)
+#: parameters: a function of a batch (`picasssso.pairs.source.FIELDS`, truth left out)
 #: and the names of its bands.
 BatchFunction = Callable[["Batch", tuple[str, ...]], BatchEstimate]
 
@@ -105,7 +105,7 @@ def select_bands(
     Parameters
     ----------
     batch : dict
-        As `picasssso.mocks.pairs.PairSource.batch` returns it.
+        As `picasssso.pairs.PairSource.batch` returns it.
     available : tuple of str
         Its bands.
     wanted : tuple of str or None

@@ -12,7 +12,7 @@ import torch
 
 from picasssso.exceptions import FileFormatError
 from picasssso.mocks.illustris import read_illustris_maps, read_synthetic_image
-from picasssso.mocks.pairs.source import Batch, PairSource
+from picasssso.pairs.source import Batch, PairSource
 
 __all__ = ["PaperPairs"]
 
@@ -98,7 +98,7 @@ class PaperPairs(PairSource):
         Returns
         -------
         dict
-            Names of `picasssso.mocks.pairs.source.FIELDS` to tensors.
+            Names of `picasssso.pairs.source.FIELDS` to tensors.
         """
         pairs = [self._pair(int(number)) for number in numbers]
         return {name: torch.stack([pair[name] for pair in pairs]) for name in pairs[0]}
@@ -153,7 +153,7 @@ def _noise(image: np.ndarray) -> float:
 
 
 def _sums(maps: Any) -> np.ndarray:
-    """Return what adds up over area, in the order of `picasssso.mocks.truth.SUMS`."""
+    """Return what adds up over area, in the order of `picasssso.pairs.sums.SUMS`."""
     mass = maps["stellar_mass"]
     nothing = np.zeros_like(mass)
     gas = maps.get("gas_mass", nothing)

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from picasssso._files import atomic_write
+from picasssso._core.files import atomic_write
 from picasssso.evaluation.experiments.pictures import make_pictures
 from picasssso.evaluation.experiments.tables import make_tables
 

@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
-from picasssso import __version__ as version
-from picasssso._files import atomic_write
+from picasssso._core.files import atomic_write
+from picasssso._core.version import __version__ as version
 from picasssso.evaluation.apertures import Apertures, fit_apertures
 from picasssso.evaluation.experiments.batches import BatchFunction, estimate_with, select_bands
 from picasssso.evaluation.experiments.configuration import Configuration, Run
@@ -28,7 +28,7 @@ from picasssso.evaluation.summary import compare_scatter, measured_properties, s
 from picasssso.exceptions import FileFormatError, PicassssoError
 
 if TYPE_CHECKING:
-    from picasssso.mocks.pairs import PairSource
+    from picasssso.pairs import PairSource
 
 __all__ = ["collect_figures", "load_record", "run_experiments"]
 
@@ -238,7 +238,7 @@ def _write_description(place: Path, run: Run, configuration: Configuration) -> N
 def _one_batch(
     run: Run, numbers: range, function: BatchFunction, configuration: Configuration, folder: Path
 ) -> Record:
-    from picasssso.mocks.truth import TrueSums
+    from picasssso.pairs.sums import TrueSums
 
     source = make_source(run.source)
     pairs = source.batch(numbers)

@@ -14,12 +14,12 @@ import numpy as np
 from picasssso.exceptions import FileFormatError, InvalidInputError
 
 if TYPE_CHECKING:
-    from picasssso.mocks.pairs import PairSource
+    from picasssso.pairs import PairSource
 
 __all__ = ["KINDS", "make_source"]
 
-#: ``mocks``: `picasssso.mocks.pairs.GeneratedPairs`, whose arguments are the other entries.
-#: ``stored``: ``folder`` and ``split`` of `picasssso.mocks.pairs.StoredPairs`.
+#: ``mocks``: `picasssso.mocks.GeneratedPairs`, whose arguments are the other entries.
+#: ``stored``: ``folder`` and ``split`` of `picasssso.pairs.StoredPairs`.
 #: ``illustris``: maps in the files of Buck & Wolf (2021) in ``folder``, painted and observed.
 #: ``paper``: images and maps in those files, `PaperPairs`, as they are.
 #: ``particles``: galaxies in the files of simulations, ``files``, painted and observed.
@@ -51,7 +51,8 @@ def make_source(description: Mapping[str, Any]) -> PairSource:
 
 @lru_cache(maxsize=3)
 def _make(text: str) -> PairSource:
-    from picasssso.mocks.pairs import GeneratedPairs, StoredPairs
+    from picasssso.mocks import GeneratedPairs
+    from picasssso.pairs import StoredPairs
 
     arguments = json.loads(text)
     kind = arguments.pop("kind", "mocks")
@@ -86,11 +87,10 @@ def _painted_illustris(
     Where the survey has pixels of its own, each galaxy is seen from as far as its maps'
     pixels are the survey's, so that nothing is resampled; else at the redshift given.
     """
-    from picasssso.mocks import LightTable, observe
+    from picasssso.mocks import LightTable, ObservedPairs, observe
     from picasssso.mocks.illustris import read_illustris_maps
     from picasssso.mocks.observing import get_survey
     from picasssso.mocks.observing.observe import join_observed
-    from picasssso.mocks.pairs import ObservedPairs
 
     paths = sorted(
         path
@@ -144,10 +144,9 @@ def _observed_particles(
     import astropy.units as u
     import torch
 
-    from picasssso.mocks import LightTable, observe
+    from picasssso.mocks import LightTable, ObservedPairs, observe
     from picasssso.mocks.framing import join_galaxies
     from picasssso.mocks.observing import get_survey
-    from picasssso.mocks.pairs import ObservedPairs
     from picasssso.mocks.particles import read_particles
 
     chosen = get_survey(survey)

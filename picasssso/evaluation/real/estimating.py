@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from picasssso.estimators.context import PERCENTILES
 from picasssso.evaluation.sums import normal_percentiles
 from picasssso.exceptions import InvalidInputError, PicassssoWarning
+from picasssso.maps.arrays import PERCENTILES
 from picasssso.maps.regions import aperture_weights
 from picasssso.maps.totals import known_correlation
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from picasssso._files import atomic_write
+from picasssso._core.files import atomic_write
 from picasssso.evaluation.real.pictures import make_real_pictures
 from picasssso.evaluation.real.tables import make_real_tables
 

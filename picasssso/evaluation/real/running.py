@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from picasssso import __version__ as version
-from picasssso._files import atomic_write
+from picasssso._core.files import atomic_write
+from picasssso._core.version import __version__ as version
 from picasssso.evaluation.real.catalogues import GalaxyCatalogue
 from picasssso.evaluation.real.configuration import RealConfiguration
 from picasssso.evaluation.real.estimating import RealEstimator

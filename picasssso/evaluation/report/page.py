@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 import astropy.units as u
 import numpy as np
 
-from picasssso import __version__ as version
-from picasssso._files import atomic_write, check_output
+from picasssso._core.files import atomic_write, check_output
+from picasssso._core.version import __version__ as version
 from picasssso.evaluation.agreement import compare_estimates, disagreements
 from picasssso.evaluation.apertures import fit_apertures
 from picasssso.evaluation.evaluation import Evaluation, check_comparable

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from picasssso.mocks.streams import Stream
+from picasssso._core.random import Stream
 
 __all__ = ["CHANNELS", "DiscStructure", "draw_structure", "sample_structure"]
 

@@ -1,7 +1,7 @@
 """Drawing what a galaxy is: mass, type, sizes, structure, history, gas, metals and dust.
 
 All parameters are drawn on the CPU in double precision from streams keyed by the seed, the
-galaxy's number and the parameter's name (`picasssso.mocks.streams`), so they depend on
+galaxy's number and the parameter's name (`picasssso._core.random`), so they depend on
 neither batch nor device.
 
 With ``link_structure=False`` the populations (quenching, rates, ages, metals, gas, dust,
@@ -14,10 +14,10 @@ from __future__ import annotations
 
 import numpy as np
 
+from picasssso._core.random import Stream
 from picasssso.mocks.galaxies import scaling_relations as relations
 from picasssso.mocks.galaxies.histories import timescale_of_rate
 from picasssso.mocks.galaxies.profiles import sersic_fraction
-from picasssso.mocks.streams import Stream
 from picasssso.mocks.worlds import Worlds
 
 __all__ = ["draw_parameters"]

@@ -8,13 +8,13 @@ from typing import Any
 import numpy as np
 import torch
 
+from picasssso._core.random import Stream
 from picasssso.exceptions import InvalidInputError
 from picasssso.mocks.distances import angular_diameter_distance, redshift_of_distance
 from picasssso.mocks.galaxies.population import draw_parameters
 from picasssso.mocks.galaxies.render import Frame, merge_parts, render_parts
 from picasssso.mocks.galaxy import Galaxies
 from picasssso.mocks.observing.surveys import Survey, get_survey
-from picasssso.mocks.streams import Stream
 from picasssso.mocks.worlds import Worlds
 
 __all__ = ["ProceduralGalaxies"]

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from picasssso._core.constants import HELIUM
+from picasssso._core.random import Stream
 from picasssso.mocks.age_bins import N_AGE
 from picasssso.mocks.galaxies import dust
 from picasssso.mocks.galaxies.disc_structure import draw_structure, sample_structure
@@ -23,7 +25,6 @@ from picasssso.mocks.galaxies.scaling_relations import (
     attenuation_slope,
     early_type_size,
 )
-from picasssso.mocks.streams import Stream
 
 __all__ = ["Frame", "Parts", "merge_parts", "render_parts"]
 
@@ -301,7 +302,7 @@ def _disc_maps(
     hi_grid = torch.linspace(0.0, 2.0, 161, device=device)
     hi = _hi_profile(v, in_kpc / hi_scale)
     hi = hi / (_normalised(_hi_profile(v, hi_grid[None]), hi_grid) * hi_scale**2) * p("hi_mass")
-    h2 = sf * p("depletion_time") / 1.36
+    h2 = sf * p("depletion_time") / HELIUM
 
     smooth = torch.stack([disc, h2, sf, sf, hi], dim=1)
     whole = radius < (torch.minimum(half, reach) / scale)[:, None, None]

@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
+from picasssso._core.random import Stream
 from picasssso.exceptions import InvalidInputError
 from picasssso.mocks.galaxy import Galaxies
 from picasssso.mocks.light import Light
 from picasssso.mocks.observing.psf import convolve, gaussian_transfer, moffat_transfer
 from picasssso.mocks.observing.sources import field_sources, uneven_background
 from picasssso.mocks.observing.surveys import Survey, get_survey
-from picasssso.mocks.streams import Stream
-from picasssso.mocks.truth import TrueSums, plain_number
+from picasssso.pairs.sums import TrueSums, plain_number
 
 if TYPE_CHECKING:
     from astropy.wcs import WCS
@@ -146,7 +146,7 @@ class ObservedGalaxies:
         PropertyMaps
             The true maps.
         """
-        from picasssso.mocks.truth import maps_from_arrays
+        from picasssso.pairs.sums import maps_from_arrays
 
         sums = self.truth_at_psf if at_psf else self.truth
         if sums is None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from picasssso.mocks.streams import Stream
+from picasssso._core.random import Stream
 
 __all__ = ["field_sources", "uneven_background"]
 

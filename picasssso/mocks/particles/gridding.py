@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
+from picasssso._core.constants import HELIUM
 from picasssso.exceptions import InvalidInputError
 from picasssso.mocks.age_bins import AGE_CENTRES, AGE_EDGES, N_AGE
 from picasssso.mocks.framing import checked_redshift, pixel_sizes, surviving_fraction
@@ -19,7 +20,6 @@ from picasssso.mocks.galaxy import Galaxies
 from picasssso.mocks.particles.orientation import viewing_matrix
 from picasssso.mocks.particles.particles import Particles
 from picasssso.mocks.particles.smoothing import deposit, neighbour_distance
-from picasssso.mocks.truth import HELIUM
 
 if TYPE_CHECKING:
     import astropy.units as u

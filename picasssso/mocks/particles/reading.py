@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from picasssso._core.files import open_hdf5
 from picasssso.exceptions import FileFormatError, InvalidInputError, PicassssoWarning
 from picasssso.mocks.particles.header import SnapshotHeader, read_header
 from picasssso.mocks.particles.hydrogen import (
@@ -25,7 +25,7 @@ from picasssso.mocks.particles.smoothing import neighbour_distance
 if TYPE_CHECKING:
     import h5py
 
-__all__ = ["open_hdf5", "read_particles"]
+__all__ = ["read_particles"]
 
 # Units in cgs into which each kind of quantity is brought: kpc, Msun, Msun/yr, km/s.
 _INTO = {
@@ -49,45 +49,6 @@ _PROTON = 1.67262192e-24
 _BOLTZMANN = 1.380649e-16
 _PRIMORDIAL_HYDROGEN = 0.76
 _KPC3 = _INTO["length"] ** 3
-
-
-@contextmanager
-def open_hdf5(path: str | os.PathLike[str]) -> Iterator[h5py.File]:
-    """Open an HDF5 file for reading, with errors that say what is wrong.
-
-    Parameters
-    ----------
-    path : str or path-like
-        The file.
-
-    Yields
-    ------
-    h5py.File
-        The open file.
-
-    Raises
-    ------
-    FileFormatError
-        If there is none, or it is something else, or damaged.
-    """
-    import h5py
-
-    if not os.path.isfile(path):
-        raise FileFormatError(f"There is no file {path}.")
-    try:
-        file = h5py.File(path, "r")
-    except OSError as error:
-        raise FileFormatError(
-            f"{path} cannot be read as HDF5: it is another kind of file, or damaged or cut "
-            f"short ({error})."
-        ) from error
-    with file:
-        try:
-            yield file
-        except OSError as error:
-            if isinstance(error, FileFormatError):
-                raise
-            raise FileFormatError(f"{path} is damaged: {error}.") from error
 
 
 class _Reader:

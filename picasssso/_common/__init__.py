@@ -1,1 +1,0 @@
-"""What images and maps both need: pixels on the sky, FITS headers, records as JSON."""

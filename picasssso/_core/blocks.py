@@ -1,0 +1,176 @@
+"""Cutting an image into blocks whose results, put together, equal the whole.
+
+One iterator serves estimation and image preparation. A block has a *core*, which it
+alone answers for, and a *halo* around it, which it may look at. Cores tile the image
+without overlap. Blocks start on multiples of ``stride`` so that an operation which is
+shift-equivariant only on a coarser grid (a U-Net) gives what it gives on the whole.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from picasssso.exceptions import InvalidInputError
+
+__all__ = ["Block", "choose_core_shape", "count_blocks", "iterate_blocks"]
+
+Slices = tuple[slice, slice]
+
+
+@dataclass(frozen=True)
+class Block:
+    """One block of an image; all slices are ``(y, x)``.
+
+    Parameters
+    ----------
+    core : tuple of slice
+        The pixels of the image that this block answers for.
+    padded : tuple of slice
+        The pixels of the image to read: the core and its halo, cut at the image's edge.
+    inner : tuple of slice
+        Where the core lies inside the padded block.
+
+    Examples
+    --------
+    >>> from picasssso._core.blocks import iterate_blocks
+    >>> blocks = list(iterate_blocks((4, 6), core_shape=(4, 4), halo=1))
+    >>> [block.core[1] for block in blocks]
+    [slice(0, 4, None), slice(4, 6, None)]
+    >>> blocks[1].padded[1], blocks[1].inner[1]
+    (slice(3, 6, None), slice(1, 3, None))
+    """
+
+    core: Slices
+    padded: Slices
+    inner: Slices
+
+
+def _round_up(value: int, multiple: int) -> int:
+    return -(-value // multiple) * multiple
+
+
+def _intervals(length: int, core: int, halo: int) -> list[tuple[slice, slice, slice]]:
+    """Cut one axis: (core, padded, inner) slices."""
+    pieces = []
+    for start in range(0, length, core):
+        stop = min(start + core, length)
+        low, high = max(start - halo, 0), min(stop + halo, length)
+        pieces.append((slice(start, stop), slice(low, high), slice(start - low, stop - low)))
+    return pieces
+
+
+def iterate_blocks(
+    shape: tuple[int, int], *, core_shape: tuple[int, int], halo: int = 0, stride: int = 1
+) -> Iterator[Block]:
+    """Iterate over the blocks of an image, row by row.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        Shape ``(y, x)`` of the image.
+    core_shape : tuple of int
+        Shape of the cores; rounded up to multiples of ``stride``. Cores at the upper
+        edges are smaller.
+    halo : int, optional
+        Pixels to add around the core; rounded up to a multiple of ``stride``, so that
+        padded blocks start on multiples of it too.
+    stride : int, optional
+        Grid on which the operation is exactly shift-equivariant.
+
+    Yields
+    ------
+    Block
+        The blocks; their cores cover every pixel exactly once.
+
+    Raises
+    ------
+    InvalidInputError
+        If a core would be empty, the halo negative or the stride less than 1.
+
+    Examples
+    --------
+    >>> from picasssso._core.blocks import iterate_blocks
+    >>> sum(1 for _ in iterate_blocks((100, 250), core_shape=(64, 64), halo=5, stride=8))
+    8
+    """
+    if stride < 1 or halo < 0 or min(core_shape) < 1:
+        raise InvalidInputError(
+            f"Cannot cut blocks with core_shape={core_shape}, halo={halo}, stride={stride}: "
+            "expected cores of at least 1 x 1, a halo of at least 0 and a stride of at least 1."
+        )
+    halo = _round_up(halo, stride)
+    height, width = (_round_up(side, stride) for side in core_shape)
+    columns = _intervals(shape[1], width, halo)
+    for y_core, y_padded, y_inner in _intervals(shape[0], height, halo):
+        for x_core, x_padded, x_inner in columns:
+            yield Block((y_core, x_core), (y_padded, x_padded), (y_inner, x_inner))
+
+
+def count_blocks(shape: tuple[int, int], core_shape: tuple[int, int], stride: int = 1) -> int:
+    """Return how many blocks `iterate_blocks` yields.
+
+    Parameters
+    ----------
+    shape, core_shape : tuple of int
+        As for `iterate_blocks`.
+    stride : int, optional
+        As for `iterate_blocks`.
+
+    Returns
+    -------
+    int
+        The number of blocks.
+    """
+    height, width = (_round_up(side, stride) for side in core_shape)
+    return -(-shape[0] // height) * -(-shape[1] // width)
+
+
+def choose_core_shape(
+    shape: tuple[int, int],
+    *,
+    halo: int,
+    stride: int,
+    bytes_per_pixel: float,
+    memory_budget: float,
+) -> tuple[int, int]:
+    """Return the largest core for which a padded block stays within the memory budget.
+
+    Full rows are preferred while the halo is small beside them, since reading rows is
+    what files are good at; otherwise cores are square, since that wastes the least halo.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        Shape ``(y, x)`` of the image.
+    halo, stride : int
+        As for `iterate_blocks`.
+    bytes_per_pixel : float
+        Working memory that the operation needs per pixel of a padded block.
+    memory_budget : float
+        Bytes that one padded block may take.
+
+    Returns
+    -------
+    tuple of int
+        Shape ``(y, x)`` of the cores, multiples of ``stride`` (or the whole image).
+
+    Examples
+    --------
+    >>> from picasssso._core.blocks import choose_core_shape
+    >>> choose_core_shape((1000, 2000), halo=0, stride=1, bytes_per_pixel=100,
+    ...                   memory_budget=2e7)
+    (100, 2000)
+    """
+    halo = _round_up(halo, stride)
+    pixels = memory_budget / bytes_per_pixel
+    if shape[0] * shape[1] <= pixels:
+        return shape
+    rows = int(pixels // shape[1]) - 2 * halo
+    if rows >= max(stride, 4 * halo):
+        return rows // stride * stride, shape[1]
+    # A budget too small for halo and core is overrun rather than refused: the smallest
+    # block that makes any headway has a core as wide as its halo.
+    side = max(int(pixels**0.5) - 2 * halo, halo, stride)
+    side = side // stride * stride
+    return min(side, _round_up(shape[0], stride)), min(side, _round_up(shape[1], stride))

@@ -1,0 +1,171 @@
+"""Random numbers that depend on a seed, a galaxy's number and a name, and on nothing else.
+
+A counter-based generator: every number is a hash of (seed, name, galaxy, position).
+Galaxy k of seed s is therefore the same whatever the batch, the worker or the order, and
+an added parameter, having a name of its own, changes no other. The hash is integer
+arithmetic, so the CPU and CUDA draw the same bits; floating-point functions of them
+agree to rounding.
+
+The hash is the finaliser of SplitMix64 (Steele, Lea & Flood 2014, OOPSLA, 453).
+"""
+
+from __future__ import annotations
+
+import math
+import zlib
+
+import numpy as np
+import torch
+
+__all__ = ["Stream"]
+
+
+def _signed(value: int) -> int:
+    """Return the 64-bit two's complement of an integer, which is what torch holds."""
+    value &= (1 << 64) - 1
+    return value - (1 << 64) if value >= 1 << 63 else value
+
+
+_GOLDEN = _signed(0x9E3779B97F4A7C15)
+_FIRST = _signed(0xBF58476D1CE4E5B9)
+_SECOND = _signed(0x94D049BB133111EB)
+
+
+def _shift(bits: torch.Tensor, by: int) -> torch.Tensor:
+    # torch shifts signed integers arithmetically: the copies of the sign are cut off.
+    return (bits >> by).bitwise_and_((1 << (64 - by)) - 1)
+
+
+def _mix(bits: torch.Tensor) -> torch.Tensor:
+    bits = bits + _GOLDEN
+    bits = bits.bitwise_xor_(_shift(bits, 30)).mul_(_FIRST)
+    bits = bits.bitwise_xor_(_shift(bits, 27)).mul_(_SECOND)
+    return bits.bitwise_xor_(_shift(bits, 31))
+
+
+def _mix_numpy(bits: np.ndarray) -> np.ndarray:
+    """Do what `_mix` does, on arrays of uint64, which for few numbers is quicker."""
+    bits = bits + np.uint64(0x9E3779B97F4A7C15)
+    bits = (bits ^ (bits >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    bits = (bits ^ (bits >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return bits ^ (bits >> np.uint64(31))
+
+
+class Stream:
+    """Random numbers for some galaxies of a seed.
+
+    Parameters
+    ----------
+    seed : int
+        The seed.
+    index : ndarray or Tensor
+        Numbers of the galaxies, of shape (n,).
+    device : torch.device or str, optional
+        Where arrays drawn with `normal_field` and `uniform_field` are made.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from picasssso._core.random import Stream
+    >>> both = Stream(7, np.array([3, 4])).uniform("mass")
+    >>> bool(both[1] == Stream(7, np.array([4])).uniform("mass")[0])
+    True
+    """
+
+    def __init__(
+        self, seed: int, index: np.ndarray | torch.Tensor, device: torch.device | str = "cpu"
+    ) -> None:
+        self.seed = int(seed)
+        self.index = torch.as_tensor(index, dtype=torch.int64)
+        self.device = torch.device(device)
+        self._mixed = _mix_numpy(self.index.cpu().numpy().astype(np.uint64))
+
+    def _keys(self, name: str) -> np.ndarray:
+        start = self.seed * 0x632BE59BD9B4E019 + zlib.crc32(name.encode()) * 0x9E3779B1
+        return _mix_numpy(_mix_numpy(np.array([start % (1 << 64)], np.uint64)) ^ self._mixed)
+
+    def _bits(self, name: str, count: int) -> torch.Tensor:
+        counter = torch.arange(count, device=self.device) * _GOLDEN
+        keys = torch.from_numpy(self._keys(name).view(np.int64)).to(self.device)
+        return _mix(keys[:, None] + counter)
+
+    def uniform(self, name: str, count: int | None = None) -> np.ndarray:
+        """Return numbers between 0 and 1, in double precision, on the CPU.
+
+        Parameters
+        ----------
+        name : str
+            What for; another name gives other numbers.
+        count : int, optional
+            How many per galaxy.
+
+        Returns
+        -------
+        ndarray
+            Of shape (n,), or (n, count); never 0 or 1.
+        """
+        counter = np.arange(count or 1, dtype=np.uint64) * np.uint64(0x9E3779B97F4A7C15)
+        bits = _mix_numpy(self._keys(name)[:, None] + counter)
+        # 52 bits, so that adding a half is exact and neither 0 nor 1 can come.
+        values = ((bits >> np.uint64(12)).astype(np.float64) + 0.5) * 2.0**-52
+        return values if count is not None else values[:, 0]
+
+    def normal(self, name: str, count: int | None = None) -> np.ndarray:
+        """Return standard normal numbers, in double precision, on the CPU.
+
+        Parameters
+        ----------
+        name : str
+            What for; another name gives other numbers.
+        count : int, optional
+            How many per galaxy.
+
+        Returns
+        -------
+        ndarray
+            Of shape (n,), or (n, count).
+        """
+        return torch.special.ndtri(torch.from_numpy(self.uniform(name, count))).numpy()
+
+    def uniform_field(self, name: str, shape: tuple[int, ...]) -> torch.Tensor:
+        """Return numbers between 0 and 1 on the device.
+
+        Parameters
+        ----------
+        name : str
+            What for.
+        shape : tuple of int
+            Shape per galaxy.
+
+        Returns
+        -------
+        Tensor
+            Of shape (n, ...), float32; never 0 or 1.
+        """
+        bits = _shift(self._bits(name, math.prod(shape)), 41)
+        return bits.to(torch.float32).add_(0.5).mul_(2.0**-23).reshape(-1, *shape)
+
+    def normal_field(self, name: str, shape: tuple[int, ...]) -> torch.Tensor:
+        """Return standard normal numbers on the device.
+
+        Parameters
+        ----------
+        name : str
+            What for.
+        shape : tuple of int
+            Shape per galaxy.
+
+        Returns
+        -------
+        Tensor
+            Of shape (n, ...), float32. They reach 5.6 standard deviations at most.
+        """
+        count = math.prod(shape)
+        half = (count + 1) // 2
+        # Box & Muller's two numbers from the two halves of the bits of one hash.
+        bits = self._bits(name, half)
+        radius = _shift(bits, 41).to(torch.float32).add_(0.5).mul_(2.0**-23)
+        radius = radius.log_().mul_(-2.0).sqrt_()
+        angle = bits.bitwise_and_((1 << 24) - 1).to(torch.float32).mul_(2.0 * math.pi * 2.0**-24)
+        both = torch.cat([torch.cos(angle) * radius, torch.sin(angle) * radius], dim=1)
+        return both[:, :count].reshape(-1, *shape)

@@ -1,0 +1,136 @@
+"""Solid angles of pixels on the sky, and the local geometry of a WCS.
+
+Surface densities are integrated over area, and the pixels of a real image do not all
+have the same: a tangent plane shrinks towards its edge, and optical distortion changes
+pixels by several per cent across a wide camera.
+"""
+
+from __future__ import annotations
+
+import astropy.units as u
+import numpy as np
+import numpy.typing as npt
+from astropy.wcs import WCS
+
+__all__ = ["pixel_solid_angles", "sky_directions", "sky_jacobian"]
+
+#: Solid angles are worked out every so many pixels and interpolated linearly between.
+GRID_STEP = 32
+
+_ARCSEC2_PER_STERADIAN = (180.0 / np.pi * 3600.0) ** 2
+
+FloatArray = npt.NDArray[np.float64]
+
+
+def sky_directions(wcs: WCS, x: npt.ArrayLike, y: npt.ArrayLike) -> FloatArray:
+    """Return unit vectors towards pixel positions.
+
+    Parameters
+    ----------
+    wcs : `~astropy.wcs.WCS`
+        Celestial, two-dimensional; all its distortions are applied.
+    x, y : array-like
+        Pixel positions, 0 at the centre of the first pixel.
+
+    Returns
+    -------
+    ndarray, shape (..., 3)
+        Cartesian unit vectors in the WCS's own frame; NaN where it does not reach.
+    """
+    world = wcs.all_pix2world(np.ravel(x), np.ravel(y), 0)
+    lon = np.deg2rad(world[wcs.wcs.lng]).reshape(np.shape(x))
+    lat = np.deg2rad(world[wcs.wcs.lat]).reshape(np.shape(x))
+    return np.stack([np.cos(lat) * np.cos(lon), np.cos(lat) * np.sin(lon), np.sin(lat)], axis=-1)
+
+
+def _exact(wcs: WCS, x: FloatArray, y: FloatArray) -> FloatArray:
+    """Solid angles of the pixels centred on x, y, arcsec2.
+
+    Half the cross product of the diagonals: the area of the flat quadrilateral through
+    the four corners. For pixels of an arcminute it differs from the sphere by 1e-8.
+    """
+    corner = [sky_directions(wcs, x + dx, y + dy) for dx, dy in _CORNERS]
+    area = np.cross(corner[2] - corner[0], corner[3] - corner[1])
+    return 0.5 * np.linalg.norm(area, axis=-1) * _ARCSEC2_PER_STERADIAN
+
+
+_CORNERS = ((-0.5, -0.5), (0.5, -0.5), (0.5, 0.5), (-0.5, 0.5))
+
+
+def _nodes(length: int) -> FloatArray:
+    """Pixel positions, at most `GRID_STEP` apart, from the first pixel to the last."""
+    return np.linspace(0, length - 1, 1 if length == 1 else 2 + (length - 2) // GRID_STEP)
+
+
+def _linear_weights(length: int, nodes: FloatArray) -> FloatArray:
+    """Matrix (length, nodes) that interpolates linearly from the nodes to every pixel."""
+    pixels = np.arange(length)
+    return np.stack([np.interp(pixels, nodes, unit) for unit in np.eye(len(nodes))], axis=1)
+
+
+def pixel_solid_angles(wcs: WCS, shape: tuple[int, int]) -> FloatArray:
+    """Return the solid angle of every pixel.
+
+    The four corners of a pixel are put on the sky, with all distortions, and the area
+    between them is taken. This is done for every 32nd pixel along both axes and
+    interpolated linearly in between, which makes the cost negligible. In a camera of 2000
+    pixels across whose pixels differ by 20 % in area (a cubic distortion) the result is
+    good to 5e-5.
+
+    Parameters
+    ----------
+    wcs : `~astropy.wcs.WCS`
+        Celestial, two-dimensional.
+    shape : tuple of int
+        Shape ``(y, x)`` of the image.
+
+    Returns
+    -------
+    ndarray of float64, shape (y, x)
+        In arcsec2; 0 where the WCS does not reach the sky.
+
+    Examples
+    --------
+    >>> from astropy.wcs import WCS
+    >>> from picasssso._core.solid_angles import pixel_solid_angles
+    >>> wcs = WCS(naxis=2)
+    >>> wcs.wcs.ctype = "RA---TAN", "DEC--TAN"
+    >>> wcs.wcs.cdelt = -0.4 / 3600, 0.4 / 3600
+    >>> print(pixel_solid_angles(wcs, (2, 2)).round(6))
+    [[0.16 0.16]
+     [0.16 0.16]]
+    """
+    y, x = (_nodes(length) for length in shape)
+    coarse = _exact(wcs, *np.meshgrid(x, y))
+    if not np.isfinite(coarse).all():
+        # The sky ends inside the image: NaN must not spread to the pixels that are on it.
+        every = np.arange(shape[1], dtype=float), np.arange(shape[0], dtype=float)
+        return np.nan_to_num(_exact(wcs, *np.meshgrid(*every)))
+    return _linear_weights(shape[0], y) @ coarse @ _linear_weights(shape[1], x).T
+
+
+def sky_jacobian(wcs: WCS, x: float, y: float) -> FloatArray:
+    """Return how a step in pixels moves on the sky, at one position.
+
+    Parameters
+    ----------
+    wcs : `~astropy.wcs.WCS`
+        Celestial, two-dimensional.
+    x, y : float
+        Pixel position.
+
+    Returns
+    -------
+    ndarray, shape (2, 2)
+        Rows are arcsec to the east and to the north, columns pixels along x and y.
+    """
+    here = sky_directions(wcs, x, y)
+    # Never zero: even at a pole, the cosine of the latitude is not exactly 0.
+    east = np.array([-here[1], here[0], 0.0])
+    east /= np.linalg.norm(east)
+    axes = np.stack([east, np.cross(here, east)])
+    steps = [
+        sky_directions(wcs, x + dx, y + dy) - sky_directions(wcs, x - dx, y - dy)
+        for dx, dy in ((0.5, 0.0), (0.0, 0.5))
+    ]
+    return np.stack([axes @ step for step in steps], axis=1) * u.rad.to(u.arcsec)

@@ -1,0 +1,42 @@
+"""The architectures by name, as configurations and weights give them."""
+
+from __future__ import annotations
+
+from torch import nn
+
+from picasssso.exceptions import InvalidInputError
+from picasssso.networks.buck_wolf import BuckWolfNetwork
+from picasssso.networks.config import TrainingConfig
+from picasssso.networks.unet import ResidualUNet
+
+__all__ = ["build_network"]
+
+
+def build_network(config: TrainingConfig) -> nn.Module:
+    """Return an untrained network.
+
+    Parameters
+    ----------
+    config : TrainingConfig
+        Its architecture and arguments.
+
+    Returns
+    -------
+    torch.nn.Module
+        The network, on the CPU.
+
+    Raises
+    ------
+    InvalidInputError
+        If the architecture has no such arguments.
+    """
+    kinds: dict[str, type[nn.Module]] = {
+        "residual_unet": ResidualUNet,
+        "buck_wolf_2021": BuckWolfNetwork,
+    }
+    try:
+        return kinds[config.architecture](**config.network)
+    except (TypeError, ValueError) as error:
+        raise InvalidInputError(
+            f"The network {config.architecture} cannot be made with {config.network}: {error}."
+        ) from None

@@ -1,0 +1,193 @@
+"""The configuration of a training, as it is saved with the weights."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any
+
+from picasssso.exceptions import InvalidInputError
+
+__all__ = ["TrainingConfig"]
+
+#: The architectures there are.
+ARCHITECTURES = ("residual_unet", "buck_wolf_2021")
+
+
+@dataclass(frozen=True)
+class TrainingConfig:
+    """Everything that a training depends on, beside the pairs.
+
+    Parameters
+    ----------
+    architecture : {"residual_unet", "buck_wolf_2021"}
+        The network.
+    network : dict
+        Arguments of the network's class.
+    members : int
+        Networks trained side by side on the same pairs, from different starts.
+    seed : int
+        Of starts, order and augmentation.
+    steps : int
+        Number of steps.
+    batch_size : int
+        Pairs per step.
+    learning_rate : float
+        Largest learning rate. It rises for ``warmup`` steps, then falls as a cosine to a
+        hundredth, or as ``schedule`` says.
+    schedule : {"cosine", "paper"}
+        ``"paper"`` divides the rate by 10 after 8/13 and 10/13 of the steps.
+    warmup : int
+        Steps at the start in which the learning rate rises.
+    weight_decay : float
+        Of the AdamW optimiser.
+    average_decay : float
+        Weights are averaged over about 1 / (1 - this) steps; the average is what is used.
+    band_dropout : float
+        Part of the images from which bands are taken away.
+    depth_noise : float
+        Part of the images to which noise is added, up to three times their own.
+    masked_pixels : float
+        Part of the pixels of a band that are taken away.
+    sharp : float
+        Part of the images whose truth is taken at its native resolution.
+    pool_size, replays : int
+        Pairs are made ``pool_size`` at a time, and each is used ``replays`` times, turned,
+        flipped and degraded differently.
+    mixed_precision : bool or "always"
+        Whether to compute in bfloat16 where there is CUDA; ``"always"`` does so on CPUs
+        too, which is faster where they have instructions for it, else far slower.
+    compiled : bool
+        Whether to compile the loss where there is CUDA: it takes a minute, then steps are
+        several times faster.
+
+    Examples
+    --------
+    >>> from picasssso.training import TrainingConfig
+    >>> TrainingConfig.from_json(TrainingConfig(steps=10).to_json()).steps
+    10
+    """
+
+    architecture: str = "residual_unet"
+    network: dict[str, Any] = field(default_factory=dict)
+    members: int = 3
+    seed: int = 0
+    steps: int = 10_000
+    batch_size: int = 64
+    learning_rate: float = 2e-3
+    schedule: str = "cosine"
+    warmup: int = 200
+    weight_decay: float = 1e-2
+    average_decay: float = 0.999
+    band_dropout: float = 0.5
+    depth_noise: float = 0.3
+    masked_pixels: float = 0.01
+    sharp: float = 0.2
+    pool_size: int = 512
+    replays: int = 1
+    mixed_precision: bool | str = True
+    compiled: bool = False
+
+    def __post_init__(self) -> None:
+        if self.architecture not in ARCHITECTURES:
+            raise InvalidInputError(
+                f"architecture={self.architecture!r}: expected one of {', '.join(ARCHITECTURES)}."
+            )
+        if self.schedule not in ("cosine", "paper"):
+            raise InvalidInputError(f"schedule={self.schedule!r}: expected 'cosine' or 'paper'.")
+        if self.mixed_precision not in (True, False, "always"):
+            raise InvalidInputError(
+                f"mixed_precision={self.mixed_precision!r}: expected True, False or 'always'."
+            )
+        for name in ("members", "steps", "batch_size", "pool_size", "replays"):
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+                raise InvalidInputError(f"{name}={value!r}: expected an integer of at least 1.")
+        for name in ("band_dropout", "depth_noise", "masked_pixels", "sharp"):
+            if not 0.0 <= getattr(self, name) <= 1.0:
+                raise InvalidInputError(f"{name}={getattr(self, name)!r}: expected 0 to 1.")
+        if not 0.0 < self.learning_rate:
+            raise InvalidInputError(f"learning_rate={self.learning_rate!r}: expected above 0.")
+        if not 0.0 <= self.average_decay < 1.0:
+            raise InvalidInputError(
+                f"average_decay={self.average_decay!r}: expected at least 0 and below 1."
+            )
+        if self.pool_size % self.batch_size:
+            raise InvalidInputError(
+                f"pool_size={self.pool_size} is no multiple of batch_size={self.batch_size}."
+            )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the settings.
+
+        Returns
+        -------
+        dict
+            Suitable for JSON.
+        """
+        return asdict(self)
+
+    def to_json(self) -> str:
+        """Return the settings as text.
+
+        Returns
+        -------
+        str
+            JSON.
+        """
+        return json.dumps(self.to_dict(), indent=1, sort_keys=True) + "\n"
+
+    @classmethod
+    def from_dict(cls, settings: dict[str, Any]) -> TrainingConfig:
+        """Return the configuration of some settings.
+
+        Parameters
+        ----------
+        settings : dict
+            Names of parameters to values; what is missing has its default.
+
+        Returns
+        -------
+        TrainingConfig
+            The configuration.
+
+        Raises
+        ------
+        InvalidInputError
+            If there is no such setting, or a value makes no sense.
+        """
+        known = {f.name for f in fields(cls)}
+        unknown = sorted(set(settings) - known)
+        if unknown:
+            raise InvalidInputError(
+                f"Unknown setting {', '.join(unknown)}: expected some of "
+                f"{', '.join(sorted(known))}."
+            )
+        return cls(**settings)
+
+    @classmethod
+    def from_json(cls, text: str) -> TrainingConfig:
+        """Return the configuration of a JSON text.
+
+        Parameters
+        ----------
+        text : str
+            JSON.
+
+        Returns
+        -------
+        TrainingConfig
+            The configuration.
+
+        Raises
+        ------
+        InvalidInputError
+            If it is no JSON object of settings.
+        """
+        try:
+            settings = json.loads(text)
+        except ValueError as error:
+            raise InvalidInputError(f"The configuration is no JSON: {error}.") from error
+        if not isinstance(settings, dict):
+            raise InvalidInputError("The configuration is no JSON object of settings.")
+        return cls.from_dict(settings)

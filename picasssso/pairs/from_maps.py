@@ -1,0 +1,230 @@
+"""Pairs to train on from images and maps of one's own, such as those of an IFU survey."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from picasssso.exceptions import InvalidInputError, InvalidTypeError
+from picasssso.pairs.source import Batch, PairSource
+from picasssso.pairs.sums import SUMS
+from picasssso.properties import PROPERTIES, get_property
+
+if TYPE_CHECKING:
+    from picasssso.bands import BandImages
+    from picasssso.maps import PropertyMaps
+
+__all__ = ["PairsFromMaps", "known_sums"]
+
+FloatArray = npt.NDArray[np.float32]
+
+#: Where the numerators of intensive properties stand among the sums.
+_NUMERATORS = {
+    "stellar_metallicity": "stellar_metals",
+    "stellar_age": "stellar_mass_age",
+    "gas_metallicity": "gas_metals",
+}
+
+
+def known_sums(maps: PropertyMaps) -> FloatArray:
+    """Return what true maps are made of, as far as the maps tell.
+
+    Parameters
+    ----------
+    maps : PropertyMaps
+        Maps that count as the truth. Means are taken where there are any, else medians. A
+        metallicity or age needs the map of the mass that it is an average over.
+
+    Returns
+    -------
+    ndarray of float32, shape (9, y, x)
+        In the order of `picasssso.pairs.sums.SUMS`; NaN where it is not known.
+
+    Raises
+    ------
+    InvalidInputError
+        If there is none of the properties that networks learn.
+
+    Examples
+    --------
+    >>> from picasssso.data import load_example_truth
+    >>> from picasssso.pairs.from_maps import known_sums
+    >>> known_sums(load_example_truth()).shape
+    (9, 128, 128)
+    """
+    sums = np.full((len(SUMS), *maps.shape), np.nan, np.float32)
+    place = {name: k for k, name in enumerate(SUMS)}
+    names = [name for name in PROPERTIES if name in maps]
+    if not names:
+        raise InvalidInputError(
+            f"The maps hold {', '.join(maps)}: expected at least one of {', '.join(PROPERTIES)}."
+        )
+    for name in names:
+        if get_property(name).is_surface_density:
+            sums[place[name]] = _values(maps, name)
+    for name, numerator in _NUMERATORS.items():
+        weight = get_property(name).weight
+        if name in names and weight is not None:
+            sums[place[numerator]] = _values(maps, name) * sums[place[weight]]
+    if "attenuation_v" in names:
+        sums[place["v_light"]] = 1.0
+        sums[place["v_light_attenuated"]] = 10.0 ** (-0.4 * _values(maps, "attenuation_v"))
+    return sums
+
+
+def _values(maps: PropertyMaps, name: str) -> FloatArray:
+    definition = get_property(name)
+    value = maps.mean(name) if definition.is_surface_density else maps.percentile(name, 50)
+    plane = np.array(value.to_value(definition.unit), np.float32)
+    plane[maps.masks[name]] = np.nan
+    return plane
+
+
+class _Observed(Protocol):
+    """What holds for whole images, of an `~picasssso.estimators.EstimationContext`."""
+
+    @property
+    def redshift(self) -> float: ...
+
+    @property
+    def pixel_scale_arcsec(self) -> float: ...
+
+    @property
+    def pixel_scale_kpc(self) -> float | None: ...
+
+    @property
+    def psf_fwhm_arcsec(self) -> tuple[float, ...]: ...
+
+
+class PairsFromMaps(PairSource):
+    """Squares of one size, cut from images and maps.
+
+    Parameters
+    ----------
+    pairs : sequence of (BandImages, EstimationContext, PropertyMaps)
+        Images in the same bands, with what holds for them, and maps on their pixels.
+    size : int, optional
+        Side of the squares in pixels. Images that are smaller are framed with masked
+        pixels, larger ones are cut into several squares, which overlap where they must.
+
+    Raises
+    ------
+    InvalidTypeError
+        If something else is given.
+    InvalidInputError
+        If images and maps differ in shape, or the images in bands.
+    """
+
+    def __init__(
+        self,
+        pairs: Sequence[tuple[BandImages, _Observed, PropertyMaps]],
+        *,
+        size: int = 64,
+    ) -> None:
+        self.size = size
+        self.bands = pairs[0][0].bands
+        self._pairs = list(pairs)
+        self._sums: list[FloatArray] = []
+        self._places: list[tuple[int, slice, slice]] = []
+        for number, (images, _, maps) in enumerate(self._pairs):
+            _check_pair(number, images, maps)
+            if images.bands != self.bands:
+                raise InvalidInputError(
+                    f"Pair {number} has the bands {images.bands}: expected {self.bands}."
+                )
+            sums = known_sums(maps)
+            self._sums.append(sums)
+            known = np.any(np.isfinite(sums), axis=0)
+            for y in _starts(images.shape[0], size):
+                for x in _starts(images.shape[1], size):
+                    window = slice(y, y + size), slice(x, x + size)
+                    if known[window].any():
+                        self._places.append((number, *window))
+        if not self._places:
+            raise InvalidInputError("The maps are masked everywhere: there is nothing to learn.")
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+    def describe(self) -> dict[str, Any]:
+        """Return what made the pairs.
+
+        Returns
+        -------
+        dict
+            Numbers of images and squares, and the bands.
+        """
+        return {
+            "images": len(self._pairs),
+            "squares": len(self),
+            "size": self.size,
+            "bands": list(self.bands),
+        }
+
+    def batch(self, numbers: Sequence[int] | npt.NDArray[Any] | range) -> Batch:
+        """Return pairs.
+
+        Parameters
+        ----------
+        numbers : sequence of int
+            Which.
+
+        Returns
+        -------
+        dict
+            Names of `picasssso.pairs.source.FIELDS` to tensors of shape (n, ...).
+        """
+        rows = [self._one(*self._places[int(number)]) for number in numbers]
+        return {
+            name: torch.from_numpy(np.stack([row[name] for row in rows]).astype(np.float32))
+            for name in rows[0]
+        }
+
+    def _one(self, number: int, y: slice, x: slice) -> dict[str, Any]:
+        images, context, _ = self._pairs[number]
+        y, x = (
+            slice(part.start, min(part.stop, n))
+            for part, n in zip((y, x), images.shape, strict=True)
+        )
+        flux, inverse_variance = images.to_arrays((y, x))
+        return {
+            "flux": self._framed(flux, 0.0),
+            "inverse_variance": self._framed(inverse_variance, 0.0),
+            "truth": self._framed(self._sums[number][:, y, x], np.nan),
+            "psf_fwhm": np.array(context.psf_fwhm_arcsec),
+            "redshift": context.redshift,
+            "pixel_scale": context.pixel_scale_arcsec,
+            "pixel_scale_kpc": context.pixel_scale_kpc,
+        }
+
+    def _framed(self, planes: FloatArray, empty: float) -> FloatArray:
+        out = np.full((len(planes), self.size, self.size), empty, np.float32)
+        out[:, : planes.shape[1], : planes.shape[2]] = planes
+        return out
+
+
+def _starts(length: int, size: int) -> list[int]:
+    """Return where squares start along an axis: they cover it, and stay inside if they can."""
+    last = max(length - size, 0)
+    return sorted({*range(0, last, size), last})
+
+
+def _check_pair(number: int, images: Any, maps: Any) -> None:
+    from picasssso.bands import BandImages
+    from picasssso.maps import PropertyMaps
+
+    for value, kind in ((images, BandImages), (maps, PropertyMaps)):
+        if not isinstance(value, kind):
+            raise InvalidTypeError(
+                f"Pair {number}: found {type(value).__name__}, expected (BandImages, "
+                "PropertyMaps)."
+            )
+    if images.shape != maps.shape:
+        raise InvalidInputError(
+            f"Pair {number}: the images have shape {images.shape}, the maps {maps.shape}: bring "
+            "the images to the maps' grid, images.reproject_to(maps.wcs, shape=maps.shape)."
+        )

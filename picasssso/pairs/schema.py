@@ -1,0 +1,168 @@
+"""The files of a stored set of pairs: their names and contents.
+
+A set is a folder::
+
+    pairs.json        what the set is: format, source, bands, splits, size of the shards
+    light_table.h5    light per mass of the stellar grid that was used (generated sets)
+    shard_00000.h5    the first pairs, and so on
+
+A shard holds a data set for each field of `picasssso.pairs.source.FIELDS`, whose first
+axis is the pair: float32 or int64, little-endian, with the attributes ``unit``,
+``meaning`` and ``sha256`` (of the bytes of the array). Its own attributes are ``format``,
+``first`` (number of its first pair) and ``count``. Each shard is written under a temporary
+name and renamed: one that is there is whole.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from picasssso._core.files import atomic_write
+from picasssso.exceptions import FileFormatError
+from picasssso.pairs.source import FIELDS
+
+__all__ = [
+    "FORMAT",
+    "checksum",
+    "read_index",
+    "shard_name",
+    "write_index",
+    "write_shard",
+]
+
+#: Number of the format written here; older ones are read.
+FORMAT = 1
+
+INDEX = "pairs.json"
+TABLE = "light_table.h5"
+_NEEDED = ("format", "version", "source", "bands", "fields", "shard_size", "count", "splits")
+
+
+def shard_name(shard: int) -> str:
+    """Return the name of a shard.
+
+    Parameters
+    ----------
+    shard : int
+        Its number.
+
+    Returns
+    -------
+    str
+        The name.
+
+    Examples
+    --------
+    >>> from picasssso.pairs.schema import shard_name
+    >>> shard_name(3)
+    'shard_00003.h5'
+    """
+    return f"shard_{shard:05d}.h5"
+
+
+def checksum(values: np.ndarray) -> str:
+    """Return the SHA-256 of an array's bytes, little-endian.
+
+    Parameters
+    ----------
+    values : ndarray
+        The array.
+
+    Returns
+    -------
+    str
+        64 hexadecimal digits.
+    """
+    little = np.ascontiguousarray(values, dtype=values.dtype.newbyteorder("<"))
+    return hashlib.sha256(little.tobytes()).hexdigest()
+
+
+def write_shard(path: Path, first: int, fields: dict[str, np.ndarray]) -> None:
+    """Write a shard.
+
+    Parameters
+    ----------
+    path : Path
+        Its name; a shard that is there is replaced.
+    first : int
+        Number of its first pair.
+    fields : dict
+        Names to arrays.
+    """
+    import h5py
+
+    with (
+        atomic_write(path, overwrite=True) as temporary,
+        h5py.File(temporary, "w", track_order=False) as file,
+    ):
+        file.attrs["format"] = FORMAT
+        file.attrs["first"] = first
+        file.attrs["count"] = len(next(iter(fields.values())))
+        for name in sorted(fields):
+            values = fields[name]
+            values = values.astype(values.dtype.newbyteorder("<"), copy=False)
+            # In one piece: compression gains little on noise, and any pair is read alone.
+            data = file.create_dataset(name, data=values, track_times=False)
+            data.attrs["unit"], data.attrs["meaning"] = FIELDS[name]
+            data.attrs["sha256"] = checksum(values)
+
+
+def write_index(folder: Path, index: dict[str, Any]) -> None:
+    """Write what a set is.
+
+    Parameters
+    ----------
+    folder : Path
+        Folder of the set.
+    index : dict
+        Contents of ``pairs.json``.
+    """
+    with atomic_write(folder / INDEX, overwrite=True) as temporary:
+        temporary.write_text(json.dumps(index, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+
+
+def read_index(folder: str | os.PathLike[str]) -> dict[str, Any]:
+    """Return what a set is.
+
+    Parameters
+    ----------
+    folder : str or path-like
+        Folder of the set.
+
+    Returns
+    -------
+    dict
+        Contents of ``pairs.json``.
+
+    Raises
+    ------
+    FileFormatError
+        If there is no set, or its index is damaged or too new.
+    """
+    path = Path(folder) / INDEX
+    if not path.is_file():
+        raise FileFormatError(
+            f"{folder} holds no set of pairs: there is no {INDEX} in it. Sets are written by "
+            "write_pairs() or 'picasssso simulate'."
+        )
+    try:
+        index = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise FileFormatError(f"{path} is damaged: {error}.") from error
+    if not isinstance(index, dict) or not isinstance(index.get("format"), int):
+        raise FileFormatError(f"{path} is no index of a set of pairs: it has no format number.")
+    if index["format"] > FORMAT:
+        raise FileFormatError(
+            f"{path} has format {index['format']}, this picasssso reads up to {FORMAT}: it was "
+            f"written by picasssso {index.get('version', '?')}; install that or a newer one."
+        )
+    missing = [name for name in _NEEDED if name not in index]
+    if missing:
+        raise FileFormatError(f"{path} lacks {', '.join(missing)}.")
+    return index

@@ -1,0 +1,79 @@
+"""Which galaxies are for training, for validation and for testing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from picasssso._core.random import Stream
+from picasssso.exceptions import InvalidInputError
+
+__all__ = ["SPLITS", "check_fractions", "split_of"]
+
+#: Names and fractions: a fifth for testing, and a fifth of the rest for validation, as in
+#: Buck & Wolf (2021).
+SPLITS: dict[str, float] = {"train": 0.64, "validation": 0.16, "test": 0.20}
+
+
+def check_fractions(fractions: Mapping[str, float]) -> dict[str, float]:
+    """Return fractions that are some.
+
+    Parameters
+    ----------
+    fractions : mapping
+        Names to fractions.
+
+    Returns
+    -------
+    dict
+        The same.
+
+    Raises
+    ------
+    InvalidInputError
+        If one is negative, or they do not add up to 1.
+    """
+    values = {str(name): float(value) for name, value in fractions.items()}
+    if not values or min(values.values()) < 0 or abs(sum(values.values()) - 1.0) > 1e-6:
+        raise InvalidInputError(
+            f"splits={dict(fractions)!r} cannot be used: expected names with fractions that add "
+            "up to 1."
+        )
+    return values
+
+
+def split_of(
+    galaxy: np.ndarray, seed: int = 0, fractions: Mapping[str, float] | None = None
+) -> np.ndarray:
+    """Return the split of galaxies: by the galaxy, never by the view.
+
+    It depends on the galaxy's number and the seed alone, so a set can grow without a galaxy
+    changing sides.
+
+    Parameters
+    ----------
+    galaxy : ndarray
+        Numbers of galaxies, of shape (n,).
+    seed : int, optional
+        Seed.
+    fractions : mapping, optional
+        Names to fractions; `SPLITS` if not given.
+
+    Returns
+    -------
+    ndarray
+        Names, of shape (n,).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from picasssso.pairs import split_of
+    >>> names = split_of(np.arange(1000))
+    >>> bool(600 < (names == "train").sum() < 680)
+    True
+    """
+    chosen = check_fractions(SPLITS if fractions is None else fractions)
+    place = Stream(seed, np.asarray(galaxy, dtype=np.int64)).uniform("split")
+    edges = np.cumsum(list(chosen.values()))[:-1]
+    return np.array(list(chosen))[np.searchsorted(edges, place, side="right")]

@@ -1,0 +1,239 @@
+"""Writing sets of pairs, shard by shard; what was interrupted goes on where it stopped."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from torch.utils.data import DataLoader, Dataset
+
+from picasssso._core.files import open_hdf5
+from picasssso._core.version import __version__
+from picasssso.exceptions import FileFormatError, InvalidInputError
+from picasssso.pairs.schema import (
+    FORMAT,
+    INDEX,
+    TABLE,
+    read_index,
+    shard_name,
+    write_index,
+    write_shard,
+)
+from picasssso.pairs.source import FIELDS, Batch, PairSource
+from picasssso.pairs.splits import SPLITS, check_fractions
+
+__all__ = ["write_pairs"]
+
+
+class _Batches(Dataset):
+    """A set whose items are batches, for the workers of a data loader."""
+
+    def __init__(self, source: PairSource) -> None:
+        self.source = source
+
+    def __getitem__(self, numbers: list[int]) -> dict[str, np.ndarray]:
+        return _arrays(self.source.batch(numbers))
+
+
+def _arrays(batch: Batch) -> dict[str, np.ndarray]:
+    return {name: values.cpu().numpy() for name, values in batch.items() if name in FIELDS}
+
+
+def _as_is(batch: Any) -> Any:
+    return batch
+
+
+def write_pairs(
+    source: PairSource,
+    folder: str | os.PathLike[str],
+    count: int | None = None,
+    *,
+    shard_size: int = 256,
+    batch_size: int = 16,
+    workers: int = 1,
+    splits: Mapping[str, float] | None = None,
+    progress: bool = False,
+) -> None:
+    """Write pairs to a folder, or go on writing them.
+
+    Shards that are there are kept: called again after an interruption, with a larger
+    ``count`` or not, it writes what is missing. The files are the same, byte for byte,
+    whatever the batches, the number of workers (of one at least) and the interruptions.
+
+    Parameters
+    ----------
+    source : PairSource
+        Where the pairs come from.
+    folder : str or path-like
+        The folder; made if it is not there. One process at a time may write to it.
+    count : int, optional
+        How many pairs the set is to have; all of the source if not given.
+    shard_size : int, optional
+        Pairs per file.
+    batch_size : int, optional
+        Pairs made at once.
+    workers : int, optional
+        Processes that make them, each with one thread; 0 to make them in this one, as on a
+        GPU. The last bit of a number may depend on the number of threads.
+    splits : mapping, optional
+        Names and fractions of `StoredPairs`' splits; `SPLITS` if not given.
+    progress : bool, optional
+        Whether to show a progress bar.
+
+    Raises
+    ------
+    FileFormatError
+        If the folder holds something else, or a set made with other settings.
+    InvalidInputError
+        If a number makes no sense.
+    """
+    from tqdm import tqdm
+
+    total = _checked_count(source, count)
+    for name, value, least in (
+        ("shard_size", shard_size, 1), ("batch_size", batch_size, 1), ("workers", workers, 0),
+    ):  # fmt: skip
+        if isinstance(value, bool) or not isinstance(value, int) or value < least:
+            raise InvalidInputError(f"{name}={value!r}: expected an integer from {least} on.")
+    if workers and source.device.type != "cpu":
+        raise InvalidInputError(
+            f"Pairs are made on {source.device}, which other processes cannot share: give "
+            "workers=0, or device='cpu' to the source."
+        )
+    path = Path(folder).expanduser()
+    path.mkdir(parents=True, exist_ok=True)
+    index = {
+        "format": FORMAT,
+        "version": __version__,
+        "source": source.describe(),
+        "bands": list(source.bands),
+        "fields": [],
+        "shard_size": shard_size,
+        "count": total,
+        "splits": check_fractions(SPLITS if splits is None else splits),
+    }
+    _check_folder(path, index)
+    missing = _missing_shards(path, total, shard_size)
+    if not missing:
+        return
+    source.write_tables(path)
+    ranges = [
+        np.arange(shard * shard_size, min((shard + 1) * shard_size, total)) for shard in missing
+    ]
+    batches = [
+        numbers[k : k + batch_size].tolist()
+        for numbers in ranges
+        for k in range(0, len(numbers), batch_size)
+    ]
+    loader: Any = DataLoader(
+        _Batches(source),
+        batch_size=None,
+        sampler=batches,
+        num_workers=min(workers, len(batches)),
+        collate_fn=_as_is,
+    )
+    stream = iter(loader)
+    with tqdm(
+        total=total, initial=total - sum(map(len, ranges)), disable=not progress, unit="pair"
+    ) as bar:
+        for shard, numbers in zip(missing, ranges, strict=True):
+            fields = _gather(stream, len(numbers), bar)
+            if not index["fields"]:
+                index["fields"] = sorted(fields)
+                write_index(path, index)
+            write_shard(path / shard_name(shard), int(numbers[0]), fields)
+
+
+def _gather(stream: Iterator[dict[str, np.ndarray]], count: int, bar: Any) -> dict[str, Any]:
+    """Return the next pairs of a stream of batches, as one."""
+    parts: list[dict[str, np.ndarray]] = []
+    have = 0
+    while have < count:
+        parts.append(next(stream))
+        size = len(parts[-1]["number"])
+        have += size
+        bar.update(size)
+    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+
+
+def _checked_count(source: PairSource, count: int | None) -> int:
+    length = len(source) if hasattr(source, "__len__") else None
+    if count is None:
+        if length is None:
+            raise InvalidInputError("count is needed: the source of the pairs has no end.")
+        return length
+    if isinstance(count, bool) or not isinstance(count, int) or count < 1:
+        raise InvalidInputError(f"count={count!r}: expected an integer above 0.")
+    if length is not None and count > length:
+        raise InvalidInputError(f"count={count} is more than the {length} pairs there are.")
+    return count
+
+
+def _check_folder(path: Path, index: dict[str, Any]) -> None:
+    """Make sure that a folder is empty or holds the same set; adopt its fields."""
+    # What a killed process leaves; files of sets have no other hidden names.
+    for leftover in (*path.glob(".????????-shard_*.h5"), *path.glob(f".????????-{TABLE}")):
+        leftover.unlink(missing_ok=True)
+    if not (path / INDEX).exists():
+        others = sorted(entry.name for entry in path.iterdir() if entry.name != TABLE)
+        if others:
+            raise FileFormatError(
+                f"{path} is not empty, and holds no set of pairs: found {', '.join(others[:3])}. "
+                "Choose another folder."
+            )
+        # A table without an index is of an attempt that came to nothing.
+        (path / TABLE).unlink(missing_ok=True)
+        return
+    old = read_index(path)
+    index["fields"] = old["fields"]
+    index.update(json.loads(json.dumps(index)))  # as it is read: tuples are lists
+    different = {
+        name: (old_value, new_value)
+        for name in ("version", "source", "bands", "shard_size", "splits")
+        for name, old_value, new_value in _differences(name, old[name], index[name])
+    }
+    if different:
+        raise FileFormatError(
+            f"{path} holds a set made otherwise: "
+            + "; ".join(
+                f"{name} was {was!r}, now {now!r}" for name, (was, now) in different.items()
+            )
+            + ". Continue it as it was begun, or choose another folder."
+        )
+    # What was asked for before and never made is not waited for.
+    index["count"] = max(index["count"], _whole_pairs(path, old))
+    if index["count"] != old["count"]:
+        write_index(path, index)
+
+
+def _whole_pairs(path: Path, index: dict[str, Any]) -> int:
+    """Return how many pairs there are from the first on without a gap."""
+    missing = _missing_shards(path, index["count"], index["shard_size"])
+    return min([index["count"], *(shard * index["shard_size"] for shard in missing)])
+
+
+def _differences(name: str, old: Any, new: Any) -> Iterator[tuple[str, Any, Any]]:
+    """Yield what differs between two entries of an index, by the innermost name."""
+    if isinstance(old, dict) and isinstance(new, dict):
+        for key in sorted({*old, *new}):
+            yield from _differences(key, old.get(key), new.get(key))
+    elif old != new:
+        yield name, old, new
+
+
+def _missing_shards(path: Path, total: int, shard_size: int) -> list[int]:
+    """Return the shards that are not there, or have fewer pairs than they should."""
+    missing = []
+    for shard in range(-(-total // shard_size)):
+        name = path / shard_name(shard)
+        wanted = min(shard_size, total - shard * shard_size)
+        if name.exists():
+            with open_hdf5(name) as file:
+                if int(file.attrs.get("count", 0)) >= wanted:
+                    continue
+        missing.append(shard)
+    return missing

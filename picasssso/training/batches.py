@@ -1,0 +1,290 @@
+"""From pairs to what a training step takes: slots, degraded images, targets.
+
+All that is random is drawn from the seed and the number of the step, so that a training
+which was cut goes on as if it had not been.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from picasssso.exceptions import InvalidInputError
+from picasssso.networks.config import TrainingConfig
+from picasssso.networks.inputs import SLOTS, Conditions, slot_of
+from picasssso.pairs.source import Batch, PairSource
+
+__all__ = ["PairPool", "SlottedBatch", "degrade", "to_slots"]
+
+#: Sets of bands that users come with, and how often they are drawn when bands are dropped;
+#: else each band is kept with a probability of 0.6.
+_USUAL = {"ugri": 0.15, "griz": 0.2, "gri": 0.15, "gr": 0.15, "r": 0.1}
+_KEEP = 0.6
+
+
+@dataclass(frozen=True)
+class SlottedBatch:
+    """Images in slots with their conditions and truth.
+
+    Parameters
+    ----------
+    flux, inverse_variance : Tensor, shape (n, 5, y, x)
+        Images; zero where there are none.
+    conditions : Conditions
+        What holds for whole images.
+    sums : Tensor, shape (n, 9, y, x)
+        What the true maps are made of.
+    """
+
+    flux: torch.Tensor
+    inverse_variance: torch.Tensor
+    conditions: Conditions
+    sums: torch.Tensor
+
+    def has_band(self) -> torch.Tensor:
+        """Return which slots hold an image.
+
+        Returns
+        -------
+        Tensor of bool
+            Of shape (n, 5).
+        """
+        return (self.inverse_variance > 0).any(-1).any(-1)
+
+
+def to_slots(
+    batch: Batch, bands: Sequence[str], wavelengths: Sequence[float], *, sharp: bool = False
+) -> SlottedBatch:
+    """Put a batch of pairs into slots.
+
+    Parameters
+    ----------
+    batch : dict
+        From a `picasssso.pairs.source.PairSource`.
+    bands : sequence of str
+        Its bands. Those without a slot are left out.
+    wavelengths : sequence of float
+        Their pivot wavelengths in AA.
+    sharp : bool, optional
+        Whether the truth is that of native resolution.
+
+    Returns
+    -------
+    SlottedBatch
+        The same pairs.
+
+    Raises
+    ------
+    InvalidInputError
+        If no band has a slot, or two have the same.
+    """
+    places = {band: slot for band in bands if (slot := slot_of(band)) is not None}
+    if not places or len(set(places.values())) < len(places):
+        raise InvalidInputError(
+            f"The bands {', '.join(bands)} do not fit the network's: expected at most one "
+            f"each of {', '.join(SLOTS)}, and at least one."
+        )
+    source = [list(bands).index(band) for band in places]
+    target = list(places.values())
+    flux = batch["flux"]
+    n = len(flux)
+
+    def slotted(values: torch.Tensor, empty: float = 0.0) -> torch.Tensor:
+        shape = (n, len(SLOTS), *values.shape[2:])
+        out = torch.full(shape, empty, dtype=torch.float32, device=flux.device)
+        out[:, target] = values[:, source].to(torch.float32)
+        return out
+
+    pivot = torch.tensor(list(wavelengths), dtype=torch.float32, device=flux.device)
+    conditions = Conditions(
+        redshift=batch["redshift"],
+        pixel_scale=batch["pixel_scale"],
+        pixel_scale_kpc=batch["pixel_scale_kpc"],
+        psf_fwhm=slotted(batch["psf_fwhm"].expand(n, len(bands))),
+        wavelength=slotted(pivot.expand(n, -1)),
+        sharp=torch.full((n,), float(sharp), device=flux.device),
+    )
+    sums = batch["truth"] if sharp or "truth_at_psf" not in batch else batch["truth_at_psf"]
+    return SlottedBatch(
+        slotted(flux), slotted(batch["inverse_variance"]), conditions, sums.to(torch.float32)
+    )
+
+
+def _turned(images: torch.Tensor, turn: int) -> torch.Tensor:
+    if turn >= 4:
+        images = images.transpose(-1, -2)
+    return torch.rot90(images, turn % 4, (-2, -1))
+
+
+def degrade(batch: SlottedBatch, config: TrainingConfig, step: int) -> SlottedBatch:
+    """Turn, dim and mask images as nature and observers do.
+
+    Parameters
+    ----------
+    batch : SlottedBatch
+        As observed.
+    config : TrainingConfig
+        How often what happens.
+    step : int
+        Number of the step, which with the seed decides everything.
+
+    Returns
+    -------
+    SlottedBatch
+        The batch to train on.
+    """
+    device = batch.flux.device
+    numbers = np.random.default_rng([config.seed, step, 1])
+    generator = torch.Generator(device).manual_seed(int(numbers.integers(2**62)))
+    turn = int(numbers.integers(8))
+    flux, weight = _turned(batch.flux, turn), _turned(batch.inverse_variance, turn)
+    n, n_slots = flux.shape[:2]
+
+    def uniform(*shape: int) -> torch.Tensor:
+        return torch.rand(*shape, device=device, generator=generator)
+
+    # Shallower: noise of up to three times the image's own, the same in all bands.
+    extra = 3.0 * uniform(n, 1, 1, 1) * (uniform(n, 1, 1, 1) < config.depth_noise)
+    noise = torch.randn(flux.shape, device=device, generator=generator)
+    flux = flux + extra * noise * weight.clamp(min=1e-30).rsqrt() * (weight > 0)
+    weight = weight / (1.0 + extra.square())
+    # Bands that are missing, in a few usual ways or any.
+    keep = torch.from_numpy(_kept_bands(numbers, n, config.band_dropout)).to(device)
+    present = (weight > 0).any(-1).any(-1)
+    keep = keep & present
+    # Never all: those that would lose everything keep what they have.
+    keep = torch.where(keep.any(1, keepdim=True), keep, present)[:, :, None, None]
+    good = uniform(n, n_slots, *flux.shape[-2:]) >= config.masked_pixels
+    keep = keep & (good | (uniform(n, 1, 1, 1) < 0.5))
+    weight = weight * keep
+    flux = flux * (weight > 0)
+    return SlottedBatch(flux, weight, batch.conditions, _turned(batch.sums, turn))
+
+
+def _kept_bands(numbers: np.random.Generator, n: int, dropout: float) -> np.ndarray:
+    """Return which bands are kept, bool of shape (n, 5)."""
+    keep = np.ones((n, len(SLOTS)), bool)
+    dropped = numbers.random(n) < dropout
+    some = numbers.random((n, len(SLOTS))) < _KEEP
+    which = numbers.random(n)
+    edges = np.cumsum(list(_USUAL.values()))
+    kind = np.searchsorted(edges, which)
+    for k, letters in enumerate(_USUAL):
+        some[kind == k] = [slot in letters for slot in SLOTS]
+    keep[dropped] = some[dropped]
+    return keep
+
+
+class PairPool:
+    """Batches from sources of pairs, each pool of pairs used several times.
+
+    Step j of a training sees the same pairs whatever came before, so it can start anywhere.
+
+    Parameters
+    ----------
+    sources : sequence of (PairSource, sequence of float, float)
+        Where pairs come from: the source, the pivot wavelengths of its bands in AA, and
+        how often it is drawn from, relative to the others.
+    config : TrainingConfig
+        Sizes and seed.
+    first : int, optional
+        Number of the first pair; those before are kept for other uses.
+    device : torch.device, optional
+        Where the batches are wanted.
+    """
+
+    def __init__(
+        self,
+        sources: Sequence[tuple[PairSource, Sequence[float], float]],
+        config: TrainingConfig,
+        *,
+        first: int = 0,
+        device: torch.device | str = "cpu",
+    ) -> None:
+        self.sources = list(sources)
+        self.config, self.first, self.device = config, first, torch.device(device)
+        shares = np.array([share for _, _, share in self.sources], float)
+        self._shares = shares / shares.sum()
+
+    def batches(self, start: int = 0) -> Iterator[SlottedBatch]:
+        """Yield batches from a step on, without end.
+
+        Parameters
+        ----------
+        start : int, optional
+            The first step.
+
+        Yields
+        ------
+        SlottedBatch
+            What `train_step` takes.
+        """
+        config = self.config
+        per_pass = config.pool_size // config.batch_size
+        per_pool = per_pass * config.replays
+        step = start
+        while True:
+            number, within = divmod(step, per_pool)
+            pool, bands, wavelengths = self._pool(number)
+            for at in range(within, per_pool):
+                turn, position = divmod(at, per_pass)
+                order = np.random.default_rng([config.seed, number, turn, 2])
+                rows = order.permutation(config.pool_size)
+                rows = rows[position * config.batch_size : (position + 1) * config.batch_size]
+                chosen = torch.from_numpy(rows).to(self.device)
+                sharp = np.random.default_rng([config.seed, step, 3]).random() < config.sharp
+                some = {name: value[chosen] for name, value in pool.items()}
+                batch = to_slots(some, bands, wavelengths, sharp=sharp)
+                yield degrade(batch, config, step)
+                step += 1
+
+    def _pool(self, number: int) -> tuple[Batch, Sequence[str], Sequence[float]]:
+        config = self.config
+        draw = np.random.default_rng([config.seed, number, 4])
+        which = int(draw.choice(len(self.sources), p=self._shares))
+        source, wavelengths, _ = self.sources[which]
+        count = len(source) if hasattr(source, "__len__") else None
+        start = self.first + number * config.pool_size
+        numbers = np.arange(start, start + config.pool_size)
+        if count is not None:
+            # Stored pairs: every pass over the set has an order of its own.
+            numbers = np.array([_shuffled(config.seed, int(k), count) for k in numbers])
+        pool = {
+            name: value.to(self.device)
+            for name, value in source.batch(numbers).items()
+            if name in _NEEDED
+        }
+        return pool, source.bands, wavelengths
+
+
+_NEEDED = (
+    "flux",
+    "inverse_variance",
+    "truth",
+    "truth_at_psf",
+    "psf_fwhm",
+    "redshift",
+    "pixel_scale",
+    "pixel_scale_kpc",
+)
+
+
+def _shuffled(seed: int, number: int, count: int) -> int:
+    """Return the pair at a place of an endless sequence of shuffled passes over a set."""
+    turn, place = divmod(number, count)
+    return int(_permutation(seed, turn, count)[place])
+
+
+_LAST: dict[tuple[int, int, int], np.ndarray] = {}
+
+
+def _permutation(seed: int, turn: int, count: int) -> np.ndarray:
+    key = (seed, turn, count)
+    if key not in _LAST:
+        if len(_LAST) > 4:
+            _LAST.clear()
+        _LAST[key] = np.random.default_rng([seed, turn, 5]).permutation(count)
+    return _LAST[key]

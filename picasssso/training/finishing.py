@@ -1,0 +1,393 @@
+"""From trained networks to weights that can be used: calibration, ranges, model card."""
+
+from __future__ import annotations
+
+import datetime
+import platform
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+from typing import Any
+
+import torch
+from torch import nn
+from tqdm import tqdm
+
+from picasssso.exceptions import InvalidInputError
+from picasssso.networks.baseline import BASELINE_PROPERTIES, predict_maps
+from picasssso.networks.calibration import Calibration, local_signal
+from picasssso.networks.config import TrainingConfig
+from picasssso.networks.ensemble import Ensemble
+from picasssso.networks.heads import QUANTILES
+from picasssso.networks.inputs import slot_of
+from picasssso.networks.outside import TrainingRange, measure
+from picasssso.networks.structure import measure_structure, whole_light
+from picasssso.networks.weights import TrainedModel, filter_hashes
+from picasssso.pairs.source import PairSource
+from picasssso.pairs.sums import TrueSums
+from picasssso.training.batches import SlottedBatch, degrade, to_slots
+from picasssso.training.calibrating import (
+    BAND_SETS,
+    Collected,
+    collect,
+    fit_calibration,
+    join,
+    keep_bands,
+)
+from picasssso.training.state import TrainingState
+
+__all__ = [
+    "calibrate",
+    "finish_training",
+    "known_batches",
+    "measure_ranges",
+    "measure_residuals",
+    "measure_training_range",
+    "with_training_range",
+]
+
+Sources = Sequence[tuple[PairSource, Sequence[float], float]]
+
+#: Part of the galaxies that calibrate fewer bands than all.
+_PART_OF_FEWER = 0.375
+
+#: Galaxies to whose sums the correlation of errors is fitted, at most.
+_GALAXIES_OF_SUMS = 1500
+
+#: Residuals count where the signal-to-noise ratio of all bands together is at least this.
+_LEAST_SIGNAL = 1.0
+
+#: Residuals in dex are counted in this many bins between plus and minus this many dex.
+_N_BINS, _LARGEST = 4000, 10.0
+
+
+def known_batches(
+    sources: Sources,
+    letters: str,
+    count: int,
+    *,
+    device: torch.device | str = "cpu",
+    size: int = 64,
+) -> Iterator[SlottedBatch]:
+    """Yield the first galaxies of some sources, in some bands.
+
+    Parameters
+    ----------
+    sources : sequence of (PairSource, sequence of float, float)
+        As `picasssso.training.PairPool` takes them; those that lack one of the
+        bands are left out.
+    letters : str
+        Slots, such as ``"gri"``; all that each source has, if empty.
+    count : int
+        Galaxies in all, shared out as the sources' shares say.
+    device : torch.device or str, optional
+        Where they are wanted.
+    size : int, optional
+        Galaxies at a time.
+
+    Yields
+    ------
+    SlottedBatch
+        The galaxies with their truth.
+    """
+    fit = [one for one in sources if set(letters) <= set(_letters(one[0]))]
+    total = sum(share for *_, share in fit)
+    start = 0
+    for pairs, wavelengths, share in fit:
+        wanted = max(round(count * share / total), 1)
+        # Made galaxies must not repeat from source to source; stored ones are counted anew.
+        stored = len(pairs) if hasattr(pairs, "__len__") else None
+        numbers = range(start, start + wanted) if stored is None else range(min(wanted, stored))
+        start += wanted
+        for first in range(numbers.start, numbers.stop, size):
+            batch = pairs.batch(range(first, min(first + size, numbers.stop)))
+            batch = {name: values.to(device) for name, values in batch.items()}
+            slotted = to_slots(batch, pairs.bands, wavelengths)
+            yield keep_bands(slotted, letters) if letters else slotted
+
+
+def _letters(pairs: PairSource) -> str:
+    from picasssso.networks.inputs import SLOTS
+
+    return "".join(SLOTS[slot] for band in pairs.bands if (slot := slot_of(band)) is not None)
+
+
+def calibrate(
+    ensemble: Ensemble,
+    sources: Sources,
+    config: TrainingConfig,
+    *,
+    known: Sources | None = None,
+    galaxies: int = 4000,
+    device: torch.device | str = "cpu",
+    progress: bool = False,
+) -> tuple[Calibration, dict[str, int]]:
+    """Calibrate trained networks on the first galaxies of some sources.
+
+    Parameters
+    ----------
+    ensemble : Ensemble
+        The networks, on the device.
+    sources : sequence of (PairSource, sequence of float, float)
+        Galaxies whose first ones were not trained on.
+    config : TrainingConfig
+        How images were degraded in training: such images count as known.
+    known : sequence of (PairSource, sequence of float, float), optional
+        What was trained on, if that is more than what is calibrated on: images like these
+        count as known.
+    galaxies : int, optional
+        How many, in all bands; fewer bands have three eighths of that.
+    device : torch.device or str, optional
+        Where to compute.
+    progress : bool, optional
+        Whether to show a progress bar on stderr.
+
+    Returns
+    -------
+    calibration : Calibration
+        The calibration, with the ranges of `picasssso.networks.outside`.
+    counts : dict
+        Bands to the number of galaxies.
+
+    Raises
+    ------
+    InvalidInputError
+        If no source has any of the sets of bands that are calibrated.
+    """
+    collections: dict[int, Collected] = {}
+    counts: dict[str, int] = {}
+    usable = [
+        number
+        for number, letters in sorted(BAND_SETS.items())
+        if any(set(letters) <= set(_letters(pairs)) for pairs, *_ in sources)
+    ]
+    if not usable:
+        raise InvalidInputError(
+            "There is nothing to calibrate on: expected galaxies in one of the sets of bands "
+            f"{', '.join(BAND_SETS.values())}."
+        )
+
+    def maps(letters: str, count: int) -> Iterator[Collected]:
+        for batch in known_batches(sources, letters, count, device=device, size=_size(device)):
+            yield collect(ensemble, [batch], keep_on=device)
+
+    with tqdm(total=len(usable) + 1, disable=not progress, desc="calibration") as bar:
+        for number in usable:
+            letters = BAND_SETS[number]
+            part = 1.0 if number == usable[-1] else _PART_OF_FEWER
+            pixels, counts[letters] = [], 0
+            for some in maps(letters, max(round(galaxies * part), 1)):
+                counts[letters] += len(some.signal)
+                # Maps of thousands of galaxies would fill the memory.
+                pixels.append(some.pixels())
+            collections[number] = join(pixels)
+            bar.update()
+        # Without images in all bands, those in the most that there are stand in.
+        collections.setdefault(max(BAND_SETS), collections[usable[-1]])
+        training = measure_training_range(
+            known or sources, config, galaxies=galaxies, device=device
+        )
+        bar.update()
+    most = BAND_SETS[usable[-1]]
+    count = min(galaxies, _GALAXIES_OF_SUMS)
+    calibration = fit_calibration(
+        collections, lambda: maps(most, count), aperture_galaxies=count, ranges=training.ranges()
+    )
+    return with_training_range(calibration, training), counts
+
+
+def with_training_range(calibration: Calibration, training: TrainingRange) -> Calibration:
+    """Return a calibration with all that is known of the training set's images.
+
+    Parameters
+    ----------
+    calibration : Calibration
+        Any.
+    training : TrainingRange
+        What was collected.
+
+    Returns
+    -------
+    Calibration
+        The same with other ``ranges``, ``structure`` and colours.
+    """
+    colours, limits = training.colours()
+    whole, whole_limits = training.whole_colours()
+    return replace(
+        calibration,
+        ranges=training.ranges(),
+        structure=training.structure(),
+        colours=colours,
+        colour_limits=limits,
+        whole_colours=whole,
+        whole_colour_limits=whole_limits,
+    )
+
+
+def measure_ranges(
+    sources: Sources,
+    config: TrainingConfig,
+    *,
+    galaxies: int = 2000,
+    device: torch.device | str = "cpu",
+) -> torch.Tensor:
+    """Measure what the galaxies of some sources are like; no network is needed.
+
+    Parameters
+    ----------
+    sources : sequence of (PairSource, sequence of float, float)
+        Galaxies like those that were trained on.
+    config : TrainingConfig
+        How images were degraded in training: such images count as known, too.
+    galaxies : int, optional
+        How many.
+    device : torch.device or str, optional
+        Where to compute.
+
+    Returns
+    -------
+    Tensor
+        Of shape (33, 2), for the calibration: see `picasssso.networks.outside`.
+    """
+    return measure_training_range(sources, config, galaxies=galaxies, device=device).ranges()
+
+
+def measure_training_range(
+    sources: Sources,
+    config: TrainingConfig,
+    *,
+    galaxies: int = 2000,
+    device: torch.device | str = "cpu",
+) -> TrainingRange:
+    """Measure what the galaxies of some sources are like; no network is needed.
+
+    Parameters
+    ----------
+    sources : sequence of (PairSource, sequence of float, float)
+        As for `measure_ranges`.
+    config : TrainingConfig
+        As for `measure_ranges`.
+    galaxies : int, optional
+        How many.
+    device : torch.device or str, optional
+        Where to compute.
+
+    Returns
+    -------
+    TrainingRange
+        Ranges, structure and colours.
+    """
+    training = TrainingRange()
+    batches = known_batches(sources, "", galaxies, device=device, size=_size(device))
+    for number, batch in enumerate(batches):
+        for seen in (batch, degrade(batch, config, number)):
+            training.add(
+                measure(seen.flux, seen.inverse_variance, seen.conditions, seen.has_band()),
+                measure_structure(seen.flux, seen.inverse_variance),
+                whole_light(seen.flux, seen.inverse_variance),
+            )
+    return training
+
+
+def _size(device: torch.device | str) -> int:
+    return 64 if torch.device(device).type == "cpu" else 256
+
+
+def measure_residuals(
+    networks: Sequence[nn.Module], batches: Iterable[SlottedBatch]
+) -> dict[str, list[float]]:
+    """Measure how far from the truth predicted maps lie.
+
+    Parameters
+    ----------
+    networks : sequence of torch.nn.Module
+        As for `predict_maps`.
+    batches : iterable of SlottedBatch
+        Galaxies that were not trained on, on the networks' device.
+
+    Returns
+    -------
+    dict
+        For each property, log10 of truth over prediction at the five quantiles of
+        `picasssso.networks.heads.QUANTILES`, over pixels with a signal and a truth. It
+        belongs into the model card under ``"residual_quantiles"``.
+    """
+    counts = torch.zeros(len(BASELINE_PROPERTIES), _N_BINS, dtype=torch.float64)
+    for batch in batches:
+        maps = predict_maps(networks, batch.flux, batch.inverse_variance, batch.conditions)
+        truth = TrueSums(batch.sums).properties()
+        bright = local_signal(batch.flux, batch.inverse_variance) >= _LEAST_SIGNAL
+        for k, name in enumerate(BASELINE_PROPERTIES):
+            used = bright & (truth[name] > 0) & torch.isfinite(truth[name])
+            residual = torch.log10(truth[name][used] / maps[name][used])
+            bins = ((residual / _LARGEST + 1.0) * (0.5 * _N_BINS)).clamp(0, _N_BINS - 1).long()
+            counts[k] += torch.bincount(bins, minlength=_N_BINS).cpu()
+    part = counts.cumsum(1) / counts.sum(1, keepdim=True)
+    table: dict[str, list[float]] = {}
+    for k, name in enumerate(BASELINE_PROPERTIES):
+        places = torch.tensor([int((part[k] < level).sum()) for level in QUANTILES])
+        values = ((places + 0.5) / _N_BINS * 2.0 - 1.0) * _LARGEST
+        table[name] = [round(float(value), 4) for value in values]
+    return table
+
+
+def finish_training(
+    state: TrainingState,
+    sources: Sources,
+    *,
+    galaxies: int = 4000,
+    card: dict[str, Any] | None = None,
+    progress: bool = False,
+) -> TrainedModel:
+    """Turn the state of a training into a model that can be used and written.
+
+    Parameters
+    ----------
+    state : TrainingState
+        At the end of a training.
+    sources : sequence of (PairSource, sequence of float, float)
+        Galaxies whose first ones were not trained on.
+    galaxies : int, optional
+        How many of them calibrate; 0 for none.
+    card : dict, optional
+        What else the model card should say.
+    progress : bool, optional
+        Whether to show progress bars on stderr.
+
+    Returns
+    -------
+    TrainedModel
+        The averaged networks on the CPU, with calibration (or, for networks without
+        uncertainty, their measured residuals) and card.
+    """
+    from picasssso._core.version import __version__
+
+    is_cuda = state.device.type == "cuda"
+    filled: dict[str, Any] = {
+        "package_version": __version__,
+        "date": datetime.date.today().isoformat(),
+        "hardware": torch.cuda.get_device_name() if is_cuda else platform.machine(),
+        "torch": torch.__version__,
+        "filters": filter_hashes(band for pairs, *_ in sources for band in pairs.bands),
+        "steps_done": state.step,
+        **(card or {}),
+    }
+    ensemble = Ensemble(state.averages)
+    calibration = None
+    if galaxies and state.config.architecture == "buck_wolf_2021":
+        letters = max((_letters(pairs) for pairs, *_ in sources), key=len)
+        batches = known_batches(sources, letters, galaxies, device=state.device)
+        filled["residual_quantiles"] = measure_residuals(ensemble.networks, batches)
+        filled["calibrated_on"] = {letters: galaxies}
+    elif galaxies:
+        calibration, filled["calibrated_on"] = calibrate(
+            ensemble,
+            sources,
+            state.config,
+            galaxies=galaxies,
+            device=state.device,
+            progress=progress,
+        )
+    networks = [network.to("cpu") for network in ensemble.networks]
+    if calibration is not None:
+        calibration = Calibration(**{k: v.cpu() for k, v in calibration.to_tensors().items()})
+    return TrainedModel(Ensemble(networks), state.config, calibration, filled)

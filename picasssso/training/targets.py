@@ -1,0 +1,88 @@
+"""What a network should say, from what true maps are made of."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+
+from picasssso.networks.outputs import OUTPUT_NAMES, OUTPUTS
+from picasssso.pairs.sums import TrueSums
+
+__all__ = ["Targets", "make_targets"]
+
+_FLOORS = {output.name: output.floor for output in OUTPUTS}
+
+
+@dataclass(frozen=True)
+class Targets:
+    """What a network should say.
+
+    Parameters
+    ----------
+    log_value : Tensor
+        Log10 of the properties, of shape (n, 8, y, x), in the order of `OUTPUTS`.
+    present : Tensor of bool
+        Whether there is any, of the same shape: where not, the logarithm means nothing.
+    known : Tensor of bool
+        Whether it is known if there is any, of the same shape.
+    """
+
+    log_value: torch.Tensor
+    present: torch.Tensor
+    known: torch.Tensor
+
+    def held_together(self) -> torch.Tensor:
+        """Return what is present where what comes with something else is absent with it.
+
+        Returns
+        -------
+        Tensor of bool
+            Like ``present``; no dust where there is known to be no gas.
+        """
+        present = self.present.clone()
+        for k, output in enumerate(OUTPUTS):
+            if output.comes_with is not None:
+                parent = OUTPUT_NAMES.index(output.comes_with)
+                present[:, k] &= self.present[:, parent] | ~self.known[:, parent]
+        return present
+
+
+def make_targets(sums: torch.Tensor) -> Targets:
+    """Return targets from what true maps are made of.
+
+    Parameters
+    ----------
+    sums : Tensor
+        Of shape (n, 9, y, x), as `picasssso.pairs.sums.TrueSums` holds; NaN where the
+        truth is not known.
+
+    Returns
+    -------
+    Targets
+        Logarithms of the eight properties, and where they are defined.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from picasssso.training.targets import make_targets
+    >>> targets = make_targets(torch.full((1, 9, 2, 2), 1e6))
+    >>> targets.log_value.shape, bool(targets.present[:, 0].all())
+    (torch.Size([1, 8, 2, 2]), True)
+    """
+    properties = TrueSums(sums).properties()
+    logs, present, known = [], [], []
+    for output in OUTPUTS:
+        value = properties[output.name]
+        enough = properties[output.carrier] >= _FLOORS[output.carrier]
+        if output.has_occupancy:
+            enough = value >= output.floor
+        elif output.name == "stellar_mass":
+            # Never absent: below the floor it counts as the floor.
+            enough = torch.ones_like(enough)
+        there = ~torch.isnan(value)
+        value = torch.nan_to_num(value, nan=0.0) + output.offset
+        logs.append(torch.log10(value.clamp(min=max(output.floor, 1e-30))))
+        present.append(enough & there)
+        known.append(there)
+    return Targets(torch.stack(logs, 1), torch.stack(present, 1), torch.stack(known, 1))
