@@ -221,9 +221,9 @@ def write_page() -> None:
         "",
         ".. note::",
         "",
-        "    These are the results of the weights ``mocks-1``, of the flat prior of the SED fit, and of",
-        "    mocks of a single world: the state before priors, mocks and weights were anchored on",
-        "    :doc:`real galaxies <real_galaxies>`. For the weights that ship now see",
+        "    These are the results of the weights ``mocks-1``, of the flat prior of the SED fit,",
+        "    and of mocks of a single world: the state before priors, mocks and weights were",
+        "    anchored on :doc:`real galaxies <real_galaxies>`. For the weights that ship now see",
         "    :doc:`cnn_accuracy`.",
         "",
     ]
