@@ -37,6 +37,7 @@ from picasssso.mocks.particles import read_particles
 from picasssso.sps import SSPGrid
 
 RESULT = Path("benchmarks/results/outside_worlds.json")
+TABLE = Path("docs/_tables/outside_worlds.inc")
 PROPERTIES = ("stellar_mass", "stellar_age", "stellar_metallicity", "attenuation_v")
 PIXELS = 128
 #: Attenuation at V of dusty galaxies, in mag: it follows the light, (center, outside).
@@ -151,6 +152,25 @@ def summary(rows: list[dict]) -> dict[str, dict]:
     return result
 
 
+def write_table(content: dict[str, dict]) -> None:
+    """Write the table of the documentation."""
+    header = ["weights", "galaxies", "number"]
+    header += ["mass", "age", "metallicity", "A_V", "sum: bias", "rms (dex)", "flagged"]
+    rows = [header]
+    for label, results in content.items():
+        for name, row in results.items():
+            mass = row["stellar_mass"]
+            rows.append(
+                [label, name, f"{row['galaxies']}"]
+                + [f"{row[prop]['in_68']:.2f}" for prop in PROPERTIES]
+                + [f"{mass['sum_bias']:+.2f}", f"{mass['sum_rms']:.2f}", f"{row['flagged']:.2f}"]
+            )
+    lines = [".. list-table::", "   :header-rows: 1", ""]
+    for row in rows:
+        lines += [f"   {'*' if k == 0 else ' '} - {cell}" for k, cell in enumerate(row)]
+    TABLE.write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
 def main() -> None:
     """Measure and write."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -178,8 +198,9 @@ def main() -> None:
                 results[key] = summary(rows)
                 print(key, json.dumps(results[key]), flush=True)
     content = json.loads(RESULT.read_text()) if RESULT.exists() else {}
-    content[arguments.label] = results
+    content.setdefault(arguments.label, {}).update(results)
     RESULT.write_text(json.dumps(content, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+    write_table(content)
 
 
 if __name__ == "__main__":

@@ -30,6 +30,7 @@ from pathlib import Path
 import torch
 
 import picasssso
+from picasssso.mocks.worlds import Worlds
 from picasssso.networks.ensemble import Ensemble
 from picasssso.networks.weights import (
     TrainedModel,
@@ -74,6 +75,14 @@ def recalibrate(recipe: Recipe, arguments: argparse.Namespace, device: torch.dev
     print(json.dumps(model.card["calibrated_on"]))
 
 
+def worlds_of(recipe: Recipe) -> dict[str, list[dict]]:
+    """Return how far zero points differ among the galaxies of each source, for the card."""
+    return {
+        part: [Worlds.from_value(one.settings.get("worlds")).to_dict() for one in some]
+        for part, some in (("training", recipe.pairs), ("calibration", recipe.calibration))
+    }
+
+
 #: Pairs of one member begin so many after those of the one before.
 MEMBER_PAIRS = 10_000_000
 
@@ -95,6 +104,7 @@ def join_members(recipe: Recipe, arguments: argparse.Namespace, device: torch.de
         "date": datetime.date.today().isoformat(),
         "command": "python tools/train_default.py, each member by --member, then --join",
         "recipe": recipe.to_dict(),
+        "worlds": worlds_of(recipe),
         "filters": trained_filters(recipe),
         "grid_hashes": sorted({grid for one in cards for grid in one["grid_hashes"]}),
         "hardware": cards[0]["hardware"],

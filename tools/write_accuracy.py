@@ -11,8 +11,10 @@ import json
 from pathlib import Path
 from typing import Any
 
+from picasssso.estimators._cnn.weights import weights_path
+
 ROOT = Path(__file__).resolve().parents[1]
-CARD = ROOT / "picasssso" / "data" / "weights" / "default.json"
+CARD = weights_path("default").with_name(weights_path("default").name + ".json")
 RESULT = ROOT / "benchmarks" / "results" / "cnn_accuracy.json"
 
 #: What the card says of pixels and of sums inside twice the half-mass radius.

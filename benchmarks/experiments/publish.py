@@ -219,6 +219,13 @@ def write_page() -> None:
         "of Buck & Wolf (2021) are of Illustris galaxies. Positive means too much. Foreground",
         "stars and other galaxies are in the images of mocks, unmasked, for all estimators alike.",
         "",
+        ".. note::",
+        "",
+        "    These are the results of the weights ``mocks-1``, of the flat prior of the SED fit,",
+        "    and of mocks of a single world: the state before priors, mocks and weights were",
+        "    anchored on :doc:`real galaxies <real_galaxies>`. For the weights that ship now see",
+        "    :doc:`cnn_accuracy`.",
+        "",
     ]
     for path in sorted(RESULTS.glob("evaluation_*.json")):
         content = json.loads(path.read_text())

@@ -14,7 +14,7 @@ __all__ = ["ALIASES", "check_weights", "list_packaged", "read_card", "weights_pa
 
 #: Names that stand for packaged weights of a version. Weights never change under a version's
 #: name; what ``"default"`` stands for may change with a release, and the maps record which.
-ALIASES = {"default": "mocks-1"}
+ALIASES = {"default": "worlds-1"}
 
 
 def _folder() -> Path:
