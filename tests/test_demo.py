@@ -116,7 +116,7 @@ def test_truth_is_a_spiral_galaxy(example):
     # Old and metal rich inside, young and metal poor outside.
     centre, edge = (65, 63), (65, 3)
     for name in ("stellar_age", "stellar_metallicity"):
-        assert truth[name].data[centre] > 1.3 * truth[name].data[edge]
+        assert truth[name].data[centre] > 1.15 * truth[name].data[edge]
     assert np.all(truth["attenuation_v"].data >= 0)
     assert truth["attenuation_v"].data.max() > 0.8
 
@@ -206,6 +206,8 @@ def test_demo_takes_every_estimator_unless_told(monkeypatch, tmp_path, example):
     assert len(list(tmp_path.glob("picasssso_demo_*.fits"))) == len(result.maps)
 
 
+# A part of a galaxy goes on beyond its frame, which the network says.
+@pytest.mark.filterwarnings("ignore::picasssso.exceptions.OutsideTrainingWarning")
 @pytest.mark.parametrize("name", list_estimators())
 def test_no_estimators_map_equals_the_truth(name, example):
     images, truth = example

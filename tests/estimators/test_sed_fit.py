@@ -408,7 +408,7 @@ def test_a_band_of_a_large_template_error_hardly_counts(plain_model):
         maps = SEDFitEstimator(**PARAMETERS, template_error=curve).estimate(images)
         ages[curve.error[0]] = maps["stellar_age"].data[0]
     shift = {error: abs(np.log10(right / wrong)) for error, (right, wrong) in ages.items()}
-    assert shift[0.99] < 0.1 < 0.3 * shift[0.01]
+    assert shift[0.99] < 0.1 < 0.4 * shift[0.01]
 
 
 def test_maps_say_what_they_were_made_with(maps):
