@@ -14,6 +14,7 @@ import torch
 from picasssso.estimators._cnn.inputs import NetworkInput
 from picasssso.networks.calibration import local_signal
 from picasssso.networks.detection import (
+    TYPICAL_PART,
     detected_part,
     measure_light,
     nearness,
@@ -190,8 +191,10 @@ def _typical_ratio(model: TrainedModel, inputs: NetworkInput) -> torch.Tensor:
     if model.calibration is not None:
         signal = local_signal(flux, weight)
         prediction = model.calibration.apply(prediction, signal, inputs.has_band.sum(1))
-    light = measure_light(flux, weight).amplitude.sum((2, 3), keepdim=True)
-    means = hold_hydrogen(linear_means(prediction)).sum((2, 3), keepdim=True)
+    # Not of the empty sky around it, of which the network says a little in each pixel.
+    galaxy = (..., TYPICAL_PART, TYPICAL_PART)
+    light = measure_light(flux, weight).amplitude[galaxy].sum((2, 3), keepdim=True)
+    means = hold_hydrogen(linear_means(prediction))[galaxy].sum((2, 3), keepdim=True)
     ratio = torch.where(light > 0, means / light.clamp(min=1e-30), 0.0)
     ratio[:, _AVERAGED] = 0.0
     return ratio
