@@ -376,7 +376,7 @@ def _draw_panel(
     """Draw one panel; with a colour bar below it if the figure is given."""
     from matplotlib import colormaps
     from matplotlib.colors import LogNorm, Normalize
-    from matplotlib.ticker import MaxNLocator
+    from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
 
     colors = colormaps[scale.color_map].with_extremes(bad=_BAD)
     norm = (LogNorm if scale.logarithmic else Normalize)(scale.low, scale.high)
@@ -392,6 +392,11 @@ def _draw_panel(
         bar.set_label(scale.label)
         if not scale.logarithmic:
             bar.locator = MaxNLocator(nbins=5)
+            bar.update_ticks()
+        elif scale.high < 100 * scale.low:
+            # Else matplotlib writes numbers at 2, 3, 4 and 6 too, over each other.
+            bar.locator = LogLocator(subs=(1, 3))
+            bar.minorformatter = NullFormatter()
             bar.update_ticks()
     return shown
 

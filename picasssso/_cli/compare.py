@@ -47,7 +47,7 @@ def compare(files: tuple[str, ...], threshold: float, quiet: bool) -> None:
             for found in compare_estimates(first, second, threshold=threshold):
                 click.echo(
                     f"  {found.label:28} {found.first} against {found.second}: "
-                    f"{found.dex:+.2f} dex, {found.deviation:+.1f} sigma; "
+                    f"{found.offset}, {found.deviation:+.1f} sigma; "
                     f"{100 * found.pixels_beyond:.0f} % of pixels beyond {threshold:g}"
                 )
     for line in disagreements(estimates, threshold=threshold):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+import astropy.units as u
 import numpy as np
 
 if TYPE_CHECKING:
@@ -52,19 +53,15 @@ def describe_totals(maps: PropertyMaps, truth: PropertyMaps | None = None) -> It
             line += f"   truth {known.value:.4g}"
             deviation = float((total.value - known) / total.uncertainty)
             ratio = float(total.value / known)
-            dex = f"{np.log10(ratio):+.2f} dex, " if ratio > 0 else ""
-            line += f" ({dex}{deviation:+.1f} sigma)"
+            if definition.unit == u.mag:
+                off = f"{(total.value - known).value:+.2f} mag, "
+            else:
+                off = f"{np.log10(ratio):+.2f} dex, " if ratio > 0 else ""
+            line += f" ({off}{deviation:+.1f} sigma)"
         yield line
 
 
 def _with_error(total: Total) -> str:
-    value, error = total.value.value, total.uncertainty.to_value(total.value.unit)
-    if not np.isfinite(value):
+    if not np.isfinite(total.value.value):
         return "not estimated"
-    unit = str(total.value.unit)
-    if value > 0 and not 1e-3 < value < 1e4:
-        power = int(np.floor(np.log10(value)))
-        number = f"({value / 10**power:.2f} ± {error / 10**power:.2f}) x 10^{power}"
-    else:
-        number = f"{value:.3g} ± {error:.2g}"
-    return f"{number} {unit}".rstrip()
+    return str(total).replace("+/-", "±")

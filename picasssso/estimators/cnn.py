@@ -368,7 +368,11 @@ class CNNEstimator(PropertyMapEstimator):
         """Estimate blocks of one shape together."""
         from picasssso.estimators._cnn.answers import answer
         from picasssso.estimators._cnn.baseline import baseline_answer
+        from picasssso.estimators._cnn.framing import cut_frame, frame_of, in_frame
         from picasssso.estimators._cnn.inputs import make_input
+
+        frame = frame_of(flux[0].shape[-2:], self.stride)
+        flux, inverse_variance = in_frame(flux, frame), in_frame(inverse_variance, frame)
 
         device = resolve_device(self.device)
         model = self._model(device)
@@ -376,14 +380,16 @@ class CNNEstimator(PropertyMapEstimator):
         inputs = make_input(flux, inverse_variance, contexts, sharp=sharp, device=device)
         orientations = int(self.orientations)
         if model.config.architecture == _BASELINE:
-            return baseline_answer(model, inputs, orientations=orientations)
-        return answer(
-            model,
-            inputs,
-            contexts,
-            orientations=orientations,
-            mixed_precision=bool(self.mixed_precision) and has_bfloat16(device),
-        )
+            results = baseline_answer(model, inputs, orientations=orientations)
+        else:
+            results = answer(
+                model,
+                inputs,
+                contexts,
+                orientations=orientations,
+                mixed_precision=bool(self.mixed_precision) and has_bfloat16(device),
+            )
+        return [cut_frame(result, frame) for result in results]
 
     # ---- training ---------------------------------------------------------------------
 

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import astropy.units as u
 import numpy as np
 
 from picasssso.evaluation.evaluation import check_comparable
@@ -59,6 +60,13 @@ class Agreement:
         """Log10 of the ratio of first to second; NaN if one is not positive (float)."""
         first, second = float(self.first.value.value), float(self.second.value.value)
         return float(np.log10(first / second)) if first > 0 and second > 0 else float("nan")
+
+    @property
+    def offset(self) -> str:
+        """First less second, in dex, or in mag where that is the unit (str)."""
+        if self.first.value.unit == u.mag:
+            return f"{(self.first.value - self.second.value).value:+.2f} mag"
+        return f"{self.dex:+.2f} dex"
 
 
 def compare_estimates(
@@ -175,10 +183,10 @@ def disagreements(
     for (one, first), (other, second) in itertools.combinations(estimates.items(), 2):
         for found in compare_estimates(first, second, threshold=threshold):
             if found.disagrees:
-                dex = "" if np.isnan(found.dex) else f" ({found.dex:+.2f} dex)"
+                offset = "" if np.isnan(found.dex) else f" ({found.offset})"
                 lines.append(
                     f"{one} and {other} differ in {found.label} by more than both errors allow: "
-                    f"{found.first} against {found.second}{dex}, "
+                    f"{found.first} against {found.second}{offset}, "
                     f"{abs(found.deviation):.1f} sigma; at least one is wrong."
                 )
     return lines

@@ -16,6 +16,11 @@ __all__ = ["outside_notice"]
 #: Part of the pixels with light that may be flagged without a notice.
 _PART = 0.3
 
+#: Of what ``maps.meta["outside_training"]`` names, what does not say enough in a sentence, and
+#: what a larger cutout would mend.
+_IN_WORDS = {"frame": "size", "flatness": "flatness of the light"}
+_TOO_SMALL = ("frame", "light at the edge")
+
 
 def outside_notice(maps: PropertyMaps) -> str | None:
     """Return what of the images was unlike the estimator's training set, as a sentence.
@@ -34,7 +39,9 @@ def outside_notice(maps: PropertyMaps) -> str | None:
     """
     causes = [str(name) for name in maps.meta.get("outside_training") or ()]
     if causes:
-        found = f"{', '.join(causes)} of the image {'is' if len(causes) == 1 else 'are'}"
+        words = [_IN_WORDS.get(name, name) for name in causes]
+        listed = " and ".join([", ".join(words[:-1]), words[-1]] if words[:-1] else words)
+        found = f"{listed} of the image {'is' if len(causes) == 1 else 'are'}"
     else:
         if maps.bins is not None:
             return None
@@ -45,8 +52,10 @@ def outside_notice(maps: PropertyMaps) -> str | None:
         if part <= _PART:
             return None
         found = f"{100 * part:.0f} % of the pixels with light are"
+    larger = any(name in _TOO_SMALL for name in causes)
+    advice = "Take a cutout with more sky around the galaxy, or compare" if larger else "Compare"
     return (
         f"{found} unlike anything that {maps.meta.get('estimator', 'the estimator')} was trained "
-        "on (OUTSIDE_TRAINING): the maps may be wrong by more than their errors say. Compare with "
-        "an estimator that is not trained, such as SEDFitEstimator."
+        "on (OUTSIDE_TRAINING): the maps may be wrong by more than their errors say. "
+        f"{advice} with an estimator that is not trained, such as SEDFitEstimator."
     )

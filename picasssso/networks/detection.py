@@ -31,6 +31,7 @@ from picasssso.networks.inputs import SLOT_WAVELENGTHS
 __all__ = [
     "NEIGHBOURS",
     "REACH",
+    "TYPICAL_PART",
     "Light",
     "detected_part",
     "measure_light",
@@ -61,9 +62,13 @@ REACH = _RADIUS + _SPREAD_RADIUS
 #: A typical spectrum, relative to r.
 _SPECTRUM = tuple((wavelength / SLOT_WAVELENGTHS[2]) ** 2 for wavelength in SLOT_WAVELENGTHS)
 
-#: The typical galaxy: a disc of this scale length, this large, this bright in its middle in
-#: units of the noise of a pixel.
-_DISC_SCALE, _DISC_SIDE, _DISC_SIGNAL = 3.0, 24, 8.0
+#: The typical galaxy: a disc of this scale length, in a frame this large, this bright in its
+#: middle in units of the noise of a pixel. The frame is as large as those of the training set:
+#: in one of 24 pixels the network says a hundredth of the mass.
+_DISC_SCALE, _DISC_SIDE, _DISC_SIGNAL = 3.0, 64, 8.0
+
+#: Where the typical galaxy is in its frame, in rows and in columns.
+TYPICAL_PART = slice(_DISC_SIDE // 2 - 12, _DISC_SIDE // 2 + 12)
 
 
 @dataclass(frozen=True)
@@ -196,9 +201,10 @@ def typical_galaxy(noise: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
 
     Returns
     -------
-    flux : Tensor, shape (n, 5, 24, 24)
-        Without noise, as bright in the middle as eight times that of a pixel.
-    inverse_variance : Tensor, shape (n, 5, 24, 24)
+    flux : Tensor, shape (n, 5, 64, 64)
+        Without noise, as bright in the middle as eight times that of a pixel; nearly all of it
+        is in the rows and columns of `TYPICAL_PART`.
+    inverse_variance : Tensor, shape (n, 5, 64, 64)
         That of the noise; 0 where there is no band.
     """
     spectrum = torch.tensor(_SPECTRUM, device=noise.device, dtype=noise.dtype)

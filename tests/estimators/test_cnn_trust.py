@@ -9,7 +9,7 @@ import torch
 from astropy.nddata import CCDData, StdDevUncertainty
 from small_weights import make_calibration
 
-from picasssso import BandImages, CNNEstimator, GalacticExtinction
+from picasssso import BandImages, CNNEstimator, GalacticExtinction, MassToLightEstimator
 from picasssso.data import load_example_images
 from picasssso.exceptions import OutsideTrainingWarning
 from picasssso.networks.detection import detected_part, measure_light, nearness
@@ -74,6 +74,17 @@ def test_blank_sky_holds_nothing(size, example, estimator):
     boxes = mean.reshape(size // 8, 8, size // 8, 8).mean((1, 3))
     assert boxes.std() == pytest.approx(mean.std() / 8, rel=0.2)
     assert np.abs(boxes - boxes.mean()).max() < 5 * mean.std() / 8
+
+
+@pytest.mark.filterwarnings("ignore::picasssso.exceptions.OutsideTrainingWarning")
+def test_light_too_faint_to_detect_is_in_the_total(example, estimator):
+    # Per pixel 1e-3 nmgy in r, a fifteenth of the noise of all bands together.
+    light = np.full((128, 128), 1e-3)
+    maps = estimator.estimate(made(example, light))
+    assert np.mean((maps.quality & QualityFlag.NOT_DETECTED) != 0) > 0.99
+    known = MassToLightEstimator().estimate(made(example, light, noise=False))
+    known = known.total("stellar_mass", correlation="full").value
+    assert 1 / 3 < float(maps.total("stellar_mass").value / known) < 3
 
 
 def test_blank_sky_is_an_upper_limit_without_age(example, estimator):

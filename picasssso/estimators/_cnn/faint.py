@@ -12,8 +12,10 @@ from dataclasses import dataclass
 import torch
 
 from picasssso.estimators._cnn.inputs import NetworkInput
+from picasssso.maps.arrays import NORMAL_SCORES
 from picasssso.networks.calibration import local_signal
 from picasssso.networks.detection import (
+    TYPICAL_PART,
     detected_part,
     measure_light,
     nearness,
@@ -31,6 +33,10 @@ _AVERAGED = [
     k for k, output in enumerate(OUTPUTS) if not PROPERTIES[output.name].is_surface_density
 ]
 _SUMMED = [k for k in range(len(OUTPUTS)) if k not in _AVERAGED]
+
+#: The ratio of a property to the light, where nothing is near, is taken to be this uncertain at
+#: most: more, and the noise of a pixel would count as an error that all pixels share.
+_RATIO_ERROR = 0.5
 
 #: Places of the 2.5 and 16 % planes.
 _LOWER = 2
@@ -94,9 +100,16 @@ class Faintness:
         Returns
         -------
         Tensor
-            The same: the 2.5 and 16 % planes of what is summed fall to zero, and what is
-            averaged is NaN.
+            The same. Far from all detected light they are those of the light and its error;
+            where none is detected, the 2.5 and 16 % planes of what is summed fall to zero, and
+            what is averaged is NaN.
         """
+        if self.ratio is not None:
+            score = torch.tensor(NORMAL_SCORES, device=percentiles.device)[:, None, None]
+            light = (self.amplitude + self.error * score)[:, None]
+            of_light = (self.ratio[:, _SUMMED, None] * light).clamp(min=0.0)
+            near = self.near[:, None]
+            percentiles[:, _SUMMED] = near * percentiles[:, _SUMMED] + (1.0 - near) * of_light
         percentiles[:, _SUMMED, :_LOWER] *= self.detected[:, None]
         return self._without_averages(percentiles)
 
@@ -141,7 +154,7 @@ class Faintness:
         """
         if self.ratio is not None:
             relative = shared / means.clamp(min=1e-30)
-            far = (1.0 - self.near) * self.ratio * self.amplitude * relative.clamp(max=3.0)
+            far = (1.0 - self.near) * self.ratio * self.amplitude * relative.clamp(max=_RATIO_ERROR)
             mixed = self.near * shared + far
             mixed[:, _AVERAGED] = shared[:, _AVERAGED]
             shared = mixed
@@ -190,8 +203,10 @@ def _typical_ratio(model: TrainedModel, inputs: NetworkInput) -> torch.Tensor:
     if model.calibration is not None:
         signal = local_signal(flux, weight)
         prediction = model.calibration.apply(prediction, signal, inputs.has_band.sum(1))
-    light = measure_light(flux, weight).amplitude.sum((2, 3), keepdim=True)
-    means = hold_hydrogen(linear_means(prediction)).sum((2, 3), keepdim=True)
+    # Not of the empty sky around it, of which the network says a little in each pixel.
+    galaxy = (..., TYPICAL_PART, TYPICAL_PART)
+    light = measure_light(flux, weight).amplitude[galaxy].sum((2, 3), keepdim=True)
+    means = hold_hydrogen(linear_means(prediction))[galaxy].sum((2, 3), keepdim=True)
     ratio = torch.where(light > 0, means / light.clamp(min=1e-30), 0.0)
     ratio[:, _AVERAGED] = 0.0
     return ratio
