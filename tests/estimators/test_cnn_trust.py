@@ -1,5 +1,6 @@
 """Nothing from nothing, and telling when not to trust the network."""
 
+import warnings
 from dataclasses import replace
 
 import astropy.units as u
@@ -128,6 +129,31 @@ def test_blocks_equal_the_whole_on_sky_and_galaxy(example, estimator):
             (whole._planes(name).shared, cut._planes(name).shared),
         ):
             np.testing.assert_allclose(first, second, rtol=2e-3, atol=1e-4 * np.abs(first).max())
+
+
+@pytest.mark.parametrize("side", [32, 40, 56])
+def test_a_small_frame_holds_the_mass_of_a_small_galaxy(example, estimator, side):
+    light = np.zeros((96, 96))
+    light[24:72, 24:72] = 0.5 * disc(2.5, 48)
+    images = made(example, light, noise=False)
+    part = slice(48 - side // 2, 48 + side // 2)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", OutsideTrainingWarning)
+        whole, cut = (estimator.estimate(one) for one in (images, images[part, part]))
+    inside = np.nansum(whole.mean("stellar_mass").value[part, part])
+    assert np.nansum(cut.mean("stellar_mass").value) == pytest.approx(inside, rel=0.25)
+    assert cut.shape == (side, side)
+
+
+def test_errors_far_from_all_light_are_those_of_noise(example, estimator):
+    pulls = []
+    for seed in range(5):
+        sky = estimator.estimate(made(example, np.zeros((96, 96)), seed=seed))
+        totals = [sky.total(name) for name in ("stellar_mass", "sfr", "gas_mass")]
+        pulls.append([float(one.value / one.uncertainty) for one in totals])
+    rms = np.sqrt(np.mean(np.square(pulls), axis=0))
+    assert (rms > 0.3).all()
+    assert (rms < 2.0).all()
 
 
 def test_light_is_found_in_its_neighbourhood():

@@ -154,7 +154,9 @@ class Faintness:
         """
         if self.ratio is not None:
             relative = shared / means.clamp(min=1e-30)
-            far = (1.0 - self.near) * self.ratio * self.amplitude * relative.clamp(max=_RATIO_ERROR)
+            far = (
+                (1.0 - self.near) * self.ratio * self.amplitude * relative.clamp(max=_RATIO_ERROR)
+            )
             mixed = self.near * shared + far
             mixed[:, _AVERAGED] = shared[:, _AVERAGED]
             shared = mixed
