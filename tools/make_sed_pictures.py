@@ -35,6 +35,7 @@ from picasssso.sps import ModelLibrary, SEDPrior, SSPGrid
 ROOT = Path(__file__).resolve().parent.parent
 PICTURES = ROOT / "docs" / "_static"
 RESULT = ROOT / "benchmarks" / "results" / "sed_fit_example.json"
+TABLE = ROOT / "docs" / "_tables" / "compare.inc"
 
 NUCLEUS = SkyCoord(27.9521 * u.deg, 0.2639 * u.deg)
 GALAXY_RADIUS = 27 * u.arcsec
@@ -287,6 +288,29 @@ def draw_corner(
     return figure
 
 
+def write_table(estimators: Mapping[str, Mapping]) -> None:
+    """Write the table of docs/compare.rst."""
+    rows = [("estimator", "property", "offset", "NMAD", "in 68 %")]
+    for estimator, found in estimators.items():
+        for name, figures in found.items():
+            if name == "log_total_mass_over_truth":
+                rows.append((estimator, "total stellar mass", f"{figures:+.2f}", "", ""))
+                continue
+            rows.append(
+                (
+                    estimator,
+                    f"``{name}``",
+                    f"{figures['offset']:+.2f}",
+                    f"{figures['nmad']:.2f}",
+                    f"{figures['coverage_68']:.2f}",
+                )
+            )
+    lines = [".. list-table::", "   :header-rows: 1", ""]
+    for row in rows:
+        lines += [f"   {'*' if k == 0 else ' '} - {cell}".rstrip() for k, cell in enumerate(row)]
+    TABLE.write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
 def main() -> None:
     """Make the pictures, and print and write the figures."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
@@ -327,6 +351,7 @@ def make_example_pictures(output: Path, only: str | None = None) -> None:
         }
         text = json.dumps(result, default=float)
         RESULT.write_text(json.dumps(_rounded(json.loads(text)), indent=2) + "\n")
+        write_table(result["estimators"])
         print(RESULT.read_text())
         draw_maps(images, maps, truth).savefig(output / "sed_maps.png", dpi=75)
 
