@@ -16,7 +16,7 @@ PICTURE = Path(__file__).resolve().parent.parent / "docs" / "_static" / "demo.pn
 def main() -> None:
     """Run the demo in a temporary folder and keep its picture."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--estimator", nargs="*", default=["mass_to_light"], help="names")
+    parser.add_argument("--estimator", nargs="*", default=["mass_to_light", "sed_fit", "cnn"])
     parser.add_argument("--output", type=Path, default=PICTURE)
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
