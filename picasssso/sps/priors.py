@@ -155,8 +155,8 @@ class SEDPrior:
     - Oldest stars: normal around 6.5 Gyr with 4 Gyr. Almost all nearby galaxies hold older
       stars (Weisz et al. 2014, ApJ 789, 147), but the start of a single smooth history
       stands for its rise, not for the first star, and later starts are what masses on the
-      scale of GSWLC-X2 need: starts at 9 or 12 Gyr raise masses by 0.02 and 0.1 dex. Ages
-      of quiescent galaxies come out 2-3 Gyr below those of their spectra (Neumann et al. 2022,
+      scale of GSWLC-X2 need: earlier ones make galaxies heavier. Ages of quiescent
+      galaxies come out about 3 Gyr below those of their spectra (Neumann et al. 2022,
       MNRAS 513, 5988); no grid makes both right at once (``benchmarks/stellar_grids.py``).
     - Recent star formation: tau of at least 0.3 Gyr. Truncations lie 0.3 to 5 Gyr back and
       concern 15 % of the models: galaxies that were switched off a short time ago are rare

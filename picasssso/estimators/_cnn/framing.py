@@ -1,7 +1,7 @@
 """A border without data around images smaller than those of the training set.
 
-A network that has only seen frames of 64 pixels takes a smaller one for another scene: galaxies of
-frames of 32 pixels lost nine tenths of their mass. With pixels around that hold no data, of which
+A network that has only seen frames of 64 pixels takes a smaller one for another scene, in which
+faint galaxies lose most of their mass. With pixels around that hold no data, of which
 every training image has some, it is the same scene, of which less is seen.
 """
 
