@@ -125,7 +125,8 @@ def test_the_flat_prior_draws_what_was_drawn_before_there_was_another():
     }
     assert set(drawn) == set(expected)
     for name, values in expected.items():
-        np.testing.assert_array_equal(drawn[name], values, err_msg=name)
+        # The last bits of a power differ with where arrays lie in memory.
+        np.testing.assert_allclose(drawn[name], values, rtol=1e-13, err_msg=name)
 
 
 def test_files_of_the_first_version_are_read():
