@@ -72,19 +72,7 @@ LEAST = 3.0
 
 @dataclass(frozen=True)
 class Variant:
-    """What is other than in the base.
-
-    Parameters
-    ----------
-    network : dict
-        Arguments of the network.
-    seed : int
-        Of the start, the order and the turning of images.
-    without : tuple of str
-        Parameters with one of these in their name stay zero.
-    mixture : bool
-        Whether two normal distributions are learned instead of quantiles.
-    """
+    """What is other than in the base."""
 
     network: dict[str, Any] = field(default_factory=dict)
     seed: int = 0

@@ -55,16 +55,6 @@ class _Scale:
 def check_picture_name(path: str | PathLike[str]) -> None:
     """Make sure that a picture can be written under a name, before it is drawn.
 
-    Parameters
-    ----------
-    path : str or path-like
-        The name; its ending decides the format.
-
-    Raises
-    ------
-    InvalidInputError
-        If pictures of that ending cannot be written.
-
     Examples
     --------
     >>> from picasssso._picture import check_picture_name
@@ -86,22 +76,7 @@ def draw_picture(
     estimates: Mapping[str, PropertyMaps],
     truth: PropertyMaps | None = None,
 ) -> Figure:
-    """Draw a galaxy in colour and its maps.
-
-    Parameters
-    ----------
-    images : BandImages
-        The galaxy.
-    estimates : mapping of str to PropertyMaps
-        Maps by the name of the estimator.
-    truth : PropertyMaps, optional
-        What was to be found. It is drawn on the estimates' colour scales.
-
-    Returns
-    -------
-    `~matplotlib.figure.Figure`
-        Not known to pyplot, so nothing needs to be closed.
-    """
+    """Draw a galaxy in colour and its maps."""
     if len(estimates) > 1:
         return _draw_comparison(images, estimates, truth)
     from matplotlib.figure import Figure
@@ -132,17 +107,7 @@ def save_picture(
     *,
     overwrite: bool = False,
 ) -> None:
-    """Draw the picture of `draw_picture` into a file.
-
-    Parameters
-    ----------
-    path : str or path-like
-        The file; its ending decides the format.
-    images, estimates, truth
-        As for `draw_picture`.
-    overwrite : bool, optional
-        Whether an existing file may be replaced.
-    """
+    """Draw the picture of `draw_picture` into a file."""
     figure = draw_picture(images, estimates, truth)
     with atomic_write(path, overwrite) as temporary:
         figure.savefig(temporary, dpi=130)

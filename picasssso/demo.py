@@ -21,19 +21,7 @@ __all__ = ["DemoResult", "run_demo", "usable_estimators"]
 
 @dataclass(frozen=True)
 class DemoResult:
-    """What a demo made.
-
-    Parameters
-    ----------
-    maps : mapping of str to PropertyMaps
-        Maps by the name of the estimator.
-    truth : PropertyMaps
-        What was put into the example galaxy.
-    files : mapping of str to pathlib.Path
-        FITS file of maps by the name of the estimator.
-    picture : pathlib.Path
-        The picture of all.
-    """
+    """What a demo made."""
 
     maps: Mapping[str, PropertyMaps]
     truth: PropertyMaps
@@ -106,20 +94,7 @@ def run_demo(
 def usable_estimators(
     names: Iterable[str] | None = None,
 ) -> Iterator[tuple[str, PropertyMapEstimator]]:
-    """Iterate over estimators with their default parameters.
-
-    Parameters
-    ----------
-    names : iterable of str, optional
-        Which; by default all that can be made, with a warning for each that cannot.
-
-    Yields
-    ------
-    name : str
-        The estimator's name.
-    estimator : PropertyMapEstimator
-        The estimator.
-    """
+    """Iterate over estimators with their default parameters."""
     from picasssso.estimators import get_estimator, iterate_estimators
 
     if names is not None:

@@ -44,24 +44,8 @@ IN_MAGNITUDES = ("attenuation_v",)
 def model_shift(name: str, values: npt.NDArray[np.floating]) -> npt.NDArray[np.floating]:
     """Return how far values move when the models are off by one standard deviation.
 
-    Parameters
-    ----------
-    name : str
-        Name of a property in `MODEL_UNCERTAINTY`.
-    values : ndarray
-        Values of the property in its linear unit.
-
-    Returns
-    -------
-    ndarray
-        In the unit of ``values`` and of their shape: the amount itself for magnitudes,
-        else the standard deviation of a log-normal factor of mean 1. NaN where ``values``
-        are.
-
-    Raises
-    ------
-    InvalidInputError
-        If no amount is known for the property.
+    Returns in the unit of ``values`` and of their shape: the amount itself for magnitudes, else
+    the standard deviation of a log-normal factor of mean 1.
 
     Examples
     --------

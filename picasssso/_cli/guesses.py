@@ -61,18 +61,6 @@ _ROLES = (
 def guess_band(header: Mapping[str, Any]) -> tuple[str | None, str | None]:
     """Guess a speclite filter name from a header.
 
-    Parameters
-    ----------
-    header : mapping
-        A FITS header.
-
-    Returns
-    -------
-    group : str or None
-        Filter group such as ``"decam2014"``.
-    letter : str or None
-        Band such as ``"g"``.
-
     Examples
     --------
     >>> from picasssso._cli.guesses import guess_band
@@ -89,17 +77,6 @@ def guess_band(header: Mapping[str, Any]) -> tuple[str | None, str | None]:
 
 def guess_role(name: str) -> str | None:
     """Guess which option of ``picasssso estimate`` reads an extension.
-
-    Parameters
-    ----------
-    name : str
-        Name of the extension.
-
-    Returns
-    -------
-    str or None
-        ``"weight"``, ``"uncertainty"``, ``"mask"``, ``"labels"`` (which no option reads), or
-        None for an image.
 
     Examples
     --------

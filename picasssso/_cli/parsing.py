@@ -30,18 +30,7 @@ QUANTITY_EXAMPLES = {"length": "80 Mpc", "angle": "1.3 arcsec"}
 
 @contextmanager
 def wrong_use(option: str) -> Iterator[None]:
-    """Turn an input that the package refuses into a wrong value of an option.
-
-    Parameters
-    ----------
-    option : str
-        Name of the option.
-
-    Raises
-    ------
-    click.BadParameter
-        With what the package says.
-    """
+    """Turn an input that the package refuses into a wrong value of an option."""
     from picasssso.exceptions import InvalidInputError, InvalidTypeError
 
     try:
@@ -115,18 +104,7 @@ class RedshiftType(click.ParamType):
 
 
 def check_estimator(name: str) -> None:
-    """Make sure that there is an estimator of a name.
-
-    Parameters
-    ----------
-    name : str
-        The name.
-
-    Raises
-    ------
-    click.BadParameter
-        If there is none; the message lists those there are.
-    """
+    """Make sure that there is an estimator of a name."""
     from picasssso.estimators import list_estimators
 
     names = list_estimators()
@@ -138,23 +116,6 @@ def check_estimator(name: str) -> None:
 
 def parse_bands(assignments: Iterable[str], option: str = "--band") -> dict[str, str]:
     """Return file specifications by band from ``BAND=FILE[HDU]``.
-
-    Parameters
-    ----------
-    assignments : iterable of str
-        What the user gave.
-    option : str, optional
-        Name of the option, for messages.
-
-    Returns
-    -------
-    dict of str to str
-        ``FILE[HDU]`` by band, in the order given.
-
-    Raises
-    ------
-    click.BadParameter
-        If the form is wrong, a band comes twice or is no filter that speclite knows.
 
     Examples
     --------
@@ -191,29 +152,7 @@ def _check_band_name(band: str, option: str) -> None:
 def parse_per_band(
     texts: Iterable[str], bands: Iterable[str], convert: click.ParamType | None, option: str
 ) -> Any:
-    """Return one value for all bands, or a mapping, from ``VALUE`` or ``BAND=VALUE``.
-
-    Parameters
-    ----------
-    texts : iterable of str
-        What the user gave.
-    bands : iterable of str
-        The bands there are.
-    convert : `click.ParamType` or None
-        What turns the text of a value into a value.
-    option : str
-        Name of the option, for messages.
-
-    Returns
-    -------
-    object
-        None if nothing was given; a value; or a dict by band.
-
-    Raises
-    ------
-    click.BadParameter
-        If a band is unknown or comes twice, or both forms are mixed.
-    """
+    """Return one value for all bands, or a mapping, from ``VALUE`` or ``BAND=VALUE``."""
     texts, bands = list(texts), list(bands)
     context = click.get_current_context(silent=True)
 
@@ -254,23 +193,6 @@ def parse_parameters(assignments: Iterable[str], defaults: dict[str, Any]) -> di
     """Return an estimator's parameters from ``NAME=VALUE``.
 
     Values are written as in Python; what is no Python value is text.
-
-    Parameters
-    ----------
-    assignments : iterable of str
-        What the user gave.
-    defaults : dict
-        The parameters there are.
-
-    Returns
-    -------
-    dict
-        Values by name.
-
-    Raises
-    ------
-    click.BadParameter
-        If the form is wrong or there is no such parameter.
 
     Examples
     --------

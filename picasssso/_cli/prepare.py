@@ -154,38 +154,14 @@ def prepare(**arguments: Any) -> None:
 
 
 def prepare_files(files: Any, **options: Any) -> BandImages:
-    """Prepare files; a function of its own so that ``estimate`` can do the same.
-
-    Parameters
-    ----------
-    files : sequence of str, or dict
-        Names of files, or by band.
-    **options : object
-        Arguments of `picasssso.preparation.prepare`.
-
-    Returns
-    -------
-    BandImages
-        The images.
-    """
+    """Prepare files; a function of its own so that ``estimate`` can do the same."""
     from picasssso.preparation import prepare as prepare_images
 
     return prepare_images(files, **options)
 
 
 def is_band_images(path: str) -> bool:
-    """Return whether a file is one that `BandImages.write` wrote.
-
-    Parameters
-    ----------
-    path : str
-        Name of the file.
-
-    Returns
-    -------
-    bool
-        The answer.
-    """
+    """Return whether a file is one that `BandImages.write` wrote."""
     from picasssso._core.headers import IMAGES_FORMAT
     from picasssso.bands.reading import open_fits
 
@@ -194,18 +170,7 @@ def is_band_images(path: str) -> bool:
 
 
 def describe_steps(images: BandImages) -> list[str]:
-    """Return what was done, one line for each step.
-
-    Parameters
-    ----------
-    images : BandImages
-        What `picasssso.preparation.prepare` returned.
-
-    Returns
-    -------
-    list of str
-        The lines.
-    """
+    """Return what was done, one line for each step."""
     lines = []
     for step in images.meta.get("preparation", []):
         rest = {key: value for key, value in step.items() if key != "step"}

@@ -72,16 +72,6 @@ def progress_wanted(quiet: bool) -> bool:
 def with_options(message: str) -> str:
     """Return a message of the package, with the options that it amounts to here.
 
-    Parameters
-    ----------
-    message : str
-        What the package says, in terms of Python.
-
-    Returns
-    -------
-    str
-        The same, with a sentence at the end if there are such options.
-
     Examples
     --------
     >>> from picasssso._cli.running import with_options

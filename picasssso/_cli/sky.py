@@ -22,19 +22,7 @@ _SUSPECT_SIDE = 1024  # pixels of the middle of the image that are looked at
 
 
 def warn_of_sky(images: BandImages) -> None:
-    """Warn if even the faintest pixels of every band are far above zero.
-
-    Parameters
-    ----------
-    images : BandImages
-        Images whose sky is taken to be subtracted.
-
-    Warns
-    -----
-    PicassssoWarning
-        If the faintest 2 % of the pixels of every band begin more than ten times the noise
-        above zero: the sky may still be in, or the galaxy fills the image.
-    """
+    """Warn if even the faintest pixels of every band are far above zero."""
     middle = tuple(
         slice(max(0, (side - _SUSPECT_SIDE) // 2), (side + _SUSPECT_SIDE) // 2)
         for side in images.shape

@@ -21,17 +21,7 @@ def describe_totals(maps: PropertyMaps, truth: PropertyMaps | None = None) -> It
     the error that the maps know to be shared, or, where they know of none, all err alike. Where
     the maps know of a target, among other galaxies, totals are the target's.
 
-    Parameters
-    ----------
-    maps : PropertyMaps
-        The maps.
-    truth : PropertyMaps, optional
-        What was to be found; its totals over the pixels that the maps have are given too.
-
-    Yields
-    ------
-    str
-        One line for each property.
+    ``truth``: what was to be found; its totals over the pixels that the maps have are given too.
     """
     from picasssso.maps.totals import known_correlation
 

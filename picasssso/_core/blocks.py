@@ -22,14 +22,8 @@ Slices = tuple[slice, slice]
 class Block:
     """One block of an image; all slices are ``(y, x)``.
 
-    Parameters
-    ----------
-    core : tuple of slice
-        The pixels of the image that this block answers for.
-    padded : tuple of slice
-        The pixels of the image to read: the core and its halo, cut at the image's edge.
-    inner : tuple of slice
-        Where the core lies inside the padded block.
+    ``core``: the pixels of the image that this block answers for; ``padded``: the pixels of the
+    image to read: the core and its halo, cut at the image's edge.
 
     Examples
     --------
@@ -65,28 +59,8 @@ def iterate_blocks(
 ) -> Iterator[Block]:
     """Iterate over the blocks of an image, row by row.
 
-    Parameters
-    ----------
-    shape : tuple of int
-        Shape ``(y, x)`` of the image.
-    core_shape : tuple of int
-        Shape of the cores; rounded up to multiples of ``stride``. Cores at the upper
-        edges are smaller.
-    halo : int, optional
-        Pixels to add around the core; rounded up to a multiple of ``stride``, so that
-        padded blocks start on multiples of it too.
-    stride : int, optional
-        Grid on which the operation is exactly shift-equivariant.
-
-    Yields
-    ------
-    Block
-        The blocks; their cores cover every pixel exactly once.
-
-    Raises
-    ------
-    InvalidInputError
-        If a core would be empty, the halo negative or the stride less than 1.
+    ``shape``: shape ``(y, x)`` of the image; ``core_shape``: shape of the cores; rounded up to
+    multiples of ``stride``; yields the blocks; their cores cover every pixel exactly once.
 
     Examples
     --------
@@ -108,20 +82,7 @@ def iterate_blocks(
 
 
 def count_blocks(shape: tuple[int, int], core_shape: tuple[int, int], stride: int = 1) -> int:
-    """Return how many blocks `iterate_blocks` yields.
-
-    Parameters
-    ----------
-    shape, core_shape : tuple of int
-        As for `iterate_blocks`.
-    stride : int, optional
-        As for `iterate_blocks`.
-
-    Returns
-    -------
-    int
-        The number of blocks.
-    """
+    """Return how many blocks `iterate_blocks` yields."""
     height, width = (_round_up(side, stride) for side in core_shape)
     return -(-shape[0] // height) * -(-shape[1] // width)
 
@@ -139,21 +100,9 @@ def choose_core_shape(
     Full rows are preferred while the halo is small beside them, since reading rows is
     what files are good at; otherwise cores are square, since that wastes the least halo.
 
-    Parameters
-    ----------
-    shape : tuple of int
-        Shape ``(y, x)`` of the image.
-    halo, stride : int
-        As for `iterate_blocks`.
-    bytes_per_pixel : float
-        Working memory that the operation needs per pixel of a padded block.
-    memory_budget : float
-        Bytes that one padded block may take.
-
-    Returns
-    -------
-    tuple of int
-        Shape ``(y, x)`` of the cores, multiples of ``stride`` (or the whole image).
+    ``shape``: shape ``(y, x)`` of the image; ``bytes_per_pixel``: working memory that the
+    operation needs per pixel of a padded block; returns shape ``(y, x)`` of the cores, multiples
+    of ``stride`` (or the whole image).
 
     Examples
     --------

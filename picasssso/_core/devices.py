@@ -11,18 +11,7 @@ __all__ = ["check_device", "has_bfloat16", "resolve_device"]
 
 
 def check_device(device: Any) -> None:
-    """Check the name of a device, without importing torch.
-
-    Parameters
-    ----------
-    device : str or None
-        ``"cpu"``, ``"cuda"``, ``"cuda:1"`` ..., or None.
-
-    Raises
-    ------
-    InvalidInputError
-        If it is none of these.
-    """
+    """Check the name of a device, without importing torch."""
     if device is not None and not re.fullmatch(r"cpu|cuda(:\d+)?", str(device)):
         raise InvalidInputError(
             f"device={device!r}: expected 'cpu', 'cuda', 'cuda:1' ..., or None for CUDA if "
@@ -32,21 +21,6 @@ def check_device(device: Any) -> None:
 
 def resolve_device(device: str | None) -> str:
     """Return the device that is meant here and now.
-
-    Parameters
-    ----------
-    device : str or None
-        Name of a device; None for CUDA if there is one, else the CPU.
-
-    Returns
-    -------
-    str
-        Name of a device that is there.
-
-    Raises
-    ------
-    InvalidInputError
-        If there is no such device.
 
     Examples
     --------
@@ -69,18 +43,7 @@ def resolve_device(device: str | None) -> str:
 
 
 def has_bfloat16(device: str) -> bool:
-    """Return whether a device computes in bfloat16 faster than in single precision.
-
-    Parameters
-    ----------
-    device : str
-        Name of a device that is there.
-
-    Returns
-    -------
-    bool
-        True for CUDA, and for processors with instructions for it.
-    """
+    """Return whether a device computes in bfloat16 faster than in single precision."""
     import torch
 
     if device != "cpu":

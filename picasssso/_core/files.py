@@ -24,24 +24,6 @@ __all__ = ["atomic_write", "check_output", "open_hdf5"]
 def check_output(path: str | os.PathLike[str], overwrite: bool = False) -> Path:
     """Check that a file can be written, before any work is put into its contents.
 
-    Parameters
-    ----------
-    path : str or path-like
-        Where the file is to stand; ``~`` is understood.
-    overwrite : bool, optional
-        Whether an existing file may be replaced.
-
-    Returns
-    -------
-    pathlib.Path
-        The path, absolute and with symbolic links followed.
-
-    Raises
-    ------
-    FileFormatError
-        If the path is a folder, its folder is missing or not writable, or the file exists
-        and may not be replaced.
-
     Examples
     --------
     >>> from picasssso._core.files import check_output
@@ -78,24 +60,6 @@ def atomic_write(path: str | os.PathLike[str], overwrite: bool = False) -> Itera
     If anything fails on the way (an error, an interrupt, a full disk), the temporary file
     is removed and what stood there before still stands there.
 
-    Parameters
-    ----------
-    path : str or path-like
-        Where the file is to stand in the end.
-    overwrite : bool, optional
-        Whether an existing file may be replaced.
-
-    Yields
-    ------
-    pathlib.Path
-        The temporary name to write to. It ends like the final one, since writers choose
-        compression by the ending. No file of that name exists yet.
-
-    Raises
-    ------
-    FileFormatError
-        As for `check_output`, and if the operating system refuses to write.
-
     Examples
     --------
     >>> import tempfile
@@ -125,23 +89,7 @@ def atomic_write(path: str | os.PathLike[str], overwrite: bool = False) -> Itera
 
 @contextmanager
 def open_hdf5(path: str | os.PathLike[str]) -> Iterator[h5py.File]:
-    """Open an HDF5 file for reading, with errors that say what is wrong.
-
-    Parameters
-    ----------
-    path : str or path-like
-        The file.
-
-    Yields
-    ------
-    h5py.File
-        The open file.
-
-    Raises
-    ------
-    FileFormatError
-        If there is none, or it is something else, or damaged.
-    """
+    """Open an HDF5 file for reading, with errors that say what is wrong."""
     import h5py
 
     if not os.path.isfile(path):

@@ -24,22 +24,8 @@ HEADER_TOLERANCE = 1e-9
 def wcs_header(wcs: WCS, shape: tuple[int, int]) -> fits.Header:
     """Return the header that describes a WCS, with all its distortions.
 
-    Parameters
-    ----------
-    wcs : `~astropy.wcs.WCS`
-        Celestial, two-dimensional. SIP and TPV distortions are fine.
-    shape : tuple of int
-        Shape ``(y, x)`` of the image.
-
-    Returns
-    -------
-    `~astropy.io.fits.Header`
-        ``WCS(header)`` puts every pixel where ``wcs`` does, to 1e-9 degrees.
-
-    Raises
-    ------
-    InvalidInputError
-        If distortions stand in look-up tables, or a header cannot hold the WCS.
+    ``shape``: shape ``(y, x)`` of the image; returns ``WCS(header)`` puts every pixel where
+    ``wcs`` does, to 1e-9 degrees.
     """
     tables = {
         "cpdis": (wcs.cpdis1, wcs.cpdis2),
@@ -93,18 +79,7 @@ def _check(header: fits.Header, wcs: WCS, shape: tuple[int, int]) -> None:
 
 
 def read_wcs(header: fits.Header) -> WCS:
-    """Return the WCS that a header describes.
-
-    Parameters
-    ----------
-    header : `~astropy.io.fits.Header`
-        Header of an image, or of one plane of a cube.
-
-    Returns
-    -------
-    `~astropy.wcs.WCS`
-        Celestial, two-dimensional.
-    """
+    """Return the WCS that a header describes."""
     with warnings.catch_warnings():
         # What astropy repairs (dates, mostly) was repaired when the maps were made.
         warnings.simplefilter("ignore", FITSFixedWarning)

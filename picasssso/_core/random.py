@@ -54,14 +54,7 @@ def _mix_numpy(bits: np.ndarray) -> np.ndarray:
 class Stream:
     """Random numbers for some galaxies of a seed.
 
-    Parameters
-    ----------
-    seed : int
-        The seed.
-    index : ndarray or Tensor
-        Numbers of the galaxies, of shape (n,).
-    device : torch.device or str, optional
-        Where arrays drawn with `normal_field` and `uniform_field` are made.
+    ``index``: numbers of the galaxies, of shape (n,).
 
     Examples
     --------
@@ -92,17 +85,7 @@ class Stream:
     def uniform(self, name: str, count: int | None = None) -> np.ndarray:
         """Return numbers between 0 and 1, in double precision, on the CPU.
 
-        Parameters
-        ----------
-        name : str
-            What for; another name gives other numbers.
-        count : int, optional
-            How many per galaxy.
-
-        Returns
-        -------
-        ndarray
-            Of shape (n,), or (n, count); never 0 or 1.
+        Returns of shape (n,), or (n, count); never 0 or 1.
         """
         counter = np.arange(count or 1, dtype=np.uint64) * np.uint64(0x9E3779B97F4A7C15)
         bits = _mix_numpy(self._keys(name)[:, None] + counter)
@@ -113,34 +96,14 @@ class Stream:
     def normal(self, name: str, count: int | None = None) -> np.ndarray:
         """Return standard normal numbers, in double precision, on the CPU.
 
-        Parameters
-        ----------
-        name : str
-            What for; another name gives other numbers.
-        count : int, optional
-            How many per galaxy.
-
-        Returns
-        -------
-        ndarray
-            Of shape (n,), or (n, count).
+        Returns of shape (n,), or (n, count).
         """
         return torch.special.ndtri(torch.from_numpy(self.uniform(name, count))).numpy()
 
     def uniform_field(self, name: str, shape: tuple[int, ...]) -> torch.Tensor:
         """Return numbers between 0 and 1 on the device.
 
-        Parameters
-        ----------
-        name : str
-            What for.
-        shape : tuple of int
-            Shape per galaxy.
-
-        Returns
-        -------
-        Tensor
-            Of shape (n, ...), float32; never 0 or 1.
+        ``shape``: shape per galaxy; returns of shape (n, ...), float32; never 0 or 1.
         """
         bits = _shift(self._bits(name, math.prod(shape)), 41)
         return bits.to(torch.float32).add_(0.5).mul_(2.0**-23).reshape(-1, *shape)
@@ -148,17 +111,7 @@ class Stream:
     def normal_field(self, name: str, shape: tuple[int, ...]) -> torch.Tensor:
         """Return standard normal numbers on the device.
 
-        Parameters
-        ----------
-        name : str
-            What for.
-        shape : tuple of int
-            Shape per galaxy.
-
-        Returns
-        -------
-        Tensor
-            Of shape (n, ...), float32. They reach 5.6 standard deviations at most.
+        ``shape``: shape per galaxy; returns of shape (n, ...), float32.
         """
         count = math.prod(shape)
         half = (count + 1) // 2

@@ -25,26 +25,6 @@ TAG = "__type__"
 def check_record(value: Any, where: str) -> Any:
     """Return a deep copy of a record in plain Python types.
 
-    Parameters
-    ----------
-    value : object
-        Text, number, truth value, None, quantity, or a list, tuple, array or mapping of
-        those. NumPy scalars become Python numbers; tuples and arrays become lists.
-    where : str
-        Name of the value, for the message.
-
-    Returns
-    -------
-    object
-        The copy; changing it changes nothing of the original.
-
-    Raises
-    ------
-    InvalidTypeError
-        If there is anything else in it.
-    InvalidInputError
-        If a mapping's key is not text.
-
     Examples
     --------
     >>> import numpy as np
@@ -101,34 +81,10 @@ def _untagged(mapping: dict[str, Any]) -> Any:
 
 
 def to_json(value: Any) -> str:
-    """Write a record as JSON, in ASCII as FITS wants it.
-
-    Parameters
-    ----------
-    value : object
-        What `check_record` returned.
-
-    Returns
-    -------
-    str
-        Standard JSON: quantities and non-finite numbers, which it lacks, stand as
-        mappings ``{"__type__": "quantity", "value": ..., "unit": ...}`` and
-        ``{"__type__": "float", "value": "nan"}``.
-    """
+    """Write a record as JSON, in ASCII as FITS wants it."""
     return json.dumps(_tagged(value), allow_nan=False)
 
 
 def from_json(text: str) -> Any:
-    """Read what `to_json` wrote.
-
-    Parameters
-    ----------
-    text : str
-        JSON.
-
-    Returns
-    -------
-    object
-        The record.
-    """
+    """Read what `to_json` wrote."""
     return json.loads(text, object_hook=_untagged)

@@ -25,17 +25,7 @@ FloatArray = npt.NDArray[np.float64]
 def sky_directions(wcs: WCS, x: npt.ArrayLike, y: npt.ArrayLike) -> FloatArray:
     """Return unit vectors towards pixel positions.
 
-    Parameters
-    ----------
-    wcs : `~astropy.wcs.WCS`
-        Celestial, two-dimensional; all its distortions are applied.
-    x, y : array-like
-        Pixel positions, 0 at the centre of the first pixel.
-
-    Returns
-    -------
-    ndarray, shape (..., 3)
-        Cartesian unit vectors in the WCS's own frame; NaN where it does not reach.
+    ``x, y``: pixel positions, 0 at the centre of the first pixel.
     """
     world = wcs.all_pix2world(np.ravel(x), np.ravel(y), 0)
     lon = np.deg2rad(world[wcs.wcs.lng]).reshape(np.shape(x))
@@ -77,17 +67,8 @@ def pixel_solid_angles(wcs: WCS, shape: tuple[int, int]) -> FloatArray:
     pixels across whose pixels differ by 20 % in area (a cubic distortion) the result is
     good to 5e-5.
 
-    Parameters
-    ----------
-    wcs : `~astropy.wcs.WCS`
-        Celestial, two-dimensional.
-    shape : tuple of int
-        Shape ``(y, x)`` of the image.
-
-    Returns
-    -------
-    ndarray of float64, shape (y, x)
-        In arcsec2; 0 where the WCS does not reach the sky.
+    ``shape``: shape ``(y, x)`` of the image; returns in arcsec2; 0 where the WCS does not reach
+    the sky.
 
     Examples
     --------
@@ -112,17 +93,7 @@ def pixel_solid_angles(wcs: WCS, shape: tuple[int, int]) -> FloatArray:
 def sky_jacobian(wcs: WCS, x: float, y: float) -> FloatArray:
     """Return how a step in pixels moves on the sky, at one position.
 
-    Parameters
-    ----------
-    wcs : `~astropy.wcs.WCS`
-        Celestial, two-dimensional.
-    x, y : float
-        Pixel position.
-
-    Returns
-    -------
-    ndarray, shape (2, 2)
-        Rows are arcsec to the east and to the north, columns pixels along x and y.
+    Returns rows are arcsec to the east and to the north, columns pixels along x and y.
     """
     here = sky_directions(wcs, x, y)
     # Never zero: even at a pole, the cosine of the latitude is not exactly 0.

@@ -35,23 +35,7 @@ def estimate_noise(
 ) -> BandImages:
     """Add standard deviations; see `BandImages.with_estimated_noise`.
 
-    Parameters
-    ----------
-    images : BandImages
-        The images.
-    bands : sequence of str or None
-        Bands to treat; None: those without uncertainty.
-    box_size : int
-        Side of the boxes, pixels.
-    gain : `~astropy.units.Quantity` or mapping or None
-        Electrons per image unit.
-    source_mask : ndarray of bool or None
-        True on sources.
-
-    Returns
-    -------
-    BandImages
-        With the uncertainties.
+    ``box_size``: side of the boxes, pixels.
     """
     names = images.missing_uncertainty if bands is None else [images._find(b) for b in bands]
     if not names:

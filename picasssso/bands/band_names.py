@@ -33,23 +33,6 @@ SURVEYS = {
 def resolve_band(name: Any, survey: str | None = None) -> str:
     """Return the full name of a band, without checking that such a filter exists.
 
-    Parameters
-    ----------
-    name : str
-        Full name such as ``"sdss2010-g"``, or a bare one such as ``"g"``.
-    survey : str, optional
-        Survey, or filter group, of bare names.
-
-    Returns
-    -------
-    str
-        The full name, or the bare name itself if there is nothing to resolve it with.
-
-    Raises
-    ------
-    InvalidTypeError
-        If the name is not text.
-
     Examples
     --------
     >>> from picasssso.bands.band_names import resolve_band
@@ -69,22 +52,7 @@ def resolve_band(name: Any, survey: str | None = None) -> str:
 
 
 def check_band(name: str, given: str, survey: str | None) -> None:
-    """Check that a band is a filter that speclite knows.
-
-    Parameters
-    ----------
-    name : str
-        Full name, from `resolve_band`.
-    given : str
-        Name that the user gave, for the message.
-    survey : str or None
-        Survey that the user gave.
-
-    Raises
-    ------
-    InvalidInputError
-        If there is no such filter, or a bare name comes without a survey.
-    """
+    """Check that a band is a filter that speclite knows."""
     if "-" not in name:
         raise InvalidInputError(
             f"Band {given!r}: a bare band name needs the survey whose filter it is. Pass "
@@ -132,16 +100,6 @@ def pivot_wavelength(name: str) -> u.Quantity:
     It turns a mean f_lambda into the mean f_nu of the same photons (Bessell & Murphy 2012,
     PASP 124, 140, equation A11): lambda_p^2 = int R lambda dlambda / int R dlambda / lambda
     with the photon response R.
-
-    Parameters
-    ----------
-    name : str
-        Full name of the band.
-
-    Returns
-    -------
-    `~astropy.units.Quantity`
-        Wavelength in Angstrom.
 
     Examples
     --------

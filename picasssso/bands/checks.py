@@ -35,25 +35,7 @@ MAX_OFFSET = 0.1
 
 
 def list_images(images: Any) -> list[tuple[Any, Any]]:
-    """Return (band, image) pairs from a mapping or from pairs.
-
-    Parameters
-    ----------
-    images : mapping or iterable of pairs
-        What the user gave.
-
-    Returns
-    -------
-    list of tuple
-        The pairs.
-
-    Raises
-    ------
-    InvalidTypeError
-        If it is something else.
-    InvalidInputError
-        If it is empty.
-    """
+    """Return (band, image) pairs from a mapping or from pairs."""
     expected = "expected a mapping {band: CCDData} or pairs (band, CCDData)"
     if isinstance(images, str | bytes) or hasattr(images, "__fspath__"):
         raise InvalidTypeError(f"images: found {images!r}, {expected}. Use BandImages.read(...).")
@@ -78,27 +60,7 @@ def check_images(
 ) -> tuple[dict[str, BandRecord], list[tuple[str, str]], list[NDData], dict[str, u.Quantity]]:
     """Check type, shape, unit, mask and that there is anything in each image.
 
-    Parameters
-    ----------
-    images : mapping or iterable of pairs
-        The images.
-    survey : str or None
-        Survey of bare band names.
-    zero_point, asinh_softening : object
-        As `BandImages` takes them.
-    allow_empty : bool, optional
-        Accept bands without valid pixels, as slices may be.
-
-    Returns
-    -------
-    records : dict
-        By full band name.
-    names : list of tuple
-        Full name and given name of each band.
-    originals : list of NDData
-        What was given.
-    zero_points : dict
-        Zero points by full band name.
+    ``allow_empty``: accept bands without valid pixels, as slices may be.
     """
     if survey is not None and not isinstance(survey, str):
         raise InvalidTypeError(f"survey: found {survey!r}, expected text such as 'sdss'.")
@@ -264,23 +226,8 @@ def check_grid(
 ) -> tuple[WCS | None, u.Quantity | None, float]:
     """Check that all bands have the same WCS.
 
-    Parameters
-    ----------
-    names : sequence of tuple
-        Full name and given name of each band.
-    images : sequence of NDData
-        The images.
-    pixel_scale : `~astropy.units.Quantity` or None
-        Angle per pixel, of images without WCS.
-
-    Returns
-    -------
-    wcs : `~astropy.wcs.WCS` or None
-        A copy of the first band's.
-    pixel_scale : `~astropy.units.Quantity` or None
-        The scale in arcsec, if there is no WCS.
-    solid_angle : float
-        Of the pixel at the image's centre, arcsec2.
+    ``pixel_scale``: angle per pixel, of images without WCS; returns the scale in arcsec, if
+    there is no WCS; returns of the pixel at the image's centre, arcsec2.
     """
     shape = images[0].data.shape
     without = [given for (_, given), image in zip(names, images, strict=True) if image.wcs is None]
@@ -424,21 +371,7 @@ def check_uncertainties(
 ) -> dict[str, BandRecord]:
     """Check the uncertainties and add them to the bands.
 
-    Parameters
-    ----------
-    records : dict
-        Bands by full name.
-    images : sequence of NDData
-        The images, in the same order.
-    zero_points : dict
-        Zero points by full name.
-    allow_empty : bool, optional
-        Accept bands without valid pixels.
-
-    Returns
-    -------
-    dict
-        The bands with their uncertainties.
+    ``allow_empty``: accept bands without valid pixels.
     """
     found = {}
     for (band, record), image in zip(records.items(), images, strict=True):

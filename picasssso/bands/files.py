@@ -61,24 +61,7 @@ _STRUCTURE = (
 
 
 def write_images(images: BandImages, path: str | os.PathLike[str], overwrite: bool) -> None:
-    """Write images to a FITS file; see `BandImages.write`.
-
-    Parameters
-    ----------
-    images : BandImages
-        The images.
-    path : str or path-like
-        Where to.
-    overwrite : bool
-        Whether an existing file may be replaced.
-
-    Raises
-    ------
-    FileFormatError
-        If the file cannot be written or exists.
-    InvalidInputError
-        If a unit or header cannot be written.
-    """
+    """Write images to a FITS file; see `BandImages.write`."""
     from picasssso._core.files import atomic_write
 
     with atomic_write(path, overwrite) as temporary:

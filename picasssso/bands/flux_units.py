@@ -29,14 +29,7 @@ _MAGNITUDE_PER_LOG = 2.5 / np.log(10)
 class FluxScale:
     """How values of one unit become nanomaggies.
 
-    Parameters
-    ----------
-    factor : float
-        Nanomaggies per image unit; 1 for magnitudes.
-    per_area : bool
-        Whether values are per arcsec2 and still have to be multiplied by the pixel's.
-    softening : float or None
-        Softening b of asinh magnitudes, None for linear units.
+    ``per_area``: whether values are per arcsec2 and still have to be multiplied by the pixel's.
     """
 
     factor: float
@@ -46,15 +39,7 @@ class FluxScale:
     def to_flux(self, values: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
         """Convert values, without the pixel's area.
 
-        Parameters
-        ----------
-        values : ndarray
-            In the image's unit.
-
-        Returns
-        -------
-        ndarray of float64
-            In nmgy (per arcsec2 if `per_area`).
+        Returns in nmgy (per arcsec2 if `per_area`).
         """
         values = np.asarray(values, dtype=np.float64)
         if self.softening is None:
@@ -65,15 +50,7 @@ class FluxScale:
     def slope(self, values: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
         """Return |d flux / d magnitude| of asinh magnitudes.
 
-        Parameters
-        ----------
-        values : ndarray
-            Asinh magnitudes.
-
-        Returns
-        -------
-        ndarray
-            In nmgy per mag.
+        Returns in nmgy per mag.
         """
         assert self.softening is not None
         with np.errstate(over="ignore", invalid="ignore"):
@@ -87,34 +64,15 @@ class FluxScale:
 
 
 def is_magnitude(unit: u.UnitBase) -> bool:
-    """Return whether a unit is a magnitude of any kind.
-
-    Parameters
-    ----------
-    unit : `~astropy.units.UnitBase`
-        The unit.
-
-    Returns
-    -------
-    bool
-        The answer.
-    """
+    """Return whether a unit is a magnitude of any kind."""
     return unit == u.mag or isinstance(unit, u.LogUnit)
 
 
 def is_count_like(unit: u.UnitBase) -> bool:
     """Return whether a unit needs a zero point to become a flux.
 
-    Parameters
-    ----------
-    unit : `~astropy.units.UnitBase`
-        The unit.
-
-    Returns
-    -------
-    bool
-        True for adu, electron, count, DN, photon and pure numbers, also per second, per
-        pixel or per solid angle.
+    Returns true for adu, electron, count, DN, photon and pure numbers, also per second, per
+    pixel or per solid angle.
     """
     return _count_factor(unit) is not None
 
@@ -143,33 +101,7 @@ def flux_scale(
     pivot: Callable[[], u.Quantity],
     what: str = "unit",
 ) -> FluxScale:
-    """Return how an image in a unit becomes nanomaggies.
-
-    Parameters
-    ----------
-    unit : `~astropy.units.UnitBase`
-        Unit of the image.
-    band : str
-        Name of the band, for messages.
-    zero_point : `~astropy.units.Quantity`, optional
-        Magnitude of one count.
-    softening : float, optional
-        Softening of asinh magnitudes.
-    pivot : callable
-        Returns the band's pivot wavelength; called only if it is needed.
-    what : str, optional
-        What has the unit, for messages.
-
-    Returns
-    -------
-    FluxScale
-        The conversion.
-
-    Raises
-    ------
-    InvalidInputError
-        If the unit is no flux density and nothing given makes it one.
-    """
+    """Return how an image in a unit becomes nanomaggies."""
     if is_magnitude(unit):
         if softening is not None and what == "unit":
             return FluxScale(1.0, softening=softening)
@@ -220,25 +152,7 @@ def _to_nanomaggies(
 
 
 def parse_zero_point(value: Any, band: str) -> u.Quantity:
-    """Check a zero point: the magnitude, in a stated system, of one count.
-
-    Parameters
-    ----------
-    value : `~astropy.units.Magnitude`
-        Such as ``30 * u.ABmag``.
-    band : str
-        Name of the band, for messages.
-
-    Returns
-    -------
-    `~astropy.units.Magnitude`
-        The same.
-
-    Raises
-    ------
-    InvalidInputError
-        If the system is not stated, or the value is not one finite number.
-    """
+    """Check a zero point: the magnitude, in a stated system, of one count."""
     hint = "Pass for example zero_point=30 * u.ABmag (from astropy import units as u)."
     if not isinstance(value, u.Magnitude):
         raise InvalidInputError(

@@ -281,26 +281,7 @@ class BandImages(Mapping[str, CCDData]):
     def __getitem__(self, key: Slices) -> BandImages: ...
 
     def __getitem__(self, key: str | Slices) -> CCDData | BandImages:
-        """Return one band, or a part of all of them.
-
-        Parameters
-        ----------
-        key : str or tuple of slice
-            Name of a band, or ``images[y0:y1, x0:x1]``.
-
-        Returns
-        -------
-        `~astropy.nddata.CCDData` or BandImages
-            The band in its own unit, with read-only views of its arrays and a copy of the
-            WCS; or the part, with everything that belongs to it.
-
-        Raises
-        ------
-        UnknownBandError
-            If there is no such band; it is a `KeyError` too.
-        InvalidInputError
-            If the part is empty or has a step.
-        """
+        """Return one band, or a part of all of them."""
         if isinstance(key, str):
             return self._records[self._find(key)].to_ccd(self._wcs)
         return self._cut(self._check_region(key))

@@ -82,15 +82,8 @@ class NoiseScaling:
     def __call__(self, n_pixels: npt.ArrayLike) -> npt.NDArray[np.floating]:
         """Return the variance inflation of a sum over pixels.
 
-        Parameters
-        ----------
-        n_pixels : float or array-like
-            Number of pixels summed; fractions are fine.
-
-        Returns
-        -------
-        ndarray
-            The inflation, of the same shape.
+        ``n_pixels``: number of pixels summed; fractions are fine; returns the inflation, of the
+        same shape.
         """
         # Less than one pixel has the noise of one: the table starts there.
         log_n = np.log(np.maximum(np.asarray(n_pixels, dtype=float), 1.0))

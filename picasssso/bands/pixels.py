@@ -30,17 +30,7 @@ _CORNERS = ("lower left", "lower right", "upper left", "upper right")
 def solid_angles(wcs: WCS, x: npt.ArrayLike, y: npt.ArrayLike) -> npt.NDArray[np.float64]:
     """Return the solid angle of pixels, from the directions of their corners.
 
-    Parameters
-    ----------
-    wcs : `~astropy.wcs.WCS`
-        Celestial WCS of two dimensions.
-    x, y : array-like
-        Pixel centres, counted from 0; they need not be whole numbers.
-
-    Returns
-    -------
-    ndarray
-        Solid angles in arcsec2, NaN outside the projection.
+    Returns solid angles in arcsec2, NaN outside the projection.
     """
     from picasssso._core.solid_angles import sky_directions
 
@@ -56,17 +46,7 @@ def solid_angles(wcs: WCS, x: npt.ArrayLike, y: npt.ArrayLike) -> npt.NDArray[np
 def central_solid_angle(wcs: WCS, shape: tuple[int, int]) -> float:
     """Return the solid angle of a pixel at the centre of an image.
 
-    Parameters
-    ----------
-    wcs : `~astropy.wcs.WCS`
-        WCS of the image.
-    shape : tuple of int
-        Shape ``(y, x)``.
-
-    Returns
-    -------
-    float
-        Solid angle in arcsec2.
+    ``shape``: shape ``(y, x)``; returns solid angle in arcsec2.
     """
     return float(solid_angles(wcs, (shape[1] - 1) / 2, (shape[0] - 1) / 2))
 
@@ -74,19 +54,7 @@ def central_solid_angle(wcs: WCS, shape: tuple[int, int]) -> float:
 def has_equal_pixels(wcs: WCS, shape: tuple[int, int], typical: float) -> bool:
     """Return whether all pixels of an image have the same solid angle, to 1 in 10^4.
 
-    Parameters
-    ----------
-    wcs : `~astropy.wcs.WCS`
-        WCS of the image.
-    shape : tuple of int
-        Shape ``(y, x)``.
-    typical : float
-        Solid angle to compare with, arcsec2.
-
-    Returns
-    -------
-    bool
-        The answer, from 7 x 7 places.
+    ``shape``: shape ``(y, x)``; ``typical``: solid angle to compare with, arcsec2.
     """
     y, x = (np.linspace(0, side - 1, 7) for side in shape)
     found = solid_angles(wcs, x[None, :], y[:, None])
@@ -96,20 +64,8 @@ def has_equal_pixels(wcs: WCS, shape: tuple[int, int], typical: float) -> bool:
 def grid_offset(wcs: WCS, reference: WCS, shape: tuple[int, int]) -> tuple[float, str]:
     """Return how far two grids are apart, at the corners and the centre of an image.
 
-    Parameters
-    ----------
-    wcs, reference : `~astropy.wcs.WCS`
-        The grids.
-    shape : tuple of int
-        Shape ``(y, x)`` of the image.
-
-    Returns
-    -------
-    offset : float
-        Largest distance in pixels between where both put the same pixel on the sky; inf
-        where only one of them knows a position.
-    place : str
-        Where that is.
+    ``shape``: shape ``(y, x)`` of the image; returns largest distance in pixels between where
+    both put the same pixel on the sky; inf where only one of them knows a position.
     """
     if wcs is reference:
         return 0.0, "everywhere"
@@ -128,17 +84,7 @@ def grid_offset(wcs: WCS, reference: WCS, shape: tuple[int, int]) -> tuple[float
 def slice_wcs(wcs: WCS, slices: tuple[slice, slice]) -> WCS:
     """Return the WCS of a part of an image.
 
-    Parameters
-    ----------
-    wcs : `~astropy.wcs.WCS`
-        WCS of the whole, SIP distortions included.
-    slices : tuple of slice
-        The part ``(y, x)``, with a step of 1 and plain starts and stops.
-
-    Returns
-    -------
-    `~astropy.wcs.WCS`
-        WCS of the part.
+    ``slices``: the part ``(y, x)``, with a step of 1 and plain starts and stops.
     """
     part = shift_wcs(wcs, slices[1].start, slices[0].start)
     part.array_shape = tuple(s.stop - s.start for s in slices)
@@ -148,17 +94,7 @@ def slice_wcs(wcs: WCS, slices: tuple[slice, slice]) -> WCS:
 def shift_wcs(wcs: WCS, dx: float, dy: float) -> WCS:
     """Return a WCS whose pixel (0, 0) is the pixel (dx, dy) of the given one.
 
-    Parameters
-    ----------
-    wcs : `~astropy.wcs.WCS`
-        The WCS, SIP distortions included.
-    dx, dy : float
-        New origin in old pixels, which need not lie in the image.
-
-    Returns
-    -------
-    `~astropy.wcs.WCS`
-        A shifted copy.
+    ``dx, dy``: new origin in old pixels, which need not lie in the image.
     """
     from astropy.wcs import Sip
 
@@ -181,28 +117,8 @@ def cutout_slices(
 ) -> tuple[slice, slice]:
     """Return the part of an image around a position.
 
-    Parameters
-    ----------
-    wcs : `~astropy.wcs.WCS` or None
-        WCS of the image.
-    shape : tuple of int
-        Shape ``(y, x)`` of the image.
-    pixel_scale : `~astropy.units.Quantity`
-        Angle per pixel.
-    position : `~astropy.coordinates.SkyCoord` or tuple of float
-        Position on the sky, or pixel ``(x, y)``.
-    size : `~astropy.units.Quantity`, float or tuple
-        Side, or sides ``(y, x)``.
-
-    Returns
-    -------
-    tuple of slice
-        The part that lies on the image.
-
-    Raises
-    ------
-    InvalidInputError
-        If none of it does.
+    ``shape``: shape ``(y, x)`` of the image; ``pixel_scale``: angle per pixel; ``position``:
+    position on the sky, or pixel ``(x, y)``; ``size``: side, or sides ``(y, x)``.
     """
     from astropy.coordinates import SkyCoord
     from astropy.nddata import NoOverlapError, overlap_slices

@@ -27,18 +27,7 @@ _MIN_WHITE = 25.0
 
 
 def choose_bands(images: BandImages) -> list[str]:
-    """Return up to three bands, from red to blue.
-
-    Parameters
-    ----------
-    images : BandImages
-        The images.
-
-    Returns
-    -------
-    list of str
-        Names of bands.
-    """
+    """Return up to three bands, from red to blue."""
     wavelengths = {band: pivot_wavelength(band).value for band in images}
     chosen: list[str] = []
     for wavelength in _COLORS[: len(images)]:
@@ -50,24 +39,7 @@ def choose_bands(images: BandImages) -> list[str]:
 def color_picture(
     images: BandImages, bands: Sequence[str] | None, brightest: float, softening: float
 ) -> npt.NDArray[np.uint8]:
-    """Return the colour picture.
-
-    Parameters
-    ----------
-    images : BandImages
-        The images.
-    bands : sequence of str or None
-        One to three bands, from red to blue.
-    brightest : float
-        Percentile of the brightness that becomes white.
-    softening : float
-        Brightness, in units of the noise, up to which the stretch is linear.
-
-    Returns
-    -------
-    ndarray of uint8, shape (y, x, 3)
-        Red, green, blue.
-    """
+    """Return the colour picture."""
     from astropy.visualization import make_lupton_rgb
 
     names = choose_bands(images) if bands is None else images._find_all(bands)
@@ -112,24 +84,7 @@ def plot_images(
     brightest: float,
     softening: float,
 ) -> Axes:
-    """Show the colour picture; see `BandImages.plot`.
-
-    Parameters
-    ----------
-    images : BandImages
-        The images.
-    ax : `~matplotlib.axes.Axes` or None
-        Where to draw.
-    bands : sequence of str or None
-        One to three bands.
-    brightest, softening : float
-        As for `BandImages.plot`.
-
-    Returns
-    -------
-    `~matplotlib.axes.Axes`
-        The axes.
-    """
+    """Show the colour picture; see `BandImages.plot`."""
     picture = color_picture(images, bands, brightest, softening)
     if ax is None:
         import matplotlib.pyplot as plt

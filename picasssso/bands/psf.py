@@ -24,15 +24,7 @@ def kernel_fwhm(kernel: npt.NDArray[Any]) -> float:
     area over which it exceeds half its maximum, so that elongated kernels have the geometric
     mean of their widths.
 
-    Parameters
-    ----------
-    kernel : ndarray, shape (y, x)
-        The kernel.
-
-    Returns
-    -------
-    float
-        FWHM in pixels of the kernel.
+    Returns FWHM in pixels of the kernel.
 
     Examples
     --------

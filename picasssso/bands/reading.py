@@ -78,22 +78,7 @@ _SPELLINGS = {
 def parse_unit(text: Any, band: str, source: str) -> u.UnitBase:
     """Return the unit that a text stands for.
 
-    Parameters
-    ----------
-    text : str or `~astropy.units.UnitBase`
-        Such as ``"nanomaggy"`` or ``"1e-17 erg/s/cm2/AA"``.
-    band, source : str
-        Whose unit it is and where it was found, for messages.
-
-    Returns
-    -------
-    `~astropy.units.UnitBase`
-        The unit.
-
-    Raises
-    ------
-    InvalidInputError
-        If it means nothing.
+    ``text``: such as ``"nanomaggy"`` or ``"1e-17 erg/s/cm2/AA"``.
 
     Examples
     --------
@@ -120,17 +105,7 @@ def parse_unit(text: Any, band: str, source: str) -> u.UnitBase:
 def split_specification(text: PathLike) -> tuple[str, str | int | tuple[str, int] | None]:
     """Split ``file.fits[HDU]`` into the file's name and the HDU's.
 
-    Parameters
-    ----------
-    text : str or path-like
-        File name, with the name or number of an HDU in brackets, or name and version.
-
-    Returns
-    -------
-    path : str
-        Name of the file.
-    hdu : str, int, tuple or None
-        Name, number, or (name, version); None if none is given.
+    Returns name, number, or (name, version); None if none is given.
 
     Examples
     --------
@@ -159,27 +134,7 @@ _DAMAGE = (TypeError, KeyError, IndexError, AttributeError, EOFError, fits.Verif
 
 @contextmanager
 def open_fits(path: PathLike, what: str, *, memmap: bool = True) -> Iterator[fits.HDUList]:
-    """Open a FITS file; everything that can be wrong with one is an error that says so.
-
-    Parameters
-    ----------
-    path : str or path-like
-        Name of the file.
-    what : str
-        What it is wanted for, for messages.
-    memmap : bool, optional
-        Whether to map the arrays rather than read them.
-
-    Yields
-    ------
-    `~astropy.io.fits.HDUList`
-        The open file.
-
-    Raises
-    ------
-    FileFormatError
-        If it is missing, no FITS file, damaged or cut short.
-    """
+    """Open a FITS file; everything that can be wrong with one is an error that says so."""
     name = os.path.expanduser(os.fspath(path))
     if os.path.isdir(name):
         raise FileFormatError(f"{what}: found a folder at {path}, expected a FITS file.")
@@ -220,18 +175,7 @@ def _check_whole(caught: list[warnings.WarningMessage], path: PathLike, what: st
 
 
 def list_hdus(hdus: fits.HDUList) -> str:
-    """Return a short list of what a file holds, for messages.
-
-    Parameters
-    ----------
-    hdus : `~astropy.io.fits.HDUList`
-        The open file.
-
-    Returns
-    -------
-    str
-        Such as ``"0 PRIMARY (empty), 1 SCI (241 x 241)"``.
-    """
+    """Return a short list of what a file holds, for messages."""
     parts = []
     for number, hdu in enumerate(hdus):
         shape = _image_shape(hdu)
@@ -251,24 +195,7 @@ def _image_shape(hdu: Any) -> tuple[int, ...] | None:
 
 
 def read_array(path: str, hdu: Any, what: str) -> tuple[npt.NDArray[Any], fits.Header]:
-    """Read an image from a file, memory-mapped where its format allows.
-
-    Parameters
-    ----------
-    path : str
-        Name of the file.
-    hdu : str, int, tuple or None
-        Which HDU; None if the file holds only one image.
-    what : str
-        What it is wanted for, for messages.
-
-    Returns
-    -------
-    array : ndarray, shape (y, x)
-        The image.
-    header : `~astropy.io.fits.Header`
-        Its header.
-    """
+    """Read an image from a file, memory-mapped where its format allows."""
     try:
         with open_fits(path, what) as hdus:
             return _take_image(hdus, hdu, what, path)
@@ -313,25 +240,7 @@ def _take_image(
 
 
 def read_wcs(header: fits.Header, what: str) -> WCS | None:
-    """Return the celestial WCS of a header.
-
-    Parameters
-    ----------
-    header : `~astropy.io.fits.Header`
-        The header.
-    what : str
-        Whose it is, for messages.
-
-    Returns
-    -------
-    `~astropy.wcs.WCS` or None
-        The WCS; None if the header describes none.
-
-    Raises
-    ------
-    FileFormatError
-        If it describes one that makes no sense.
-    """
+    """Return the celestial WCS of a header."""
     try:
         with warnings.catch_warnings():
             # Dates and the like, put right by astropy.
@@ -417,29 +326,7 @@ def read_bands(
 ) -> tuple[list[tuple[str, NDData]], dict[str, Any], dict[str, Any]]:
     """Read one image per band from survey files.
 
-    Parameters
-    ----------
-    files : mapping
-        ``file.fits[HDU]`` by band.
-    survey : str or None
-        Survey of bare band names.
-    unit, zero_point : object
-        As `BandImages.read` takes them.
-    noise : mapping
-        The arguments ``weight``, ``uncertainty`` and ``variance``.
-    mask : object
-        HDU or file of the mask.
-    mask_bits : int or None
-        Bits of the mask that mean bad.
-
-    Returns
-    -------
-    images : list of tuple
-        (band, NDData).
-    zero_points : dict
-        Zero points by band, of those in counts that have one.
-    sources : dict
-        Where everything came from, by band.
+    Returns (band, NDData).
     """
     images = []
     zero_points: dict[str, Any] = {}
@@ -489,29 +376,7 @@ def read_bands(
 def find_zero_point(
     header: fits.Header, band: str, given: str, unit: u.UnitBase
 ) -> tuple[u.Quantity, str]:
-    """Return the zero point that a header states in a well-defined keyword.
-
-    Parameters
-    ----------
-    header : `~astropy.io.fits.Header`
-        The image's header.
-    band, given : str
-        Full and given name of the band.
-    unit : `~astropy.units.UnitBase`
-        Unit of the image.
-
-    Returns
-    -------
-    zero_point : `~astropy.units.Magnitude`
-        AB magnitude of one count.
-    keyword : str
-        Where it was found.
-
-    Raises
-    ------
-    InvalidInputError
-        If there is none.
-    """
+    """Return the zero point that a header states in a well-defined keyword."""
     for keyword, (group, convert) in ZERO_POINT_KEYWORDS.items():
         value = header.get(keyword)
         if isinstance(value, int | float) and (group is None or band.startswith(group)):
@@ -586,25 +451,8 @@ def list_cube(
 ) -> list[tuple[str, NDData]]:
     """Cut a cube into images.
 
-    Parameters
-    ----------
-    cube : array-like or NDData, shape (bands, y, x)
-        The cube.
-    bands : sequence of str
-        Name of each plane.
-    unit : `~astropy.units.UnitBase` or str or None
-        Unit of all planes.
-    wcs : `~astropy.wcs.WCS` or None
-        Celestial WCS.
-    uncertainty : NDUncertainty or array-like or None
-        Of the cube's shape; a bare array holds standard deviations.
-    mask : array-like or None
-        Of the cube's shape or of one plane's.
-
-    Returns
-    -------
-    list of tuple
-        (band, NDData), views of the cube.
+    ``uncertainty``: of the cube's shape; a bare array holds standard deviations; ``mask``: of
+    the cube's shape or of one plane's; returns (band, NDData), views of the cube.
     """
     expected = "expected the name of each plane, for example bands=['sdss2010-g', 'sdss2010-r']"
     if isinstance(bands, str) or not isinstance(bands, Sequence) or len(bands) == 0:

@@ -37,18 +37,7 @@ UNCERTAINTY_POWERS = {"std": 1, "var": 2, "ivar": -2}
 
 
 def read_only(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    """Return a view of an array that cannot be written to; a memory map stays one.
-
-    Parameters
-    ----------
-    array : ndarray
-        Any array.
-
-    Returns
-    -------
-    ndarray
-        The view.
-    """
+    """Return a view of an array that cannot be written to; a memory map stays one."""
     view = array.view()
     view.flags.writeable = False
     return view
@@ -58,26 +47,8 @@ def read_only(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
 class BandRecord:
     """The arrays of one band.
 
-    Parameters
-    ----------
-    data : ndarray, shape (y, x)
-        Values in ``unit``, of any real type and byte order.
-    unit : `~astropy.units.UnitBase`
-        Unit of the values.
-    mask : ndarray, shape (y, x), or None
-        Non-zero where a pixel is bad.
-    uncertainty : ndarray, shape (y, x), or None
-        Standard deviation, variance or inverse variance.
-    kind : {"std", "var", "ivar"} or None
-        Which of these it is.
-    uncertainty_unit : `~astropy.units.UnitBase` or None
-        Its unit.
-    meta : mapping
-        What the image's header said.
-    scale : FluxScale
-        Conversion of the values to nmgy.
-    uncertainty_scale : FluxScale or None
-        Conversion of standard deviations to nmgy.
+    ``mask``: non-zero where a pixel is bad; ``scale``: conversion of the values to nmgy;
+    ``uncertainty_scale``: conversion of standard deviations to nmgy.
     """
 
     data: npt.NDArray[Any]
@@ -91,13 +62,7 @@ class BandRecord:
     uncertainty_scale: FluxScale | None = None
 
     def protected(self) -> BandRecord:
-        """Return the band with read-only views of its arrays.
-
-        Returns
-        -------
-        BandRecord
-            The same band.
-        """
+        """Return the band with read-only views of its arrays."""
         return replace(
             self,
             data=read_only(self.data),
@@ -108,15 +73,7 @@ class BandRecord:
     def cut(self, slices: Slices) -> BandRecord:
         """Return a part of the band, as views.
 
-        Parameters
-        ----------
-        slices : tuple of slice
-            The part ``(y, x)``.
-
-        Returns
-        -------
-        BandRecord
-            The part.
+        ``slices``: the part ``(y, x)``.
         """
         return replace(
             self,
@@ -126,34 +83,12 @@ class BandRecord:
         )
 
     def add_mask(self, bad: npt.NDArray[np.bool_]) -> BandRecord:
-        """Return the band with more pixels masked.
-
-        Parameters
-        ----------
-        bad : ndarray of bool, shape (y, x)
-            True where bad.
-
-        Returns
-        -------
-        BandRecord
-            The band with a mask of its own.
-        """
+        """Return the band with more pixels masked."""
         mask = bad if self.mask is None else bad | (self.mask != 0)
         return replace(self, mask=read_only(mask))
 
     def to_nddata(self, wcs: WCS | None) -> NDData:
-        """Return the band as it was given, sharing its arrays and the WCS.
-
-        Parameters
-        ----------
-        wcs : `~astropy.wcs.WCS` or None
-            The grid.
-
-        Returns
-        -------
-        `~astropy.nddata.NDData`
-            The image.
-        """
+        """Return the band as it was given, sharing its arrays and the WCS."""
         uncertainty = None
         if self.uncertainty is not None and self.kind is not None:
             uncertainty = UNCERTAINTY_TYPES[self.kind](
@@ -169,18 +104,7 @@ class BandRecord:
         )
 
     def to_ccd(self, wcs: WCS | None) -> CCDData:
-        """Return the band as `~astropy.nddata.CCDData`, whose arrays are read-only views.
-
-        Parameters
-        ----------
-        wcs : `~astropy.wcs.WCS` or None
-            The grid.
-
-        Returns
-        -------
-        `~astropy.nddata.CCDData`
-            The image; its WCS and meta are copies, and its mask is boolean.
-        """
+        """Return the band as `~astropy.nddata.CCDData`, whose arrays are read-only views."""
         image = self.to_nddata(wcs)
         return CCDData(
             image.data,
@@ -196,19 +120,9 @@ class BandRecord:
     ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
         """Convert a part of the band.
 
-        Parameters
-        ----------
-        slices : tuple of slice
-            The part ``(y, x)``.
-        pixel_area : ndarray or float
-            Solid angle in arcsec2 of the part's pixels.
-
-        Returns
-        -------
-        flux : ndarray of float32, shape (y, x)
-            In nmgy per pixel; 0 where invalid.
-        inverse_variance : ndarray of float32, shape (y, x)
-            In nmgy-2; 0 where invalid, NaN in valid pixels without uncertainty.
+        ``slices``: the part ``(y, x)``; ``pixel_area``: solid angle in arcsec2 of the part's
+        pixels; returns in nmgy per pixel; 0 where invalid; returns in nmgy-2; 0 where invalid,
+        NaN in valid pixels without uncertainty.
         """
         values = self.data[slices]
         area = pixel_area if self.scale.per_area else 1.0
@@ -236,15 +150,7 @@ class BandRecord:
     def valid_pixels(self, slices: Slices) -> npt.NDArray[np.bool_]:
         """Return where value, mask and uncertainty are usable, in their own units.
 
-        Parameters
-        ----------
-        slices : tuple of slice
-            The part ``(y, x)``.
-
-        Returns
-        -------
-        ndarray of bool, shape (y, x)
-            True where the pixel can be used.
+        ``slices``: the part ``(y, x)``; returns true where the pixel can be used.
         """
         valid = np.isfinite(self.data[slices])
         if self.mask is not None:
@@ -257,18 +163,7 @@ class BandRecord:
         return valid
 
     def has_any(self, check: Callable[[Slices], npt.NDArray[np.bool_]]) -> bool:
-        """Return whether any pixel passes a check, reading no more than is needed.
-
-        Parameters
-        ----------
-        check : callable
-            Takes slices, returns booleans.
-
-        Returns
-        -------
-        bool
-            The answer.
-        """
+        """Return whether any pixel passes a check, reading no more than is needed."""
         height, width = self.data.shape
         # From the middle, where targets are, so that a mapped image is hardly read.
         rows = max(1, 2**18 // width)

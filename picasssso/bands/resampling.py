@@ -62,14 +62,9 @@ _ADAPTIVE_WIDTH = 4
 class Weights:
     """The weights of a window of output pixels over a window of input pixels.
 
-    Parameters
-    ----------
-    matrix : `~scipy.sparse.csr_array`, shape (output pixels, input pixels)
-        Weights; rows sum to the part of the output pixel on the input window.
-    x, y : ndarray, shape (output pixels,)
-        Position of each output pixel in the input window.
-    shape_in, shape_out : tuple of int
-        Shapes ``(y, x)`` of the windows.
+    ``matrix``: weights; rows sum to the part of the output pixel on the input window; ``x, y``:
+    position of each output pixel in the input window; ``shape_in, shape_out``: shapes ``(y, x)``
+    of the windows.
     """
 
     matrix: Any
@@ -124,23 +119,8 @@ def resampling_weights(
 ) -> Weights:
     """Return the weights with which a method of reproject averages surface brightness.
 
-    Parameters
-    ----------
-    wcs_in : `~astropy.wcs.WCS`
-        Grid of the input window.
-    shape_in : tuple of int
-        Its shape ``(y, x)``.
-    wcs_out : `~astropy.wcs.WCS`
-        Grid of the output window.
-    shape_out : tuple of int
-        Its shape ``(y, x)``.
-    method : {"exact", "adaptive", "interp"}
-        Exact overlap of pixels on the sphere; DeForest (2004) kernels; bilinear.
-
-    Returns
-    -------
-    Weights
-        The weights.
+    ``shape_in``: its shape ``(y, x)``; ``shape_out``: its shape ``(y, x)``; ``method``: exact
+    overlap of pixels on the sphere; DeForest (2004) kernels; bilinear.
     """
     from scipy.sparse import coo_array
 
@@ -210,14 +190,8 @@ def _reproject(
 class LocalResampling:
     """What resampling does to noise and PSF, from the weights around one position.
 
-    Parameters
-    ----------
-    area_ratio : float
-        Input pixels in the area of an output pixel.
-    noise_scaling : NoiseScaling
-        Correlation that white noise gets.
-    blur : float
-        Added variance of the PSF along an axis, in input pixels squared.
+    ``area_ratio``: input pixels in the area of an output pixel; ``blur``: added variance of the
+    PSF along an axis, in input pixels squared.
     """
 
     area_ratio: float
@@ -248,19 +222,7 @@ def local_resampling(
     input noise with the weights T of fluxes; its ratio to sum_ji T_ji^2 is tabulated up to
     16 x 16, and extrapolated to 10^6 pixels as the edges of larger squares matter less.
 
-    Parameters
-    ----------
-    wcs_in, wcs_out : `~astropy.wcs.WCS`
-        The grids.
-    shape_out : tuple of int
-        Shape ``(y, x)`` of the output image.
-    method : {"exact", "adaptive", "interp"}
-        The method.
-
-    Returns
-    -------
-    LocalResampling
-        Area ratio, noise scaling and blur.
+    ``shape_out``: shape ``(y, x)`` of the output image.
     """
     from scipy.sparse import csr_array, kron
 
@@ -374,23 +336,7 @@ def reproject_images(
 ) -> BandImages:
     """Resample images to another grid; see `BandImages.reproject_to`.
 
-    Parameters
-    ----------
-    images : BandImages
-        The images.
-    wcs : `~astropy.wcs.WCS` or `~astropy.io.fits.Header`
-        The new grid.
-    shape : tuple of int or None
-        Its shape ``(y, x)``.
-    method : {"exact", "adaptive", "interp"}
-        The method.
-    progress : bool or None
-        Whether to show a progress bar.
-
-    Returns
-    -------
-    BandImages
-        The resampled images.
+    ``shape``: its shape ``(y, x)``.
     """
     if method not in METHODS:
         raise InvalidInputError(

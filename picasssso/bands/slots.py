@@ -48,29 +48,7 @@ _MAGNITUDE_PER_FRACTION = 2.5 / np.log(10)
 
 
 def per_band(value: Any, bands: Sequence[str], *, survey: str | None, name: str) -> dict[str, Any]:
-    """Return a slot as a mapping from full band names.
-
-    Parameters
-    ----------
-    value : object or mapping
-        One value for all bands, or values by band name; None for none.
-    bands : sequence of str
-        Full names of the bands there are.
-    survey : str or None
-        Survey of bare names.
-    name : str
-        Name of the slot, for messages.
-
-    Returns
-    -------
-    dict
-        Values by full band name, in the order of the bands; bands may be missing.
-
-    Raises
-    ------
-    InvalidInputError
-        If a key is no band of the images, or two keys are the same band.
-    """
+    """Return a slot as a mapping from full band names."""
     if value is None:
         return {}
     if not isinstance(value, Mapping):
@@ -91,27 +69,7 @@ def per_band(value: Any, bands: Sequence[str], *, survey: str | None, name: str)
 
 
 def scalar_quantity(value: Any, what: str, example: str) -> u.Quantity:
-    """Return one finite number with a unit.
-
-    Parameters
-    ----------
-    value : `~astropy.units.Quantity`
-        The value.
-    what, example : str
-        What it is, and how it is given, for messages.
-
-    Returns
-    -------
-    `~astropy.units.Quantity`
-        The same, scalar.
-
-    Raises
-    ------
-    InvalidTypeError
-        If it has no unit.
-    InvalidInputError
-        If it is not one finite number.
-    """
+    """Return one finite number with a unit."""
     if not isinstance(value, u.Quantity):
         raise InvalidTypeError(
             f"{what}: found {value!r} without a unit, expected a Quantity such as {example}."
@@ -124,25 +82,7 @@ def scalar_quantity(value: Any, what: str, example: str) -> u.Quantity:
 
 
 def check_redshift(value: Any) -> float:
-    """Return the redshift as a float.
-
-    Parameters
-    ----------
-    value : float or dimensionless `~astropy.units.Quantity`
-        Observed redshift.
-
-    Returns
-    -------
-    float
-        The redshift.
-
-    Raises
-    ------
-    InvalidInputError
-        If it is missing, not one finite number, or out of range.
-    InvalidTypeError
-        If it is no number.
-    """
+    """Return the redshift as a float."""
     hint = "Pass the observed redshift, for example redshift=0.02."
     if value is None:
         raise InvalidInputError(
@@ -179,23 +119,7 @@ def check_redshift(value: Any) -> float:
 
 
 def check_distance(value: Any) -> u.Quantity | None:
-    """Return the luminosity distance in Mpc.
-
-    Parameters
-    ----------
-    value : `~astropy.units.Quantity` or None
-        The distance.
-
-    Returns
-    -------
-    `~astropy.units.Quantity` or None
-        The distance.
-
-    Raises
-    ------
-    InvalidInputError
-        If it is no positive length.
-    """
+    """Return the luminosity distance in Mpc."""
     if value is None:
         return None
     distance = scalar_quantity(value, "luminosity_distance", "16.5 * u.Mpc")
@@ -208,23 +132,7 @@ def check_distance(value: Any) -> u.Quantity | None:
 
 
 def check_cosmology(value: Any) -> Any:
-    """Return the cosmology if it is one.
-
-    Parameters
-    ----------
-    value : `~astropy.cosmology.FLRW` or None
-        The cosmology; None for the default.
-
-    Returns
-    -------
-    `~astropy.cosmology.FLRW` or None
-        The same.
-
-    Raises
-    ------
-    InvalidTypeError
-        If it is something else.
-    """
+    """Return the cosmology if it is one."""
     if value is None or (hasattr(value, "luminosity_distance") and hasattr(value, "H0")):
         return value
     raise InvalidTypeError(
@@ -233,25 +141,7 @@ def check_cosmology(value: Any) -> Any:
 
 
 def check_softening(value: Any, band: str) -> float:
-    """Return the softening of asinh magnitudes as a float.
-
-    Parameters
-    ----------
-    value : float
-        Softening b.
-    band : str
-        Name of the band, for messages.
-
-    Returns
-    -------
-    float
-        The softening.
-
-    Raises
-    ------
-    InvalidInputError
-        If it is not a small positive number.
-    """
+    """Return the softening of asinh magnitudes as a float."""
     try:
         softening = float(value)
     except (TypeError, ValueError):
@@ -267,22 +157,8 @@ def check_softening(value: Any, band: str) -> float:
 def check_psf(value: Any, band: str) -> Any:
     """Return a PSF as FWHM or normalised kernel.
 
-    Parameters
-    ----------
-    value : `~astropy.units.Quantity` or array-like
-        FWHM as an angle, or a kernel on the image's pixels.
-    band : str
-        Name of the band, for messages.
-
-    Returns
-    -------
-    `~astropy.units.Quantity` or ndarray
-        FWHM in arcsec, or the read-only kernel with a sum of 1.
-
-    Raises
-    ------
-    InvalidInputError
-        If it is neither.
+    ``value``: FWHM as an angle, or a kernel on the image's pixels; returns FWHM in arcsec, or
+    the read-only kernel with a sum of 1.
     """
     example = "1.2 * u.arcsec (a FWHM) or a 2-D array (a kernel on the image's pixels)"
     what = f"Band {band!r}: PSF"
@@ -314,25 +190,7 @@ def check_psf(value: Any, band: str) -> Any:
 
 
 def check_noise_scaling(value: Any, band: str) -> NoiseScaling:
-    """Return a noise scaling if it is one.
-
-    Parameters
-    ----------
-    value : NoiseScaling
-        The scaling.
-    band : str
-        Name of the band, for messages.
-
-    Returns
-    -------
-    NoiseScaling
-        The same.
-
-    Raises
-    ------
-    InvalidTypeError
-        If it is something else.
-    """
+    """Return a noise scaling if it is one."""
     if not isinstance(value, NoiseScaling):
         raise InvalidTypeError(
             f"Band {band!r}: found noise_scaling={value!r}, expected a "
@@ -346,28 +204,7 @@ def check_sky_error(
 ) -> u.Quantity:
     """Return a sky error that can be converted to nmgy.
 
-    Parameters
-    ----------
-    value : `~astropy.units.Quantity`
-        Error of the sky level, per pixel or per arcsec2.
-    band : str
-        Name of the band, for messages.
-    record : BandRecord
-        The band.
-    zero_point : `~astropy.units.Quantity` or None
-        Its zero point.
-    pivot : callable
-        Returns the pivot wavelength.
-
-    Returns
-    -------
-    `~astropy.units.Quantity`
-        The error.
-
-    Raises
-    ------
-    InvalidInputError
-        If it is negative or no flux.
+    ``value``: error of the sky level, per pixel or per arcsec2.
     """
     unit = record.unit if record.scale.softening is None else u.nmgy
     error = scalar_quantity(value, f"Band {band!r}: sky_error", f"0.01 * u.Unit('{unit}')")
@@ -382,22 +219,7 @@ def check_sky_error(
 def check_zero_point_error(value: Any, band: str) -> u.Quantity:
     """Return the error of a zero point in mag.
 
-    Parameters
-    ----------
-    value : `~astropy.units.Quantity`
-        In mag, or a fraction of the flux.
-    band : str
-        Name of the band, for messages.
-
-    Returns
-    -------
-    `~astropy.units.Quantity`
-        In mag.
-
-    Raises
-    ------
-    InvalidInputError
-        If it is negative or has another unit.
+    ``value``: in mag, or a fraction of the flux; returns in mag.
     """
     what = f"Band {band!r}: zero_point_error"
     error = scalar_quantity(value, what, "0.02 * u.mag or 2 * u.percent")
@@ -412,23 +234,7 @@ def check_zero_point_error(value: Any, band: str) -> u.Quantity:
 
 
 def check_extinction(value: Any) -> GalacticExtinction | None:
-    """Return the extinction record if it is one.
-
-    Parameters
-    ----------
-    value : GalacticExtinction or None
-        The record.
-
-    Returns
-    -------
-    GalacticExtinction or None
-        The same.
-
-    Raises
-    ------
-    InvalidTypeError
-        If it is something else.
-    """
+    """Return the extinction record if it is one."""
     if value is None or isinstance(value, GalacticExtinction):
         return value
     raise InvalidTypeError(
@@ -440,24 +246,7 @@ def check_extinction(value: Any) -> GalacticExtinction | None:
 def check_labels(value: Any, shape: tuple[int, int], name: str) -> npt.NDArray[Any] | None:
     """Return a plane of integers as a read-only view.
 
-    Parameters
-    ----------
-    value : array-like of int, shape (y, x), or None
-        Bins or labels.
-    shape : tuple of int
-        Shape of the images.
-    name : str
-        ``"bins"`` or ``"labels"``.
-
-    Returns
-    -------
-    ndarray or None
-        The view.
-
-    Raises
-    ------
-    InvalidInputError
-        If the type or the shape is another.
+    ``shape``: shape of the images.
     """
     if value is None:
         return None
@@ -475,23 +264,7 @@ def check_labels(value: Any, shape: tuple[int, int], name: str) -> npt.NDArray[A
 
 
 def check_meta(value: Any) -> dict[str, Any]:
-    """Return a copy of the user's notes.
-
-    Parameters
-    ----------
-    value : mapping or None
-        Notes with text keys, of what JSON can hold.
-
-    Returns
-    -------
-    dict
-        A deep copy.
-
-    Raises
-    ------
-    InvalidInputError
-        If it could not be written to a file.
-    """
+    """Return a copy of the user's notes."""
     if value is None:
         return {}
     if not isinstance(value, Mapping):

@@ -41,17 +41,7 @@ PSF_RATIO = 1.1
 
 
 class MapAssembler:
-    """Collects the results of blocks and wraps them as `PropertyMaps`.
-
-    Parameters
-    ----------
-    estimator : PropertyMapEstimator
-        Whose blocks they are.
-    images : BandImages
-        The images, reduced to the bands used.
-    context : EstimationContext
-        Context of the whole image.
-    """
+    """Collects the results of blocks and wraps them as `PropertyMaps`."""
 
     def __init__(
         self, estimator: PropertyMapEstimator, images: BandImages, context: EstimationContext
@@ -75,19 +65,7 @@ class MapAssembler:
         context: EstimationContext,
         results: dict[str, PropertyArrays] | None = None,
     ) -> None:
-        """Estimate one block and keep its core.
-
-        Parameters
-        ----------
-        block : Block
-            Where the arrays come from.
-        flux, inverse_variance : ndarray, shape (bands, y, x)
-            The padded block.
-        context : EstimationContext
-            Context of the block.
-        results : dict of str to PropertyArrays, optional
-            What the estimator says of it, where it was asked about several together.
-        """
+        """Estimate one block and keep its core."""
         # What is handed to a third party's code must not be able to change the images.
         flux.flags.writeable = False
         inverse_variance.flags.writeable = False
@@ -181,13 +159,7 @@ class MapAssembler:
     # ---- the whole ------------------------------------------------------------------
 
     def finish(self) -> PropertyMaps:
-        """Wrap what was collected.
-
-        Returns
-        -------
-        PropertyMaps
-            The maps, with the record of how they were made.
-        """
+        """Wrap what was collected."""
         from picasssso.maps import PropertyMaps
 
         images, estimator, context = self.images, self.estimator, self.context
@@ -277,18 +249,7 @@ def _shared_sources(images: BandImages) -> Iterator[tuple[str, int, float, float
 
 
 def target_label(images: BandImages) -> int | None:
-    """Return the label of the target: that in the middle of the image, or nearest to it.
-
-    Parameters
-    ----------
-    images : BandImages
-        The images.
-
-    Returns
-    -------
-    int or None
-        None without labels, or where all are 0.
-    """
+    """Return the label of the target: that in the middle of the image, or nearest to it."""
     labels = images.labels
     if labels is None or not np.any(labels):
         return None
@@ -301,15 +262,7 @@ def target_label(images: BandImages) -> int | None:
 def worst_noise_scaling(images: BandImages) -> Any:
     """Return the largest variance inflation of any band; None if all noise is white.
 
-    Parameters
-    ----------
-    images : BandImages
-        The images.
-
-    Returns
-    -------
-    NoiseScaling or None
-        Number of pixels to variance inflation.
+    Returns number of pixels to variance inflation.
     """
     scalings = [s for band in images.bands if (s := images.noise_scaling.get(band)) is not None]
     if not scalings:

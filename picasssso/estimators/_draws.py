@@ -26,21 +26,9 @@ def pixel_normals(
 ) -> npt.NDArray[np.float64]:
     """Return standard normal numbers for the pixels of a block.
 
-    Parameters
-    ----------
-    shape : tuple of int
-        Shape ``(y, x)`` of the block.
-    origin : tuple of int
-        Where its pixel (0, 0) lies in the whole image, ``(y, x)``.
-    seed : int
-        Seed.
-    draw, band : int
-        Numbers of the sample and of the band.
-
-    Returns
-    -------
-    ndarray, shape (y, x)
-        Numbers that depend on the seed, the draw, the band and the pixel's place only.
+    ``shape``: shape ``(y, x)`` of the block; ``origin``: where its pixel (0, 0) lies in the
+    whole image, ``(y, x)``; returns numbers that depend on the seed, the draw, the band and the
+    pixel's place only.
 
     Examples
     --------
@@ -61,19 +49,6 @@ def pixel_normals(
 
 
 def shared_normal(*, seed: int, draw: int) -> float:
-    """Return the standard normal number that all pixels of a draw share.
-
-    Parameters
-    ----------
-    seed : int
-        Seed.
-    draw : int
-        Number of the sample.
-
-    Returns
-    -------
-    float
-        The number.
-    """
+    """Return the standard normal number that all pixels of a draw share."""
     counter = np.array([0, 0, _SHARED, draw], np.uint64)
     return float(_normals(np.random.Philox(key=seed, counter=counter).random_raw(1))[0])

@@ -98,23 +98,7 @@ class PropertyMapEstimator(abc.ABC):
 
     @abc.abstractmethod
     def _select_bands(self, available: tuple[str, ...]) -> tuple[str, ...]:
-        """Choose the bands to use.
-
-        Parameters
-        ----------
-        available : tuple of str
-            Names of the bands that the images have.
-
-        Returns
-        -------
-        tuple of str
-            Those that `_estimate` will get, in that order.
-
-        Raises
-        ------
-        MissingBandError
-            If the estimator cannot work with these; the message names what is missing.
-        """
+        """Choose the bands to use."""
 
     @abc.abstractmethod
     def _estimate(
@@ -122,20 +106,9 @@ class PropertyMapEstimator(abc.ABC):
     ) -> dict[str, PropertyArrays]:
         """Estimate one block: a pure function of its arguments and the parameters.
 
-        Parameters
-        ----------
-        flux : ndarray of float32, shape (bands, y, x)
-            Flux per pixel, nmgy; 0 where not valid.
-        inverse_variance : ndarray of float32, shape (bands, y, x)
-            Its inverse variance, nmgy^-2; 0 where not valid, NaN in a band without
-            uncertainty (only if `needs_uncertainty` is False).
-        context : EstimationContext
-            Everything else there is to know.
-
-        Returns
-        -------
-        dict of str to PropertyArrays
-            One entry for each of `properties`.
+        ``flux``: flux per pixel, nmgy; 0 where not valid; ``inverse_variance``: its inverse
+        variance, nmgy^-2; 0 where not valid, NaN in a band without uncertainty (only if
+        `needs_uncertainty` is False).
         """
 
     # ---- what a subclass may override -----------------------------------------------

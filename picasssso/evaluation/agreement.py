@@ -25,21 +25,9 @@ __all__ = ["Agreement", "compare_estimates", "disagreements"]
 class Agreement:
     """How two estimates of one property compare.
 
-    Parameters
-    ----------
-    name : str
-        Name of the property.
-    label : str
-        What it is called.
-    first, second : Total
-        Totals, or averages, over the pixels that both have.
-    deviation : float
-        First minus second total over both errors in quadrature; NaN without errors.
-    pixels_beyond : float
-        Part of the pixels whose difference is larger than ``threshold`` times both errors in
-        quadrature, each on the side that faces the other.
-    threshold : float
-        Standard deviations that count as disagreement.
+    ``first, second``: totals, or averages, over the pixels that both have; ``pixels_beyond``:
+    part of the pixels whose difference is larger than ``threshold`` times both errors in
+    quadrature, each on the side that faces the other.
     """
 
     name: str
@@ -161,23 +149,7 @@ def disagreements(
 ) -> Sequence[str]:
     """Return what estimates of one galaxy disagree about, as sentences.
 
-    Parameters
-    ----------
-    estimates : mapping of str to PropertyMaps
-        Maps by the names of the estimators, on the same pixels.
-    threshold : float, optional
-        As for `compare_estimates`.
-
-    Returns
-    -------
-    list of str
-        One for each pair and property whose totals differ by more than both errors allow;
-        empty where all agree.
-
-    Raises
-    ------
-    InvalidInputError
-        As for `compare_estimates`.
+    ``estimates``: maps by the names of the estimators, on the same pixels.
     """
     lines = []
     for (one, first), (other, second) in itertools.combinations(estimates.items(), 2):

@@ -40,20 +40,9 @@ _LEAST_RADIUS = 0.5
 class Apertures:
     """One ellipse for each galaxy, on the pixel grid.
 
-    Parameters
-    ----------
-    x, y : ndarray, shape (n,)
-        Centres, pixels.
-    axis_ratio : ndarray, shape (n,)
-        Minor over major axis.
-    angle : ndarray, shape (n,)
-        Of the major axis from the x axis, counter-clockwise, radians.
-    half_mass_radius : ndarray, shape (n,)
-        Along the major axis, pixels: the unit of all radii here.
-    fitted : ndarray of bool, shape (n,)
-        Whether the isophote fit succeeded; elsewhere the ellipse is that of the moments.
-    shape : tuple of int
-        Shape ``(y, x)`` of the maps.
+    ``x, y``: centres, pixels; ``angle``: of the major axis from the x axis, counter-clockwise,
+    radians; ``half_mass_radius``: along the major axis, pixels: the unit of all radii here;
+    ``shape``: shape ``(y, x)`` of the maps.
 
     Examples
     --------
@@ -85,28 +74,14 @@ class Apertures:
         return int((~self.fitted).sum())
 
     def select(self, galaxies: slice | npt.NDArray[Any]) -> Apertures:
-        """Return the ellipses of some of the galaxies.
-
-        Parameters
-        ----------
-        galaxies : slice or array
-            Which.
-
-        Returns
-        -------
-        Apertures
-            Theirs.
-        """
+        """Return the ellipses of some of the galaxies."""
         names = ("x", "y", "axis_ratio", "angle", "half_mass_radius", "fitted")
         return Apertures(**{n: getattr(self, n)[galaxies] for n in names}, shape=self.shape)
 
     def radius(self) -> FloatArray:
         """Return the elliptical radius of every pixel.
 
-        Returns
-        -------
-        ndarray of float32, shape (n, y, x)
-            Semi-major axis of the ellipse through the pixel, in half-mass radii.
+        Returns semi-major axis of the ellipse through the pixel, in half-mass radii.
         """
         squared = _squared_radius(self.shape, self.x, self.y, self.axis_ratio, self.angle)
         return (np.sqrt(squared) / self.half_mass_radius[:, None, None]).astype(np.float32)
@@ -114,15 +89,7 @@ class Apertures:
     def weights(self, outer: float, inner: float = 0.0) -> FloatArray:
         """Return how much of each pixel lies inside an ellipse or between two.
 
-        Parameters
-        ----------
-        outer, inner : float
-            Semi-major axes, in half-mass radii.
-
-        Returns
-        -------
-        ndarray of float32, shape (n, y, x)
-            Fractions of pixels, exact.
+        Returns fractions of pixels, exact.
         """
         if not 0 <= inner < outer:
             raise InvalidInputError(
@@ -133,35 +100,14 @@ class Apertures:
         return weights if inner == 0 else np.maximum(weights - self._inside(inner), 0)
 
     def fraction_on_image(self, outer: float) -> FloatArray:
-        """Return how much of the area of an ellipse lies on the image.
-
-        Parameters
-        ----------
-        outer : float
-            Semi-major axis, in half-mass radii.
-
-        Returns
-        -------
-        ndarray, shape (n,)
-            Between 0 and 1.
-        """
+        """Return how much of the area of an ellipse lies on the image."""
         area = np.pi * self.axis_ratio * (outer * self.half_mass_radius) ** 2
         return np.minimum(self._inside(outer).sum(axis=(1, 2)) / area, 1.0)
 
     def aperture(self, galaxy: int, outer: float = FIT_RADIUS) -> Any:
         """Return the ellipse of a galaxy as an aperture, for `PropertyMaps.total`.
 
-        Parameters
-        ----------
-        galaxy : int
-            Which.
-        outer : float, optional
-            Semi-major axis, in half-mass radii.
-
-        Returns
-        -------
-        `~photutils.aperture.EllipticalAperture`
-            In pixels.
+        Returns in pixels.
         """
         from photutils.aperture import EllipticalAperture
 
@@ -193,32 +139,9 @@ def fit_apertures(
 ) -> Apertures:
     """Fit an ellipse to each map of stellar mass.
 
-    Parameters
-    ----------
-    mass : array or Tensor, shape (n, y, x)
-        Maps of stellar mass surface density; NaN and negative values count as 0.
-    half_mass_radius : float or array, shape (n,), optional
-        Radii with half of the stellar mass, pixels. By default those of circles around the
-        centre with half of what the map holds.
-    center : tuple of float, optional
-        Centre ``(x, y)`` to start from, pixels. By default the centroid of the mass.
-    method : {"isophote", "moments"}, optional
-        ``"isophote"``: a fit with `photutils.isophote` at a semi-major axis of 2 half-mass
-        radii, which takes some 20 ms per galaxy; the ellipse of the moments where it fails.
-        ``"moments"``: always that one, a hundred times faster.
+    ``half_mass_radius``: radii with half of the stellar mass, pixels; ``center``: centre ``(x,
+    y)`` to start from, pixels.
 
-    Returns
-    -------
-    Apertures
-        The ellipses, and for which of them the fit succeeded.
-
-    Raises
-    ------
-    InvalidInputError
-        If the shape is wrong, a radius makes no sense, or a map holds no mass.
-
-    Notes
-    -----
     The ellipse of the moments is that of the mass inside itself (semi-major axis 2
     half-mass radii), found by iteration. A fit counts as failed if photutils ends without
     a solution, if the ellipse has moved by more than half a half-mass radius, or is flatter

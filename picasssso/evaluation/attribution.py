@@ -44,19 +44,9 @@ _GROUP = 50
 class Attribution:
     """Maps with and without colour and morphology, on the pixels where they belong.
 
-    Parameters
-    ----------
-    medians : dict
-        By variant (`VARIANTS`) and property, arrays of shape (y, x) in the property's unit.
-    scatter : dict
-        By variant and property: scatter, in dex, of predicted over true maps, or over those
-        with colour and morphology where the truth is not given.
-    bias : dict
-        The same for the median of log10 of that ratio.
-    band : str
-        The one band that is left without colours.
-    compared : ndarray of bool, shape (y, x)
-        Where they were compared.
+    ``medians``: by variant (`VARIANTS`) and property, arrays of shape (y, x) in the property's
+    unit; ``scatter``: by variant and property: scatter, in dex, of predicted over true maps, or
+    over those with colour and morphology where the truth is not given.
     """
 
     medians: dict[str, dict[str, FloatArray]]
@@ -68,10 +58,7 @@ class Attribution:
     def to_table(self) -> QTable:
         """Return the scatter as a table.
 
-        Returns
-        -------
-        `~astropy.table.QTable`
-            A row for each property, a column for each variant, in dex.
+        Returns a row for each property, a column for each variant, in dex.
         """
         import astropy.units as u
         from astropy.table import QTable
@@ -198,20 +185,8 @@ def shuffle_pixels(
 ) -> tuple[BandImages, npt.NDArray[np.int64]]:
     """Let pixels of about the same brightness change places, all bands together.
 
-    Parameters
-    ----------
-    images : BandImages
-        The images, with uncertainties.
-    seed : int, optional
-        Seed of the exchange.
-
-    Returns
-    -------
-    images : BandImages
-        Images of the same pixels in other places. Masked pixels stay where they are.
-    order : ndarray of int64, shape (n_pixels,)
-        Where each pixel has gone: ``values.flat[order]`` of a map of the new images brings
-        its pixels back.
+    Returns images of the same pixels in other places; returns where each pixel has gone:
+    ``values.flat[order]`` of a map of the new images brings its pixels back.
     """
     flux, weight = images.to_arrays()
     shape = images.shape
@@ -261,14 +236,8 @@ def _rebuilt(images: BandImages, flux: FloatArray, weight: FloatArray) -> BandIm
 class Sight:
     """How predictions change when everything beyond a distance is masked.
 
-    Parameters
-    ----------
-    radii : tuple of int
-        Distances in pixels, along an axis.
-    change : dict
-        For each property, rms change of log10 of the median at each distance, dex.
-    n_pixels : int
-        How many pixels were looked at.
+    ``radii``: distances in pixels, along an axis; ``change``: for each property, rms change of
+    log10 of the median at each distance, dex; ``n_pixels``: how many pixels were looked at.
     """
 
     radii: tuple[int, ...]
@@ -290,30 +259,8 @@ def measure_sight(
     A pixel with blind surroundings is not what the network was trained on: the figures
     are an upper limit to what lies beyond a distance.
 
-    Parameters
-    ----------
-    estimator : CNNEstimator
-        The estimator.
-    images : BandImages
-        The images.
-    radii : sequence of int, optional
-        Distances beyond which everything is masked, in pixels.
-    n_pixels : int, optional
-        Random pixels to look at, among those bright enough.
-    signal_to_noise : float, optional
-        What bright enough means: all bands together.
-    seed : int, optional
-        Seed of the choice.
-
-    Returns
-    -------
-    Sight
-        Changes by distance.
-
-    Raises
-    ------
-    InvalidInputError
-        If no pixel is bright enough, or the whole image matters to every pixel.
+    ``radii``: distances beyond which everything is masked, in pixels; ``n_pixels``: random
+    pixels to look at, among those bright enough.
     """
     reach, stride = estimator.receptive_field, estimator.stride
     if reach is None:

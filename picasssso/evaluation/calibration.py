@@ -84,24 +84,6 @@ class Calibration:
 def rank_intervals(truth: Any, percentiles: Any) -> npt.NDArray[np.int8]:
     """Return between which percentiles each truth lies.
 
-    Parameters
-    ----------
-    truth : array or Tensor, shape (n, ...)
-        True values.
-    percentiles : array or Tensor, shape (n, 5, ...)
-        The stored percentiles.
-
-    Returns
-    -------
-    ndarray of int8, shape (n, 2, ...)
-        Number of percentiles below the truth, and number of those at most the truth; they
-        differ where the truth equals one, as where both are 0. -1 where either is NaN.
-
-    Raises
-    ------
-    InvalidInputError
-        If the shapes do not fit.
-
     Examples
     --------
     >>> import numpy as np
@@ -136,28 +118,9 @@ def calibration(
 ) -> Calibration:
     """Compare truths with percentiles.
 
-    Parameters
-    ----------
-    truth : array or Tensor, shape (n, ...)
-        True values: pixels (n, y, x), or sums (n,).
-    percentiles : array or Tensor, shape (n, 5, ...)
-        The stored percentiles, or those of sums (`normal_percentiles`, or
-        ``np.percentile(samples, PERCENTILES, axis=1).T`` of n sums' samples).
-    galaxy : array of int, the shape of truth, optional
-        Which galaxy each belongs to; by default the first axis.
-    where : array of bool, the shape of truth, optional
-        Which values to compare.
-    logarithmic : bool, optional
-        Whether to give the sharpness in dex.
-    n_bootstrap : int, optional
-        Resamplings of galaxies for the errors.
-    seed : int, optional
-        Seed of the resamplings.
-
-    Returns
-    -------
-    Calibration
-        NaN where there is nothing to compare.
+    ``truth``: true values: pixels (n, y, x), or sums (n,); ``percentiles``: the stored
+    percentiles, or those of sums (`normal_percentiles`, or ``np.percentile(samples, PERCENTILES,
+    axis=1).T`` of n sums' samples); ``logarithmic``: whether to give the sharpness in dex.
 
     Examples
     --------
@@ -196,28 +159,7 @@ def binned_calibration(
     galaxy: Any = None,
     **keywords: Any,
 ) -> list[Calibration]:
-    """Compare truths with percentiles in bins of something else.
-
-    Parameters
-    ----------
-    truth, percentiles : array or Tensor
-        As for `calibration`.
-    by : array, the shape of truth
-        What to bin by. It should be known without the truth, such as signal to noise,
-        radius or the estimate itself: percentiles of a right posterior need not cover in
-        bins of the truth.
-    edges : sequence of float
-        Edges of the bins; a value on an edge belongs to the bin above it.
-    galaxy : array of int, the shape of truth, optional
-        As for `calibration`.
-    **keywords
-        Passed to `calibration`.
-
-    Returns
-    -------
-    list of Calibration
-        One for each bin.
-    """
+    """Compare truths with percentiles in bins of something else."""
     what = as_array(by)
     if what.shape != as_array(truth).shape:
         raise InvalidInputError(
@@ -231,21 +173,6 @@ def binned_calibration(
 
 def sample_ranks(truth: Any, samples: Any, n_bins: int = 10) -> FloatArray:
     """Return the rank histogram of truths among joint samples.
-
-    Parameters
-    ----------
-    truth : array or Tensor, shape (n, ...)
-        True values, such as sums.
-    samples : array or Tensor, shape (n, s, ...)
-        Samples of each.
-    n_bins : int, optional
-        Number of bins.
-
-    Returns
-    -------
-    ndarray, shape (n_bins,)
-        Share of truths in each bin of rank; all 1 / n_bins if the samples are right, high
-        at both ends if they are too narrow.
 
     Examples
     --------
@@ -282,24 +209,7 @@ def ranks_to_calibration(
     n_bootstrap: int = N_BOOTSTRAP,
     seed: int = 0,
 ) -> Calibration:
-    """Return the calibration of values whose ranks are known.
-
-    Parameters
-    ----------
-    below, up_to : ndarray of int, shape (m,)
-        As `rank_intervals` gives them, none negative.
-    widths : ndarray, shape (m,)
-        Half the 16-84 ranges.
-    owner : ndarray, shape (m,)
-        Which galaxy each belongs to.
-    n_bootstrap, seed : int, optional
-        As for `calibration`.
-
-    Returns
-    -------
-    Calibration
-        The calibration.
-    """
+    """Return the calibration of values whose ranks are known."""
     nan = float("nan")
     if not len(below):
         return Calibration(0, 0, nan, nan, nan, nan, (nan,) * 6, nan)

@@ -191,23 +191,7 @@ def compare_maps(
 def check_comparable(
     truth: PropertyMaps, estimate: PropertyMaps, *, any_resolution: bool = False
 ) -> None:
-    """Make sure that two sets of maps mean the same by their names, on the same pixels.
-
-    Parameters
-    ----------
-    truth, estimate : PropertyMaps
-        The maps.
-    any_resolution : bool, optional
-        Whether they may claim different resolutions.
-
-    Raises
-    ------
-    InvalidTypeError
-        If either is something else.
-    InvalidInputError
-        If shapes, positions, units, resolutions, the averaging time of star formation or
-        the definition of mass differ, or there is no property in common.
-    """
+    """Make sure that two sets of maps mean the same by their names, on the same pixels."""
     from picasssso.maps import PropertyMaps
 
     for name, maps in (("truth", truth), ("estimate", estimate)):
@@ -339,19 +323,7 @@ def total_percentiles(
     Those of the totals of joint samples, where there are; else of a normal distribution with
     the error of `PropertyMaps.total` for independent pixels and what they share.
 
-    Parameters
-    ----------
-    maps : PropertyMaps
-        The maps.
-    aperture : `~photutils.aperture.PixelAperture`
-        Where to sum.
-    pixel_area : float
-        Area of a pixel in kpc2, on which the sums that they are compared with rest.
-
-    Returns
-    -------
-    dict of str to ndarray, shape (1, 5)
-        By property, of those that can be summed or averaged.
+    ``pixel_area``: area of a pixel in kpc2, on which the sums that they are compared with rest.
     """
     percentiles = {}
     for name in maps:

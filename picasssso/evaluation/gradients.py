@@ -27,23 +27,9 @@ def radial_gradients(
 ) -> FloatArray:
     """Fit straight lines to radial profiles.
 
-    Parameters
-    ----------
-    profiles : array, shape (n, len(edges) - 1)
-        Of one property, as `radial_profiles` gives them.
-    edges : sequence of float, optional
-        Edges of the annuli, in half-mass radii.
-    inner, outer : float, optional
-        Annuli between these radii take part, all with the same weight.
-    logarithmic : bool, optional
-        Whether to fit log10 of the profiles.
-
-    Returns
-    -------
-    ndarray, shape (n,)
-        Slope in dex (or units) per half-mass radius, against the mean radius of each
-        annulus' area; NaN where fewer than two annuli have a value (a positive one, for a
-        logarithm).
+    Returns slope in dex (or units) per half-mass radius, against the mean radius of each
+    annulus' area; NaN where fewer than two annuli have a value (a positive one, for a
+    logarithm).
 
     Examples
     --------

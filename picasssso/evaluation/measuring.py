@@ -35,23 +35,8 @@ _STRUCTURE = ("stellar_mass", "sfr", "gas_mass", "stellar_age")
 class Settings:
     """How an evaluation measures.
 
-    Parameters
-    ----------
-    aperture_radius : float
-        Semi-major axis inside which maps are summed, in half-mass radii.
-    radial_edges : tuple of float
-        Edges of annuli, in half-mass radii.
-    pixel_radius : float
-        Pixels farther out than this many half-mass radii are not compared one by one.
-    pixels_per_galaxy : int
-        At most so many pixels of a galaxy are kept, drawn at random (the same whatever the
-        estimator, as far as it has estimated them).
-    seed : int
-        Seed of that draw.
-    oracle : bool
-        Whether to sum with the paper's oracle mask as well.
-    structure : bool
-        Whether to measure power spectra and structural similarity.
+    ``pixels_per_galaxy``: at most so many pixels of a galaxy are kept, drawn at random (the same
+    whatever the estimator, as far as it has estimated them).
     """
 
     aperture_radius: float = FIT_RADIUS
@@ -154,23 +139,7 @@ def measure(
 
 
 def join_records(records: Sequence[Record]) -> Record:
-    """Return what was kept of several batches as one.
-
-    Parameters
-    ----------
-    records : sequence of dict
-        As `measure` returns them, of one estimator.
-
-    Returns
-    -------
-    dict of str to ndarray
-        All galaxies.
-
-    Raises
-    ------
-    InvalidInputError
-        If they do not hold the same.
-    """
+    """Return what was kept of several batches as one."""
     if not records:
         raise InvalidInputError("There is nothing to join: no galaxy was measured.")
     first = records[0]

@@ -42,25 +42,8 @@ _N_BINS, _REACH = 400, 6.0
 class ResidualStatistics:
     """Statistics of residuals, each with its bootstrap error by galaxy.
 
-    Parameters
-    ----------
-    n : int
-        Number of residuals that are finite.
-    n_galaxies : int
-        Galaxies that they belong to.
-    n_undefined : int
-        Estimates that are zero or negative where the truth is positive: they have no
-        logarithm. They count as outliers, and for nothing else.
-    mean, sigma : float
-        Mean and standard deviation, without clipping (the paper's -mu and sigma).
-    median, nmad : float
-        Median, and normalised median absolute deviation from it.
-    rms : float
-        Root mean square about zero: mean and standard deviation, in quadrature.
-    outlier_fraction : float
-        Share of residuals larger than the limit, 0.3 dex by default, either way.
-    mean_error, sigma_error, median_error, nmad_error, rms_error, outlier_fraction_error : float
-        Their standard errors; NaN for fewer than two galaxies.
+    ``outlier_fraction``: share of residuals larger than the limit, 0.3 dex by default, either
+    way.
     """
 
     n: int
@@ -80,31 +63,14 @@ class ResidualStatistics:
     outlier_fraction_error: float
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the numbers for JSON.
-
-        Returns
-        -------
-        dict
-            By name; None for what is not finite.
-        """
+        """Return the numbers for JSON."""
         return {k: v if np.isfinite(v) else None for k, v in asdict(self).items()}
 
 
 def residuals(estimate: Any, truth: Any, *, logarithmic: bool = True) -> FloatArray:
     """Return residuals, log10(estimate / truth): positive where the estimate is too high.
 
-    Parameters
-    ----------
-    estimate, truth : array or Tensor
-        Of the same shape, in the same unit.
-    logarithmic : bool, optional
-        False for estimate - truth, as for magnitudes.
-
-    Returns
-    -------
-    ndarray
-        In dex. NaN where either is NaN or the truth is not positive, minus infinity where
-        only the estimate is not.
+    ``estimate, truth``: of the same shape, in the same unit; returns in dex.
 
     Examples
     --------
@@ -125,20 +91,7 @@ def residuals(estimate: Any, truth: Any, *, logarithmic: bool = True) -> FloatAr
 
 
 def bootstrap_counts(n_galaxies: int, n_bootstrap: int, seed: int = 0) -> FloatArray:
-    """Return how often each galaxy is drawn in each resampling.
-
-    Parameters
-    ----------
-    n_galaxies, n_bootstrap : int
-        How many there are.
-    seed : int, optional
-        Seed of the draws.
-
-    Returns
-    -------
-    ndarray, shape (n_bootstrap, n_galaxies)
-        Each row sums to the number of galaxies.
-    """
+    """Return how often each galaxy is drawn in each resampling."""
     rng = np.random.default_rng(seed)
     chance = np.full(n_galaxies, 1 / n_galaxies)
     return rng.multinomial(n_galaxies, chance, size=n_bootstrap).astype(np.float64)
@@ -153,25 +106,6 @@ def residual_statistics(
     seed: int = 0,
 ) -> ResidualStatistics:
     """Return the statistics of residuals.
-
-    Parameters
-    ----------
-    residual : array, shape (m,) or (n, ...)
-        As `residuals` gives them; NaN is left out.
-    galaxy : array of int, the shape of residual, optional
-        Which galaxy each belongs to: whole galaxies are drawn for the errors. By default
-        the first axis is the galaxy. Views of one galaxy must share a number.
-    outlier : float, optional
-        Size of a residual from which on it is an outlier.
-    n_bootstrap : int, optional
-        Resamplings for the errors.
-    seed : int, optional
-        Seed of the resamplings.
-
-    Returns
-    -------
-    ResidualStatistics
-        NaN where there is nothing to make them from.
 
     Examples
     --------
@@ -249,24 +183,6 @@ def binned_statistics(
 ) -> list[ResidualStatistics]:
     """Return the statistics of residuals in bins of something else.
 
-    Parameters
-    ----------
-    residual : array, shape (m,) or (n, ...)
-        As for `residual_statistics`.
-    by : array, the shape of residual
-        What to bin by, such as surface density, signal to noise or radius.
-    edges : sequence of float
-        Edges of the bins; a value on an edge belongs to the bin above it.
-    galaxy : array of int, the shape of residual, optional
-        As for `residual_statistics`.
-    **keywords
-        Passed to `residual_statistics`.
-
-    Returns
-    -------
-    list of ResidualStatistics
-        One for each bin.
-
     Examples
     --------
     >>> from picasssso.evaluation import binned_statistics
@@ -300,24 +216,6 @@ def scatter_ratio(
     seed: int = 0,
 ) -> dict[str, float]:
     """Compare the scatter of two estimators on the same galaxies.
-
-    Parameters
-    ----------
-    residual, other : array, shape (m,) and (k,)
-        Residuals of the two; what is not finite is left out.
-    galaxy, other_galaxy : array of int, shape (m,) and (k,)
-        Which galaxy each belongs to.
-    n_bootstrap : int, optional
-        Resamplings. Each draws the same galaxies for both, so that what is hard about a
-        galaxy for both of them does not count as an error.
-    seed : int, optional
-        Seed of the resamplings.
-
-    Returns
-    -------
-    dict of str to float
-        ``sigma`` and ``nmad``, those of ``residual`` over those of ``other``; ``rms``, of
-        the root mean squares, which include the bias; and their standard errors ``..._error``.
 
     Examples
     --------

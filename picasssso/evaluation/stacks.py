@@ -53,16 +53,6 @@ DERIVED: Mapping[str, Property] = MappingProxyType(
 def as_array(values: Any) -> npt.NDArray[Any]:
     """Return a tensor, wherever it lives, or anything like an array, as an ndarray.
 
-    Parameters
-    ----------
-    values : Tensor or array-like
-        The values.
-
-    Returns
-    -------
-    ndarray
-        The same values; not copied if they are in this machine's memory.
-
     Examples
     --------
     >>> import torch
@@ -81,22 +71,6 @@ def as_array(values: Any) -> npt.NDArray[Any]:
 @dataclass(frozen=True, eq=False)
 class MapStack:
     """Maps of many galaxies of one size, as plain arrays in the properties' units.
-
-    Parameters
-    ----------
-    values : mapping of str to array, shape (n, y, x)
-        What is summed or averaged: means of surface densities, medians of intensive
-        properties, or the truth. NaN where masked, or where there is nothing to average.
-    percentiles : mapping of str to array, shape (n, 5, y, x), optional
-        The 2.5, 16, 50, 84 and 97.5 % points, where there are. Tensors of torch are taken
-        as well.
-    definitions : mapping of str to Property, optional
-        Definitions of properties that are neither built in nor in `DERIVED`.
-
-    Raises
-    ------
-    InvalidInputError
-        If the shapes do not fit together or a property is not defined.
 
     Examples
     --------
@@ -154,18 +128,7 @@ class MapStack:
 
     @classmethod
     def from_maps(cls, maps: Iterable[PropertyMaps]) -> MapStack:
-        """Make a stack of `~picasssso.maps.PropertyMaps` of one shape.
-
-        Parameters
-        ----------
-        maps : iterable of PropertyMaps
-            The galaxies; those properties are kept that all of them have.
-
-        Returns
-        -------
-        MapStack
-            Means of surface densities, medians of the rest, and percentiles.
-        """
+        """Make a stack of `~picasssso.maps.PropertyMaps` of one shape."""
         galaxies = list(maps)
         if not galaxies:
             raise InvalidInputError("Expected at least one PropertyMaps; got none.")
@@ -186,18 +149,7 @@ class MapStack:
         return cls(values, percentiles, {name: galaxies[0].definition(name) for name in names})
 
     def select(self, galaxies: slice | npt.NDArray[Any]) -> MapStack:
-        """Return some of the galaxies.
-
-        Parameters
-        ----------
-        galaxies : slice or array
-            Which.
-
-        Returns
-        -------
-        MapStack
-            Those.
-        """
+        """Return some of the galaxies."""
         return replace(
             self,
             values={name: array[galaxies] for name, array in self.values.items()},
@@ -205,14 +157,7 @@ class MapStack:
         )
 
     def with_derived(self) -> MapStack:
-        """Return the stack with the quantities of `DERIVED` that can be made.
-
-        Returns
-        -------
-        MapStack
-            With metal masses and specific star formation rates. They have no percentiles:
-            those of a product do not follow from those of its factors.
-        """
+        """Return the stack with the quantities of `DERIVED` that can be made."""
         values = {name: array for name, array in self.values.items() if name not in DERIVED}
         for kind in ("stellar", "gas"):
             mass, metals = values.get(f"{kind}_mass"), values.get(f"{kind}_metallicity")
@@ -234,17 +179,6 @@ class MapStack:
 
         No real galaxy comes with such a mask; figures made with it are for comparison with
         those of Buck & Wolf (2021) only.
-
-        Parameters
-        ----------
-        truth : MapStack
-            The truth.
-
-        Returns
-        -------
-        MapStack
-            Surface densities are 0, and intensive properties NaN, where the truth is 0 or
-            is not defined. Derived quantities are made anew.
         """
         values = {}
         for name, array in self.values.items():
@@ -262,15 +196,7 @@ class MapStack:
 def check_resolutions(truth: float | None, estimate: float | None) -> None:
     """Refuse to compare maps that claim to hold at different resolutions.
 
-    Parameters
-    ----------
-    truth, estimate : float or None
-        FWHM in arcsec that the maps claim; None where nothing is claimed.
-
-    Raises
-    ------
-    InvalidInputError
-        If both are stated and differ by more than a tenth.
+    ``truth, estimate``: FWHM in arcsec that the maps claim; None where nothing is claimed.
     """
     if truth is None or estimate is None:
         return

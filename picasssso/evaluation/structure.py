@@ -30,16 +30,7 @@ _SSIM_SIGMA, _SSIM_K1, _SSIM_K2 = 1.5, 0.01, 0.03
 class PowerSpectra:
     """Power of maps against that of the truth, by spatial frequency.
 
-    Parameters
-    ----------
-    frequency : ndarray, shape (k,)
-        Middles of bins, cycles per pixel.
-    ratio : ndarray, shape (n, k)
-        Power of the estimate over that of the truth: below 1 where structure is smoothed
-        away, above 1 where there is noise.
-    coherence : ndarray, shape (n, k)
-        Correlation of the two at that frequency: 1 where structure stands in the right
-        place, whatever its strength.
+    ``frequency``: middles of bins, cycles per pixel.
     """
 
     frequency: FloatArray
@@ -52,20 +43,7 @@ def power_spectra(
 ) -> PowerSpectra:
     """Compare the power spectra of maps with those of the truth.
 
-    Parameters
-    ----------
-    estimate, truth : array or Tensor, shape (n, y, x)
-        Positive maps, such as surface densities; where either is not positive, or NaN,
-        nothing is compared.
-    apertures : Apertures
-        Ellipses of the galaxies. A window falls from 1 at 1.5 to 0 at 3 half-mass radii.
-    n_bins : int, optional
-        Bins of spatial frequency, from 0 to 0.5 cycles per pixel.
-
-    Returns
-    -------
-    PowerSpectra
-        Of log10 of the maps, less their mean in the window.
+    ``n_bins``: bins of spatial frequency, from 0 to 0.5 cycles per pixel.
 
     Examples
     --------
@@ -114,22 +92,9 @@ def power_spectra(
 def structural_similarity(estimate: Any, truth: Any, apertures: Apertures) -> FloatArray:
     """Return the structural similarity of maps to the truth (Wang et al. 2004).
 
-    Parameters
-    ----------
-    estimate, truth : array or Tensor, shape (n, y, x)
-        Positive maps, such as surface densities.
-    apertures : Apertures
-        Ellipses of the galaxies.
+    Returns mean over pixels within 2 half-mass radii, of log10 of the maps: 1 if they are the
+    same up to a constant factor.
 
-    Returns
-    -------
-    ndarray, shape (n,)
-        Mean over pixels within 2 half-mass radii, of log10 of the maps: 1 if they are the
-        same up to a constant factor. The range of values is that of the truth there, whose
-        lowest is taken as 0.
-
-    References
-    ----------
     Wang, Bovik, Sheikh & Simoncelli 2004, IEEE Transactions on Image Processing 13, 600,
     with its constants and a Gaussian window of 1.5 pixels.
 

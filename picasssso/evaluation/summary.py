@@ -52,21 +52,8 @@ _LINEAR = ("attenuation_v",)
 class Bins:
     """Edges of bins in which figures are given.
 
-    Parameters
-    ----------
-    snr : tuple of float
-        Signal to noise of a pixel in the image, or its mean inside the aperture.
-    radius : tuple of float
-        Half-mass radii.
-    density : tuple of float
-        log10 of the *estimated* surface density (mean) of the property itself, or of
-        stellar mass for intensive properties.
-    age : tuple of float
-        True mass-weighted age, Gyr.
-    attenuation : tuple of float
-        True V attenuation, mag.
-    n_bootstrap : int
-        Resamplings of galaxies for the errors.
+    ``snr``: signal to noise of a pixel in the image, or its mean inside the aperture; ``age``:
+    true mass-weighted age, Gyr; ``attenuation``: true V attenuation, mag.
     """
 
     snr: tuple[float, ...] = (-np.inf, 3.0, 10.0, 20.0, np.inf)
@@ -78,18 +65,7 @@ class Bins:
 
 
 def measured_properties(record: Record) -> list[str]:
-    """Return the properties that a record compares.
-
-    Parameters
-    ----------
-    record : dict
-        As `measure` returns it.
-
-    Returns
-    -------
-    list of str
-        Their names.
-    """
+    """Return the properties that a record compares."""
     start = "aperture.estimate."
     return [name.removeprefix(start) for name in record if name.startswith(start)]
 
@@ -99,23 +75,10 @@ def summarise(
 ) -> dict[str, Any]:
     """Return the figures of one estimator.
 
-    Parameters
-    ----------
-    record : dict
-        As `measure` or `join_records` returns it.
-    settings : Settings, optional
-        With which it was measured.
-    bins : Bins, optional
-        Bins, and the number of resamplings.
-
-    Returns
-    -------
-    dict
-        For JSON. For each property: ``aperture`` (residual statistics of sums, with
-        ``oracle`` and ``calibration`` where there are, and by true ``age``, true
-        ``attenuation`` and signal to noise), ``radial``, ``gradient``, ``pixel`` (all, and
-        by signal to noise, radius, density, age and attenuation, with calibration) and
-        ``structure``.
+    Returns for each property: ``aperture`` (residual statistics of sums, with ``oracle`` and
+    ``calibration`` where there are, and by true ``age``, true ``attenuation`` and signal to
+    noise), ``radial``, ``gradient``, ``pixel`` (all, and by signal to noise, radius, density,
+    age and attenuation, with calibration) and ``structure``.
     """
     settings, bins = settings or Settings(), bins or Bins()
     fitted = record["aperture.fitted"]
@@ -137,21 +100,8 @@ def compare_scatter(
 ) -> dict[str, Any]:
     """Compare the scatter of one estimator with that of another on the same galaxies.
 
-    Parameters
-    ----------
-    record, other : dict
-        As `measure` or `join_records` returns them.
-    name : str
-        A property that both compare.
-    bins : Bins, optional
-        Bins, and the number of resamplings.
-
-    Returns
-    -------
-    dict
-        For JSON: ``aperture`` and ``pixel``, each with the ratios of `scatter_ratio` of all,
-        and in bins of true age, true attenuation and signal to noise. Only galaxies that
-        both have take part; ``n_galaxies`` says how many.
+    Returns for JSON: ``aperture`` and ``pixel``, each with the ratios of `scatter_ratio` of all,
+    and in bins of true age, true attenuation and signal to noise.
     """
     bins = bins or Bins()
     shared = np.intersect1d(record["galaxy"], other["galaxy"])

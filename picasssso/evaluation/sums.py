@@ -30,29 +30,11 @@ def aperture_values(
 ) -> dict[str, FloatArray]:
     """Integrate surface densities and average intensive properties over apertures.
 
-    Parameters
-    ----------
-    stack : MapStack
-        Maps of n galaxies.
-    weights : array, shape (n, y, x)
-        How much of each pixel counts, as `Apertures.weights` gives it.
-    pixel_area : float or array, shape (n,), optional
-        Area of a pixel, kpc2.
-    valid : mapping of str to array of bool, shape (n, y, x), optional
-        By property, which pixels may count: to sum a truth over the pixels that the
-        estimate has (`MapStack.values` that are not NaN).
-
-    Returns
-    -------
-    dict of str to ndarray, shape (n,)
-        Totals in the property's unit times kpc2, or averages weighted as in
-        `picasssso.maps.PropertyMaps.total` (an estimate with its own weight). NaN pixels
-        count for nothing; NaN where nothing is left.
-
-    Raises
-    ------
-    InvalidInputError
-        If the shapes do not fit.
+    ``weights``: how much of each pixel counts, as `Apertures.weights` gives it; ``pixel_area``:
+    area of a pixel, kpc2; ``valid``: by property, which pixels may count: to sum a truth over
+    the pixels that the estimate has (`MapStack.values` that are not NaN); returns totals in the
+    property's unit times kpc2, or averages weighted as in `picasssso.maps.PropertyMaps.total`
+    (an estimate with its own weight).
 
     Examples
     --------
@@ -82,27 +64,7 @@ def radial_profiles(
     *,
     valid: Mapping[str, Any] | None = None,
 ) -> dict[str, FloatArray]:
-    """Average maps in elliptical annuli.
-
-    Parameters
-    ----------
-    stack : MapStack
-        Maps of n galaxies.
-    apertures : Apertures
-        Their ellipses.
-    edges : sequence of float, optional
-        Edges of the annuli along the major axis, in half-mass radii; by default those of
-        the paper.
-    valid : mapping of str to array of bool, shape (n, y, x), optional
-        As for `aperture_values`.
-
-    Returns
-    -------
-    dict of str to ndarray, shape (n, len(edges) - 1)
-        Surface densities averaged over the area that is not masked, intensive properties
-        with their weight, in the maps' units; NaN in annuli of which less than half lies
-        on the image.
-    """
+    """Average maps in elliptical annuli."""
     bounds = np.asarray(edges, dtype=float)
     if bounds.ndim != 1 or len(bounds) < 2 or bounds[0] < 0 or not (np.diff(bounds) > 0).all():
         raise InvalidInputError(
@@ -134,16 +96,6 @@ def radial_profiles(
 
 def normal_percentiles(value: Any, error: Any) -> FloatArray:
     """Return the stored percentiles of normal distributions.
-
-    Parameters
-    ----------
-    value, error : array, shape (n, ...)
-        Means and standard deviations, such as those of totals.
-
-    Returns
-    -------
-    ndarray, shape (n, 5, ...)
-        Percentiles for `calibration`.
 
     Examples
     --------

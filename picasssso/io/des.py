@@ -29,18 +29,7 @@ _BANDS = {band: f"decam2014-{band}" for band in ("u", "g", "r", "i", "z", "Y")}
 
 
 def matches(file: SurveyFile) -> bool:
-    """Return whether a file is a coadd of DECam images.
-
-    Parameters
-    ----------
-    file : SurveyFile
-        Any FITS file.
-
-    Returns
-    -------
-    bool
-        The answer.
-    """
+    """Return whether a file is a coadd of DECam images."""
     science = file.find("SCI")
     if science is None:
         return False
@@ -50,25 +39,7 @@ def matches(file: SurveyFile) -> bool:
 
 
 def read(file: SurveyFile, options: Any) -> list[SurveyImage]:
-    """Read a coadd.
-
-    Parameters
-    ----------
-    file : SurveyFile
-        The file.
-    options : ReadOptions
-        A zero point to use instead of ``MAGZERO``.
-
-    Returns
-    -------
-    list of SurveyImage
-        One image, in counts.
-
-    Raises
-    ------
-    FileFormatError
-        If a keyword is missing or the planes do not fit.
-    """
+    """Read a coadd."""
     science = file.find("SCI")
     if science is None:
         raise FileFormatError(f"{file.path}: found {file.contents}, expected an HDU SCI.")

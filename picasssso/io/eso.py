@@ -26,36 +26,14 @@ _BANDS = {f"{band}_SDSS": f"sdss2010-{band}" for band in "ugriz"}
 
 
 def matches(file: SurveyFile) -> bool:
-    """Return whether a file follows ESO's standard of science data products.
-
-    Parameters
-    ----------
-    file : SurveyFile
-        Any FITS file.
-
-    Returns
-    -------
-    bool
-        The answer.
-    """
+    """Return whether a file follows ESO's standard of science data products."""
     return file.get("PRODCATG") is not None or (
         file.get("PHOTZP") is not None and file.get("PHOTSYS") is not None
     )
 
 
 def companion(file: SurveyFile) -> str | None:
-    """Return what a file is, if it is not an image but goes with one.
-
-    Parameters
-    ----------
-    file : SurveyFile
-        A file of this layout.
-
-    Returns
-    -------
-    str or None
-        "weight" or "mask".
-    """
+    """Return what a file is, if it is not an image but goes with one."""
     category = str(file.get("PRODCATG", "")).upper()
     for word, role in (("WEIGHTMAP", "weight"), ("MASK", "mask")):
         if word in category:
@@ -64,25 +42,7 @@ def companion(file: SurveyFile) -> str | None:
 
 
 def read(file: SurveyFile, options: Any) -> list[SurveyImage]:
-    """Read an image.
-
-    Parameters
-    ----------
-    file : SurveyFile
-        The file.
-    options : ReadOptions
-        Band, weight, and a zero point to use instead.
-
-    Returns
-    -------
-    list of SurveyImage
-        One image, in counts, without uncertainty.
-
-    Raises
-    ------
-    FileFormatError, InvalidInputError
-        If a keyword is missing or the zero point is not AB.
-    """
+    """Read an image."""
     if not file.images:
         raise FileFormatError(f"{file.path}: found no image among {file.contents}.")
     hdu = file.images[0]

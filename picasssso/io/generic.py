@@ -35,41 +35,12 @@ _MASK = ("MASK", "MSK", "DQ", "FLAG", "FLAGS")
 
 
 def matches(file: SurveyFile) -> bool:
-    """Return whether a file holds an image at all.
-
-    Parameters
-    ----------
-    file : SurveyFile
-        Any FITS file.
-
-    Returns
-    -------
-    bool
-        The answer.
-    """
+    """Return whether a file holds an image at all."""
     return any(axes == 2 for axes in file.axes)
 
 
 def read(file: SurveyFile, options: Any) -> list[SurveyImage]:
-    """Read an image.
-
-    Parameters
-    ----------
-    file : SurveyFile
-        The file.
-    options : ReadOptions
-        Band; unit and zero point.
-
-    Returns
-    -------
-    list of SurveyImage
-        One image.
-
-    Raises
-    ------
-    FileFormatError, InvalidInputError
-        If the band is not given, or unit or zero point are neither given nor stated.
-    """
+    """Read an image."""
     if options.band is None:
         raise InvalidInputError(
             f"{file.path}: found none of the layouts that say their own band. Say it: "

@@ -60,18 +60,7 @@ def _kind(file: SurveyFile, hdu: int) -> str:
 
 
 def matches(file: SurveyFile) -> bool:
-    """Return whether a file is of the Legacy Surveys.
-
-    Parameters
-    ----------
-    file : SurveyFile
-        Any FITS file.
-
-    Returns
-    -------
-    bool
-        The answer.
-    """
+    """Return whether a file is of the Legacy Surveys."""
     survey = str(file.get("SURVEY", "")).replace(" ", "").lower()
     if survey in ("legacysurvey", "legacysurveys", "decals", "desilegacysurvey"):
         return True
@@ -80,35 +69,13 @@ def matches(file: SurveyFile) -> bool:
 
 
 def companion(file: SurveyFile) -> str | None:
-    """Return what a file is, if it is not an image but goes with one.
-
-    Parameters
-    ----------
-    file : SurveyFile
-        A file of this layout.
-
-    Returns
-    -------
-    str or None
-        "invvar" or "maskbits".
-    """
+    """Return what a file is, if it is not an image but goes with one."""
     kinds = {_kind(file, hdu) for hdu in file.images}
     return None if "image" in kinds or len(kinds) != 1 else kinds.pop()
 
 
 def group(file: SurveyFile) -> str:
-    """Return what an image and its inverse variance have in common: the bands.
-
-    Parameters
-    ----------
-    file : SurveyFile
-        A file of this layout.
-
-    Returns
-    -------
-    str
-        Letters of the bands; none for mask bits, which hold for all.
-    """
+    """Return what an image and its inverse variance have in common: the bands."""
     if companion(file) == "maskbits" or not file.images:
         return ""
     hdu = file.images[0]
@@ -118,25 +85,7 @@ def group(file: SurveyFile) -> str:
 
 
 def read(file: SurveyFile, options: Any) -> list[SurveyImage]:
-    """Read a cut-out or coadd.
-
-    Parameters
-    ----------
-    file : SurveyFile
-        The file with the image.
-    options : ReadOptions
-        Files with inverse variance and mask bits, where they are separate.
-
-    Returns
-    -------
-    list of SurveyImage
-        One image for each band, in nanomaggies.
-
-    Raises
-    ------
-    FileFormatError, InvalidInputError
-        If planes and names of bands do not fit.
-    """
+    """Read a cut-out or coadd."""
     planes = list(_planes(file, "image"))
     if not planes:
         raise FileFormatError(f"{file.path}: found no image among {file.contents}.")

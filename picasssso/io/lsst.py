@@ -53,18 +53,7 @@ def _layers(file: SurveyFile) -> dict[str, int] | None:
 
 
 def matches(file: SurveyFile) -> bool:
-    """Return whether a file comes from the LSST Science Pipelines.
-
-    Parameters
-    ----------
-    file : SurveyFile
-        Any FITS file.
-
-    Returns
-    -------
-    bool
-        The answer.
-    """
+    """Return whether a file comes from the LSST Science Pipelines."""
     layers = _layers(file)
     if layers is None:
         return False
@@ -72,25 +61,7 @@ def matches(file: SurveyFile) -> bool:
 
 
 def read(file: SurveyFile, options: Any) -> list[SurveyImage]:
-    """Read an image with mask and variance.
-
-    Parameters
-    ----------
-    file : SurveyFile
-        The file.
-    options : ReadOptions
-        A band and a zero point, where the header lacks them.
-
-    Returns
-    -------
-    list of SurveyImage
-        One image.
-
-    Raises
-    ------
-    FileFormatError, InvalidInputError
-        If a keyword is missing or the planes do not fit.
-    """
+    """Read an image with mask and variance."""
     layers = _layers(file)
     if layers is None:
         raise FileFormatError(

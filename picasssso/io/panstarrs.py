@@ -39,18 +39,7 @@ _ROLES = {"wt": "weight", "weight": "weight", "mask": "mask", "exp": "exp", "num
 
 
 def matches(file: SurveyFile) -> bool:
-    """Return whether a file is a Pan-STARRS1 stack, or goes with one.
-
-    Parameters
-    ----------
-    file : SurveyFile
-        Any FITS file.
-
-    Returns
-    -------
-    bool
-        The answer.
-    """
+    """Return whether a file is a Pan-STARRS1 stack, or goes with one."""
     camera = " ".join(
         str(file.get(key, ""))
         for key in ("FPA.TELESCOPE", "FPA.INSTRUMENT", "PSCAMERA", "TELESCOP", "INSTRUME")
@@ -61,36 +50,14 @@ def matches(file: SurveyFile) -> bool:
 
 
 def companion(file: SurveyFile) -> str | None:
-    """Return what a file is, if it is not an image but goes with one.
-
-    Parameters
-    ----------
-    file : SurveyFile
-        A file of this layout.
-
-    Returns
-    -------
-    str or None
-        "weight", "mask", "exp" or "num", by the end of its name.
-    """
+    """Return what a file is, if it is not an image but goes with one."""
     stem = re.sub(r"\.(fits|fz|gz|fit)", "", file.name.lower())
     end = re.split(r"[._-]", stem)[-1]
     return _ROLES.get(end)
 
 
 def group(file: SurveyFile) -> str:
-    """Return what an image and its weight and mask have in common: the filter.
-
-    Parameters
-    ----------
-    file : SurveyFile
-        A file of this layout.
-
-    Returns
-    -------
-    str
-        Name of the filter.
-    """
+    """Return what an image and its weight and mask have in common: the filter."""
     name = file.get("FPA.FILTERID", file.get("FPA.FILTER", file.get("FILTER", "")))
     # "g.00000" in stacks.
     return str(name).strip().partition(".")[0]
@@ -98,18 +65,6 @@ def group(file: SurveyFile) -> str:
 
 def linear_flux(values: npt.NDArray[Any], softening: float, offset: float) -> npt.NDArray[Any]:
     """Return counts from asinh-scaled values.
-
-    Parameters
-    ----------
-    values : ndarray
-        What the file holds.
-    softening, offset : float
-        ``BSOFTEN`` and ``BOFFSET``.
-
-    Returns
-    -------
-    ndarray of float32
-        Counts.
 
     Examples
     --------
@@ -147,25 +102,7 @@ def _counts(file: SurveyFile, what: str) -> tuple[npt.NDArray[Any], int, bool]:
 
 
 def read(file: SurveyFile, options: Any) -> list[SurveyImage]:
-    """Read a stack.
-
-    Parameters
-    ----------
-    file : SurveyFile
-        The file with the image.
-    options : ReadOptions
-        Files with variance and mask, and a zero point to use instead.
-
-    Returns
-    -------
-    list of SurveyImage
-        One image, in counts.
-
-    Raises
-    ------
-    FileFormatError, InvalidInputError
-        If a keyword is missing or the files do not fit.
-    """
+    """Read a stack."""
     name = group(file)
     if not name and options.band is None:
         raise InvalidInputError(

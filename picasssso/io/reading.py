@@ -49,19 +49,7 @@ class Recognition:
 
 @dataclass(frozen=True, eq=False)
 class ReadOptions:
-    """What the user said of the files.
-
-    Parameters
-    ----------
-    band : str or None
-        The band, where it was given.
-    zero_point, unit : object
-        One for all, or by band.
-    survey : str or None
-        Survey of bare band names.
-    companions : dict
-        Files that go with the image, by role.
-    """
+    """What the user said of the files."""
 
     band: str | None = None
     zero_point: Any = None
@@ -76,23 +64,7 @@ class ReadOptions:
         return value
 
     def zero_point_of(self, band: str) -> u.Quantity | None:
-        """Return the zero point that was given for a band.
-
-        Parameters
-        ----------
-        band : str
-            Full name of the band.
-
-        Returns
-        -------
-        `~astropy.units.Quantity` or None
-            The zero point.
-
-        Raises
-        ------
-        InvalidTypeError
-            If it is no magnitude.
-        """
+        """Return the zero point that was given for a band."""
         value = self._of(self.zero_point, band)
         if value is not None and not isinstance(value, u.Quantity | u.Magnitude):
             raise InvalidTypeError(
@@ -102,18 +74,7 @@ class ReadOptions:
         return value
 
     def unit_of(self, band: str) -> Any:
-        """Return the unit that was given for a band.
-
-        Parameters
-        ----------
-        band : str
-            Full name of the band.
-
-        Returns
-        -------
-        object
-            The unit, or None.
-        """
+        """Return the unit that was given for a band."""
         return self._of(self.unit, band)
 
 
@@ -149,22 +110,6 @@ def _refuse_own(file: SurveyFile) -> None:
 
 def recognise(path: PathLike) -> Recognition:
     """Say from its headers which survey's layout a FITS file has.
-
-    Parameters
-    ----------
-    path : str or path-like
-        Name of the file.
-
-    Returns
-    -------
-    Recognition
-        Layout, its title, and the role of files that are not images themselves. A FITS image
-        of no known survey is "generic".
-
-    Raises
-    ------
-    FileFormatError
-        If the file is missing, no FITS file, damaged, or holds no image.
 
     Examples
     --------
@@ -368,26 +313,7 @@ def assemble(
     onto: Any = None,
     **arguments: Any,
 ) -> BandImages:
-    """Make `BandImages` of what was read.
-
-    Parameters
-    ----------
-    planes : iterable of SurveyImage
-        The bands.
-    redshift : float
-        Observed redshift.
-    survey : str, optional
-        Survey of bare band names.
-    onto : object, optional
-        Grid to align them to.
-    **arguments : object
-        Other arguments of `~picasssso.bands.BandImages`.
-
-    Returns
-    -------
-    BandImages
-        The bands.
-    """
+    """Make `BandImages` of what was read."""
     from picasssso.bands import BandImages, align
 
     planes = list(planes)

@@ -60,22 +60,6 @@ _LATER_DARK = {
 def ccd_properties(camcol: int, band: str, run: int) -> tuple[float, float]:
     """Return gain and dark variance of a CCD.
 
-    Parameters
-    ----------
-    camcol : int
-        Column of the camera, 1 to 6.
-    band : str
-        One of u, g, r, i, z.
-    run : int
-        Number of the run.
-
-    Returns
-    -------
-    gain : float
-        Electrons per count.
-    dark_variance : float
-        In counts squared.
-
     Examples
     --------
     >>> from picasssso.io.sdss import ccd_properties
@@ -92,18 +76,7 @@ def ccd_properties(camcol: int, band: str, run: int) -> tuple[float, float]:
 
 
 def matches(file: SurveyFile) -> bool:
-    """Return whether a file is an SDSS frame.
-
-    Parameters
-    ----------
-    file : SurveyFile
-        Any FITS file.
-
-    Returns
-    -------
-    bool
-        The answer.
-    """
+    """Return whether a file is an SDSS frame."""
     header = file.headers[0]
     return {"CAMCOL", "RUN", "FILTER"} <= set(header) and (
         "nanomagg" in str(header.get("BUNIT", "")).lower() or "NMGY" in header
@@ -111,30 +84,7 @@ def matches(file: SurveyFile) -> bool:
 
 
 def read(file: SurveyFile, options: Any) -> list[SurveyImage]:
-    """Read an SDSS frame.
-
-    Parameters
-    ----------
-    file : SurveyFile
-        The frame.
-    options : object
-        Not used.
-
-    Returns
-    -------
-    list of SurveyImage
-        One image, in AB nanomaggies.
-
-    Raises
-    ------
-    FileFormatError
-        If calibration or sky do not fit.
-
-    Warns
-    -----
-    PicassssoWarning
-        If they are missing, as in cut-outs: the noise is then unknown.
-    """
+    """Read an SDSS frame."""
     band = check_filter(file, file.headers[0]["FILTER"], _BANDS)
     letter = band[-1]
     data = file.array(0)

@@ -281,21 +281,7 @@ class SurveyFile:
 def same_shape(file: SurveyFile, what: str, array: npt.NDArray[Any], shape: Any) -> None:
     """Make sure that a companion has the image's shape.
 
-    Parameters
-    ----------
-    file : SurveyFile
-        The companion's file.
-    what : str
-        What it is.
-    array : ndarray
-        The companion.
-    shape : tuple of int
-        The image's shape.
-
-    Raises
-    ------
-    FileFormatError
-        If it has another one.
+    ``shape``: the image's shape.
     """
     if array.shape != tuple(shape):
         raise FileFormatError(
@@ -307,29 +293,7 @@ def same_shape(file: SurveyFile, what: str, array: npt.NDArray[Any], shape: Any)
 def bits_set(
     file: SurveyFile, array: npt.NDArray[Any], bits: int, what: str = "mask"
 ) -> npt.NDArray[np.bool_]:
-    """Return where any of some bits is set.
-
-    Parameters
-    ----------
-    file : SurveyFile
-        The mask's file.
-    array : ndarray of int
-        The mask.
-    bits : int
-        The bits.
-    what : str, optional
-        What it is, for messages.
-
-    Returns
-    -------
-    ndarray of bool
-        True where set.
-
-    Raises
-    ------
-    FileFormatError
-        If the mask does not hold integers.
-    """
+    """Return where any of some bits is set."""
     if array.dtype.kind == "f":
         # Masks written as floats by cutout services still hold whole numbers.
         whole = np.nan_to_num(np.asarray(array, dtype=np.float64), nan=-1.0)
@@ -343,63 +307,17 @@ def bits_set(
 
 
 def weight_noise(array: npt.NDArray[Any], unit: u.UnitBase) -> InverseVariance:
-    """Return inverse variances, of which 0 means no data.
-
-    Parameters
-    ----------
-    array : ndarray
-        Inverse variances.
-    unit : `~astropy.units.UnitBase`
-        Unit of the image.
-
-    Returns
-    -------
-    `~astropy.nddata.InverseVariance`
-        The same; not copied.
-    """
+    """Return inverse variances, of which 0 means no data."""
     return InverseVariance(array, unit=unit**-2, copy=False)
 
 
 def variance_noise(array: npt.NDArray[Any], unit: u.UnitBase) -> VarianceUncertainty:
-    """Return variances.
-
-    Parameters
-    ----------
-    array : ndarray
-        Variances.
-    unit : `~astropy.units.UnitBase`
-        Unit of the image.
-
-    Returns
-    -------
-    `~astropy.nddata.VarianceUncertainty`
-        The same; not copied.
-    """
+    """Return variances."""
     return VarianceUncertainty(array, unit=unit**2, copy=False)
 
 
 def check_filter(file: SurveyFile, value: Any, filters: Mapping[str, str]) -> str:
-    """Return the band of a filter's name.
-
-    Parameters
-    ----------
-    file : SurveyFile
-        The file.
-    value : str
-        The filter as the file names it.
-    filters : mapping
-        Bands by name.
-
-    Returns
-    -------
-    str
-        The band.
-
-    Raises
-    ------
-    InvalidInputError
-        If it is none of them.
-    """
+    """Return the band of a filter's name."""
     name = str(value).strip()
     if name not in filters:
         raise InvalidInputError(

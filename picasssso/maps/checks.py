@@ -39,18 +39,7 @@ Shape = tuple[int, int]
 
 
 def read_only(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    """Return a read-only view in native byte order; a copy only if the order is foreign.
-
-    Parameters
-    ----------
-    array : ndarray
-        Any array.
-
-    Returns
-    -------
-    ndarray
-        The view.
-    """
+    """Return a read-only view in native byte order; a copy only if the order is foreign."""
     view = array.astype(array.dtype.newbyteorder("="), copy=False).view()
     view.flags.writeable = False
     return view
@@ -59,27 +48,7 @@ def read_only(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
 def check_definitions(
     names: Iterable[str], definitions: Mapping[str, Property] | None
 ) -> dict[str, Property]:
-    """Return the definition of every property mapped.
-
-    Parameters
-    ----------
-    names : iterable of str
-        Names of the properties.
-    definitions : mapping of str to Property, or None
-        Definitions that go before the built-in ones.
-
-    Returns
-    -------
-    dict of str to Property
-        In the order of the names.
-
-    Raises
-    ------
-    InvalidInputError
-        If a property is neither built in nor defined, or defined under another name.
-    InvalidTypeError
-        If a definition is not a `Property`.
-    """
+    """Return the definition of every property mapped."""
     given = dict(definitions or {})
     for name, definition in given.items():
         if not isinstance(definition, Property):
@@ -121,25 +90,7 @@ def check_arrays(
 ) -> dict[str, PropertyArrays]:
     """Check the planes and make NaN whatever is masked, in all planes alike.
 
-    Parameters
-    ----------
-    arrays : mapping of str to PropertyArrays
-        What an estimator gave.
-    definitions : mapping of str to Property
-        Their definitions.
-    quality : ndarray of int32, shape (y, x)
-        Quality bits; pixels with NO_DATA are masked.
-
-    Returns
-    -------
-    dict of str to PropertyArrays
-        Read-only, NaN in all planes where a percentile, the mean or the data are missing.
-
-    Raises
-    ------
-    InvalidInputError
-        If a surface density lacks its mean, percentiles cross, or properties hold
-        different numbers of samples.
+    ``quality``: quality bits; pixels with NO_DATA are masked.
     """
     checked = {}
     no_data = (quality & int(QualityFlag.NO_DATA)) != 0
@@ -208,24 +159,7 @@ def check_quality(
 ) -> npt.NDArray[np.int32]:
     """Return the quality plane.
 
-    Parameters
-    ----------
-    quality : array-like of int, shape (y, x), or None
-        Bits of `QualityFlag`. None combines the planes that the properties bring along.
-    arrays : mapping of str to PropertyArrays
-        The properties; all must have one shape.
-
-    Returns
-    -------
-    ndarray of int32, shape (y, x)
-        Read-only.
-
-    Raises
-    ------
-    InvalidInputError
-        If there are no properties, or shapes differ.
-    InvalidTypeError
-        If the plane does not hold whole numbers, or a property is no `PropertyArrays`.
+    ``arrays``: the properties; all must have one shape.
     """
     if not isinstance(arrays, Mapping):
         raise InvalidTypeError(
@@ -276,24 +210,8 @@ def _whole_number_plane(plane: npt.ArrayLike, name: str, shape: Shape) -> npt.ND
 def check_bins(bins: npt.ArrayLike | None, shape: Shape) -> npt.NDArray[np.int32] | None:
     """Return the plane of bin numbers, read-only.
 
-    Parameters
-    ----------
-    bins : array-like of int, shape (y, x), or None
-        Number of the bin that a pixel belongs to; negative for none.
-    shape : tuple of int
-        Shape of the maps.
-
-    Returns
-    -------
-    ndarray of int32 or None
-        The plane.
-
-    Raises
-    ------
-    InvalidInputError
-        If the shape is not that of the maps.
-    InvalidTypeError
-        If the plane does not hold whole numbers.
+    ``bins``: number of the bin that a pixel belongs to; negative for none; ``shape``: shape of
+    the maps.
     """
     return None if bins is None else _whole_number_plane(bins, "bins", shape)
 
@@ -301,24 +219,7 @@ def check_bins(bins: npt.ArrayLike | None, shape: Shape) -> npt.NDArray[np.int32
 def check_target(target: npt.ArrayLike | None, shape: Shape) -> npt.NDArray[np.bool_] | None:
     """Return the plane of the target's pixels, read-only.
 
-    Parameters
-    ----------
-    target : array-like of bool, shape (y, x), or None
-        True in pixels of the target.
-    shape : tuple of int
-        Shape of the maps.
-
-    Returns
-    -------
-    ndarray of bool or None
-        The plane.
-
-    Raises
-    ------
-    InvalidInputError
-        If the shape is not that of the maps.
-    InvalidTypeError
-        If the plane is not boolean.
+    ``target``: true in pixels of the target; ``shape``: shape of the maps.
     """
     if target is None:
         return None
@@ -333,25 +234,7 @@ def check_target(target: npt.ArrayLike | None, shape: Shape) -> npt.NDArray[np.b
 
 
 def check_wcs(wcs: Any) -> WCS | None:
-    """Return the WCS if maps can stand on it.
-
-    Parameters
-    ----------
-    wcs : `~astropy.wcs.WCS` or None
-        Celestial and two-dimensional.
-
-    Returns
-    -------
-    `~astropy.wcs.WCS` or None
-        A copy.
-
-    Raises
-    ------
-    InvalidTypeError
-        If it is anything else.
-    InvalidInputError
-        If it is not celestial and two-dimensional.
-    """
+    """Return the WCS if maps can stand on it."""
     if wcs is None:
         return None
     if not isinstance(wcs, WCS):
@@ -371,22 +254,7 @@ def check_solid_angle(
 ) -> u.Quantity | None:
     """Return the solid angle of a pixel where there is no WCS to tell it.
 
-    Parameters
-    ----------
-    solid_angle : `~astropy.units.Quantity` or None
-        As given.
-    from_wcs : `~astropy.units.Quantity` or None
-        That of the central pixel, from the WCS; None without one.
-
-    Returns
-    -------
-    `~astropy.units.Quantity`
-        In arcsec2.
-
-    Raises
-    ------
-    InvalidInputError
-        If neither is there, they contradict each other, or the unit or value is wrong.
+    ``from_wcs``: that of the central pixel, from the WCS; None without one; returns in arcsec2.
     """
     if solid_angle is None:
         if from_wcs is None:
@@ -420,24 +288,7 @@ def check_distance(
 ) -> tuple[float | None, u.Quantity | None]:
     """Return redshift and luminosity distance.
 
-    Parameters
-    ----------
-    redshift : float or None
-        Observed redshift.
-    luminosity_distance : `~astropy.units.Quantity` or None
-        Luminosity distance.
-
-    Returns
-    -------
-    redshift : float or None
-        A plain number.
-    luminosity_distance : `~astropy.units.Quantity` or None
-        In Mpc.
-
-    Raises
-    ------
-    InvalidInputError
-        If a value cannot be, or there is a distance without a redshift.
+    Returns in Mpc.
     """
     if redshift is not None:
         try:
@@ -471,22 +322,7 @@ def check_shared_error(
 ) -> dict[str, float]:
     """Return the errors that all pixels share.
 
-    Parameters
-    ----------
-    shared_error : mapping of str to float, or None
-        By property, dex.
-    names : iterable of str
-        The properties mapped.
-
-    Returns
-    -------
-    dict of str to float
-        Plain numbers.
-
-    Raises
-    ------
-    InvalidInputError
-        If a value is negative or not finite, or there is no such property.
+    ``shared_error``: by property, dex.
     """
     errors = {name: float(value) for name, value in (shared_error or {}).items()}
     for name, value in errors.items():
@@ -509,24 +345,7 @@ def check_systematics(
 ) -> dict[str, dict[str, npt.NDArray[np.floating]]]:
     """Return the maps of how properties move with errors that pixels share.
 
-    Parameters
-    ----------
-    systematics : mapping of str to mapping of str to array-like, or None
-        By mode and property: the change for one standard deviation.
-    names : iterable of str
-        The properties mapped.
-    shape : tuple of int
-        Shape of the maps.
-
-    Returns
-    -------
-    dict
-        The same, read-only planes.
-
-    Raises
-    ------
-    InvalidInputError
-        If there is no such property, or a shape differs.
+    ``shape``: shape of the maps.
     """
     names = tuple(names)
     checked: dict[str, dict[str, npt.NDArray[np.floating]]] = {}
@@ -551,20 +370,8 @@ def check_systematics(
 def check_noise_scaling(noise_scaling: Any) -> Callable[[float], float] | None:
     """Return the variance inflation if it can be called.
 
-    Parameters
-    ----------
-    noise_scaling : callable or None
-        Number of pixels summed to variance inflation, such as `picasssso.NoiseScaling`.
-
-    Returns
-    -------
-    callable or None
-        The same object.
-
-    Raises
-    ------
-    InvalidTypeError
-        If it cannot be called.
+    ``noise_scaling``: number of pixels summed to variance inflation, such as
+    `picasssso.NoiseScaling`.
     """
     if noise_scaling is not None and not callable(noise_scaling):
         raise InvalidTypeError(

@@ -30,16 +30,8 @@ MINIMUM_PIXELS = 5
 class Ellipse:
     """An ellipse on the sky.
 
-    Parameters
-    ----------
-    center : tuple of float
-        Pixel position ``(x, y)``.
-    position_angle : float
-        Of the major axis, from north to east, degrees.
-    axis_ratio : float
-        Minor over major axis.
-    semimajor_axis : float
-        Its length, arcsec.
+    ``center``: pixel position ``(x, y)``; ``position_angle``: of the major axis, from north to
+    east, degrees; ``semimajor_axis``: its length, arcsec.
     """
 
     center: tuple[float, float]
@@ -52,17 +44,8 @@ class Ellipse:
     ) -> PixelAperture:
         """Return the aperture between two ellipses of this shape.
 
-        Parameters
-        ----------
-        inner, outer : float
-            Semi-major axes, arcsec.
-        jacobian : ndarray, shape (2, 2)
-            As `sky_jacobian` returns it; pixels need neither be square nor aligned.
-
-        Returns
-        -------
-        `~photutils.aperture.PixelAperture`
-            An annulus, or an ellipse where the inner axis is 0.
+        ``inner, outer``: semi-major axes, arcsec; ``jacobian``: as `sky_jacobian` returns it;
+        pixels need neither be square nor aligned.
         """
         from photutils.aperture import EllipticalAnnulus, EllipticalAperture
 
@@ -88,17 +71,7 @@ class Ellipse:
 def local_jacobian(maps: PropertyMaps, center: tuple[float, float]) -> npt.NDArray[np.float64]:
     """Return how pixels lie on the sky around a position.
 
-    Parameters
-    ----------
-    maps : PropertyMaps
-        The maps.
-    center : tuple of float
-        Pixel position ``(x, y)``.
-
-    Returns
-    -------
-    ndarray, shape (2, 2)
-        As `sky_jacobian`. Without a WCS, north is up and east is left.
+    ``center``: pixel position ``(x, y)``.
     """
     if maps.wcs is None:
         scale = float(np.sqrt(maps.pixel_solid_angle.to_value(u.arcsec**2)))
@@ -112,22 +85,7 @@ def local_jacobian(maps: PropertyMaps, center: tuple[float, float]) -> npt.NDArr
 def parse_center(maps: PropertyMaps, center: Any) -> tuple[float, float]:
     """Return a centre as a pixel position.
 
-    Parameters
-    ----------
-    maps : PropertyMaps
-        The maps.
-    center : `~astropy.coordinates.SkyCoord` or tuple of float
-        On the sky, or ``(x, y)`` in pixels.
-
-    Returns
-    -------
-    tuple of float
-        Pixel position ``(x, y)``.
-
-    Raises
-    ------
-    InvalidInputError
-        If it is neither, or on the sky where there is no WCS.
+    ``center``: on the sky, or ``(x, y)`` in pixels; returns pixel position ``(x, y)``.
     """
     from astropy.coordinates import SkyCoord
 
@@ -157,23 +115,6 @@ def measure_ellipse(maps: PropertyMaps, name: str) -> Ellipse:
     image cuts it off, only what is brighter than its brightest pixel along the image's
     edge, so that its shape is not that of the image. Its centroid and second moments give
     the ellipse.
-
-    Parameters
-    ----------
-    maps : PropertyMaps
-        The maps.
-    name : str
-        Property that is to be described.
-
-    Returns
-    -------
-    Ellipse
-        With the standard deviation along the major axis as its semi-major axis.
-
-    Raises
-    ------
-    InvalidInputError
-        If there is no surface density, or fewer than 5 pixels have signal.
     """
     from photutils.morphology import data_properties
 

@@ -48,18 +48,7 @@ def _percentile_names(name: str) -> list[str]:
 
 
 def check_extension_names(names: tuple[str, ...]) -> None:
-    """Make sure that no two planes of a file would have the same name.
-
-    Parameters
-    ----------
-    names : tuple of str
-        Names of the properties.
-
-    Raises
-    ------
-    InvalidInputError
-        If a property is called like a plane of another, ``sfr_mean`` beside ``sfr``, say.
-    """
+    """Make sure that no two planes of a file would have the same name."""
     taken = {
         "QUALITY": "the quality plane",
         "BINS": "the bins",
@@ -84,24 +73,7 @@ def check_extension_names(names: tuple[str, ...]) -> None:
 
 
 def write_maps(maps: PropertyMaps, path: str | os.PathLike[str], overwrite: bool) -> None:
-    """Write maps to a FITS file; see `PropertyMaps.write`.
-
-    Parameters
-    ----------
-    maps : PropertyMaps
-        The maps.
-    path : str or path-like
-        Where to.
-    overwrite : bool
-        Whether an existing file may be replaced.
-
-    Raises
-    ------
-    FileFormatError
-        If the file cannot be written or exists.
-    InvalidInputError
-        If the maps hold something that a file cannot.
-    """
+    """Write maps to a FITS file; see `PropertyMaps.write`."""
     with atomic_write(path, overwrite) as temporary, warnings.catch_warnings():
         # Deprecated units, such as erg, are what they were.
         warnings.simplefilter("ignore", u.UnitsWarning)
@@ -224,24 +196,7 @@ def _table(records: dict[str, Any]) -> fits.BinTableHDU:
 
 
 def read_maps(path: str | os.PathLike[str]) -> PropertyMaps:
-    """Read maps from a FITS file; see `PropertyMaps.read`.
-
-    Parameters
-    ----------
-    path : str or path-like
-        A file that `write_maps` wrote, of this or an earlier format.
-
-    Returns
-    -------
-    PropertyMaps
-        The maps.
-
-    Raises
-    ------
-    FileFormatError
-        If there is no such file, it is damaged, is not a file of maps, or is of a format
-        that only a newer version of the package reads.
-    """
+    """Read maps from a FITS file; see `PropertyMaps.read`."""
     file = Path(path).expanduser()
     if file.is_dir():
         raise FileFormatError(f"Cannot read {path}: it is a folder; give the name of a file.")

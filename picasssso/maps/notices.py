@@ -25,17 +25,9 @@ _TOO_SMALL = ("frame", "light at the edge")
 def outside_notice(maps: PropertyMaps) -> str | None:
     """Return what of the images was unlike the estimator's training set, as a sentence.
 
-    Parameters
-    ----------
-    maps : PropertyMaps
-        The maps.
-
-    Returns
-    -------
-    str or None
-        None where images as a whole are like those of the training set, and at most three
-        tenths of the pixels with light are flagged OUTSIDE_TRAINING; also for binned images, which
-        are always flagged.
+    Returns none where images as a whole are like those of the training set, and at most three
+    tenths of the pixels with light are flagged OUTSIDE_TRAINING; also for binned images, which
+    are always flagged.
     """
     causes = [str(name) for name in maps.meta.get("outside_training") or ()]
     if causes:

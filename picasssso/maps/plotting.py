@@ -97,24 +97,7 @@ def plot_maps(
     truth: PropertyMaps | None,
     images: BandImages | None,
 ) -> Figure:
-    """Draw maps as a grid of panels; see `PropertyMaps.plot`.
-
-    Parameters
-    ----------
-    maps : PropertyMaps
-        The maps.
-    properties : sequence of str or None
-        Which maps to show; None for all.
-    truth : PropertyMaps or None
-        Maps to draw below.
-    images : `picasssso.BandImages` or None
-        Images to draw first.
-
-    Returns
-    -------
-    `~matplotlib.figure.Figure`
-        The figure.
-    """
+    """Draw maps as a grid of panels; see `PropertyMaps.plot`."""
     names = _checked_names(maps, properties)
     _check_truth(maps, truth)
     import matplotlib as mpl

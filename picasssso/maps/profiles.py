@@ -44,29 +44,7 @@ def make_profile(
 ) -> QTable:
     """Average a property in elliptical annuli; see `PropertyMaps.profile`.
 
-    Parameters
-    ----------
-    maps : PropertyMaps
-        The maps.
-    name : str
-        Name of the property.
-    center : `~astropy.coordinates.SkyCoord`, tuple of float or None
-        As for `PropertyMaps.profile`, like all that follow.
-    position_angle : `~astropy.units.Quantity` or None
-        Of the major axis.
-    axis_ratio : float or None
-        Minor over major axis.
-    edges : `~astropy.units.Quantity` or None
-        Edges of the annuli.
-    inclination : `~astropy.units.Quantity` or None
-        Of a thin disc.
-    correlation : {"independent", "full"} or None
-        How the errors of pixels hang together.
-
-    Returns
-    -------
-    `~astropy.table.QTable`
-        One row per annulus.
+    ``correlation``: how the errors of pixels hang together.
     """
     correlation = check_correlation(maps, name, correlation)
     cosine = 1.0 if inclination is None else _cosine(inclination)

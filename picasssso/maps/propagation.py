@@ -41,11 +41,6 @@ def five_point_weights() -> npt.NDArray[np.float64]:
     exactly (the odd ones do by symmetry). For a log-normal distribution of 0.3 dex the
     mean comes out to 0.1 % and the standard deviation to 4 %, where half the 16-84 range
     would give 25 % too little.
-
-    Returns
-    -------
-    ndarray, shape (5,)
-        Weights in the order of the percentiles; their sum is 1.
     """
     inner, outer = NORMAL_SCORES[3:]
     # 2 (w_i z_i^2 + w_o z_o^2) = 1 and 2 (w_i z_i^4 + w_o z_o^4) = 3
@@ -58,18 +53,6 @@ def mean_square_error(percentiles: FloatArray, estimate: FloatArray) -> npt.NDAr
 
     Not the variance about the posterior's own mean: where the percentiles are held
     positive but the estimate is not, the distance between the two is error as well.
-
-    Parameters
-    ----------
-    percentiles : ndarray, shape (5, ...)
-        The stored percentiles.
-    estimate : ndarray, shape (...)
-        What is summed.
-
-    Returns
-    -------
-    ndarray of float64, shape (...)
-        The weighted mean of (percentile - estimate)^2 with `five_point_weights`.
     """
     total = np.zeros(estimate.shape)
     for weight, plane in zip(five_point_weights(), percentiles, strict=True):
@@ -80,15 +63,7 @@ def mean_square_error(percentiles: FloatArray, estimate: FloatArray) -> npt.NDAr
 def relative_variance(dex: float) -> float:
     """Return the relative variance of a log-normal factor of mean 1.
 
-    Parameters
-    ----------
-    dex : float
-        Its standard deviation in log10.
-
-    Returns
-    -------
-    float
-        ``exp((dex ln 10)^2) - 1``.
+    Returns ``exp((dex ln 10)^2) - 1``.
 
     Examples
     --------
@@ -103,23 +78,11 @@ def relative_variance(dex: float) -> float:
 class Pixels:
     """The pixels of one property that a result is made from.
 
-    Parameters
-    ----------
-    derivatives : ndarray of float64, shape (n,)
-        Change of the result per change of the pixel.
-    estimate : ndarray, shape (n,)
-        The plane that is summed.
-    percentiles : ndarray, shape (5, n)
-        The stored percentiles.
-    samples : list of ndarray, or None
-        Joint samples, each of shape (n,).
-    shared_error : float
-        Part of the percentiles' width that all pixels share, dex.
-    systematics : mapping of str to ndarray, shape (n,)
-        Change of the plane for one standard deviation, by mode.
-    shared : ndarray, shape (n,), or None
-        Change of the pixels for one standard deviation of what all have in common, which the
-        percentiles contain; instead of ``shared_error``, where it differs from pixel to pixel.
+    ``derivatives``: change of the result per change of the pixel; ``samples``: joint samples,
+    each of shape (n,); ``shared_error``: part of the percentiles' width that all pixels share,
+    dex; ``shared``: change of the pixels for one standard deviation of what all have in common,
+    which the percentiles contain; instead of ``shared_error``, where it differs from pixel to
+    pixel.
     """
 
     derivatives: npt.NDArray[np.float64]
@@ -139,24 +102,11 @@ def standard_deviations(
 ) -> dict[str, float]:
     """Return the standard deviation of a result, piece by piece.
 
-    Parameters
-    ----------
-    parts : list of Pixels
-        The properties that the result is made from, on the same n pixels. Their errors
-        in one pixel are taken to be independent, except in samples.
-    correlation : {"samples", "joint", "independent", "full"}
-        How the errors of pixels hang together; "joint" is computed as "independent" is.
-    bins : ndarray of int, shape (n,), or None
-        Which measurement each pixel belongs to: consecutive numbers from 0.
-    inflation : ndarray of float64, shape (number of measurements,)
-        Factor on the variance of each measurement, for noise that is correlated.
-
-    Returns
-    -------
-    dict of str to float
-        By source; they add in quadrature. "pixels" for what differs from pixel to pixel,
-        or "samples" and "noise_correlation"; "shared" for the shared error; and one for
-        each systematic mode.
+    ``parts``: the properties that the result is made from, on the same n pixels;
+    ``correlation``: how the errors of pixels hang together; "joint" is computed as "independent"
+    is; ``bins``: which measurement each pixel belongs to: consecutive numbers from 0; returns
+    "pixels" for what differs from pixel to pixel, or "samples" and "noise_correlation"; "shared"
+    for the shared error; and one for each systematic mode.
     """
     random = [_independent_variances(part, bins) for part in parts]
     shared = sum(_shared_variance(part) for part in parts)
@@ -235,19 +185,8 @@ def measurement_inflation(
     bin of m pixels has the correlation among its own pixels in it already, so that only
     ``noise_scaling(n) / noise_scaling(m)`` is missing.
 
-    Parameters
-    ----------
-    sizes : ndarray of int, shape (n,)
-        Pixels in each measurement: 1, or the size of the bin.
-    n_pixels : float
-        Area summed over, pixels.
-    noise_scaling : callable or None
-        Number of pixels to variance inflation.
-
-    Returns
-    -------
-    ndarray of float64, shape (n,)
-        All 1 without a noise scaling.
+    ``n_pixels``: area summed over, pixels; ``noise_scaling``: number of pixels to variance
+    inflation.
     """
     if noise_scaling is None:
         return np.ones(len(sizes))

@@ -29,14 +29,9 @@ Region: TypeAlias = Union[
 class PixelWeights:
     """How much of each pixel lies in a region.
 
-    Parameters
-    ----------
-    window : tuple of slice
-        The part ``(y, x)`` of the image that holds the region.
-    weights : ndarray of float64
-        For the pixels of the window: the fraction of the pixel inside the region.
-    outside : float
-        Area of the region beyond the image, pixels.
+    ``window``: the part ``(y, x)`` of the image that holds the region; ``weights``: for the
+    pixels of the window: the fraction of the pixel inside the region; ``outside``: area of the
+    region beyond the image, pixels.
     """
 
     window: tuple[slice, slice]
@@ -47,28 +42,8 @@ class PixelWeights:
 def pixel_weights(region: Any, shape: tuple[int, int], wcs: WCS | None) -> PixelWeights:
     """Return how much of each pixel lies in a region.
 
-    Parameters
-    ----------
-    region : ndarray of bool, photutils aperture, or None
-        None is the whole image. Apertures, in pixels or on the sky, must have a single
-        position; the fraction of each pixel that they cover is worked out exactly.
-    shape : tuple of int
-        Shape ``(y, x)`` of the image.
-    wcs : `~astropy.wcs.WCS` or None
-        World coordinates of the image, for apertures on the sky.
-
-    Returns
-    -------
-    PixelWeights
-        The window and the weights in it.
-
-    Raises
-    ------
-    InvalidInputError
-        If the shape is not that of the image, the region holds no pixel, an aperture has
-        several positions, or is on the sky where there is no WCS.
-    InvalidTypeError
-        If it is none of these.
+    ``region``: apertures, in pixels or on the sky, must have a single position; the fraction of
+    each pixel that they cover is worked out exactly; ``shape``: shape ``(y, x)`` of the image.
     """
     if region is None:
         return PixelWeights((slice(0, shape[0]), slice(0, shape[1])), np.ones(shape))
@@ -129,17 +104,7 @@ def _from_aperture(region: Any, shape: tuple[int, int], wcs: WCS | None) -> Pixe
 def aperture_weights(aperture: PixelAperture, shape: tuple[int, int]) -> PixelWeights | None:
     """Return how much of each pixel an aperture covers.
 
-    Parameters
-    ----------
-    aperture : `~photutils.aperture.PixelAperture`
-        With a single position.
-    shape : tuple of int
-        Shape ``(y, x)`` of the image.
-
-    Returns
-    -------
-    PixelWeights or None
-        None if it does not touch the image.
+    ``shape``: shape ``(y, x)`` of the image.
     """
     mask = aperture.to_mask(method="exact")
     inside, covered = mask.get_overlap_slices(shape)

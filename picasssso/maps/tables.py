@@ -19,15 +19,7 @@ __all__ = ["make_table"]
 def make_table(maps: PropertyMaps) -> QTable:
     """Return maps as a table; see `PropertyMaps.to_table`.
 
-    Parameters
-    ----------
-    maps : PropertyMaps
-        The maps.
-
-    Returns
-    -------
-    `~astropy.table.QTable`
-        One row for each pixel that is not masked in every property.
+    Returns one row for each pixel that is not masked in every property.
     """
     from astropy.table import QTable
 

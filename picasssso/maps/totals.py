@@ -84,29 +84,7 @@ def _with_error(value: float, error: float) -> str:
 
 
 def check_correlation(maps: PropertyMaps, name: str, correlation: str | None) -> str:
-    """Return how the errors of pixels hang together.
-
-    Parameters
-    ----------
-    maps : PropertyMaps
-        The maps.
-    name : str
-        The property asked for.
-    correlation : {"independent", "full"} or None
-        None takes joint samples.
-
-    Returns
-    -------
-    {"samples", "joint", "independent", "full"}
-        What to do.
-
-    Raises
-    ------
-    InvalidInputError
-        If None is given, there are fewer than two samples and the estimator does not say
-        what pixels share; it is something else; or there is no map of the property or its
-        weight.
-    """
+    """Return how the errors of pixels hang together."""
     parts = _parts(maps, name)
     if correlation in CORRELATIONS:
         return correlation
@@ -130,22 +108,7 @@ def check_correlation(maps: PropertyMaps, name: str, correlation: str | None) ->
 
 
 def known_correlation(maps: PropertyMaps, name: str) -> str | None:
-    """Return how the errors of pixels hang together, as far as the maps know.
-
-    Parameters
-    ----------
-    maps : PropertyMaps
-        The maps.
-    name : str
-        The property asked for.
-
-    Returns
-    -------
-    {"independent", "full"} or None
-        None where there are joint samples; "independent" where the maps know of a shared
-        error, which is added; else "full": noise alone would make an uncertainty of a
-        network's total a tenth of what it is.
-    """
+    """Return how the errors of pixels hang together, as far as the maps know."""
     try:
         check_correlation(maps, name, None)
     except InvalidInputError:
@@ -177,34 +140,8 @@ def make_total(
 ) -> Total:
     """Integrate or average a property over a region; see `PropertyMaps.total`.
 
-    Parameters
-    ----------
-    maps : PropertyMaps
-        The maps.
-    name : str
-        Name of the property.
-    region : ndarray of bool, photutils aperture, "frame", or None
-        Where; None is the target where the maps know of one, else the whole image.
-    correlation : {"independent", "full"} or None
-        How the errors of pixels hang together; None takes joint samples, or what the
-        estimator says that pixels share.
-
-    Returns
-    -------
-    Total
-        Value, uncertainty, masked fraction and assumptions.
-
-    Raises
-    ------
-    InvalidInputError
-        If the region or the correlation cannot be used, the weight is not mapped, or a
-        surface density has no distance.
-
-    Warns
-    -----
-    PicassssoWarning
-        If the weights of an intensive property sum to zero or less, so that there is no
-        average.
+    ``correlation``: how the errors of pixels hang together; None takes joint samples, or what
+    the estimator says that pixels share.
     """
     correlation = check_correlation(maps, name, correlation)
     region, where = _region(maps, region)
@@ -345,12 +282,7 @@ def _measurements(
 ) -> tuple[npt.NDArray[np.int64] | None, npt.NDArray[np.int64]]:
     """Give numbers to the measurements that valid pixels belong to; count their pixels.
 
-    Returns
-    -------
-    measurement : ndarray of int, shape (n,), or None
-        Consecutive numbers from 0; None where each pixel is one of its own.
-    sizes : ndarray of int
-        Pixels of each measurement, also those outside the region.
+    Returns consecutive numbers from 0; None where each pixel is one of its own.
     """
     n = int(valid.sum())
     if bins is None:

@@ -23,17 +23,8 @@ N_AGE = len(AGE_CENTRES)
 def mass_in_age_bins(age: np.ndarray, mass: np.ndarray) -> np.ndarray:
     """Return the mass of stars in each age bin.
 
-    Parameters
-    ----------
-    age : ndarray
-        Ages in yr, of shape (k,). Older stars than the oldest edge count in the last bin.
-    mass : ndarray
-        Their masses, of shape (k,).
-
-    Returns
-    -------
-    ndarray
-        Masses of shape (n_age,).
+    ``age``: ages in yr, of shape (k,); ``mass``: their masses, of shape (k,); returns masses of
+    shape (n_age,).
 
     Examples
     --------

@@ -29,15 +29,7 @@ _ANGULAR = _comoving_table() / (1.0 + _REDSHIFTS)
 def angular_diameter_distance(redshift: np.ndarray) -> np.ndarray:
     """Return angular diameter distances.
 
-    Parameters
-    ----------
-    redshift : ndarray
-        Redshifts below 2.
-
-    Returns
-    -------
-    ndarray
-        In Mpc.
+    Returns in Mpc.
 
     Examples
     --------
@@ -51,17 +43,7 @@ def angular_diameter_distance(redshift: np.ndarray) -> np.ndarray:
 def redshift_of_distance(distance: np.ndarray, limits: tuple[float, float]) -> np.ndarray:
     """Return the redshift of an angular diameter distance.
 
-    Parameters
-    ----------
-    distance : ndarray
-        In Mpc.
-    limits : tuple of float
-        Lowest and highest redshift that is returned, below 1.5.
-
-    Returns
-    -------
-    ndarray
-        Redshifts.
+    ``distance``: in Mpc.
     """
     rising = _REDSHIFTS <= 1.5
     return np.clip(np.interp(distance, _ANGULAR[rising], _REDSHIFTS[rising]), *limits)

@@ -27,27 +27,7 @@ _SURVIVING: dict[str, tuple[np.ndarray, np.ndarray]] = {}
 
 
 def checked_redshift(redshift: float | None, own: float, what: str) -> float:
-    """Return the redshift at which something is observed.
-
-    Parameters
-    ----------
-    redshift : float or None
-        What was asked for.
-    own : float
-        What the file says.
-    what : str
-        Name of the source, for messages.
-
-    Returns
-    -------
-    float
-        The redshift.
-
-    Raises
-    ------
-    InvalidInputError
-        If it is not between 0.003 and 1.9.
-    """
+    """Return the redshift at which something is observed."""
     chosen = own if redshift is None else redshift
     if isinstance(chosen, bool) or not isinstance(chosen, (int, float, np.number)):
         raise InvalidInputError(f"redshift={redshift!r} is no number.")
@@ -65,26 +45,7 @@ def pixel_sizes(
 ) -> tuple[float, float]:
     """Return the size of a pixel.
 
-    Parameters
-    ----------
-    pixel_scale : Quantity or None
-        An angle or a length, or None for the default.
-    redshift : float
-        Redshift of the galaxy.
-    default_kpc : float
-        The default in kpc.
-
-    Returns
-    -------
-    tuple of float
-        In arcsec and in kpc.
-
-    Raises
-    ------
-    InvalidTypeError
-        If the scale has no unit.
-    InvalidInputError
-        If its unit is neither an angle's nor a length's, or it is not positive.
+    ``default_kpc``: the default in kpc; returns in arcsec and in kpc.
 
     Examples
     --------
@@ -122,17 +83,8 @@ def surviving_fraction(log_metallicity: np.ndarray, grid: SSPGrid | None = None)
     As `picasssso.mocks.LightTable` has it, so that masses of today given here come out of its
     true maps unchanged.
 
-    Parameters
-    ----------
-    log_metallicity : ndarray
-        log10 of the mass fraction of metals: of shape (n_age, ...), or (1, ...) for all ages.
-    grid : SSPGrid, optional
-        The stellar grid; PopStar if not given.
-
-    Returns
-    -------
-    ndarray
-        Of shape (n_age, ...).
+    ``log_metallicity``: log10 of the mass fraction of metals: of shape (n_age, ...), or (1, ...)
+    for all ages; returns of shape (n_age, ...).
     """
     from picasssso.sps import SSPGrid
     from picasssso.sps.histories import AgeBins, StepHistories
@@ -158,20 +110,7 @@ def surviving_fraction(log_metallicity: np.ndarray, grid: SSPGrid | None = None)
 def join_galaxies(parts: Sequence[Galaxies]) -> Galaxies:
     """Return several batches of galaxies as one.
 
-    Parameters
-    ----------
-    parts : sequence of Galaxies
-        Batches on pixel grids of one shape.
-
-    Returns
-    -------
-    Galaxies
-        All of them; only parameters that all have are kept.
-
-    Raises
-    ------
-    InvalidInputError
-        If there are none, or their grids differ in shape.
+    ``parts``: batches on pixel grids of one shape.
     """
     if not parts:
         raise InvalidInputError("No galaxies were given to be joined.")

@@ -410,31 +410,10 @@ def read_synthetic_image(
 ) -> BandImages:
     """Read a synthetic SDSS image of an Illustris galaxy, on the axes of its maps.
 
-    Parameters
-    ----------
-    path : str or path-like
-        ``halo_{id}_camera_{c}_synthetic_image.h5``, with the data set ``data`` of shape (5, H,
-        W) in the order *ugriz*.
-    pixel_scale_kpc : float
-        Size of a pixel in kpc, which the file does not hold: `IllustrisMaps.pixel_scale_kpc`
-        of the map that goes with it.
-    redshift : float, optional
-        Redshift at which the galaxy is seen.
-    unit : str, optional
-        Unit of the data, a surface brightness, which the file does not hold. The code that
-        wrote these files (sunpy of Torrey & Snyder) gives microjansky per steradian.
-
-    Returns
-    -------
-    BandImages
-        In nmgy/arcsec2, without uncertainty: ask `BandImages.with_estimated_noise` for it.
-
-    Raises
-    ------
-    FileFormatError
-        If the file is missing, is not HDF5, or holds something else.
-    InvalidInputError
-        If a number makes no sense, or the unit is no surface brightness.
+    ``path``: ``halo_{id}_camera_{c}_synthetic_image.h5``, with the data set ``data`` of shape
+    (5, H, W) in the order *ugriz*; ``pixel_scale_kpc``: size of a pixel in kpc, which the file
+    does not hold: `IllustrisMaps.pixel_scale_kpc` of the map that goes with it; returns in
+    nmgy/arcsec2, without uncertainty: ask `BandImages.with_estimated_noise` for it.
     """
     import astropy.units as u
 
@@ -478,31 +457,7 @@ def read_broadband(
 ) -> BandImages:
     """Read the noiseless images of the Illustris release, on the axes of the maps.
 
-    Parameters
-    ----------
-    path : str or path-like
-        ``broadband_{id}.fits``, written by Sunrise.
-    camera : int, optional
-        Which of its cameras.
-    redshift : float, optional
-        Redshift at which the galaxy is to be seen. The light is that of bands at rest, in
-        the files as in the paper; it is not shifted.
-    dimming : bool, optional
-        Whether surface brightness falls as (1 + z)^-3, as of an f_nu it does. The paper's
-        images are not dimmed: give False to repeat them.
-    dust : bool, optional
-        Whether to read the images with scattering and absorption, if the file has them; the
-        paper uses those without.
-
-    Returns
-    -------
-    BandImages
-        *ugriz* in nmgy/arcsec2, without uncertainty.
-
-    Raises
-    ------
-    FileFormatError
-        If the file is missing, or is not FITS, or lacks something.
+    Returns *ugriz* in nmgy/arcsec2, without uncertainty.
     """
     from astropy.io import fits
 

@@ -53,12 +53,7 @@ CHUNK_PIXELS_CUDA = 4_000_000
 class Light:
     """The light of galaxies, and the sums their true maps are made from.
 
-    Parameters
-    ----------
-    surface_brightness : Tensor
-        In nmgy/arcsec2, of shape (n, n_band, y, x).
-    truth : TrueSums
-        The sums.
+    ``surface_brightness``: in nmgy/arcsec2, of shape (n, n_band, y, x).
     """
 
     surface_brightness: torch.Tensor
@@ -104,26 +99,13 @@ class LightTable:
 
     Make one with `LightTable.build`.
 
-    Parameters
-    ----------
-    bands : tuple of str
-        Filter names (speclite).
-    redshifts : ndarray
-        Increasing redshifts, of shape (k,).
-    log_metallicities : ndarray
-        log10 of the grid's mass fractions of metals, of shape (n_z,).
-    stars, gas : ndarray
-        Surface brightness of 1 Msun/kpc2 formed in nmgy/arcsec2, of shape (k, n_age, n_z,
-        n_part).
-    wavelength : ndarray
-        Mean rest wavelengths in AA of the parts' light, for stars older than birth clouds and
-        for those in them with their gas, of shape (k, 2, n_part).
-    v_stars, v_wavelength : ndarray
-        The same for the V band at rest, stars only: (n_age, n_z, n_v), (2, n_v).
-    surviving : ndarray
-        Living stars and remnants per mass formed, of shape (n_age, n_z).
-    grid_hash : str
-        `SSPGrid.hash` of the stellar grid.
+    ``redshifts``: increasing redshifts, of shape (k,); ``log_metallicities``: log10 of the
+    grid's mass fractions of metals, of shape (n_z,); ``stars, gas``: surface brightness of 1
+    Msun/kpc2 formed in nmgy/arcsec2, of shape (k, n_age, n_z, n_part); ``wavelength``: mean rest
+    wavelengths in AA of the parts' light, for stars older than birth clouds and for those in
+    them with their gas, of shape (k, 2, n_part); ``v_stars, v_wavelength``: the same for the V
+    band at rest, stars only: (n_age, n_z, n_v), (2, n_v); ``surviving``: living stars and
+    remnants per mass formed, of shape (n_age, n_z).
 
     Examples
     --------
@@ -172,32 +154,7 @@ class LightTable:
         nebular: bool = True,
         progress: bool = False,
     ) -> LightTable:
-        """Integrate a stellar grid's spectra over bands.
-
-        Parameters
-        ----------
-        bands : sequence of str
-            Filter names of speclite.
-        redshift : float or tuple of float
-            One redshift, or the ends of a range; a range takes about a tenth of a second
-            for each 0.0025.
-        grid : SSPGrid, optional
-            Stellar grid; PopStar if not given.
-        nebular : bool, optional
-            Whether gas shines.
-        progress : bool, optional
-            Whether to show a progress bar.
-
-        Returns
-        -------
-        LightTable
-            The table.
-
-        Raises
-        ------
-        InvalidInputError
-            If a band is unknown or not covered by the grid, or the range is none.
-        """
+        """Integrate a stellar grid's spectra over bands."""
         from tqdm import tqdm
 
         from picasssso.sps import SSPGrid
@@ -268,23 +225,6 @@ class LightTable:
         """Return the light of galaxies and the sums of their true maps.
 
         Differentiable with respect to masses, metallicities and attenuations.
-
-        Parameters
-        ----------
-        galaxies : Galaxies
-            The galaxies.
-        errors : ModelErrors, optional
-            What is wrong with the stellar model; the truth does not change with it.
-
-        Returns
-        -------
-        Light
-            Light and sums.
-
-        Raises
-        ------
-        InvalidInputError
-            If a galaxy's redshift is not in the table.
         """
         total, wavelength, v_total, v_wavelength = self._at(galaxies.redshift)
         if errors is not None:
@@ -369,27 +309,11 @@ class LightTable:
     def surviving_fraction(self, mass_formed: np.ndarray, log_metallicity: float) -> np.ndarray:
         """Return the mass in living stars and remnants per mass formed.
 
-        Parameters
-        ----------
-        mass_formed : ndarray
-            Mass formed in each age bin, of shape (n, n_age).
-        log_metallicity : float
-            log10 of the mass fraction of metals.
-
-        Returns
-        -------
-        ndarray
-            Of shape (n,).
+        ``mass_formed``: mass formed in each age bin, of shape (n, n_age); returns of shape (n,).
         """
         fractions = [np.interp(log_metallicity, self.log_metallicities, s) for s in self.surviving]
         return mass_formed @ np.array(fractions) / mass_formed.sum(axis=1)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return all numbers, for files.
-
-        Returns
-        -------
-        dict
-            The arguments of the class.
-        """
+        """Return all numbers, for files."""
         return {name: value for name, value in vars(self).items() if name != "_on_device"}

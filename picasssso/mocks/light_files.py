@@ -15,15 +15,7 @@ __all__ = ["read_light_table", "write_light_table"]
 
 
 def write_light_table(path: Path, table: LightTable) -> None:
-    """Write a table of light.
-
-    Parameters
-    ----------
-    path : Path
-        The file.
-    table : LightTable
-        The table.
-    """
+    """Write a table of light."""
     import h5py
 
     with atomic_write(path, overwrite=True) as temporary, h5py.File(temporary, "w") as file:
@@ -36,23 +28,7 @@ def write_light_table(path: Path, table: LightTable) -> None:
 
 
 def read_light_table(path: Path) -> LightTable:
-    """Read a table of light.
-
-    Parameters
-    ----------
-    path : Path
-        The file.
-
-    Returns
-    -------
-    LightTable
-        The table.
-
-    Raises
-    ------
-    FileFormatError
-        If it is missing or damaged.
-    """
+    """Read a table of light."""
     with open_hdf5(path) as file:
         try:
             arrays = {name: data[()] for name, data in file.items()}

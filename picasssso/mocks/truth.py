@@ -26,20 +26,9 @@ def true_sums(
 ) -> TrueSums:
     """Return what true maps are made from.
 
-    Parameters
-    ----------
-    galaxies : Galaxies
-        The galaxies.
-    surviving : Tensor
-        Mass in living stars and remnants in each age bin, Msun/kpc2, of shape (n, n_age, y,
-        x).
-    v_light, v_light_attenuated : Tensor
-        The stars' V light before and after dust, of shape (n, y, x).
-
-    Returns
-    -------
-    TrueSums
-        The sums.
+    ``surviving``: mass in living stars and remnants in each age bin, Msun/kpc2, of shape (n,
+    n_age, y, x); ``v_light, v_light_attenuated``: the stars' V light before and after dust, of
+    shape (n, y, x).
     """
     ages = torch.as_tensor(AGE_CENTRES / 1e9, dtype=surviving.dtype, device=surviving.device)
     hydrogen = galaxies.hi_mass + galaxies.h2_mass

@@ -13,23 +13,7 @@ __all__ = ["build_network"]
 
 
 def build_network(config: TrainingConfig) -> nn.Module:
-    """Return an untrained network.
-
-    Parameters
-    ----------
-    config : TrainingConfig
-        Its architecture and arguments.
-
-    Returns
-    -------
-    torch.nn.Module
-        The network, on the CPU.
-
-    Raises
-    ------
-    InvalidInputError
-        If the architecture has no such arguments.
-    """
+    """Return an untrained network."""
     kinds: dict[str, type[nn.Module]] = {
         "residual_unet": ResidualUNet,
         "buck_wolf_2021": BuckWolfNetwork,

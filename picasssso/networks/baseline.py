@@ -42,21 +42,7 @@ def predict_maps(
 ) -> dict[str, torch.Tensor]:
     """Return the maps that networks predict, averaged in log10.
 
-    Parameters
-    ----------
-    networks : sequence of torch.nn.Module
-        Members, all `picasssso.networks.buck_wolf.BuckWolfNetwork`.
-    flux, inverse_variance : Tensor, shape (n, 5, y, x)
-        Images in slots.
-    conditions : Conditions
-        What holds for whole images.
-    orientations : int, optional
-        1, or 8 to average over turned and mirrored images.
-
-    Returns
-    -------
-    dict
-        Names of `BASELINE_PROPERTIES` to maps of shape (n, y, x) in linear units.
+    Returns names of `BASELINE_PROPERTIES` to maps of shape (n, y, x) in linear units.
     """
     height, width = flux.shape[-2:]
     stride = int(networks[0].stride)  # type: ignore[arg-type]

@@ -63,13 +63,6 @@ def _convolutions(n_in: int, n_out: int, groups: int) -> nn.Sequential:
 class BuckWolfNetwork(nn.Module):
     """U-Net of Buck & Wolf (2021, arXiv:2111.01154).
 
-    Parameters
-    ----------
-    first_features : int
-        Features on the first level; 64 in the paper.
-    groups : int
-        Groups of GroupNorm.
-
     Examples
     --------
     >>> import torch
@@ -108,16 +101,7 @@ class BuckWolfNetwork(nn.Module):
     def forward(self, planes: torch.Tensor) -> torch.Tensor:
         """Return log10 of the maps.
 
-        Parameters
-        ----------
-        planes : Tensor, shape (n, 5 or more, y, x)
-            The logarithmic planes of `picasssso.networks.inputs.input_planes`, which come
-            first there; the rest is not used.
-
-        Returns
-        -------
-        Tensor
-            Of shape (n, 7, y, x), in the order of `MAPS`.
+        Returns of shape (n, 7, y, x), in the order of `MAPS`.
         """
         x = planes[:, : len(SLOTS)]
         kept = []
@@ -139,40 +123,14 @@ class BuckWolfNetwork(nn.Module):
 
 
 def log_maps(sums: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return log10 of the true maps, and where there is anything.
-
-    Parameters
-    ----------
-    sums : Tensor, shape (n, 9, y, x)
-        What true maps are made of.
-
-    Returns
-    -------
-    log_map : Tensor, shape (n, 7, y, x)
-        Their logarithms, not below the bins' range.
-    present : Tensor of bool, shape (n, 7, y, x)
-        Where there is anything.
-    """
+    """Return log10 of the true maps, and where there is anything."""
     lowest = torch.tensor([low for low, _ in LOG_RANGE], device=sums.device)[:, None, None]
     present = sums[:, :7] > 10.0**lowest
     return torch.log10(sums[:, :7].clamp(min=1e-30)).maximum(lowest), present
 
 
 def squared_loss(prediction: torch.Tensor, sums: torch.Tensor) -> torch.Tensor:
-    """Return the paper's loss: mean squared error in log10, empty pixels hardly counting.
-
-    Parameters
-    ----------
-    prediction : Tensor, shape (n, 7, y, x)
-        What the network says.
-    sums : Tensor, shape (n, 9, y, x)
-        The truth; NaN where it is not known.
-
-    Returns
-    -------
-    Tensor
-        A number.
-    """
+    """Return the paper's loss: mean squared error in log10, empty pixels hardly counting."""
     truth, present = log_maps(sums)
     known = ~torch.isnan(truth)
     weights = torch.where(present, 1.0, _EMPTY_WEIGHT) * known
@@ -183,15 +141,7 @@ def squared_loss(prediction: torch.Tensor, sums: torch.Tensor) -> torch.Tensor:
 def maps_to_properties(prediction: torch.Tensor) -> dict[str, torch.Tensor]:
     """Return property maps in linear units.
 
-    Parameters
-    ----------
-    prediction : Tensor, shape (n, 7, y, x)
-        What the network says.
-
-    Returns
-    -------
-    dict
-        Names of properties to maps of shape (n, y, x).
+    Returns names of properties to maps of shape (n, y, x).
     """
     mass, metals, mass_age, sfr, gas, gas_metals, hydrogen = (10.0**prediction).unbind(1)
     return {

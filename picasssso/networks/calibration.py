@@ -73,15 +73,7 @@ _SMALLEST_STEP = 2e-3
 def local_signal(flux: torch.Tensor, inverse_variance: torch.Tensor) -> torch.Tensor:
     """Return the signal-to-noise ratio of all bands together, averaged over 5 x 5 pixels.
 
-    Parameters
-    ----------
-    flux, inverse_variance : Tensor, shape (n, band, y, x)
-        The images.
-
-    Returns
-    -------
-    Tensor
-        Of shape (n, y, x).
+    Returns of shape (n, y, x).
     """
     weight = inverse_variance.sum(1, keepdim=True)
     signal = (flux * inverse_variance).sum(1, keepdim=True) * weight.clamp(min=1e-30).rsqrt()
@@ -101,15 +93,7 @@ def _place(signal: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
 def nearest_signal(signal: torch.Tensor) -> torch.Tensor:
     """Return the number of the nearest point of `SIGNALS`.
 
-    Parameters
-    ----------
-    signal : Tensor
-        Signal-to-noise ratios.
-
-    Returns
-    -------
-    Tensor of int64
-        Of the same shape.
+    Returns of the same shape.
     """
     below, part = _place(signal)
     return below + (part > 0.5)
@@ -305,20 +289,7 @@ def _given_there(quantiles: torch.Tensor, there: torch.Tensor) -> torch.Tensor:
 
 
 def stretch(quantiles: torch.Tensor, factors: torch.Tensor) -> torch.Tensor:
-    """Return quantiles stretched about a shifted median.
-
-    Parameters
-    ----------
-    quantiles : Tensor, shape (n, 8, 5, y, x)
-        Ascending.
-    factors : Tensor, same shape
-        As `Calibration.factors`.
-
-    Returns
-    -------
-    Tensor
-        Ascending quantiles.
-    """
+    """Return quantiles stretched about a shifted median."""
     middle = quantiles[:, :, 2:3]
     half = 0.5 * (quantiles[:, :, 3:4] - quantiles[:, :, 1:2])
     moved = middle + factors[:, :, 2:3] * half
@@ -337,17 +308,7 @@ def normal_scores(quantiles: torch.Tensor, log_value: torch.Tensor) -> torch.Ten
     Between quantiles the score is linear in the logarithm; beyond the outermost the
     last slope goes on.
 
-    Parameters
-    ----------
-    quantiles : Tensor, shape (n, 8, 5, y, x)
-        Ascending.
-    log_value : Tensor, shape (n, 8, y, x)
-        Values.
-
-    Returns
-    -------
-    Tensor
-        Of shape (n, 8, y, x), cut at 4.
+    Returns of shape (n, 8, y, x), cut at 4.
     """
     scores = torch.tensor(NORMAL_SCORES, device=quantiles.device)
     value = torch.zeros_like(log_value)
@@ -363,17 +324,7 @@ def normal_scores(quantiles: torch.Tensor, log_value: torch.Tensor) -> torch.Ten
 def values_at(quantiles: torch.Tensor, score: torch.Tensor) -> torch.Tensor:
     """Return the values at given normal scores: the inverse of `normal_scores` up to 2.6.
 
-    Parameters
-    ----------
-    quantiles : Tensor, shape (n, 8, 5, y, x)
-        Ascending.
-    score : Tensor, shape (n, 8, y, x)
-        Standard normal numbers.
-
-    Returns
-    -------
-    Tensor
-        Of shape (n, 8, y, x).
+    Returns of shape (n, 8, y, x).
     """
     scores = NORMAL_SCORES
     # What lies further out no galaxy has taught: logarithms would run away.
@@ -390,17 +341,7 @@ def values_at(quantiles: torch.Tensor, score: torch.Tensor) -> torch.Tensor:
 def gaussian_kernel(fwhm: float, radius: int) -> torch.Tensor:
     """Return a Gaussian along one axis whose squares sum to 1, so that it keeps variance.
 
-    Parameters
-    ----------
-    fwhm : float
-        Full width at half maximum in pixels.
-    radius : int
-        It is cut there.
-
-    Returns
-    -------
-    Tensor
-        Of shape (2 radius + 1,).
+    ``fwhm``: full width at half maximum in pixels; returns of shape (2 radius + 1,).
     """
     sigma = max(fwhm, 0.1) / math.sqrt(8.0 * math.log(2.0))
     x = torch.arange(-radius, radius + 1, dtype=torch.float32)

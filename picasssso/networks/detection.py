@@ -75,14 +75,7 @@ TYPICAL_PART = slice(_DISC_SIDE // 2 - 12, _DISC_SIDE // 2 + 12)
 class Light:
     """The light of images, and how significant it is.
 
-    Parameters
-    ----------
-    amplitude : Tensor, shape (n, 1, y, x)
-        Flux in r of a typical spectrum, nmgy per pixel; 0 where there are no data.
-    error : Tensor, shape (n, 1, y, x)
-        Its standard deviation; 0 where there are no data.
-    significance : Tensor, shape (n, 1, y, x)
-        Of the light in a neighbourhood, in standard deviations; 0 where there are no data.
+    ``amplitude``: flux in r of a typical spectrum, nmgy per pixel; 0 where there are no data.
     """
 
     amplitude: torch.Tensor
@@ -95,18 +88,8 @@ def measure_light(
 ) -> Light:
     """Measure the light of images; local, so that blocks equal the whole.
 
-    Parameters
-    ----------
-    flux, inverse_variance : Tensor, shape (n, 5, y, x)
-        Images in slots.
-    inflation : Tensor, shape (n,), or float, optional
-        Factor on the variance of the sum over a neighbourhood (of `NEIGHBOURS` pixels) where
-        noise is correlated.
-
-    Returns
-    -------
-    Light
-        What was found.
+    ``inflation``: factor on the variance of the sum over a neighbourhood (of `NEIGHBOURS`
+    pixels) where noise is correlated.
 
     Examples
     --------
@@ -149,15 +132,7 @@ def _step(values: torch.Tensor, low: float, high: float) -> torch.Tensor:
 def detected_part(light: Light) -> torch.Tensor:
     """Return how far light counts as detected.
 
-    Parameters
-    ----------
-    light : Light
-        From `measure_light`.
-
-    Returns
-    -------
-    Tensor
-        Of shape (n, 1, y, x), from 0 (noise) to 1 (light).
+    Returns of shape (n, 1, y, x), from 0 (noise) to 1 (light).
     """
     return _step(light.significance, _FAINT, _CLEAR)
 
@@ -165,15 +140,7 @@ def detected_part(light: Light) -> torch.Tensor:
 def nearness(detected: torch.Tensor) -> torch.Tensor:
     """Return how near pixels are to light that is detected.
 
-    Parameters
-    ----------
-    detected : Tensor, shape (n, 1, y, x)
-        From `detected_part`.
-
-    Returns
-    -------
-    Tensor
-        Of the same shape, from 0 (nothing detected within 26 pixels) to 1.
+    Returns of the same shape, from 0 (nothing detected within 26 pixels) to 1.
     """
     # The largest of what spreads from all pixels, one axis after the other.
     for axis in (-1, -2):
@@ -194,18 +161,9 @@ def nearness(detected: torch.Tensor) -> torch.Tensor:
 def typical_galaxy(noise: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     """Return images of a small faint disc with a typical spectrum.
 
-    Parameters
-    ----------
-    noise : Tensor, shape (n, 5)
-        Noise of each image's bands, nmgy per pixel; NaN where there is no band.
-
-    Returns
-    -------
-    flux : Tensor, shape (n, 5, 64, 64)
-        Without noise, as bright in the middle as eight times that of a pixel; nearly all of it
-        is in the rows and columns of `TYPICAL_PART`.
-    inverse_variance : Tensor, shape (n, 5, 64, 64)
-        That of the noise; 0 where there is no band.
+    ``noise``: noise of each image's bands, nmgy per pixel; NaN where there is no band; returns
+    without noise, as bright in the middle as eight times that of a pixel; nearly all of it is in
+    the rows and columns of `TYPICAL_PART`.
     """
     spectrum = torch.tensor(_SPECTRUM, device=noise.device, dtype=noise.dtype)
     weight = torch.nan_to_num(noise.square().reciprocal(), nan=0.0, posinf=0.0)

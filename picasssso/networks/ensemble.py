@@ -18,20 +18,7 @@ __all__ = ["Ensemble", "EnsemblePrediction", "turned", "turned_back"]
 
 
 def turned(images: torch.Tensor, turn: int) -> torch.Tensor:
-    """Return images in one of their eight orientations.
-
-    Parameters
-    ----------
-    images : Tensor, shape (..., y, x)
-        The images.
-    turn : int
-        0 to 7: quarter turns, from 4 on of the transposed images.
-
-    Returns
-    -------
-    Tensor
-        The images; `turned_back` is the inverse.
-    """
+    """Return images in one of their eight orientations."""
     if turn >= 4:
         images = images.transpose(-1, -2)
     # Not turning is a copy too, to torch.
@@ -39,20 +26,7 @@ def turned(images: torch.Tensor, turn: int) -> torch.Tensor:
 
 
 def turned_back(images: torch.Tensor, turn: int) -> torch.Tensor:
-    """Undo `turned`.
-
-    Parameters
-    ----------
-    images : Tensor, shape (..., y, x)
-        What `turned` returned, or maps of it.
-    turn : int
-        The same number.
-
-    Returns
-    -------
-    Tensor
-        In the first orientation.
-    """
+    """Undo `turned`."""
     images = torch.rot90(images, -(turn % 4), (-2, -1)) if turn % 4 else images
     return images.transpose(-1, -2) if turn >= 4 else images
 
@@ -61,12 +35,7 @@ def turned_back(images: torch.Tensor, turn: int) -> torch.Tensor:
 class EnsemblePrediction:
     """What an ensemble says.
 
-    Parameters
-    ----------
-    prediction : Prediction
-        The predictive distributions.
-    disagreement : Tensor, shape (n, 8, y, x)
-        Standard deviation of the members' medians, dex.
+    ``disagreement``: standard deviation of the members' medians, dex.
     """
 
     prediction: Prediction
@@ -79,12 +48,6 @@ class Ensemble:
     Each member has its own grid of pixels that it merges, shifted against the others'. The
     members' raw outputs are averaged: medians and logits at equal weight, so quantiles
     stay as sharp as those of one member where all agree.
-
-    Parameters
-    ----------
-    networks : sequence of torch.nn.Module
-        The members, all `picasssso.networks.unet.ResidualUNet`; others can be held, but
-        not used by `predict`.
     """
 
     def __init__(self, networks: Sequence[nn.Module]) -> None:
@@ -113,24 +76,8 @@ class Ensemble:
     ) -> EnsemblePrediction:
         """Predict images of one shape.
 
-        Parameters
-        ----------
-        flux, inverse_variance : Tensor, shape (n, 5, y, x)
-            Images in slots, nmgy per pixel; on the networks' device.
-        conditions : Conditions
-            What holds for whole images.
-        has_band : Tensor of bool, shape (n, 5)
-            Which slots hold an image. It is a property of the whole image, not of a block
-            of it in which a band may be masked.
-        orientations : int, optional
-            1, or 8 to average over turned and mirrored images.
-        mixed_precision : bool, optional
-            Whether to compute in bfloat16 (CUDA).
-
-        Returns
-        -------
-        EnsemblePrediction
-            Of the images' shape, float32.
+        ``flux, inverse_variance``: images in slots, nmgy per pixel; on the networks' device;
+        returns of the images' shape, float32.
         """
         planes = input_planes(flux, inverse_variance, conditions)
         vector = conditions.vector(has_band)

@@ -37,20 +37,7 @@ _SMALLEST_STEP = 2e-3
 
 @dataclass(frozen=True)
 class Prediction:
-    """Predictive distributions of the eight properties.
-
-    Parameters
-    ----------
-    quantiles : Tensor, shape (n, 8, 5, y, x)
-        Log10 of the properties (plus their offset) at `QUANTILES`, given that they are
-        there; in ascending order.
-    log_mean : Tensor, shape (n, 8, y, x)
-        Log10 of the linear mean, given that they are there.
-    occupancy : Tensor, shape (n, 8, y, x)
-        Probability of being there; 1 for what always is, and for dust before calibration.
-    occupancy_logit : Tensor, shape (n, 3, y, x)
-        Its logit, for the three properties that have one.
-    """
+    """Predictive distributions of the eight properties."""
 
     quantiles: torch.Tensor
     log_mean: torch.Tensor
@@ -60,16 +47,6 @@ class Prediction:
 
 def decode(raw: torch.Tensor) -> Prediction:
     """Return the distributions that raw outputs stand for.
-
-    Parameters
-    ----------
-    raw : Tensor, shape (n, 51, y, x)
-        What a network gives out.
-
-    Returns
-    -------
-    Prediction
-        In float32.
 
     Examples
     --------
@@ -106,18 +83,7 @@ def decode(raw: torch.Tensor) -> Prediction:
 
 
 def limit_hydrogen(prediction: Prediction) -> Prediction:
-    """Return predictions whose neutral hydrogen is never more than the gas holds.
-
-    Parameters
-    ----------
-    prediction : Prediction
-        Any.
-
-    Returns
-    -------
-    Prediction
-        With quantiles, mean and occupancy of hydrogen at most those of the gas.
-    """
+    """Return predictions whose neutral hydrogen is never more than the gas holds."""
     quantiles, log_mean = prediction.quantiles.clone(), prediction.log_mean.clone()
     occupancy = prediction.occupancy.clone()
     for table in (quantiles, log_mean):

@@ -50,20 +50,9 @@ _LUMINOSITY = 1e-9 * (180 * 3600 / math.pi) ** 2 * 1e4 * 10 ** (0.4 * 4.58)
 class Conditions:
     """What holds for whole images.
 
-    Parameters
-    ----------
-    redshift : Tensor, shape (n,)
-        Redshift.
-    pixel_scale : Tensor, shape (n,)
-        Size of a pixel in arcsec.
-    pixel_scale_kpc : Tensor, shape (n,)
-        The same in kpc.
-    psf_fwhm : Tensor, shape (n, 5)
-        Width of the PSF per slot in arcsec; anything where a slot is empty.
-    wavelength : Tensor, shape (n, 5)
-        Pivot wavelength per slot in AA; anything where a slot is empty.
-    sharp : Tensor, shape (n,)
-        1 where maps are wanted at their native resolution, 0 at that of the widest PSF.
+    ``pixel_scale``: size of a pixel in arcsec; ``pixel_scale_kpc``: the same in kpc;
+    ``psf_fwhm``: width of the PSF per slot in arcsec; anything where a slot is empty;
+    ``wavelength``: pivot wavelength per slot in AA; anything where a slot is empty.
     """
 
     redshift: torch.Tensor
@@ -74,32 +63,13 @@ class Conditions:
     sharp: torch.Tensor
 
     def select(self, which: torch.Tensor | slice) -> Conditions:
-        """Return the conditions of some images.
-
-        Parameters
-        ----------
-        which : Tensor or slice
-            Which.
-
-        Returns
-        -------
-        Conditions
-            Theirs.
-        """
+        """Return the conditions of some images."""
         return Conditions(*(getattr(self, f.name)[which] for f in fields(self)))
 
     def vector(self, has_band: torch.Tensor) -> torch.Tensor:
         """Return the vector that a network is conditioned on.
 
-        Parameters
-        ----------
-        has_band : Tensor of bool, shape (n, 5)
-            Which slots hold an image.
-
-        Returns
-        -------
-        Tensor
-            Of shape (n, 19), of about unit size; zero for empty slots.
+        Returns of shape (n, 19), of about unit size; zero for empty slots.
         """
         there = has_band.to(torch.float32)
         widths = self.psf_fwhm / self.pixel_scale[:, None]
@@ -124,16 +94,6 @@ class Conditions:
 def slot_of(band: str) -> int | None:
     """Return the slot of a filter, by its last letter-like part.
 
-    Parameters
-    ----------
-    band : str
-        Filter name, such as ``"decam2014-i"``.
-
-    Returns
-    -------
-    int or None
-        Place in `picasssso.networks.inputs.SLOTS`; None for a filter that has none.
-
     Examples
     --------
     >>> from picasssso.networks.inputs import slot_of
@@ -147,15 +107,7 @@ def slot_of(band: str) -> int | None:
 def luminosity_per_flux(conditions: Conditions) -> torch.Tensor:
     """Return the luminosity surface density of one nanomaggy per pixel.
 
-    Parameters
-    ----------
-    conditions : Conditions
-        Redshift and pixel size.
-
-    Returns
-    -------
-    Tensor
-        Of shape (n,), Lsun/kpc2.
+    ``conditions``: redshift and pixel size; returns of shape (n,), Lsun/kpc2.
     """
     return _LUMINOSITY * (1.0 + conditions.redshift) ** 3 / conditions.pixel_scale**2
 
@@ -165,19 +117,9 @@ def input_planes(
 ) -> torch.Tensor:
     """Return the planes that a network sees; pixel by pixel, so that blocks equal the whole.
 
-    Parameters
-    ----------
-    flux : Tensor, shape (n, 5, y, x)
-        Flux per pixel in nmgy, a plane for each slot.
-    inverse_variance : Tensor, shape (n, 5, y, x)
-        In nmgy^-2; 0 where there are no data.
-    conditions : Conditions
-        Redshift and pixel size.
-
-    Returns
-    -------
-    Tensor
-        Of shape (n, 20, y, x), of about unit size.
+    ``flux``: flux per pixel in nmgy, a plane for each slot; ``inverse_variance``: in nmgy^-2; 0
+    where there are no data; ``conditions``: redshift and pixel size; returns of shape (n, 20, y,
+    x), of about unit size.
 
     Examples
     --------

@@ -10,13 +10,7 @@ __all__ = ["ChannelNorm", "ConditionedBlock", "PointwiseConv"]
 
 
 class ChannelNorm(nn.Module):
-    """Brings the channels of each pixel to zero mean and unit variance, pixel by pixel.
-
-    Parameters
-    ----------
-    channels : int
-        Number of channels.
-    """
+    """Brings the channels of each pixel to zero mean and unit variance, pixel by pixel."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -25,15 +19,7 @@ class ChannelNorm(nn.Module):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Return the normalised tensor.
 
-        Parameters
-        ----------
-        x : Tensor, shape (n, channel, y, x)
-            Any.
-
-        Returns
-        -------
-        Tensor
-            Of the same shape.
+        Returns of the same shape.
         """
         if x.is_cuda:
             # The device's own kernel takes a block of threads for each pixel.
@@ -49,11 +35,6 @@ class PointwiseConv(nn.Conv2d):
     """A 1 x 1 convolution, as the matrix product that it is.
 
     With channels last in memory nothing has to be copied; on CPUs that halves the time.
-
-    Parameters
-    ----------
-    n_in, n_out : int
-        Number of channels.
     """
 
     def __init__(self, n_in: int, n_out: int) -> None:
@@ -62,15 +43,7 @@ class PointwiseConv(nn.Conv2d):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Return the mixed channels.
 
-        Parameters
-        ----------
-        x : Tensor, shape (n, n_in, y, x)
-            Any, best with channels last in memory.
-
-        Returns
-        -------
-        Tensor
-            Of shape (n, n_out, y, x).
+        Returns of shape (n, n_out, y, x).
         """
         x = functional.linear(x.permute(0, 2, 3, 1), self.weight[:, :, 0, 0], self.bias)
         return x.permute(0, 3, 1, 2)
@@ -78,17 +51,7 @@ class PointwiseConv(nn.Conv2d):
     def add_to(self, x: torch.Tensor, h: torch.Tensor) -> torch.Tensor:
         """Return ``x + self(h)``, with one pass through memory less on CPUs.
 
-        Parameters
-        ----------
-        x : Tensor, shape (n, n_out, y, x)
-            What is added to.
-        h : Tensor, shape (n, n_in, y, x)
-            The input.
-
-        Returns
-        -------
-        Tensor
-            Of the shape of ``x``.
+        Returns of the shape of ``x``.
         """
         if x.is_cuda or torch.is_autocast_enabled(x.device.type) or torch.is_grad_enabled():
             return x + self(h)
@@ -102,17 +65,8 @@ class PointwiseConv(nn.Conv2d):
 class ConditionedBlock(nn.Module):
     """Residual block: normalise, scale and shift by the conditions, look around, mix.
 
-    Parameters
-    ----------
-    channels : int
-        Number of channels.
-    n_embedded : int
-        Length of the embedded conditions.
-    kind : {"full", "depthwise", "pointwise"}
-        Whether the 3 x 3 convolution mixes channels, or each channel has its own 5 x 5
-        kernel and only the layers after it mix, or no pixel sees its neighbours.
-    expansion : int
-        Width of the hidden layer relative to ``channels``.
+    ``kind``: whether the 3 x 3 convolution mixes channels, or each channel has its own 5 x 5
+    kernel and only the layers after it mix, or no pixel sees its neighbours.
     """
 
     def __init__(
@@ -144,17 +98,7 @@ class ConditionedBlock(nn.Module):
     def forward(self, x: torch.Tensor, conditions: torch.Tensor) -> torch.Tensor:
         """Return what the block makes of its input.
 
-        Parameters
-        ----------
-        x : Tensor, shape (n, channel, y, x)
-            The input.
-        conditions : Tensor, shape (n, n_embedded)
-            Embedded conditions.
-
-        Returns
-        -------
-        Tensor
-            Of the shape of the input.
+        Returns of the shape of the input.
         """
         scale, shift = self.modulate(conditions)[:, :, None, None].chunk(2, 1)
         h = torch.addcmul(shift, self.norm(x), 1.0 + scale)

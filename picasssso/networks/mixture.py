@@ -45,20 +45,7 @@ def linear_values(
 ) -> torch.Tensor:
     """Return the properties at given normal scores of their distributions.
 
-    Parameters
-    ----------
-    prediction : Prediction
-        The distributions.
-    score : Tensor, shape (n, 8, y, x)
-        Standard normal numbers: 0 gives the median.
-    presence : Tensor, shape (n, 1, y, x) or (n, 1, 1, 1), optional
-        Standard normal numbers that decide what is there; ``score`` is then that of what is
-        there. Otherwise it is that of the whole distributions.
-
-    Returns
-    -------
-    Tensor
-        Of shape (n, 8, y, x), in the units of the properties.
+    Returns of shape (n, 8, y, x), in the units of the properties.
 
     Examples
     --------
@@ -85,16 +72,8 @@ def linear_values(
 def linear_quantiles(prediction: Prediction) -> torch.Tensor:
     """Return the properties at the five quantiles of their whole distributions.
 
-    Parameters
-    ----------
-    prediction : Prediction
-        The distributions.
-
-    Returns
-    -------
-    Tensor
-        Of shape (n, 8, 5, y, x), in the units of the properties, in ascending order: what
-        `linear_values` gives at `picasssso.networks.calibration.NORMAL_SCORES`, faster.
+    Returns of shape (n, 8, 5, y, x), in the units of the properties, in ascending order: what
+    `linear_values` gives at `picasssso.networks.calibration.NORMAL_SCORES`, faster.
     """
     occupancy = prediction.occupancy[:, _ABSENT]
     log_value, rises = prediction.quantiles.clone(), []
@@ -130,16 +109,8 @@ def _rise(above: torch.Tensor, occupancy: torch.Tensor) -> torch.Tensor:
 def linear_means(prediction: Prediction) -> torch.Tensor:
     """Return the means of the properties' whole distributions.
 
-    Parameters
-    ----------
-    prediction : Prediction
-        The distributions.
-
-    Returns
-    -------
-    Tensor
-        Of shape (n, 8, y, x), in the units of the properties: the probability of being
-        there times the mean of what is there.
+    Returns of shape (n, 8, y, x), in the units of the properties: the probability of being there
+    times the mean of what is there.
     """
     return _linear(prediction.log_mean) * prediction.occupancy
 
@@ -152,17 +123,7 @@ def shared_deviations(prediction: Prediction, shared: torch.Tensor) -> torch.Ten
     s (natural logarithm) and mean m for what is there, the probability p of that and the
     shared part a, the variance is m^2 (p exp(a s^2) - p^2).
 
-    Parameters
-    ----------
-    prediction : Prediction
-        The distributions.
-    shared : Tensor, shape (8,)
-        Part of the variance of scores that a galaxy shares, by property.
-
-    Returns
-    -------
-    Tensor
-        Standard deviations of shape (n, 8, y, x), in the units of the properties.
+    Returns standard deviations of shape (n, 8, y, x), in the units of the properties.
 
     Examples
     --------
@@ -184,18 +145,7 @@ def shared_deviations(prediction: Prediction, shared: torch.Tensor) -> torch.Ten
 
 
 def hold_hydrogen(values: torch.Tensor) -> torch.Tensor:
-    """Return values with no more hydrogen than the gas holds.
-
-    Parameters
-    ----------
-    values : Tensor, shape (n, 8, ...)
-        Linear values, changed in place.
-
-    Returns
-    -------
-    Tensor
-        The same.
-    """
+    """Return values with no more hydrogen than the gas holds."""
     most = values[:, _GAS] * 10.0**LOG_LARGEST_HYDROGEN
     values[:, _HYDROGEN] = torch.minimum(values[:, _HYDROGEN], most)
     return values

@@ -19,28 +19,7 @@ __all__ = ["LOG_LARGEST_HYDROGEN", "OUTPUTS", "OUTPUT_NAMES", "Output"]
 class Output:
     """How one property is learned.
 
-    Parameters
-    ----------
-    name : str
-        Name of `picasssso.properties.PROPERTIES`.
-    centre : float
-        A typical log10 of it, or of its ratio to ``parent``.
-    spread : float
-        About how well it can be known, in dex: errors count relative to this.
-    floor : float
-        Lower values are not told apart. What may be absent (``has_occupancy``) counts as
-        absent below it.
-    parent : str or None
-        The property that it is learned as a ratio to.
-    has_occupancy : bool
-        Whether it can be absent, so that a probability of being there is learned.
-    offset : float
-        Added before the logarithm is taken.
-    carrier : str
-        The surface density without which it has no meaning.
-    comes_with : str or None
-        The property that it is absent with, if it can be absent and no probability of its own
-        is learned.
+    ``spread``: about how well it can be known, in dex: errors count relative to this.
     """
 
     name: str

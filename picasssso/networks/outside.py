@@ -104,15 +104,7 @@ _ENDS = tuple(
 
 @dataclass(frozen=True)
 class Measured:
-    """What is compared with the training set; NaN where there is nothing to compare.
-
-    Parameters
-    ----------
-    image : Tensor, shape (n, 13)
-        In the order of `IMAGE_QUANTITIES`.
-    pixel : Tensor, shape (n, 20, y, x)
-        In the order of `PIXEL_QUANTITIES`.
-    """
+    """What is compared with the training set; NaN where there is nothing to compare."""
 
     image: torch.Tensor
     pixel: torch.Tensor
@@ -121,17 +113,7 @@ class Measured:
 def measure_image(conditions: Conditions, has_band: torch.Tensor) -> torch.Tensor:
     """Return what holds for whole images.
 
-    Parameters
-    ----------
-    conditions : Conditions
-        The conditions.
-    has_band : Tensor of bool, shape (n, 5)
-        Which slots hold an image.
-
-    Returns
-    -------
-    Tensor
-        Of shape (n, 13), in the order of `IMAGE_QUANTITIES`; NaN for empty slots.
+    Returns of shape (n, 13), in the order of `IMAGE_QUANTITIES`; NaN for empty slots.
     """
     nothing = torch.full_like(conditions.psf_fwhm, torch.nan)
     widest = torch.where(has_band, conditions.psf_fwhm, 0.0).amax(1)
@@ -211,20 +193,8 @@ def _box(values: torch.Tensor) -> torch.Tensor:
 def is_outside(measured: Measured, ranges: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     """Return which images and pixels lie outside the ranges.
 
-    Parameters
-    ----------
-    measured : Measured
-        From `measure`.
-    ranges : Tensor, shape (33, 2)
-        ``ranges`` of the calibration, in the order of `QUANTITIES`;
-        of shape (0, 2) if they are not known: then nothing is outside.
-
-    Returns
-    -------
-    image : Tensor of bool, shape (n, 13)
-        Which of `IMAGE_QUANTITIES` is outside.
-    pixel : Tensor of bool, shape (n, y, x)
-        Where any of `PIXEL_QUANTITIES` is.
+    ``ranges``: ``ranges`` of the calibration, in the order of `QUANTITIES`; of shape (0, 2) if
+    they are not known: then nothing is outside.
     """
     image = image_outside(measured.image, ranges)
     if not len(ranges):
@@ -238,17 +208,7 @@ def is_outside(measured: Measured, ranges: torch.Tensor) -> tuple[torch.Tensor, 
 def structure_outside(found: torch.Tensor, ranges: torch.Tensor | None) -> torch.Tensor:
     """Return how images look unlike the training set.
 
-    Parameters
-    ----------
-    found : Tensor, shape (n, 5)
-        From `picasssso.networks.structure.measure_structure`.
-    ranges : Tensor, shape (5, 2), or None
-        ``structure`` of the calibration.
-
-    Returns
-    -------
-    Tensor of bool
-        Of shape (n, 5); never where there is nothing to compare.
+    Returns of shape (n, 5); never where there is nothing to compare.
     """
     if ranges is None:
         return torch.zeros_like(found, dtype=torch.bool)
@@ -264,19 +224,7 @@ def colours_outside(
 ) -> torch.Tensor:
     """Return which pixels have colours that, taken together, the training set has not.
 
-    Parameters
-    ----------
-    measured : Measured
-        From `measure`.
-    has_band : Tensor of bool, shape (n, 5)
-        Which slots hold an image.
-    colours, limits : Tensor, shapes (7, 6) and (32,), or None
-        ``colours`` and ``colour_limits`` of the calibration.
-
-    Returns
-    -------
-    Tensor of bool
-        Of shape (n, y, x); never where a band has no clear signal.
+    Returns of shape (n, y, x); never where a band has no clear signal.
     """
     brightness = measured.pixel[:, _FIRST_BRIGHTNESS : 2 * _FIRST_BRIGHTNESS]
     outside = torch.zeros_like(brightness[:, 0], dtype=torch.bool)
@@ -302,19 +250,7 @@ def whole_colours_outside(
 ) -> torch.Tensor:
     """Return which images have colours, as a whole, that the training set has not.
 
-    Parameters
-    ----------
-    whole : Tensor, shape (n, 5)
-        From `picasssso.networks.structure.whole_light`; bands that are NaN are left out.
-    redshift : Tensor, shape (n,)
-        Redshifts.
-    colours, limits : Tensor, shapes (7, 6) and (32,), or None
-        ``whole_colours`` and ``whole_colour_limits`` of the calibration.
-
-    Returns
-    -------
-    Tensor of bool
-        Of shape (n,); never where there is nothing to compare.
+    Returns of shape (n,); never where there is nothing to compare.
     """
     outside = torch.zeros(len(whole), dtype=torch.bool)
     if colours is None or limits is None:
@@ -357,17 +293,7 @@ def _square_distance(
 def image_outside(image: torch.Tensor, ranges: torch.Tensor) -> torch.Tensor:
     """Return which quantities of whole images lie outside the ranges.
 
-    Parameters
-    ----------
-    image : Tensor, shape (n, 13)
-        From `measure_image`.
-    ranges : Tensor, shape (33, 2)
-        As for `is_outside`.
-
-    Returns
-    -------
-    Tensor of bool
-        Of shape (n, 13); never where there is nothing to compare.
+    Returns of shape (n, 13); never where there is nothing to compare.
     """
     if not len(ranges):
         return torch.zeros_like(image, dtype=torch.bool)
@@ -378,15 +304,7 @@ def image_outside(image: torch.Tensor, ranges: torch.Tensor) -> torch.Tensor:
 def disagreement_score(answer: EnsemblePrediction) -> torch.Tensor:
     """Return the members' disagreement over half the 16-84 range that they predict.
 
-    Parameters
-    ----------
-    answer : EnsemblePrediction
-        What the ensemble said, before calibration.
-
-    Returns
-    -------
-    Tensor
-        Of shape (n, 8, y, x).
+    Returns of shape (n, 8, y, x).
     """
     quantiles = answer.prediction.quantiles
     return answer.disagreement / (0.5 * (quantiles[:, :, 3] - quantiles[:, :, 1]))
@@ -397,19 +315,7 @@ def members_disagree(
 ) -> torch.Tensor:
     """Return where the members disagree more than they do on the training set.
 
-    Parameters
-    ----------
-    score : Tensor, shape (n, 8, y, x)
-        From `disagreement_score`.
-    signal : Tensor, shape (n, y, x)
-        From ``picasssso.networks.calibration.local_signal``.
-    disagreement : Tensor, shape (8, 10)
-        ``disagreement`` of the calibration.
-
-    Returns
-    -------
-    Tensor of bool
-        Of shape (n, y, x): in any property.
+    Returns of shape (n, y, x): in any property.
     """
     limit = disagreement.to(score.device)[:, nearest_signal(signal)]
     return (score > limit.movedim(0, 1)).any(1)
@@ -446,17 +352,7 @@ class TrainingRange:
         structure: torch.Tensor | None = None,
         whole: torch.Tensor | None = None,
     ) -> None:
-        """Add images.
-
-        Parameters
-        ----------
-        measured : Measured
-            From `measure`.
-        structure : Tensor, shape (n, 5), optional
-            From `picasssso.networks.structure.measure_structure`.
-        whole : Tensor, shape (n, 5), optional
-            From `picasssso.networks.structure.whole_light`.
-        """
+        """Add images."""
         if whole is not None:
             self._whole.append(torch.cat([whole, measured.image[:, :1]], 1).cpu())
         if structure is not None:
@@ -472,11 +368,7 @@ class TrainingRange:
     def ranges(self) -> torch.Tensor:
         """Return the smallest and largest value of each quantity.
 
-        Returns
-        -------
-        Tensor
-            Of shape (33, 2), in the order of `QUANTITIES`. What was never seen has a range
-            that holds nothing.
+        Returns of shape (33, 2), in the order of `QUANTITIES`.
         """
         # The last galaxy need not lie at the very end of what is possible.
         margin = 1e-3 + 0.01 * (self._high - self._low).clamp(min=0.0)
@@ -502,11 +394,8 @@ class TrainingRange:
     def structure(self) -> torch.Tensor | None:
         """Return the ranges of structure.
 
-        Returns
-        -------
-        Tensor or None
-            Of shape (5, 2), in the order of ``picasssso.networks.structure.STRUCTURES``; None
-            if none was added.
+        Returns of shape (5, 2), in the order of ``picasssso.networks.structure.STRUCTURES``;
+        None if none was added.
         """
         if not self._structure:
             return None
@@ -530,25 +419,12 @@ class TrainingRange:
     def colours(self) -> tuple[torch.Tensor, torch.Tensor] | tuple[None, None]:
         """Return what the colours of pixels are like, and how far from it they lie.
 
-        Returns
-        -------
-        colours : Tensor, shape (7, 6), or None
-            As for the calibration; of pixels that have all bands. None if there are few.
-        limits : Tensor, shape (32,), or None
-            As for the calibration; infinite for bands that are not judged.
+        Returns as for the calibration; of pixels that have all bands.
         """
         return _fitted_colours(self._colours, _COLOUR_TAIL, _FEWEST_COLOURS)
 
     def whole_colours(self) -> tuple[torch.Tensor, torch.Tensor] | tuple[None, None]:
-        """Return the same for the light of whole images.
-
-        Returns
-        -------
-        colours : Tensor, shape (7, 6), or None
-            As for the calibration.
-        limits : Tensor, shape (32,), or None
-            As for the calibration.
-        """
+        """Return the same for the light of whole images."""
         return _fitted_colours(self._whole, _COLOUR_TAIL, _FEWEST_IMAGES)
 
 

@@ -50,15 +50,7 @@ _BORDER = 3
 def measure_structure(flux: torch.Tensor, inverse_variance: torch.Tensor) -> torch.Tensor:
     """Measure how images look as a whole.
 
-    Parameters
-    ----------
-    flux, inverse_variance : Tensor, shape (n, 5, y, x)
-        Images in slots.
-
-    Returns
-    -------
-    Tensor
-        Of shape (n, 5), in the order of `STRUCTURES`; NaN where it cannot be told.
+    Returns of shape (n, 5), in the order of `STRUCTURES`; NaN where it cannot be told.
 
     Examples
     --------
@@ -86,16 +78,8 @@ def measure_structure(flux: torch.Tensor, inverse_variance: torch.Tensor) -> tor
 def whole_light(flux: torch.Tensor, inverse_variance: torch.Tensor) -> torch.Tensor:
     """Return the light of each band where light is detected.
 
-    Parameters
-    ----------
-    flux, inverse_variance : Tensor, shape (n, 5, y, x)
-        Images in slots.
-
-    Returns
-    -------
-    Tensor
-        Log10 of the sums in nmgy, of shape (n, 5); NaN below twenty times their error, and
-        where there is no band.
+    Returns log10 of the sums in nmgy, of shape (n, 5); NaN below twenty times their error, and
+    where there is no band.
     """
     detected = (detected_part(measure_light(flux, inverse_variance)) >= 0.5) & (
         (inverse_variance > 0) | ~(inverse_variance > 0).any(-1, keepdim=True).any(-2, True)

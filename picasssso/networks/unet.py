@@ -26,19 +26,9 @@ def _blocks(modules: nn.Module) -> list[ConditionedBlock]:
 class ResidualUNet(nn.Module):
     """Residual U-Net whose blocks are conditioned on redshift, scale, PSF and wavelengths.
 
-    Parameters
-    ----------
-    widths : sequence of int
-        Channels on each level; every level has pixels twice as large as the one before.
-    depths : sequence of int
-        Blocks on each level on the way down; on the way up there are as many, except on
-        the lowest level.
-    kind : {"full", "depthwise", "pointwise"}
-        Kind of the blocks (`picasssso.networks.layers.ConditionedBlock`). With
-        ``"pointwise"`` and a single level the network sees each pixel alone: colour
-        without morphology.
-    n_embedded : int
-        Length of the embedded conditions.
+    ``widths``: channels on each level; every level has pixels twice as large as the one before;
+    ``kind``: with ``"pointwise"`` and a single level the network sees each pixel alone: colour
+    without morphology.
 
     Examples
     --------
@@ -117,17 +107,7 @@ class ResidualUNet(nn.Module):
     def forward(self, planes: torch.Tensor, conditions: torch.Tensor) -> torch.Tensor:
         """Return raw outputs, to be read by `picasssso.networks.heads.decode`.
 
-        Parameters
-        ----------
-        planes : Tensor, shape (n, 20, y, x)
-            From `picasssso.networks.inputs.input_planes`; y and x multiples of `stride`.
-        conditions : Tensor, shape (n, 19)
-            From `Conditions.vector`.
-
-        Returns
-        -------
-        Tensor
-            Of shape (n, 51, y, x).
+        Returns of shape (n, 51, y, x).
         """
         device = planes.device.type
         # Half precision is too coarse for fluxes and masses themselves: 0.01 dex.

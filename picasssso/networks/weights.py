@@ -89,16 +89,8 @@ def _paths(path: str | os.PathLike[str]) -> tuple[Path, Path]:
 def filter_hashes(bands: Iterable[str]) -> dict[str, str | None]:
     """Return what identifies the response curves of filters.
 
-    Parameters
-    ----------
-    bands : iterable of str
-        Names of speclite's filters.
-
-    Returns
-    -------
-    dict
-        Name to the SHA-256 of its wavelengths in AA and its responses, each as little-endian
-        double precision; None without speclite, as on machines that only train.
+    Returns name to the SHA-256 of its wavelengths in AA and its responses, each as little-endian
+    double precision; None without speclite, as on machines that only train.
     """
     names = sorted(set(bands))
     try:

@@ -33,22 +33,6 @@ _NUMERATORS = {
 def known_sums(maps: PropertyMaps) -> FloatArray:
     """Return what true maps are made of, as far as the maps tell.
 
-    Parameters
-    ----------
-    maps : PropertyMaps
-        Maps that count as the truth. Means are taken where there are any, else medians. A
-        metallicity or age needs the map of the mass that it is an average over.
-
-    Returns
-    -------
-    ndarray of float32, shape (9, y, x)
-        In the order of `picasssso.pairs.sums.SUMS`; NaN where it is not known.
-
-    Raises
-    ------
-    InvalidInputError
-        If there is none of the properties that networks learn.
-
     Examples
     --------
     >>> from picasssso.data import load_example_truth
@@ -103,20 +87,8 @@ class _Observed(Protocol):
 class PairsFromMaps(PairSource):
     """Squares of one size, cut from images and maps.
 
-    Parameters
-    ----------
-    pairs : sequence of (BandImages, EstimationContext, PropertyMaps)
-        Images in the same bands, with what holds for them, and maps on their pixels.
-    size : int, optional
-        Side of the squares in pixels. Images that are smaller are framed with masked
-        pixels, larger ones are cut into several squares, which overlap where they must.
-
-    Raises
-    ------
-    InvalidTypeError
-        If something else is given.
-    InvalidInputError
-        If images and maps differ in shape, or the images in bands.
+    ``pairs``: images in the same bands, with what holds for them, and maps on their pixels;
+    ``size``: side of the squares in pixels.
     """
 
     def __init__(
@@ -151,13 +123,7 @@ class PairsFromMaps(PairSource):
         return len(self._places)
 
     def describe(self) -> dict[str, Any]:
-        """Return what made the pairs.
-
-        Returns
-        -------
-        dict
-            Numbers of images and squares, and the bands.
-        """
+        """Return what made the pairs."""
         return {
             "images": len(self._pairs),
             "squares": len(self),
@@ -168,15 +134,7 @@ class PairsFromMaps(PairSource):
     def batch(self, numbers: Sequence[int] | npt.NDArray[Any] | range) -> Batch:
         """Return pairs.
 
-        Parameters
-        ----------
-        numbers : sequence of int
-            Which.
-
-        Returns
-        -------
-        dict
-            Names of `picasssso.pairs.source.FIELDS` to tensors of shape (n, ...).
+        Returns names of `picasssso.pairs.source.FIELDS` to tensors of shape (n, ...).
         """
         rows = [self._one(*self._places[int(number)]) for number in numbers]
         return {

@@ -47,16 +47,6 @@ _NEEDED = ("format", "version", "source", "bands", "fields", "shard_size", "coun
 def shard_name(shard: int) -> str:
     """Return the name of a shard.
 
-    Parameters
-    ----------
-    shard : int
-        Its number.
-
-    Returns
-    -------
-    str
-        The name.
-
     Examples
     --------
     >>> from picasssso.pairs.schema import shard_name
@@ -67,34 +57,13 @@ def shard_name(shard: int) -> str:
 
 
 def checksum(values: np.ndarray) -> str:
-    """Return the SHA-256 of an array's bytes, little-endian.
-
-    Parameters
-    ----------
-    values : ndarray
-        The array.
-
-    Returns
-    -------
-    str
-        64 hexadecimal digits.
-    """
+    """Return the SHA-256 of an array's bytes, little-endian."""
     little = np.ascontiguousarray(values, dtype=values.dtype.newbyteorder("<"))
     return hashlib.sha256(little.tobytes()).hexdigest()
 
 
 def write_shard(path: Path, first: int, fields: dict[str, np.ndarray]) -> None:
-    """Write a shard.
-
-    Parameters
-    ----------
-    path : Path
-        Its name; a shard that is there is replaced.
-    first : int
-        Number of its first pair.
-    fields : dict
-        Names to arrays.
-    """
+    """Write a shard."""
     import h5py
 
     with (
@@ -114,37 +83,13 @@ def write_shard(path: Path, first: int, fields: dict[str, np.ndarray]) -> None:
 
 
 def write_index(folder: Path, index: dict[str, Any]) -> None:
-    """Write what a set is.
-
-    Parameters
-    ----------
-    folder : Path
-        Folder of the set.
-    index : dict
-        Contents of ``pairs.json``.
-    """
+    """Write what a set is."""
     with atomic_write(folder / INDEX, overwrite=True) as temporary:
         temporary.write_text(json.dumps(index, indent=1, sort_keys=True) + "\n", encoding="utf-8")
 
 
 def read_index(folder: str | os.PathLike[str]) -> dict[str, Any]:
-    """Return what a set is.
-
-    Parameters
-    ----------
-    folder : str or path-like
-        Folder of the set.
-
-    Returns
-    -------
-    dict
-        Contents of ``pairs.json``.
-
-    Raises
-    ------
-    FileFormatError
-        If there is no set, or its index is damaged or too new.
-    """
+    """Return what a set is."""
     path = Path(folder) / INDEX
     if not path.is_file():
         raise FileFormatError(

@@ -103,22 +103,6 @@ class PairStream(IterableDataset):
     Batch j holds the same pairs whatever the number of workers, and comes at its place:
     give it to ``torch.utils.data.DataLoader(stream, batch_size=None, num_workers=...)``.
 
-    Parameters
-    ----------
-    source : PairSource
-        The set.
-    batch_size : int
-        Pairs per batch.
-    start : int, optional
-        Number of the first pair.
-    stop : int, optional
-        Number after the last; a stored set's length, or without end, if not given.
-
-    Raises
-    ------
-    InvalidInputError
-        If the numbers make no sense.
-
     Examples
     --------
     >>> from picasssso.mocks import GeneratedPairs

@@ -17,23 +17,7 @@ SPLITS: dict[str, float] = {"train": 0.64, "validation": 0.16, "test": 0.20}
 
 
 def check_fractions(fractions: Mapping[str, float]) -> dict[str, float]:
-    """Return fractions that are some.
-
-    Parameters
-    ----------
-    fractions : mapping
-        Names to fractions.
-
-    Returns
-    -------
-    dict
-        The same.
-
-    Raises
-    ------
-    InvalidInputError
-        If one is negative, or they do not add up to 1.
-    """
+    """Return fractions that are some."""
     values = {str(name): float(value) for name, value in fractions.items()}
     if not values or min(values.values()) < 0 or abs(sum(values.values()) - 1.0) > 1e-6:
         raise InvalidInputError(
@@ -51,19 +35,7 @@ def split_of(
     It depends on the galaxy's number and the seed alone, so a set can grow without a galaxy
     changing sides.
 
-    Parameters
-    ----------
-    galaxy : ndarray
-        Numbers of galaxies, of shape (n,).
-    seed : int, optional
-        Seed.
-    fractions : mapping, optional
-        Names to fractions; `SPLITS` if not given.
-
-    Returns
-    -------
-    ndarray
-        Names, of shape (n,).
+    ``galaxy``: numbers of galaxies, of shape (n,); returns names, of shape (n,).
 
     Examples
     --------

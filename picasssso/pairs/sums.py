@@ -47,11 +47,8 @@ class _OnTheSky(Protocol):
 class TrueSums:
     """What property maps are made from: quantities that add up over area.
 
-    Parameters
-    ----------
-    sums : Tensor
-        Of shape (n, 9, y, x), in the order of `SUMS`: masses in Msun/kpc2, mass times age in
-        Gyr Msun/kpc2, rate in Msun/yr/kpc2, V light in any unit.
+    ``sums``: of shape (n, 9, y, x), in the order of `SUMS`: masses in Msun/kpc2, mass times age
+    in Gyr Msun/kpc2, rate in Msun/yr/kpc2, V light in any unit.
 
     Examples
     --------
@@ -66,12 +63,8 @@ class TrueSums:
     def properties(self) -> dict[str, torch.Tensor]:
         """Return the property maps.
 
-        Returns
-        -------
-        dict
-            Names of `picasssso.properties.PROPERTIES` to maps of shape (n, y, x), in the
-            units of that table. Intensive properties are NaN where there is nothing to
-            average.
+        Returns names of `picasssso.properties.PROPERTIES` to maps of shape (n, y, x), in the
+        units of that table.
         """
         mass, metals, mass_age, sfr, gas, gas_metals, hi, light, seen = self.sums.unbind(1)
         return {
@@ -89,15 +82,7 @@ class TrueSums:
     def crop(self, margin: int) -> TrueSums:
         """Return the sums without a border of pixels.
 
-        Parameters
-        ----------
-        margin : int
-            Number of pixels to cut at each side.
-
-        Returns
-        -------
-        TrueSums
-            The inner part.
+        ``margin``: number of pixels to cut at each side.
         """
         if margin == 0:
             return self
@@ -108,20 +93,8 @@ class TrueSums:
     ) -> PropertyMaps:
         """Return one galaxy's true maps as `~picasssso.maps.PropertyMaps`.
 
-        Parameters
-        ----------
-        galaxy : int
-            Which of the batch.
-        galaxies : Galaxies
-            The galaxies the sums belong to (`picasssso.mocks.Galaxies`), for redshift and
-            pixel scale.
-        **keywords
-            Passed to `~picasssso.maps.PropertyMaps`, such as ``wcs`` and ``meta``.
-
-        Returns
-        -------
-        PropertyMaps
-            All percentiles are the truth, and so is the mean of surface densities.
+        ``galaxies``: the galaxies the sums belong to (`picasssso.mocks.Galaxies`), for redshift
+        and pixel scale.
         """
         maps = {name: values[galaxy].cpu().numpy() for name, values in self.properties().items()}
         return maps_from_arrays(
@@ -134,16 +107,6 @@ class TrueSums:
 
 def plain_number(value: torch.Tensor) -> float:
     """Return a number in single precision as the shortest decimal that stands for it.
-
-    Parameters
-    ----------
-    value : Tensor
-        One number.
-
-    Returns
-    -------
-    float
-        Such as 0.03 for what is 0.029999999 in double precision.
 
     Examples
     --------
@@ -160,21 +123,8 @@ def maps_from_arrays(
 ) -> PropertyMaps:
     """Return true maps given as arrays as `~picasssso.maps.PropertyMaps`.
 
-    Parameters
-    ----------
-    maps : mapping
-        Property names to arrays of shape (y, x), in the units of the properties.
-    redshift : float
-        Redshift.
-    pixel_scale : float
-        In arcsec.
-    **keywords
-        Passed to `~picasssso.maps.PropertyMaps`.
-
-    Returns
-    -------
-    PropertyMaps
-        All percentiles are the truth, and so is the mean of surface densities.
+    ``maps``: property names to arrays of shape (y, x), in the units of the properties;
+    ``pixel_scale``: in arcsec.
     """
     import astropy.units as u
     from astropy.cosmology import Planck18

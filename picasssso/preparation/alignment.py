@@ -120,18 +120,7 @@ def align_bands(
 
 
 def merge_bands(parts: Sequence[BandImages]) -> BandImages:
-    """Put the bands of several images on one grid together.
-
-    Parameters
-    ----------
-    parts : sequence of BandImages
-        Images of one target on one grid, each with other bands.
-
-    Returns
-    -------
-    BandImages
-        All bands; everything that is not per band is that of the first.
-    """
+    """Put the bands of several images on one grid together."""
     from picasssso.bands.slots import PER_BAND_SLOTS
 
     first = parts[0]

@@ -45,15 +45,8 @@ BoolArray = npt.NDArray[np.bool_]
 def box_side(shape: tuple[int, int]) -> int:
     """Return the side of the boxes in which the sky is measured.
 
-    Parameters
-    ----------
-    shape : tuple of int
-        Shape ``(y, x)`` of the image.
-
-    Returns
-    -------
-    int
-        An eighth of the shorter side, from 4 to 128 pixels.
+    ``shape``: shape ``(y, x)`` of the image; returns an eighth of the shorter side, from 4 to
+    128 pixels.
     """
     return min(max(min(shape) // _BOXES, 4), _MAX_BOX)
 
@@ -66,18 +59,6 @@ def mask_sky_sources(
     The bands, less a plane and in units of their noise, are added and smoothed. What exceeds the
     level between sources by two standard deviations over 15 pixels is a source; each grows by
     15 % of its size on every side, the largest also where a small one is nearer.
-
-    Parameters
-    ----------
-    images : BandImages
-        Sky still in or not.
-    folder : path, optional
-        Where to keep the mask of a large field; default: in memory.
-
-    Returns
-    -------
-    ndarray of bool, shape (y, x)
-        True on sources and around them.
 
     Examples
     --------

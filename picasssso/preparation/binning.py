@@ -42,24 +42,8 @@ def grow_bins(
 ) -> npt.NDArray[np.int32]:
     """Join pixels into bins with a signal-to-noise ratio of at least some value.
 
-    Parameters
-    ----------
-    signal, variance : array-like, shape (bands, y, x) or (y, x)
-        Flux and its variance; pixels with a variance of 0 do not count.
-    snr : float
-        The ratio that every bin reaches in every band.
-    noise_scaling : iterable of NoiseScaling, optional
-        Correlation of the noise of each band; default: white.
-    where : array-like of bool, shape (y, x), optional
-        Pixels to bin; default: all.
-    largest : int, optional
-        Pixels at which a bin stops growing, whatever its ratio.
-
-    Returns
-    -------
-    ndarray of int32, shape (y, x)
-        Numbers of bins from 0, brightest parts first; -1: none. If no bin reaches the ratio,
-        all pixels are one bin.
+    ``signal, variance``: flux and its variance; pixels with a variance of 0 do not count;
+    returns if no bin reaches the ratio, all pixels are one bin.
 
     Examples
     --------
@@ -236,17 +220,7 @@ def bin_images(
 def apply_bins(images: BandImages, bins: npt.ArrayLike) -> BandImages:
     """Return images with the means over given bins.
 
-    Parameters
-    ----------
-    images : BandImages
-        Images with uncertainties.
-    bins : array-like of int, shape (y, x)
-        Numbers of bins; negative: none.
-
-    Returns
-    -------
-    BandImages
-        In nmgy, with ``bins``.
+    Returns in nmgy, with ``bins``.
     """
     numbers = np.asarray(check_labels(bins, images.shape, "bins"))
     index = np.where(numbers < 0, -1, numbers)

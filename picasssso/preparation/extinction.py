@@ -58,28 +58,7 @@ def band_extinction(
 ) -> float:
     """Return the extinction of a band.
 
-    Parameters
-    ----------
-    band : str
-        Name of a speclite filter.
-    ebv : float
-        Colour excess E(B-V), mag.
-    scale : {"SFD98", "SF11"}
-        Scale of ``ebv``: a value of Schlegel et al. (1998) is multiplied by 0.86.
-    law : str, optional
-        A model of `dust_extinction`, such as F99, CCM89, O94, F19 or G23.
-    r_v : float, optional
-        Total to selective extinction A(V) / E(B-V).
-
-    Returns
-    -------
-    float
-        In mag.
-
-    Raises
-    ------
-    InvalidInputError
-        If the law is unknown or not defined over the band.
+    ``ebv``: colour excess E(B-V), mag; returns in mag.
 
     Examples
     --------
@@ -114,20 +93,7 @@ def band_extinction(
 def look_up_ebv(position: SkyCoord) -> float:
     """Return E(B-V) of Schlegel et al. (1998) from the maps of `dustmaps`.
 
-    Parameters
-    ----------
-    position : `~astropy.coordinates.SkyCoord`
-        Where.
-
-    Returns
-    -------
-    float
-        On the scale SFD98, mag.
-
-    Raises
-    ------
-    MissingDependencyError
-        If dustmaps or its maps are not installed.
+    Returns on the scale SFD98, mag.
     """
     try:
         from dustmaps.sfd import SFDQuery

@@ -55,19 +55,7 @@ def model_psf(
 ) -> npt.NDArray[np.float64]:
     """Return a model PSF averaged over pixels.
 
-    Parameters
-    ----------
-    fwhm_pixels : float
-        Full width at half maximum, in pixels.
-    side : int, optional
-        Side of the array, odd; default: 8 FWHM.
-    profile : {"moffat", "gaussian"}, optional
-        Moffat of index 3, or Gaussian.
-
-    Returns
-    -------
-    ndarray, shape (side, side)
-        With a sum of 1.
+    ``fwhm_pixels``: full width at half maximum, in pixels.
 
     Examples
     --------
@@ -155,23 +143,7 @@ def with_measured_psf(
 ) -> tuple[BandImages, dict[str, Any]]:
     """Return images with the PSFs that their stars show.
 
-    Parameters
-    ----------
-    images : BandImages
-        Images without sky.
-    bands : iterable of str, optional
-        Bands to treat; default: those without a PSF.
-    avoid : ndarray of bool, shape (y, x), optional
-        Where not to look for stars.
-    min_stars : int, optional
-        Stars that are needed in each band.
-
-    Returns
-    -------
-    images : BandImages
-        With kernels where they could be measured.
-    record : dict
-        By band: FWHM in arcsec and number of stars; or that there were too few.
+    Returns by band: FWHM in arcsec and number of stars; or that there were too few.
     """
     names = [b for b in images if b not in images.psf] if bands is None else list(bands)
     psf: dict[str, Any] = dict(images.psf)

@@ -100,17 +100,7 @@ def matching_kernel(
 ) -> npt.NDArray[np.float64]:
     """Return the kernel that turns one PSF into another.
 
-    Parameters
-    ----------
-    source, target : array-like, shape (y, x)
-        PSFs on the same pixels, of any sizes; they need not be normalised.
-    regularisation : float, optional
-        Weight of the Laplacian.
-
-    Returns
-    -------
-    ndarray, shape (side, side)
-        The kernel, of an odd side, with a sum of 1.
+    ``source, target``: PSFs on the same pixels, of any sizes; they need not be normalised.
 
     Examples
     --------
@@ -141,20 +131,7 @@ def matching_kernel(
 def match_quality(
     source: npt.ArrayLike, target: npt.ArrayLike, kernel: npt.ArrayLike
 ) -> MatchQuality:
-    """Return how well a kernel turns one PSF into another.
-
-    Parameters
-    ----------
-    source, target : array-like, shape (y, x)
-        PSFs.
-    kernel : array-like, shape (side, side)
-        The kernel.
-
-    Returns
-    -------
-    MatchQuality
-        Differences between the convolved and the wanted PSF.
-    """
+    """Return how well a kernel turns one PSF into another."""
     from scipy.signal import fftconvolve
 
     source, target, kernel = (np.asarray(a, dtype=float) for a in (source, target, kernel))

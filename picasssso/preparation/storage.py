@@ -36,24 +36,7 @@ Function = Callable[[str, Array, Array, Block], tuple[Array, Array, Array]]
 def allocate(shape: tuple[int, ...], dtype: Any, folder: str | os.PathLike[str] | None) -> Array:
     """Return an array of zeros, in memory or in a file without a name.
 
-    Parameters
-    ----------
-    shape : tuple of int
-        Its shape.
-    dtype : dtype
-        Its type.
-    folder : path or None
-        Where the file lies; it vanishes with the array. None: in memory.
-
-    Returns
-    -------
-    ndarray
-        The array, a `numpy.memmap` if in a file.
-
-    Raises
-    ------
-    FileFormatError
-        If no file can be made there.
+    ``shape``: its shape.
     """
     if folder is None:
         return np.zeros(shape, dtype=dtype)
@@ -81,21 +64,7 @@ def blocks_of(
     Padded blocks have as many pixels in a flat image as in a square one, so that memory does
     not depend on the shape.
 
-    Parameters
-    ----------
-    shape : tuple of int
-        Shape ``(y, x)``.
-    halo, stride : int, optional
-        As for `iterate_blocks`.
-    bytes_per_pixel : float, optional
-        Working memory per pixel of a padded block.
-    memory_budget : float, optional
-        Bytes for one block.
-
-    Returns
-    -------
-    iterator of Block
-        The blocks.
+    ``shape``: shape ``(y, x)``; ``bytes_per_pixel``: working memory per pixel of a padded block.
     """
     pixels = memory_budget / bytes_per_pixel
     core = [0, 0]
@@ -123,27 +92,10 @@ def transform(
 ) -> BandImages:
     """Return images of which every block went through a function.
 
-    Parameters
-    ----------
-    images : BandImages
-        The images.
-    function : callable
-        Takes (band, flux, inverse variance, block) of a padded block, in nmgy and nmgy-2, and
-        returns flux, variance and where valid, of the same shape. Bands without uncertainty
-        have an inverse variance of NaN, and keep none.
-    halo, stride : int, optional
-        As for `iterate_blocks`.
-    bytes_per_pixel : float, optional
-        Working memory per pixel.
-    folder : path, optional
-        Where to keep the output; default: in memory.
-    changes : mapping, optional
-        Arguments of `BandImages` that change.
-
-    Returns
-    -------
-    BandImages
-        In nmgy, with standard deviations where there were uncertainties.
+    ``function``: takes (band, flux, inverse variance, block) of a padded block, in nmgy and
+    nmgy-2, and returns flux, variance and where valid, of the same shape; ``bytes_per_pixel``:
+    working memory per pixel; returns in nmgy, with standard deviations where there were
+    uncertainties.
     """
     planes = {}
     for band in images.bands:
@@ -177,22 +129,7 @@ def transform(
 
 
 def rebuild(images: BandImages, planes: Mapping[str, NDData], **changes: Any) -> BandImages:
-    """Return images with new arrays in nmgy, and everything else as it was.
-
-    Parameters
-    ----------
-    images : BandImages
-        The images as they were.
-    planes : mapping
-        New arrays by band.
-    **changes : object
-        Arguments of `BandImages` that change.
-
-    Returns
-    -------
-    BandImages
-        The new images.
-    """
+    """Return images with new arrays in nmgy, and everything else as it was."""
     arguments = images._arguments()
     arguments |= {
         "zero_point": None,
@@ -209,15 +146,7 @@ def rebuild(images: BandImages, planes: Mapping[str, NDData], **changes: Any) ->
 def variance_of(inverse_variance: Array) -> Array:
     """Return variances of inverse variances; 0 where there is no data, NaN where unknown.
 
-    Parameters
-    ----------
-    inverse_variance : ndarray
-        In nmgy-2.
-
-    Returns
-    -------
-    ndarray
-        In nmgy2.
+    ``inverse_variance``: in nmgy-2.
     """
     with np.errstate(divide="ignore", invalid="ignore"):
         return np.where(inverse_variance == 0, 0.0, 1.0 / inverse_variance)

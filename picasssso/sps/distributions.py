@@ -291,21 +291,6 @@ _KINDS: Mapping[str, type[Distribution]] = {
 def distribution_from_dict(record: Mapping[str, Any]) -> Distribution:
     """Make a distribution from what `Distribution.to_dict` returned.
 
-    Parameters
-    ----------
-    record : mapping
-        The name of the distribution under ``"distribution"``, and its parameters.
-
-    Returns
-    -------
-    Distribution
-        The distribution.
-
-    Raises
-    ------
-    InvalidInputError
-        If there is no such distribution, or it has other parameters.
-
     Examples
     --------
     >>> from picasssso.sps.distributions import distribution_from_dict

@@ -213,21 +213,6 @@ ATTENUATION_LAWS: dict[str, type[AttenuationLaw]] = {
 def law_from_dict(law: Mapping[str, Any]) -> AttenuationLaw:
     """Make a built-in law from what `AttenuationLaw.to_dict` returned.
 
-    Parameters
-    ----------
-    law : mapping
-        Name and parameters.
-
-    Returns
-    -------
-    AttenuationLaw
-        The law.
-
-    Raises
-    ------
-    InvalidInputError
-        If the name is unknown.
-
     Examples
     --------
     >>> from picasssso.sps.dust import TwoComponent, law_from_dict
@@ -241,21 +226,6 @@ def law_from_dict(law: Mapping[str, Any]) -> AttenuationLaw:
 
 def get_law(law: str | AttenuationLaw) -> AttenuationLaw:
     """Return an attenuation law from its name, or as it is.
-
-    Parameters
-    ----------
-    law : str or AttenuationLaw
-        ``"calzetti"``, ``"two_component"``, or a law.
-
-    Returns
-    -------
-    AttenuationLaw
-        The law; a named one has its default parameters.
-
-    Raises
-    ------
-    InvalidInputError
-        If the name is unknown; the message lists those known.
 
     Examples
     --------

@@ -61,17 +61,9 @@ def _frozen(array: Any, name: str, shape: tuple[int, ...], dtype: type | None) -
 def ionizing_photon_rate(wavelength: np.ndarray, luminosity: np.ndarray) -> np.ndarray:
     """Return the rate of photons that ionise hydrogen.
 
-    Parameters
-    ----------
-    wavelength : ndarray
-        Wavelengths in AA, of shape (n,).
-    luminosity : ndarray
-        Luminosity in Lsun/AA, of shape (..., n).
-
-    Returns
-    -------
-    ndarray
-        Photons per second, of shape (...); 0 if the grid does not reach there.
+    ``wavelength``: wavelengths in AA, of shape (n,); ``luminosity``: luminosity in Lsun/AA, of
+    shape (..., n); returns photons per second, of shape (...); 0 if the grid does not reach
+    there.
 
     Examples
     --------

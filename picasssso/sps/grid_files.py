@@ -51,22 +51,7 @@ _REQUIRED = ("AGES", "METALLICITIES", "WAVELENGTH", "LUMINOSITY")
 
 
 def write_grid(grid: SSPGrid, path: str | os.PathLike[str], *, overwrite: bool = False) -> None:
-    """Write a grid.
-
-    Parameters
-    ----------
-    grid : SSPGrid
-        The grid.
-    path : path-like
-        The file; ``.gz`` at the end compresses it.
-    overwrite : bool, optional
-        Whether to replace an existing file.
-
-    Raises
-    ------
-    FileFormatError
-        If the file exists or cannot be written.
-    """
+    """Write a grid."""
     from astropy.io import fits
 
     from picasssso._core.files import atomic_write, check_output
@@ -101,24 +86,7 @@ def write_grid(grid: SSPGrid, path: str | os.PathLike[str], *, overwrite: bool =
 
 
 def read_grid(path: str | os.PathLike[str]) -> SSPGrid:
-    """Read a grid that `write_grid` or somebody following its layout wrote.
-
-    Parameters
-    ----------
-    path : path-like
-        The file.
-
-    Returns
-    -------
-    SSPGrid
-        The grid.
-
-    Raises
-    ------
-    FileFormatError
-        If the file cannot be read, is not such a grid, is of a newer format, or its
-        contents make no grid.
-    """
+    """Read a grid that `write_grid` or somebody following its layout wrote."""
     from astropy.io import fits
 
     from picasssso.sps.grid import SSPGrid
@@ -154,26 +122,7 @@ def read_grid(path: str | os.PathLike[str]) -> SSPGrid:
 
 
 def check_format(path: Any, header: Any, keyword: str, what: str, newest: int) -> None:
-    """Check that a file is what it is taken for, and not too new.
-
-    Parameters
-    ----------
-    path : path-like
-        The file, for messages.
-    header : `~astropy.io.fits.Header`
-        Its primary header.
-    keyword : str
-        Keyword of the format's number.
-    what : str
-        What the file should be, for messages.
-    newest : int
-        The newest format that can be read.
-
-    Raises
-    ------
-    FileFormatError
-        If the keyword is missing or its value no format that can be read.
-    """
+    """Check that a file is what it is taken for, and not too new."""
     found = header.get(keyword)
     if found is None:
         raise FileFormatError(

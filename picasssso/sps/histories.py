@@ -51,17 +51,8 @@ class AgeBins:
     rate, and follows the mean age otherwise; constant rates between any two ages, such as
     a burst's, are integrated exactly (`uniform`). No mass is lost or made.
 
-    Parameters
-    ----------
-    nodes : ndarray
-        Increasing ages of a grid in yr, of shape (n_age,).
-
-    Attributes
-    ----------
-    edges : ndarray
-        Edges in yr, of shape (n_bin + 1,), from 0 to the oldest node.
-    nodes : ndarray
-        Ages of the grid in yr.
+    ``nodes``: increasing ages of a grid in yr, of shape (n_age,); ``edges``: edges in yr, of
+    shape (n_bin + 1,), from 0 to the oldest node; ``nodes``: ages of the grid in yr.
 
     Examples
     --------
@@ -94,18 +85,9 @@ class AgeBins:
     ) -> tuple[np.ndarray, np.ndarray]:
         """Return the nodes' weights for masses in the bins.
 
-        Parameters
-        ----------
-        masses : ndarray
-            Masses of shape (n, n_bin).
-        means : ndarray, optional
-            Mean age of each mass in yr, of the same shape; those of constant rates if not
-            given.
-
-        Returns
-        -------
-        tuple of ndarray
-            Weights of shape (n, n_age), and weights of mass times age in yr.
+        ``masses``: masses of shape (n, n_bin); ``means``: mean age of each mass in yr, of the
+        same shape; those of constant rates if not given; returns weights of shape (n, n_age),
+        and weights of mass times age in yr.
         """
         low, width = self.edges[:-1], np.diff(self.edges)
         if means is None:
@@ -124,15 +106,8 @@ class AgeBins:
     def uniform(self, low: np.ndarray, high: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return the nodes' weights for a constant rate between two ages.
 
-        Parameters
-        ----------
-        low, high : ndarray
-            Ages in yr, of shape (n,).
-
-        Returns
-        -------
-        tuple of ndarray
-            Weights of shape (n, n_age) for a mass of 1, and weights of mass times age.
+        ``low, high``: ages in yr, of shape (n,); returns weights of shape (n, n_age) for a mass
+        of 1, and weights of mass times age.
         """
         results = []
         for power, mean in ((0, np.ones_like(high)), (1, 0.5 * (low + high))):
@@ -159,64 +134,33 @@ class StarFormationHistories(ABC):
     def fraction_younger(self, age: np.ndarray) -> np.ndarray:
         """Return the fraction of the mass formed that is younger than an age.
 
-        Parameters
-        ----------
-        age : ndarray
-            Ages (lookback times) in yr, of shape (k,), the same for all models.
-
-        Returns
-        -------
-        ndarray
-            Fractions of shape (n_models, k), from 0 at age 0 to 1 at the oldest age.
+        ``age``: ages (lookback times) in yr, of shape (k,), the same for all models; returns
+        fractions of shape (n_models, k), from 0 at age 0 to 1 at the oldest age.
         """
 
     @abstractmethod
     def mean_age(self) -> np.ndarray:
         """Return the mean age weighted by the mass formed.
 
-        Returns
-        -------
-        ndarray
-            Ages in yr, of shape (n_models,).
+        Returns ages in yr, of shape (n_models,).
         """
 
     @abstractmethod
     def oldest_star(self) -> np.ndarray:
         """Return the age of the oldest star.
 
-        Returns
-        -------
-        ndarray
-            Ages in yr, of shape (n_models,).
+        Returns ages in yr, of shape (n_models,).
         """
 
     @abstractmethod
     def select(self, models: Any) -> StarFormationHistories:
-        """Return some of the models.
-
-        Parameters
-        ----------
-        models : slice or ndarray
-            Which.
-
-        Returns
-        -------
-        StarFormationHistories
-            Those.
-        """
+        """Return some of the models."""
 
     def mass_in_bins(self, edges: np.ndarray) -> np.ndarray:
         """Return the mass formed in bins of age per mass formed in all.
 
-        Parameters
-        ----------
-        edges : ndarray
-            Increasing ages in yr, of shape (k + 1,).
-
-        Returns
-        -------
-        ndarray
-            Masses of shape (n_models, k), none negative.
+        ``edges``: increasing ages in yr, of shape (k + 1,); returns masses of shape (n_models,
+        k), none negative.
         """
         # Rounding may leave a difference of -1e-17 where no star was formed.
         return np.maximum(np.diff(self.fraction_younger(edges), axis=1), 0.0)
@@ -224,20 +168,7 @@ class StarFormationHistories(ABC):
     def age_weights(self, bins: AgeBins) -> np.ndarray:
         """Return the mass formed, sorted onto a grid's ages.
 
-        Parameters
-        ----------
-        bins : AgeBins
-            The bins of the grid's ages.
-
-        Returns
-        -------
-        ndarray
-            Weights of shape (n_models, n_age); rows sum to 1.
-
-        Raises
-        ------
-        InvalidInputError
-            If a star is older than the oldest node.
+        Returns weights of shape (n_models, n_age); rows sum to 1.
         """
         return self.age_moments(bins)[0]
 
@@ -247,20 +178,7 @@ class StarFormationHistories(ABC):
         The second is what is needed for mean ages weighted by anything that the grid
         tabulates, such as surviving mass.
 
-        Parameters
-        ----------
-        bins : AgeBins
-            The bins of the grid's ages.
-
-        Returns
-        -------
-        tuple of ndarray
-            Both of shape (n_models, n_age); rows sum to 1 and to the mean age in yr.
-
-        Raises
-        ------
-        InvalidInputError
-            If a star is older than the oldest node.
+        Returns both of shape (n_models, n_age); rows sum to 1 and to the mean age in yr.
         """
         oldest = float(np.max(self.oldest_star(), initial=0.0))
         if oldest > bins.edges[-1] * (1 + 1e-9):
@@ -276,15 +194,8 @@ class StarFormationHistories(ABC):
     def specific_rate(self, averaging_time: float = SFR_AVERAGING_TIME) -> np.ndarray:
         """Return the star formation rate per mass formed in all, averaged over the last time.
 
-        Parameters
-        ----------
-        averaging_time : float, optional
-            Time in yr to average over.
-
-        Returns
-        -------
-        ndarray
-            Rates in 1/yr, of shape (n_models,).
+        ``averaging_time``: time in yr to average over; returns rates in 1/yr, of shape
+        (n_models,).
         """
         return self.fraction_younger(np.array([averaging_time]))[:, 0] / averaging_time
 
@@ -317,25 +228,10 @@ class DelayedHistories(StarFormationHistories):
     start, until its truncation. The burst forms its stars at a constant rate. The mass
     younger than any age is known in closed form.
 
-    Parameters
-    ----------
-    oldest_age : array-like
-        Age of the oldest stars in yr: when the main component started.
-    timescale : array-like
-        Its tau in yr.
-    truncation_age : array-like, optional
-        Since when the main component has formed no stars, in yr ago; 0 for never truncated.
-    burst_fraction : array-like, optional
-        Mass formed in the burst per mass formed in all.
-    burst_age : array-like, optional
-        Age of the burst's oldest stars in yr.
-    burst_duration : array-like, optional
-        How long the burst lasted in yr; cut at ``burst_age``.
-
-    Raises
-    ------
-    InvalidInputError
-        If shapes differ, or a parameter is outside of what makes sense.
+    ``oldest_age``: age of the oldest stars in yr: when the main component started;
+    ``timescale``: its tau in yr; ``truncation_age``: since when the main component has formed no
+    stars, in yr ago; 0 for never truncated; ``burst_age``: age of the burst's oldest stars in
+    yr; ``burst_duration``: how long the burst lasted in yr; cut at ``burst_age``.
 
     Examples
     --------
@@ -375,18 +271,7 @@ class DelayedHistories(StarFormationHistories):
         return len(self.oldest_age)
 
     def select(self, models: Any) -> DelayedHistories:
-        """Return some of the models.
-
-        Parameters
-        ----------
-        models : slice or ndarray
-            Which.
-
-        Returns
-        -------
-        DelayedHistories
-            Those.
-        """
+        """Return some of the models."""
         return DelayedHistories(
             **{name: getattr(self, name)[models] for name in self.__dataclass_fields__}
         )
@@ -394,10 +279,7 @@ class DelayedHistories(StarFormationHistories):
     def oldest_star(self) -> np.ndarray:
         """Return the age of the oldest star.
 
-        Returns
-        -------
-        ndarray
-            Ages in yr, of shape (n_models,).
+        Returns ages in yr, of shape (n_models,).
         """
         burst = np.where(self.burst_fraction > 0, self.burst_age, 0.0)
         main = np.where(self.burst_fraction < 1, self.oldest_age, 0.0)
@@ -440,15 +322,7 @@ class DelayedHistories(StarFormationHistories):
     def fraction_younger(self, age: np.ndarray) -> np.ndarray:
         """Return the fraction of the mass formed that is younger than an age.
 
-        Parameters
-        ----------
-        age : ndarray
-            Ages in yr, of shape (k,).
-
-        Returns
-        -------
-        ndarray
-            Fractions of shape (n_models, k).
+        ``age``: ages in yr, of shape (k,); returns fractions of shape (n_models, k).
         """
         age = np.atleast_1d(np.asarray(age, dtype=np.float64))
         main = self._main_younger(age)[0]
@@ -486,10 +360,7 @@ class DelayedHistories(StarFormationHistories):
     def mean_age(self) -> np.ndarray:
         """Return the mean age weighted by the mass formed.
 
-        Returns
-        -------
-        ndarray
-            Ages in yr, of shape (n_models,).
+        Returns ages in yr, of shape (n_models,).
         """
         x = (self.oldest_age - self.truncation_age) / self.timescale
         with np.errstate(divide="ignore", invalid="ignore"):
@@ -505,17 +376,7 @@ class DelayedHistories(StarFormationHistories):
 class ExponentialHistories(StarFormationHistories):
     """Exponentials: the rate falls as exp(-t / tau) since the start.
 
-    Parameters
-    ----------
-    oldest_age : array-like
-        Age of the oldest stars in yr.
-    timescale : array-like
-        Its tau in yr.
-
-    Raises
-    ------
-    InvalidInputError
-        If shapes differ or a parameter is not positive.
+    ``oldest_age``: age of the oldest stars in yr; ``timescale``: its tau in yr.
 
     Examples
     --------
@@ -540,42 +401,20 @@ class ExponentialHistories(StarFormationHistories):
         return len(self.oldest_age)
 
     def select(self, models: Any) -> ExponentialHistories:
-        """Return some of the models.
-
-        Parameters
-        ----------
-        models : slice or ndarray
-            Which.
-
-        Returns
-        -------
-        ExponentialHistories
-            Those.
-        """
+        """Return some of the models."""
         return ExponentialHistories(self.oldest_age[models], self.timescale[models])
 
     def oldest_star(self) -> np.ndarray:
         """Return the age of the oldest star.
 
-        Returns
-        -------
-        ndarray
-            Ages in yr, of shape (n_models,).
+        Returns ages in yr, of shape (n_models,).
         """
         return self.oldest_age
 
     def fraction_younger(self, age: np.ndarray) -> np.ndarray:
         """Return the fraction of the mass formed that is younger than an age.
 
-        Parameters
-        ----------
-        age : ndarray
-            Ages in yr, of shape (k,).
-
-        Returns
-        -------
-        ndarray
-            Fractions of shape (n_models, k).
+        ``age``: ages in yr, of shape (k,); returns fractions of shape (n_models, k).
         """
         age = np.atleast_1d(np.asarray(age, dtype=np.float64))
         start, tau = self.oldest_age[:, None], self.timescale[:, None]
@@ -597,10 +436,7 @@ class ExponentialHistories(StarFormationHistories):
     def mean_age(self) -> np.ndarray:
         """Return the mean age weighted by the mass formed.
 
-        Returns
-        -------
-        ndarray
-            Ages in yr, of shape (n_models,).
+        Returns ages in yr, of shape (n_models,).
         """
         x = self.oldest_age / self.timescale
         # The mean time is tau - start / (exp(x) - 1); for small x by its series.
@@ -614,18 +450,9 @@ class ExponentialHistories(StarFormationHistories):
 class StepHistories(StarFormationHistories):
     """Constant rates within bins of age.
 
-    Parameters
-    ----------
-    edges : array-like
-        Increasing edges of the bins in yr ago, of shape (k + 1,) for all models or
-        (n_models, k + 1), starting with 0.
-    masses : array-like
-        Mass formed in each bin, of shape (n_models, k); only the ratios count.
-
-    Raises
-    ------
-    InvalidInputError
-        If shapes do not fit, edges do not increase from 0, or a mass is negative.
+    ``edges``: increasing edges of the bins in yr ago, of shape (k + 1,) for all models or
+    (n_models, k + 1), starting with 0; ``masses``: mass formed in each bin, of shape (n_models,
+    k); only the ratios count.
 
     Examples
     --------
@@ -666,42 +493,20 @@ class StepHistories(StarFormationHistories):
         return len(self.masses)
 
     def select(self, models: Any) -> StepHistories:
-        """Return some of the models.
-
-        Parameters
-        ----------
-        models : slice or ndarray
-            Which.
-
-        Returns
-        -------
-        StepHistories
-            Those.
-        """
+        """Return some of the models."""
         return StepHistories(self.edges[models], self.masses[models])
 
     def oldest_star(self) -> np.ndarray:
         """Return the age of the oldest star.
 
-        Returns
-        -------
-        ndarray
-            Ages in yr, of shape (n_models,).
+        Returns ages in yr, of shape (n_models,).
         """
         return np.max(np.where(self.masses > 0, self.edges[:, 1:], 0.0), axis=1)
 
     def fraction_younger(self, age: np.ndarray) -> np.ndarray:
         """Return the fraction of the mass formed that is younger than an age.
 
-        Parameters
-        ----------
-        age : ndarray
-            Ages in yr, of shape (k,).
-
-        Returns
-        -------
-        ndarray
-            Fractions of shape (n_models, k).
+        ``age``: ages in yr, of shape (k,); returns fractions of shape (n_models, k).
         """
         age = np.atleast_1d(np.asarray(age, dtype=np.float64))
         result = np.zeros((self.n_models, age.size))
@@ -732,10 +537,7 @@ class StepHistories(StarFormationHistories):
     def mean_age(self) -> np.ndarray:
         """Return the mean age weighted by the mass formed.
 
-        Returns
-        -------
-        ndarray
-            Ages in yr, of shape (n_models,).
+        Returns ages in yr, of shape (n_models,).
         """
         centres = 0.5 * (self.edges[:, 1:] + self.edges[:, :-1])
         return np.sum(self.masses * centres, axis=1)

@@ -80,22 +80,8 @@ def light_ratio(
     in the mass functions known here. Thus the light per mass formed scales as the number
     of such stars per mass formed, at all ages alike.
 
-    Parameters
-    ----------
-    to, of : tuple
-        Name (``"chabrier"`` or ``"kroupa"``), lower and upper mass in Msun.
-    above : float, optional
-        Mass in Msun above which stars are counted.
-
-    Returns
-    -------
-    float
-        The ratio of the light per mass formed.
-
-    Raises
-    ------
-    InvalidInputError
-        If a mass function is unknown.
+    ``to, of``: name (``"chabrier"`` or ``"kroupa"``), lower and upper mass in Msun; ``above``:
+    mass in Msun above which stars are counted.
 
     Examples
     --------
@@ -122,18 +108,7 @@ def stellar_lifetime(mass: np.ndarray | float, metallicity: np.ndarray | float) 
     lifetimes of the Padova tracks, the ones that PopStar and BC03 are built on:
     log t = a0(Z) + a1(Z) log m + a2(Z) (log m)^2.
 
-    Parameters
-    ----------
-    mass : array-like
-        Initial mass in Msun; the fit was made for 0.6-120 Msun.
-    metallicity : array-like
-        Mass fraction of metals. The fit was made for 7e-5 to 0.03 and is used up to 0.05
-        (where it agrees with Padova's isochrones in BC03); beyond, the nearer end counts.
-
-    Returns
-    -------
-    ndarray
-        Lifetime in yr.
+    ``mass``: initial mass in Msun; the fit was made for 0.6-120 Msun; returns lifetime in yr.
 
     Examples
     --------
@@ -152,17 +127,7 @@ def stellar_lifetime(mass: np.ndarray | float, metallicity: np.ndarray | float) 
 def turn_off_mass(age: np.ndarray | float, metallicity: float) -> np.ndarray:
     """Return the initial mass of the stars that die at an age.
 
-    Parameters
-    ----------
-    age : array-like
-        Age of the population in yr.
-    metallicity : float
-        Mass fraction of metals.
-
-    Returns
-    -------
-    ndarray
-        Mass in Msun, between the ends of `MASS_RANGE`.
+    ``age``: age of the population in yr; returns mass in Msun, between the ends of `MASS_RANGE`.
 
     Examples
     --------
@@ -192,26 +157,7 @@ def surviving_mass_fraction(
     Stars keep their initial mass until they die at the end of their lifetime
     (`stellar_lifetime`) and then leave the remnant of Renzini & Ciotti (1993).
 
-    Parameters
-    ----------
-    age : array-like
-        Age of the population in yr.
-    metallicity : float
-        Mass fraction of metals.
-    initial_mass_function : {"chabrier", "kroupa"}, optional
-        The mass function.
-    mass_range : tuple of float, optional
-        Its lower and upper end in Msun.
-
-    Returns
-    -------
-    ndarray
-        Fraction of the mass formed, 1 at age 0.
-
-    Raises
-    ------
-    InvalidInputError
-        If the mass function is unknown.
+    ``age``: age of the population in yr; ``mass_range``: its lower and upper end in Msun.
 
     Examples
     --------

@@ -15,17 +15,9 @@ __all__ = ["hat_weights", "integrated_hat_weights"]
 def hat_weights(values: np.ndarray, nodes: np.ndarray) -> np.ndarray:
     """Return the weights of linear interpolation between nodes.
 
-    Parameters
-    ----------
-    values : ndarray
-        Where to interpolate, of shape (n,); outside the nodes the nearest one is taken.
-    nodes : ndarray
-        Increasing nodes, of shape (k,).
-
-    Returns
-    -------
-    ndarray
-        Weights of shape (n, k), at most two of a row not 0; rows sum to 1.
+    ``values``: where to interpolate, of shape (n,); outside the nodes the nearest one is taken;
+    ``nodes``: increasing nodes, of shape (k,); returns weights of shape (n, k), at most two of a
+    row not 0; rows sum to 1.
 
     Examples
     --------
@@ -51,20 +43,9 @@ def hat_weights(values: np.ndarray, nodes: np.ndarray) -> np.ndarray:
 def integrated_hat_weights(values: np.ndarray, nodes: np.ndarray, *, power: int = 0) -> np.ndarray:
     """Return the weights on nodes of log age, integrated from age 0.
 
-    Parameters
-    ----------
-    values : ndarray
-        Ages up to which to integrate, of shape (n,), not above the last node.
-    nodes : ndarray
-        Increasing ages of the nodes, of shape (k,). The interpolation is linear in log
-        age; below the first node it takes all.
-    power : {0, 1}, optional
-        Power of age that the integrand is multiplied by.
-
-    Returns
-    -------
-    ndarray
-        Integrals over age, of shape (n, k); rows sum to age**(power + 1) / (power + 1).
+    ``values``: ages up to which to integrate, of shape (n,), not above the last node; ``nodes``:
+    increasing ages of the nodes, of shape (k,); returns integrals over age, of shape (n, k);
+    rows sum to age**(power + 1) / (power + 1).
 
     Examples
     --------

@@ -47,22 +47,7 @@ _UNITS = {
 def write_library(
     library: ModelLibrary, path: str | os.PathLike[str], *, overwrite: bool = False
 ) -> None:
-    """Write a library.
-
-    Parameters
-    ----------
-    library : ModelLibrary
-        The library.
-    path : path-like
-        The file.
-    overwrite : bool, optional
-        Whether to replace an existing file.
-
-    Raises
-    ------
-    FileFormatError
-        If the file exists or cannot be written.
-    """
+    """Write a library."""
     from astropy.io import fits
 
     from picasssso._core.files import atomic_write, check_output
@@ -98,24 +83,7 @@ def write_library(
 
 
 def read_library(path: str | os.PathLike[str]) -> ModelLibrary:
-    """Read a library that `write_library` wrote.
-
-    Parameters
-    ----------
-    path : path-like
-        The file.
-
-    Returns
-    -------
-    ModelLibrary
-        The library.
-
-    Raises
-    ------
-    FileFormatError
-        If the file cannot be read, is not such a library, is of a newer format, or its
-        numbers are not those it was written with.
-    """
+    """Read a library that `write_library` wrote."""
     from astropy.io import fits
 
     from picasssso.sps.grid_files import check_format

@@ -38,25 +38,8 @@ def metallicity_of_mass(
     as a whole, with the scatter between them and the errors of measurement; it holds for
     pixels as far as gradients are small beside it.
 
-    Parameters
-    ----------
-    log_mass : float
-        log10 of the galaxy's stellar mass in Msun. Beyond 8.9 and 11.9 the ends count.
-    low, high : float, optional
-        Ends of the distribution, as mass fractions.
+    ``log_mass``: log10 of the galaxy's stellar mass in Msun.
 
-    Returns
-    -------
-    TruncatedLogNormal
-        The distribution.
-
-    Raises
-    ------
-    InvalidInputError
-        If the mass is not a number between 4 and 14.
-
-    References
-    ----------
     Gallazzi et al. 2005 (2005MNRAS.362...41G), table 2: the median, and half of the range
     from the 16th to the 84th percentile as the width.
 

@@ -60,16 +60,6 @@ LINES = np.array(
 def oxygen_abundance(metallicity: np.ndarray | float) -> np.ndarray:
     """Return the oxygen abundance of gas whose metals are mixed as in the Sun.
 
-    Parameters
-    ----------
-    metallicity : array-like
-        Mass fraction of metals.
-
-    Returns
-    -------
-    ndarray
-        12 + log(O/H), 8.69 at a mass fraction of 0.0142.
-
     Examples
     --------
     >>> from picasssso.sps.nebular import oxygen_abundance
@@ -82,15 +72,8 @@ def oxygen_abundance(metallicity: np.ndarray | float) -> np.ndarray:
 def line_ratios(metallicity: np.ndarray | float) -> np.ndarray:
     """Return the strengths of lines relative to H beta.
 
-    Parameters
-    ----------
-    metallicity : array-like
-        Mass fraction of metals of the gas, of shape (n,).
-
-    Returns
-    -------
-    ndarray
-        Ratios of shape (n, n_line), in the order of `LINES`, before any dust.
+    ``metallicity``: mass fraction of metals of the gas, of shape (n,); returns ratios of shape
+    (n, n_line), in the order of `LINES`, before any dust.
 
     Examples
     --------
@@ -133,16 +116,8 @@ def line_ratios(metallicity: np.ndarray | float) -> np.ndarray:
 def nebular_lines(grid: SSPGrid) -> np.ndarray:
     """Return the lines' luminosities for every population of a grid.
 
-    Parameters
-    ----------
-    grid : SSPGrid
-        The grid.
-
-    Returns
-    -------
-    ndarray
-        Lsun per Msun formed, of shape (n_metallicity, n_age, n_line), in the order of
-        `LINES`, if no ionising photon escapes or falls on dust.
+    Returns lsun per Msun formed, of shape (n_metallicity, n_age, n_line), in the order of
+    `LINES`, if no ionising photon escapes or falls on dust.
 
     Examples
     --------

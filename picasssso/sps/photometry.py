@@ -59,21 +59,8 @@ LYMAN_ALPHA = 1215.67
 def load_response(band: str) -> tuple[np.ndarray, np.ndarray]:
     """Return a filter's response.
 
-    Parameters
-    ----------
-    band : str
-        A filter name of speclite, such as ``"sdss2010-g"``.
-
-    Returns
-    -------
-    tuple of ndarray
-        Observed wavelengths in AA and the response to photons there (any scale), both of
-        shape (k,), starting and ending with a response of 0.
-
-    Raises
-    ------
-    InvalidInputError
-        If speclite has no such filter.
+    Returns observed wavelengths in AA and the response to photons there (any scale), both of
+    shape (k,), starting and ending with a response of 0.
 
     Examples
     --------
@@ -225,22 +212,10 @@ class GridPhotometry:
     read-only in spirit; the model fluxes are matrix products with them, so the same can
     be done with torch (see ``docs/sps.rst``).
 
-    Parameters
-    ----------
-    bands : tuple of str
-        Names of the filters.
-    redshift : float
-        The redshift.
-    band_of_slice : ndarray
-        Index of each slice's band, of shape (n_slice,).
-    wavelength : ndarray
-        Mean rest wavelengths in AA of the light of stars and of gas in each slice, of shape
-        (2, n_slice).
-    stars, gas : ndarray
-        Flux of each population in each slice, in nmgy/arcsec2 per Msun/kpc2 formed, of
-        shape (n_metallicity, n_age, n_slice). Gas is what all ionising photons make.
-    ages : ndarray
-        The grid's ages in yr.
+    ``band_of_slice``: index of each slice's band, of shape (n_slice,); ``wavelength``: mean rest
+    wavelengths in AA of the light of stars and of gas in each slice, of shape (2, n_slice);
+    ``stars, gas``: flux of each population in each slice, in nmgy/arcsec2 per Msun/kpc2 formed,
+    of shape (n_metallicity, n_age, n_slice); ``ages``: the grid's ages in yr.
 
     Examples
     --------
@@ -264,30 +239,7 @@ class GridPhotometry:
     def build(
         cls, grid: SSPGrid, bands: Sequence[str], redshift: float, *, nebular: bool = True
     ) -> GridPhotometry:
-        """Integrate a grid's spectra over the slices of bands.
-
-        Parameters
-        ----------
-        grid : SSPGrid
-            The grid.
-        bands : sequence of str
-            Filter names of speclite.
-        redshift : float
-            Redshift, above -1.
-        nebular : bool, optional
-            Whether to include the gas: the grid's nebular continuum, if it has one, and the
-            lines of `picasssso.sps.nebular`.
-
-        Returns
-        -------
-        GridPhotometry
-            The photometry.
-
-        Raises
-        ------
-        InvalidInputError
-            If a band is unknown, twice there, or not covered by the grid at that redshift.
-        """
+        """Integrate a grid's spectra over the slices of bands."""
         names = (bands,) if isinstance(bands, str) else tuple(bands)
         if not names or len(set(names)) != len(names):
             raise InvalidInputError(
@@ -323,24 +275,12 @@ class GridPhotometry:
     ) -> np.ndarray:
         """Return the fluxes of models with one metallicity each.
 
-        Parameters
-        ----------
-        age_weights : ndarray
-            Mass formed at each of the grid's ages, of shape (n, n_age).
-        metallicity_weights : ndarray
-            Weights of the grid's metallicities, of shape (n, n_metallicity).
-        law : AttenuationLaw
-            The dust's law.
-        diffuse, birth_clouds : ndarray or float, optional
-            Attenuation at V of either kind of dust in mag, of shape (n,) or one for all.
-        escape_fraction : ndarray or float, optional
-            Fraction of the ionising photons that make no gas shine, of shape (n,) or one
-            for all.
-
-        Returns
-        -------
-        ndarray
-            Fluxes of shape (n, n_band), in nmgy/arcsec2 per Msun/kpc2 of unit weight.
+        ``age_weights``: mass formed at each of the grid's ages, of shape (n, n_age);
+        ``metallicity_weights``: weights of the grid's metallicities, of shape (n,
+        n_metallicity); ``diffuse, birth_clouds``: attenuation at V of either kind of dust in
+        mag, of shape (n,) or one for all; ``escape_fraction``: fraction of the ionising photons
+        that make no gas shine, of shape (n,) or one for all; returns fluxes of shape (n,
+        n_band), in nmgy/arcsec2 per Msun/kpc2 of unit weight.
         """
         # Few metallicities matter if the models come sorted by it.
         used = np.flatnonzero(np.any(metallicity_weights > 0, axis=0))
@@ -369,24 +309,10 @@ class GridPhotometry:
     ) -> np.ndarray:
         """Return the fluxes of models with any mixture of ages and metallicities.
 
-        Parameters
-        ----------
-        weights : ndarray
-            Mass formed at each node of the grid, of shape (n, n_metallicity * n_age), ages
-            running fastest.
-        law : AttenuationLaw
-            The dust's law.
-        diffuse, birth_clouds : ndarray or float, optional
-            Attenuation at V of either kind of dust in mag, of shape (n,) or one for all.
-        escape_fraction : ndarray or float, optional
-            Fraction of the ionising photons that make no gas shine.
-        metallicities : ndarray or slice, optional
-            The grid's metallicities that ``weights`` has; all by default.
-
-        Returns
-        -------
-        ndarray
-            Fluxes of shape (n, n_band), in nmgy/arcsec2 per Msun/kpc2 of unit weight.
+        ``weights``: mass formed at each node of the grid, of shape (n, n_metallicity * n_age),
+        ages running fastest; ``diffuse, birth_clouds``: attenuation at V of either kind of dust
+        in mag, of shape (n,) or one for all; returns fluxes of shape (n, n_band), in
+        nmgy/arcsec2 per Msun/kpc2 of unit weight.
         """
         dust = np.stack(np.broadcast_arrays(diffuse, birth_clouds), axis=-1).reshape(-1, 2)
         n_slice = self.band_of_slice.size

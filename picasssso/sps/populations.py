@@ -37,20 +37,7 @@ _CACHED = 2
 def unit_cube(n: int, n_dimensions: int, seed: int) -> np.ndarray:
     """Return points that fill the unit cube evenly: a scrambled Sobol sequence.
 
-    Parameters
-    ----------
-    n : int
-        Number of points.
-    n_dimensions : int
-        Number of dimensions.
-    seed : int
-        Seed of the scrambling.
-
-    Returns
-    -------
-    ndarray
-        Points of shape (n, n_dimensions), between 0 and 1 and never 0 or 1. Point k is the
-        same whatever n.
+    Returns points of shape (n, n_dimensions), between 0 and 1 and never 0 or 1.
 
     Examples
     --------
@@ -69,17 +56,8 @@ def unit_cube(n: int, n_dimensions: int, seed: int) -> np.ndarray:
 def limit_age(age: float, grid: SSPGrid) -> float:
     """Return the age that no star exceeds.
 
-    Parameters
-    ----------
-    age : float
-        Age of the universe in Gyr.
-    grid : SSPGrid
-        The grid, whose oldest population is a limit too.
-
-    Returns
-    -------
-    float
-        Age in Gyr, rounded down to a tenth so that near redshifts share their draws.
+    ``age``: age of the universe in Gyr; returns age in Gyr, rounded down to a tenth so that near
+    redshifts share their draws.
 
     Examples
     --------
@@ -98,16 +76,10 @@ def limit_age(age: float, grid: SSPGrid) -> float:
 class Populations:
     """Stellar populations drawn from a prior, per mass formed.
 
-    Parameters
-    ----------
-    parameters : mapping
-        The prior's parameters: names to arrays of shape (n,).
-    age_weights : ndarray
-        Mass formed at each of the grid's ages, of shape (n, n_age); rows sum to 1.
-    metallicity_weights : ndarray
-        Weights of the grid's metallicities, of shape (n, n_metallicity); rows sum to 1.
-    properties : mapping
-        What follows from the history: names to arrays of shape (n,).
+    ``parameters``: the prior's parameters: names to arrays of shape (n,); ``age_weights``: mass
+    formed at each of the grid's ages, of shape (n, n_age); rows sum to 1;
+    ``metallicity_weights``: weights of the grid's metallicities, of shape (n, n_metallicity);
+    rows sum to 1; ``properties``: what follows from the history: names to arrays of shape (n,).
     """
 
     parameters: Mapping[str, np.ndarray]
@@ -121,13 +93,7 @@ class Populations:
         return len(self.age_weights)
 
     def chunks_by_metallicity(self) -> Iterator[np.ndarray]:
-        """Iterate over the models in chunks of similar metallicity.
-
-        Yields
-        ------
-        ndarray
-            Indices of models; all models come once.
-        """
+        """Iterate over the models in chunks of similar metallicity."""
         order = np.argsort(self.parameters["metallicity"], kind="stable")
         for start in range(0, order.size, CHUNK):
             yield order[start : start + CHUNK]
@@ -138,29 +104,7 @@ def draw_populations(
 ) -> Populations:
     """Draw populations from a prior.
 
-    Parameters
-    ----------
-    grid : SSPGrid
-        The grid whose ages and metallicities they are sorted onto.
-    prior : SEDPrior
-        The prior.
-    n_models : int
-        How many.
-    seed : int
-        Seed; population k of a seed is the same whatever ``n_models``.
-    age_limit : float
-        Age in Gyr that no star exceeds (`limit_age`).
-
-    Returns
-    -------
-    Populations
-        The populations; the last two draws are kept and returned again if asked for.
-
-    Raises
-    ------
-    InvalidInputError
-        If the prior leaves the grid, or ``n_models`` or ``seed`` is not a number of at
-        least 1 or 0.
+    ``age_limit``: age in Gyr that no star exceeds (`limit_age`).
     """
     for name, value, least in (("n_models", n_models, 1), ("seed", seed, 0)):
         if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:

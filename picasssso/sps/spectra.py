@@ -26,15 +26,7 @@ def gas_spectra(grid: SSPGrid) -> np.ndarray:
     Lines are put onto the grid's wavelengths with their flux (by trapezoids) kept, and so
     are as wide as these are apart.
 
-    Parameters
-    ----------
-    grid : SSPGrid
-        The grid.
-
-    Returns
-    -------
-    ndarray
-        Lsun/AA per Msun formed, of shape (n_metallicity, n_age, n_wavelength).
+    Returns lsun/AA per Msun formed, of shape (n_metallicity, n_age, n_wavelength).
     """
     wavelength = grid.wavelength
     inside = (wavelength[0] < LINES) & (wavelength[-1] > LINES)
@@ -56,27 +48,10 @@ def population_spectrum(
 ) -> np.ndarray:
     """Return the spectrum of one population.
 
-    Parameters
-    ----------
-    grid : SSPGrid
-        The grid.
-    age_weights : ndarray
-        Mass formed at each of the grid's ages, of shape (n_age,).
-    metallicity_weights : ndarray
-        Weights of the grid's metallicities, of shape (n_metallicity,).
-    law : AttenuationLaw
-        The dust's law.
-    diffuse, birth_clouds : float, optional
-        Attenuation at V of either kind of dust in mag.
-    escape_fraction : float, optional
-        Fraction of the ionising photons that make no gas shine.
-    nebular : bool, optional
-        Whether the gas shines.
-
-    Returns
-    -------
-    ndarray
-        Lsun/AA per unit weight on the grid's wavelengths, of shape (n_wavelength,).
+    ``age_weights``: mass formed at each of the grid's ages, of shape (n_age,);
+    ``metallicity_weights``: weights of the grid's metallicities, of shape (n_metallicity,);
+    ``diffuse, birth_clouds``: attenuation at V of either kind of dust in mag; returns lsun/AA
+    per unit weight on the grid's wavelengths, of shape (n_wavelength,).
 
     Examples
     --------

@@ -340,22 +340,7 @@ def _pivot_wavelength(band: str) -> float:
 def write_template_errors(
     curves: Sequence[TemplateError], path: str | os.PathLike[str], *, overwrite: bool = False
 ) -> None:
-    """Write the curves of several grids to one file.
-
-    Parameters
-    ----------
-    curves : sequence of TemplateError
-        The curves, one for each grid.
-    path : path-like
-        The file.
-    overwrite : bool, optional
-        Whether to replace an existing file.
-
-    Raises
-    ------
-    FileFormatError
-        If the file exists or cannot be written.
-    """
+    """Write the curves of several grids to one file."""
     from picasssso._core.files import atomic_write, check_output
 
     check_output(path, overwrite)

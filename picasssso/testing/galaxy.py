@@ -29,19 +29,8 @@ _INNER = {"u": 2.5, "g": 0.80, "r": 0.0, "i": -0.4, "z": -0.65, "y": -0.75}
 def make_wcs(shape: tuple[int, int], *, pixel_scale: float = 0.396, angle: float = 20.0) -> WCS:
     """Make a tangential WCS, rotated against north, centred on the image.
 
-    Parameters
-    ----------
-    shape : tuple of int
-        Shape ``(y, x)`` of the image.
-    pixel_scale : float, optional
-        In arcsec.
-    angle : float, optional
-        Rotation in degrees.
-
-    Returns
-    -------
-    `~astropy.wcs.WCS`
-        The WCS.
+    ``shape``: shape ``(y, x)`` of the image; ``pixel_scale``: in arcsec; ``angle``: rotation in
+    degrees.
     """
     wcs = WCS(naxis=2)
     cosine, sine = np.cos(np.radians(angle)), np.sin(np.radians(angle))

@@ -57,13 +57,7 @@ def _moved(batch: SlottedBatch, device: torch.device) -> SlottedBatch:
 
 
 class LightningTraining(pl.LightningModule):
-    """A `TrainingState` as a module of pytorch-lightning.
-
-    Parameters
-    ----------
-    state : TrainingState
-        What is trained: it is changed.
-    """
+    """A `TrainingState` as a module of pytorch-lightning."""
 
     def __init__(self, state: TrainingState) -> None:
         super().__init__()
@@ -74,46 +68,17 @@ class LightningTraining(pl.LightningModule):
         self.averages = nn.ModuleList(state.averages)
 
     def configure_optimizers(self) -> list[torch.optim.Optimizer]:
-        """Return the state's own optimisers.
-
-        Returns
-        -------
-        list of torch.optim.Optimizer
-            One for each member.
-        """
+        """Return the state's own optimisers."""
         return list(self.state.optimisers)
 
     def transfer_batch_to_device(
         self, batch: SlottedBatch, device: torch.device, dataloader_idx: int
     ) -> SlottedBatch:
-        """Return a batch on the device.
-
-        Parameters
-        ----------
-        batch : SlottedBatch
-            The batch.
-        device : torch.device
-            The device.
-        dataloader_idx : int
-            Not used.
-
-        Returns
-        -------
-        SlottedBatch
-            The same there.
-        """
+        """Return a batch on the device."""
         return _moved(batch, device)
 
     def training_step(self, batch: SlottedBatch, batch_idx: int) -> None:
-        """Take one step of every member, as `TrainingState.train_step` does.
-
-        Parameters
-        ----------
-        batch : SlottedBatch
-            The pairs.
-        batch_idx : int
-            Not used: the state counts its own steps.
-        """
+        """Take one step of every member, as `TrainingState.train_step` does."""
         for network, optimiser in zip(self.state.networks, self.state.optimisers, strict=True):
             network.train()
             optimiser.zero_grad(set_to_none=True)

@@ -27,17 +27,7 @@ _KEEP = 0.6
 
 @dataclass(frozen=True)
 class SlottedBatch:
-    """Images in slots with their conditions and truth.
-
-    Parameters
-    ----------
-    flux, inverse_variance : Tensor, shape (n, 5, y, x)
-        Images; zero where there are none.
-    conditions : Conditions
-        What holds for whole images.
-    sums : Tensor, shape (n, 9, y, x)
-        What the true maps are made of.
-    """
+    """Images in slots with their conditions and truth."""
 
     flux: torch.Tensor
     inverse_variance: torch.Tensor
@@ -47,10 +37,7 @@ class SlottedBatch:
     def has_band(self) -> torch.Tensor:
         """Return which slots hold an image.
 
-        Returns
-        -------
-        Tensor of bool
-            Of shape (n, 5).
+        Returns of shape (n, 5).
         """
         return (self.inverse_variance > 0).any(-1).any(-1)
 
@@ -60,26 +47,7 @@ def to_slots(
 ) -> SlottedBatch:
     """Put a batch of pairs into slots.
 
-    Parameters
-    ----------
-    batch : dict
-        From a `picasssso.pairs.source.PairSource`.
-    bands : sequence of str
-        Its bands. Those without a slot are left out.
-    wavelengths : sequence of float
-        Their pivot wavelengths in AA.
-    sharp : bool, optional
-        Whether the truth is that of native resolution.
-
-    Returns
-    -------
-    SlottedBatch
-        The same pairs.
-
-    Raises
-    ------
-    InvalidInputError
-        If no band has a slot, or two have the same.
+    ``wavelengths``: their pivot wavelengths in AA.
     """
     places = {band: slot for band in bands if (slot := slot_of(band)) is not None}
     if not places or len(set(places.values())) < len(places):
@@ -120,22 +88,7 @@ def _turned(images: torch.Tensor, turn: int) -> torch.Tensor:
 
 
 def degrade(batch: SlottedBatch, config: TrainingConfig, step: int) -> SlottedBatch:
-    """Turn, dim and mask images as nature and observers do.
-
-    Parameters
-    ----------
-    batch : SlottedBatch
-        As observed.
-    config : TrainingConfig
-        How often what happens.
-    step : int
-        Number of the step, which with the seed decides everything.
-
-    Returns
-    -------
-    SlottedBatch
-        The batch to train on.
-    """
+    """Turn, dim and mask images as nature and observers do."""
     device = batch.flux.device
     numbers = np.random.default_rng([config.seed, step, 1])
     generator = torch.Generator(device).manual_seed(int(numbers.integers(2**62)))
@@ -183,17 +136,8 @@ class PairPool:
 
     Step j of a training sees the same pairs whatever came before, so it can start anywhere.
 
-    Parameters
-    ----------
-    sources : sequence of (PairSource, sequence of float, float)
-        Where pairs come from: the source, the pivot wavelengths of its bands in AA, and
-        how often it is drawn from, relative to the others.
-    config : TrainingConfig
-        Sizes and seed.
-    first : int, optional
-        Number of the first pair; those before are kept for other uses.
-    device : torch.device, optional
-        Where the batches are wanted.
+    ``sources``: where pairs come from: the source, the pivot wavelengths of its bands in AA, and
+    how often it is drawn from, relative to the others.
     """
 
     def __init__(
@@ -210,18 +154,7 @@ class PairPool:
         self._shares = shares / shares.sum()
 
     def batches(self, start: int = 0) -> Iterator[SlottedBatch]:
-        """Yield batches from a step on, without end.
-
-        Parameters
-        ----------
-        start : int, optional
-            The first step.
-
-        Yields
-        ------
-        SlottedBatch
-            What `train_step` takes.
-        """
+        """Yield batches from a step on, without end."""
         config = self.config
         per_pass = config.pool_size // config.batch_size
         per_pool = per_pass * config.replays

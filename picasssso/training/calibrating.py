@@ -75,20 +75,7 @@ _OCCUPIED = [k for k, output in enumerate(OUTPUTS) if output.has_occupancy]
 
 
 def keep_bands(batch: SlottedBatch, letters: str) -> SlottedBatch:
-    """Return a batch of which only some bands are left.
-
-    Parameters
-    ----------
-    batch : SlottedBatch
-        Any.
-    letters : str
-        Slots to keep, such as ``"gri"``.
-
-    Returns
-    -------
-    SlottedBatch
-        The same galaxies.
-    """
+    """Return a batch of which only some bands are left."""
     keep = torch.tensor([slot in letters for slot in SLOTS], device=batch.flux.device)
     keep = keep[:, None, None]
     return replace(batch, flux=batch.flux * keep, inverse_variance=batch.inverse_variance * keep)
@@ -98,24 +85,8 @@ def keep_bands(batch: SlottedBatch, letters: str) -> SlottedBatch:
 class Collected:
     """What was predicted for some galaxies, with their truth.
 
-    Parameters
-    ----------
-    prediction : Prediction
-        Not calibrated; ``quantiles`` (n, 8, 5, y, x).
-    log_truth : Tensor, shape (n, 8, y, x)
-        The truth.
-    used : Tensor of bool, shape (n, 8, y, x)
-        Where there is something, and data.
-    known : Tensor of bool, shape (n, 8, y, x)
-        Where it is known whether there is something, and data.
-    signal : Tensor, shape (n, y, x)
-        From `local_signal`.
-    disagreement : Tensor, shape (n, 8, y, x)
-        Of the ensemble's members, from `picasssso.networks.outside.disagreement_score`.
-    psf_pixels : Tensor, shape (n,)
-        FWHM of the widest PSF in pixels.
-    radius : Tensor, shape (n, y, x)
-        Distance from the centre along ellipses, in half-mass radii.
+    ``prediction``: not calibrated; ``quantiles`` (n, 8, 5, y, x); ``psf_pixels``: FWHM of the
+    widest PSF in pixels.
     """
 
     prediction: Prediction
@@ -130,10 +101,7 @@ class Collected:
     def pixels(self) -> Collected:
         """Return some pixels of each galaxy, each as an image of its own.
 
-        Returns
-        -------
-        Collected
-            Of shape (n, ..., 1, 1): at most 400 of a galaxy, within three half-mass radii.
+        Returns of shape (n, ..., 1, 1): at most 400 of a galaxy, within three half-mass radii.
         """
         near = (self.radius <= _FARTHEST_PIXEL).flatten(1)
         generator = torch.Generator().manual_seed(0)
@@ -161,15 +129,7 @@ class Collected:
 def join(parts: Sequence[Collected]) -> Collected:
     """Return several collections as one.
 
-    Parameters
-    ----------
-    parts : sequence of Collected
-        Of the same shape, save the number of images.
-
-    Returns
-    -------
-    Collected
-        All images.
+    ``parts``: of the same shape, save the number of images.
     """
     prediction = Prediction(
         *(torch.cat([getattr(part.prediction, f.name) for part in parts])
@@ -222,21 +182,7 @@ def collect(
 ) -> Collected:
     """Predict galaxies whose truth is known.
 
-    Parameters
-    ----------
-    ensemble : Ensemble
-        The networks.
-    batches : iterable of SlottedBatch
-        The galaxies, on the networks' device.
-    orientations : int, optional
-        As for `Ensemble.predict`.
-    keep_on : torch.device or str, optional
-        Where to collect.
-
-    Returns
-    -------
-    Collected
-        Everything, 1.3 MB for each galaxy of 64 x 64 pixels.
+    Returns everything, 1.3 MB for each galaxy of 64 x 64 pixels.
     """
     parts: list[tuple[torch.Tensor, ...]] = []
     for batch in batches:
@@ -442,25 +388,7 @@ def sample_scores(
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Return normal scores of samples of one image.
 
-    Parameters
-    ----------
-    calibration : Calibration
-        The correlations.
-    n_samples : int
-        How many.
-    shape : sequence of int
-        Shape ``(y, x)`` of the image.
-    psf_pixels : float
-        FWHM of the PSF in pixels.
-    generator : torch.Generator
-        Source of random numbers.
-
-    Returns
-    -------
-    presence : Tensor, shape (n_samples, 1, 1, 1)
-        What decides whether there is something.
-    scores : Tensor, shape (n_samples, 8, y, x)
-        What decides how much of what is there.
+    ``shape``: shape ``(y, x)`` of the image; ``psf_pixels``: FWHM of the PSF in pixels.
     """
     presence = torch.randn(n_samples, 1, 1, 1, device=generator.device, generator=generator)
     parts = _score_parts(calibration.mixing, n_samples, shape, psf_pixels, generator)
@@ -618,24 +546,7 @@ def fit_calibration(
 ) -> Calibration:
     """Fit a calibration.
 
-    Parameters
-    ----------
-    collections : dict
-        Number of bands to what was predicted with so many (`collect`); 5 must be there,
-        the others take the factors of the next number where they are missing. Pixels alone
-        will do (`Collected.pixels`).
-    maps : callable, optional
-        Returns whole maps of galaxies in all bands, a few at a time; called twice. Those of
-        ``collections`` if not given.
-    aperture_galaxies : int, optional
-        How many galaxies the correlation of errors is fitted to.
-    ranges : Tensor, optional
-        `Calibration.ranges`.
-
-    Returns
-    -------
-    Calibration
-        The calibration.
+    ``collections``: pixels alone will do (`Collected.pixels`).
     """
     shape = (N_COUNTS, len(OUTPUTS), len(SIGNALS))
     calibration = Calibration(
@@ -673,22 +584,7 @@ def fit_correlations(
     *,
     aperture_galaxies: int = 1500,
 ) -> Calibration:
-    """Fit how errors hang together, by the sums in apertures that follow.
-
-    Parameters
-    ----------
-    maps : callable
-        Returns what was predicted in all bands, a few galaxies at a time; called twice.
-    calibration : Calibration
-        With the factors of these predictions.
-    aperture_galaxies : int, optional
-        How many galaxies to fit sums to.
-
-    Returns
-    -------
-    Calibration
-        The same with other `shared`, `smooth` and `mixing`.
-    """
+    """Fit how errors hang together, by the sums in apertures that follow."""
     scores, used, psf_pixels = [], [], []
     for collected in maps():
         bands = torch.full((len(collected.signal),), N_COUNTS, device=collected.signal.device)

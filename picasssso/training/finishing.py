@@ -68,27 +68,7 @@ def known_batches(
     device: torch.device | str = "cpu",
     size: int = 64,
 ) -> Iterator[SlottedBatch]:
-    """Yield the first galaxies of some sources, in some bands.
-
-    Parameters
-    ----------
-    sources : sequence of (PairSource, sequence of float, float)
-        As `picasssso.training.PairPool` takes them; those that lack one of the
-        bands are left out.
-    letters : str
-        Slots, such as ``"gri"``; all that each source has, if empty.
-    count : int
-        Galaxies in all, shared out as the sources' shares say.
-    device : torch.device or str, optional
-        Where they are wanted.
-    size : int, optional
-        Galaxies at a time.
-
-    Yields
-    ------
-    SlottedBatch
-        The galaxies with their truth.
-    """
+    """Yield the first galaxies of some sources, in some bands."""
     fit = [one for one in sources if set(letters) <= set(_letters(one[0]))]
     total = sum(share for *_, share in fit)
     start = 0
@@ -121,38 +101,7 @@ def calibrate(
     device: torch.device | str = "cpu",
     progress: bool = False,
 ) -> tuple[Calibration, dict[str, int]]:
-    """Calibrate trained networks on the first galaxies of some sources.
-
-    Parameters
-    ----------
-    ensemble : Ensemble
-        The networks, on the device.
-    sources : sequence of (PairSource, sequence of float, float)
-        Galaxies whose first ones were not trained on.
-    config : TrainingConfig
-        How images were degraded in training: such images count as known.
-    known : sequence of (PairSource, sequence of float, float), optional
-        What was trained on, if that is more than what is calibrated on: images like these
-        count as known.
-    galaxies : int, optional
-        How many, in all bands; fewer bands have three eighths of that.
-    device : torch.device or str, optional
-        Where to compute.
-    progress : bool, optional
-        Whether to show a progress bar on stderr.
-
-    Returns
-    -------
-    calibration : Calibration
-        The calibration, with the ranges of `picasssso.networks.outside`.
-    counts : dict
-        Bands to the number of galaxies.
-
-    Raises
-    ------
-    InvalidInputError
-        If no source has any of the sets of bands that are calibrated.
-    """
+    """Calibrate trained networks on the first galaxies of some sources."""
     collections: dict[int, Collected] = {}
     counts: dict[str, int] = {}
     usable = [
@@ -196,20 +145,7 @@ def calibrate(
 
 
 def with_training_range(calibration: Calibration, training: TrainingRange) -> Calibration:
-    """Return a calibration with all that is known of the training set's images.
-
-    Parameters
-    ----------
-    calibration : Calibration
-        Any.
-    training : TrainingRange
-        What was collected.
-
-    Returns
-    -------
-    Calibration
-        The same with other ``ranges``, ``structure`` and colours.
-    """
+    """Return a calibration with all that is known of the training set's images."""
     colours, limits = training.colours()
     whole, whole_limits = training.whole_colours()
     return replace(
@@ -232,21 +168,7 @@ def measure_ranges(
 ) -> torch.Tensor:
     """Measure what the galaxies of some sources are like; no network is needed.
 
-    Parameters
-    ----------
-    sources : sequence of (PairSource, sequence of float, float)
-        Galaxies like those that were trained on.
-    config : TrainingConfig
-        How images were degraded in training: such images count as known, too.
-    galaxies : int, optional
-        How many.
-    device : torch.device or str, optional
-        Where to compute.
-
-    Returns
-    -------
-    Tensor
-        Of shape (33, 2), for the calibration: see `picasssso.networks.outside`.
+    Returns of shape (33, 2), for the calibration: see `picasssso.networks.outside`.
     """
     return measure_training_range(sources, config, galaxies=galaxies, device=device).ranges()
 
@@ -258,24 +180,7 @@ def measure_training_range(
     galaxies: int = 2000,
     device: torch.device | str = "cpu",
 ) -> TrainingRange:
-    """Measure what the galaxies of some sources are like; no network is needed.
-
-    Parameters
-    ----------
-    sources : sequence of (PairSource, sequence of float, float)
-        As for `measure_ranges`.
-    config : TrainingConfig
-        As for `measure_ranges`.
-    galaxies : int, optional
-        How many.
-    device : torch.device or str, optional
-        Where to compute.
-
-    Returns
-    -------
-    TrainingRange
-        Ranges, structure and colours.
-    """
+    """Measure what the galaxies of some sources are like; no network is needed."""
     training = TrainingRange()
     batches = known_batches(sources, "", galaxies, device=device, size=_size(device))
     for number, batch in enumerate(batches):
@@ -297,19 +202,8 @@ def measure_residuals(
 ) -> dict[str, list[float]]:
     """Measure how far from the truth predicted maps lie.
 
-    Parameters
-    ----------
-    networks : sequence of torch.nn.Module
-        As for `predict_maps`.
-    batches : iterable of SlottedBatch
-        Galaxies that were not trained on, on the networks' device.
-
-    Returns
-    -------
-    dict
-        For each property, log10 of truth over prediction at the five quantiles of
-        ``picasssso.networks.heads.QUANTILES``, over pixels with a signal and a truth. It
-        belongs into the model card under ``"residual_quantiles"``.
+    Returns for each property, log10 of truth over prediction at the five quantiles of
+    ``picasssso.networks.heads.QUANTILES``, over pixels with a signal and a truth.
     """
     counts = torch.zeros(len(BASELINE_PROPERTIES), _N_BINS, dtype=torch.float64)
     for batch in batches:
@@ -340,24 +234,8 @@ def finish_training(
 ) -> TrainedModel:
     """Turn the state of a training into a model that can be used and written.
 
-    Parameters
-    ----------
-    state : TrainingState
-        At the end of a training.
-    sources : sequence of (PairSource, sequence of float, float)
-        Galaxies whose first ones were not trained on.
-    galaxies : int, optional
-        How many of them calibrate; 0 for none.
-    card : dict, optional
-        What else the model card should say.
-    progress : bool, optional
-        Whether to show progress bars on stderr.
-
-    Returns
-    -------
-    TrainedModel
-        The averaged networks on the CPU, with calibration (or, for networks without
-        uncertainty, their measured residuals) and card.
+    Returns the averaged networks on the CPU, with calibration (or, for networks without
+    uncertainty, their measured residuals) and card.
     """
     from picasssso._core.version import __version__
 

@@ -21,13 +21,7 @@ __all__ = ["check_lightning", "is_first_process", "run_lightning"]
 
 
 def check_lightning() -> None:
-    """Check that pytorch-lightning is installed.
-
-    Raises
-    ------
-    MissingDependencyError
-        If it is not.
-    """
+    """Check that pytorch-lightning is installed."""
     if find_spec("pytorch_lightning") is None:
         raise MissingDependencyError(
             "Training with pytorch-lightning needs it: pip install 'picasssso[train]'."
@@ -35,13 +29,7 @@ def check_lightning() -> None:
 
 
 def is_first_process() -> bool:
-    """Return whether this is the first, or only, of the processes that train together.
-
-    Returns
-    -------
-    bool
-        False in those that share its work and must write nothing.
-    """
+    """Return whether this is the first, or only, of the processes that train together."""
     import torch
 
     together = torch.distributed.is_available() and torch.distributed.is_initialized()
@@ -61,41 +49,7 @@ def run_lightning(
     logger: Any = False,
     report_every: int = 100,
 ) -> TrainingState:
-    """Train with pytorch-lightning until the configuration's number of steps is done.
-
-    Parameters
-    ----------
-    state : TrainingState
-        New, or from a checkpoint: it goes on where it stopped.
-    pool : PairPool
-        Where the batches come from.
-    checkpoint : str or path-like, optional
-        File to save the state in, every so often and at the end, as `run_training` does.
-    checkpoint_every : float, optional
-        Seconds between two checkpoints.
-    time_limit : float, optional
-        Seconds after which to stop early.
-    progress : bool, optional
-        Whether to show a progress bar.
-    devices : int or str, optional
-        How many, as for `pytorch_lightning.Trainer`.
-    strategy : str, optional
-        Such as ``"ddp"`` for several devices.
-    logger : object, optional
-        A logger of pytorch-lightning; none by default.
-    report_every : int, optional
-        Steps between two logged values.
-
-    Returns
-    -------
-    TrainingState
-        The same, further on.
-
-    Raises
-    ------
-    MissingDependencyError
-        If pytorch-lightning is not installed.
-    """
+    """Train with pytorch-lightning until the configuration's number of steps is done."""
     check_lightning()
     import pytorch_lightning as pl
     import torch

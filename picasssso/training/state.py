@@ -33,20 +33,7 @@ _LONGEST_GRADIENT = 1.0
 
 
 def batch_loss(network: nn.Module, batch: SlottedBatch) -> torch.Tensor:
-    """Return the loss of a network on a batch.
-
-    Parameters
-    ----------
-    network : torch.nn.Module
-        `ResidualUNet` or `BuckWolfNetwork`.
-    batch : SlottedBatch
-        The pairs.
-
-    Returns
-    -------
-    Tensor
-        A number.
-    """
+    """Return the loss of a network on a batch."""
     planes = input_planes(batch.flux, batch.inverse_variance, batch.conditions)
     planes = planes.contiguous(memory_format=torch.channels_last)
     if isinstance(network, BuckWolfNetwork):
@@ -64,24 +51,7 @@ def _compiled_loss() -> Callable[[nn.Module, SlottedBatch], torch.Tensor]:
 
 
 class TrainingState:
-    """Networks that are being trained, their averages and optimisers, and the step.
-
-    Parameters
-    ----------
-    config : TrainingConfig
-        The configuration.
-    device : torch.device or str, optional
-        Where to train.
-
-    Attributes
-    ----------
-    networks, averages : list of torch.nn.Module
-        The members, and their averaged weights, which are what is used in the end.
-    step : int
-        Steps done.
-    is_whole : bool
-        False while weights are being moved: a state interrupted then must not be saved.
-    """
+    """Networks that are being trained, their averages and optimisers, and the step."""
 
     def __init__(self, config: TrainingConfig, device: torch.device | str = "cpu") -> None:
         self.config, self.device, self.step = config, torch.device(device), 0
@@ -107,18 +77,7 @@ class TrainingState:
             )
 
     def learning_rate(self, step: int) -> float:
-        """Return the learning rate of a step.
-
-        Parameters
-        ----------
-        step : int
-            Its number.
-
-        Returns
-        -------
-        float
-            The rate.
-        """
+        """Return the learning rate of a step."""
         config = self.config
         rise = min(1.0, (step + 1) / max(config.warmup, 1))
         part = min(step / config.steps, 1.0)
@@ -128,18 +87,7 @@ class TrainingState:
         return config.learning_rate * rise * fall
 
     def train_step(self, batch: SlottedBatch) -> torch.Tensor:
-        """Take one step of every member.
-
-        Parameters
-        ----------
-        batch : SlottedBatch
-            The pairs, on the training's device.
-
-        Returns
-        -------
-        Tensor
-            Mean loss of the members, still on the device.
-        """
+        """Take one step of every member."""
         compiled = self.config.compiled and self.device.type == "cuda"
         loss_of = _compiled_loss() if compiled else batch_loss
         wanted = self.config.mixed_precision
@@ -176,13 +124,7 @@ class TrainingState:
         self.is_whole = True
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write a checkpoint from which training goes on exactly.
-
-        Parameters
-        ----------
-        path : str or path-like
-            The file; one that is there is replaced, once the new one is whole.
-        """
+        """Write a checkpoint from which training goes on exactly."""
         content = {
             "format": _FORMAT,
             "config": self.config.to_json(),
@@ -199,25 +141,7 @@ class TrainingState:
     def load(
         cls, path: str | os.PathLike[str], device: torch.device | str = "cpu"
     ) -> TrainingState:
-        """Read a checkpoint.
-
-        Parameters
-        ----------
-        path : str or path-like
-            The file.
-        device : torch.device or str, optional
-            Where to go on.
-
-        Returns
-        -------
-        TrainingState
-            As it was saved.
-
-        Raises
-        ------
-        FileFormatError
-            If it is no checkpoint, or of a newer format.
-        """
+        """Read a checkpoint."""
         try:
             content: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
             version = content["format"]

@@ -18,14 +18,9 @@ _FLOORS = {output.name: output.floor for output in OUTPUTS}
 class Targets:
     """What a network should say.
 
-    Parameters
-    ----------
-    log_value : Tensor
-        Log10 of the properties, of shape (n, 8, y, x), in the order of `OUTPUTS`.
-    present : Tensor of bool
-        Whether there is any, of the same shape: where not, the logarithm means nothing.
-    known : Tensor of bool
-        Whether it is known if there is any, of the same shape.
+    ``log_value``: log10 of the properties, of shape (n, 8, y, x), in the order of `OUTPUTS`;
+    ``present``: whether there is any, of the same shape: where not, the logarithm means nothing;
+    ``known``: whether it is known if there is any, of the same shape.
     """
 
     log_value: torch.Tensor
@@ -33,13 +28,7 @@ class Targets:
     known: torch.Tensor
 
     def held_together(self) -> torch.Tensor:
-        """Return what is present where what comes with something else is absent with it.
-
-        Returns
-        -------
-        Tensor of bool
-            Like ``present``; no dust where there is known to be no gas.
-        """
+        """Return what is present where what comes with something else is absent with it."""
         present = self.present.clone()
         for k, output in enumerate(OUTPUTS):
             if output.comes_with is not None:
@@ -51,16 +40,8 @@ class Targets:
 def make_targets(sums: torch.Tensor) -> Targets:
     """Return targets from what true maps are made of.
 
-    Parameters
-    ----------
-    sums : Tensor
-        Of shape (n, 9, y, x), as `picasssso.pairs.sums.TrueSums` holds; NaN where the
-        truth is not known.
-
-    Returns
-    -------
-    Targets
-        Logarithms of the eight properties, and where they are defined.
+    ``sums``: of shape (n, 9, y, x), as `picasssso.pairs.sums.TrueSums` holds; NaN where the
+    truth is not known.
 
     Examples
     --------

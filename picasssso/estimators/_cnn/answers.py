@@ -47,26 +47,7 @@ def answer(
     orientations: int = 1,
     mixed_precision: bool = False,
 ) -> list[dict[str, PropertyArrays]]:
-    """Estimate blocks of one shape.
-
-    Parameters
-    ----------
-    model : TrainedModel
-        The networks, on the device of the input.
-    inputs : NetworkInput
-        The blocks.
-    contexts : sequence of EstimationContext
-        Theirs.
-    orientations : int, optional
-        1 or 8, as for `picasssso.networks.ensemble.Ensemble.predict`.
-    mixed_precision : bool, optional
-        Whether to compute in bfloat16.
-
-    Returns
-    -------
-    list of dict
-        What `picasssso.PropertyMapEstimator` takes, for each block.
-    """
+    """Estimate blocks of one shape."""
     said = model.ensemble.predict(
         inputs.flux,
         inputs.inverse_variance,

@@ -21,20 +21,8 @@ def baseline_answer(
 ) -> list[dict[str, PropertyArrays]]:
     """Estimate blocks of one shape with the network of Buck & Wolf (2021).
 
-    Parameters
-    ----------
-    model : TrainedModel
-        The networks, on the device of the input, and the card with their residuals.
-    inputs : NetworkInput
-        The images.
-    orientations : int, optional
-        1 or 8.
-
-    Returns
-    -------
-    list of dict
-        The prediction is the median and the mean; the other percentiles lie around it as
-        residuals did about theirs, alike in all pixels.
+    Returns the prediction is the median and the mean; the other percentiles lie around it as
+    residuals did about theirs, alike in all pixels.
     """
     widths = _widths(model.card)
     maps = predict_maps(

@@ -33,15 +33,8 @@ _MARGIN = 4096
 def smooth_radius(fwhm: float) -> int:
     """Return where the smoothing kernel is cut.
 
-    Parameters
-    ----------
-    fwhm : float
-        Its full width at half maximum in pixels.
-
-    Returns
-    -------
-    int
-        In pixels, as when the correlations were measured.
+    ``fwhm``: its full width at half maximum in pixels; returns in pixels, as when the
+    correlations were measured.
     """
     return min(max(1, math.ceil(2.0 * fwhm)), _MARGIN)
 
@@ -51,21 +44,8 @@ def correlated_scores(
 ) -> npt.NDArray[np.float32]:
     """Return the normal scores of one sample of all properties.
 
-    Parameters
-    ----------
-    calibration : Calibration or None
-        The correlations; without them each pixel and property is on its own.
-    context : EstimationContext
-        Seed and place of the block, and the PSF.
-    shape : tuple of int
-        Shape ``(y, x)`` of the block.
-    draw : int
-        Number of the sample.
-
-    Returns
-    -------
-    ndarray of float32, shape (8, y, x)
-        Standard normal numbers.
+    ``calibration``: the correlations; without them each pixel and property is on its own;
+    ``shape``: shape ``(y, x)`` of the block.
     """
     own = _normals(shape, context.origin, context.seed, draw, 0)
     if calibration is None:
@@ -91,17 +71,7 @@ def correlated_scores(
 def presence_score(context: EstimationContext, draw: int) -> float:
     """Return what decides in one sample whether there is gas, star formation and dust.
 
-    Parameters
-    ----------
-    context : EstimationContext
-        Its seed.
-    draw : int
-        Number of the sample.
-
-    Returns
-    -------
-    float
-        A standard normal number, the same for all pixels and properties.
+    Returns a standard normal number, the same for all pixels and properties.
     """
     number = pixel_normals((1, 1), (0, 0), seed=context.seed, draw=draw, band=_PRESENCE)
     return float(number[0, 0])
@@ -112,19 +82,8 @@ def light_score(
 ) -> npt.NDArray[np.float32]:
     """Return what stands for the noise of the light in one sample.
 
-    Parameters
-    ----------
-    context : EstimationContext
-        Seed and place of the block.
-    shape : tuple of int
-        Shape ``(y, x)`` of the block.
-    draw : int
-        Number of the sample.
-
-    Returns
-    -------
-    ndarray of float32, shape (y, x)
-        Standard normal numbers, independent from pixel to pixel.
+    ``shape``: shape ``(y, x)`` of the block; returns standard normal numbers, independent from
+    pixel to pixel.
     """
     numbers = pixel_normals(
         (shape[0], shape[1]), context.origin, seed=context.seed, draw=draw, band=_LIGHT

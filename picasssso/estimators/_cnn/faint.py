@@ -44,20 +44,7 @@ _LOWER = 2
 
 @dataclass(frozen=True)
 class Faintness:
-    """Where images have light, and what stands in for the network where they have none.
-
-    Parameters
-    ----------
-    detected : Tensor, shape (n, 1, y, x)
-        How far light counts as detected.
-    near : Tensor, shape (n, 1, y, x)
-        How near such light is; 1 everywhere leaves the network's means as they are.
-    amplitude, error : Tensor, shape (n, 1, y, x)
-        The light and its error, from `picasssso.networks.detection.measure_light`.
-    ratio : Tensor, shape (n, 8, 1, 1), or None
-        Properties per light where nothing is near; None if light is near everywhere. 0 for
-        averaged properties.
-    """
+    """Where images have light, and what stands in for the network where they have none."""
 
     detected: torch.Tensor
     near: torch.Tensor
@@ -66,18 +53,7 @@ class Faintness:
     ratio: torch.Tensor | None
 
     def of_one(self, number: int) -> Faintness:
-        """Return what belongs to one of the images.
-
-        Parameters
-        ----------
-        number : int
-            Which.
-
-        Returns
-        -------
-        Faintness
-            Its own, n being 1.
-        """
+        """Return what belongs to one of the images."""
         one = slice(number, number + 1)
         ratio = None if self.ratio is None else self.ratio[one]
         return Faintness(
@@ -90,20 +66,7 @@ class Faintness:
         return self.detected[:, 0] < 0.5
 
     def limit(self, percentiles: torch.Tensor) -> torch.Tensor:
-        """Turn percentiles into upper limits where there is no light.
-
-        Parameters
-        ----------
-        percentiles : Tensor, shape (n, 8, 5, y, x)
-            Of the network; changed in place.
-
-        Returns
-        -------
-        Tensor
-            The same. Far from all detected light they are those of the light and its error;
-            where none is detected, the 2.5 and 16 % planes of what is summed fall to zero, and
-            what is averaged is NaN.
-        """
+        """Turn percentiles into upper limits where there is no light."""
         if self.ratio is not None:
             score = torch.tensor(NORMAL_SCORES, device=percentiles.device)[:, None, None]
             light = (self.amplitude + self.error * score)[:, None]
@@ -114,21 +77,7 @@ class Faintness:
         return self._without_averages(percentiles)
 
     def sums(self, values: torch.Tensor, score: torch.Tensor | None = None) -> torch.Tensor:
-        """Return planes whose sums over noise are zero.
-
-        Parameters
-        ----------
-        values : Tensor, shape (n, 8, y, x)
-            Means, or a sample, of the network.
-        score : Tensor, shape (n, 1, y, x), optional
-            For a sample, standard normal numbers: the light's error.
-
-        Returns
-        -------
-        Tensor
-            Near detected light the same, far from all proportional to the light; NaN where
-            there is nothing to average.
-        """
+        """Return planes whose sums over noise are zero."""
         if self.ratio is not None:
             light = self.amplitude if score is None else self.amplitude + self.error * score
             mixed = self.near * values + (1.0 - self.near) * self.ratio * light
@@ -137,21 +86,7 @@ class Faintness:
         return self._without_averages(values)
 
     def shared(self, shared: torch.Tensor, means: torch.Tensor) -> torch.Tensor:
-        """Return the part of errors that all pixels share, for `sums` of means.
-
-        Parameters
-        ----------
-        shared : Tensor, shape (n, 8, y, x)
-            As the network says, relative to ``means``.
-        means : Tensor, shape (n, 8, y, x)
-            Of the network.
-
-        Returns
-        -------
-        Tensor
-            The shared part of the mean planes. Where nothing is near, the ratio to the light
-            is taken to be as uncertain as the network's mean is there.
-        """
+        """Return the part of errors that all pixels share, for `sums` of means."""
         if self.ratio is not None:
             relative = shared / means.clamp(min=1e-30)
             far = (
@@ -175,20 +110,7 @@ class Faintness:
 
 
 def look_for_light(model: TrainedModel, inputs: NetworkInput) -> Faintness:
-    """Look for light in images.
-
-    Parameters
-    ----------
-    model : TrainedModel
-        The networks, on the device of the input.
-    inputs : NetworkInput
-        The images.
-
-    Returns
-    -------
-    Faintness
-        What was found.
-    """
+    """Look for light in images."""
     light = measure_light(inputs.flux, inputs.inverse_variance, inputs.inflation)
     detected = detected_part(light)
     near = nearness(detected)

@@ -32,27 +32,7 @@ _LARGEST_POOL = 512
 
 
 def make_sources(estimator: CNNEstimator, pairs: Any, size: int) -> Sources:
-    """Return sources of pairs as `picasssso.training.PairPool` takes them.
-
-    Parameters
-    ----------
-    estimator : CNNEstimator
-        Which checks images as it does when it estimates.
-    pairs : PairSource, or sequence of (BandImages, PropertyMaps)
-        The pairs.
-    size : int
-        Side of the squares that images are cut into.
-
-    Returns
-    -------
-    list
-        A source for each set of bands.
-
-    Raises
-    ------
-    InvalidInputError
-        If a pair cannot be used, or there is none.
-    """
+    """Return sources of pairs as `picasssso.training.PairPool` takes them."""
     from picasssso.estimators._cnn.inputs import wavelength
 
     if isinstance(pairs, PairSource):
@@ -85,22 +65,7 @@ def configuration(
     learning_rate: float,
     seed: int,
 ) -> TrainingConfig:
-    """Return the configuration of a training on some pairs.
-
-    Parameters
-    ----------
-    former : TrainingConfig or None
-        What the weights were trained with before; None for a default one.
-    sources : list
-        The pairs.
-    steps, batch_size, learning_rate, seed
-        As for `picasssso.training.TrainingConfig`.
-
-    Returns
-    -------
-    TrainingConfig
-        The configuration.
-    """
+    """Return the configuration of a training on some pairs."""
     base = TrainingConfig() if former is None else former
     count = sum(len(s) if hasattr(s, "__len__") else _LARGEST_POOL for s, *_ in sources)
     own = any(isinstance(source, PairsFromMaps) for source, *_ in sources)
@@ -131,37 +96,7 @@ def train(
     time_limit: float | None,
     progress: bool,
 ) -> TrainedModel:
-    """Train, from a start or from nothing.
-
-    Parameters
-    ----------
-    config : TrainingConfig
-        The configuration.
-    sources : list
-        The pairs.
-    start : TrainedModel or None
-        Where to start from.
-    calibration : list or None
-        Pairs to calibrate on; None keeps the start's calibration.
-    device : str
-        Where to train.
-    checkpoint : str, path-like or None
-        File from which to go on if it is there, and which is written meanwhile.
-    time_limit : float or None
-        Seconds after which to stop.
-    progress : bool
-        Whether to show progress bars.
-
-    Returns
-    -------
-    TrainedModel
-        What was learned.
-
-    Raises
-    ------
-    InvalidInputError
-        If the checkpoint belongs to another training, or squares do not fit the network.
-    """
+    """Train, from a start or from nothing."""
     stride = int(build_network(config).stride)  # type: ignore[arg-type]
     for source, *_ in sources:
         if isinstance(source, PairsFromMaps) and source.size % stride:

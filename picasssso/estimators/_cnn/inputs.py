@@ -39,18 +39,8 @@ FloatArray = npt.NDArray[np.floating]
 class NetworkInput:
     """Images of one shape in slots.
 
-    Parameters
-    ----------
-    flux, inverse_variance : Tensor, shape (n, 5, y, x)
-        Images, nmgy per pixel; 0 where there are none.
-    conditions : Conditions
-        What holds for whole images.
-    has_band : Tensor of bool, shape (n, 5)
-        Which slots hold an image.
-    noise : Tensor, shape (n, 5)
-        Median noise of the whole images, nmgy per pixel; NaN where there are none.
-    inflation : Tensor, shape (n,)
-        Factor on the variance of the light of a neighbourhood, where noise is correlated.
+    ``flux, inverse_variance``: images, nmgy per pixel; 0 where there are none; ``noise``: median
+    noise of the whole images, nmgy per pixel; NaN where there are none.
     """
 
     flux: torch.Tensor
@@ -62,25 +52,7 @@ class NetworkInput:
 
 
 def select_slots(available: Sequence[str]) -> tuple[str, ...]:
-    """Return the bands that have a slot.
-
-    Parameters
-    ----------
-    available : sequence of str
-        Names of bands.
-
-    Returns
-    -------
-    tuple of str
-        Those of u, g, r, i and z, in this order.
-
-    Raises
-    ------
-    MissingBandError
-        If there is none.
-    InvalidInputError
-        If two share a slot.
-    """
+    """Return the bands that have a slot."""
     found: dict[int, str] = {}
     for band in available:
         slot = slot_of(band)
@@ -104,15 +76,7 @@ def select_slots(available: Sequence[str]) -> tuple[str, ...]:
 def wavelength(band: str) -> float:
     """Return the pivot wavelength of a filter.
 
-    Parameters
-    ----------
-    band : str
-        Its name.
-
-    Returns
-    -------
-    float
-        In AA.
+    Returns in AA.
     """
     from picasssso.bands.band_names import pivot_wavelength
 
@@ -126,19 +90,9 @@ _LARGEST_LOOK = 512
 def image_structure(images: BandImages, context: EstimationContext) -> tuple[float, ...]:
     """Measure how images look as a whole.
 
-    Parameters
-    ----------
-    images : BandImages
-        The images, reduced to the bands used.
-    context : EstimationContext
-        Theirs.
-
-    Returns
-    -------
-    tuple of float
-        As `picasssso.networks.structure.measure_structure` gives them, of at most 512 x 512
-        pixels around the middle, the frame being that of the whole image; then the five of
-        `picasssso.networks.structure.whole_light`.
+    Returns as `picasssso.networks.structure.measure_structure` gives them, of at most 512 x 512
+    pixels around the middle, the frame being that of the whole image; then the five of
+    `picasssso.networks.structure.whole_light`.
     """
     region = tuple(
         slice(
@@ -159,20 +113,7 @@ def image_structure(images: BandImages, context: EstimationContext) -> tuple[flo
 
 
 def unlike_training(context: EstimationContext, calibration: Calibration) -> list[str]:
-    """Return how an image, as a whole, is unlike those of the training set.
-
-    Parameters
-    ----------
-    context : EstimationContext
-        The image's, with what `image_structure` measured; without, nothing is judged.
-    calibration : Calibration
-        What is known of the training set.
-
-    Returns
-    -------
-    list of str
-        Names of `picasssso.networks.structure.STRUCTURES`, and "colours".
-    """
+    """Return how an image, as a whole, is unlike those of the training set."""
     if not context.statistics:
         return []
     found = torch.tensor([context.statistics])
@@ -196,24 +137,7 @@ def make_input(
     sharp: bool,
     device: str = "cpu",
 ) -> NetworkInput:
-    """Put blocks of one shape into slots.
-
-    Parameters
-    ----------
-    flux, inverse_variance : sequence of ndarray, shape (bands, y, x)
-        The blocks.
-    contexts : sequence of EstimationContext
-        Theirs; each may have its own bands.
-    sharp : bool
-        Whether maps are wanted at native resolution.
-    device : str, optional
-        Where to put them.
-
-    Returns
-    -------
-    NetworkInput
-        The blocks.
-    """
+    """Put blocks of one shape into slots."""
     n, shape = len(flux), flux[0].shape[1:]
     planes = np.zeros((2, n, len(SLOTS), *shape), np.float32)
     widths, wavelengths = np.ones((2, n, len(SLOTS)), np.float32)

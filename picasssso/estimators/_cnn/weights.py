@@ -22,13 +22,7 @@ def _folder() -> Path:
 
 
 def list_packaged() -> list[str]:
-    """Return the names of the weights that come with the package.
-
-    Returns
-    -------
-    list of str
-        Sorted names.
-    """
+    """Return the names of the weights that come with the package."""
     return sorted(
         path.stem
         for path in _folder().glob("*.json")
@@ -37,20 +31,7 @@ def list_packaged() -> list[str]:
 
 
 def check_weights(weights: Any) -> None:
-    """Check that weights are there.
-
-    Parameters
-    ----------
-    weights : str, path-like or None
-        Name of packaged weights, or of the user's files.
-
-    Raises
-    ------
-    InvalidTypeError
-        If it is something else.
-    FileFormatError
-        If there are no such files.
-    """
+    """Check that weights are there."""
     if weights is None:
         return
     if not isinstance(weights, str | os.PathLike):
@@ -81,18 +62,7 @@ def check_weights(weights: Any) -> None:
 
 
 def weights_path(weights: str | os.PathLike[str]) -> Path:
-    """Return the path of weights, without ending.
-
-    Parameters
-    ----------
-    weights : str or path-like
-        Name of packaged weights, or path with or without ending.
-
-    Returns
-    -------
-    Path
-        The path. ``"default"`` always stands for packaged ones (`ALIASES`).
-    """
+    """Return the path of weights, without ending."""
     if isinstance(weights, str) and (weights in ALIASES or weights in list_packaged()):
         return _folder() / ALIASES.get(weights, weights)
     path = Path(weights).expanduser()
@@ -100,23 +70,7 @@ def weights_path(weights: str | os.PathLike[str]) -> Path:
 
 
 def read_card(weights: str | os.PathLike[str]) -> dict[str, Any]:
-    """Return the model card of weights.
-
-    Parameters
-    ----------
-    weights : str or path-like
-        As for `weights_path`.
-
-    Returns
-    -------
-    dict
-        The card.
-
-    Raises
-    ------
-    FileFormatError
-        If it cannot be read.
-    """
+    """Return the model card of weights."""
     path = weights_path(weights)
     path = path.with_name(path.name + ".json")
     try:

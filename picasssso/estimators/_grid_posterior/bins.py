@@ -26,19 +26,7 @@ _DYNAMIC_RANGE = 1e-5
 
 @dataclass(frozen=True)
 class PropertyBins:
-    """Assignment of models to bins of one property.
-
-    Parameters
-    ----------
-    index : tensor of int64, shape (n_model,)
-        The bin of each model; no bin is empty.
-    edges : tensor of float64, shape (n_bins + 1,)
-        Where the bins end, half way between neighbouring models.
-    centers : tensor of float64, shape (n_bins,)
-        Mean of the models in each bin.
-    n_bins : int
-        Number of bins.
-    """
+    """Assignment of models to bins of one property."""
 
     index: torch.Tensor
     edges: torch.Tensor
@@ -75,18 +63,6 @@ def bin_values(values: torch.Tensor, n_bins: int) -> PropertyBins:
     A bin is at most three times as wide as one of ``n_bins`` equal bins in the value, in
     its logarithm (over five decades) and in the rank of the models: whichever way a
     prior spreads them, the bins are narrow where the models are.
-
-    Parameters
-    ----------
-    values : tensor of float64, shape (n_model,)
-        The property.
-    n_bins : int
-        Largest number of bins.
-
-    Returns
-    -------
-    PropertyBins
-        The bins.
     """
     order = values.sort().values
     rank = torch.searchsorted(order, values).double()
@@ -100,18 +76,8 @@ def bin_values(values: torch.Tensor, n_bins: int) -> PropertyBins:
 def bin_ratios(ratios: torch.Tensor, width: float) -> PropertyBins:
     """Make bins of a property per unit of brightness, such as a mass-to-light ratio.
 
-    Parameters
-    ----------
-    ratios : tensor of float64, shape (n_model,)
-        The ratios, not negative. Zeros have a bin of their own.
-    width : float
-        Width in dex of the bins within six decades below the largest ratio; below that
-        they are five times as wide.
-
-    Returns
-    -------
-    PropertyBins
-        The bins.
+    ``width``: width in dex of the bins within six decades below the largest ratio; below that
+    they are five times as wide.
     """
     positive = ratios > 0
     if not positive.any():
@@ -125,21 +91,7 @@ def bin_ratios(ratios: torch.Tensor, width: float) -> PropertyBins:
 
 
 def common_bins(bins: Sequence[PropertyBins]) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return the edges and centers of several properties' bins as one table each.
-
-    Parameters
-    ----------
-    bins : sequence of PropertyBins
-        The bins.
-
-    Returns
-    -------
-    edges : tensor of float64, shape (n_property, n_bins + 1)
-        The edges. All have the largest number of bins, rounded up to whole groups; those
-        a property lacks have no width.
-    centers : tensor of float64, shape (n_property, n_bins)
-        The centers.
-    """
+    """Return the edges and centers of several properties' bins as one table each."""
     n_bins = -(-max((b.n_bins for b in bins), default=0) // GROUP) * GROUP
     if not bins:
         return torch.zeros(0, 1, dtype=torch.float64), torch.zeros(0, 0, dtype=torch.float64)

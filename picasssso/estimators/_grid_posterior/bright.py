@@ -63,15 +63,7 @@ class _CellTables:
 
 
 class Search(NamedTuple):
-    """How percentiles of amplitude-scaled properties are looked for.
-
-    Parameters
-    ----------
-    window : int
-        Bins to look at around a percentile.
-    n_iterations : int
-        Steps towards it.
-    """
+    """How percentiles of amplitude-scaled properties are looked for."""
 
     window: int
     n_iterations: int
@@ -80,23 +72,9 @@ class Search(NamedTuple):
 class ModelTables:
     """The arrays of a library at one resolution and precision, on a device.
 
-    Parameters
-    ----------
-    library : SortedLibrary
-        The models.
-    cells, supercells : Cells
-        Their cells, and larger ones made up of those.
-    bins : FineBins
-        Bins of their properties.
-    dtype : dtype
-        Precision of the likelihood.
-    tile : int
-        Number of models to compare with pixels at a time, and
-    width : int
-        number of those pixels: few enough for the tables of models x pixels to stay in
-        cache, and as many as keep vector units busy.
-    device : device
-        Where to compute.
+    ``tile``: number of models to compare with pixels at a time, and; ``width``: number of those
+    pixels: few enough for the tables of models x pixels to stay in cache, and as many as keep
+    vector units busy.
     """
 
     def __init__(
@@ -146,15 +124,7 @@ class ModelTables:
 
 
 class Workspace:
-    """Memory that is used again for every chunk: fresh pages cost more than sums.
-
-    Parameters
-    ----------
-    dtype : dtype
-        Of the tensors.
-    device : device
-        Where they lie.
-    """
+    """Memory that is used again for every chunk: fresh pages cost more than sums."""
 
     def __init__(self, dtype: torch.dtype, device: torch.device) -> None:
         self._dtype, self._device = dtype, device
@@ -163,35 +133,12 @@ class Workspace:
     def take(self, name: str, rows: int, columns: int) -> torch.Tensor:
         """Return a tensor with unspecified content, shape (rows, columns).
 
-        Parameters
-        ----------
-        name : str
-            Tensors of different names do not overlap.
-        rows, columns : int
-            The shape.
-
-        Returns
-        -------
-        tensor
-            It is overwritten by the next call with the same name.
+        ``rows, columns``: the shape.
         """
         return self._take(name, rows, columns, self._dtype)
 
     def take_single(self, name: str, rows: int, columns: int) -> torch.Tensor:
-        """Return the same in single precision, apart from the others.
-
-        Parameters
-        ----------
-        name : str
-            As for `take`.
-        rows, columns : int
-            As for `take`.
-
-        Returns
-        -------
-        tensor
-            As for `take`.
-        """
+        """Return the same in single precision, apart from the others."""
         return self._take(f"single {name}", rows, columns, torch.float32)
 
     def _take(self, name: str, rows: int, columns: int, dtype: torch.dtype) -> torch.Tensor:
@@ -246,21 +193,7 @@ def find_wanted_cells(
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """Return which cells may matter for each pixel.
 
-    Parameters
-    ----------
-    tables : ModelTables
-        The models.
-    pixels : Pixels
-        The pixels.
-
-    Returns
-    -------
-    wanted : tensor of bool, shape (n_cell, n_pixel)
-        False where no model of the cell matters.
-    best : tensor, shape (n_pixel,)
-        Power of the best cell's center.
-    is_loose : tensor of bool, shape (n_pixel,)
-        Whether that of a model may be far above it.
+    ``pixels``: the pixels.
     """
     return _reach(tables, tables.cells, pixels)
 
@@ -275,15 +208,7 @@ def _find_cells(tables: ModelTables, pixels: Pixels) -> tuple[torch.Tensor, _Rea
 
 
 class GatheredModels:
-    """The models of some cells, in the order that their properties are added up in.
-
-    Parameters
-    ----------
-    tables : ModelTables
-        The library.
-    cells : tensor of int64
-        Numbers of the cells.
-    """
+    """The models of some cells, in the order that their properties are added up in."""
 
     def __init__(self, tables: ModelTables, cells: torch.Tensor) -> None:
         self.flux = tables.flux[cells].reshape(-1, tables.n_bands)
@@ -319,19 +244,7 @@ def _sort(keys: torch.Tensor, n_bins: int) -> tuple[torch.Tensor, torch.Tensor]:
 
 @dataclass
 class ModelSums:
-    """What is summed over models for the pixels of a chunk.
-
-    Parameters
-    ----------
-    zeroth : tensor, shape (n_bins, n_pixel)
-        Weights in the bins of all properties.
-    first, second : tensor, shape (n_ratio_bins, n_pixel)
-        The same times amplitude-scaled properties, and times their squares.
-    total, square, edge : tensor, shape (n_pixel,)
-        Sums of weights, of their squares, and of those of models at the prior's edge.
-    best : tensor, shape (n_pixel,)
-        Power of the best model.
-    """
+    """What is summed over models for the pixels of a chunk."""
 
     zeroth: torch.Tensor
     first: torch.Tensor
@@ -345,17 +258,7 @@ class ModelSums:
     def nothing(cls, tables: ModelTables, n_pixels: int) -> ModelSums:
         """Return sums over no models.
 
-        Parameters
-        ----------
-        tables : ModelTables
-            The library.
-        n_pixels : int
-            Number of pixels.
-
-        Returns
-        -------
-        ModelSums
-            Zeros, and a best power of minus infinity.
+        ``n_pixels``: number of pixels.
         """
 
         def zeros(n: int) -> torch.Tensor:
@@ -381,15 +284,7 @@ class ModelSums:
         first: torch.Tensor,
         second: torch.Tensor,
     ) -> None:
-        """Add some models.
-
-        Parameters
-        ----------
-        models : GatheredModels
-            The models.
-        weight, first, second : tensor, shape (n_model, n_pixel)
-            Weights, and their products with brightness and squared brightness.
-        """
+        """Add some models."""
         self.zeroth += _add_up(models.rows, weight, models.offsets, None)
         if len(self.first):
             rows, offsets = models.ratio_rows, models.ratio_offsets
@@ -425,30 +320,7 @@ def fit_bright(
 ) -> tuple[Block, torch.Tensor | None]:
     """Fit pixels with the models that matter for any of them.
 
-    Parameters
-    ----------
-    tables : ModelTables
-        The models.
-    pixels : Pixels
-        The pixels, best with similar colours; amplitudes significantly above zero.
-    probabilities : tensor, shape (n_quantile,)
-        Between 0 and 1.
-    space : Workspace
-        Memory of the tables' precision.
-    exact_width : bool
-        Whether each model's amplitude has its own variance. If not it has that of the
-        best model, which is good enough where the amplitude is well determined.
-    search : Search
-        How percentiles of amplitude-scaled properties are looked for.
-    draws : Draws, optional
-        Samples that are wanted.
-
-    Returns
-    -------
-    Block
-        The results.
-    tensor of int64, shape (n_pixel, n_samples), or None
-        The slots of the models of the samples.
+    ``pixels``: the pixels, best with similar colours; amplitudes significantly above zero.
     """
     n_pixels, width = len(pixels), tables.width
     # The last pixel is repeated to fill the last part.
@@ -547,21 +419,8 @@ def summarize(
 ) -> Block:
     """Return percentiles and means.
 
-    Parameters
-    ----------
-    tables : ModelTables
-        The models.
-    parts : list of ModelSums
-        Sums over them, of several chunks of pixels.
-    probabilities : tensor, shape (n_quantile,)
-        Between 0 and 1.
-    exact_width, search : bool, Search
-        As for `fit_bright`.
-
-    Returns
-    -------
-    Block
-        The results for the pixels of all chunks.
+    ``parts``: sums over them, of several chunks of pixels; returns the results for the pixels of
+    all chunks.
     """
     zeroth, first, second = (
         torch.cat([getattr(part, name) for part in parts], 1)

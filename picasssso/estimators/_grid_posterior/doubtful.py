@@ -39,23 +39,7 @@ def fit_doubtful(
     The amplitude of each model enters the percentiles as a normal distribution with the
     mean and variance of what the cut leaves.
 
-    Parameters
-    ----------
-    tables : ModelTables
-        The models, in double precision.
-    pixels : Pixels
-        The pixels; few at a time.
-    probabilities : tensor, shape (n_quantile,)
-        Between 0 and 1.
-    draws : Draws, optional
-        Samples that are wanted.
-
-    Returns
-    -------
-    Block
-        The results.
-    tensor of int64, shape (n_pixel, n_samples), or None
-        The slots of the models of the samples.
+    ``pixels``: the pixels; few at a time.
     """
     every = torch.arange(len(tables.cells.center), device=tables.device)
     models = GatheredModels(tables, every)

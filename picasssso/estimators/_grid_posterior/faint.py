@@ -34,15 +34,7 @@ _REACH = 4.5
 
 
 class NodeTables:
-    """The arrays of `Nodes` in single precision on a device, stacked for few products.
-
-    Parameters
-    ----------
-    nodes : Nodes
-        The nodes.
-    device : device
-        Where to compute.
-    """
+    """The arrays of `Nodes` in single precision on a device, stacked for few products."""
 
     def __init__(self, nodes: Nodes, device: torch.device) -> None:
         def place(table: torch.Tensor) -> torch.Tensor:
@@ -68,17 +60,7 @@ class NodeTables:
 
 
 class Look(NamedTuple):
-    """A first look at pixels: each has shape (n_pixel,).
-
-    Parameters
-    ----------
-    best, worst : tensor
-        Largest and smallest signed signal-to-noise ratio of a node's amplitude.
-    node : tensor of int64
-        The node with the largest one.
-    share : tensor
-        Effective part of the models that contribute, from 0 to 1.
-    """
+    """A first look at pixels: each has shape (n_pixel,)."""
 
     best: torch.Tensor
     worst: torch.Tensor
@@ -89,17 +71,7 @@ class Look(NamedTuple):
 def look(tables: NodeTables, pixels: Pixels) -> Look:
     """Compare pixels with all nodes.
 
-    Parameters
-    ----------
-    tables : NodeTables
-        The nodes.
-    pixels : Pixels
-        The pixels.
-
-    Returns
-    -------
-    Look
-        What is seen.
+    ``pixels``: the pixels.
     """
     signal = multiply(tables.flux, pixels.weighted_flux.float())
     signal.mul_(multiply(tables.square, pixels.weight.float()).rsqrt_())
@@ -123,21 +95,7 @@ def fit_faint(
 ) -> tuple[Block, torch.Tensor]:
     """Fit pixels with nodes.
 
-    Parameters
-    ----------
-    tables : NodeTables
-        The nodes.
-    pixels : Pixels
-        The pixels; signal-to-noise ratios of the amplitude between about -8 and 8.
-    probabilities : tensor, shape (n_quantile,)
-        Between 0 and 1.
-
-    Returns
-    -------
-    Block
-        The results. The best chi2 is that of the nodes.
-    tensor, shape (n_node, n_pixel)
-        Weights of the nodes with amplitudes of either sign.
+    ``pixels``: the pixels; signal-to-noise ratios of the amplitude between about -8 and 8.
     """
     product = multiply(tables.flux, pixels.weighted_flux.float())
     norm = multiply(tables.square, pixels.weight.float())

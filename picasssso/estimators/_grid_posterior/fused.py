@@ -40,15 +40,7 @@ _STEP = tl.constexpr(RATIO_STEP * math.log2(10))
 
 
 class FusedTables:
-    """Models in the order of the bins of each property.
-
-    Parameters
-    ----------
-    library : SortedLibrary
-        The models, on the device.
-    tables : ModelTables
-        The same with their bins.
-    """
+    """Models in the order of the bins of each property."""
 
     #: Pixels and warps per program, bins and models per program, whether cells are ruled out.
     pixels, warps, bins, models, skip = 512, 4, 16, 2048, True
@@ -92,20 +84,8 @@ class _Rows:
 def sum_models(fused: FusedTables, tables: ModelTables, pixels: Pixels) -> ModelSums:
     """Sum over all models that matter, each amplitude with its own variance.
 
-    Parameters
-    ----------
-    fused : FusedTables
-        The models.
-    tables : ModelTables
-        The same with their cells.
-    pixels : Pixels
-        The pixels, a multiple of `FusedTables.pixels`, best with similar colours; amplitudes
-        significantly above zero.
-
-    Returns
-    -------
-    ModelSums
-        The sums.
+    ``pixels``: the pixels, a multiple of `FusedTables.pixels`, best with similar colours;
+    amplitudes significantly above zero.
     """
     block = fused.pixels
     n_pixels, n_blocks = len(pixels), len(pixels) // block
@@ -184,19 +164,7 @@ def likelihood_levels(
 ) -> torch.Tensor:
     """Return likelihoods of nodes at brightness zero and at points of a logarithmic grid.
 
-    Parameters
-    ----------
-    product, norm : tensor of float32, shape (n_node, n_pixel)
-        Sum(w f m) and sum(w m^2).
-    best, top : tensor of float32, shape (n_pixel,)
-        Power of the best node, and the brightness of the uppermost point.
-    n : int
-        Number of points, `RATIO_STEP` dex apart.
-
-    Returns
-    -------
-    tensor, shape (n_node, (n + 1) n_pixel)
-        One point after the other.
+    ``n``: number of points, `RATIO_STEP` dex apart.
     """
     n_nodes, n_pixels = product.shape
     levels = torch.empty(n_nodes, (n + 1) * n_pixels, device=product.device)

@@ -32,25 +32,6 @@ class SortedLibrary:
 
     Slots are places in that order. A few models stand twice, to fill all cells; the
     second has ``count`` 0.
-
-    Parameters
-    ----------
-    model : tensor of int64, shape (n_slot,)
-        Which model of the input lies in a slot.
-    count : tensor of float64, shape (n_slot,)
-        1, or 0 for a model that stands elsewhere already.
-    flux : tensor of float64, shape (n_slot, n_band)
-        Fluxes divided by their geometric mean over the bands.
-    ratios : tensor of float64, shape (n_scaled, n_slot)
-        Amplitude-scaled properties per unit of that brightness, over ``ratio_units``.
-    ratio_units : tuple of float
-        What to multiply ratios by, per property.
-    values : tensor of float64, shape (n_intensive, n_slot)
-        Properties that do not depend on the amplitude.
-    edge : tensor of float64, shape (n_slot,)
-        1 for models at the prior's edge.
-    levels : int
-        Depth of the tree.
     """
 
     model: torch.Tensor
@@ -73,18 +54,7 @@ class SortedLibrary:
         return int(self.count.sum())
 
     def to(self, device: torch.device) -> SortedLibrary:
-        """Return the library on a device.
-
-        Parameters
-        ----------
-        device : device
-            Where to.
-
-        Returns
-        -------
-        SortedLibrary
-            The same models.
-        """
+        """Return the library on a device."""
         tensors = {
             f.name: getattr(self, f.name).to(device)
             for f in fields(self)
@@ -132,15 +102,7 @@ class SortedLibrary:
 
 @dataclass(frozen=True)
 class FineBins:
-    """The bins of every property at one resolution.
-
-    Parameters
-    ----------
-    values : tuple of PropertyBins
-        Bins of the intensive properties, over slots.
-    ratios : tuple of PropertyBins
-        Bins of the amplitude-scaled properties, over slots.
-    """
+    """The bins of every property at one resolution."""
 
     values: tuple[PropertyBins, ...]
     ratios: tuple[PropertyBins, ...]
@@ -156,19 +118,7 @@ def make_bins(library: SortedLibrary, n_bins: int, width: float) -> FineBins:
 
 @dataclass(frozen=True)
 class Cells:
-    """Groups of neighbouring slots, with what bounds their members.
-
-    Parameters
-    ----------
-    center : tensor, shape (n_cell, n_band)
-        Fluxes of one member near the middle.
-    square : tensor, shape (n_cell, n_band)
-        Their squares.
-    radius2 : tensor, shape (n_cell, n_band)
-        Largest squared difference of any member from it, per band.
-    size : int
-        Members per cell.
-    """
+    """Groups of neighbouring slots, with what bounds their members."""
 
     center: torch.Tensor
     square: torch.Tensor

@@ -39,20 +39,7 @@ _RATIO_RANGE = 4.5
 
 @dataclass(frozen=True)
 class RatioGrid:
-    """How the models around each node are spread over an amplitude-scaled property.
-
-    Parameters
-    ----------
-    counts : tensor, shape (n_point, n_node)
-        Models per grid point. A model counts at the three points around it such that
-        its first two moments in log ratio are kept.
-    zeros : tensor, shape (n_node,)
-        Models with a ratio of exactly 0.
-    sums : tensor, shape (n_node,)
-        Sum of ratios.
-    lowest : float
-        log10 of the ratio of the first point.
-    """
+    """How the models around each node are spread over an amplitude-scaled property."""
 
     counts: torch.Tensor
     zeros: torch.Tensor
@@ -62,25 +49,7 @@ class RatioGrid:
 
 @dataclass(frozen=True)
 class Nodes:
-    """Nodes in flux space and the tables of what is summed over models.
-
-    Parameters
-    ----------
-    flux : tensor of float64, shape (n_node, n_band)
-        Fluxes, in the scale of `SortedLibrary`.
-    members : tensor of int64, shape (n_node, size)
-        The slots of the models next to each node.
-    count, edge : tensor of float64, shape (n_node,)
-        Sum over models of 1, and over those at the prior's edge.
-    value_counts : tensor of float64, shape (n_intensive, n_bins, n_node)
-        Models per bin of each intensive property.
-    value_edges : tensor of float64, shape (n_intensive, n_bins + 1)
-        Edges of those bins.
-    value_centers : tensor of float64, shape (n_intensive, n_bins)
-        Their centers.
-    ratios : tuple of RatioGrid
-        The amplitude-scaled properties.
-    """
+    """Nodes in flux space and the tables of what is summed over models."""
 
     flux: torch.Tensor
     members: torch.Tensor
@@ -95,22 +64,7 @@ class Nodes:
 def make_nodes(
     library: SortedLibrary, bins: tuple[PropertyBins, ...], most: int = N_NODES
 ) -> Nodes:
-    """Make nodes of a library.
-
-    Parameters
-    ----------
-    library : SortedLibrary
-        The models.
-    bins : tuple of PropertyBins
-        Bins of the intensive properties.
-    most : int, optional
-        Largest number of nodes.
-
-    Returns
-    -------
-    Nodes
-        At most ``most``; one for each model where there are not more.
-    """
+    """Make nodes of a library."""
     n_nodes = 1 << min(library.levels, count_levels(min(library.n_models, most), 1))
     size = library.n_slots // n_nodes
     colour = torch.log(library.flux.clamp(min=FAINTEST)).reshape(n_nodes, size, -1)

@@ -19,19 +19,6 @@ class Pixels:
 
     Each pixel's fluxes are divided by ``noise``, a typical error of its bands. All sums
     of squares come out in bits (`BITS` per unit of chi2).
-
-    Parameters
-    ----------
-    weighted_flux : tensor of float64, shape (n_band, n_pixel)
-        Inverse variance times flux times `BITS`.
-    weight : tensor of float64, shape (n_band, n_pixel)
-        Inverse variance times `BITS`.
-    power : tensor of float64, shape (n_pixel,)
-        Sum of inverse variance times squared flux times `BITS`: chi2 of no flux at all.
-    noise : tensor of float64, shape (n_pixel,)
-        In units of the input fluxes.
-    n_bands : tensor of int64, shape (n_pixel,)
-        Number of valid bands.
     """
 
     weighted_flux: torch.Tensor
@@ -44,18 +31,7 @@ class Pixels:
         return len(self.noise)
 
     def select(self, which: torch.Tensor | slice) -> Pixels:
-        """Return some of the pixels.
-
-        Parameters
-        ----------
-        which : tensor of int64 or slice
-            Which ones.
-
-        Returns
-        -------
-        Pixels
-            Those.
-        """
+        """Return some of the pixels."""
         return Pixels(
             self.weighted_flux[:, which],
             self.weight[:, which],
@@ -70,18 +46,7 @@ def prepare_pixels(
 ) -> Pixels:
     """Scale pixels and add the error floor.
 
-    Parameters
-    ----------
-    flux, inverse_variance : tensor of float64, shape (n_pixel, n_band)
-        Fluxes; inverse variance 0 (or anything that is not finite) for missing bands.
-    error_floor : tensor of float64, shape (n_band,)
-        Fraction of the observed flux added to its error in quadrature. A negative flux
-        counts as 0 here.
-
-    Returns
-    -------
-    Pixels
-        The pixels.
+    Returns the pixels.
     """
     valid = torch.isfinite(flux) & torch.isfinite(inverse_variance) & (inverse_variance > 0)
     flux = torch.where(valid, flux, 0.0)

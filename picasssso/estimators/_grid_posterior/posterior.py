@@ -69,32 +69,10 @@ _MOST_NEGATIVE = -6.0
 class PosteriorSummary:
     """What the posterior of each pixel says.
 
-    Parameters
-    ----------
-    percentiles : mapping
-        Names to tensors of shape (5, n_pixel), float32: the points of
-        `picasssso.maps.arrays.PERCENTILES`, of amplitudes above zero. NaN for
-        pixels without data.
-    mean : mapping
-        Names to tensors of shape (n_pixel,), float32. For amplitude-scaled properties
-        the prior is not cut off at zero, so that means may be negative and their sum
-        over pixels is unbiased.
-    chi2 : tensor of float32, shape (n_pixel,)
-        Of the best model with an amplitude of at least zero. Where nodes stand for the
-        models it is that of the node's best member and may lie a little above.
-    reduced_chi2 : tensor of float32, shape (n_pixel,)
-        The same over the number of valid bands less one, at least one.
-    signal_to_noise : tensor of float32, shape (n_pixel,)
-        Amplitude over its error, of the model of ``chi2``.
-    n_bands : tensor of int64, shape (n_pixel,)
-        Number of valid bands.
-    n_effective : tensor of float32, shape (n_pixel,)
-        Effective number of models, (sum w)^2 / sum w^2.
-    edge_probability : tensor of float32, shape (n_pixel,)
-        Posterior probability of the models flagged as lying at the prior's edge.
-    samples : mapping or None
-        Names to tensors of shape (n_samples, n_pixel), float32; the k-th of all
-        properties belong together. Amplitudes may be negative, as for ``mean``.
+    ``percentiles``: names to tensors of shape (5, n_pixel), float32: the points of
+    `picasssso.maps.arrays.PERCENTILES`, of amplitudes above zero; ``mean``: names to tensors of
+    shape (n_pixel,), float32; ``samples``: names to tensors of shape (n_samples, n_pixel),
+    float32; the k-th of all properties belong together.
     """
 
     percentiles: Mapping[str, torch.Tensor]
@@ -133,33 +111,10 @@ class GridPosterior:
     Triton is installed, bright pixels without samples are summed in one kernel, which writes
     nothing of that size at all.
 
-    Parameters
-    ----------
-    model_flux : array_like, shape (n_model, n_band)
-        Fluxes for an amplitude of one, not negative, at least one positive per model.
-    amplitude_scaled : mapping
-        Names of properties to their values for an amplitude of one, shape (n_model,),
-        not negative (stellar mass, star formation rate).
-    intensive : mapping
-        Names of properties to values that do not depend on the amplitude, shape
-        (n_model,) (age, metallicity, attenuation).
-    edge : array_like of bool, shape (n_model,), optional
-        Models at the edge of the prior.
-    error_floor : float or array_like, shape (n_band,), optional
-        Fraction of the observed flux, if positive, that is added to its error in
-        quadrature, for what models lack. Scaling it by the observed flux keeps chi2
-        quadratic in the amplitude; the bias from upward fluctuations being trusted less
-        is at most twice the floor squared (0.5 % for 0.05) at any signal-to-noise ratio.
-    device : str or device, optional
-        Where to compute; CUDA if there is one and none is given.
-    memory_budget : float, optional
-        Bytes of working memory, beside the library, the input and the output; 512 MB if
-        not given, or a tenth of a CUDA device's memory.
-
-    Raises
-    ------
-    InvalidInputError
-        If the shapes do not fit together or values are out of range.
+    ``amplitude_scaled``: names of properties to their values for an amplitude of one, shape
+    (n_model,), not negative (stellar mass, star formation rate); ``intensive``: names of
+    properties to values that do not depend on the amplitude, shape (n_model,) (age, metallicity,
+    attenuation).
 
     Examples
     --------
@@ -309,29 +264,8 @@ class GridPosterior:
     ) -> PosteriorSummary:
         """Fit pixels.
 
-        Parameters
-        ----------
-        flux : array_like, shape (n_pixel, n_band)
-            Fluxes, in units of the models' times the amplitude's.
-        inverse_variance : array_like, shape (n_pixel, n_band)
-            Their inverse variances; 0 for missing bands.
-        n_samples : int, optional
-            Joint samples per pixel.
-        seed : int, optional
-            Their seed.
-        pixel_index : array_like of int, shape (n_pixel,), optional
-            Numbers of the pixels in the whole image, which the samples depend on;
-            0, 1, 2 ... if not given.
-
-        Returns
-        -------
-        PosteriorSummary
-            Tensors on the CPU.
-
-        Raises
-        ------
-        InvalidInputError
-            If the shapes do not fit.
+        ``n_samples``: joint samples per pixel; ``pixel_index``: numbers of the pixels in the
+        whole image, which the samples depend on; 0, 1, 2 .
         """
         shape = tuple(np.shape(flux))
         if len(shape) != 2 or shape[1] != self._n_bands or np.shape(inverse_variance) != shape:

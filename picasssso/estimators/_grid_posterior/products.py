@@ -15,18 +15,6 @@ def multiply(
     `torch.set_float32_matmul_precision` may allow TF32 or bfloat16, whose errors would
     change chi2 by several units. It is a setting of the whole process, so it is not
     touched; where it is not the highest, the product is taken in float64.
-
-    Parameters
-    ----------
-    left, right : tensor
-        Matrices.
-    out : tensor, optional
-        Where to put the product.
-
-    Returns
-    -------
-    tensor
-        The product.
     """
     if left.dtype == torch.float32 and torch.get_float32_matmul_precision() != "highest":
         product = (left.double() @ right.double()).to(left)

@@ -39,24 +39,7 @@ def _cross(table: torch.Tensor, targets: torch.Tensor) -> tuple[torch.Tensor, to
 def binned_quantiles(
     weights: torch.Tensor, edges: torch.Tensor, probabilities: torch.Tensor, group: int
 ) -> torch.Tensor:
-    """Return percentiles of weights that are spread evenly over each bin.
-
-    Parameters
-    ----------
-    weights : tensor, shape (n_property, n_bins, n_pixel)
-        Sums of weights; ``n_bins`` is a multiple of ``group``.
-    edges : tensor, shape (n_property, n_bins + 1)
-        Edges of the bins.
-    probabilities : tensor, shape (n_quantile,)
-        Between 0 and 1.
-    group : int
-        How many bins are added up for the first look.
-
-    Returns
-    -------
-    tensor of float64, shape (n_property, n_quantile, n_pixel)
-        The percentiles.
-    """
+    """Return percentiles of weights that are spread evenly over each bin."""
     n_properties, n_bins, n_pixels = weights.shape
     if not n_properties:
         return edges.new_zeros((0, len(probabilities), n_pixels))
@@ -93,29 +76,7 @@ def mixture_quantiles(
     window: int,
     n_iterations: int,
 ) -> torch.Tensor:
-    """Return percentiles of sums of normal distributions sorted by their means.
-
-    Parameters
-    ----------
-    weights, mean, variance : tensor, shape (n_bins, n_pixel)
-        Weight, mean and variance of each component, the components of all properties
-        below each other. Means are not negative and rise on the whole; those without
-        weight are zero.
-    sizes : list of int
-        Numbers of components of the properties.
-    probabilities : tensor, shape (n_quantile,)
-        Between 0 and 1.
-    window : int
-        How many components around a percentile are looked at; the rest count as lying
-        wholly on one side.
-    n_iterations : int
-        Steps of Newton's method, each kept within a bracket.
-
-    Returns
-    -------
-    tensor, shape (n_property, n_quantile, n_pixel)
-        The percentiles.
-    """
+    """Return percentiles of sums of normal distributions sorted by their means."""
     n_pixels = weights.shape[1]
     if not sizes:
         return weights.new_zeros((0, len(probabilities), n_pixels))
@@ -169,21 +130,7 @@ def grid_quantiles(
     Below the first point the density is taken to fall as the property itself does, as it
     is for amplitudes close to zero.
 
-    Parameters
-    ----------
-    density : tensor, shape (n_point, n_pixel)
-        Per step of the grid; it need not be normalised.
-    zeros : tensor, shape (n_pixel,)
-        Probability of the property being exactly zero.
-    probabilities : tensor, shape (n_quantile,)
-        Between 0 and 1.
-    step : float
-        Step of the grid in dex.
-
-    Returns
-    -------
-    tensor, shape (n_quantile, n_pixel)
-        The percentiles in steps from the first point; minus infinity for zero.
+    ``step``: step of the grid in dex.
     """
     density = density.T.contiguous().clamp_(min=0)
     # The trapezoidal rule with its first correction (Euler-Maclaurin).

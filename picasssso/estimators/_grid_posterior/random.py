@@ -32,21 +32,7 @@ def _mix(number: torch.Tensor) -> torch.Tensor:
 def uniform_numbers(seed: int, pixel: torch.Tensor, n_samples: int, use: int) -> torch.Tensor:
     """Return uniform random numbers.
 
-    Parameters
-    ----------
-    seed : int
-        Any integer; it counts modulo 2^64.
-    pixel : tensor of int64, shape (n_pixel,)
-        Numbers of the pixels.
-    n_samples : int
-        Samples per pixel. The first k do not depend on their number.
-    use : int
-        Numbers of different use are independent.
-
-    Returns
-    -------
-    tensor of float64, shape (n_pixel, n_samples)
-        Between 0 and 1, both excluded.
+    ``pixel``: numbers of the pixels; ``n_samples``: samples per pixel.
 
     Examples
     --------

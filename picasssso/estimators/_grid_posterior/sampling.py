@@ -19,14 +19,7 @@ _ROW, _MEMBER, _AMPLITUDE = 0, 1, 2
 class Draws:
     """Which samples are wanted.
 
-    Parameters
-    ----------
-    n_samples : int
-        Samples per pixel.
-    seed : int
-        Their seed.
-    pixel : tensor of int64, shape (n_pixel,)
-        The pixels' numbers in the whole image.
+    ``n_samples``: samples per pixel; ``pixel``: the pixels' numbers in the whole image.
     """
 
     n_samples: int
@@ -34,48 +27,15 @@ class Draws:
     pixel: torch.Tensor
 
     def select(self, which: torch.Tensor | slice) -> Draws:
-        """Return the same for some of the pixels.
-
-        Parameters
-        ----------
-        which : tensor of int64 or slice
-            Which ones.
-
-        Returns
-        -------
-        Draws
-            Those.
-        """
+        """Return the same for some of the pixels."""
         return Draws(self.n_samples, self.seed, self.pixel[which])
 
     def split(self, size: int) -> list[Draws]:
-        """Return the same for consecutive pixels.
-
-        Parameters
-        ----------
-        size : int
-            Pixels in each, but perhaps the last.
-
-        Returns
-        -------
-        list of Draws
-            Together they are all.
-        """
+        """Return the same for consecutive pixels."""
         return [Draws(self.n_samples, self.seed, pixel) for pixel in self.pixel.split(size)]
 
     def uniform(self, use: int) -> torch.Tensor:
-        """Return uniform numbers, shape (n_pixel, n_samples).
-
-        Parameters
-        ----------
-        use : int
-            What they are for.
-
-        Returns
-        -------
-        tensor of float64
-            The numbers.
-        """
+        """Return uniform numbers, shape (n_pixel, n_samples)."""
         return uniform_numbers(self.seed, self.pixel, self.n_samples, use)
 
 
@@ -87,20 +47,7 @@ def _choose(weight: torch.Tensor, uniform: torch.Tensor) -> torch.Tensor:
 
 
 def draw_rows(weight: torch.Tensor, draws: Draws) -> torch.Tensor:
-    """Draw rows of a table of weights.
-
-    Parameters
-    ----------
-    weight : tensor, shape (n_row, n_pixel)
-        Not negative.
-    draws : Draws
-        What is wanted.
-
-    Returns
-    -------
-    tensor of int64, shape (n_pixel, n_samples)
-        Numbers of rows.
-    """
+    """Draw rows of a table of weights."""
     return _choose(weight.T.contiguous(), draws.uniform(_ROW))
 
 
@@ -109,23 +56,7 @@ def draw_members(
 ) -> torch.Tensor:
     """Draw one of a few models by its own likelihood, for every pixel and sample.
 
-    Parameters
-    ----------
-    flux : tensor of float64, shape (n_slot, n_band)
-        Fluxes of the models.
-    members : tensor of int64, shape (n_pixel, n_samples, n)
-        The slots to choose from.
-    count : tensor of float64, shape (n_slot,)
-        How often a slot counts.
-    pixels : Pixels
-        The pixels.
-    draws : Draws
-        What is wanted.
-
-    Returns
-    -------
-    tensor of int64, shape (n_pixel, n_samples)
-        The slots.
+    ``pixels``: the pixels.
     """
     models = flux[members]
     product = torch.einsum("pknb,bp->pkn", models, pixels.weighted_flux)
@@ -141,21 +72,7 @@ def draw_amplitudes(
 ) -> torch.Tensor:
     """Draw amplitudes of models: normal, of either sign.
 
-    Parameters
-    ----------
-    flux : tensor of float64, shape (n_slot, n_band)
-        Fluxes of the models.
-    slots : tensor of int64, shape (n_pixel, n_samples)
-        The models.
-    pixels : Pixels
-        The pixels.
-    draws : Draws
-        What is wanted.
-
-    Returns
-    -------
-    tensor of float64, shape (n_pixel, n_samples)
-        Brightnesses in the units of `SortedLibrary` and `Pixels`.
+    ``pixels``: the pixels.
     """
     models = flux[slots]
     product = torch.einsum("pkb,bp->pk", models, pixels.weighted_flux)

@@ -10,18 +10,6 @@ __all__ = ["count_levels", "sort_by_colour"]
 def count_levels(n_models: int, cell_size: int) -> int:
     """Return how often models must be halved for cells of at most ``cell_size``.
 
-    Parameters
-    ----------
-    n_models : int
-        Number of models.
-    cell_size : int
-        Largest number of models per cell, at least 1.
-
-    Returns
-    -------
-    int
-        The number of halvings; 0 where one cell holds everything.
-
     Examples
     --------
     >>> count_levels(50_000, 25)
@@ -39,19 +27,6 @@ def sort_by_colour(colour: torch.Tensor, n_levels: int) -> torch.Tensor:
     Every cell is halved across its own principal axis, so the cells adapt to a thin,
     curved distribution in any number of dimensions. Neighbouring cells lie next to each
     other in the list, and 2, 4, 8 ... of them make up larger cells.
-
-    Parameters
-    ----------
-    colour : tensor, shape (n, n_dimensions)
-        Coordinates, float64.
-    n_levels : int
-        Number of halvings.
-
-    Returns
-    -------
-    tensor of int64, shape (2**n_levels, cell_size)
-        Numbers of the points in each cell. Where n is not a multiple of the number of
-        cells some points stand twice; the second time n is added to their number.
 
     Examples
     --------

@@ -34,20 +34,9 @@ MAG = 2.5 / np.log(10)
 class ColourFluxes:
     """Fluxes to take colours from, one set for each pixel.
 
-    Parameters
-    ----------
-    flux : ndarray, shape (bands, y, x)
-        Summed flux.
-    variance : ndarray, shape (bands, y, x)
-        Its variance.
-    radius : ndarray of int, shape (y, x)
-        Half-width of the square, 0 for the pixel itself.
-    reached : ndarray of bool, shape (y, x)
-        Whether the colour is as certain as asked for.
-    includes_own : ndarray of bool, shape (y, x)
-        Whether the pixel's own flux is part of the sum.
-    empty : ndarray of bool, shape (y, x)
-        Whether there is no valid pixel in the square at all.
+    ``radius``: half-width of the square, 0 for the pixel itself; ``includes_own``: whether the
+    pixel's own flux is part of the sum; ``empty``: whether there is no valid pixel in the square
+    at all.
     """
 
     flux: FloatArray
@@ -60,16 +49,6 @@ class ColourFluxes:
 
 def radii(maximum: int) -> tuple[int, ...]:
     """Return the half-widths tried, each about the square root of two of the last.
-
-    Parameters
-    ----------
-    maximum : int
-        The largest.
-
-    Returns
-    -------
-    tuple of int
-        Ascending, without 0; the last is the maximum.
 
     Examples
     --------
@@ -85,20 +64,7 @@ def radii(maximum: int) -> tuple[int, ...]:
 
 
 def sums_within(planes: FloatArray, radius: int) -> FloatArray:
-    """Sum planes over the square around each pixel.
-
-    Parameters
-    ----------
-    planes : ndarray, shape (n, y, x)
-        What to sum; nothing lies beyond the edges.
-    radius : int
-        Half-width of the square.
-
-    Returns
-    -------
-    ndarray, shape (n, y, x)
-        The sums.
-    """
+    """Sum planes over the square around each pixel."""
     from scipy.ndimage import correlate1d
 
     # Not uniform_filter1d: its running sum carries what it met earlier along the row.
@@ -110,17 +76,7 @@ def sums_within(planes: FloatArray, radius: int) -> FloatArray:
 def colour_error(flux: FloatArray, variance: FloatArray, pair: tuple[int, int]) -> FloatArray:
     """Return the error of a colour, infinite where a flux is not positive.
 
-    Parameters
-    ----------
-    flux, variance : ndarray, shape (bands, y, x)
-        Fluxes and their variances.
-    pair : tuple of int
-        The two bands.
-
-    Returns
-    -------
-    ndarray, shape (y, x)
-        In mag.
+    Returns in mag.
     """
     error = np.zeros(flux.shape[1:])
     for index in pair:
@@ -140,25 +96,11 @@ def measure_colours(
 ) -> ColourFluxes:
     """Grow each pixel's neighbourhood until its colour is certain enough.
 
-    Parameters
-    ----------
-    flux, variance : ndarray of float64, shape (bands, y, x)
-        Fluxes per pixel and their variances.
-    valid : ndarray of bool, shape (y, x)
-        Pixels valid in every band; no other is ever summed.
-    pair : tuple of int
-        The two bands whose colour counts.
-    maximum_error : float
-        Error of that colour to reach, mag.
-    maximum_radius : int
-        Half-width at which to give up; 0 takes every pixel for itself.
-
-    Returns
-    -------
-    ColourFluxes
-        Where the error is not reached, the fluxes are those of the largest square
-        without the pixel itself, whose own noise would otherwise correlate its colour
-        with its luminosity.
+    ``flux, variance``: fluxes per pixel and their variances; ``maximum_error``: error of that
+    colour to reach, mag; ``maximum_radius``: half-width at which to give up; 0 takes every pixel
+    for itself; returns where the error is not reached, the fluxes are those of the largest
+    square without the pixel itself, whose own noise would otherwise correlate its colour with
+    its luminosity.
     """
     own = np.concatenate([np.where(valid, flux, 0.0), np.where(valid, variance, 0.0)])
     n_bands = len(flux)
@@ -187,19 +129,7 @@ def measure_colours(
 def resum(flux: FloatArray, valid: npt.NDArray[np.bool_], colours: ColourFluxes) -> FloatArray:
     """Sum other fluxes over the neighbourhoods that were chosen before.
 
-    Parameters
-    ----------
-    flux : ndarray of float64, shape (bands, y, x)
-        Fluxes per pixel.
-    valid : ndarray of bool, shape (y, x)
-        Pixels valid in every band.
-    colours : ColourFluxes
-        What `measure_colours` returned.
-
-    Returns
-    -------
-    ndarray, shape (bands, y, x)
-        The sums.
+    ``flux``: fluxes per pixel.
     """
     own = np.where(valid, flux, 0.0)
     sums = own.copy()

@@ -19,17 +19,7 @@ Coefficients = Mapping[tuple[str, str], Mapping[str, tuple[float, float]]]
 def parse_coefficients(table: str) -> Coefficients:
     r"""Read a table of coefficients.
 
-    Parameters
-    ----------
-    table : str
-        A header line with the luminosity bands, then one line for each colour such as
-        ``g-i  -0.379 0.914  -0.220 0.661``: intercept and slope for each band. A dash
-        stands for a pair that is left out.
-
-    Returns
-    -------
-    mapping
-        ``coefficients[("g", "i")]["r"]`` is ``(intercept, slope)``.
+    Returns ``coefficients[("g", "i")]["r"]`` is ``(intercept, slope)``.
 
     Examples
     --------

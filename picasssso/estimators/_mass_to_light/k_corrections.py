@@ -96,16 +96,6 @@ _SCATTER_DEX = (0.0, 0.025, 0.055, 0.065, 0.08, 0.085, 0.10, 0.185, 0.19)
 def k_correction_colours(band: str) -> tuple[tuple[str, str], ...]:
     """Return the colours that a band's k-correction can be computed from.
 
-    Parameters
-    ----------
-    band : str
-        SDSS band letter.
-
-    Returns
-    -------
-    tuple of tuple of str
-        Colours, such as ``("g", "i")``.
-
     Examples
     --------
     >>> from picasssso.estimators._mass_to_light.k_corrections import k_correction_colours
@@ -116,18 +106,7 @@ def k_correction_colours(band: str) -> tuple[tuple[str, str], ...]:
 
 
 def check_redshift(redshift: float) -> None:
-    """Refuse a redshift at which the polynomials do not hold.
-
-    Parameters
-    ----------
-    redshift : float
-        The galaxy's redshift.
-
-    Raises
-    ------
-    InvalidInputError
-        If it is outside the range of the polynomials.
-    """
+    """Refuse a redshift at which the polynomials do not hold."""
     if not MINIMUM_REDSHIFT <= redshift <= MAXIMUM_REDSHIFT:
         raise InvalidInputError(
             f"redshift {redshift:g}: the k-corrections of Chilingarian & Zolotukhin (2012) hold "
@@ -141,21 +120,8 @@ def k_correction(
 ) -> FloatArray:
     """Return the k-correction of an SDSS band.
 
-    Parameters
-    ----------
-    band : str
-        SDSS band letter.
-    colour : tuple of str
-        One of `k_correction_colours`.
-    redshift : float
-        Redshift, within the range of `check_redshift`.
-    value : array_like
-        Observed-frame AB colour, mag; held within `OBSERVED_COLOURS`.
-
-    Returns
-    -------
-    ndarray
-        K in mag: rest-frame magnitude = observed magnitude - distance modulus - K.
+    ``value``: observed-frame AB colour, mag; held within `OBSERVED_COLOURS`; returns k in mag:
+    rest-frame magnitude = observed magnitude - distance modulus - K.
 
     Examples
     --------
@@ -173,15 +139,7 @@ def k_correction(
 def k_correction_scatter(redshift: float) -> float:
     """Return the error that the k-corrections leave in log10(mass).
 
-    Parameters
-    ----------
-    redshift : float
-        Redshift.
-
-    Returns
-    -------
-    float
-        RMS against composite spectra, dex.
+    Returns RMS against composite spectra, dex.
 
     Examples
     --------

@@ -29,17 +29,7 @@ TAIL = 0.005
 
 @dataclass(frozen=True)
 class LibraryPlan:
-    """Which band plays which role.
-
-    Parameters
-    ----------
-    bands : mapping of str to str
-        Full band names by the name that the user gave: a letter, or the full name.
-    colour : tuple of str
-        Names of the colour's bands, the bluer first.
-    luminosity : str
-        Name of the luminosity band.
-    """
+    """Which band plays which role."""
 
     bands: Mapping[str, str]
     colour: tuple[str, str]
@@ -55,25 +45,6 @@ def make_library_plan(
     available: tuple[str, ...], colour: tuple[str, str], luminosity: str
 ) -> LibraryPlan:
     """Choose the bands: full names as given, letters from the first survey that has all.
-
-    Parameters
-    ----------
-    available : tuple of str
-        Full names of the bands that there are.
-    colour : tuple of str
-        Letters such as ``"g"``, or full names such as ``"twomass-J"``.
-    luminosity : str
-        Letter or full name.
-
-    Returns
-    -------
-    LibraryPlan
-        The choice.
-
-    Raises
-    ------
-    MissingBandError
-        If no survey has the bands; the message says what there is.
 
     Examples
     --------
@@ -99,21 +70,9 @@ def make_library_plan(
 class LibraryMassModel:
     """The median mass-to-flux ratio of model populations as a function of colour.
 
-    Parameters
-    ----------
-    plan : LibraryPlan
-        The bands.
-    colours : ndarray, shape (n,)
-        Observed colours, ascending, mag.
-    log_ratios : ndarray, shape (n,)
-        Median log10 of mass surface density over surface brightness at these colours,
-        Msun/kpc2 per nmgy/arcsec2.
-    scatter : float
-        Standard deviation of the models about it, dex.
-    overall : tuple of float
-        Mean and standard deviation of the log ratio over all models.
-    record : mapping
-        Where the models come from.
+    ``colours``: observed colours, ascending, mag; ``log_ratios``: median log10 of mass surface
+    density over surface brightness at these colours, Msun/kpc2 per nmgy/arcsec2; ``scatter``:
+    standard deviation of the models about it, dex.
     """
 
     plan: LibraryPlan
@@ -128,17 +87,7 @@ class LibraryMassModel:
     ) -> tuple[FloatArray, npt.NDArray[np.bool_]]:
         """Return log10(mass / flux) by colour, and where the colour is off the models.
 
-        Parameters
-        ----------
-        magnitudes : mapping of str to ndarray
-            Observed AB magnitudes by band name; only their differences matter.
-
-        Returns
-        -------
-        log_factor : ndarray
-            In dex.
-        outside : ndarray of bool
-            Whether the colour had to be held at the bluest or reddest of the models.
+        Returns in dex.
         """
         blue, red = self.plan.colour
         colour = magnitudes[blue] - magnitudes[red]
@@ -148,46 +97,26 @@ class LibraryMassModel:
     def surface_density_factor(self, pixel_solid_angle: float) -> float:
         """Return what turns a pixel's flux into the surface brightness of the ratio.
 
-        Parameters
-        ----------
-        pixel_solid_angle : float
-            Of a pixel, arcsec2.
-
-        Returns
-        -------
-        float
-            In 1 / arcsec2.
+        ``pixel_solid_angle``: of a pixel, arcsec2; returns in 1 / arcsec2.
         """
         return 1 / pixel_solid_angle
 
     def prior(self) -> tuple[float, float]:
         """Return log_factor and its error where nothing is known of the colour.
 
-        Returns
-        -------
-        mean, error : float
-            In dex.
+        Returns in dex.
         """
         return self.overall
 
     def shared_error(self) -> float:
         """Return the error that all pixels share, dex: the scatter of the models.
 
-        Returns
-        -------
-        float
-            In dex.
+        Returns in dex.
         """
         return self.scatter
 
     def describe(self) -> dict[str, Any]:
-        """Return what the maps record of the relation.
-
-        Returns
-        -------
-        dict
-            Formula, models and scatter.
-        """
+        """Return what the maps record of the relation."""
         blue, red = (self.plan.bands[name] for name in self.plan.colour)
         return {
             "relation": {
@@ -233,18 +162,6 @@ def _tabulate(
 
 def make_library_model(plan: LibraryPlan, redshift: float) -> LibraryMassModel:
     """Derive the relation for a plan at a redshift.
-
-    Parameters
-    ----------
-    plan : LibraryPlan
-        The bands.
-    redshift : float
-        Redshift of the galaxy.
-
-    Returns
-    -------
-    LibraryMassModel
-        The relation.
 
     Examples
     --------

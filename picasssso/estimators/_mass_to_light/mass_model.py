@@ -34,17 +34,7 @@ _ARCSEC2_PER_SR = (180 * 3600 / np.pi) ** 2
 
 @dataclass(frozen=True)
 class MassModel:
-    """A relation at work on a survey's bands at a redshift.
-
-    Parameters
-    ----------
-    relation : Relation
-        The relation.
-    plan : BandPlan
-        The bands.
-    redshift : float
-        Redshift of the galaxy.
-    """
+    """A relation at work on a survey's bands at a redshift."""
 
     relation: Relation
     plan: BandPlan
@@ -55,17 +45,7 @@ class MassModel:
     ) -> tuple[FloatArray, npt.NDArray[np.bool_]]:
         """Return the colour-dependent part of log10(mass / flux).
 
-        Parameters
-        ----------
-        magnitudes : mapping of str to ndarray
-            Observed AB magnitudes by band letter; only their differences matter.
-
-        Returns
-        -------
-        log_factor : ndarray
-            log10(M/L) + 0.4 K - 0.4 (SDSS magnitude - observed magnitude), dex.
-        outside : ndarray of bool
-            Whether the rest-frame colour had to be held at the limit of the relation.
+        Returns log10(M/L) + 0.4 K - 0.4 (SDSS magnitude - observed magnitude), dex.
         """
         plan, z = self.plan, self.redshift
         sdss = plan.system.to_sdss(magnitudes)
@@ -90,15 +70,8 @@ class MassModel:
         D_A^2 Omega, the distance cancels: D_L^2 / D_A^2 = (1 + z)^4. (K holds a factor
         1 / (1 + z), which leaves the (1 + z)^3 of a surface brightness in f_nu.)
 
-        Parameters
-        ----------
-        pixel_solid_angle : float
-            Of a pixel, arcsec2.
-
-        Returns
-        -------
-        float
-            In Msun / kpc2 per nmgy, to be multiplied by 10^log_factor.
+        ``pixel_solid_angle``: of a pixel, arcsec2; returns in Msun / kpc2 per nmgy, to be
+        multiplied by 10^log_factor.
         """
         sun = self.relation.solar_magnitudes[self.plan.luminosity]
         ten_parsecs = 0.01  # kpc
@@ -108,10 +81,7 @@ class MassModel:
     def prior(self) -> tuple[float, float]:
         """Return log_factor and its error where nothing is known of the colour.
 
-        Returns
-        -------
-        mean, error : float
-            In dex.
+        Returns in dex.
         """
         ends = []
         for colours in (_BLUE, _RED):
@@ -120,13 +90,7 @@ class MassModel:
         return sum(ends) / 2, abs(ends[1] - ends[0]) / 12**0.5
 
     def shared_error(self) -> float:
-        """Return the error that all pixels share, dex.
-
-        Returns
-        -------
-        float
-            Scatter of the relation, of the colour terms and of the k-corrections.
-        """
+        """Return the error that all pixels share, dex."""
         blue, red = self.plan.colour
         slope = self.relation.coefficients[self.plan.colour][self.plan.luminosity][1]
         # Colour terms of different bands scatter independently; a band's enters through
@@ -138,13 +102,7 @@ class MassModel:
         return float(np.sqrt(np.sum(np.square(parts))))
 
     def describe(self) -> dict[str, Any]:
-        """Return what the maps record of the relation.
-
-        Returns
-        -------
-        dict
-            Formula, references, colour terms and k-corrections.
-        """
+        """Return what the maps record of the relation."""
         relation, plan = self.relation, self.plan
         intercept, slope = relation.coefficients[plan.colour][plan.luminosity]
         blue, red = plan.colour

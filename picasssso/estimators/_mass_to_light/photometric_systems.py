@@ -45,18 +45,8 @@ _SDSS_TO_AB = MappingProxyType({"u": -0.036, "g": 0.012, "r": 0.010, "i": 0.028,
 class ColourTerm:
     """What to add to a survey's magnitude.
 
-    Parameters
-    ----------
-    constant : float
-        In mag.
-    colour : tuple of str
-        Band letters of the colour, the bluer first.
-    linear : float
-        Factor of the colour.
-    quadratic : float
-        Factor of its square, mag^-1.
-    scatter : float
-        RMS of the term, mag.
+    ``constant``: in mag; ``quadratic``: factor of its square, mag^-1; ``scatter``: RMS of the
+    term, mag.
     """
 
     constant: float
@@ -76,21 +66,7 @@ class ColourTerm:
 class PhotometricSystem:
     """A survey's bands and their way to SDSS AB.
 
-    Parameters
-    ----------
-    name : str
-        The survey.
-    prefixes : tuple of str
-        What its band names start with, before the hyphen.
-    terms : mapping of str to ColourTerm
-        Colour terms by band letter; empty for SDSS itself.
-    reference : str
-        Where the terms were published.
-    from_sdss : bool
-        Whether the terms were published from SDSS to this survey; they are then
-        inverted.
-    ab_offsets : mapping of str to float
-        Added after the term to make SDSS magnitudes AB, mag.
+    ``ab_offsets``: added after the term to make SDSS magnitudes AB, mag.
     """
 
     name: str
@@ -106,18 +82,7 @@ class PhotometricSystem:
         return not self.terms
 
     def needed(self, letters: set[str]) -> set[str] | None:
-        """Return the bands needed to have some SDSS bands.
-
-        Parameters
-        ----------
-        letters : set of str
-            SDSS bands wanted.
-
-        Returns
-        -------
-        set of str or None
-            This survey's bands; None if one of those wanted has no colour term.
-        """
+        """Return the bands needed to have some SDSS bands."""
         if self.is_sdss:
             return set(letters)
         if not letters <= set(self.terms):
@@ -131,18 +96,7 @@ class PhotometricSystem:
         return found
 
     def to_sdss(self, magnitudes: Mapping[str, FloatArray]) -> dict[str, FloatArray]:
-        """Bring magnitudes to the SDSS bands, AB.
-
-        Parameters
-        ----------
-        magnitudes : mapping of str to ndarray
-            Observed AB magnitudes by band letter; any common zero point.
-
-        Returns
-        -------
-        dict of str to ndarray
-            SDSS magnitudes of those bands whose term can be computed.
-        """
+        """Bring magnitudes to the SDSS bands, AB."""
         if self.is_sdss:
             return dict(magnitudes)
         terms = {
@@ -163,18 +117,7 @@ class PhotometricSystem:
         return found
 
     def scatter(self, letter: str) -> float:
-        """Return the RMS of a band's colour term, mag; 0 for SDSS.
-
-        Parameters
-        ----------
-        letter : str
-            The band.
-
-        Returns
-        -------
-        float
-            The RMS.
-        """
+        """Return the RMS of a band's colour term, mag; 0 for SDSS."""
         return 0.0 if self.is_sdss else self.terms[letter].scatter
 
 
@@ -260,16 +203,6 @@ SYSTEMS = (
 
 def find_system(band: str) -> PhotometricSystem | None:
     """Return the photometric system of a band.
-
-    Parameters
-    ----------
-    band : str
-        Band name such as ``"decam2014-g"``.
-
-    Returns
-    -------
-    PhotometricSystem or None
-        None if there is no published way from it to SDSS here.
 
     Examples
     --------

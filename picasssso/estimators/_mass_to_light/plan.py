@@ -25,21 +25,7 @@ Colour = tuple[str, str]
 
 @dataclass(frozen=True)
 class BandPlan:
-    """Which band plays which role.
-
-    Parameters
-    ----------
-    system : PhotometricSystem
-        The survey.
-    bands : mapping of str to str
-        Full band names by letter, blue to red.
-    colour : tuple of str
-        Letters of the relation's colour.
-    luminosity : str
-        Letter of the luminosity band.
-    k_colours : mapping of str to tuple of str
-        The colour that the k-correction of a band is computed from.
-    """
+    """Which band plays which role."""
 
     system: PhotometricSystem
     bands: Mapping[str, str]
@@ -93,25 +79,6 @@ def _group(available: tuple[str, ...]) -> dict[tuple[PhotometricSystem | None, s
 
 def make_plan(available: tuple[str, ...], colour: Colour, luminosity: str) -> BandPlan:
     """Choose the bands.
-
-    Parameters
-    ----------
-    available : tuple of str
-        Full names of the bands that there are.
-    colour : tuple of str
-        Letters of the relation's colour.
-    luminosity : str
-        Letter of the luminosity band.
-
-    Returns
-    -------
-    BandPlan
-        The choice.
-
-    Raises
-    ------
-    MissingBandError
-        If no survey has what is needed; the message says what is missing from each.
 
     Examples
     --------

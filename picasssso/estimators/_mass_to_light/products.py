@@ -91,18 +91,6 @@ def _table() -> tuple[FloatArray, FloatArray, FloatArray]:
 def product_percentiles(signal: FloatArray, width: FloatArray) -> FloatArray:
     """Return percentiles of (S + a) exp(s b) for standard normal a and b.
 
-    Parameters
-    ----------
-    signal : ndarray
-        S, of either sign.
-    width : ndarray
-        s, at least 0.
-
-    Returns
-    -------
-    ndarray, shape (5, ...)
-        The 2.5, 16, 50, 84 and 97.5 % points, ascending.
-
     Examples
     --------
     >>> import numpy as np

@@ -47,36 +47,8 @@ COLOUR_RANGES: Mapping[tuple[str, str], tuple[float, float]] = MappingProxyType(
 class Relation:
     """One paper's relations between colours and mass-to-light ratios.
 
-    Parameters
-    ----------
-    name : str
-        Name used as ``relation=``.
-    reference : str
-        Authors and year.
-    bibcode : str
-        ADS bibcode.
-    models : str
-        Stellar populations behind it.
-    imf : str
-        The paper's initial mass function and its cut-offs.
-    chabrier_offset : float
-        Added to log10(M/L) to bring it to Chabrier 0.1-100 Msun, dex.
-    chabrier_source : str
-        Where that offset comes from.
-    remnants : str
-        What the mass counts.
-    scatter : float
-        Scatter of log10(M/L) at given colour, dex.
-    scatter_source : str
-        Where the scatter comes from.
-    solar_magnitudes : mapping of str to float
-        Absolute AB magnitudes of the Sun that its luminosities are in units of.
-    solar_source : str
-        Where they come from.
-    coefficients : mapping
-        Intercept and slope by colour and luminosity band.
-    checked : str
-        What the retyped coefficients were checked against.
+    ``chabrier_offset``: added to log10(M/L) to bring it to Chabrier 0.1-100 Msun, dex;
+    ``scatter``: scatter of log10(M/L) at given colour, dex.
     """
 
     name: str
@@ -100,18 +72,7 @@ class Relation:
         return tuple(self.coefficients)
 
     def luminosity_bands(self, colour: tuple[str, str]) -> tuple[str, ...]:
-        """Return the luminosity bands that go with a colour.
-
-        Parameters
-        ----------
-        colour : tuple of str
-            One of `colours`.
-
-        Returns
-        -------
-        tuple of str
-            Band letters.
-        """
+        """Return the luminosity bands that go with a colour."""
         return tuple(self.coefficients[colour])
 
     def log_mass_to_light(
@@ -119,19 +80,7 @@ class Relation:
     ) -> FloatArray:
         """Return log10(M/L) on Chabrier 0.1-100 Msun.
 
-        Parameters
-        ----------
-        colour : tuple of str
-            One of `colours`.
-        band : str
-            One of the `luminosity_bands` of that colour.
-        value : array_like
-            Rest-frame AB colour, mag.
-
-        Returns
-        -------
-        ndarray
-            log10 of the mass-to-light ratio in solar units.
+        ``value``: rest-frame AB colour, mag.
 
         Examples
         --------
@@ -267,21 +216,6 @@ RELATIONS: Mapping[str, Relation] = MappingProxyType({r.name: r for r in _TABLE}
 
 def get_relation(name: str) -> Relation:
     """Return the relation of a name.
-
-    Parameters
-    ----------
-    name : str
-        Name such as ``"taylor2011"``.
-
-    Returns
-    -------
-    Relation
-        The relation.
-
-    Raises
-    ------
-    InvalidInputError
-        If there is none of that name; the message lists those there are.
 
     Examples
     --------

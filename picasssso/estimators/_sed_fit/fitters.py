@@ -29,21 +29,7 @@ MAXIMUM_FITTERS = 8
 
 @dataclass(frozen=True)
 class FitterOptions:
-    """What a fitter is made from.
-
-    Parameters
-    ----------
-    bands : tuple of str
-        Names of the bands.
-    redshift : float
-        The redshift.
-    n_models, seed, prior, grid, attenuation_law, nebular, mass_definition
-        As for `picasssso.estimators.sed_fit.SEDFitEstimator`.
-    error_floor : tuple of float
-        Error of the models in each band, as a fraction of the flux.
-    device : str
-        Where to compute.
-    """
+    """What a fitter is made from."""
 
     bands: tuple[str, ...]
     redshift: float
@@ -77,13 +63,7 @@ class FitterOptions:
 
 
 class Fitter:
-    """A library of models, its posterior and the error that all pixels share; read-only.
-
-    Parameters
-    ----------
-    options : FitterOptions
-        What to make it from.
-    """
+    """A library of models, its posterior and the error that all pixels share; read-only."""
 
     def __init__(self, options: FitterOptions) -> None:
         library = ModelLibrary.build(
@@ -129,18 +109,7 @@ _FITTERS: OrderedDict[tuple[Any, ...], Fitter] = OrderedDict()
 
 
 def get_fitter(options: FitterOptions) -> Fitter:
-    """Return the fitter of options, made now or kept from before.
-
-    Parameters
-    ----------
-    options : FitterOptions
-        What it is made from.
-
-    Returns
-    -------
-    Fitter
-        The fitter; the last eight asked for are kept.
-    """
+    """Return the fitter of options, made now or kept from before."""
     key = options.key
     with _LOCK:
         fitter = _FITTERS.get(key)

@@ -24,18 +24,6 @@ def models_at_edge(
     start. The other ends are physical: there is no attenuation below zero, and nothing is
     older than the universe.
 
-    Parameters
-    ----------
-    prior : SEDPrior
-        The prior that the models were drawn from.
-    parameters : mapping of str to ndarray, shape (n,)
-        Its parameters.
-
-    Returns
-    -------
-    ndarray of bool, shape (n,)
-        The models at an edge.
-
     Examples
     --------
     >>> import numpy as np

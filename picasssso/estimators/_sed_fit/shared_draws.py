@@ -37,23 +37,9 @@ def order_draws(
     all pixels, partly the pixel's own. Samples go where they come closest to the wishes:
     sorted by the first property, then swapped in pairs as long as that helps.
 
-    Parameters
-    ----------
-    draws : ndarray, shape (n_property, n_samples, n_pixel)
-        Joint samples, independent between pixels.
-    shared_part : ndarray, shape (n_property, n_pixel)
-        Part of the variance that all pixels share, 0 to 1.
-    correlation : ndarray, shape (n_property, n_property)
-        Of the shared errors of properties.
-    noise : ndarray, shape (n_property, n_samples, n_pixel)
-        Standard normal numbers that belong to the pixels.
-    seed : int
-        Seed of what pixels share.
-
-    Returns
-    -------
-    ndarray of int, shape (n_samples, n_pixel)
-        Number of the sample to put in each place.
+    ``draws``: joint samples, independent between pixels; ``shared_part``: part of the variance
+    that all pixels share, 0 to 1; ``noise``: standard normal numbers that belong to the pixels;
+    ``seed``: seed of what pixels share.
     """
     n_properties, n_samples, _ = draws.shape
     rng = np.random.default_rng((seed, n_samples))

@@ -30,12 +30,7 @@ _NOISE = 1e-3
 class SharedError:
     """The error that all pixels share.
 
-    Parameters
-    ----------
-    dex : mapping of str to float
-        By property.
-    correlation : ndarray, shape (n, n)
-        Rank correlation of the errors of the properties, in the order of ``dex``.
+    ``correlation``: rank correlation of the errors of the properties, in the order of ``dex``.
     """
 
     dex: Mapping[str, float]
@@ -45,23 +40,7 @@ class SharedError:
 def measure_shared_error(
     posterior: GridPosterior, model_flux: FloatArray, sums: Collection[str]
 ) -> SharedError:
-    """Measure the width of posteriors without noise.
-
-    Parameters
-    ----------
-    posterior : GridPosterior
-        The posterior.
-    model_flux : ndarray, shape (n_model, n_band)
-        Fluxes of its models.
-    sums : collection of str
-        Properties whose maps are summed: models count by how much they bring to a sum.
-
-    Returns
-    -------
-    SharedError
-        The median over models, of a log-normal distribution with as large a relative
-        standard deviation as the posterior.
-    """
+    """Measure the width of posteriors without noise."""
     flux = np.asarray(model_flux[:_N_REFERENCE], dtype=np.float64)
     # Bands without any light (beyond the Lyman limit) get the noise of the others.
     noise = _NOISE * np.maximum(flux, 1e-2 * flux.mean(axis=1, keepdims=True))

@@ -38,14 +38,9 @@ SumPercentiles = Mapping[str, Any]
 class BatchEstimate:
     """What an estimator says about a batch.
 
-    Parameters
-    ----------
-    maps : MapStack
-        Values to sum, and percentiles, of n galaxies.
-    sum_percentiles : callable, optional
-        ``sum_percentiles(apertures, radius, pixel_area)`` returns, by property, the
-        percentiles of the sums inside ``radius`` half-mass radii, shape (n, 5), in the
-        units of maps times kpc2 (``pixel_area``, shape (n,), in kpc2).
+    ``sum_percentiles``: ``sum_percentiles(apertures, radius, pixel_area)`` returns, by property,
+    the percentiles of the sums inside ``radius`` half-mass radii, shape (n, 5), in the units of
+    maps times kpc2 (``pixel_area``, shape (n,), in kpc2).
     """
 
     maps: MapStack
@@ -61,26 +56,7 @@ BatchFunction = Callable[["Batch", tuple[str, ...]], BatchEstimate]
 def estimate_with(specification: Mapping[str, Any]) -> BatchFunction:
     """Make the function of batches that a configuration describes.
 
-    Parameters
-    ----------
-    specification : mapping
-        ``name`` of an estimator, or ``batch_function``, ``"module:function"``;
-        ``parameters``; ``samples``, joint samples to draw for the percentiles of sums;
-        ``sums = false`` for none of those; ``redshift_step``, to which the redshifts that
-        the estimator is told are rounded, so that it needs not build a library of models
-        for each galaxy; and ``prepare``, what is done with the images first: steps, each a
-        table with the name of a function of `picasssso.preparation` as ``step``, and its
-        arguments.
-
-    Returns
-    -------
-    callable
-        ``function(batch, bands)`` returns a `BatchEstimate`.
-
-    Raises
-    ------
-    InvalidInputError
-        If there is no such estimator or function.
+    Returns ``function(batch, bands)`` returns a `BatchEstimate`.
     """
     parameters = {
         name: tuple(value) if isinstance(value, list) else value
@@ -100,24 +76,7 @@ def estimate_with(specification: Mapping[str, Any]) -> BatchFunction:
 def select_bands(
     batch: Batch, available: tuple[str, ...], wanted: tuple[str, ...] | None
 ) -> tuple[Batch, tuple[str, ...]]:
-    """Return a batch without its truth, in some of its bands.
-
-    Parameters
-    ----------
-    batch : dict
-        As `picasssso.pairs.PairSource.batch` returns it.
-    available : tuple of str
-        Its bands.
-    wanted : tuple of str or None
-        Bands to keep, in full or as the part after the last dash (``"g"``); all if None.
-
-    Returns
-    -------
-    batch : dict
-        What an estimator may see.
-    bands : tuple of str
-        Its bands.
-    """
+    """Return a batch without its truth, in some of its bands."""
     known = {name: values for name, values in batch.items() if not name.startswith("truth")}
     # What a survey would not say of a galaxy.
     for name in ("half_mass_radius", "log_mass"):
@@ -141,19 +100,7 @@ def select_bands(
 def band_images(batch: Batch, galaxy: int, bands: tuple[str, ...]) -> BandImages:
     """Return one galaxy of a batch as `~picasssso.bands.BandImages`.
 
-    Parameters
-    ----------
-    batch : dict
-        The batch.
-    galaxy : int
-        Which of it.
-    bands : tuple of str
-        Names of its bands.
-
-    Returns
-    -------
-    BandImages
-        In nmgy, with standard deviations, a mask of bad pixels, and no WCS.
+    Returns in nmgy, with standard deviations, a mask of bad pixels, and no WCS.
     """
     import astropy.units as u
     from astropy.nddata import CCDData, StdDevUncertainty

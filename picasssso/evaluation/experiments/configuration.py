@@ -88,33 +88,7 @@ _COMMON_DEFAULTS: dict[str, Any] = {
 
 @dataclass(frozen=True, eq=False)
 class Run:
-    """One estimator over one set of galaxies.
-
-    Parameters
-    ----------
-    experiment : str
-        Identifier of the experiment.
-    setting : str
-        Label of the setting.
-    x : float or None
-        Place of the setting on the axis of a curve.
-    estimator : str
-        Key of the estimator in the configuration.
-    label : str
-        Its name in tables.
-    specification : mapping
-        How to make the estimator.
-    source : mapping
-        Where the galaxies come from.
-    count, batch : int
-        How many, and how many at once.
-    truth : {"psf", "native"}
-        At which resolution the truth is taken.
-    bands : tuple of str or None
-        The bands that the estimator gets; all if None.
-    paper : str or None
-        The run of Buck & Wolf (2021) that it stands beside.
-    """
+    """One estimator over one set of galaxies."""
 
     experiment: str
     setting: str
@@ -139,34 +113,13 @@ class Run:
 
         Runs that do the same share it, whichever experiment they belong to; and a run that
         is to have more galaxies goes on in it.
-
-        Parameters
-        ----------
-        settings : Settings
-            How galaxies are measured.
-
-        Returns
-        -------
-        str
-            The estimator's key and a hash of all that matters.
         """
         content = self.description(settings)
         text = json.dumps(content, sort_keys=True, default=str)
         return f"{self.estimator}-{hashlib.sha256(text.encode()).hexdigest()[:12]}"
 
     def description(self, settings: Settings) -> dict[str, Any]:
-        """Return all that decides what is kept.
-
-        Parameters
-        ----------
-        settings : Settings
-            How galaxies are measured.
-
-        Returns
-        -------
-        dict
-            For JSON.
-        """
+        """Return all that decides what is kept."""
         how = {k: v for k, v in self.specification.items() if k not in ("label", "optional")}
         fingerprints = _fingerprints(self.specification)
         return {
@@ -181,21 +134,7 @@ class Run:
 
 @dataclass(frozen=True, eq=False)
 class Configuration:
-    """Experiments, as a file describes them.
-
-    Parameters
-    ----------
-    runs : tuple of Run
-        Everything that is to be run, in order.
-    experiments : mapping of str to mapping
-        Title and axis of each experiment, by identifier.
-    settings : Settings
-        How galaxies are measured.
-    bins : Bins
-        Bins of the figures.
-    small : bool
-        Whether these are the small settings.
-    """
+    """Experiments, as a file describes them."""
 
     runs: tuple[Run, ...]
     experiments: Mapping[str, Mapping[str, Any]]
@@ -204,23 +143,7 @@ class Configuration:
     small: bool = False
 
     def select(self, experiments: tuple[str, ...], estimators: tuple[str, ...]) -> Configuration:
-        """Return only some of the experiments and estimators.
-
-        Parameters
-        ----------
-        experiments, estimators : tuple of str
-            Identifiers and keys; all if empty.
-
-        Returns
-        -------
-        Configuration
-            What is left.
-
-        Raises
-        ------
-        InvalidInputError
-            If there is no such thing.
-        """
+        """Return only some of the experiments and estimators."""
         known = {run.estimator for run in self.runs}
         for kind, asked, there in (
             ("experiment", experiments, set(self.experiments)), ("estimator", estimators, known),
@@ -277,23 +200,6 @@ def load_configuration(path: str | os.PathLike[str], *, small: bool = False) -> 
 
 def parse_configuration(content: Mapping[str, Any], *, small: bool = False) -> Configuration:
     """Make a configuration of what a file holds.
-
-    Parameters
-    ----------
-    content : mapping
-        The file's tables.
-    small : bool, optional
-        Whether to apply the table ``small``.
-
-    Returns
-    -------
-    Configuration
-        What is to be run.
-
-    Raises
-    ------
-    InvalidInputError
-        If it holds something unknown, or nothing to run.
 
     Examples
     --------

@@ -31,22 +31,6 @@ class PaperPairs(PairSource):
     hold, is measured on them, the same for all pixels. The truth is at its own resolution, as
     in the paper, also where the truth at the images' resolution is asked for. There is no
     dust.
-
-    Parameters
-    ----------
-    folder : str or path-like
-        The folder.
-    redshift : float, optional
-        Redshift at which the galaxies are seen.
-    unit : str, optional
-        Unit of the images, which the files do not hold.
-    correct_ages : bool, optional
-        Whether to put back the mass that stars have lost; the paper does not.
-
-    Raises
-    ------
-    FileFormatError
-        If there is no such pair of files.
     """
 
     def __init__(
@@ -72,13 +56,7 @@ class PaperPairs(PairSource):
         return len(self.names)
 
     def describe(self) -> dict[str, Any]:
-        """Return where the pairs come from.
-
-        Returns
-        -------
-        dict
-            The arguments, and the number of files.
-        """
+        """Return where the pairs come from."""
         return {
             "kind": "PaperPairs",
             "redshift": self.redshift,
@@ -88,18 +66,7 @@ class PaperPairs(PairSource):
         }
 
     def batch(self, numbers: Sequence[int] | np.ndarray | range) -> Batch:
-        """Return pairs.
-
-        Parameters
-        ----------
-        numbers : sequence of int
-            Which.
-
-        Returns
-        -------
-        dict
-            Names of `picasssso.pairs.source.FIELDS` to tensors.
-        """
+        """Return pairs."""
         pairs = [self._pair(int(number)) for number in numbers]
         return {name: torch.stack([pair[name] for pair in pairs]) for name in pairs[0]}
 

@@ -25,19 +25,7 @@ _COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#0
 
 
 def make_pictures(figures: Mapping[str, Any]) -> dict[str, Figure]:
-    """Draw the pictures of a set of experiments.
-
-    Parameters
-    ----------
-    figures : mapping
-        As `collect_figures` returns them.
-
-    Returns
-    -------
-    dict of str to `~matplotlib.figure.Figure`
-        By name: for each experiment ``{id}_radial``, ``{id}_snr`` and ``{id}_structure``;
-        ``{id}_curve`` where settings have a place on an axis.
-    """
+    """Draw the pictures of a set of experiments."""
     pictures = {}
     for identifier, experiment in figures["experiments"].items():
         rows = experiment["rows"]

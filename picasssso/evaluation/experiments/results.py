@@ -15,21 +15,7 @@ __all__ = ["write_results"]
 
 
 def write_results(figures: Mapping[str, Any], folder: Path | str) -> list[Path]:
-    """Write figures, tables and pictures.
-
-    Parameters
-    ----------
-    figures : mapping
-        As `collect_figures` returns them.
-    folder : path-like
-        Where to; made if it is not there. Files of earlier results are replaced.
-
-    Returns
-    -------
-    list of pathlib.Path
-        ``evaluation.json``, ``{experiment}_{table}.inc`` in reStructuredText and
-        ``{experiment}_{picture}.png``.
-    """
+    """Write figures, tables and pictures."""
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     paths = [folder / "evaluation.json"]

@@ -99,22 +99,7 @@ def run_experiments(
 
 
 def collect_figures(configuration: Configuration, folder: Path | str) -> dict[str, Any]:
-    """Return the figures of all that was run.
-
-    Parameters
-    ----------
-    configuration : Configuration
-        What was run.
-    folder : path-like
-        Where it is kept.
-
-    Returns
-    -------
-    dict
-        For JSON: ``experiments``, by identifier, with ``title``, ``axis`` and ``rows``; each
-        row has the setting, the estimator, and its figures (`picasssso.evaluation.summarise`).
-        Runs of which nothing is kept are left out.
-    """
+    """Return the figures of all that was run."""
     folder = Path(folder)
     # Runs that share what is kept may differ in how many galaxies they take of it.
     summaries: dict[tuple[str, int], dict[str, Any]] = {}
@@ -180,22 +165,7 @@ def _ratios(configuration: Configuration, folder: Path, experiment: str) -> list
 
 
 def load_record(run: Run, configuration: Configuration, folder: Path | str) -> Record | None:
-    """Return what is kept of a run.
-
-    Parameters
-    ----------
-    run : Run
-        The run.
-    configuration : Configuration
-        The configuration it belongs to.
-    folder : path-like
-        Where it is kept.
-
-    Returns
-    -------
-    dict of str to ndarray, or None
-        Of the batches that are there; None if there is none.
-    """
+    """Return what is kept of a run."""
     place = Path(folder) / run.key(configuration.settings)
     records = []
     for numbers in _ranges(run):

@@ -29,23 +29,7 @@ _DIRECTIONS = ("face-on", "edge-on", "x", "y", "z")
 
 
 def make_source(description: Mapping[str, Any]) -> PairSource:
-    """Make a set of pairs.
-
-    Parameters
-    ----------
-    description : mapping
-        The table ``source`` of a configuration: ``kind``, and what that needs.
-
-    Returns
-    -------
-    PairSource
-        The set. Sets that were made before are kept in memory, a few of them.
-
-    Raises
-    ------
-    InvalidInputError
-        If the kind is unknown, or an argument is.
-    """
+    """Make a set of pairs."""
     return _make(json.dumps(dict(description), sort_keys=True))
 
 

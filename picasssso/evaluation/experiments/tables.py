@@ -30,20 +30,7 @@ _NOTHING = "–"
 
 
 def make_tables(figures: Mapping[str, Any]) -> dict[str, str]:
-    """Make the tables of a set of experiments.
-
-    Parameters
-    ----------
-    figures : mapping
-        As `collect_figures` returns them.
-
-    Returns
-    -------
-    dict of str to str
-        Texts in reStructuredText by name: for each experiment ``{id}_aperture``,
-        ``{id}_pixel``, ``{id}_calibration``, ``{id}_structure``, and ``{id}_ranges`` and
-        ``{id}_ratios`` where there is a reference; ``{id}_galaxies`` says what was compared.
-    """
+    """Make the tables of a set of experiments."""
     tables = {}
     for identifier, experiment in figures["experiments"].items():
         rows = experiment["rows"]

@@ -50,25 +50,7 @@ _KINDS = {"gswlc": "log_mass", "firefly": "firefly_mw_age_1re", "hi": "log_hi_ma
 
 
 def read_catalogue(path: str | os.PathLike[str], columns: Sequence[str]) -> Table:
-    """Read a table and check that it has the columns that are needed.
-
-    Parameters
-    ----------
-    path : str or path-like
-        A file that `astropy.table.Table.read` understands.
-    columns : sequence of str
-        Columns that must be there.
-
-    Returns
-    -------
-    `~astropy.table.Table`
-        The table.
-
-    Raises
-    ------
-    FileFormatError
-        If there is no such file, it cannot be read, or a column is missing.
-    """
+    """Read a table and check that it has the columns that are needed."""
     from astropy.table import Table
 
     if not Path(path).is_file():
@@ -89,20 +71,7 @@ def read_catalogue(path: str | os.PathLike[str], columns: Sequence[str]) -> Tabl
 
 
 def column(table: Table, name: str) -> FloatArray:
-    """Return a column as plain numbers.
-
-    Parameters
-    ----------
-    table : `~astropy.table.Table`
-        The table.
-    name : str
-        The column.
-
-    Returns
-    -------
-    ndarray
-        Values in double precision, NaN where there are none or the column is not there.
-    """
+    """Return a column as plain numbers."""
     if name not in table.colnames:
         return np.full(len(table), np.nan)
     return np.ma.filled(np.ma.asarray(table[name]).astype(float), np.nan)
@@ -112,83 +81,29 @@ def column(table: Table, name: str) -> FloatArray:
 class GalaxyCatalogue:
     """Galaxies of the NASA-Sloan Atlas with values of other catalogues.
 
-    Parameters
-    ----------
-    table : `~astropy.table.Table`
-        Columns ``nsa_id``, ``redshift``, ``flux`` and ``flux_ivar`` (7 bands of
-        `GALAXY_BANDS`, nmgy, corrected for Galactic extinction), ``galactic_extinction``
-        (mag), ``profile_flux`` (annuli, bands; nmgy per pixel of 0.396 arcsec, not
-        corrected), ``profile_radius`` and ``sersic_r50`` (arcsec), ``axis_ratio``,
-        ``position_angle`` (degrees). As far as there are: ``log_mass``, ``log_sfr``,
-        ``attenuation_v`` (GSWLC-X2), ``firefly_lw_age_1re``, ``firefly_mw_age_1re`` (log10
-        Gyr), ``log_hi_mass`` (ALFALFA).
+    ``table``: columns ``nsa_id``, ``redshift``, ``flux`` and ``flux_ivar`` (7 bands of
+    `GALAXY_BANDS`, nmgy, corrected for Galactic extinction), ``galactic_extinction`` (mag),
+    ``profile_flux`` (annuli, bands; nmgy per pixel of 0.396 arcsec, not corrected),
+    ``profile_radius`` and ``sersic_r50`` (arcsec), ``axis_ratio``, ``position_angle`` (degrees).
     """
 
     table: Table
 
     @classmethod
     def read(cls, path: str | os.PathLike[str]) -> GalaxyCatalogue:
-        """Read the catalogue.
-
-        Parameters
-        ----------
-        path : str or path-like
-            Its file.
-
-        Returns
-        -------
-        GalaxyCatalogue
-            The galaxies.
-
-        Raises
-        ------
-        FileFormatError
-            If it is not there or lacks a column.
-        """
+        """Read the catalogue."""
         return cls(read_catalogue(path, _PROFILE_COLUMNS))
 
     def __len__(self) -> int:
         return len(self.table)
 
     def values(self, name: str, numbers: npt.ArrayLike | None = None) -> FloatArray:
-        """Return a column, NaN where it says nothing.
-
-        Parameters
-        ----------
-        name : str
-            Name of the column.
-        numbers : array-like of int, optional
-            Rows; all by default.
-
-        Returns
-        -------
-        ndarray
-            Values.
-        """
+        """Return a column, NaN where it says nothing."""
         found = column(self.table, name)
         return found if numbers is None else found[np.asarray(numbers, dtype=int)]
 
     def choose(self, counts: dict[str, int], seed: int = 0) -> list[int]:
-        """Choose galaxies at random.
-
-        Parameters
-        ----------
-        counts : dict of str to int
-            How many with values of ``gswlc``, ``firefly`` and ``hi``, at most; the same
-            galaxy may count for several.
-        seed : int, optional
-            Of the choice. Asking for more keeps those there were.
-
-        Returns
-        -------
-        list of int
-            Rows, each once.
-
-        Raises
-        ------
-        InvalidInputError
-            If a kind is unknown.
-        """
+        """Choose galaxies at random."""
         unknown = [kind for kind in counts if kind not in _KINDS]
         if unknown:
             raise InvalidInputError(
@@ -203,20 +118,7 @@ class GalaxyCatalogue:
         return list(chosen)
 
     def profile(self, number: int, bands: Sequence[str]) -> GalaxyProfile:
-        """Return the profile of a galaxy.
-
-        Parameters
-        ----------
-        number : int
-            Its row.
-        bands : sequence of str
-            Some of `GALAXY_BANDS`.
-
-        Returns
-        -------
-        GalaxyProfile
-            As observed; annuli without a value count as empty.
-        """
+        """Return the profile of a galaxy."""
         row: Row = self.table[number]
         place = [GALAXY_BANDS.index(band) for band in bands]
         flux = np.ma.filled(np.ma.asarray(row["profile_flux"]).astype(float), 0.0).T
@@ -229,21 +131,6 @@ class GalaxyCatalogue:
         )
 
     def per_band(self, number: int, name: str, bands: Sequence[str]) -> Any:
-        """Return what a column of bands says of a galaxy.
-
-        Parameters
-        ----------
-        number : int
-            Its row.
-        name : str
-            The column, such as ``"flux"``.
-        bands : sequence of str
-            Some of `GALAXY_BANDS`.
-
-        Returns
-        -------
-        ndarray, shape (n_bands,)
-            Values.
-        """
+        """Return what a column of bands says of a galaxy."""
         place = [GALAXY_BANDS.index(band) for band in bands]
         return np.asarray(self.table[name][number], dtype=float)[place]

@@ -17,16 +17,6 @@ FloatArray = npt.NDArray[np.floating]
 def log10_positive(values: npt.ArrayLike) -> FloatArray:
     """Return logarithms, NaN where a value is not above zero.
 
-    Parameters
-    ----------
-    values : array-like
-        Any numbers.
-
-    Returns
-    -------
-    ndarray
-        The logarithms.
-
     Examples
     --------
     >>> from picasssso.evaluation.real import log10_positive
@@ -45,27 +35,6 @@ def compare_values(
     high: npt.ArrayLike | None = None,
 ) -> dict[str, Any]:
     """Compare estimates with published values, galaxy by galaxy.
-
-    Parameters
-    ----------
-    estimate, published : array-like, shape (n,)
-        In the same units: logarithms, or magnitudes. Where either is not finite, the galaxy
-        is left out.
-    low, high : array-like, shape (n,), optional
-        16th and 84th percentile of the estimates. A low of NaN reaches down to anything.
-
-    Returns
-    -------
-    dict
-        ``n``; ``mean``, ``median`` and their error ``mean_error`` of estimate - published;
-        ``nmad`` (normalised median absolute deviation); ``rms`` (with the offset);
-        ``own_error``, the median of half the 16-84 range, and ``in_68``, the share of
-        published values in it, where ranges are given. None instead of what nothing tells.
-
-    Raises
-    ------
-    InvalidInputError
-        If lengths differ.
 
     Examples
     --------

@@ -63,18 +63,7 @@ _ESTIMATOR = {
 
 
 def is_real(path: str | os.PathLike[str]) -> bool:
-    """Return whether a configuration is one of real galaxies.
-
-    Parameters
-    ----------
-    path : str or path-like
-        A file.
-
-    Returns
-    -------
-    bool
-        Whether it says ``kind = "real"``; False for what is no configuration at all.
-    """
+    """Return whether a configuration is one of real galaxies."""
     try:
         with Path(path).open("rb") as file:
             return tomllib.load(file).get("kind") == "real"
@@ -84,26 +73,7 @@ def is_real(path: str | os.PathLike[str]) -> bool:
 
 @dataclass(frozen=True, eq=False)
 class RealConfiguration:
-    """What is measured on real galaxies.
-
-    Parameters
-    ----------
-    estimators : mapping of str to mapping
-        How to make each, by key.
-    parts : mapping of str to mapping
-        By identifier: ``kind`` (``"galaxies"``, ``"rings"`` or ``"fields"``) and all else that
-        its table says.
-    truths : mapping
-        Tables whose values are compared with each other.
-    requirements : tuple of mapping
-        What is asked for.
-    seed : int
-        Of noise.
-    cosmology : mapping or None
-        ``H0`` and ``Om0`` of a flat universe; Planck18 if None.
-    small : bool
-        Whether these are the small settings.
-    """
+    """What is measured on real galaxies."""
 
     estimators: Mapping[str, Mapping[str, Any]]
     parts: Mapping[str, Mapping[str, Any]]
@@ -114,13 +84,7 @@ class RealConfiguration:
     small: bool = False
 
     def runs(self) -> list[tuple[str, str]]:
-        """Return what is to be run.
-
-        Returns
-        -------
-        list of tuple of str
-            Part and estimator.
-        """
+        """Return what is to be run."""
         return [
             (part, key)
             for key, one in self.estimators.items()
@@ -130,23 +94,7 @@ class RealConfiguration:
         ]
 
     def select(self, parts: tuple[str, ...], estimators: tuple[str, ...]) -> RealConfiguration:
-        """Return only some of the parts and estimators.
-
-        Parameters
-        ----------
-        parts, estimators : tuple of str
-            Identifiers and keys; all if empty.
-
-        Returns
-        -------
-        RealConfiguration
-            What is left.
-
-        Raises
-        ------
-        InvalidInputError
-            If there is no such thing.
-        """
+        """Return only some of the parts and estimators."""
         for kind, asked, there in (
             ("experiment", parts, {*self.parts, "truths"}),
             ("estimator", estimators, set(self.estimators)),
@@ -167,19 +115,7 @@ class RealConfiguration:
         )
 
     def key(self, part: str, estimator: str) -> str:
-        """Return the name of what is kept of a run.
-
-        Parameters
-        ----------
-        part, estimator : str
-            The run.
-
-        Returns
-        -------
-        str
-            With a hash of all that matters: settings, seed, and files of weights. Not of the
-            package's code, nor of the data.
-        """
+        """Return the name of what is kept of a run."""
         specification = self.estimators[estimator]
         leave = ("label", "parts", "counts")
         how = {k: v for k, v in specification.items() if k not in leave}
@@ -192,27 +128,7 @@ class RealConfiguration:
 def load_real_configuration(
     path: str | os.PathLike[str], *, small: bool = False
 ) -> RealConfiguration:
-    """Read a configuration.
-
-    Parameters
-    ----------
-    path : str or path-like
-        A file in TOML; the module's documentation says what it may hold.
-    small : bool, optional
-        Whether to apply its table ``[small]``, for tests.
-
-    Returns
-    -------
-    RealConfiguration
-        What is to be measured.
-
-    Raises
-    ------
-    FileFormatError
-        If there is no such file or it is no TOML.
-    InvalidInputError
-        If it holds something unknown, or nothing to run.
-    """
+    """Read a configuration."""
     try:
         content = tomllib.loads(Path(path).read_text(encoding="utf-8"))
     except FileNotFoundError:

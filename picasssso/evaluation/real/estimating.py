@@ -30,20 +30,12 @@ FIELDS = ("value", *(f"p{q:g}" for q in PERCENTILES))
 class RealEstimator:
     """An estimator as a configuration describes it.
 
-    Parameters
-    ----------
-    specification : mapping
-        ``name`` of an estimator and its ``parameters``; ``bands`` to use (the letters after
-        the last dash; all by default); ``images``, ``"maps"`` (default), or for the light
-        alone, as one pixel, ``"total"`` (fluxes of the catalogue) or ``"annuli"`` (their sum;
-        in fields both are the light in the aperture); ``samples``, joint samples for the errors of
-        totals (none by default); ``redshift_step``, to which redshifts are rounded where
-        they shift spectra, the distance being kept.
-
-    Raises
-    ------
-    InvalidInputError
-        If there is no such estimator, or ``images`` is something else.
+    ``specification``: ``name`` of an estimator and its ``parameters``; ``bands`` to use (the
+    letters after the last dash; all by default); ``images``, ``"maps"`` (default), or for the
+    light alone, as one pixel, ``"total"`` (fluxes of the catalogue) or ``"annuli"`` (their sum;
+    in fields both are the light in the aperture); ``samples``, joint samples for the errors of
+    totals (none by default); ``redshift_step``, to which redshifts are rounded where they shift
+    spectra, the distance being kept.
     """
 
     def __init__(self, specification: Mapping[str, Any]) -> None:
@@ -62,20 +54,7 @@ class RealEstimator:
         self.step = float(specification.get("redshift_step", 0.0))
 
     def estimate(self, images: Sequence[BandImages], seed: int = 0) -> list[PropertyMaps]:
-        """Return the maps of several galaxies.
-
-        Parameters
-        ----------
-        images : sequence of BandImages
-            Their images.
-        seed : int, optional
-            Of the joint samples.
-
-        Returns
-        -------
-        list of PropertyMaps
-            One of each.
-        """
+        """Return the maps of several galaxies."""
         ready = [self._prepare(one) for one in images]
         how: dict[str, Any] = {"progress": False}
         if self.samples:
@@ -106,23 +85,10 @@ class RealEstimator:
 def describe_region(maps: PropertyMaps, region: Any = None) -> dict[str, list[float | None]]:
     """Return totals and averages in a region with their percentiles.
 
-    Parameters
-    ----------
-    maps : PropertyMaps
-        The maps.
-    region : ndarray of bool, photutils aperture, or None, optional
-        Where; the whole image by default.
-
-    Returns
-    -------
-    dict of str to list of float
-        By property: the value of `PropertyMaps.total`, then the percentiles 2.5, 16, 50, 84
-        and 97.5: of the pixel's posterior if there is but one pixel; else of a normal
-        distribution with the total's error, from joint samples where there are, else with
-        pixels taken as independent beside what they share, or as fully correlated where
-        nothing is known of that. Properties without a weight, such as attenuation, are weighted
-        with stellar mass, their errors taken as fully correlated. None where there is no
-        number.
+    Returns by property: the value of `PropertyMaps.total`, then the percentiles 2.5, 16, 50, 84
+    and 97.5: of the pixel's posterior if there is but one pixel; else of a normal distribution
+    with the total's error, from joint samples where there are, else with pixels taken as
+    independent beside what they share, or as fully correlated where nothing is known of that.
     """
     found = {}
     for name in maps:

@@ -30,16 +30,7 @@ FloatArray = npt.NDArray[np.floating]
 class Field:
     """Calibrated images of one field without sky, corrected for Galactic extinction.
 
-    Parameters
-    ----------
-    bands : tuple of str
-        Filter names.
-    flux : ndarray, shape (n_bands, y, x)
-        In nmgy per pixel.
-    wcs : `~astropy.wcs.WCS`
-        Of the images.
-    pixel_scale : float
-        In arcsec.
+    ``flux``: in nmgy per pixel; ``pixel_scale``: in arcsec.
     """
 
     bands: tuple[str, ...]
@@ -51,27 +42,10 @@ class Field:
     def read(cls, description: Mapping[str, Any], folder: Path | str = ".") -> Field:
         """Read a field.
 
-        Parameters
-        ----------
-        description : mapping
-            ``files``, a file by band; ``factor``, nmgy per pixel of one unit of the images;
-            ``ebv`` and ``ebv_scale`` (as `GalacticExtinction`; 0 by default); and
-            ``sky_beyond``, the angle in arcsec from the middle beyond which the median of
-            all pixels is the sky (by default, of the whole image).
-        folder : path-like, optional
-            Where the files are.
-
-        Returns
-        -------
-        Field
-            The field.
-
-        Raises
-        ------
-        FileFormatError
-            If a file is not there.
-        InvalidInputError
-            If images differ in shape, or there is no sky so far out.
+        ``description``: ``files``, a file by band; ``factor``, nmgy per pixel of one unit of the
+        images; ``ebv`` and ``ebv_scale`` (as `GalacticExtinction`; 0 by default); and
+        ``sky_beyond``, the angle in arcsec from the middle beyond which the median of all pixels
+        is the sky (by default, of the whole image).
         """
         planes, bands = [], tuple(description["files"])
         wcs = None
@@ -107,15 +81,7 @@ class Field:
     def pixel(self, ra: float, dec: float) -> tuple[float, float]:
         """Return where a place is.
 
-        Parameters
-        ----------
-        ra, dec : float
-            ICRS, in degrees.
-
-        Returns
-        -------
-        tuple of float
-            ``(x, y)`` in pixels.
+        ``ra, dec``: ICRS, in degrees; returns ``(x, y)`` in pixels.
         """
         x, y = self.wcs.world_to_pixel_values(ra, dec)
         return float(x), float(y)
@@ -132,29 +98,9 @@ class Field:
     ) -> BandImages:
         """Return images of one galaxy, with the noise of the images themselves.
 
-        Parameters
-        ----------
-        ra, dec : float
-            Its place, ICRS, in degrees.
-        side : int
-            Of the square cutout in pixels.
-        redshift : float
-            Its redshift.
-        psf_fwhm : float
-            In arcsec.
-        luminosity_distance : `~astropy.units.Quantity`, optional
-            Instead of that of the redshift.
-
-        Returns
-        -------
-        BandImages
-            In nmgy; the noise per pixel is the normalised median absolute deviation of
-            the field's fainter half.
-
-        Raises
-        ------
-        InvalidInputError
-            If the galaxy is too near the edge.
+        ``ra, dec``: its place, ICRS, in degrees; ``side``: of the square cutout in pixels;
+        ``psf_fwhm``: in arcsec; returns in nmgy; the noise per pixel is the normalised median
+        absolute deviation of the field's fainter half.
         """
         x, y = (round(value) for value in self.pixel(ra, dec))
         x0, y0 = x - side // 2, y - side // 2
@@ -211,34 +157,8 @@ def move_to_redshift(
     Blocks of pixels are summed, the image dimmed as (1 + z) / D_L^2, smoothed to the PSF, and
     noise added: of the sky and of photons. Wavelengths are not shifted.
 
-    Parameters
-    ----------
-    field : Field
-        Its images, whose own PSF is negligible after summing blocks.
-    distance : `~astropy.units.Quantity`
-        Of the galaxy.
-    redshift : float
-        Where it is moved to.
-    block : int, optional
-        Pixels along a side of a block.
-    psf_fwhm : float, optional
-        In arcsec.
-    survey : str, optional
-        Whose noise per solid angle is added.
-    seed : int, optional
-        Of the noise.
-
-    Returns
-    -------
-    images : BandImages
-        In nmgy, without WCS; north and east as before.
-    kpc : float
-        Side of a pixel in kpc, as it was.
-
-    Raises
-    ------
-    InvalidInputError
-        If the block is larger than the image.
+    ``psf_fwhm``: in arcsec; returns in nmgy, without WCS; north and east as before; returns side
+    of a pixel in kpc, as it was.
     """
     from astropy.cosmology import Planck18
 

@@ -45,26 +45,7 @@ def paint_catalogue_galaxy(
     cosmology: FLRW | None = None,
     bands: Sequence[str] = OPTICAL,
 ) -> PaintedGalaxy:
-    """Paint a galaxy of a catalogue as SDSS would see it.
-
-    Parameters
-    ----------
-    catalogue : GalaxyCatalogue
-        The catalogue.
-    number : int
-        The galaxy's row.
-    seed : int, optional
-        Of the noise, with the galaxy's ``nsa_id``.
-    cosmology : `~astropy.cosmology.FLRW`, optional
-        For the distance; Planck18 by default.
-    bands : sequence of str, optional
-        Some of `GALAXY_BANDS`; u, g, r, i and z by default.
-
-    Returns
-    -------
-    PaintedGalaxy
-        Its images.
-    """
+    """Paint a galaxy of a catalogue as SDSS would see it."""
     redshift = float(catalogue.table["redshift"][number])
     distance = None if cosmology is None else cosmology.luminosity_distance(redshift)
     extinction = catalogue.per_band(number, "galactic_extinction", bands)
@@ -89,23 +70,7 @@ def total_light(
 ) -> BandImages:
     """Return the light of a galaxy as one pixel.
 
-    Parameters
-    ----------
-    catalogue : GalaxyCatalogue
-        The catalogue.
-    number : int
-        The galaxy's row.
-    of : {"total", "annuli"}, optional
-        The catalogue's total fluxes, or the sum of the annuli with signal.
-    cosmology : `~astropy.cosmology.FLRW`, optional
-        For the distance; Planck18 by default.
-    bands : sequence of str, optional
-        Some of `GALAXY_BANDS`; u, g, r, i and z by default.
-
-    Returns
-    -------
-    BandImages
-        One pixel; its error is that of the catalogue's total flux, and 2 %.
+    Returns one pixel; its error is that of the catalogue's total flux, and 2 %.
     """
     profile = catalogue.profile(number, bands)
     profile = profile.cut(max(profile.n_detected(), 1))
@@ -145,26 +110,10 @@ def estimate_galaxies(
 ) -> list[dict[str, Any]]:
     """Estimate the properties of some galaxies of a catalogue.
 
-    Parameters
-    ----------
-    catalogue : GalaxyCatalogue
-        The catalogue.
-    numbers : sequence of int
-        Rows.
-    estimator : RealEstimator
-        The estimator.
-    seed : int, optional
-        Of the noise.
-    cosmology : `~astropy.cosmology.FLRW`, optional
-        For distances; Planck18 by default.
-
-    Returns
-    -------
-    list of dict
-        For JSON, of each galaxy: ``number``, ``nsa_id``, ``shape``, ``pixel_scale``;
-        ``properties`` (`describe_region`) in the ellipse of the annuli with signal, ``ring``
-        between 0.75 and 1.25 effective radii (as the total for one pixel), and
-        ``outside_training``, the share of pixels in the ellipse that are flagged so.
+    Returns for JSON, of each galaxy: ``number``, ``nsa_id``, ``shape``, ``pixel_scale``;
+    ``properties`` (`describe_region`) in the ellipse of the annuli with signal, ``ring`` between
+    0.75 and 1.25 effective radii (as the total for one pixel), and ``outside_training``, the
+    share of pixels in the ellipse that are flagged so.
     """
     one_pixel = estimator.images != "maps"
     painted = [
@@ -227,23 +176,13 @@ def galaxy_figures(
 ) -> dict[str, Any]:
     """Compare estimates with the values of the catalogues.
 
-    Parameters
-    ----------
-    catalogue : GalaxyCatalogue
-        The catalogue.
-    records : sequence of mapping
-        As `estimate_galaxies` returns them.
-
-    Returns
-    -------
-    dict
-        Results of `compare_values` in dex (attenuation: mag), as far as the estimator tells:
-        ``mass``, ``mass_star_forming``, ``mass_quiescent``, ``attenuation``,
-        ``attenuation_quiescent``, ``sfr_star_forming`` (GSWLC-X2), ``age_light_weighted``,
-        ``age_mass_weighted`` (Firefly at one effective radius), ``hi`` (ALFALFA); and
-        ``quiescent_recognised`` and ``quiescent_without_gas``: ``n`` and the ``share`` of
-        quiescent galaxies with log SFR / mass below -11, and of those without HI detection
-        with less gas than 10^9.5 Msun. ``points`` holds what figures are drawn from.
+    Returns results of `compare_values` in dex (attenuation: mag), as far as the estimator tells:
+    ``mass``, ``mass_star_forming``, ``mass_quiescent``, ``attenuation``,
+    ``attenuation_quiescent``, ``sfr_star_forming`` (GSWLC-X2), ``age_light_weighted``,
+    ``age_mass_weighted`` (Firefly at one effective radius), ``hi`` (ALFALFA); and
+    ``quiescent_recognised`` and ``quiescent_without_gas``: ``n`` and the ``share`` of quiescent
+    galaxies with log SFR / mass below -11, and of those without HI detection with less gas than
+    10^9.5 Msun.
     """
     numbers = [record["number"] for record in records]
     mass, sfr = (catalogue.values(name, numbers) for name in ("log_mass", "log_sfr"))

@@ -24,24 +24,9 @@ def estimate_named(
 ) -> dict[str, Any]:
     """Estimate totals of galaxies in a field.
 
-    Parameters
-    ----------
-    description : mapping
-        What `Field.read` needs, and ``redshift``, ``psf_fwhm`` (arcsec), ``side`` (of the
-        cutouts, pixels) and ``galaxies``: tables with ``name``, ``ra``, ``dec``, ``radius``
-        (of the circle that is summed, arcsec) and ``log_mass``, a list of published ones.
-    folder : path-like
-        Where the files are.
-    estimator : RealEstimator
-        The estimator.
-    seed : int, optional
-        Of joint samples.
-
-    Returns
-    -------
-    dict
-        For JSON: ``galaxies``, each with ``name``, ``log_mass_published`` (mean of the list)
-        and ``properties`` (`describe_region`).
+    ``description``: what `Field.read` needs, and ``redshift``, ``psf_fwhm`` (arcsec), ``side``
+    (of the cutouts, pixels) and ``galaxies``: tables with ``name``, ``ra``, ``dec``, ``radius``
+    (of the circle that is summed, arcsec) and ``log_mass``, a list of published ones.
     """
     field = Field.read(description, folder)
     found = []
@@ -74,16 +59,8 @@ def estimate_named(
 def named_figures(record: Mapping[str, Any]) -> dict[str, Any]:
     """Compare the galaxies of one estimator with what is published.
 
-    Parameters
-    ----------
-    record : mapping
-        As `estimate_named` returns it.
-
-    Returns
-    -------
-    dict
-        By name of the galaxy: ``log_mass``, its ``error``, ``published``, and ``difference``
-        in dex; ``attenuation`` and ``age`` where the estimator tells them.
+    Returns by name of the galaxy: ``log_mass``, its ``error``, ``published``, and ``difference``
+    in dex; ``attenuation`` and ``age`` where the estimator tells them.
     """
     found = {}
     for galaxy in record["galaxies"]:

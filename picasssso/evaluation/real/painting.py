@@ -53,23 +53,9 @@ _OVERSAMPLING = 5
 class GalaxyProfile:
     """Mean surface brightness of a galaxy in circular annuli.
 
-    Parameters
-    ----------
-    bands : tuple of str, length n_bands
-        Filter names.
-    radius : ndarray, shape (n,)
-        Outer radii of the annuli in arcsec, increasing.
-    brightness : ndarray, shape (n_bands, n)
-        Surface brightness in nmgy per arcsec2; may be negative where there is only noise.
-    axis_ratio : float
-        Minor over major axis.
-    position_angle : float
-        Of the major axis, from north through east, in degrees.
-
-    Raises
-    ------
-    InvalidInputError
-        If radii do not increase, shapes do not fit or the axis ratio is not in (0, 1].
+    ``radius``: outer radii of the annuli in arcsec, increasing; ``brightness``: surface
+    brightness in nmgy per arcsec2; may be negative where there is only noise;
+    ``position_angle``: of the major axis, from north through east, in degrees.
     """
 
     bands: tuple[str, ...]
@@ -99,18 +85,7 @@ class GalaxyProfile:
         return self.brightness * np.pi * np.diff(self.radius**2, prepend=0.0)
 
     def cut(self, n: int) -> GalaxyProfile:
-        """Return the innermost annuli.
-
-        Parameters
-        ----------
-        n : int
-            How many.
-
-        Returns
-        -------
-        GalaxyProfile
-            The inner part.
-        """
+        """Return the innermost annuli."""
         return GalaxyProfile(
             self.bands,
             self.radius[:n],
@@ -122,15 +97,7 @@ class GalaxyProfile:
     def n_detected(self, faintest: float = _FAINTEST) -> int:
         """Return in how many annuli there is signal.
 
-        Parameters
-        ----------
-        faintest : float, optional
-            Surface brightness in the r band, mag (AB) per arcsec2.
-
-        Returns
-        -------
-        int
-            Annuli up to the first that is fainter in r, or not positive in g, r or i.
+        ``faintest``: surface brightness in the r band, mag (AB) per arcsec2.
         """
         rows = {band[-1]: row for band, row in zip(self.bands, self.brightness, strict=True)}
         good = rows["r"] > 10.0 ** (0.4 * (22.5 - faintest))
@@ -146,15 +113,7 @@ class GalaxyProfile:
         galaxies are 0.1 mag brighter than their fitted totals, in r 0.1 mag fainter. The
         residual is what makes the colors of the annuli with signal those of total fluxes.
 
-        Parameters
-        ----------
-        flux : ndarray, shape (n_bands,)
-            Total fluxes in nmgy, as observed; bands without a positive one are left alone.
-
-        Returns
-        -------
-        GalaxyProfile
-            With other brightness; the same where there is no r.
+        ``flux``: total fluxes in nmgy, as observed; bands without a positive one are left alone.
         """
         reference = [k for k, band in enumerate(self.bands) if band.endswith("-r")]
         n = self.n_detected()
@@ -170,14 +129,7 @@ class GalaxyProfile:
 class PaintedGalaxy:
     """A painted galaxy as a survey would see it.
 
-    Parameters
-    ----------
-    images : BandImages
-        Its images, corrected for Galactic extinction.
-    aperture : `~photutils.aperture.EllipticalAperture`
-        The ellipse that holds all annuli with signal.
-    flux : ndarray, shape (n_bands,)
-        Flux in the annuli in nmgy, corrected for Galactic extinction.
+    ``flux``: flux in the annuli in nmgy, corrected for Galactic extinction.
     """
 
     images: BandImages
@@ -202,17 +154,6 @@ def _factor(axis_ratio: float) -> float:
 def major_axis_factor(axis_ratio: float) -> float:
     """Return what turns radii of circular annuli into semi-major axes of elliptical ones.
 
-    Parameters
-    ----------
-    axis_ratio : float
-        Minor over major axis.
-
-    Returns
-    -------
-    float
-        Half-light semi-major axis over the radius of the circle with half of the light, of
-        an exponential disc; between 1 and about 1.8.
-
     Examples
     --------
     >>> from picasssso.evaluation.real import major_axis_factor
@@ -234,19 +175,7 @@ def paint_profile(
     elliptical annulus has the flux of the circular annulus that it stands for, and no
     surface brightness is negative unless the profile is.
 
-    Parameters
-    ----------
-    profile : GalaxyProfile
-        The profile; nothing is painted beyond its last annulus.
-    shape : tuple of int
-        ``(y, x)`` in pixels. The galaxy is in the middle; north is up and east left.
-    pixel_scale : float
-        In arcsec.
-
-    Returns
-    -------
-    ndarray, shape (n_bands, y, x)
-        Flux in nmgy per pixel.
+    ``shape``: ``(y, x)`` in pixels; ``pixel_scale``: in arcsec; returns flux in nmgy per pixel.
 
     Examples
     --------
@@ -296,32 +225,9 @@ def observe_profile(
     The frame holds all annuli with signal in 64 to 128 pixels: of the survey, or coarser for
     a large galaxy. Coarser images than two pixels per FWHM of the PSF are smoothed to that.
 
-    Parameters
-    ----------
-    profile : GalaxyProfile
-        The profile as observed, that is with the PSF and with Galactic extinction.
-    redshift : float
-        Observed redshift.
-    luminosity_distance : `~astropy.units.Quantity`, optional
-        Instead of that of the redshift.
-    extinction : ndarray, shape (n_bands,), optional
-        Galactic extinction in mag, which is corrected for; none by default.
-    survey : str or Survey, optional
-        Whose pixels and noise (sky and photons) the images have.
-    psf_fwhm : float, optional
-        FWHM of the PSF that the profile has, in arcsec.
-    seed : int or tuple of int, optional
-        Of the noise.
-
-    Returns
-    -------
-    PaintedGalaxy
-        Images without WCS, in nmgy.
-
-    Raises
-    ------
-    InvalidInputError
-        If no annulus has signal, or the survey lacks a band.
+    ``extinction``: galactic extinction in mag, which is corrected for; none by default;
+    ``survey``: whose pixels and noise (sky and photons) the images have; ``psf_fwhm``: FWHM of
+    the PSF that the profile has, in arcsec; returns images without WCS, in nmgy.
     """
     chosen = get_survey(survey).select(profile.bands)
     scale = float(chosen.pixel_scale or 0.396)

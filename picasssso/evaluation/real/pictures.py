@@ -31,19 +31,7 @@ _RINGS = (
 
 
 def make_real_pictures(figures: Mapping[str, Any]) -> dict[str, Figure]:
-    """Draw the pictures of real galaxies.
-
-    Parameters
-    ----------
-    figures : mapping
-        As `collect_real` returns them.
-
-    Returns
-    -------
-    dict of str to `~matplotlib.figure.Figure`
-        By name: ``real_{part}_mass`` and ``real_{part}_dust`` of galaxies, ``real_{part}`` of
-        rings.
-    """
+    """Draw the pictures of real galaxies."""
     pictures = {}
     for name, part in figures["parts"].items():
         estimators = part["estimators"]

@@ -16,20 +16,7 @@ __all__ = ["write_real"]
 
 
 def write_real(figures: Mapping[str, Any], folder: Path | str) -> list[Path]:
-    """Write figures, tables and pictures.
-
-    Parameters
-    ----------
-    figures : mapping
-        As `collect_real` returns them.
-    folder : path-like
-        Where to; made if it is not there. Files of earlier results are replaced.
-
-    Returns
-    -------
-    list of pathlib.Path
-        ``real.json``, ``real_{table}.inc`` in reStructuredText and ``real_{picture}.png``.
-    """
+    """Write figures, tables and pictures."""
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     paths = [folder / "real.json"]

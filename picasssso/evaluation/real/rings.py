@@ -33,32 +33,10 @@ def read_rings(
 ) -> dict[str, np.ndarray]:
     """Read the rings of a galaxy.
 
-    Parameters
-    ----------
-    path : str or path-like
-        A table of the columns of Leroy et al. (2008): ``galaxy``, ``radius_kpc``,
-        ``sigma_hi``, ``sigma_h2``, ``sigma_star`` (deprojected, Msun/pc2, gas with helium)
-        and ``sigma_sfr`` (1e-4 Msun/yr/kpc2).
-    galaxy : str
-        Its name there.
-    distance_ratio : float, optional
-        The distance over that of the table, by which radii grow; surface densities do not
-        depend on it.
-    imf : float, optional
-        By which stars and their rate are multiplied to have another initial mass function.
-
-    Returns
-    -------
-    dict of str to ndarray
-        ``radius`` in kpc, and in units of maps ``stellar_mass``, ``gas_mass`` (HI and H2; no
-        H2 where none is listed) and ``sfr``; NaN where there is no value.
-
-    Raises
-    ------
-    FileFormatError
-        If there is no such table.
-    InvalidInputError
-        If it does not hold the galaxy.
+    ``path``: (2008): ``galaxy``, ``radius_kpc``, ``sigma_hi``, ``sigma_h2``, ``sigma_star``
+    (deprojected, Msun/pc2, gas with helium) and ``sigma_sfr`` (1e-4 Msun/yr/kpc2); returns
+    ``radius`` in kpc, and in units of maps ``stellar_mass``, ``gas_mass`` (HI and H2; no H2
+    where none is listed) and ``sfr``; NaN where there is no value.
     """
     table = read_catalogue(path, _COLUMNS)
     here = np.asarray(table["galaxy"]).astype(str) == galaxy
@@ -82,30 +60,12 @@ def estimate_rings(
 ) -> dict[str, Any]:
     """Estimate surface densities of the rings of a galaxy moved to a redshift.
 
-    Parameters
-    ----------
-    description : mapping
-        What `Field.read` needs, and ``distance`` in Mpc, ``redshift`` to which the galaxy is
-        moved, ``block``, ``psf_fwhm`` (arcsec), ``center`` (ra and dec, degrees),
-        ``inclination`` and ``position_angle`` (degrees), and ``rings``: ``file``, ``galaxy``,
-        ``distance`` (Mpc), ``imf`` and ``beyond`` and ``within`` (kpc).
-    folder : path-like
-        Where the files are.
-    estimator : RealEstimator
-        The estimator.
-    seed : int, optional
-        Of the noise.
-
-    Returns
-    -------
-    dict
-        For JSON: ``radius`` in kpc, and by property ``estimate``, its ``error`` and
-        ``published``, all in units of maps, deprojected.
-
-    Raises
-    ------
-    InvalidInputError
-        If the estimator takes the total light only.
+    ``description``: what `Field.read` needs, and ``distance`` in Mpc, ``redshift`` to which the
+    galaxy is moved, ``block``, ``psf_fwhm`` (arcsec), ``center`` (ra and dec, degrees),
+    ``inclination`` and ``position_angle`` (degrees), and ``rings``: ``file``, ``galaxy``,
+    ``distance`` (Mpc), ``imf`` and ``beyond`` and ``within`` (kpc); returns for JSON: ``radius``
+    in kpc, and by property ``estimate``, its ``error`` and ``published``, all in units of maps,
+    deprojected.
     """
     if estimator.images != "maps":
         raise InvalidInputError(
@@ -165,16 +125,8 @@ def estimate_rings(
 def ring_figures(record: Mapping[str, Any]) -> dict[str, Any]:
     """Compare the rings of one estimator with the published ones.
 
-    Parameters
-    ----------
-    record : mapping
-        As `estimate_rings` returns it.
-
-    Returns
-    -------
-    dict
-        ``stars``, ``gas`` and ``sfr``: results of `compare_values` in dex, over rings of equal
-        width; and ``points``, the record.
+    Returns ``stars``, ``gas`` and ``sfr``: results of `compare_values` in dex, over rings of
+    equal width; and ``points``, the record.
     """
     found: dict[str, Any] = {}
     for name, key in RING_PROPERTIES.items():

@@ -38,25 +38,7 @@ def run_real(
     *,
     progress: bool | None = None,
 ) -> None:
-    """Measure everything that is not measured yet.
-
-    Parameters
-    ----------
-    configuration : RealConfiguration
-        What is to be measured.
-    folder : path-like
-        Where it is kept, one file for each estimator and part; made if it is not there.
-        Several processes may work in it at the same time, on different estimators.
-    data : path-like
-        The folder of catalogues and images.
-    progress : bool, optional
-        Whether to show a progress bar; on a terminal if not given.
-
-    Raises
-    ------
-    FileFormatError
-        If a file is missing or damaged.
-    """
+    """Measure everything that is not measured yet."""
     from tqdm import tqdm
 
     folder, data = Path(folder), Path(data)
@@ -82,24 +64,7 @@ def run_real(
 def collect_real(
     configuration: RealConfiguration, folder: Path | str, data: Path | str
 ) -> dict[str, Any]:
-    """Return the figures of all that was measured.
-
-    Parameters
-    ----------
-    configuration : RealConfiguration
-        What was measured.
-    folder : path-like
-        Where it is kept.
-    data : path-like
-        The folder of catalogues and images.
-
-    Returns
-    -------
-    dict
-        For JSON: ``parts``, by identifier, with ``title``, ``kind`` and ``estimators``, each
-        with ``label`` and figures; ``requirements``, each with ``what``, ``figure``, ``value``,
-        ``between`` and ``met``; ``truths`` (`compare_truths`). What was not measured is left out.
-    """
+    """Return the figures of all that was measured."""
     folder, data = Path(folder), Path(data)
     catalogue = _catalogue(configuration, data)
     parts: dict[str, Any] = {

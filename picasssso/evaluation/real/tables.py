@@ -32,19 +32,7 @@ _SHARES = (
 
 
 def make_real_tables(figures: Mapping[str, Any]) -> dict[str, str]:
-    """Make the tables of real galaxies.
-
-    Parameters
-    ----------
-    figures : mapping
-        As `collect_real` returns them.
-
-    Returns
-    -------
-    dict of str to str
-        Texts by name: ``real_requirements``, ``real_truths``, and for each part
-        ``real_{part}`` (``real_{part}_shares`` too for galaxies).
-    """
+    """Make the tables of real galaxies."""
     tables = {
         "real_requirements": _requirements(figures["requirements"]),
         "real_truths": _truths(figures["truths"]),

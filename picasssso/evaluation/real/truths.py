@@ -35,25 +35,7 @@ _SENSIBLE = (-6.0, 14.0)
 def compare_truths(truths: Mapping[str, Any], folder: Path | str) -> list[dict[str, Any]]:
     """Compare the published values of one quantity with each other.
 
-    Parameters
-    ----------
-    truths : mapping
-        ``alfalfa``, a table with ``log_mass_taylor``, ``log_mass_mcgaugh``,
-        ``log_mass_gswlc``, ``log_sfr_22``, ``log_sfr_nuvir`` and ``log_sfr_gswlc`` (Durbala et
-        al. 2020); ``firefly``, one with ``lw_age_1re``, ``mw_age_1re``, ``lw_z_1re`` and
-        ``mw_z_1re`` (the Firefly catalogue of MaNGA). Either may be left out.
-    folder : path-like
-        Where they are.
-
-    Returns
-    -------
-    list of dict
-        ``what`` is compared, and results of `compare_values` in dex.
-
-    Raises
-    ------
-    FileFormatError
-        If a table is not there or lacks a column.
+    Returns ``what`` is compared, and results of `compare_values` in dex.
     """
     found = []
     for name, pairs in _PAIRS.items():

@@ -33,18 +33,7 @@ _ESTIMATE, _TRUTH = "#0072B2", "#D55E00"
 
 
 def draw_galaxy(images: BandImages) -> Figure:
-    """Draw the galaxy in colour.
-
-    Parameters
-    ----------
-    images : BandImages
-        The images.
-
-    Returns
-    -------
-    `~matplotlib.figure.Figure`
-        One panel.
-    """
+    """Draw the galaxy in colour."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(4.4, 4.4), layout="constrained")
@@ -57,22 +46,7 @@ def draw_galaxy(images: BandImages) -> Figure:
 
 
 def draw_maps(maps: PropertyMaps, name: str, truth: PropertyMaps | None = None) -> Figure:
-    """Draw one property: estimate, uncertainty, and where it is known the truth.
-
-    Parameters
-    ----------
-    maps : PropertyMaps
-        The maps.
-    name : str
-        The property.
-    truth : PropertyMaps, optional
-        What was to be found.
-
-    Returns
-    -------
-    `~matplotlib.figure.Figure`
-        Two panels, or four.
-    """
+    """Draw one property: estimate, uncertainty, and where it is known the truth."""
     from matplotlib.figure import Figure
 
     definition = maps.definition(name)
@@ -107,22 +81,7 @@ def draw_maps(maps: PropertyMaps, name: str, truth: PropertyMaps | None = None) 
 def draw_profiles(
     maps: PropertyMaps, tables: Mapping[str, QTable], true_tables: Mapping[str, QTable]
 ) -> Figure:
-    """Draw radial profiles with their errors.
-
-    Parameters
-    ----------
-    maps : PropertyMaps
-        The maps.
-    tables : mapping of str to `~astropy.table.QTable`
-        By property, as `PropertyMaps.profile` gives them.
-    true_tables : mapping of str to `~astropy.table.QTable`
-        Those of the truth, of some of the properties.
-
-    Returns
-    -------
-    `~matplotlib.figure.Figure`
-        A panel for each property.
-    """
+    """Draw radial profiles with their errors."""
     from matplotlib.figure import Figure
 
     columns = min(len(tables), 4)
@@ -158,15 +117,7 @@ def draw_profiles(
 def draw_quality(maps: PropertyMaps) -> Figure:
     """Draw for every pixel the flag that matters most.
 
-    Parameters
-    ----------
-    maps : PropertyMaps
-        The maps.
-
-    Returns
-    -------
-    `~matplotlib.figure.Figure`
-        One panel with a legend; of several flags the one that fewest pixels have is shown.
+    Returns one panel with a legend; of several flags the one that fewest pixels have is shown.
     """
     from matplotlib import colormaps
     from matplotlib.colors import ListedColormap, to_hex

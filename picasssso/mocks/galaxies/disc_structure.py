@@ -32,14 +32,9 @@ LOG_RADII = (float(np.log(0.05)), float(np.log(12.0)))
 class DiscStructure:
     """Factors on radial profiles in polar coordinates that turn with the arms.
 
-    Parameters
-    ----------
-    factors : Tensor
-        Of shape (n, channel, radius, angle); their mean over angle is 1.
-    cotangent : Tensor
-        1 / tan(pitch), of shape (n,): by how much the coordinates turn per ln(radius).
-    spin : Tensor
-        1 or -1, of shape (n,): the sense of the arms.
+    ``factors``: of shape (n, channel, radius, angle); their mean over angle is 1; ``cotangent``:
+    1 / tan(pitch), of shape (n,): by how much the coordinates turn per ln(radius); ``spin``: 1
+    or -1, of shape (n,): the sense of the arms.
     """
 
     factors: torch.Tensor
@@ -65,22 +60,7 @@ def _step(x: torch.Tensor) -> torch.Tensor:
 def draw_structure(
     parameters: dict[str, torch.Tensor], stream: Stream, prefix: str = ""
 ) -> DiscStructure:
-    """Make the structure of discs.
-
-    Parameters
-    ----------
-    parameters : dict
-        Parameters of the galaxies (`population.draw_parameters`) as float32 tensors.
-    stream : Stream
-        Random numbers for them.
-    prefix : str, optional
-        Before the names of draws.
-
-    Returns
-    -------
-    DiscStructure
-        The structure.
-    """
+    """Make the structure of discs."""
     device = stream.device
     log_radius = torch.linspace(*LOG_RADII, N_RADIUS, device=device)[:, None]
     radius = torch.exp(log_radius)
@@ -155,19 +135,8 @@ def sample_structure(
 ) -> torch.Tensor:
     """Return the factors at places in the plane of discs.
 
-    Parameters
-    ----------
-    structure : DiscStructure
-        The structure of n discs.
-    x, y : Tensor
-        Coordinates in the plane, of shape (n, p, q).
-    radius : Tensor
-        Radius in disc scale lengths there, positive.
-
-    Returns
-    -------
-    Tensor
-        Factors of shape (n, channel, p, q).
+    ``x, y``: coordinates in the plane, of shape (n, p, q); returns factors of shape (n, channel,
+    p, q).
     """
     log_radius = torch.log(radius)
     angle = torch.atan2(y, x) * structure.spin[:, None, None]

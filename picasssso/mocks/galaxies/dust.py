@@ -19,15 +19,7 @@ _PER_MAG = 0.4 * 2.302585092994046
 def slab_transmission(column: torch.Tensor) -> torch.Tensor:
     """Return the fraction of light that leaves a slab in which stars and dust are mixed.
 
-    Parameters
-    ----------
-    column : Tensor
-        Attenuation at V of a source behind the slab, in mag.
-
-    Returns
-    -------
-    Tensor
-        (1 - exp(-tau)) / tau.
+    ``column``: attenuation at V of a source behind the slab, in mag.
 
     Examples
     --------
@@ -45,17 +37,7 @@ def layer_transmission(column: torch.Tensor, thickness: torch.Tensor) -> torch.T
 
     The "sandwich" of Disney, Davies & Phillipps (1989, MNRAS 239, 939).
 
-    Parameters
-    ----------
-    column : Tensor
-        Attenuation at V of a source behind all dust, in mag.
-    thickness : Tensor
-        Thickness of the dust relative to that of the stars.
-
-    Returns
-    -------
-    Tensor
-        Fractions.
+    ``column``: attenuation at V of a source behind all dust, in mag.
     """
     through = torch.exp(-_PER_MAG * column)
     outside = 0.5 * (1.0 - thickness) * (1.0 + through)
@@ -67,21 +49,9 @@ def behind_fraction(
 ) -> torch.Tensor:
     """Return the fraction of a bulge's light that comes from behind the disc's plane.
 
-    Parameters
-    ----------
-    minor : Tensor
-        Distance from the major axis, of shape (n, p).
-    cosine : Tensor
-        Cosine of the inclination, of shape (n,).
-    radius : Tensor
-        Half-mass radius of the bulge, of shape (n,).
-    near_side : Tensor
-        1 if the side at positive distances is the nearer, else -1.
-
-    Returns
-    -------
-    Tensor
-        Fractions of shape (n, p).
+    ``minor``: distance from the major axis, of shape (n, p); ``cosine``: cosine of the
+    inclination, of shape (n,); ``radius``: half-mass radius of the bulge, of shape (n,); returns
+    fractions of shape (n, p).
     """
     tangent = torch.sqrt(1.0 - cosine**2) / cosine.clamp(min=0.02)
     # The line of sight meets the plane at this distance, positive towards the observer.

@@ -24,19 +24,8 @@ def delayed_history(start: np.ndarray, tau: np.ndarray, end: np.ndarray) -> np.n
     The rate is t exp(-t / tau) since the start, until a smooth end: within the last fifth of
     the time before ``end`` it drops.
 
-    Parameters
-    ----------
-    start : ndarray
-        When it began, in Gyr ago, of shape (n,).
-    tau : ndarray
-        Timescale in Gyr.
-    end : ndarray
-        When it ended, in Gyr ago; 0 for never.
-
-    Returns
-    -------
-    ndarray
-        Of shape (n, n_age); rows sum to 1.
+    ``start``: when it began, in Gyr ago, of shape (n,); ``tau``: timescale in Gyr; ``end``: when
+    it ended, in Gyr ago; 0 for never; returns of shape (n, n_age); rows sum to 1.
 
     Examples
     --------
@@ -57,17 +46,8 @@ def delayed_history(start: np.ndarray, tau: np.ndarray, end: np.ndarray) -> np.n
 def timescale_of_rate(specific_rate: np.ndarray, start: np.ndarray) -> np.ndarray:
     """Return the timescale for which a delayed exponential has a present specific rate.
 
-    Parameters
-    ----------
-    specific_rate : ndarray
-        Rate per mass formed, in 1/Gyr, of shape (n,).
-    start : ndarray
-        When it began, in Gyr ago.
-
-    Returns
-    -------
-    ndarray
-        Timescales in Gyr, between 0.8 and 50.
+    ``specific_rate``: rate per mass formed, in 1/Gyr, of shape (n,); ``start``: when it began,
+    in Gyr ago; returns timescales in Gyr, between 0.8 and 50.
     """
     # In units of the start's time: rate x start = x^2 e^-x / (1 - (1 + x) e^-x), x = start/tau.
     x = np.geomspace(0.05, 20.0, 400)

@@ -63,31 +63,7 @@ def draw_parameters(
 ) -> dict[str, np.ndarray]:
     """Draw the parameters of galaxies.
 
-    Parameters
-    ----------
-    stream : Stream
-        Random numbers, for n galaxies.
-    mass_range : tuple of float, optional
-        Range of log10 of the stellar mass.
-    mass_weight : float, optional
-        See `scaling_relations.sample_masses`.
-    widen : float, optional
-        Factor on the scatter of all relations.
-    link_structure : bool, optional
-        Whether populations are tied to structure.
-    log_mass : ndarray, optional
-        Masses to use instead of drawn ones.
-    prefix : str, optional
-        Before the names of all draws: another prefix is another galaxy.
-    worlds : Worlds, optional
-        How far zero points of relations differ from galaxy to galaxy; companions share the
-        world of their host.
-
-    Returns
-    -------
-    dict
-        Names to arrays of shape (n,). Lengths are in kpc, angles in rad, masses in Msun,
-        rates in Msun/yr, times in Gyr, metallicities log10 of mass fractions.
+    Returns names to arrays of shape (n,).
     """
     draws = _Draws(stream, prefix, widen)
     if log_mass is None:

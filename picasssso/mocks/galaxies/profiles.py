@@ -74,15 +74,8 @@ def _positive_solution(matrix: np.ndarray, values: np.ndarray) -> np.ndarray:
 def sersic_weights(index: np.ndarray) -> np.ndarray:
     """Return the masses of the Gaussians that make up Sersic profiles.
 
-    Parameters
-    ----------
-    index : ndarray
-        Sersic indices, of shape (n,); between 0.5 and 7.
-
-    Returns
-    -------
-    ndarray
-        Of shape (n, 11), rows summing to 1.
+    ``index``: sersic indices, of shape (n,); between 0.5 and 7; returns of shape (n, 11), rows
+    summing to 1.
 
     Examples
     --------
@@ -101,17 +94,8 @@ def sersic_weights(index: np.ndarray) -> np.ndarray:
 def sersic_fraction(index: np.ndarray, radius: np.ndarray) -> np.ndarray:
     """Return the fraction of a round profile's mass inside a radius.
 
-    Parameters
-    ----------
-    index : ndarray
-        Sersic indices, of shape (n,).
-    radius : ndarray
-        Radii in half-mass radii, of shape (n,).
-
-    Returns
-    -------
-    ndarray
-        Fractions.
+    ``index``: sersic indices, of shape (n,); ``radius``: radii in half-mass radii, of shape
+    (n,).
     """
     inside = 1.0 - np.exp(-0.5 * (radius[:, None] / GAUSSIAN_WIDTHS) ** 2)
     return np.sum(sersic_weights(index) * inside, axis=1)
@@ -128,23 +112,11 @@ def elliptical_gaussians(
 ) -> torch.Tensor:
     """Return the surface density of sums of elliptical Gaussians.
 
-    Parameters
-    ----------
-    x, y : Tensor
-        Coordinates of pixels, of shape (n, p).
-    weights : Tensor
-        Masses, of shape (n, k).
-    width : Tensor
-        Standard deviations of the circular equivalents, of shape (n, k).
-    axis_ratio, angle : Tensor
-        Axis ratios, and angles of the major axes from x towards y in rad, (n, k).
-    softening : Tensor
-        Added in quadrature to all widths, of shape (n,): a pixel is not a point.
-
-    Returns
-    -------
-    Tensor
-        Mass per unit area, of shape (n, p).
+    ``x, y``: coordinates of pixels, of shape (n, p); ``weights``: masses, of shape (n, k);
+    ``width``: standard deviations of the circular equivalents, of shape (n, k); ``axis_ratio,
+    angle``: axis ratios, and angles of the major axes from x towards y in rad, (n, k);
+    ``softening``: added in quadrature to all widths, of shape (n,): a pixel is not a point;
+    returns mass per unit area, of shape (n, p).
     """
     root = torch.sqrt(axis_ratio)
     soft = softening[:, None] ** 2

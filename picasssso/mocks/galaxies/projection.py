@@ -22,21 +22,11 @@ def inclining_matrix(
 ) -> torch.Tensor:
     """Return the matrix that inclines discs.
 
-    Parameters
-    ----------
-    plane_y : Tensor
-        Coordinates of the rows of the plane, evenly spaced, of shape (n, m).
-    sky_y : Tensor
-        Coordinates of the rows of the sky, of shape (n, k).
-    cosine : Tensor
-        Cosine of the inclination, of shape (n,).
-    height : Tensor
-        Standard deviation of the heights of matter above the plane, of shape (n,).
-
-    Returns
-    -------
-    Tensor
-        Of shape (n, k, m): surface density on the sky per surface density in the plane.
+    ``plane_y``: coordinates of the rows of the plane, evenly spaced, of shape (n, m); ``sky_y``:
+    coordinates of the rows of the sky, of shape (n, k); ``cosine``: cosine of the inclination,
+    of shape (n,); ``height``: standard deviation of the heights of matter above the plane, of
+    shape (n,); returns of shape (n, k, m): surface density on the sky per surface density in the
+    plane.
 
     Examples
     --------
@@ -67,20 +57,9 @@ def to_sky(
     edge-on. So each map is scaled, by a few per cent at most, to hold what the given map
     holds within the frame of the pixels.
 
-    Parameters
-    ----------
-    maps : Tensor
-        Of shape (n, channel, k, k), reaching from -half_size to half_size in both axes.
-    x, y : Tensor
-        Coordinates of pixels in that frame, of shape (n, height, width): a square grid at
-        any angle.
-    half_size : Tensor
-        Of shape (n,).
-
-    Returns
-    -------
-    Tensor
-        Of shape (n, channel, height, width).
+    ``maps``: of shape (n, channel, k, k), reaching from -half_size to half_size in both axes;
+    ``x, y``: coordinates of pixels in that frame, of shape (n, height, width): a square grid at
+    any angle; ``half_size``: of shape (n,); returns of shape (n, channel, height, width).
     """
     grid = torch.stack([x, y], dim=-1) / half_size[:, None, None, None]
     sky = torch.nn.functional.grid_sample(

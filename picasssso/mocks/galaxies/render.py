@@ -48,12 +48,7 @@ _SURVIVING = (0.93, 0.81, 0.74, 0.68, 0.635, 0.61, 0.585, 0.565, 0.555)
 class Frame:
     """The pixels on which galaxies are described.
 
-    Parameters
-    ----------
-    n_pixels : int
-        Pixels along each axis.
-    pixel_scale_kpc : ndarray
-        Size of a pixel in kpc, of shape (n,).
+    ``pixel_scale_kpc``: size of a pixel in kpc, of shape (n,).
     """
 
     n_pixels: int
@@ -64,16 +59,8 @@ class Frame:
 class Parts:
     """Maps of galaxies or of their companions, as in `picasssso.mocks.Galaxies`.
 
-    Parameters
-    ----------
-    mass_formed, log_metallicity, attenuation : Tensor
-        As there.
-    slope : Tensor
-        The slopes of both attenuation laws, of shape (n, 2).
-    hi_mass, h2_mass : Tensor
-        As there.
-    log_gas_metallicity : Tensor
-        Log10 of the mass fraction of metals of the gas, of shape (n, y, x).
+    ``slope``: the slopes of both attenuation laws, of shape (n, 2); ``log_gas_metallicity``:
+    log10 of the mass fraction of metals of the gas, of shape (n, y, x).
     """
 
     mass_formed: torch.Tensor
@@ -139,26 +126,8 @@ def render_parts(
 ) -> Parts:
     """Describe galaxies on pixels.
 
-    Parameters
-    ----------
-    parameters : dict
-        From `population.draw_parameters`.
-    frame : Frame
-        The pixels.
-    stream : Stream
-        Random numbers of the galaxies, on the device to work on.
-    offset : tuple of ndarray, optional
-        Centres in kpc from the frame's, in the frame turned by ``rotation``; those of the
-        parameters if not given.
-    rotation : ndarray, optional
-        Angle in rad of the frame that ``offset`` is in; the position angle if not given.
-    prefix : str, optional
-        Before the names of draws.
-
-    Returns
-    -------
-    Parts
-        The maps.
+    ``frame``: the pixels; ``offset``: centres in kpc from the frame's, in the frame turned by
+    ``rotation``; those of the parameters if not given.
     """
     device = stream.device
     fractions, masses = _histories(parameters)
@@ -480,19 +449,7 @@ def _assemble(
 def merge_parts(hosts: Parts, guests: Parts, rows: torch.Tensor) -> Parts:
     """Add companions to galaxies.
 
-    Parameters
-    ----------
-    hosts : Parts
-        The galaxies, n of them.
-    guests : Parts
-        Their companions, k of them.
-    rows : Tensor
-        Which galaxy each belongs to, of shape (k,).
-
-    Returns
-    -------
-    Parts
-        The sums; metallicities and attenuation as means weighted by mass.
+    ``rows``: which galaxy each belongs to, of shape (k,).
     """
     mass, more = hosts.mass_formed[rows], guests.mass_formed
     share = more / (mass + more + 1e-6)

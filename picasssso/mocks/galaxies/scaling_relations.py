@@ -43,21 +43,6 @@ def sample_masses(
 
     Double Schechter function of Baldry et al. (2012, MNRAS 421, 621): log M* = 10.66,
     phi1 = 3.96e-3, alpha1 = -0.35, phi2 = 0.79e-3, alpha2 = -1.47.
-
-    Parameters
-    ----------
-    uniform : ndarray
-        Numbers between 0 and 1.
-    mass_range : tuple of float
-        Lowest and highest log10 of the mass.
-    weight : float
-        Exponent of the mass that numbers are multiplied with: 0 for equal volumes; for a
-        flux limit the volume grows with about the mass.
-
-    Returns
-    -------
-    ndarray
-        Log10 masses.
     """
     log_mass = np.linspace(*mass_range, 1001)
     x = 10.0 ** (log_mass - 10.66)
@@ -75,16 +60,6 @@ def quenched_fraction(log_mass: np.ndarray) -> np.ndarray:
     rates below 10^-11.5 / yr: 0.04, 0.13, 0.24, 0.37 and 0.45 at 1e9.25, 9.75, 10.25, 10.75 and
     11.2 Msun. Peng et al. divide by color, which dust and slow decline redden too, and find 0.4
     at 1e10.25 and 0.75 at 1e10.75.
-
-    Parameters
-    ----------
-    log_mass : ndarray
-        log10 of the stellar mass.
-
-    Returns
-    -------
-    ndarray
-        Fractions.
     """
     return 1.0 - 0.92 * np.exp(-(10.0 ** (0.55 * (log_mass - 11.5))))
 
@@ -95,16 +70,6 @@ def green_fraction(log_mass: np.ndarray) -> np.ndarray:
     0.05 at low masses, 0.6 at high ones (Salim 2014, SerAJ 189, 1, has a tenth of all), chosen
     as in `quenched_fraction`: 0.03, 0.07, 0.14, 0.17 and 0.35 of all galaxies of xGASS have
     specific rates of 10^-11.5 to 10^-11 / yr, where about half of these lie.
-
-    Parameters
-    ----------
-    log_mass : ndarray
-        log10 of the stellar mass.
-
-    Returns
-    -------
-    ndarray
-        Fractions.
     """
     return 0.05 + 0.55 / (1.0 + np.exp((10.5 - log_mass) / 0.35))
 
@@ -120,15 +85,7 @@ def main_sequence(log_mass: np.ndarray) -> np.ndarray:
     Msun it bends as in Saintonge et al. (2016, MNRAS 462, 1749), equation 5, whose sample
     xGASS follows.
 
-    Parameters
-    ----------
-    log_mass : ndarray
-        log10 of the stellar mass.
-
-    Returns
-    -------
-    ndarray
-        Log10 of the rate in Msun/yr.
+    Returns log10 of the rate in Msun/yr.
     """
     bent = -2.332 * log_mass + 0.4156 * log_mass**2 - 0.01828 * log_mass**3
     return np.where(log_mass < 10.0, 0.76 * log_mass - 7.64, bent)
@@ -159,17 +116,7 @@ def formation_start(log_mass: np.ndarray, quenched: np.ndarray) -> tuple[np.ndar
     MaNGA galaxies at one effective radius (Firefly with MaStar models: Neumann et al. 2022,
     MNRAS 513, 5988): 7.4, 8.3 and 9.1 Gyr at 1e9.2, 1e10.2 and 1e11.2 Msun.
 
-    Parameters
-    ----------
-    log_mass : ndarray
-        log10 of the stellar mass.
-    quenched : ndarray of bool
-        Which galaxies have stopped.
-
-    Returns
-    -------
-    tuple of ndarray
-        Gyr ago, and the scatter in Gyr.
+    Returns gyr ago, and the scatter in Gyr.
     """
     smaller = np.clip(10.4 - log_mass, 0.0, 1.8)
     typical = np.where(quenched, 11.0 + 0.1 * (log_mass - 10.5), 12.4 - 0.4 * smaller)
@@ -180,16 +127,6 @@ def size_scatter(log_mass: np.ndarray) -> np.ndarray:
     """Return the scatter of sizes at a mass, as a natural logarithm.
 
     Shen et al. (2003, MNRAS 343, 978), equation 19: 0.47 below and 0.34 above 4e10 Msun.
-
-    Parameters
-    ----------
-    log_mass : ndarray
-        log10 of the stellar mass.
-
-    Returns
-    -------
-    ndarray
-        Standard deviations of ln(size).
     """
     return 0.34 + 0.13 / (1.0 + 10.0 ** (2.0 * (log_mass - 10.6)))
 
@@ -199,15 +136,7 @@ def late_type_size(log_mass: np.ndarray) -> np.ndarray:
 
     0.10 M^0.14 (1 + M / 3.98e10)^0.25 kpc: Shen et al. (2003), equation 18.
 
-    Parameters
-    ----------
-    log_mass : ndarray
-        log10 of the stellar mass.
-
-    Returns
-    -------
-    ndarray
-        Radii in kpc.
+    Returns radii in kpc.
     """
     mass = 10.0**log_mass
     return 0.10 * mass**0.14 * (1.0 + mass / 3.98e10) ** 0.25
@@ -220,15 +149,7 @@ def early_type_size(log_mass: np.ndarray) -> np.ndarray:
     2e9 Msun; below, sizes flatten (as of dwarf ellipticals: Lange et al. 2015, MNRAS 447,
     2603), here at 1 kpc.
 
-    Parameters
-    ----------
-    log_mass : ndarray
-        log10 of the stellar mass.
-
-    Returns
-    -------
-    ndarray
-        Radii in kpc.
+    Returns radii in kpc.
     """
     return np.hypot(2.88e-6 * 10.0 ** (0.56 * log_mass), 1.0)
 
@@ -242,16 +163,6 @@ def gas_metallicity(log_mass: np.ndarray) -> np.ndarray:
 
     12 + log(O/H) = 8.793 - (0.28 / 1.2) log(1 + (M / 10^10.02)^-1.2): Curti et al. (2020,
     MNRAS 491, 944), equation 2.
-
-    Parameters
-    ----------
-    log_mass : ndarray
-        log10 of the stellar mass.
-
-    Returns
-    -------
-    ndarray
-        Log10 of the mass fraction of metals.
     """
     abundance = 8.793 - 0.28 / 1.2 * np.log10(1.0 + 10.0 ** (-1.2 * (log_mass - 10.02)))
     return np.log10(SOLAR_METALLICITY) + abundance - SOLAR_OXYGEN
@@ -284,15 +195,7 @@ def stellar_metallicity(log_mass: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
     Between Gallazzi et al. (2005, MNRAS 362, 41) and Neumann et al. (2022, MNRAS 513, 5988).
 
-    Parameters
-    ----------
-    log_mass : ndarray
-        log10 of the stellar mass.
-
-    Returns
-    -------
-    tuple of ndarray
-        Log10 of the mass fraction of metals, and the scatter in dex.
+    Returns log10 of the mass fraction of metals, and the scatter in dex.
     """
     mass, metallicity, scatter = _STELLAR_METALLICITY.T
     value = np.interp(log_mass, mass, metallicity) + np.log10(SOLAR_METALLICITY)
@@ -323,15 +226,7 @@ def hi_mass(log_mass: np.ndarray) -> np.ndarray:
     Median of xGASS (Catinella et al. 2018, MNRAS 476, 875), a sample representative in stellar
     mass; an HI-selected one (ALFALFA) lies 0.3-0.4 dex higher.
 
-    Parameters
-    ----------
-    log_mass : ndarray
-        log10 of the stellar mass.
-
-    Returns
-    -------
-    ndarray
-        Log10 of the HI mass in Msun.
+    Returns log10 of the HI mass in Msun.
     """
     mass, fraction = _HI_FRACTION.T
     slope = (fraction[1] - fraction[0]) / (mass[1] - mass[0])
@@ -345,15 +240,7 @@ def hi_below_sequence(below_sequence: np.ndarray) -> np.ndarray:
     A power of 0.4 near the sequence and of 0.8 from 0.5 dex below it on, as the medians of
     xGASS (Catinella et al. 2018) by mass and specific rate, limits counted.
 
-    Parameters
-    ----------
-    below_sequence : ndarray
-        Rate relative to the star-forming sequence, in dex.
-
-    Returns
-    -------
-    ndarray
-        Change of log10 of the HI mass.
+    ``below_sequence``: rate relative to the star-forming sequence, in dex.
     """
     near = 0.4 * np.clip(below_sequence, -0.5, 0.6)
     return near + 0.8 * np.clip(below_sequence + 0.5, -0.8, 0.0)
@@ -368,15 +255,7 @@ def hi_disc_radius(log_hi_mass: np.ndarray) -> np.ndarray:
 
     log D = 0.506 log M_HI - 3.293: Wang et al. (2016, MNRAS 460, 2143), equation 2.
 
-    Parameters
-    ----------
-    log_hi_mass : ndarray
-        log10 of the HI mass.
-
-    Returns
-    -------
-    ndarray
-        Radii in kpc.
+    Returns radii in kpc.
     """
     return 0.5 * 10.0 ** (0.506 * log_hi_mass - 3.293)
 
@@ -392,15 +271,7 @@ def depletion_time(log_mass: np.ndarray) -> np.ndarray:
     star-forming galaxies have 0.7 Gyr at 1e9.2 Msun. Leroy et al. (2013, AJ 146, 19) find 2.2 Gyr
     in discs of nearby spirals, with another conversion factor and tracer of the rate.
 
-    Parameters
-    ----------
-    log_mass : ndarray
-        log10 of the stellar mass.
-
-    Returns
-    -------
-    ndarray
-        Log10 of the time in yr.
+    Returns log10 of the time in yr.
     """
     return 9.03 + 0.15 * np.clip(log_mass - 10.0, -1.5, 0.5)
 
@@ -411,17 +282,7 @@ def dust_factor(log_mass: np.ndarray, below_sequence: np.ndarray) -> np.ndarray:
     Chosen so that mocks have the median attenuation of GSWLC-X2's galaxies (Salim et al. 2018,
     ApJ 859, 11) by mass and rate: gas-poor galaxies are not as dust-poor.
 
-    Parameters
-    ----------
-    log_mass : ndarray
-        log10 of the stellar mass.
-    below_sequence : ndarray
-        Rate relative to the star-forming sequence, in dex.
-
-    Returns
-    -------
-    ndarray
-        Factors.
+    ``below_sequence``: rate relative to the star-forming sequence, in dex.
     """
     return 0.75 * 10.0 ** (-0.6 * np.clip(below_sequence, -0.8, 0.6))
 
@@ -432,15 +293,7 @@ def attenuation_per_surface_density(metallicity: float = SOLAR_METALLICITY) -> f
     A_V = N_H / 1.87e21 cm^-2 in the Milky Way (Bohlin, Savage & Drake 1978, ApJ 224, 132,
     with R_V = 3.1), in proportion to the metallicity (Leroy et al. 2011, ApJ 737, 12).
 
-    Parameters
-    ----------
-    metallicity : float, optional
-        Mass fraction of metals.
-
-    Returns
-    -------
-    float
-        In mag per Msun/kpc2 of hydrogen.
+    Returns in mag per Msun/kpc2 of hydrogen.
     """
     atoms_per_column = 1.989e33 / 1.6735e-24 / (3.0857e21) ** 2
     return atoms_per_column / 1.87e21 * metallicity / SOLAR_METALLICITY
@@ -456,15 +309,7 @@ def attenuation_slope(attenuation: _Array) -> _Array:
     (Chevallard et al. 2013, MNRAS 432, 2061) are 0.3 flatter, with which star-forming mocks are
     0.1 mag bluer in u-r than GSWLC's galaxies of the same rate and attenuation.
 
-    Parameters
-    ----------
-    attenuation : ndarray or Tensor
-        Attenuation at V in mag.
-
-    Returns
-    -------
-    ndarray or Tensor
-        Exponents of wavelength, negative.
+    ``attenuation``: attenuation at V in mag.
     """
     depth = attenuation.clip(min=1e-3)
     log_depth = np.log10(depth) if isinstance(attenuation, np.ndarray) else depth.log10()

@@ -40,28 +40,10 @@ _WIDTHS = (0.8, 20.0)
 class ObservedGalaxies:
     """Images of galaxies with their noise, and the truth.
 
-    Parameters
-    ----------
-    bands : tuple of str
-        Filter names.
-    flux : Tensor
-        In nmgy per pixel, of shape (n, n_band, y, x); 0 at bad pixels.
-    inverse_variance : Tensor
-        In 1/nmgy2, of the same shape; 0 at bad pixels.
-    truth : TrueSums
-        At its own resolution.
-    truth_at_psf : TrueSums or None
-        The same at the resolution of ``resolution_band``'s image.
-    psf_fwhm : Tensor
-        In arcsec, of shape (n, n_band).
-    psf_profile : str
-        "moffat" or "gaussian".
-    redshift, pixel_scale, pixel_scale_kpc : Tensor
-        Redshift, and size of a pixel in arcsec and kpc, of shape (n,).
-    index : Tensor
-        Numbers of the galaxies.
-    parameters : dict
-        What else is known of each galaxy.
+    ``flux``: in nmgy per pixel, of shape (n, n_band, y, x); 0 at bad pixels;
+    ``inverse_variance``: in 1/nmgy2, of the same shape; 0 at bad pixels; ``psf_fwhm``: in
+    arcsec, of shape (n, n_band); ``redshift, pixel_scale, pixel_scale_kpc``: redshift, and size
+    of a pixel in arcsec and kpc, of shape (n,).
     """
 
     bands: tuple[str, ...]
@@ -85,19 +67,8 @@ class ObservedGalaxies:
     ) -> BandImages:
         """Return one galaxy as `~picasssso.bands.BandImages`.
 
-        Parameters
-        ----------
-        galaxy : int
-            Which of the batch.
-        wcs : WCS, optional
-            World coordinates of the pixels, of the galaxy's pixel scale; none if not given.
-        **keywords
-            Passed to `~picasssso.bands.BandImages`, such as ``meta``.
-
-        Returns
-        -------
-        BandImages
-            In nmgy, with standard deviations and a mask of bad pixels.
+        ``wcs``: world coordinates of the pixels, of the galaxy's pixel scale; none if not given;
+        returns in nmgy, with standard deviations and a mask of bad pixels.
         """
         import astropy.units as u
         from astropy.nddata import CCDData, StdDevUncertainty
@@ -130,22 +101,7 @@ class ObservedGalaxies:
         )
 
     def to_property_maps(self, galaxy: int, *, at_psf: bool = False, **keywords: Any) -> Any:
-        """Return one galaxy's truth as `~picasssso.maps.PropertyMaps`.
-
-        Parameters
-        ----------
-        galaxy : int
-            Which of the batch.
-        at_psf : bool, optional
-            Whether at the resolution of the images.
-        **keywords
-            Passed to `~picasssso.maps.PropertyMaps`.
-
-        Returns
-        -------
-        PropertyMaps
-            The true maps.
-        """
+        """Return one galaxy's truth as `~picasssso.maps.PropertyMaps`."""
         from picasssso.pairs.sums import maps_from_arrays
 
         sums = self.truth_at_psf if at_psf else self.truth
@@ -166,15 +122,7 @@ class ObservedGalaxies:
 def join_observed(chunks: Sequence[ObservedGalaxies]) -> ObservedGalaxies:
     """Return several batches as one.
 
-    Parameters
-    ----------
-    chunks : sequence of ObservedGalaxies
-        In the same bands on as many pixels.
-
-    Returns
-    -------
-    ObservedGalaxies
-        All galaxies, in order.
+    ``chunks``: in the same bands on as many pixels.
     """
     if len(chunks) == 1:
         return chunks[0]

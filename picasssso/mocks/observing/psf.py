@@ -32,17 +32,8 @@ def _transfer(kernel: torch.Tensor) -> torch.Tensor:
 def gaussian_transfer(fwhm: torch.Tensor, shape: tuple[int, int]) -> torch.Tensor:
     """Return the transfer functions of Gaussian PSFs.
 
-    Parameters
-    ----------
-    fwhm : Tensor
-        Full widths at half maximum in pixels, of shape (...).
-    shape : tuple of int
-        Shape (y, x) of the images.
-
-    Returns
-    -------
-    Tensor
-        Of shape (..., y, x // 2 + 1), real.
+    ``fwhm``: full widths at half maximum in pixels, of shape (...); ``shape``: shape (y, x) of
+    the images; returns of shape (..., y, x // 2 + 1), real.
 
     Examples
     --------
@@ -64,19 +55,8 @@ def moffat_transfer(
 ) -> torch.Tensor:
     """Return the transfer functions of Moffat PSFs (Moffat 1969, A&A 3, 455).
 
-    Parameters
-    ----------
-    fwhm : Tensor
-        Full widths at half maximum in pixels, of shape (...).
-    shape : tuple of int
-        Shape (y, x) of the images.
-    index : float, optional
-        The profile's exponent.
-
-    Returns
-    -------
-    Tensor
-        Of shape (..., y, x // 2 + 1), real.
+    ``fwhm``: full widths at half maximum in pixels, of shape (...); ``shape``: shape (y, x) of
+    the images; returns of shape (..., y, x // 2 + 1), real.
     """
     alpha = fwhm[..., None, None] / (2.0 * np.sqrt(2.0 ** (1.0 / index) - 1.0))
     y = _distance(shape[0], fwhm.device)[:, None]
@@ -87,22 +67,9 @@ def moffat_transfer(
 def image_transfer(kernel: np.ndarray | torch.Tensor, shape: tuple[int, int]) -> torch.Tensor:
     """Return the transfer functions of PSFs given as images.
 
-    Parameters
-    ----------
-    kernel : ndarray or Tensor
-        Images with odd sides, of shape (..., ky, kx), centred, any scale.
-    shape : tuple of int
-        Shape (y, x) of the images to convolve, at least that of the kernel.
-
-    Returns
-    -------
-    Tensor
-        Of shape (..., y, x // 2 + 1), complex.
-
-    Raises
-    ------
-    InvalidInputError
-        If a side is even, the kernel is larger than the images, or its sum is not positive.
+    ``kernel``: images with odd sides, of shape (..., ky, kx), centred, any scale; ``shape``:
+    shape (y, x) of the images to convolve, at least that of the kernel; returns of shape (...,
+    y, x // 2 + 1), complex.
     """
     kernel = torch.as_tensor(kernel, dtype=torch.float32)
     height, width = kernel.shape[-2:]
@@ -122,16 +89,7 @@ def image_transfer(kernel: np.ndarray | torch.Tensor, shape: tuple[int, int]) ->
 def convolve(images: torch.Tensor, transfer: torch.Tensor) -> torch.Tensor:
     """Convolve images with PSFs.
 
-    Parameters
-    ----------
-    images : Tensor
-        Of shape (..., y, x).
-    transfer : Tensor
-        Transfer functions that broadcast against (..., y, x // 2 + 1).
-
-    Returns
-    -------
-    Tensor
-        Convolved images of the same shape, with the same sums.
+    ``images``: of shape (..., y, x); returns convolved images of the same shape, with the same
+    sums.
     """
     return torch.fft.irfft2(torch.fft.rfft2(images) * transfer, s=images.shape[-2:])

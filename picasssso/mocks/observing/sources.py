@@ -37,25 +37,9 @@ def field_sources(
 ) -> torch.Tensor:
     """Return images of stars and galaxies that are not the target.
 
-    Parameters
-    ----------
-    stream : Stream
-        Random numbers, for n images.
-    shape : tuple of int
-        Shape (y, x) of the images.
-    pixel_scale : Tensor
-        In arcsec, of shape (n,).
-    wavelengths : ndarray
-        Effective wavelengths of the bands in AA, of shape (n_band,).
-    density : float, optional
-        Factor on the surface densities of sources.
-    faintest : float, optional
-        Magnitude of the faintest sources in r.
-
-    Returns
-    -------
-    Tensor
-        Fluxes in nmgy per pixel before the PSF, of shape (n, n_band, y, x).
+    ``shape``: shape (y, x) of the images; ``pixel_scale``: in arcsec, of shape (n,);
+    ``wavelengths``: effective wavelengths of the bands in AA, of shape (n_band,); returns fluxes
+    in nmgy per pixel before the PSF, of shape (n, n_band, y, x).
     """
     device = stream.device
     arcsec = pixel_scale.double().cpu().numpy()
@@ -122,21 +106,8 @@ def uneven_background(
 ) -> torch.Tensor:
     """Return what sky subtraction leaves: an offset, a tilt and a bend per band.
 
-    Parameters
-    ----------
-    stream : Stream
-        Random numbers, for n images.
-    n_band : int
-        Number of bands.
-    shape : tuple of int
-        Shape (y, x).
-    gradient : float, optional
-        Size of tilt and bend relative to the offset.
-
-    Returns
-    -------
-    Tensor
-        Of shape (n, n_band, y, x), with a standard deviation of about 1 at the centre.
+    ``shape``: shape (y, x); returns of shape (n, n_band, y, x), with a standard deviation of
+    about 1 at the centre.
     """
     y = torch.linspace(-1.0, 1.0, shape[0], device=stream.device)[:, None]
     x = torch.linspace(-1.0, 1.0, shape[1], device=stream.device)

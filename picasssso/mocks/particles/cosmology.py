@@ -16,16 +16,7 @@ _HUBBLE_TIME = 9.777922216807892
 class SimulationCosmology:
     """The expansion that a simulation's file states.
 
-    Parameters
-    ----------
-    h : float
-        Hubble constant in 100 km/s/Mpc.
-    omega_matter : float
-        Density of matter relative to the critical one, today.
-    omega_lambda : float
-        The same of dark energy.
-    omega_radiation : float, optional
-        The same of radiation. What is missing to 1 counts as curvature.
+    ``h``: hubble constant in 100 km/s/Mpc.
 
     Examples
     --------
@@ -43,15 +34,7 @@ class SimulationCosmology:
     def cosmic_time(self, scale_factor: np.ndarray | float) -> np.ndarray:
         """Return the time since the Big Bang.
 
-        Parameters
-        ----------
-        scale_factor : ndarray or float
-            Scale factors, above 0.
-
-        Returns
-        -------
-        ndarray
-            In Gyr.
+        Returns in Gyr.
         """
         wanted = np.asarray(scale_factor, dtype=np.float64)
         # dt = da / (a H): the integrand goes as sqrt(a) at early times, so steps are even in
@@ -72,16 +55,6 @@ class SimulationCosmology:
     def age(self, formation: np.ndarray, now: float) -> np.ndarray:
         """Return the ages of stars.
 
-        Parameters
-        ----------
-        formation : ndarray
-            Scale factors at which they formed.
-        now : float
-            Scale factor of the snapshot.
-
-        Returns
-        -------
-        ndarray
-            In Gyr.
+        Returns in Gyr.
         """
         return self.cosmic_time(now) - self.cosmic_time(formation)

@@ -49,15 +49,7 @@ def share_between_ages(age: np.ndarray) -> np.ndarray:
     Stars up to 100 Myr count in their own bin, which keeps star formation rates. Older ones
     are shared between two bins such that the mean age is kept, from 200 Myr to 11.5 Gyr.
 
-    Parameters
-    ----------
-    age : ndarray
-        Ages in Gyr, of shape (n,).
-
-    Returns
-    -------
-    ndarray
-        Of shape (n_age, n); sums to 1.
+    ``age``: ages in Gyr, of shape (n,); returns of shape (n_age, n); sums to 1.
 
     Examples
     --------

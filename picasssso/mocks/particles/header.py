@@ -25,19 +25,7 @@ _SCALE = ("Scale-factor", "ExpansionFactor")
 
 @dataclass(frozen=True)
 class SnapshotHeader:
-    """What the head of a snapshot says.
-
-    Parameters
-    ----------
-    scale_factor : float
-        Scale factor of the Universe.
-    cosmology : SimulationCosmology
-        Its expansion.
-    box_size : float or None
-        Side of the periodic box in the file's unit of length.
-    notes : tuple of str
-        What had to be assumed.
-    """
+    """What the head of a snapshot says."""
 
     scale_factor: float
     cosmology: SimulationCosmology
@@ -62,25 +50,7 @@ def _number(file: h5py.File, names: tuple[str, ...]) -> float | None:
 
 
 def read_header(file: h5py.File, path: str) -> SnapshotHeader:
-    """Read the head of a snapshot.
-
-    Parameters
-    ----------
-    file : h5py.File
-        The open file.
-    path : str
-        Its name, for messages.
-
-    Returns
-    -------
-    SnapshotHeader
-        What it says.
-
-    Raises
-    ------
-    FileFormatError
-        If something is missing, or impossible.
-    """
+    """Read the head of a snapshot."""
     if "Header" not in file:
         raise FileFormatError(
             f"{path} has no group Header, so neither its scale factor nor its cosmology is known."

@@ -42,20 +42,6 @@ STAR_FORMING_TEMPERATURE = 1e4
 def neutral_fraction(density: np.ndarray, temperature: np.ndarray, redshift: float) -> np.ndarray:
     """Return the fraction of hydrogen that is neutral, atomic or molecular.
 
-    Parameters
-    ----------
-    density : ndarray
-        Number density of hydrogen in cm^-3.
-    temperature : ndarray
-        Temperature in K.
-    redshift : float
-        Redshift; above 5 the background at 5 is used.
-
-    Returns
-    -------
-    ndarray
-        Fractions.
-
     Examples
     --------
     >>> import numpy as np
@@ -89,16 +75,6 @@ def neutral_fraction(density: np.ndarray, temperature: np.ndarray, redshift: flo
 def molecular_fraction(pressure: np.ndarray) -> np.ndarray:
     """Return the fraction of neutral hydrogen that is molecular.
 
-    Parameters
-    ----------
-    pressure : ndarray
-        Pressure over k in K cm^-3.
-
-    Returns
-    -------
-    ndarray
-        Fractions.
-
     Examples
     --------
     >>> from picasssso.mocks.particles.hydrogen import molecular_fraction
@@ -116,17 +92,7 @@ def star_formation_pressure(mass: np.ndarray, rate: np.ndarray) -> np.ndarray:
     Kennicutt-Schmidt law of exponent 1.4 in self-gravitating discs, for Chabrier's initial
     mass function.
 
-    Parameters
-    ----------
-    mass : ndarray
-        Masses of gas particles in Msun.
-    rate : ndarray
-        Their star formation rates in Msun/yr.
-
-    Returns
-    -------
-    ndarray
-        Pressure over k in K cm^-3; 0 where there is no star formation.
+    ``mass``: masses of gas particles in Msun; ``rate``: their star formation rates in Msun/yr.
     """
     exponent, efficiency = 1.4, 1.515e-4  # Msun/yr/kpc2 at 1 Msun/pc2
     # m_dot / m = A Sigma^(n - 1) with Sigma^2 = gamma P / G, in Msun and pc.

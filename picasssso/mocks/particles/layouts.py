@@ -26,22 +26,8 @@ Names = Mapping[str, tuple[str, ...]]
 class Layout:
     """Where a simulation keeps what.
 
-    Parameters
-    ----------
-    name : str
-        Its name.
-    stars, gas : mapping
-        What is wanted to the names it may have, the first found being used.
-    attributes : tuple of str
-        Attributes of a data set that hold its unit in cgs and the exponents of the scale
-        factor and of h that it is to be multiplied with.
-    defaults : mapping
-        Kinds of quantity to (unit in cgs, exponent of the scale factor, exponent of h), used
-        where the attributes are missing.
-    fixed : mapping
-        The same, used whatever the attributes say.
-    metal_masses : bool
-        Whether metallicity is kept as masses of elements, helium first.
+    ``defaults``: kinds of quantity to (unit in cgs, exponent of the scale factor, exponent of
+    h), used where the attributes are missing.
     """
 
     name: str
@@ -176,25 +162,7 @@ LAYOUTS = MappingProxyType(
 
 
 def recognise(file: h5py.File, path: str) -> Layout:
-    """Return the layout of a file.
-
-    Parameters
-    ----------
-    file : h5py.File
-        The open file.
-    path : str
-        Its name, for messages.
-
-    Returns
-    -------
-    Layout
-        The layout.
-
-    Raises
-    ------
-    FileFormatError
-        If it is none of those known.
-    """
+    """Return the layout of a file."""
     if "PartType4" not in file:
         raise FileFormatError(
             f"{path} has no group PartType4 (star particles); its groups are "

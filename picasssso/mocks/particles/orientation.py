@@ -21,18 +21,7 @@ _AXES = {"x": (1.0, 0.0, 0.0), "y": (0.0, 1.0, 0.0), "z": (0.0, 0.0, 1.0)}
 def spin_axis(stars: StarParticles, radius: float) -> np.ndarray:
     """Return the direction about which stars turn.
 
-    Parameters
-    ----------
-    stars : StarParticles
-        The stars, centred.
-    radius : float
-        Only stars inside this radius in kpc count.
-
-    Returns
-    -------
-    ndarray
-        Unit vector: of the angular momentum, or, where velocities are not known, of the
-        shortest axis of the mass distribution.
+    ``radius``: only stars inside this radius in kpc count.
     """
     inside = (stars.position**2).sum(axis=1) < radius**2
     position, mass = stars.position[inside], stars.mass[inside]
@@ -53,28 +42,9 @@ def viewing_matrix(
 ) -> np.ndarray:
     """Return the rotation into the frame of an observer.
 
-    Parameters
-    ----------
-    line_of_sight : str or sequence of float
-        Direction from the galaxy to the observer: "x", "y", "z", "face-on", "edge-on", or
-        three numbers.
-    stars : StarParticles
-        The stars, for "face-on" and "edge-on".
-    radius : float
-        Only stars inside this radius in kpc count for them.
-    position_angle : float, optional
-        By how many degrees the sky is turned, from x towards y.
-
-    Returns
-    -------
-    ndarray
-        Of shape (3, 3); its rows are the directions of x and y on the sky and that to the
-        observer.
-
-    Raises
-    ------
-    InvalidInputError
-        If the direction is none of these.
+    ``radius``: only stars inside this radius in kpc count for them; ``position_angle``: by how
+    many degrees the sky is turned, from x towards y; returns of shape (3, 3); its rows are the
+    directions of x and y on the sky and that to the observer.
     """
     up: np.ndarray | None = None
     if isinstance(line_of_sight, str):

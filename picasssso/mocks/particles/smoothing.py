@@ -20,16 +20,9 @@ _SMALLEST = 0.7
 def neighbour_distance(position: np.ndarray) -> np.ndarray:
     """Return the distance of each particle's 16th nearest neighbour.
 
-    Parameters
-    ----------
-    position : ndarray
-        Positions of shape (n, 3).
-
-    Returns
-    -------
-    ndarray
-        Distances of shape (n,), in the unit of the positions; that of the farthest
-        neighbour where there are fewer particles, 0 for a single one.
+    ``position``: positions of shape (n, 3); returns distances of shape (n,), in the unit of the
+    positions; that of the farthest neighbour where there are fewer particles, 0 for a single
+    one.
     """
     from scipy.spatial import cKDTree
 
@@ -48,21 +41,9 @@ def deposit(
     Each particle is a projected cubic spline that ends at ``size``, shared between four
     pixels at its centre. What falls beyond the grid is lost; nothing else is.
 
-    Parameters
-    ----------
-    x, y : ndarray
-        Positions in pixels, of shape (n,); the centre of the first pixel is 0.
-    size : ndarray
-        Radii in pixels, of shape (n,). At most the grid's longer side is used.
-    values : ndarray
-        What to spread, of shape (k, n).
-    shape : tuple of int
-        Shape of the grid.
-
-    Returns
-    -------
-    ndarray
-        Sums per pixel, of shape (k, *shape).
+    ``x, y``: positions in pixels, of shape (n,); the centre of the first pixel is 0; ``size``:
+    radii in pixels, of shape (n,); ``values``: what to spread, of shape (k, n); ``shape``: shape
+    of the grid; returns sums per pixel, of shape (k, *shape).
 
     Examples
     --------
