@@ -47,15 +47,17 @@ from cnn_common import (
 from torch.nn import functional
 
 from picasssso.estimators._cnn.weights import weights_path
-from picasssso.evaluation import join_records, residual_statistics, scatter_ratio
-from picasssso.evaluation.residuals import bootstrap_counts
+from picasssso.evaluation.measuring import join_records
+from picasssso.evaluation.residuals import bootstrap_counts, residual_statistics, scatter_ratio
 from picasssso.networks.calibration import NORMAL_SCORES, local_signal
 from picasssso.networks.heads import PER_OUTPUT, QUANTILES, Prediction, decode, limit_hydrogen
 from picasssso.networks.inputs import input_planes
 from picasssso.networks.outputs import OUTPUT_NAMES, OUTPUTS
 from picasssso.networks.weights import read_weights
-from picasssso.training import SlottedBatch, TrainingConfig, TrainingState, to_slots
+from picasssso.training import TrainingConfig
+from picasssso.training.batches import SlottedBatch, to_slots
 from picasssso.training.losses import pixel_weights, quantile_loss
+from picasssso.training.state import TrainingState
 from picasssso.training.targets import make_targets
 
 NAME = "cnn_ablations.json"

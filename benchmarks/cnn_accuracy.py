@@ -55,14 +55,11 @@ from cnn_common import (
 )
 
 from picasssso.estimators._cnn.weights import weights_path
-from picasssso.evaluation import (
-    MapStack,
-    fit_apertures,
-    join_records,
-    rank_intervals,
-    residual_statistics,
-    scatter_ratio,
-)
+from picasssso.evaluation.apertures import fit_apertures
+from picasssso.evaluation.calibration import rank_intervals
+from picasssso.evaluation.measuring import join_records
+from picasssso.evaluation.residuals import residual_statistics, scatter_ratio
+from picasssso.evaluation.stacks import MapStack
 from picasssso.evaluation.summary import PER_STELLAR_MASS, _is_empty
 from picasssso.networks.heads import QUANTILES, Prediction
 from picasssso.networks.mixture import hold_hydrogen, linear_values
@@ -704,7 +701,7 @@ def particles(model: TrainedModel, table: Any) -> dict[str, Any]:
     """Return figures of galaxies made of particles."""
     import astropy.units as u
 
-    from picasssso.mocks.particles import read_particles
+    from picasssso.mocks.particles.reading import read_particles
 
     # Files of one galaxy each; the others hold a box of many, whose half-mass radius is no size.
     paths = sorted((SHARED / "data" / "particles").glob("SimSpin_*.hdf5"))

@@ -39,19 +39,16 @@ from cnn_common import (
     wavelengths,
 )
 
-from picasssso.evaluation import (
-    MapStack,
-    Settings,
-    join_records,
-    measure,
-    residual_statistics,
-    residuals,
-)
+from picasssso.evaluation import measure
+from picasssso.evaluation.measuring import Settings, join_records
+from picasssso.evaluation.residuals import residual_statistics, residuals
+from picasssso.evaluation.stacks import MapStack
 from picasssso.networks.baseline import BASELINE_PROPERTIES, predict_maps
 from picasssso.networks.ensemble import Ensemble
 from picasssso.pairs.source import Batch
-from picasssso.training import TrainingConfig, TrainingState
+from picasssso.training import TrainingConfig
 from picasssso.training.batches import to_slots
+from picasssso.training.state import TrainingState
 
 NAME = "cnn_against_paper.json"
 TRAINING_SEED, TEST_SEED = 31, 32

@@ -17,10 +17,14 @@ from typing import Any
 import numpy as np
 import torch
 
-from picasssso.evaluation import MapStack, Settings, fit_apertures, measure, residuals
-from picasssso.evaluation.apertures import Apertures
+from picasssso.evaluation import measure
+from picasssso.evaluation.apertures import Apertures, fit_apertures
+from picasssso.evaluation.measuring import Settings
+from picasssso.evaluation.residuals import residuals
+from picasssso.evaluation.stacks import MapStack
 from picasssso.evaluation.summary import _is_empty
-from picasssso.mocks import GeneratedPairs, LightTable
+from picasssso.mocks import GeneratedPairs
+from picasssso.mocks.light import LightTable
 from picasssso.mocks.light_files import read_light_table, write_light_table
 from picasssso.networks.calibration import local_signal
 from picasssso.networks.heads import Prediction
@@ -30,8 +34,9 @@ from picasssso.networks.weights import TrainedModel
 from picasssso.pairs.source import Batch, PairSource
 from picasssso.pairs.sums import TrueSums
 from picasssso.properties import PROPERTIES
-from picasssso.training import PairPool, SlottedBatch, TrainingState, to_slots
+from picasssso.training.batches import PairPool, SlottedBatch, to_slots
 from picasssso.training.calibrating import keep_bands
+from picasssso.training.state import TrainingState
 
 RESULTS = Path(__file__).resolve().parent / "results"
 SHARED = Path(__file__).resolve().parents[2] / "shared"

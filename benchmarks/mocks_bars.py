@@ -24,12 +24,13 @@ import astropy.units as u
 import numpy as np
 import torch
 
-from picasssso.mocks import Galaxies, LightTable, ProceduralGalaxies, observe
+from picasssso.mocks import Galaxies, ProceduralGalaxies, observe
 from picasssso.mocks.age_bins import AGE_EDGES
 from picasssso.mocks.galaxies.render import _histories
-from picasssso.mocks.observing import get_survey
+from picasssso.mocks.light import LightTable
 from picasssso.mocks.observing.psf import convolve, gaussian_transfer, moffat_transfer
-from picasssso.pairs import TrueSums
+from picasssso.mocks.observing.surveys import get_survey
+from picasssso.pairs.sums import TrueSums
 
 RESULT = Path("benchmarks/results/mocks_bars.json")
 UGRIZ = tuple(f"sdss2010-{band}" for band in "ugriz")
@@ -198,7 +199,7 @@ def stated_noise(table: LightTable) -> dict:
 def simulations(folder: Path, table: LightTable) -> dict:
     """Compare sums of true maps with those of particles, and of maps in files."""
     from picasssso.mocks.illustris import read_illustris_maps
-    from picasssso.mocks.particles import read_particles
+    from picasssso.mocks.particles.reading import read_particles
 
     result = {}
     for path in sorted((folder / "particles").glob("*.hdf5")):

@@ -27,13 +27,9 @@ from scipy.signal import fftconvolve
 import picasssso
 from picasssso import BandImages
 from picasssso.io import read_survey
-from picasssso.preparation import (
-    align_bands,
-    calibrate_noise,
-    match_psf,
-    model_psf,
-    with_measured_psf,
-)
+from picasssso.preparation import align_bands, match_psf
+from picasssso.preparation.noise import calibrate_noise
+from picasssso.preparation.psf import model_psf, with_measured_psf
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "tests" / "plugins"))

@@ -12,7 +12,7 @@ from click.testing import CliRunner
 from picasssso.cli import cli
 from picasssso.data import load_example, load_example_images, load_example_truth
 from picasssso.demo import run_demo, usable_estimators
-from picasssso.estimators import PERCENTILES, get_estimator, list_estimators
+from picasssso.estimators import get_estimator, list_estimators
 from picasssso.exceptions import (
     FileFormatError,
     InvalidInputError,
@@ -21,8 +21,9 @@ from picasssso.exceptions import (
     PicassssoWarning,
 )
 from picasssso.maps import PropertyMaps
+from picasssso.maps.arrays import PERCENTILES
 from picasssso.mocks import MockGenerator
-from picasssso.mocks.observing import get_survey
+from picasssso.mocks.observing.surveys import get_survey
 from picasssso.properties import PROPERTIES
 
 BANDS = tuple(f"sdss2010-{band}" for band in "ugriz")

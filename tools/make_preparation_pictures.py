@@ -34,19 +34,19 @@ from scipy.ndimage import gaussian_filter
 from picasssso import BandImages, MassToLightEstimator, PropertyMaps
 from picasssso.estimators._mass_to_light.photometric_systems import find_system
 from picasssso.io import read_survey, recognise
-from picasssso.mocks.observing import get_survey
+from picasssso.mocks.observing.surveys import get_survey
 from picasssso.preparation import (
     bin_images,
-    calibrate_noise,
     correct_extinction,
     cutout_target,
     find_sources,
-    mask_sky_sources,
     mask_sources,
     match_psf,
     prepare,
     subtract_background,
 )
+from picasssso.preparation.background import mask_sky_sources
+from picasssso.preparation.noise import calibrate_noise
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "tests" / "plugins"))

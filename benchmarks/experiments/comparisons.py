@@ -12,8 +12,6 @@ from typing import Any
 
 from picasssso.evaluation.experiments.paper import PAPER
 
-__all__ = ["COMPARISONS"]
-
 #: The paper's 20 % of its network, and its 50 % of mass-to-light-ratio methods, in dex.
 NETWORK, RATIOS = math.log10(1.2), math.log10(1.5)
 

@@ -12,8 +12,6 @@ from typing import Any
 from picasssso.evaluation.experiments.paper import PAPER
 from picasssso.networks.baseline import BASELINE_PROPERTIES
 
-__all__ = ["CONCLUSIONS"]
-
 SEEDS, PAPERS, ANY = "seed", "paper", "any"
 
 

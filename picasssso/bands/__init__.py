@@ -3,6 +3,5 @@
 from picasssso.bands.extinction import GalacticExtinction
 from picasssso.bands.images import BandImages
 from picasssso.bands.noise import NoiseScaling
-from picasssso.bands.resampling import align
 
-__all__ = ["BandImages", "GalacticExtinction", "NoiseScaling", "align"]
+__all__ = ["BandImages", "GalacticExtinction", "NoiseScaling"]

@@ -40,8 +40,6 @@ from picasssso.exceptions import InvalidInputError, InvalidTypeError, MissingBan
 if TYPE_CHECKING:
     from picasssso.bands.images import BandImages
 
-__all__ = ["METHODS", "align", "reproject_images", "resampling_weights"]
-
 Slices = tuple[slice, slice]
 
 #: Methods of resampling, as the functions of reproject are called.
@@ -633,7 +631,7 @@ def align(
     >>> import numpy as np
     >>> from astropy.nddata import CCDData
     >>> from astropy.wcs import WCS
-    >>> from picasssso.bands import align
+    >>> from picasssso.bands.resampling import align
     >>> def image(scale, side):
     ...     wcs = WCS(naxis=2)
     ...     wcs.wcs.ctype, wcs.wcs.crval = ("RA---TAN", "DEC--TAN"), (150, 2)

@@ -22,8 +22,6 @@ from picasssso.preparation.storage import allocate, blocks_of
 if TYPE_CHECKING:
     from picasssso.bands import BandImages
 
-__all__ = ["align_bands", "merge_bands"]
-
 _SAME_GRID = 1e-3  # pixels
 
 

@@ -24,8 +24,6 @@ from picasssso.preparation.storage import rebuild
 if TYPE_CHECKING:
     from picasssso.bands import BandImages
 
-__all__ = ["apply_bins", "bin_images", "grow_bins"]
-
 Array = npt.NDArray[Any]
 #: Distance of a bin's farthest pixel from its middle, over the radius of a circle of its area.
 _ROUNDNESS = 1.3
@@ -48,7 +46,7 @@ def grow_bins(
     Examples
     --------
     >>> import numpy as np
-    >>> from picasssso.preparation import grow_bins
+    >>> from picasssso.preparation.binning import grow_bins
     >>> bins = grow_bins(np.full((6, 6), 2.0), np.ones((6, 6)), 4.0)
     >>> int(np.bincount(bins.ravel()).min())
     4

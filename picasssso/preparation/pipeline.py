@@ -28,8 +28,6 @@ if TYPE_CHECKING:
 
     from picasssso.bands import BandImages
 
-__all__ = ["prepare"]
-
 _SAME_GRID = 0.1  # pixels, as BandImages has it
 
 

@@ -27,8 +27,6 @@ if TYPE_CHECKING:
 
     from picasssso.bands import BandImages
 
-__all__ = ["Sources", "Target", "cutout_target", "find_sources", "mask_sources"]
-
 _THRESHOLD = 2.0  # sigma of the smoothed, combined image
 _MIN_PIXELS = 8
 _FIRST_SIDE = 400  # pixels around the target that are searched first
