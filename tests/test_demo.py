@@ -258,7 +258,7 @@ def test_estimator_that_cannot_be_used_is_left_out_with_a_warning(monkeypatch):
         yield "mass_to_light", MassToLightEstimator
         yield "unusable", Unusable
 
-    monkeypatch.setattr("picasssso.estimators.iterate_estimators", estimators)
+    monkeypatch.setattr("picasssso.estimators.registry.iterate_estimators", estimators)
     with pytest.warns(PicassssoWarning, match=r"leaves out .*unusable.*extra 'dust'"):
         found = list(usable_estimators())
     assert [name for name, _ in found] == ["mass_to_light"]

@@ -276,7 +276,7 @@ def read_survey(
     unit : str, `~astropy.units.UnitBase` or mapping, optional
         Unit of generic files that do not state it.
     onto : str, `~astropy.wcs.WCS` or `~astropy.io.fits.Header`, optional
-        Grid for bands on different ones, as of ``picasssso.bands.resampling.align``; default:
+        Grid for bands on different ones, as of `picasssso.bands.align`; default:
         they must be on the same.
     **arguments : object
         Other arguments of `~picasssso.bands.BandImages`, such as ``psf``.
@@ -323,7 +323,7 @@ def assemble(
 ) -> BandImages:
     """Make `BandImages` of what was read."""
     from picasssso.bands import BandImages
-    from picasssso.bands.resampling import align
+    from picasssso.bands import align
 
     planes = list(planes)
     zero_points = {p.band: p.zero_point for p in planes if p.zero_point is not None}
