@@ -69,7 +69,7 @@ def align(
     >>> import numpy as np
     >>> from astropy.nddata import CCDData
     >>> from astropy.wcs import WCS
-    >>> from picasssso.bands.merging import align
+    >>> from picasssso.bands import align
     >>> def image(scale, side):
     ...     wcs = WCS(naxis=2)
     ...     wcs.wcs.ctype, wcs.wcs.crval = ("RA---TAN", "DEC--TAN"), (150, 2)

@@ -322,8 +322,7 @@ def assemble(
     **arguments: Any,
 ) -> BandImages:
     """Make `BandImages` of what was read."""
-    from picasssso.bands import BandImages
-    from picasssso.bands import align
+    from picasssso.bands import BandImages, align
 
     planes = list(planes)
     zero_points = {p.band: p.zero_point for p in planes if p.zero_point is not None}

@@ -19,8 +19,7 @@ from astropy.nddata import (
 from astropy.table import Table
 from astropy.wcs import WCS, DistortionLookupTable
 
-from picasssso.bands import BandImages, GalacticExtinction, NoiseScaling
-from picasssso.bands.resampling import align
+from picasssso.bands import BandImages, GalacticExtinction, NoiseScaling, align
 from picasssso.exceptions import PicassssoError
 
 G = "sdss2010-g"

@@ -16,8 +16,7 @@ from astropy.nddata import CCDData, StdDevUncertainty
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from picasssso.bands import BandImages
-from picasssso.bands.resampling import align
+from picasssso.bands import BandImages, align
 from picasssso.exceptions import MissingBandError
 
 G, R = "sdss2010-g", "sdss2010-r"
