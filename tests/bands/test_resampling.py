@@ -7,8 +7,7 @@ import reproject
 from astropy.nddata import CCDData, InverseVariance, StdDevUncertainty
 from astropy.wcs import WCS
 
-from picasssso.bands import BandImages, NoiseScaling, resampling
-from picasssso.bands import align
+from picasssso.bands import BandImages, NoiseScaling, align, resampling
 from picasssso.bands.resampling import METHODS, resampling_weights
 
 G, R = "sdss2010-g", "sdss2010-r"
