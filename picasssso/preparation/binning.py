@@ -19,7 +19,6 @@ from astropy.nddata import NDData, StdDevUncertainty
 from picasssso.bands.noise import NoiseScaling
 from picasssso.bands.slots import check_labels
 from picasssso.exceptions import InvalidInputError
-from picasssso.preparation.storage import rebuild
 
 if TYPE_CHECKING:
     from picasssso.bands import BandImages
@@ -247,7 +246,5 @@ def apply_bins(images: BandImages, bins: npt.ArrayLike) -> BandImages:
                 np.where(filled, sigma[index], 1.0).astype(np.float32), unit=u.nmgy, copy=False
             ),
             mask=~filled,
-            wcs=images._wcs,
-            meta=images._records[band].meta,
         )
-    return rebuild(images, planes, bins=numbers)
+    return images.with_planes(planes, bins=numbers)
