@@ -27,13 +27,9 @@ from scipy.signal import fftconvolve
 import picasssso
 from picasssso import BandImages
 from picasssso.io import read_survey
-from picasssso.preparation import (
-    align_bands,
-    calibrate_noise,
-    match_psf,
-    model_psf,
-    with_measured_psf,
-)
+from picasssso.preparation import align_bands, match_psf
+from picasssso.preparation.noise import calibrate_noise
+from picasssso.preparation.psf import model_psf, with_measured_psf
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "tests" / "plugins"))
@@ -166,7 +162,7 @@ def psf_matching() -> dict[str, dict[str, float]]:
         }  # fmt: skip
 
     widths = {band: width * SCALE * u.arcsec for band, width in FWHM.items()}
-    measured, _ = with_measured_psf(images)
+    measured = with_measured_psf(images)
     return {
         "not matched": errors(images),
         "PSFs known": errors(match_psf(images.replace(psf=psf))),
@@ -216,7 +212,7 @@ def noise() -> dict[str, dict[str, float]]:
                 sky, unit="nmgy", wcs=wcs, uncertainty=StdDevUncertainty(np.ones(shape))
             )
         images = BandImages(planes, redshift=0.05)
-        images, _ = calibrate_noise(images, source_mask=np.zeros(shape, bool))
+        images = calibrate_noise(images, source_mask=np.zeros(shape, bool))
         grid = layouts.tangent_wcs((240, 240), 0.47, rotation=20)
         resampled = align_bands(images, grid, (240, 240))
         matched = match_psf(images.replace(psf=model_psf(3.0)), 2.0 * u.arcsec)

@@ -13,7 +13,8 @@ from photutils.aperture import CircularAperture
 from picasssso import BandImages, MassToLightEstimator, PropertyMaps
 from picasssso.cli import cli
 from picasssso.exceptions import PicassssoWarning
-from picasssso.preparation import mask_sky_sources, subtract_background
+from picasssso.preparation import subtract_background
+from picasssso.preparation.background import mask_sky_sources
 
 ROOT = Path(__file__).resolve().parents[1]
 
