@@ -23,8 +23,6 @@ from picasssso.preparation.storage import allocate, blocks_of, transform, varian
 if TYPE_CHECKING:
     from picasssso.bands import BandImages
 
-__all__ = ["METHODS", "box_side", "mask_sky_sources", "subtract_background"]
-
 #: ``background2d``: a smooth surface; ``median``: one level per band.
 METHODS = ("background2d", "median")
 

@@ -20,12 +20,9 @@ from picasssso.bands.noise import NoiseScaling
 from picasssso.bands.slots import check_labels
 from picasssso.exceptions import InvalidInputError
 from picasssso.preparation.steps import with_step
-from picasssso.preparation.storage import rebuild
 
 if TYPE_CHECKING:
     from picasssso.bands import BandImages
-
-__all__ = ["apply_bins", "bin_images", "grow_bins"]
 
 Array = npt.NDArray[Any]
 #: Distance of a bin's farthest pixel from its middle, over the radius of a circle of its area.
@@ -249,7 +246,5 @@ def apply_bins(images: BandImages, bins: npt.ArrayLike) -> BandImages:
                 np.where(filled, sigma[index], 1.0).astype(np.float32), unit=u.nmgy, copy=False
             ),
             mask=~filled,
-            wcs=images._wcs,
-            meta=images._records[band].meta,
         )
-    return rebuild(images, planes, bins=numbers)
+    return images.with_planes(planes, bins=numbers)

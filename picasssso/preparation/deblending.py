@@ -15,8 +15,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["Parts", "fill_with_surroundings", "take_apart"]
-
 MIN_PIXELS = 8
 _CONTRAST = 1.0  # of a star's peak, over the galaxy under it
 _MIN_PEAK = 8.0  # of a star, over the noise

@@ -26,8 +26,6 @@ if TYPE_CHECKING:
 
     from picasssso.bands import BandImages
 
-__all__ = ["SF11_OVER_SFD98", "band_extinction", "correct_extinction", "look_up_ebv"]
-
 #: E(B-V) on the scale of Schlafly & Finkbeiner (2011) over that of Schlegel et al. (1998).
 SF11_OVER_SFD98 = 0.86
 

@@ -18,8 +18,6 @@ from picasssso.preparation.steps import with_step
 if TYPE_CHECKING:
     from picasssso.bands import BandImages
 
-__all__ = ["MeasuredPSF", "measure_psf", "model_psf", "with_measured_psf"]
-
 #: Shape of the PSF where only its width is known: Moffat index (Trujillo et al. 2001).
 MOFFAT_INDEX = 3.0
 _WIDTH = 8.0  # of the kernel, in FWHM

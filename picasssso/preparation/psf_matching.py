@@ -33,8 +33,6 @@ from picasssso.preparation.storage import transform, variance_of
 if TYPE_CHECKING:
     from picasssso.bands import BandImages
 
-__all__ = ["MatchQuality", "match_psf", "match_quality", "matching_kernel"]
-
 #: Weight of the Laplacian.
 REGULARISATION = 1e-3
 #: Error of an aperture of one FWHM, in mag, beyond which a warning is given.

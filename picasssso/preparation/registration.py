@@ -8,17 +8,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from picasssso.bands.merging import merge_bands
 from picasssso.bands.pixels import shift_wcs
 from picasssso.exceptions import InvalidInputError, PicassssoWarning
-from picasssso.preparation.alignment import align_bands, merge_bands
+from picasssso.preparation.alignment import align_bands
 from picasssso.preparation.deblending import fill_with_surroundings
 from picasssso.preparation.sources import pixel_position, star_width
 from picasssso.preparation.steps import with_step
 
 if TYPE_CHECKING:
     from picasssso.bands import BandImages
-
-__all__ = ["measure_shifts", "register_bands"]
 
 #: Pixels beyond which bands disagree.
 TOLERANCE = 0.3

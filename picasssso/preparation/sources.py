@@ -16,20 +16,18 @@ from typing import TYPE_CHECKING, Any
 import astropy.units as u
 import numpy as np
 import numpy.typing as npt
+from astropy.nddata import NDData
 
 from picasssso.bands.psf import kernel_fwhm
-from picasssso.bands.records import read_only
 from picasssso.exceptions import InvalidInputError
 from picasssso.preparation.deblending import MIN_PIXELS, fill_with_surroundings, take_apart
 from picasssso.preparation.steps import with_step
-from picasssso.preparation.storage import allocate, blocks_of
+from picasssso.preparation.storage import allocate
 
 if TYPE_CHECKING:
     from astropy.coordinates import SkyCoord
 
     from picasssso.bands import BandImages
-
-__all__ = ["Sources", "Target", "cutout_target", "find_sources", "mask_sources"]
 
 _THRESHOLD = 2.0  # sigma of the smoothed, combined image
 _FIRST_SIDE = 400  # pixels around the target that are searched first
@@ -235,16 +233,17 @@ def mask_sources(
     found = find_sources(images, position, folder=folder) if sources is None else sources
     labels = allocate(images.shape, np.uint8, folder)
     labels[...] = found.target
-    records = {}
-    for band, record in images._records.items():
+    planes = {}
+    for band, image in images.items():
         mask = allocate(images.shape, bool, folder)
         mask[...] = found.foreign
-        if record.mask is not None:
-            for block in blocks_of(images.shape, bytes_per_pixel=20):
-                mask[block.core] |= record.mask[block.core] != 0
-        records[band] = replace(record, mask=read_only(mask))
+        if image.mask is not None:
+            mask |= image.mask
+        planes[band] = NDData(
+            image.data, unit=image.unit, uncertainty=image.uncertainty, mask=mask
+        )
     return with_step(
-        images._derive(records=records, labels=read_only(labels)),
+        images.with_planes(planes, labels=labels),
         "mask",
         stars_on_target=found.n_stars,
         neighbors=found.n_neighbors,
@@ -294,6 +293,7 @@ def cutout_target(
 
 
 def star_width(images: BandImages) -> float:
+    """Return the width of stars in the broadest band, pixels; 4 where no PSF is known."""
     scale = images.pixel_scale.value
     widths = [
         psf.to_value(u.arcsec) / scale if isinstance(psf, u.Quantity) else kernel_fwhm(psf)

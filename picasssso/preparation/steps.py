@@ -8,8 +8,6 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from picasssso.bands import BandImages
 
-__all__ = ["describe_steps", "with_step"]
-
 
 def with_step(images: BandImages, step: str, **record: Any) -> BandImages:
     """Return images whose notes hold another step."""
