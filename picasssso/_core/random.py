@@ -22,8 +22,6 @@ import numpy as np
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["Stream", "pixel_normals", "shared_normal", "uniform_numbers"]
-
 
 def _signed(value: int) -> int:
     """Return the 64-bit two's complement of an integer, which is what torch holds."""

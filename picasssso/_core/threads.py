@@ -16,8 +16,6 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import CancelledError, ThreadPoolExecutor
 from typing import Any, TypeVar
 
-__all__ = ["map_calmly", "run_calmly"]
-
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 

@@ -40,19 +40,6 @@ from picasssso.estimators._grid_posterior.pixels import (
 )
 from picasssso.estimators._grid_posterior.quantiles import binned_quantiles, mixture_quantiles
 
-__all__ = [
-    "DEPTH",
-    "GatheredModels",
-    "ModelSums",
-    "ModelTables",
-    "Search",
-    "Workspace",
-    "find_wanted_cells",
-    "fit_bright",
-    "fit_doubtful",
-    "summarize",
-]
-
 _TINY = 1e-30
 
 #: Models that much less likely than the best have no weight, in bits.

@@ -32,8 +32,6 @@ from picasssso.estimators._grid_posterior.library import (
 from picasssso.estimators._grid_posterior.pixels import BITS, Block, Pixels, multiply, stack
 from picasssso.estimators._grid_posterior.quantiles import binned_quantiles, grid_quantiles
 
-__all__ = ["RATIO_STEP", "Look", "NodeTables", "fit_faint", "look", "make_nodes"]
-
 #: Number of nodes.
 N_NODES = 1024
 

@@ -12,21 +12,6 @@ from dataclasses import dataclass, fields, replace
 
 import torch
 
-__all__ = [
-    "CELL_SIZE",
-    "FAINTEST",
-    "GROUP",
-    "Cells",
-    "FineBins",
-    "PropertyBins",
-    "SortedLibrary",
-    "bin_values",
-    "common_bins",
-    "count_levels",
-    "make_bins",
-    "make_cells",
-]
-
 #: Largest number of models per cell, the unit in which models are ruled out.
 CELL_SIZE = 32
 

@@ -12,19 +12,6 @@ import torch
 
 from picasssso._core.random import uniform_numbers
 
-__all__ = [
-    "BITS",
-    "Block",
-    "Draws",
-    "Pixels",
-    "draw_amplitudes",
-    "draw_members",
-    "draw_rows",
-    "multiply",
-    "prepare_pixels",
-    "stack",
-]
-
 #: Half a unit of chi2 in bits: weights are powers of two, whose function is the fastest.
 BITS = 0.5 * math.log2(math.e)
 
