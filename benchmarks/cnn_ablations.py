@@ -49,7 +49,7 @@ from torch.nn import functional
 from picasssso.estimators._cnn.weights import weights_path
 from picasssso.evaluation import join_records, residual_statistics, scatter_ratio
 from picasssso.evaluation.residuals import bootstrap_counts
-from picasssso.networks.calibration import NORMAL_SCORES, local_signal
+from picasssso.networks.conformal import NORMAL_SCORES, local_signal
 from picasssso.networks.heads import PER_OUTPUT, QUANTILES, Prediction, decode, limit_hydrogen
 from picasssso.networks.inputs import input_planes
 from picasssso.networks.outputs import OUTPUT_NAMES, OUTPUTS
@@ -204,7 +204,7 @@ def mixture_loss(network: torch.nn.Module, batch: SlottedBatch) -> torch.Tensor:
     """Return the negative log likelihood, and what the package learns beside quantiles."""
     raw = outputs(network, batch)
     with torch.autocast("cpu", enabled=False):
-        mixture, targets = read_mixture(raw), make_targets(batch.sums)
+        mixture, targets = read_mixture(raw), make_targets(batch.truth)
         weights = pixel_weights(batch.flux, batch.inverse_variance)
         used = weights * targets.present
         surprise = -mixture.log_likelihood(targets.log_value) * used
@@ -248,7 +248,7 @@ def scores(prediction: Prediction, batch: SlottedBatch) -> np.ndarray:
     Of weights and of weighted quantile losses; of pixels and of those inside the 68 and the
     95 % range, for each range of signals.
     """
-    targets = make_targets(batch.sums)
+    targets = make_targets(batch.truth)
     used = pixel_weights(batch.flux, batch.inverse_variance) * targets.present
     levels = torch.tensor(QUANTILES)[:, None, None]
     error = targets.log_value[:, :, None] - prediction.quantiles

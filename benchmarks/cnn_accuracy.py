@@ -68,9 +68,10 @@ from picasssso.networks.heads import QUANTILES, Prediction
 from picasssso.networks.mixture import hold_hydrogen, linear_values
 from picasssso.networks.outputs import OUTPUT_NAMES, OUTPUTS
 from picasssso.networks.weights import TrainedModel, read_weights
+from picasssso.pairs import TrueSums
 from picasssso.properties import PROPERTIES
 from picasssso.training.batches import to_slots
-from picasssso.training.calibrating import sample_scores
+from picasssso.training.error_correlation import sample_scores
 from picasssso.training.targets import make_targets
 
 NAME = "cnn_accuracy.json"
@@ -191,7 +192,7 @@ def default(model: TrainedModel, pairs: Any, count: int, folder: Path | None) ->
 
 def floored(batch: Any) -> MapStack:
     """Return the truth as the network is asked for it: nothing where there is too little."""
-    targets = make_targets(batch["truth_at_psf"])
+    targets = make_targets(TrueSums(batch["truth_at_psf"]))
     present, values = targets.held_together(), {}
     for k, output in enumerate(OUTPUTS):
         value = 10.0 ** targets.log_value[:, k] - output.offset
@@ -633,8 +634,8 @@ def observed_batch(galaxies: Any, table: Any, seed: int = 1) -> Any:
 
 def single(model: TrainedModel, made: Iterable[tuple[str, Any]], table: Any) -> dict[str, Any]:
     """Return residuals of single galaxies of any size, and statistics of all of them."""
-    from picasssso.networks.outside import is_outside
-    from picasssso.networks.outside import measure as look
+    from picasssso.networks.training_range import is_outside
+    from picasssso.networks.training_range import measure as look
 
     records, rows = [], {}
     for number, (key, galaxies) in enumerate(made):
@@ -683,7 +684,7 @@ def illustris(model: TrainedModel, table: Any) -> dict[str, Any]:
     """Return figures of painted maps of Illustris galaxies."""
     from scipy.optimize import brentq
 
-    from picasssso.mocks.framing import pixel_sizes
+    from picasssso.mocks.distances import pixel_sizes
     from picasssso.mocks.illustris import read_illustris_maps
 
     paths = sorted((SHARED / "data" / "illustris").glob("*.h5"))

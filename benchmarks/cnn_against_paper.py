@@ -47,7 +47,7 @@ from picasssso.evaluation import (
     residual_statistics,
     residuals,
 )
-from picasssso.networks.baseline import BASELINE_PROPERTIES, predict_maps
+from picasssso.networks.buck_wolf import BASELINE_PROPERTIES, predict_maps
 from picasssso.networks.ensemble import Ensemble
 from picasssso.pairs.source import Batch
 from picasssso.training import TrainingConfig, TrainingState

@@ -21,17 +21,17 @@ from picasssso.evaluation import MapStack, Settings, fit_apertures, measure, res
 from picasssso.evaluation.apertures import Apertures
 from picasssso.evaluation.summary import _is_empty
 from picasssso.mocks import GeneratedPairs, LightTable
-from picasssso.mocks.light_files import read_light_table, write_light_table
-from picasssso.networks.calibration import local_signal
+from picasssso.mocks.light import read_light_table, write_light_table
+from picasssso.networks.conformal import local_signal
 from picasssso.networks.heads import Prediction
 from picasssso.networks.mixture import hold_hydrogen, linear_means, linear_quantiles
 from picasssso.networks.outputs import OUTPUT_NAMES
 from picasssso.networks.weights import TrainedModel
 from picasssso.pairs.source import Batch, PairSource
-from picasssso.pairs.sums import TrueSums
+from picasssso.pairs.truth import TrueSums
 from picasssso.properties import PROPERTIES
-from picasssso.training import PairPool, SlottedBatch, TrainingState, to_slots
-from picasssso.training.calibrating import keep_bands
+from picasssso.training import PairPool, SlottedBatch, TrainingSource, TrainingState, to_slots
+from picasssso.training.held_out import keep_bands
 
 RESULTS = Path(__file__).resolve().parent / "results"
 SHARED = Path(__file__).resolve().parents[2] / "shared"
@@ -110,7 +110,7 @@ def train(
 ) -> float:
     """Train to the end, by steps of the state's own or others; return their processor time."""
     steps = state.config.steps
-    pool = PairPool([(kept, wavelengths(kept.bands), 1.0)], state.config)
+    pool = PairPool([TrainingSource(kept, wavelengths(kept.bands))], state.config)
     start = time.process_time()
     for batch in pool.batches(state.step):
         (step or state.train_step)(batch)

@@ -28,7 +28,11 @@ from picasssso.mocks import Galaxies, LightTable, ProceduralGalaxies, observe
 from picasssso.mocks.age_bins import AGE_EDGES
 from picasssso.mocks.galaxies.render import _histories
 from picasssso.mocks.observing import get_survey
-from picasssso.mocks.observing.psf import convolve, gaussian_transfer, moffat_transfer
+from picasssso.mocks.observing.transfer_functions import (
+    convolve,
+    gaussian_transfer,
+    moffat_transfer,
+)
 from picasssso.pairs import TrueSums
 
 RESULT = Path("benchmarks/results/mocks_bars.json")

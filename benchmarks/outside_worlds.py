@@ -29,7 +29,7 @@ import torch
 
 from picasssso import CNNEstimator
 from picasssso.mocks import LightTable, MockGenerator, observe
-from picasssso.mocks.galaxy import Galaxies
+from picasssso.mocks.galaxy_maps import Galaxies
 from picasssso.mocks.illustris import read_illustris_maps
 from picasssso.mocks.observing import get_survey
 from picasssso.mocks.observing.observe import ObservedGalaxies

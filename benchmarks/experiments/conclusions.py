@@ -10,7 +10,7 @@ import math
 from typing import Any
 
 from picasssso.evaluation.experiments.paper import PAPER
-from picasssso.networks.baseline import BASELINE_PROPERTIES
+from picasssso.networks.buck_wolf import BASELINE_PROPERTIES
 
 __all__ = ["CONCLUSIONS"]
 

@@ -55,8 +55,8 @@ def train(options: argparse.Namespace, weights: Path) -> None:
     from picasssso.bands.band_names import pivot_wavelength
     from picasssso.networks.weights import write_weights
     from picasssso.pairs import StoredPairs
-    from picasssso.training import PairPool, TrainingState, run_training
-    from picasssso.training.finishing import finish_training
+    from picasssso.training import PairPool, TrainingSource, TrainingState, run_training
+    from picasssso.training.trained_model import finish_training
 
     training, validation = (
         StoredPairs(options.output / "pairs", split) for split in ("train", "validation")
@@ -69,11 +69,11 @@ def train(options: argparse.Namespace, weights: Path) -> None:
         state = TrainingState.load(checkpoint, device)
     else:
         state = TrainingState(config, device)
-    pool = PairPool([(training, wavelengths, 1.0)], config, device=device)
+    pool = PairPool([TrainingSource(training, wavelengths)], config, device=device)
     run_training(state, pool, checkpoint=checkpoint, progress=True)
     card = {"command": "benchmarks/experiments/paper.py", "pairs": len(training)}
     model = finish_training(
-        state, [(validation, wavelengths, 1.0)], galaxies=len(validation), card=card
+        state, [TrainingSource(validation, wavelengths)], galaxies=len(validation), card=card
     )
     write_weights(weights, model, overwrite=True)
 

@@ -7,7 +7,7 @@ torch on batches, on a CPU or CUDA; once a table is built, torch and numpy are a
 """
 
 from picasssso.mocks.galaxies import ProceduralGalaxies
-from picasssso.mocks.galaxy import Galaxies
+from picasssso.mocks.galaxy_maps import Galaxies
 from picasssso.mocks.generated_pairs import GeneratedPairs, ObservedPairs
 from picasssso.mocks.generator import MockGenerator
 from picasssso.mocks.light import Light, LightTable

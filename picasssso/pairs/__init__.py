@@ -10,7 +10,7 @@ in them is `TrueSums`.
 from picasssso.pairs.source import PairSource, PairStream
 from picasssso.pairs.splits import SPLITS, split_of
 from picasssso.pairs.stored import StoredPairs
-from picasssso.pairs.sums import SUMS, TrueSums
+from picasssso.pairs.truth import SUMS, TrueSums
 from picasssso.pairs.writing import write_pairs
 
 __all__ = [

@@ -12,10 +12,10 @@ from picasssso.exceptions import (
     InvalidTypeError,
     PicassssoWarning,
 )
-from picasssso.mocks.framing import join_galaxies
+from picasssso.mocks.galaxy_maps import join_galaxies
 from picasssso.mocks.particles import read_particles
-from picasssso.mocks.particles.cosmology import SimulationCosmology
 from picasssso.mocks.particles.gridding import share_between_ages
+from picasssso.mocks.particles.header import SimulationCosmology
 from picasssso.mocks.particles.hydrogen import (
     molecular_fraction,
     neutral_fraction,

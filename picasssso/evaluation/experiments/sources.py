@@ -129,7 +129,7 @@ def _observed_particles(
     import torch
 
     from picasssso.mocks import LightTable, ObservedPairs, observe
-    from picasssso.mocks.framing import join_galaxies
+    from picasssso.mocks.galaxy_maps import join_galaxies
     from picasssso.mocks.observing import get_survey
     from picasssso.mocks.particles import read_particles
 
@@ -172,7 +172,7 @@ def _path_of(one: str | dict[str, Any]) -> str:
 
 def _redshift_of_pixel(kpc: float, arcsec: float) -> float:
     """Return the redshift at which a length has an angle."""
-    from picasssso.mocks.framing import pixel_sizes
+    from picasssso.mocks.distances import pixel_sizes
 
     low, high = 0.003, 1.0
     for _ in range(60):

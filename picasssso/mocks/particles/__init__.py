@@ -5,7 +5,8 @@ Magneticum files; `Particles.to_galaxies` describes what it read on a pixel grid
 where light, images and true maps follow as for every other mock galaxy.
 """
 
-from picasssso.mocks.particles.particles import GasParticles, Particles, StarParticles
-from picasssso.mocks.particles.reading import read_particles
+from picasssso.mocks.particles.components import GasParticles, StarParticles
+from picasssso.mocks.particles.particles import Particles
+from picasssso.mocks.particles.snapshots import read_particles
 
 __all__ = ["GasParticles", "Particles", "StarParticles", "read_particles"]
