@@ -27,8 +27,6 @@ if TYPE_CHECKING:
     from picasssso.bands import BandImages
     from picasssso.maps import PropertyMaps
 
-__all__ = ["check_picture_name", "draw_picture", "save_picture"]
-
 FloatArray = npt.NDArray[np.floating]
 
 _PANEL, _ROW = 3.1, 4.0  # inches; a row holds title, panel and colour bar

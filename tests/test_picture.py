@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 
 from picasssso._picture import draw_picture
-from picasssso.estimators import PropertyArrays
 from picasssso.maps import PropertyMaps
+from picasssso.maps.arrays import PropertyArrays
 from picasssso.testing import make_galaxy
 
 SHAPE = (20, 22)

@@ -55,7 +55,9 @@ def train(options: argparse.Namespace, weights: Path) -> None:
     from picasssso.bands.band_names import pivot_wavelength
     from picasssso.networks.weights import write_weights
     from picasssso.pairs import StoredPairs
-    from picasssso.training import PairPool, TrainingSource, TrainingState, run_training
+    from picasssso.training import run_training
+    from picasssso.training.batches import PairPool
+    from picasssso.training.state import TrainingState
     from picasssso.training.trained_model import finish_training
 
     training, validation = (
@@ -69,24 +71,22 @@ def train(options: argparse.Namespace, weights: Path) -> None:
         state = TrainingState.load(checkpoint, device)
     else:
         state = TrainingState(config, device)
-    pool = PairPool([TrainingSource(training, wavelengths)], config, device=device)
+    pool = PairPool([(training, wavelengths, 1.0)], config, device=device)
     run_training(state, pool, checkpoint=checkpoint, progress=True)
     card = {"command": "benchmarks/experiments/paper.py", "pairs": len(training)}
     model = finish_training(
-        state, [TrainingSource(validation, wavelengths)], galaxies=len(validation), card=card
+        state, [(validation, wavelengths, 1.0)], galaxies=len(validation), card=card
     )
     write_weights(weights, model, overwrite=True)
 
 
 def evaluate(options: argparse.Namespace, weights: Path) -> None:
     """Evaluate on the galaxies kept for tests; print the paper's figures beside ours."""
-    from picasssso.evaluation.experiments import (
-        collect_figures,
-        run_experiments,
-        write_results,
-    )
+    from picasssso.evaluation.experiments import run_experiments
     from picasssso.evaluation.experiments.configuration import parse_configuration
     from picasssso.evaluation.experiments.paper import PAPER, PAPER_PROPERTIES
+    from picasssso.evaluation.experiments.results import write_results
+    from picasssso.evaluation.experiments.running import collect_figures
 
     content = {
         "common": {

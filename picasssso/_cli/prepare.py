@@ -14,8 +14,6 @@ from picasssso._cli.running import common_options
 if TYPE_CHECKING:
     from picasssso.bands import BandImages
 
-__all__ = ["is_band_images", "prepare", "prepare_files"]
-
 EXAMPLES = """
 \b
 Examples:

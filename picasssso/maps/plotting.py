@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     from picasssso.bands import BandImages
     from picasssso.maps.property_maps import PropertyMaps
 
-__all__ = ["plot_maps"]
-
 #: Sizes in inches.
 PANEL_WIDTH = 2.3
 GAP = 0.14

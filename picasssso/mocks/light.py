@@ -148,7 +148,8 @@ class LightTable:
 
     Examples
     --------
-    >>> from picasssso.mocks import LightTable, ProceduralGalaxies
+    >>> from picasssso.mocks.light import LightTable
+    >>> from picasssso.mocks import ProceduralGalaxies
     >>> table = LightTable.build(["sdss2010-g", "sdss2010-r"], 0.05)
     >>> galaxies = ProceduralGalaxies(n_pixels=32, redshift=0.05).draw([0, 1])
     >>> table.light(galaxies).surface_brightness.shape

@@ -21,8 +21,6 @@ import numpy as np
 from picasssso._core.random import Stream
 from picasssso.exceptions import InvalidInputError
 
-__all__ = ["Worlds"]
-
 #: Normal numbers are cut at this many standard deviations, as in `population`.
 _CUT = 3.0
 

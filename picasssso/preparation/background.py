@@ -22,8 +22,6 @@ from picasssso.preparation.storage import allocate, blocks_of, transform, varian
 if TYPE_CHECKING:
     from picasssso.bands import BandImages
 
-__all__ = ["METHODS", "box_side", "mask_sky_sources", "subtract_background"]
-
 #: ``background2d``: a smooth surface; ``median``: one level per band.
 METHODS = ("background2d", "median")
 
@@ -63,7 +61,7 @@ def mask_sky_sources(
     Examples
     --------
     >>> from picasssso.data import load_example_images
-    >>> from picasssso.preparation import mask_sky_sources
+    >>> from picasssso.preparation.background import mask_sky_sources
     >>> mask = mask_sky_sources(load_example_images())
     >>> bool(mask[64, 64]), bool(mask[2, 2])
     (True, False)

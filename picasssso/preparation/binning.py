@@ -19,12 +19,9 @@ from astropy.nddata import NDData, StdDevUncertainty
 from picasssso.bands.noise import NoiseScaling
 from picasssso.bands.slots import check_labels
 from picasssso.exceptions import InvalidInputError
-from picasssso.preparation.storage import rebuild
 
 if TYPE_CHECKING:
     from picasssso.bands import BandImages
-
-__all__ = ["apply_bins", "bin_images", "grow_bins"]
 
 Array = npt.NDArray[Any]
 #: Distance of a bin's farthest pixel from its middle, over the radius of a circle of its area.
@@ -48,7 +45,7 @@ def grow_bins(
     Examples
     --------
     >>> import numpy as np
-    >>> from picasssso.preparation import grow_bins
+    >>> from picasssso.preparation.binning import grow_bins
     >>> bins = grow_bins(np.full((6, 6), 2.0), np.ones((6, 6)), 4.0)
     >>> int(np.bincount(bins.ravel()).min())
     4
@@ -247,7 +244,5 @@ def apply_bins(images: BandImages, bins: npt.ArrayLike) -> BandImages:
                 np.where(filled, sigma[index], 1.0).astype(np.float32), unit=u.nmgy, copy=False
             ),
             mask=~filled,
-            wcs=images._wcs,
-            meta=images._records[band].meta,
         )
-    return rebuild(images, planes, bins=numbers)
+    return images.with_planes(planes, bins=numbers)

@@ -25,8 +25,6 @@ if TYPE_CHECKING:
 
     from picasssso.bands import BandImages
 
-__all__ = ["SF11_OVER_SFD98", "band_extinction", "correct_extinction", "look_up_ebv"]
-
 #: E(B-V) on the scale of Schlafly & Finkbeiner (2011) over that of Schlegel et al. (1998).
 SF11_OVER_SFD98 = 0.86
 
@@ -62,7 +60,7 @@ def band_extinction(
 
     Examples
     --------
-    >>> from picasssso.preparation import band_extinction
+    >>> from picasssso.preparation.extinction import band_extinction
     >>> round(band_extinction("sdss2010-r", 0.1, scale="SF11"), 2)
     0.26
     """

@@ -22,8 +22,6 @@ from picasssso.preparation.storage import blocks_of, transform, variance_of
 if TYPE_CHECKING:
     from picasssso.bands import BandImages
 
-__all__ = ["calibrate_noise", "measure_noise"]
-
 #: Sides of the boxes, pixels.
 _SIDES = (1, 2, 3, 4, 6, 8, 12, 16)
 _SAMPLE_BLOCKS = 4

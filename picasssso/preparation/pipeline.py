@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Any
 import astropy.units as u
 import numpy as np
 
+from picasssso.bands.merging import merge_bands
 from picasssso.bands.pixels import grid_offset
 from picasssso.exceptions import InvalidInputError, InvalidTypeError, PicassssoWarning
 from picasssso.io.reading import assemble, read_images
 from picasssso.io.survey_files import SurveyImage
-from picasssso.preparation.alignment import align_bands, merge_bands
+from picasssso.preparation.alignment import align_bands
 from picasssso.preparation.background import METHODS, mask_sky_sources, subtract_background
 from picasssso.preparation.binning import bin_images
 from picasssso.preparation.extinction import correct_extinction, look_up_ebv
@@ -27,8 +28,6 @@ if TYPE_CHECKING:
     from astropy.coordinates import SkyCoord
 
     from picasssso.bands import BandImages
-
-__all__ = ["prepare"]
 
 _SAME_GRID = 0.1  # pixels, as BandImages has it
 

@@ -17,8 +17,6 @@ from picasssso.exceptions import InvalidInputError, PicassssoWarning
 if TYPE_CHECKING:
     from picasssso.bands import BandImages
 
-__all__ = ["MeasuredPSF", "measure_psf", "model_psf", "with_measured_psf"]
-
 #: Shape of the PSF where only its width is known: Moffat index (Trujillo et al. 2001).
 MOFFAT_INDEX = 3.0
 _WIDTH = 8.0  # of the kernel, in FWHM
@@ -59,7 +57,7 @@ def model_psf(
 
     Examples
     --------
-    >>> from picasssso.preparation import model_psf
+    >>> from picasssso.preparation.psf import model_psf
     >>> psf = model_psf(4.0)
     >>> psf.shape, round(float(psf.sum()), 6)
     ((33, 33), 1.0)

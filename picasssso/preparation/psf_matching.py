@@ -31,8 +31,6 @@ from picasssso.preparation.storage import transform, variance_of
 if TYPE_CHECKING:
     from picasssso.bands import BandImages
 
-__all__ = ["MatchQuality", "match_psf", "match_quality", "matching_kernel"]
-
 #: Weight of the Laplacian.
 REGULARISATION = 1e-3
 #: Error of an aperture of one FWHM, in mag, beyond which a warning is given.
@@ -104,7 +102,8 @@ def matching_kernel(
 
     Examples
     --------
-    >>> from picasssso.preparation import match_quality, matching_kernel, model_psf
+    >>> from picasssso.preparation.psf_matching import match_quality, matching_kernel
+    >>> from picasssso.preparation.psf import model_psf
     >>> source, target = model_psf(3.0), model_psf(4.5)
     >>> kernel = matching_kernel(source, target)
     >>> match_quality(source, target, kernel).aperture_error_mag < 0.005

@@ -10,24 +10,22 @@ from __future__ import annotations
 
 import os
 import warnings
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import astropy.units as u
 import numpy as np
 import numpy.typing as npt
+from astropy.nddata import NDData
 
 from picasssso.bands.psf import kernel_fwhm
-from picasssso.bands.records import read_only
 from picasssso.exceptions import InvalidInputError
-from picasssso.preparation.storage import allocate, blocks_of
+from picasssso.preparation.storage import allocate
 
 if TYPE_CHECKING:
     from astropy.coordinates import SkyCoord
 
     from picasssso.bands import BandImages
-
-__all__ = ["Sources", "Target", "cutout_target", "find_sources", "mask_sources"]
 
 _THRESHOLD = 2.0  # sigma of the smoothed, combined image
 _MIN_PIXELS = 8
@@ -215,15 +213,16 @@ def mask_sources(
     found = find_sources(images, position, folder=folder) if sources is None else sources
     labels = allocate(images.shape, np.uint8, folder)
     labels[...] = found.target
-    records = {}
-    for band, record in images._records.items():
+    planes = {}
+    for band, image in images.items():
         mask = allocate(images.shape, bool, folder)
         mask[...] = found.foreign
-        if record.mask is not None:
-            for block in blocks_of(images.shape, bytes_per_pixel=20):
-                mask[block.core] |= record.mask[block.core] != 0
-        records[band] = replace(record, mask=read_only(mask))
-    return images._derive(records=records, labels=read_only(labels))
+        if image.mask is not None:
+            mask |= image.mask
+        planes[band] = NDData(
+            image.data, unit=image.unit, uncertainty=image.uncertainty, mask=mask
+        )
+    return images.with_planes(planes, labels=labels)
 
 
 def cutout_target(

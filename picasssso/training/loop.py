@@ -91,8 +91,9 @@ def run_training(
     Examples
     --------
     >>> from picasssso.mocks import GeneratedPairs
-    >>> from picasssso.training import (
-    ...     PairPool, TrainingConfig, TrainingSource, TrainingState, run_training)
+    >>> from picasssso.training import TrainingConfig, run_training
+    >>> from picasssso.training.batches import PairPool, TrainingSource
+    >>> from picasssso.training.state import TrainingState
     >>> config = TrainingConfig(
     ...     network={"widths": [8], "depths": [1]}, members=1, steps=1, batch_size=2, pool_size=2)
     >>> galaxies = GeneratedPairs(seed=1, survey="paper_field", n_pixels=32)

@@ -32,7 +32,7 @@ from picasssso._core.files import atomic_write
 from picasssso.exceptions import FileFormatError, InvalidInputError
 from picasssso.mocks import GeneratedPairs
 from picasssso.mocks.light import read_light_table, write_light_table
-from picasssso.mocks.observing import Survey, get_survey
+from picasssso.mocks.observing.surveys import Survey, get_survey
 from picasssso.networks.config import TrainingConfig
 from picasssso.networks.inputs import slot_letters, slot_of
 from picasssso.training.batches import TrainingSource

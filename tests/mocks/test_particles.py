@@ -13,7 +13,6 @@ from picasssso.exceptions import (
     PicassssoWarning,
 )
 from picasssso.mocks.galaxy_maps import join_galaxies
-from picasssso.mocks.particles import read_particles
 from picasssso.mocks.particles.gridding import share_between_ages
 from picasssso.mocks.particles.header import SimulationCosmology
 from picasssso.mocks.particles.hydrogen import (
@@ -22,6 +21,7 @@ from picasssso.mocks.particles.hydrogen import (
     star_formation_pressure,
 )
 from picasssso.mocks.particles.smoothing import deposit, neighbour_distance
+from picasssso.mocks.particles.snapshots import read_particles
 
 H, SCALE, MATTER = 0.7, 0.8, 0.3
 KPC, MSUN, YEAR = 3.0856775814913673e21, 1.988409870698051e33, 3.15576e7

@@ -14,7 +14,7 @@ from picasssso.networks.inputs import N_CONDITIONS, N_PLANES, Conditions, input_
 from picasssso.networks.layers import PointwiseConv
 from picasssso.networks.outputs import LOG_LARGEST_HYDROGEN, OUTPUT_NAMES
 from picasssso.networks.unet import ResidualUNet
-from picasssso.pairs import TrueSums
+from picasssso.pairs.truth import TrueSums
 from picasssso.training.targets import make_targets
 
 DEPTHWISE = {**SMALL, "kind": "depthwise"}

@@ -5,7 +5,8 @@ from astropy.nddata import CCDData, StdDevUncertainty
 
 from picasssso import BandImages, GalacticExtinction
 from picasssso.exceptions import InvalidInputError, MissingDependencyError
-from picasssso.preparation import band_extinction, correct_extinction, look_up_ebv
+from picasssso.preparation import correct_extinction
+from picasssso.preparation.extinction import band_extinction, look_up_ebv
 
 #: A_band / E(B-V)_SFD at R_V = 3.1: Schlafly & Finkbeiner (2011), table 6.
 PUBLISHED = {

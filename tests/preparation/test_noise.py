@@ -8,15 +8,10 @@ from astropy.nddata import CCDData, StdDevUncertainty
 from scipy.ndimage import gaussian_filter
 
 from picasssso import BandImages
-from picasssso.preparation import (
-    align_bands,
-    calibrate_noise,
-    match_psf,
-    measure_noise,
-    model_psf,
-    storage,
-)
+from picasssso.preparation import align_bands, match_psf, measure_noise, storage
 from picasssso.preparation import alignment as alignment_module
+from picasssso.preparation.noise import calibrate_noise
+from picasssso.preparation.psf import model_psf
 
 BAND = "sdss2010-r"
 

@@ -12,7 +12,7 @@ from picasssso import CNNEstimator
 from picasssso.cli import cli
 from picasssso.exceptions import OutsideTrainingWarning
 from picasssso.testing import make_galaxy
-from picasssso.training import TrainingSource
+from picasssso.training.batches import TrainingSource
 
 TRAINING = {
     "network": {"widths": [8, 8], "depths": [1, 1]}, "members": 2, "steps": 4, "batch_size": 4,

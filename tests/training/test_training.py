@@ -14,18 +14,11 @@ from picasssso.exceptions import FileFormatError, InvalidInputError
 from picasssso.networks.buck_wolf import MAPS, squared_loss
 from picasssso.networks.heads import decode
 from picasssso.networks.outputs import OUTPUT_NAMES
-from picasssso.training import (
-    PairPool,
-    TrainingConfig,
-    TrainingSource,
-    TrainingState,
-    run_training,
-    to_slots,
-)
-from picasssso.training.batches import degrade
+from picasssso.training import TrainingConfig, run_training
+from picasssso.training.batches import PairPool, TrainingSource, degrade, to_slots
 from picasssso.training.losses import quantile_loss
 from picasssso.training.recipe import Recipe
-from picasssso.training.state import batch_loss
+from picasssso.training.state import TrainingState, batch_loss
 from picasssso.training.targets import make_targets
 
 CONFIG = TrainingConfig(
@@ -248,7 +241,8 @@ sys.path[:0] = {folders!r}
 warnings.simplefilter("ignore")
 import torch
 from test_training import CONFIG, pool
-from picasssso.training import TrainingState, run_training
+from picasssso.training import run_training
+from picasssso.training.state import TrainingState
 from picasssso.training.loop import is_first_process
 
 path = {path!r}

@@ -23,15 +23,6 @@ from picasssso.networks.training_range import structure_outside, whole_colours_o
 if TYPE_CHECKING:
     from picasssso.bands import BandImages
 
-__all__ = [
-    "NetworkInput",
-    "image_structure",
-    "make_input",
-    "select_slots",
-    "unlike_training",
-    "wavelength",
-]
-
 FloatArray = npt.NDArray[np.floating]
 
 

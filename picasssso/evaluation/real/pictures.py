@@ -12,8 +12,6 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["make_real_pictures"]
-
 #: To be told apart without color.
 _STYLES: tuple[dict[str, Any], ...] = (
     {"color": "black", "marker": "o", "ls": "-"},

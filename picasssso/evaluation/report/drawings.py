@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     from picasssso.maps import PropertyMaps
     from picasssso.properties import Property
 
-__all__ = ["draw_galaxy", "draw_maps", "draw_profiles", "draw_quality"]
-
 FloatArray = npt.NDArray[np.floating]
 
 _PANEL = 3.3  # inches

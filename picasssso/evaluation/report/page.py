@@ -35,8 +35,6 @@ if TYPE_CHECKING:
     from picasssso.bands import BandImages
     from picasssso.maps import PropertyMaps, Total
 
-__all__ = ["write_report"]
-
 #: Where the profile of the maps reaches less far, pixels, an ellipse is measured that does
 #: not ask for significance; the annuli then reach so many half-mass radii.
 _LEAST_REACH, _REACH, _N_ANNULI = 8.0, 3.0, 12

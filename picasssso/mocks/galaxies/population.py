@@ -20,8 +20,6 @@ from picasssso.mocks.galaxies.histories import timescale_of_rate
 from picasssso.mocks.galaxies.profiles import sersic_fraction
 from picasssso.mocks.worlds import Worlds
 
-__all__ = ["draw_parameters"]
-
 #: Normal numbers are cut at this many standard deviations: tails of relations are not known.
 _CUT = 3.0
 

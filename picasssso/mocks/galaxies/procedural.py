@@ -43,7 +43,7 @@ class ProceduralGalaxies:
     n_pixels : int, optional
         Pixels along each side of the frame.
     survey : str or Survey, optional
-        Sets the pixel scale: one of `picasssso.mocks.observing.SURVEYS`.
+        Sets the pixel scale: one of those `get_survey` knows.
     margin : int, optional
         Pixels added at each side, for light that a PSF scatters in; cut by
         `picasssso.mocks.observe`.

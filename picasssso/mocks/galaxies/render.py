@@ -26,8 +26,6 @@ from picasssso.mocks.galaxies.scaling_relations import (
     early_type_size,
 )
 
-__all__ = ["Frame", "Parts", "merge_parts", "render_parts"]
-
 #: Cells of a disc's plane per pixel of the frame, along one axis.
 PLANE_SAMPLING = 1.1
 

@@ -18,23 +18,6 @@ if TYPE_CHECKING:
 
 _Array = TypeVar("_Array", "np.ndarray", "torch.Tensor")
 
-__all__ = [
-    "attenuation_per_surface_density",
-    "attenuation_slope",
-    "early_type_size",
-    "gas_metallicity",
-    "green_fraction",
-    "hi_below_sequence",
-    "hi_disc_radius",
-    "hi_mass",
-    "late_type_size",
-    "main_sequence",
-    "quenched_fraction",
-    "sample_masses",
-    "size_scatter",
-    "stellar_metallicity",
-]
-
 
 def sample_masses(
     uniform: np.ndarray, mass_range: tuple[float, float], weight: float

@@ -4,9 +4,3 @@
 Magneticum files; `Particles.to_galaxies` describes what it read on a pixel grid, from
 where light, images and true maps follow as for every other mock galaxy.
 """
-
-from picasssso.mocks.particles.components import GasParticles, StarParticles
-from picasssso.mocks.particles.particles import Particles
-from picasssso.mocks.particles.snapshots import read_particles
-
-__all__ = ["GasParticles", "Particles", "StarParticles", "read_particles"]
