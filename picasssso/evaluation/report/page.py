@@ -508,6 +508,10 @@ def _flattened(record: Mapping[str, Any], before: str = "") -> Iterable[tuple[st
         if isinstance(value, Mapping):
             if value:
                 yield from _flattened(value, f"{label}: ")
+        elif name == "preparation" and isinstance(value, list):
+            from picasssso.preparation.steps import describe_steps
+
+            yield from ((f"{label}: {step}", words) for step, words in describe_steps(value))
         elif isinstance(value, list | tuple):
             yield label, ", ".join(map(str, value))
         elif value is not None:
