@@ -36,19 +36,15 @@ import torch
 from records import record
 
 from picasssso.estimators._cnn.weights import weights_path
-from picasssso.evaluation import (
-    MapStack,
-    Settings,
-    fit_apertures,
-    join_records,
-    measure,
-    rank_intervals,
-    residual_statistics,
-    residuals,
-)
-from picasssso.evaluation.apertures import Apertures
+from picasssso.evaluation import measure
+from picasssso.evaluation.apertures import Apertures, fit_apertures
+from picasssso.evaluation.calibration import rank_intervals
+from picasssso.evaluation.measuring import Settings, join_records
+from picasssso.evaluation.residuals import residual_statistics, residuals
+from picasssso.evaluation.stacks import MapStack
 from picasssso.evaluation.summary import PER_STELLAR_MASS, _is_empty
-from picasssso.mocks import GeneratedPairs, LightTable, ProceduralGalaxies
+from picasssso.mocks import GeneratedPairs, ProceduralGalaxies
+from picasssso.mocks.light import LightTable
 from picasssso.mocks.light_files import read_light_table, write_light_table
 from picasssso.networks.calibration import local_signal
 from picasssso.networks.heads import QUANTILES, Prediction
@@ -58,7 +54,7 @@ from picasssso.networks.weights import TrainedModel, read_weights
 from picasssso.pairs.source import Batch
 from picasssso.pairs.sums import TrueSums
 from picasssso.properties import PROPERTIES
-from picasssso.training import SlottedBatch, to_slots
+from picasssso.training.batches import SlottedBatch, to_slots
 from picasssso.training.calibrating import keep_bands, sample_scores
 from picasssso.training.targets import make_targets
 

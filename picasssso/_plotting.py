@@ -25,24 +25,6 @@ if TYPE_CHECKING:
 
     from picasssso.properties import Property
 
-__all__ = [
-    "LINE_STYLES",
-    "MASKED_COLOR",
-    "OFFSET_LIMIT",
-    "Scale",
-    "check_picture_name",
-    "draw_bar",
-    "draw_compass",
-    "draw_panel",
-    "draw_scale_bar",
-    "label_arcsec",
-    "offset_scale",
-    "property_scale",
-    "round_length",
-    "shared_legend",
-    "unit_label",
-]
-
 FloatArray = npt.NDArray[np.floating]
 
 MASKED_COLOR = "0.78"

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from picasssso.estimators.base import PropertyMapEstimator
     from picasssso.maps import PropertyMaps
 
-__all__ = ["DemoResult", "run_demo", "usable_estimators"]
+__all__ = ["run_demo"]
 
 
 @dataclass(frozen=True)
@@ -95,7 +95,8 @@ def usable_estimators(
     names: Iterable[str] | None = None,
 ) -> Iterator[tuple[str, PropertyMapEstimator]]:
     """Iterate over estimators with their default parameters."""
-    from picasssso.estimators import get_estimator, iterate_estimators
+    from picasssso.estimators import get_estimator
+    from picasssso.estimators.registry import iterate_estimators
 
     if names is not None:
         for name in names:

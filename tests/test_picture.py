@@ -4,8 +4,8 @@ import astropy.units as u
 import numpy as np
 import pytest
 
-from picasssso.estimators import PropertyArrays
 from picasssso.maps import PropertyMaps
+from picasssso.maps.arrays import PropertyArrays
 from picasssso.maps.pictures import draw_picture
 from picasssso.testing import make_galaxy
 

@@ -14,7 +14,8 @@ from photutils.background import Background2D
 from picasssso import BandImages, MassToLightEstimator, PropertyMaps
 from picasssso.cli import cli
 from picasssso.exceptions import PicassssoWarning
-from picasssso.preparation import mask_sky_sources, subtract_background
+from picasssso.preparation import subtract_background
+from picasssso.preparation.background import mask_sky_sources
 
 ROOT = Path(__file__).resolve().parents[1]
 

@@ -31,8 +31,9 @@ import astropy.units as u
 import numpy as np
 from astropy.wcs import WCS
 
-from picasssso.mocks import MockGenerator, ObservedGalaxies
-from picasssso.mocks.observing import Survey, get_survey
+from picasssso.mocks import MockGenerator
+from picasssso.mocks.observing.observe import ObservedGalaxies
+from picasssso.mocks.observing.surveys import Survey, get_survey
 from picasssso.pairs.sums import maps_from_arrays, plain_number
 
 SEED, NUMBER = 4, 4621

@@ -38,9 +38,11 @@ from picasssso.networks.weights import (
     read_weights,
     write_weights,
 )
-from picasssso.training import PairPool, TrainingState, run_training
+from picasssso.training import run_training
+from picasssso.training.batches import PairPool
 from picasssso.training.finishing import calibrate
 from picasssso.training.recipe import Recipe, make_sources, prepare_tables
+from picasssso.training.state import TrainingState
 
 
 def seconds_per_step(recipe: Recipe, sources: list, device: torch.device) -> float:

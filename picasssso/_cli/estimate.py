@@ -24,8 +24,6 @@ if TYPE_CHECKING:
     from picasssso.estimators.base import PropertyMapEstimator
     from picasssso.maps import PropertyMaps
 
-__all__ = ["estimate"]
-
 # The sign \b keeps click from filling the lines that follow.
 EXAMPLES = """
 \b

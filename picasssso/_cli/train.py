@@ -10,9 +10,8 @@ import click
 from picasssso._cli.running import common_options, progress_wanted
 
 if TYPE_CHECKING:
-    from picasssso.training import PairPool, TrainingState
-
-__all__ = ["train"]
+    from picasssso.training.batches import PairPool
+    from picasssso.training.state import TrainingState
 
 
 @click.command()
@@ -73,9 +72,10 @@ def train(
     from picasssso._core.files import check_output
     from picasssso.exceptions import FileFormatError, InvalidInputError
     from picasssso.networks.weights import write_weights
-    from picasssso.training import PairPool, TrainingState
+    from picasssso.training.batches import PairPool
     from picasssso.training.finishing import finish_training
     from picasssso.training.recipe import Recipe, make_sources, prepare_tables
+    from picasssso.training.state import TrainingState
 
     if lightning:
         from picasssso.training.lightning import check_lightning, is_first_process

@@ -36,15 +36,6 @@ if TYPE_CHECKING:
     from picasssso.bands import BandImages
     from picasssso.maps.property_maps import PropertyMaps
 
-__all__ = [
-    "draw_galaxy",
-    "draw_picture",
-    "draw_profiles",
-    "draw_property",
-    "draw_quality",
-    "save_picture",
-]
-
 FloatArray = npt.NDArray[np.floating]
 Panel = tuple[str, FloatArray, Scale]
 

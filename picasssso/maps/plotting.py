@@ -27,8 +27,6 @@ if TYPE_CHECKING:
     from picasssso.maps.property_maps import PropertyMaps
     from picasssso.properties import Property
 
-__all__ = ["draw_sky_scale", "plot_maps"]
-
 #: Sizes in inches.
 PANEL_WIDTH = 2.3
 GAP = 0.14

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 
-__all__ = ["AGE_CENTRES", "AGE_EDGES", "N_AGE", "mass_in_age_bins"]
-
 #: Edges of the age bins in yr. Within a bin stars form at a constant rate. The first two
 #: bins make the star formation rate exact (the mass formed in the last 100 Myr over 100
 #: Myr), and the first alone lies in birth clouds and ionises gas.

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 
-__all__ = ["angular_diameter_distance", "redshift_of_distance"]
-
 #: Planck Collaboration VI (2020, A&A 641, A6), table 2, as `astropy.cosmology.Planck18`.
 HUBBLE_CONSTANT = 67.66
 MATTER_DENSITY = 0.30966

@@ -19,8 +19,6 @@ if TYPE_CHECKING:
 
     from picasssso.sps import SSPGrid
 
-__all__ = ["checked_redshift", "join_galaxies", "pixel_sizes", "surviving_fraction"]
-
 _ARCSEC_PER_RAD = 648000.0 / np.pi
 
 _SURVIVING: dict[str, tuple[np.ndarray, np.ndarray]] = {}

@@ -17,8 +17,6 @@ import torch
 from picasssso.exceptions import InvalidInputError
 from picasssso.mocks.age_bins import N_AGE
 
-__all__ = ["Galaxies"]
-
 _MAPS = (
     "mass_formed",
     "log_metallicity",
@@ -36,7 +34,7 @@ class Galaxies:
     Parameters
     ----------
     mass_formed : Tensor
-        Mass of stars formed in each age bin (`picasssso.mocks.age_bins.AGE_EDGES`), in
+        Mass of stars formed in each age bin (``picasssso.mocks.age_bins.AGE_EDGES``), in
         Msun/kpc2, of shape (n, n_age, y, x).
     log_metallicity : Tensor
         log10 of the mass fraction of metals of those stars, of the same shape, or with one

@@ -38,13 +38,6 @@ if TYPE_CHECKING:
     from picasssso.maps import PropertyMaps
     from picasssso.sps import SSPGrid
 
-__all__ = [
-    "IllustrisMaps",
-    "read_broadband",
-    "read_illustris_maps",
-    "read_synthetic_image",
-]
-
 #: Hubble constant of Illustris in 100 km/s/Mpc.
 ILLUSTRIS_H = 0.704
 

@@ -33,8 +33,6 @@ if TYPE_CHECKING:
     from picasssso.sps import SSPGrid
     from picasssso.sps.photometry import GridPhotometry
 
-__all__ = ["Light", "LightTable"]
-
 #: Parts of a band whose dust is treated apart; their borders share the response evenly.
 PARTS = 3
 
@@ -109,7 +107,8 @@ class LightTable:
 
     Examples
     --------
-    >>> from picasssso.mocks import LightTable, ProceduralGalaxies
+    >>> from picasssso.mocks.light import LightTable
+    >>> from picasssso.mocks import ProceduralGalaxies
     >>> table = LightTable.build(["sdss2010-g", "sdss2010-r"], 0.05)
     >>> galaxies = ProceduralGalaxies(n_pixels=32, redshift=0.05).draw([0, 1])
     >>> table.light(galaxies).surface_brightness.shape

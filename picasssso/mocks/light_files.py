@@ -11,8 +11,6 @@ from picasssso.exceptions import FileFormatError
 from picasssso.mocks.light import LightTable
 from picasssso.pairs.schema import checksum
 
-__all__ = ["read_light_table", "write_light_table"]
-
 
 def write_light_table(path: Path, table: LightTable) -> None:
     """Write a table of light."""

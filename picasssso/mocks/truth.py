@@ -13,8 +13,6 @@ from picasssso.pairs.sums import TrueSums
 if TYPE_CHECKING:
     from picasssso.mocks.galaxy import Galaxies
 
-__all__ = ["true_sums"]
-
 _LN10 = 2.302585092994046
 
 

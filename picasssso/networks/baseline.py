@@ -17,8 +17,6 @@ from picasssso.networks.buck_wolf import maps_to_properties
 from picasssso.networks.ensemble import turned, turned_back
 from picasssso.networks.inputs import Conditions, input_planes
 
-__all__ = ["BASELINE_PROPERTIES", "predict_maps"]
-
 #: What the network gives.
 BASELINE_PROPERTIES = (
     "stellar_mass",

@@ -18,8 +18,6 @@ from torch import nn
 
 from picasssso.networks.inputs import SLOTS
 
-__all__ = ["MAPS", "BuckWolfNetwork", "log_maps", "maps_to_properties", "squared_loss"]
-
 #: The seven maps: densities all, so metal masses and mass times age. They are the first of
 #: the sums that truths are made of, in units of those.
 MAPS = (

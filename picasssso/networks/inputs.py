@@ -22,16 +22,6 @@ from dataclasses import dataclass, fields
 
 import torch
 
-__all__ = [
-    "N_CONDITIONS",
-    "N_PLANES",
-    "SLOTS",
-    "SLOT_WAVELENGTHS",
-    "Conditions",
-    "input_planes",
-    "luminosity_per_flux",
-]
-
 #: Slots of bands, by the letter that filters of all surveys share.
 SLOTS = ("u", "g", "r", "i", "z")
 

@@ -15,14 +15,6 @@ from picasssso.networks.calibration import NORMAL_SCORES, values_at
 from picasssso.networks.heads import Prediction
 from picasssso.networks.outputs import LOG_LARGEST_HYDROGEN, OUTPUT_NAMES, OUTPUTS
 
-__all__ = [
-    "hold_hydrogen",
-    "linear_means",
-    "linear_quantiles",
-    "linear_values",
-    "shared_deviations",
-]
-
 #: Places of the properties that can be absent.
 _ABSENT = [k for k, output in enumerate(OUTPUTS) if output.can_be_absent]
 

@@ -25,24 +25,6 @@ from picasssso.networks.ensemble import EnsemblePrediction
 from picasssso.networks.inputs import SLOT_WAVELENGTHS, SLOTS, Conditions, luminosity_per_flux
 from picasssso.networks.structure import STRUCTURES
 
-__all__ = [
-    "IMAGE_QUANTITIES",
-    "PIXEL_QUANTITIES",
-    "QUANTITIES",
-    "RADIUS",
-    "Measured",
-    "TrainingRange",
-    "colours_outside",
-    "disagreement_score",
-    "image_outside",
-    "is_outside",
-    "measure",
-    "measure_image",
-    "members_disagree",
-    "structure_outside",
-    "whole_colours_outside",
-]
-
 #: Radius of the box in which brightness and colours are measured.
 RADIUS = 2
 

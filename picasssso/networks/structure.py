@@ -23,8 +23,6 @@ from torch.nn import functional
 
 from picasssso.networks.detection import detected_part, measure_light
 
-__all__ = ["STRUCTURES", "measure_structure", "whole_light"]
-
 #: Names of the numbers.
 STRUCTURES = ("frame", "light at the edge", "flatness", "texture", "noise")
 

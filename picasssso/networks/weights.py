@@ -28,8 +28,6 @@ from picasssso.networks.ensemble import Ensemble
 from picasssso.networks.inputs import SLOT_WAVELENGTHS, SLOTS
 from picasssso.networks.outputs import OUTPUT_NAMES
 
-__all__ = ["FORMAT", "TrainedModel", "filter_hashes", "read_weights", "write_weights"]
-
 #: Number of the format written here. 1 had no `Calibration.presence`, and dust everywhere.
 FORMAT = 2
 

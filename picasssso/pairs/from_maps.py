@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from picasssso.bands import BandImages
     from picasssso.maps import PropertyMaps
 
-__all__ = ["PairsFromMaps", "known_sums"]
-
 FloatArray = npt.NDArray[np.float32]
 
 #: Where the numerators of intensive properties stand among the sums.

@@ -17,8 +17,6 @@ import torch
 if TYPE_CHECKING:
     from picasssso.maps import PropertyMaps
 
-__all__ = ["SUMS", "TrueSums", "maps_from_arrays", "plain_number"]
-
 #: The order of the sums in `TrueSums.sums`.
 SUMS = (
     "stellar_mass",

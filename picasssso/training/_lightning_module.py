@@ -18,8 +18,6 @@ from torch import nn
 from picasssso.training.batches import PairPool, SlottedBatch
 from picasssso.training.state import TrainingState, batch_loss
 
-__all__ = ["Batches", "Checkpoints", "LightningTraining"]
-
 
 class Batches(torch.utils.data.IterableDataset):
     """The pool's batches from a step on; of each, the part of one of several processes."""

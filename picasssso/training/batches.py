@@ -17,8 +17,6 @@ from picasssso.networks.config import TrainingConfig
 from picasssso.networks.inputs import SLOTS, Conditions, slot_of
 from picasssso.pairs.source import Batch, PairSource
 
-__all__ = ["PairPool", "SlottedBatch", "degrade", "to_slots"]
-
 #: Sets of bands that users come with, and how often they are drawn when bands are dropped;
 #: else each band is kept with a probability of 0.6.
 _USUAL = {"ugri": 0.15, "griz": 0.2, "gri": 0.15, "gr": 0.15, "r": 0.1}

@@ -29,17 +29,6 @@ from picasssso.properties import PROPERTIES
 from picasssso.training.batches import SlottedBatch
 from picasssso.training.targets import make_targets
 
-__all__ = [
-    "BAND_SETS",
-    "Collected",
-    "collect",
-    "fit_calibration",
-    "fit_correlations",
-    "join",
-    "keep_bands",
-    "sample_scores",
-]
-
 #: Sets of bands that are calibrated, by their number.
 BAND_SETS = {5: "ugriz", 4: "griz", 3: "gri", 2: "gr", 1: "r"}
 

@@ -35,16 +35,6 @@ from picasssso.training.calibrating import (
 )
 from picasssso.training.state import TrainingState
 
-__all__ = [
-    "calibrate",
-    "finish_training",
-    "known_batches",
-    "measure_ranges",
-    "measure_residuals",
-    "measure_training_range",
-    "with_training_range",
-]
-
 Sources = Sequence[tuple[PairSource, Sequence[float], float]]
 
 #: Part of the galaxies that calibrate fewer bands than all.

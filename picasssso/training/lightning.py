@@ -17,8 +17,6 @@ from picasssso.exceptions import MissingDependencyError
 from picasssso.training.batches import PairPool
 from picasssso.training.state import TrainingState
 
-__all__ = ["check_lightning", "is_first_process", "run_lightning"]
-
 
 def check_lightning() -> None:
     """Check that pytorch-lightning is installed."""

@@ -10,8 +10,6 @@ from pathlib import Path
 from picasssso.training.batches import PairPool
 from picasssso.training.state import TrainingState
 
-__all__ = ["run_training"]
-
 
 def run_training(
     state: TrainingState,

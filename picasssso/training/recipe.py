@@ -33,15 +33,13 @@ from picasssso._core.files import atomic_write
 from picasssso.exceptions import FileFormatError, InvalidInputError
 from picasssso.mocks import GeneratedPairs
 from picasssso.mocks.light_files import read_light_table, write_light_table
-from picasssso.mocks.observing import Survey, get_survey
+from picasssso.mocks.observing.surveys import Survey, get_survey
 from picasssso.networks.config import TrainingConfig
 from picasssso.networks.inputs import slot_of
 from picasssso.pairs import PairSource
 
 if TYPE_CHECKING:
     from picasssso.sps import SSPGrid
-
-__all__ = ["PairRecipe", "Recipe", "make_sources", "prepare_tables"]
 
 _WAVELENGTHS = "wavelengths.json"
 

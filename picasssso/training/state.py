@@ -23,8 +23,6 @@ from picasssso.training.batches import SlottedBatch
 from picasssso.training.losses import pixel_weights, quantile_loss
 from picasssso.training.targets import make_targets
 
-__all__ = ["TrainingState", "batch_loss"]
-
 #: Format of checkpoints.
 _FORMAT = 1
 

@@ -9,8 +9,6 @@ import torch
 from picasssso.networks.outputs import OUTPUT_NAMES, OUTPUTS
 from picasssso.pairs.sums import TrueSums
 
-__all__ = ["Targets", "make_targets"]
-
 _FLOORS = {output.name: output.floor for output in OUTPUTS}
 
 

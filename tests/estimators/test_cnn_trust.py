@@ -222,7 +222,8 @@ def test_samples_of_blank_sky_scatter_about_nothing(example, estimator):
 @pytest.fixture(scope="module")
 def watchful(tmp_path_factory):
     """The default network with ranges of galaxies as SDSS sees them."""
-    from picasssso.mocks import GeneratedPairs, LightTable, ProceduralGalaxies
+    from picasssso.mocks import GeneratedPairs, ProceduralGalaxies
+    from picasssso.mocks.light import LightTable
     from picasssso.training.finishing import (
         measure_training_range,
         with_training_range,

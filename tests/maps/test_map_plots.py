@@ -9,8 +9,8 @@ from matplotlib.colors import LogNorm, to_rgba
 from matplotlib.figure import Figure
 
 from picasssso._plotting import round_length
-from picasssso.estimators import PropertyArrays
 from picasssso.maps import PropertyMaps
+from picasssso.maps.arrays import PropertyArrays
 from picasssso.properties import Property
 
 

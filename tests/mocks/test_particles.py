@@ -13,7 +13,6 @@ from picasssso.exceptions import (
     PicassssoWarning,
 )
 from picasssso.mocks.framing import join_galaxies
-from picasssso.mocks.particles import read_particles
 from picasssso.mocks.particles.cosmology import SimulationCosmology
 from picasssso.mocks.particles.gridding import share_between_ages
 from picasssso.mocks.particles.hydrogen import (
@@ -21,6 +20,7 @@ from picasssso.mocks.particles.hydrogen import (
     neutral_fraction,
     star_formation_pressure,
 )
+from picasssso.mocks.particles.reading import read_particles
 from picasssso.mocks.particles.smoothing import deposit, neighbour_distance
 
 H, SCALE, MATTER = 0.7, 0.8, 0.3

@@ -12,7 +12,8 @@ from picasssso.maps import PropertyMaps
 from picasssso.networks.baseline import BASELINE_PROPERTIES, predict_maps
 from picasssso.pairs.from_maps import PairsFromMaps, known_sums
 from picasssso.pairs.sums import SUMS, TrueSums
-from picasssso.training import TrainingConfig, to_slots
+from picasssso.training import TrainingConfig
+from picasssso.training.batches import to_slots
 from picasssso.training.finishing import measure_residuals
 
 
@@ -29,7 +30,7 @@ def prepared(images, maps):
 
 def some(maps, names):
     """Maps of only some properties."""
-    from picasssso.estimators import PropertyArrays
+    from picasssso.maps.arrays import PropertyArrays
 
     arrays = {}
     for name in names:

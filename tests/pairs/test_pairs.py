@@ -20,9 +20,10 @@ from picasssso.mocks import GeneratedPairs, ObservedPairs, observe
 from picasssso.mocks.framing import join_galaxies
 from picasssso.mocks.illustris import IllustrisMaps
 from picasssso.mocks.light_files import read_light_table, write_light_table
-from picasssso.mocks.observing import get_survey
-from picasssso.pairs import PairStream, StoredPairs, split_of, write_pairs
-from picasssso.pairs.source import FIELDS
+from picasssso.mocks.observing.surveys import get_survey
+from picasssso.pairs import StoredPairs, write_pairs
+from picasssso.pairs.source import FIELDS, PairStream
+from picasssso.pairs.splits import split_of
 
 SETTINGS = {"survey": "paper_field", "n_pixels": 16, "margin": 2, "device": "cpu"}
 

@@ -14,17 +14,11 @@ from picasssso.exceptions import FileFormatError, InvalidInputError
 from picasssso.networks.buck_wolf import squared_loss
 from picasssso.networks.heads import decode
 from picasssso.networks.outputs import OUTPUT_NAMES
-from picasssso.training import (
-    PairPool,
-    TrainingConfig,
-    TrainingState,
-    run_training,
-    to_slots,
-)
-from picasssso.training.batches import degrade
+from picasssso.training import TrainingConfig, run_training
+from picasssso.training.batches import PairPool, degrade, to_slots
 from picasssso.training.losses import quantile_loss
 from picasssso.training.recipe import Recipe
-from picasssso.training.state import batch_loss
+from picasssso.training.state import TrainingState, batch_loss
 from picasssso.training.targets import make_targets
 
 CONFIG = TrainingConfig(

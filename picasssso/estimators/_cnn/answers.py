@@ -35,8 +35,6 @@ from picasssso.networks.outside import (
 from picasssso.networks.weights import TrainedModel
 from picasssso.quality import QUALITY_DTYPE, QualityFlag
 
-__all__ = ["answer"]
-
 
 @torch.inference_mode()
 def answer(

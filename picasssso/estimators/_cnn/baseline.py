@@ -13,8 +13,6 @@ from picasssso.networks.baseline import BASELINE_PROPERTIES, predict_maps
 from picasssso.networks.heads import QUANTILES
 from picasssso.networks.weights import TrainedModel
 
-__all__ = ["baseline_answer"]
-
 
 def baseline_answer(
     model: TrainedModel, inputs: NetworkInput, *, orientations: int = 1

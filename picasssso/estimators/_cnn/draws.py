@@ -19,8 +19,6 @@ from picasssso.estimators.context import EstimationContext
 from picasssso.networks.calibration import Calibration, gaussian_kernel
 from picasssso.networks.outputs import OUTPUTS
 
-__all__ = ["correlated_scores", "light_score", "presence_score", "smooth_radius"]
-
 #: Numbers of the bands of `pixel_normals`: own parts from 0 on, smooth parts, shared parts,
 #: presence, noise of the light.
 _SMOOTH, _SHARED, _PRESENCE, _LIGHT = 1000, 2000, 3000, 4000

@@ -26,8 +26,6 @@ from picasssso.networks.outputs import OUTPUTS
 from picasssso.networks.weights import TrainedModel
 from picasssso.properties import PROPERTIES
 
-__all__ = ["Faintness", "look_for_light"]
-
 #: Places of the properties that are averaged, and of those that are summed.
 _AVERAGED = [
     k for k, output in enumerate(OUTPUTS) if not PROPERTIES[output.name].is_surface_density

@@ -23,8 +23,6 @@ from picasssso.training.state import TrainingState
 if TYPE_CHECKING:
     from picasssso.estimators.cnn import CNNEstimator
 
-__all__ = ["Sources", "configuration", "make_sources", "train"]
-
 Sources = list[tuple[PairSource, Sequence[float], float]]
 
 #: Pairs held ready at a time, at most.

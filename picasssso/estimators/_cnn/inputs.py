@@ -23,15 +23,6 @@ from picasssso.networks.structure import STRUCTURES, measure_structure, whole_li
 if TYPE_CHECKING:
     from picasssso.bands import BandImages
 
-__all__ = [
-    "NetworkInput",
-    "image_structure",
-    "make_input",
-    "select_slots",
-    "unlike_training",
-    "wavelength",
-]
-
 FloatArray = npt.NDArray[np.floating]
 
 

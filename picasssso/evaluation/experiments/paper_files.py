@@ -14,8 +14,6 @@ from picasssso.exceptions import FileFormatError
 from picasssso.mocks.illustris import read_illustris_maps, read_synthetic_image
 from picasssso.pairs.source import Batch, PairSource
 
-__all__ = ["PaperPairs"]
-
 _BANDS = tuple(f"sdss2010-{band}" for band in "ugriz")
 #: FWHM of the paper's PSF, kpc.
 _PSF_KPC = 1.0

@@ -16,8 +16,6 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["make_pictures"]
-
 #: Panels, as far as there are such properties.
 _SHOWN = ("stellar_mass", "stellar_metallicity", "stellar_age", "sfr", "gas_mass",
           "gas_metallicity", "hi_mass", "attenuation_v")  # fmt: skip

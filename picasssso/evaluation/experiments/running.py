@@ -30,8 +30,6 @@ from picasssso.exceptions import FileFormatError, PicassssoError
 if TYPE_CHECKING:
     from picasssso.pairs import PairSource
 
-__all__ = ["collect_figures", "load_record", "run_experiments"]
-
 #: Signal to noise is that of the first of these bands that there is.
 _SNR_BANDS = "iIrRzZgG"
 

@@ -13,8 +13,6 @@ from picasssso._plotting import LINE_STYLES, shared_legend
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["make_real_pictures"]
-
 _COLUMNS = 3
 _RINGS = (
     ("stellar_mass", "stars, Msun / kpc$^2$"),

@@ -35,8 +35,6 @@ if TYPE_CHECKING:
     from picasssso.bands import BandImages
     from picasssso.maps import PropertyMaps, Total
 
-__all__ = ["write_report"]
-
 #: Where the profile of the maps reaches less far, pixels, an ellipse is measured that does
 #: not ask for significance; the annuli then reach so many half-mass radii.
 _LEAST_REACH, _REACH, _N_ANNULI = 8.0, 3.0, 12
@@ -510,6 +508,10 @@ def _flattened(record: Mapping[str, Any], before: str = "") -> Iterable[tuple[st
         if isinstance(value, Mapping):
             if value:
                 yield from _flattened(value, f"{label}: ")
+        elif name == "preparation" and isinstance(value, list):
+            from picasssso.preparation.steps import describe_steps
+
+            yield from ((f"{label}: {step}", words) for step, words in describe_steps(value))
         elif isinstance(value, list | tuple):
             yield label, ", ".join(map(str, value))
         elif value is not None:

@@ -17,8 +17,6 @@ from picasssso.mocks.galaxy import Galaxies
 from picasssso.mocks.observing.surveys import Survey, get_survey
 from picasssso.mocks.worlds import Worlds
 
-__all__ = ["ProceduralGalaxies"]
-
 _ARCSEC_PER_RAD = 648000.0 / np.pi
 
 #: Redshifts that surveys' galaxies are drawn from.
@@ -41,7 +39,7 @@ class ProceduralGalaxies:
     n_pixels : int, optional
         Pixels along each side of the frame.
     survey : str or Survey, optional
-        Sets the pixel scale: one of `picasssso.mocks.observing.SURVEYS`.
+        Sets the pixel scale: one of those `get_survey` knows.
     margin : int, optional
         Pixels added at each side, for light that a PSF scatters in; cut by
         `picasssso.mocks.observe`.

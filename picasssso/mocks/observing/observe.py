@@ -24,8 +24,6 @@ if TYPE_CHECKING:
 
     from picasssso.bands import BandImages
 
-__all__ = ["ObservedGalaxies", "observe"]
-
 #: Seeing is drawn from this many values of a normal distribution's quantiles, so that the
 #: transfer functions of a survey are computed once.
 _N_SEEING = 15

@@ -12,8 +12,6 @@ import torch
 
 from picasssso.exceptions import InvalidInputError
 
-__all__ = ["convolve", "gaussian_transfer", "image_transfer", "moffat_transfer"]
-
 _FWHM_PER_SIGMA = 2.0 * np.sqrt(2.0 * np.log(2.0))
 
 

@@ -7,8 +7,6 @@ import torch
 
 from picasssso._core.random import Stream
 
-__all__ = ["field_sources", "uneven_background"]
-
 #: Surface density per arcmin2 brighter than r = 22 at high Galactic latitude (about what
 #: star counts of Robin et al. 2003, A&A 409, 523 give there), and the slope of
 #: log10(counts) with magnitude.

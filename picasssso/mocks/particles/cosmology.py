@@ -6,8 +6,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-__all__ = ["SimulationCosmology"]
-
 #: 1 / (100 km/s/Mpc) in Gyr.
 _HUBBLE_TIME = 9.777922216807892
 

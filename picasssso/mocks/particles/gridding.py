@@ -26,8 +26,6 @@ if TYPE_CHECKING:
 
     from picasssso.sps import SSPGrid
 
-__all__ = ["share_between_ages"]
-
 #: Lowest mass fraction of metals; pristine stars have it.
 _LEAST_METALS = 1e-6
 

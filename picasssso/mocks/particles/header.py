@@ -13,8 +13,6 @@ from picasssso.mocks.particles.cosmology import SimulationCosmology
 if TYPE_CHECKING:
     import h5py
 
-__all__ = ["SnapshotHeader", "read_header"]
-
 _GROUPS = ("Header", "Cosmology", "Parameters")
 _H = ("HubbleParam", "h")
 _MATTER = ("Omega0", "Omega_m", "OmegaMatter")

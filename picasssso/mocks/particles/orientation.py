@@ -13,8 +13,6 @@ if TYPE_CHECKING:
 
     from picasssso.mocks.particles.particles import StarParticles
 
-__all__ = ["spin_axis", "viewing_matrix"]
-
 _AXES = {"x": (1.0, 0.0, 0.0), "y": (0.0, 1.0, 0.0), "z": (0.0, 0.0, 1.0)}
 
 

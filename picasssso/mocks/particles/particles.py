@@ -16,8 +16,6 @@ if TYPE_CHECKING:
     from picasssso.mocks.galaxy import Galaxies
     from picasssso.sps import SSPGrid
 
-__all__ = ["GasParticles", "Particles", "StarParticles"]
-
 
 def _select(particles: Any, chosen: np.ndarray) -> Any:
     return replace(

@@ -25,8 +25,6 @@ from picasssso.mocks.particles.smoothing import neighbour_distance
 if TYPE_CHECKING:
     import h5py
 
-__all__ = ["read_particles"]
-
 # Units in cgs into which each kind of quantity is brought: kpc, Msun, Msun/yr, km/s.
 _INTO = {
     "length": 3.0856775814913673e21,
