@@ -23,7 +23,7 @@ def test_a_function_runs_apart_and_nothing_else_changes():
 def test_items_come_back_in_their_order():
     items = list(range(50))
     assert run_calmly(map_calmly, lambda item: item**2, items) == [k**2 for k in items]
-    assert map_calmly(lambda item: item + 1, items) == items[1:] + [50]
+    assert map_calmly(lambda item: item + 1, items) == [*items[1:], 50]
     assert run_calmly(map_calmly, str, []) == []
 
 
