@@ -74,8 +74,8 @@ def run_demo(
     >>> result.picture.name
     'picasssso_demo.png'
     """
-    from picasssso._picture import save_picture
     from picasssso.data import load_example
+    from picasssso.maps.pictures import save_picture
 
     folder = Path(folder)
     picture = folder / "picasssso_demo.png"

@@ -105,7 +105,7 @@ def des_steps(folder: Path) -> None:
     difference = raw.to_arrays(bands=[band])[0][0] - clean.to_arrays(bands=[band])[0][0]
     show_plane(figure, (4, 3, 3), difference, raw.wcs, "3. the sky subtracted (nmgy)",
                vmin=-0.005, vmax=0.005, cmap="coolwarm")  # fmt: skip
-    clean, record = calibrate_noise(clean, source_mask=hidden)
+    clean = calibrate_noise(clean, source_mask=hidden)
     ax = figure.add_subplot(4, 3, 4)
     n = np.geomspace(1, 300, 50)
     for name, scaling in clean.noise_scaling.items():
@@ -141,7 +141,7 @@ def des_steps(folder: Path) -> None:
     for place, images in ((11, target), (12, binned)):
         show_mass(figure, (4, 3, place), MassToLightEstimator().estimate(images))
     figure.savefig(STATIC / "preparation_des.png", dpi=80)
-    print({band: round(r["measured_over_stated"], 3) for band, r in record.items()})
+    print(clean.meta["preparation"][-1]["measured_over_stated"])
 
 
 def main() -> None:

@@ -17,6 +17,7 @@ import numpy.typing as npt
 
 from picasssso._core.blocks import Block
 from picasssso.exceptions import InvalidInputError
+from picasssso.preparation.steps import with_step
 from picasssso.preparation.storage import allocate, blocks_of, transform, variance_of
 
 if TYPE_CHECKING:
@@ -218,7 +219,13 @@ def subtract_background(
         images, subtract, halo=4 * side, stride=side, bytes_per_pixel=90, folder=folder
     )
     errors = {band: _standard_error(values) * u.nmgy for band, values in medians.items()}
-    return clean.replace(sky_error=errors)
+    return with_step(
+        clean.replace(sky_error=errors),
+        "background",
+        method=method,
+        masked_fraction=round(1 - free, 4),
+        sky_error_nmgy={band: float(error.value) for band, error in errors.items()},
+    )
 
 
 def _given_mask(images: BandImages, given: Any, folder: Any) -> BoolArray:

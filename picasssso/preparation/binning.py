@@ -19,6 +19,7 @@ from astropy.nddata import NDData, StdDevUncertainty
 from picasssso.bands.noise import NoiseScaling
 from picasssso.bands.slots import check_labels
 from picasssso.exceptions import InvalidInputError
+from picasssso.preparation.steps import with_step
 
 if TYPE_CHECKING:
     from picasssso.bands import BandImages
@@ -211,7 +212,8 @@ def bin_images(
         where=where,
         largest=largest,
     )
-    return apply_bins(images, bins)
+    binned = apply_bins(images, bins)
+    return with_step(binned, "binning", snr=float(snr), bins=int(bins.max()) + 1)
 
 
 def apply_bins(images: BandImages, bins: npt.ArrayLike) -> BandImages:

@@ -60,7 +60,7 @@ def test_correction_and_record(images):
     dust = corrected.galactic_extinction
     assert (dust.ebv, dust.scale, dust.applied) == (0.1, "SF11", True)
     for band in images:
-        added = corrected.meta["extinction_mag"][band]
+        added = corrected.meta["preparation"][-1]["added_mag"][band]
         factor = 10 ** (0.4 * added)
         assert corrected[band].data[0, 0] == pytest.approx(2 * factor, rel=1e-4)
         assert corrected[band].uncertainty.array[0, 0] == pytest.approx(0.1 * factor, rel=1e-4)
