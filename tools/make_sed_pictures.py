@@ -27,9 +27,9 @@ from matplotlib.figure import Figure
 from photutils.background import Background2D
 
 from picasssso import BandImages, PropertyMaps, SEDFitEstimator
-from picasssso.bands.band_names import pivot_wavelength
 from picasssso.data import load_example
 from picasssso.demo import usable_estimators
+from picasssso.filters import pivot_wavelength
 from picasssso.sps import ModelLibrary, SEDPrior, SSPGrid
 
 ROOT = Path(__file__).resolve().parent.parent

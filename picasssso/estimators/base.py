@@ -28,6 +28,7 @@ from picasssso.exceptions import (
     MissingBandError,
     PicassssoWarning,
 )
+from picasssso.filters.library import warn_beyond_stars
 from picasssso.maps.arrays import PropertyArrays
 from picasssso.properties import Property
 
@@ -85,6 +86,8 @@ class PropertyMapEstimator(abc.ABC):
     supports_samples: ClassVar[bool] = False
     #: Whether the maps depend on images of different resolution as if they had the same.
     assumes_common_psf: ClassVar[bool] = True
+    #: Whether stars alone are modelled, not the dust that shines beyond 3 um.
+    models_stars_only: ClassVar[bool] = False
     #: Whether the median noise of the whole image is needed (`EstimationContext`).
     needs_noise_level: ClassVar[bool] = False
     #: Bytes that one block may take while it is worked on.
@@ -334,6 +337,8 @@ class PropertyMapEstimator(abc.ABC):
                 "from the images: correct the fluxes and set applied=True in the "
                 "GalacticExtinction record."
             )
+        if self.models_stars_only:
+            warn_beyond_stars(images.bands, images.redshift)
 
     def _blocks(self, images: BandImages, n_samples: int) -> tuple[Iterable[Block], int]:
         """Return the blocks and how many there are."""

@@ -127,6 +127,7 @@ class MassToLightEstimator(PropertyMapEstimator):
 
     properties = ("stellar_mass",)
     supports_samples = True
+    models_stars_only = True
 
     def __init__(
         self,

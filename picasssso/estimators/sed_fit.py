@@ -157,6 +157,7 @@ class SEDFitEstimator(PropertyMapEstimator):
     definitions: Mapping[str, Property] = {"reduced_chi2": _REDUCED_CHI2}
     minimum_bands = 2
     supports_samples = True
+    models_stars_only = True
 
     def __init__(
         self,
