@@ -11,8 +11,6 @@ import click
 from picasssso._cli.parsing import wrong_use
 from picasssso._cli.running import common_options
 
-__all__ = ["filter_option", "filters"]
-
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 

@@ -6,8 +6,6 @@ from typing import Any
 
 from picasssso.exceptions import InvalidInputError, InvalidTypeError
 
-__all__ = ["SURVEYS", "check_band", "resolve_band"]
-
 #: Filter group that bare band names of a survey stand for.
 SURVEYS = {
     "sdss": "sdss2010",

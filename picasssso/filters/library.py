@@ -23,21 +23,6 @@ if TYPE_CHECKING:
     from astropy.table import QTable
     from speclite.filters import FilterResponse
 
-__all__ = [
-    "define",
-    "filter_hash",
-    "filter_hashes",
-    "hint",
-    "library_hash",
-    "list_filters",
-    "load_filter",
-    "make_curve",
-    "padded",
-    "pivot_of",
-    "pivot_wavelength",
-    "warn_beyond_stars",
-]
-
 FloatArray = npt.NDArray[np.float64]
 
 #: Groups of filters of astro-sedpy: its names as a pattern whose groups make the band's name, and

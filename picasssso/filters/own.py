@@ -29,8 +29,6 @@ if TYPE_CHECKING:
     from astropy.table import Table
     from speclite.filters import FilterResponse
 
-__all__ = ["adopt_curves", "own_curves", "read_filter"]
-
 #: Largest response at the end of a curve, relative to its peak, that is no sign of a cut.
 _CUT = 0.01
 #: Ratio of wavelengths of neighboring points over which sums are no longer good integrals.

@@ -25,8 +25,6 @@ import numpy.typing as npt
 from picasssso.exceptions import FileFormatError, InvalidInputError
 from picasssso.filters import pivot_wavelength
 
-__all__ = ["TemplateError"]
-
 FloatArray = npt.NDArray[np.float64]
 
 #: Number of the file format that is read and written, and the packaged file.

@@ -17,8 +17,6 @@ import numpy.typing as npt
 from picasssso.exceptions import MissingBandError
 from picasssso.filters.library import filter_hashes
 
-__all__ = ["LibraryMassModel", "LibraryPlan", "make_library_model", "make_library_plan"]
-
 FloatArray = npt.NDArray[np.floating]
 
 #: Models that the relation is taken from, and colours that it is tabulated at.
