@@ -287,9 +287,10 @@ def test_hiding_a_filter_of_a_library_warns(tmp_path):
 
 # ---- invariances ----------------------------------------------------------------------------
 
-curves = st.lists(st.floats(0, 1), min_size=3, max_size=30).filter(lambda r: max(r) > 0.01)
+curves = st.lists(st.integers(0, 1000), min_size=3, max_size=30).filter(any)
 
 
+@settings(max_examples=50)
 @given(curves, st.floats(1e-20, 1e20), st.floats(0.5, 3), st.booleans())
 def test_scale_order_and_unit_of_a_curve_do_not_matter_but_its_place_does(
     tmp_path_factory, response, scale, shift, descending
@@ -352,7 +353,7 @@ def test_a_corrected_curve_is_used_at_once(name):
 
 
 def test_extinction_follows_the_corrected_curve():
-    from picasssso.preparation import band_extinction
+    from picasssso.preparation.extinction import band_extinction
 
     define()
     old = band_extinction(NAME, 0.1, scale="SF11")
