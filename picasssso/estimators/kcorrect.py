@@ -99,8 +99,8 @@ class KCorrectEstimator(PropertyMapEstimator):
     def _select_bands(self, available: tuple[str, ...]) -> tuple[str, ...]:
         if len(available) < self.tags.minimum_bands:
             raise MissingBandError(
-                f"KCorrectEstimator needs at least {self.tags.minimum_bands} bands; the images have "
-                f"{', '.join(available)}."
+                f"KCorrectEstimator needs at least {self.tags.minimum_bands} bands; the images "
+                f"have {', '.join(available)}."
             )
         return tuple(available)
 
