@@ -19,6 +19,7 @@ import numpy.typing as npt
 
 from picasssso.estimators.base import PropertyMapEstimator
 from picasssso.estimators.context import EstimationContext
+from picasssso.estimators.tags import EstimatorTags
 from picasssso.exceptions import InvalidInputError, MissingBandError, MissingDependencyError
 from picasssso.filters.library import filter_hashes, load_filter
 from picasssso.maps.arrays import NORMAL_SCORES, PERCENTILES, PropertyArrays
@@ -82,9 +83,11 @@ class KCorrectEstimator(PropertyMapEstimator):
     >>> maps = KCorrectEstimator(n_monte_carlo=4).estimate(images)  # doctest: +SKIP
     """
 
-    properties = ("stellar_mass", "stellar_metallicity")
-    minimum_bands = 2
-    models_stars_only = True
+    tags = EstimatorTags(
+        properties=("stellar_mass", "stellar_metallicity"),
+        minimum_bands=2,
+        models_stars_only=True,
+    )
 
     def __init__(self, *, n_monte_carlo: int = 32) -> None:
         if importlib.util.find_spec("kcorrect") is None:
@@ -99,17 +102,19 @@ class KCorrectEstimator(PropertyMapEstimator):
         self.n_monte_carlo = n_monte_carlo
 
     def _select_bands(self, available: tuple[str, ...]) -> tuple[str, ...]:
-        if len(available) < self.minimum_bands:
+        if len(available) < self.tags.minimum_bands:
             raise MissingBandError(
-                f"KCorrectEstimator needs at least {self.minimum_bands} bands; the images have "
-                f"{', '.join(available)}."
+                f"KCorrectEstimator needs at least {self.tags.minimum_bands} bands; the images "
+                f"have {', '.join(available)}."
             )
         return tuple(available)
 
-    def _shared_error(self, context: EstimationContext) -> Mapping[str, float]:
+    def shared_error(self, context: EstimationContext) -> Mapping[str, float]:
+        """Return the error that all pixels share, dex."""
         return {"stellar_mass": MODEL_ERROR}
 
-    def _describe(self, context: EstimationContext) -> Mapping[str, Any]:
+    def describe(self, context: EstimationContext) -> Mapping[str, Any]:
+        """Return what else the maps record."""
         from importlib.metadata import version
 
         return {
@@ -123,7 +128,7 @@ class KCorrectEstimator(PropertyMapEstimator):
     ) -> dict[str, PropertyArrays]:
         fitter = _fitter(context.bands, context.redshift)
         n_bands, height, width = flux.shape
-        valid = (inverse_variance > 0).sum(axis=0) >= self.minimum_bands
+        valid = (inverse_variance > 0).sum(axis=0) >= self.tags.minimum_bands
         maggies = 1e-9 * flux[:, valid].T.astype(np.float64)
         weights = 1e18 * inverse_variance[:, valid].T.astype(np.float64)
         sigma = np.zeros_like(weights)
