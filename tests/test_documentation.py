@@ -36,7 +36,6 @@ BLOCK = re.compile(
 #: Reason by page of what does not run: (page, reason), once for each block.
 NOT_RUN = [
     ("README.rst", "``tox -e demo`` does it in an environment of its own"),
-    ("README.rst", "the tests would run themselves"),
     ("CONTRIBUTING.rst", "the tests would run themselves"),
     ("evaluation.rst", "trains networks for hours"),
     ("evaluation.rst", "needs the files of Buck & Wolf (2021)"),
