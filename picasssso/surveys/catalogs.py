@@ -116,18 +116,16 @@ def _read(path: str | os.PathLike[str]) -> Table:
     name = Path(path).expanduser()
     if not name.is_file():
         raise FileFormatError(f"There is no catalog {path}.")
+    # What these endings stand for, astropy finds by looking at what is inside.
+    kind = {"format": "ascii"} if name.suffix in ("", ".txt", ".dat", ".cat", ".tab") else {}
     try:
-        return Table.read(name)
+        return Table.read(name, **kind)
     except Exception as error:  # whatever the reader of some format raises
-        try:
-            # The endings of text tables are many: astropy looks at what is inside.
-            return Table.read(name, format="ascii", guess=True)
-        except Exception:
-            raise FileFormatError(
-                f"The catalog {path} cannot be read as a table: {str(error).splitlines()[0][:200]}"
-                " Expected ECSV, FITS, VOTable, CSV, Parquet (with pyarrow) or another format of "
-                "astropy.table.Table.read."
-            ) from error
+        raise FileFormatError(
+            f"The catalog {path} cannot be read as a table: {str(error).splitlines()[0][:200]} "
+            "Expected ECSV, FITS, VOTable, CSV, Parquet (with pandas and pyarrow) or another "
+            "format of astropy.table.Table.read."
+        ) from error
 
 
 def _find_columns(
@@ -190,8 +188,8 @@ def _numbers(
         values: npt.NDArray[np.float64] = np.ma.filled(np.ma.asarray(column, float), np.nan)
     except (TypeError, ValueError):
         raise InvalidInputError(
-            f"The catalog's column {name!r}, the {role}, holds {column[0]!r}: expected numbers"
-            + (", degrees where no unit is given." if role in ("ra", "dec") else ".")
+            f"The catalog's column {name!r}, the {role}, holds {_plain(column[0])!r}: expected "
+            + ("numbers, degrees where no unit is given." if role in ("ra", "dec") else "numbers.")
         ) from None
     if role == "redshift":
         bad = np.flatnonzero(~(values > -0.005))

@@ -133,16 +133,16 @@ def iterate_results(
     plugin = _Work(f"picasssso-{secrets.token_hex(4)}", work)
     client.register_plugin(plugin)
     waiting = iter(batches)
-    again: list[Sequence[Any]] = []
+    again: list[tuple[Sequence[Any], int]] = []
     running = as_completed(loop=client.loop, raise_errors=False)
     under_way: dict[Any, Sequence[Any]] = {}
     threads, looked = 1, float("-inf")
 
-    def submit(batch: Sequence[Any]) -> None:
+    def submit(batch: Sequence[Any], retries: int) -> None:
         # One group of tasks, which the scheduler hands out as workers become free.
         key = (plugin.name, len(under_way), secrets.token_hex(4))
         future = client.submit(
-            _run, plugin.name, batch, key=key, retries=_RETRIES if len(batch) == 1 else 0,
+            _run, plugin.name, batch, key=key, retries=retries,
             resources=dict(resources) if resources else None, pure=False,
         )  # fmt: skip
         under_way[future.key] = batch
@@ -153,10 +153,13 @@ def iterate_results(
         if time.monotonic() - looked > _LOOK:  # clusters grow and shrink
             threads, looked = max(sum(client.nthreads().values()), 1), time.monotonic()
         while len(under_way) < threads * _AHEAD:
-            batch = again.pop() if again else next(waiting, None)
+            if again:
+                submit(*again.pop())
+                continue
+            batch = next(waiting, None)
             if batch is None:
                 return
-            submit(batch)
+            submit(batch, _RETRIES if len(batch) == 1 else 0)
 
     try:
         refill()
@@ -168,11 +171,11 @@ def iterate_results(
                 if len(batch) == 1:
                     yield batch[0], outcome
                 else:
-                    again += [[item] for item in batch]
+                    again += [([item], _RETRIES) for item in batch]
             else:
                 for item, result in zip(batch, outcome, strict=True):
                     if len(batch) > 1 and isinstance(result, Mapping) and "failed" in result:
-                        again.append([item])
+                        again.append(([item], _RETRIES - 1))  # alone
                     else:
                         yield item, result
             del future
