@@ -9,8 +9,6 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-__all__ = ["FILTER_KEYWORDS", "ZERO_POINT_KEYWORDS", "guess_band", "guess_role"]
-
 #: Keywords in which files name their filter or camera.
 FILTER_KEYWORDS = ("FILTER", "FILTER1", "FILTNAM", "FILTERS", "BAND")
 _CAMERA_KEYWORDS = ("INSTRUME", "TELESCOP", "CAMERA", "SURVEY", "DETECTOR", "ORIGIN")

@@ -22,8 +22,6 @@ if TYPE_CHECKING:
     from picasssso.bands import BandImages
     from picasssso.maps import PropertyMaps
 
-__all__ = ["info"]
-
 
 @click.command()
 @click.argument("files", nargs=-1, required=True, metavar="FILE...")

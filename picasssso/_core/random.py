@@ -17,8 +17,6 @@ import zlib
 import numpy as np
 import torch
 
-__all__ = ["Stream"]
-
 
 def _signed(value: int) -> int:
     """Return the 64-bit two's complement of an integer, which is what torch holds."""

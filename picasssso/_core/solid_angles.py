@@ -12,8 +12,6 @@ import numpy as np
 import numpy.typing as npt
 from astropy.wcs import WCS
 
-__all__ = ["pixel_solid_angles", "sky_directions", "sky_jacobian"]
-
 #: Solid angles are worked out every so many pixels and interpolated linearly between.
 GRID_STEP = 32
 

@@ -2,7 +2,7 @@
 
 from picasssso.bands.extinction import GalacticExtinction
 from picasssso.bands.images import BandImages
+from picasssso.bands.merging import align
 from picasssso.bands.noise import NoiseScaling
-from picasssso.bands.resampling import align
 
 __all__ = ["BandImages", "GalacticExtinction", "NoiseScaling", "align"]

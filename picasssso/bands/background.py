@@ -19,8 +19,6 @@ from picasssso.exceptions import InvalidInputError
 if TYPE_CHECKING:
     from picasssso.bands.images import BandImages
 
-__all__ = ["estimate_noise"]
-
 #: Pixels without sources that a noise estimate needs at least.
 _MIN_PIXELS = 100
 
@@ -53,7 +51,7 @@ def estimate_noise(
                 f"{source_mask.shape}, expected booleans of shape {images.shape}."
             )
     gains = per_band(gain, images.bands, survey=images.survey, name="gain")
-    planes = {band: record.to_nddata(images._wcs) for band, record in images._records.items()}
+    planes = {}
     for band in names:
         record = images._records[band]
         values, unit = _linear(images, band, record)
@@ -63,13 +61,8 @@ def estimate_noise(
             unit=unit,
             mask=record.mask,
             uncertainty=StdDevUncertainty(sigma.astype(np.float32), copy=False),
-            wcs=images._wcs,
-            meta=record.meta,
         )
-    softening = {b: v for b, v in images.asinh_softening.items() if b not in names}
-    return images.replace(images=planes, asinh_softening=softening)._derive(
-        solid_angle=images._solid_angle, equal_pixels=images._equal_pixels
-    )
+    return images.with_planes(planes)
 
 
 def _linear(

@@ -16,8 +16,6 @@ import numpy.typing as npt
 
 from picasssso.exceptions import InvalidInputError
 
-__all__ = ["FluxScale", "flux_scale", "is_count_like", "is_magnitude"]
-
 _NANOMAGGY = u.nmgy
 _AB = u.zero_point_flux(1 * u.ABflux)
 _F_LAMBDA = u.erg / u.s / u.cm**2 / u.AA

@@ -13,17 +13,18 @@ import astropy.units as u
 import numpy as np
 import numpy.typing as npt
 from astropy.io import fits
-from astropy.nddata import CCDData
+from astropy.nddata import CCDData, NDData
 from astropy.wcs import WCS
 
 from picasssso.bands import checks, slots
 from picasssso.bands.band_names import pivot_wavelength, resolve_band
 from picasssso.bands.extinction import GalacticExtinction
-from picasssso.bands.flux_units import FluxScale, flux_scale
+from picasssso.bands.flux_units import FluxScale, flux_scale, is_count_like, is_magnitude
 from picasssso.bands.noise import NoiseScaling
 from picasssso.bands.pixels import (
     central_solid_angle,
     cutout_slices,
+    grid_offset,
     has_equal_pixels,
     slice_wcs,
     solid_angles,
@@ -37,12 +38,12 @@ if TYPE_CHECKING:
     from astropy.cosmology import FLRW
     from matplotlib.axes import Axes
 
-__all__ = ["BandImages"]
-
 Slices = tuple[slice, slice]
 
 #: Below this redshift peculiar velocities make a distance from the redshift meaningless.
 MIN_COSMOLOGICAL_REDSHIFT = 0.003
+#: Grids closer than this, in pixels, are the same.
+_SAME_GRID = 1e-6
 
 
 class UnknownBandError(MissingBandError, KeyError):
@@ -112,7 +113,7 @@ class BandImages(Mapping[str, CCDData]):
     --------
     >>> import numpy as np
     >>> from astropy import units as u
-    >>> from astropy.nddata import CCDData
+    >>> from astropy.nddata import CCDData, NDData
     >>> from picasssso.bands import BandImages
     >>> g, r = (CCDData(np.full((4, 5), flux), unit="nmgy") for flux in (1.0, 2.0))
     >>> images = BandImages({"g": g, "r": r}, survey="sdss", redshift=0.02,
@@ -720,7 +721,7 @@ class BandImages(Mapping[str, CCDData]):
         --------
         >>> import numpy as np
         >>> from astropy import units as u
-        >>> from astropy.nddata import CCDData
+        >>> from astropy.nddata import CCDData, NDData
         >>> from picasssso.bands import BandImages
         >>> images = BandImages({"sdss2010-r": CCDData(np.ones((2, 2)), unit="nmgy")},
         ...                     redshift=0.02, pixel_scale=0.4 * u.arcsec)
@@ -728,12 +729,7 @@ class BandImages(Mapping[str, CCDData]):
         <BandImages: sdss2010-r; 2 x 2 pixels of 0.4 arcsec; z = 0.03>
         """
         arguments = self._arguments()
-        unknown = sorted(set(changes) - set(arguments) - {"images"})
-        if unknown:
-            raise InvalidTypeError(
-                f"replace: found {', '.join(unknown)}, expected some of images, "
-                f"{', '.join(arguments)}."
-            )
+        self._check_changes("replace", set(changes) - {"images"})
         survey = changes.get("survey", self._survey)
         images: Any = changes.get("images")
         if images is None:
@@ -744,10 +740,102 @@ class BandImages(Mapping[str, CCDData]):
             for slot in slots.PER_BAND_SLOTS:
                 arguments[slot] = {b: v for b, v in arguments[slot].items() if b in kept}
         arguments.update({key: value for key, value in changes.items() if key != "images"})
-        new = type(self)(images, **arguments)
-        if "images" not in changes and "pixel_scale" not in changes:
+        if "images" in changes:
+            return type(self)(images, **arguments)
+        new = self._restore(images, arguments)
+        return new if "pixel_scale" in changes else self._keep_areas(new)
+
+    def with_planes(self, planes: Mapping[str, NDData], **changes: Any) -> BandImages:
+        """Return the same images with new pixels; what is known about them stays.
+
+        What changes pixels uses it, so that nothing is lost on the way: PSF, noise scaling,
+        errors of sky and zero point, extinction, bins, labels, notes and distance are kept.
+        A zero point, and the softening of asinh magnitudes, goes with a band's old unit where
+        the new one has no use for it; an error of the sky in counts becomes nmgy then.
+
+        Parameters
+        ----------
+        planes : mapping
+            `~astropy.nddata.NDData` (or `~astropy.nddata.CCDData`), shape (y, x), by band,
+            with unit, uncertainty and mask. Without WCS or header, the band's own are taken.
+            Bands that are not named stay as they are. For another pixel grid give all bands,
+            each with the new WCS; `bins` and `labels` have to be given anew then.
+        **changes : object
+            Other arguments of `BandImages` that change with the pixels, such as ``psf``.
+
+        Returns
+        -------
+        BandImages
+            The images; a band may be masked all over.
+
+        Raises
+        ------
+        UnknownBandError
+            If a band is not among the images.
+        InvalidInputError, InvalidTypeError
+            If a plane or an argument is wrong, as for `BandImages`.
+
+        Examples
+        --------
+        >>> from astropy import units as u
+        >>> from astropy.nddata import NDData
+        >>> from picasssso.data import load_example_images
+        >>> images = load_example_images()
+        >>> r = images["sdss2010-r"]
+        >>> twice = NDData(2 * r.data, unit=r.unit, uncertainty=r.uncertainty, mask=r.mask)
+        >>> brighter = images.with_planes({"sdss2010-r": twice})
+        >>> brighter.psf_fwhm("sdss2010-r") == images.psf_fwhm("sdss2010-r")
+        True
+        """
+        found = {band: record.to_nddata(self._wcs) for band, record in self._records.items()}
+        arguments = self._arguments()
+        self._check_changes("with_planes", changes)
+        for given, plane in checks.list_images(planes):
+            band = self._find(given)
+            record = self._records[band]
+            if isinstance(plane, NDData):
+                found[band] = NDData(
+                    plane.data,
+                    unit=plane.unit,
+                    uncertainty=plane.uncertainty,
+                    mask=plane.mask,
+                    wcs=self._wcs if plane.wcs is None else plane.wcs,
+                    meta=plane.meta or record.meta,
+                )
+            else:
+                found[band] = plane  # refused at the door, with the right message
+            unit = getattr(plane, "unit", None)
+            if unit is None or unit == record.unit:
+                continue
+            if not is_magnitude(unit):
+                arguments["asinh_softening"].pop(band, None)
+            if not is_count_like(unit) and arguments["zero_point"].pop(band, None) is not None:
+                error = self._slots["sky_error"].get(band)
+                if error is not None and is_count_like(error.unit):
+                    arguments["sky_error"][band] = self.sky_error_nmgy(band) * u.nmgy
+        return self._keep_areas(self._restore(found, arguments | changes))
+
+    def _keep_areas(self, new: BandImages) -> BandImages:
+        """Let images on the same grid keep what is known of its pixels' areas."""
+        if new._shape == self._shape and (
+            (new._wcs is None and self._wcs is None)
+            or (
+                new._wcs is not None
+                and self._wcs is not None
+                and grid_offset(new._wcs, self._wcs, self._shape)[0] < _SAME_GRID
+            )
+        ):
             new._solid_angle, new._equal_pixels = self._solid_angle, self._equal_pixels
         return new
+
+    def _check_changes(self, what: str, changes: Iterable[str]) -> None:
+        expected = self._arguments()
+        unknown = sorted(set(changes) - set(expected))
+        if unknown:
+            raise InvalidTypeError(
+                f"{what}: found {', '.join(unknown)}, expected some of images, "
+                f"{', '.join(expected)}."
+            )
 
     def _arguments(self) -> dict[str, Any]:
         """Return the constructor's keyword arguments."""
@@ -792,7 +880,7 @@ class BandImages(Mapping[str, CCDData]):
         --------
         >>> import numpy as np
         >>> from astropy import units as u
-        >>> from astropy.nddata import CCDData
+        >>> from astropy.nddata import CCDData, NDData
         >>> from picasssso.bands import BandImages
         >>> images = BandImages({"sdss2010-r": CCDData(np.ones((20, 20)), unit="nmgy")},
         ...                     redshift=0.02, pixel_scale=0.4 * u.arcsec)
@@ -909,7 +997,7 @@ class BandImages(Mapping[str, CCDData]):
 
         See Also
         --------
-        picasssso.bands.align : For bands on different grids.
+        picasssso.preparation.align_bands : The same block by block, for large fields.
         """
         from picasssso.bands.resampling import reproject_images
 
@@ -958,7 +1046,7 @@ class BandImages(Mapping[str, CCDData]):
         --------
         >>> import numpy as np
         >>> from astropy import units as u
-        >>> from astropy.nddata import CCDData
+        >>> from astropy.nddata import CCDData, NDData
         >>> from picasssso.bands import BandImages
         >>> sky = np.random.default_rng(1).normal(10, 0.5, (80, 80))
         >>> images = BandImages({"sdss2010-r": CCDData(sky, unit="nmgy")}, redshift=0.02,

@@ -11,16 +11,6 @@ from astropy.wcs import WCS
 
 from picasssso.exceptions import InvalidInputError, InvalidTypeError
 
-__all__ = [
-    "central_solid_angle",
-    "cutout_slices",
-    "grid_offset",
-    "has_equal_pixels",
-    "shift_wcs",
-    "slice_wcs",
-    "solid_angles",
-]
-
 _ARCSEC2_PER_SR = float((1 * u.sr).to_value(u.arcsec**2))
 #: Relative variation over an image below which its pixels count as equal.
 EQUAL_AREA = 1e-4

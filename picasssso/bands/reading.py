@@ -37,8 +37,6 @@ from picasssso.exceptions import (
     PicassssoWarning,
 )
 
-__all__ = ["ZERO_POINT_KEYWORDS", "list_cube", "parse_unit", "read_bands", "split_specification"]
-
 PathLike = str | os.PathLike[str]
 
 #: Keywords that say the AB magnitude of one count: (filter group for which the keyword is

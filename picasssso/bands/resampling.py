@@ -18,7 +18,7 @@ correlation of the noise then all follow from the same weights:
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from operator import index
 from typing import TYPE_CHECKING, Any
@@ -27,20 +27,15 @@ import astropy.units as u
 import numpy as np
 import numpy.typing as npt
 from astropy.io import fits
-from astropy.nddata import CCDData, StdDevUncertainty
+from astropy.nddata import NDData, StdDevUncertainty
 from astropy.wcs import WCS
 
-from picasssso.bands.band_names import resolve_band
-from picasssso.bands.flux_units import is_count_like
 from picasssso.bands.noise import NoiseScaling
 from picasssso.bands.pixels import grid_offset, shift_wcs, slice_wcs
-from picasssso.bands.slots import PER_BAND_SLOTS
-from picasssso.exceptions import InvalidInputError, InvalidTypeError, MissingBandError
+from picasssso.exceptions import InvalidInputError, InvalidTypeError
 
 if TYPE_CHECKING:
     from picasssso.bands.images import BandImages
-
-__all__ = ["METHODS", "align", "reproject_images", "resampling_weights"]
 
 Slices = tuple[slice, slice]
 
@@ -352,10 +347,12 @@ def reproject_images(
         return images
     local = local_resampling(images._wcs, target, shape, method)
     planes = _resample(images, target, shape, method, local, progress)
-    arguments = images._arguments()
-    arguments.update(_resampled_slots(images, target, shape, method, local))
-    arguments["bins"], arguments["labels"] = planes.bins, planes.labels
-    return type(images)._restore(planes.to_images(images, target), arguments)
+    return images.with_planes(
+        planes.to_images(images, target),
+        bins=planes.bins,
+        labels=planes.labels,
+        **_resampled_slots(images, target, shape, method, local),
+    )
 
 
 @dataclass
@@ -369,7 +366,7 @@ class _Planes:
     labels: npt.NDArray[Any] | None
     area: npt.NDArray[np.float64]
 
-    def to_images(self, images: BandImages, wcs: WCS) -> dict[str, CCDData]:
+    def to_images(self, images: BandImages, wcs: WCS) -> dict[str, NDData]:
         """Return each band in its own unit; asinh magnitudes in nmgy."""
         found = {}
         for k, (band, record) in enumerate(images._records.items()):
@@ -384,14 +381,8 @@ class _Planes:
             if record.uncertainty is not None:
                 sigma = np.where(invalid, np.nan, np.sqrt(self.variance[k]) / factor)
                 uncertainty = StdDevUncertainty(sigma.astype(np.float32), copy=False)
-            found[band] = CCDData(
-                data,
-                unit=record.unit if linear else u.nmgy,
-                uncertainty=uncertainty,
-                mask=invalid,
-                wcs=wcs,
-                meta=record.meta,
-            )
+            unit = record.unit if linear else u.nmgy
+            found[band] = NDData(data, unit=unit, uncertainty=uncertainty, mask=invalid, wcs=wcs)
         return found
 
 
@@ -572,8 +563,6 @@ def _resampled_slots(
         sky_error[band] = error if per_area else error * ratio
     added = NoiseScaling.white() if binned else local.noise_scaling
     return {
-        "pixel_scale": None,
-        "asinh_softening": {},
         "psf": psf,
         "sky_error": sky_error,
         "noise_scaling": {
@@ -581,120 +570,3 @@ def _resampled_slots(
             for band, scaling in images.noise_scaling.items()
         },
     }
-
-
-def align(
-    images: Mapping[str, CCDData] | Iterable[tuple[str, CCDData]],
-    *,
-    onto: str | WCS | fits.Header,
-    shape: tuple[int, int] | None = None,
-    method: str = "exact",
-    redshift: float | None = None,
-    survey: str | None = None,
-    progress: bool | None = None,
-    **arguments: Any,
-) -> BandImages:
-    """Put images on different pixel grids onto one, and make `BandImages` of them.
-
-    Parameters
-    ----------
-    images : mapping or iterable of pairs
-        `~astropy.nddata.CCDData` by band, each with its own WCS and shape.
-    onto : str, `~astropy.wcs.WCS` or `~astropy.io.fits.Header`
-        The grid: that of a band, or another.
-    shape : tuple of int, optional
-        Shape ``(y, x)`` of the grid, if it does not say so itself.
-    method : {"exact", "adaptive", "interp"}, optional
-        As for `BandImages.reproject_to`, which also says how fluxes, masks, errors and PSFs
-        are treated. A band that is on the grid already is left as it is.
-    redshift : float
-        Observed redshift. Required.
-    survey : str, optional
-        Survey of bare band names.
-    progress : bool, optional
-        Whether to show a progress bar; None: if the work is long and there is a terminal.
-    **arguments : object
-        Other arguments of `BandImages`. Those by band belong to the images as given; bins
-        and labels to the new grid.
-
-    Returns
-    -------
-    BandImages
-        The bands on one grid.
-
-    Raises
-    ------
-    InvalidInputError
-        If a band has no WCS, does not overlap with the grid, or anything else is wrong with
-        it.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from astropy.nddata import CCDData
-    >>> from astropy.wcs import WCS
-    >>> from picasssso.bands import align
-    >>> def image(scale, side):
-    ...     wcs = WCS(naxis=2)
-    ...     wcs.wcs.ctype, wcs.wcs.crval = ("RA---TAN", "DEC--TAN"), (150, 2)
-    ...     wcs.wcs.cdelt, wcs.wcs.crpix = (-scale / 3600, scale / 3600), 2 * [(side + 1) / 2]
-    ...     return CCDData(np.full((side, side), scale**2), unit="nmgy", wcs=wcs)
-    >>> images = align({"sdss2010-r": image(0.4, 20), "twomass-Ks": image(1.0, 8)},
-    ...                onto="sdss2010-r", redshift=0.02)
-    >>> images
-    <BandImages: sdss2010-r, twomass-Ks; 20 x 20 pixels of 0.4 arcsec; z = 0.02>
-    >>> float(images["twomass-Ks"].data[10, 10])
-    0.16
-    """
-    from picasssso.bands.checks import list_images
-    from picasssso.bands.images import BandImages
-
-    pairs = [(resolve_band(band, survey), image) for band, image in list_images(images)]
-    if isinstance(onto, str):
-        name = resolve_band(onto, survey)
-        found = [image for band, image in pairs if band == name]
-        if not found:
-            raise MissingBandError(
-                f"align: found onto={onto!r}, which is not among the bands "
-                f"{', '.join(band for band, _ in pairs)}."
-            )
-        grid, shape = found[0].wcs, np.shape(found[0].data)[:2] if shape is None else shape
-    else:
-        grid = onto
-    parts = [
-        BandImages(
-            [(band, image)],
-            redshift=redshift,
-            survey=survey,
-            **dict(_arguments_of_band(arguments, band, image, survey)),
-        ).reproject_to(grid, shape, method=method, progress=progress)
-        for band, image in pairs
-    ]
-    merged: dict[str, Any] = {
-        slot: {k: v for part in parts for k, v in getattr(part, slot).items()}
-        for slot in PER_BAND_SLOTS
-    }
-    rest: dict[str, Any] = {
-        key: value for key, value in arguments.items() if key not in PER_BAND_SLOTS
-    }
-    return BandImages(
-        [(band, part[band]) for part in parts for band in part],
-        redshift=redshift,
-        survey=survey,
-        **merged,
-        **rest,
-    )
-
-
-def _arguments_of_band(
-    arguments: Mapping[str, Any], band: str, image: Any, survey: str | None
-) -> Iterator[tuple[str, Any]]:
-    """Yield the arguments of one band, out of those of all."""
-    for slot in PER_BAND_SLOTS:
-        value = arguments.get(slot)
-        if isinstance(value, Mapping):
-            value = {resolve_band(key, survey): item for key, item in value.items()}.get(band)
-        elif slot == "zero_point" and not is_count_like(getattr(image, "unit", u.nmgy)):
-            value = None
-        if value is not None:
-            yield slot, value

@@ -5,8 +5,6 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["pixel_normals", "shared_normal"]
-
 #: Philox gives four 64-bit words for each count.
 _WORDS = 4
 #: Counter word that no band has, for what all pixels share.

@@ -110,7 +110,7 @@ class SEDFitEstimator(PropertyMapEstimator):
     -----
     **Units.** A fit needs no distance. Fluxes per solid angle of pixel are compared with
     the surface brightness of 1 Msun/kpc2 of each model at the images' redshift, which is
-    dimmed by (1 + z)^3 in flux per frequency (`picasssso.sps.photometry`).
+    dimmed by (1 + z)^3 in flux per frequency (``picasssso.sps.photometry``).
 
     **Prior.** Models count the same at the same brightness, and for a given model the
     prior is flat in linear mass. Percentiles are those of masses above zero. The mean, on

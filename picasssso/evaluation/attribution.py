@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from picasssso.estimators.cnn import CNNEstimator
     from picasssso.maps import PropertyMaps
 
-__all__ = ["VARIANTS", "Attribution", "Sight", "attribute", "measure_sight", "shuffle_pixels"]
+__all__ = ["attribute"]
 
 FloatArray = npt.NDArray[np.floating]
 
@@ -211,25 +211,14 @@ def shuffle_pixels(
 def _rebuilt(images: BandImages, flux: FloatArray, weight: FloatArray) -> BandImages:
     """Return images with other pixels and everything else as it was."""
     import astropy.units as u
-    from astropy.nddata import CCDData, StdDevUncertainty
+    from astropy.nddata import NDData, StdDevUncertainty
 
-    from picasssso.bands import BandImages
-
-    ccds = {}
+    planes = {}
     for k, band in enumerate(images.bands):
         bad = weight[k] <= 0
         sigma = 1.0 / np.sqrt(np.where(bad, 1.0, weight[k]))
-        ccds[band] = CCDData(
-            flux[k], unit=u.nmgy, wcs=images.wcs, mask=bad, uncertainty=StdDevUncertainty(sigma)
-        )
-    return BandImages(
-        ccds,
-        redshift=images.redshift,
-        luminosity_distance=images.luminosity_distance,
-        psf=dict(images.psf),
-        galactic_extinction=images.galactic_extinction,
-        pixel_scale=None if images.wcs is not None else images.pixel_scale,
-    )
+        planes[band] = NDData(flux[k], unit=u.nmgy, mask=bad, uncertainty=StdDevUncertainty(sigma))
+    return images.with_planes(planes)
 
 
 @dataclass(frozen=True)

@@ -22,8 +22,6 @@ from picasssso.io.survey_files import (
     weight_noise,
 )
 
-__all__ = ["matches", "read"]
-
 TITLE = "DES (DECam) coadd"
 _BANDS = {band: f"decam2014-{band}" for band in ("u", "g", "r", "i", "z", "Y")}
 

@@ -18,8 +18,6 @@ import numpy as np
 from picasssso.exceptions import FileFormatError, InvalidInputError
 from picasssso.io.survey_files import SurveyFile, SurveyImage, check_filter, same_shape
 
-__all__ = ["companion", "matches", "read"]
-
 TITLE = "ESO survey image (KiDS, VIKING, ATLAS)"
 #: OmegaCAM's filters copy those of SDSS; speclite has none of its own for either camera.
 _BANDS = {f"{band}_SDSS": f"sdss2010-{band}" for band in "ugriz"}

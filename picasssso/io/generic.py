@@ -25,8 +25,6 @@ from picasssso.io.survey_files import (
     weight_noise,
 )
 
-__all__ = ["matches", "read"]
-
 TITLE = "FITS image"
 _WEIGHT = ("WGT", "WHT", "WEIGHT", "IVAR", "INVVAR")
 _VARIANCE = ("VAR", "VARIANCE")

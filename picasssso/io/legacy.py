@@ -31,8 +31,6 @@ from picasssso.io.survey_files import (
     weight_noise,
 )
 
-__all__ = ["BAD_BITS", "companion", "group", "matches", "read"]
-
 TITLE = "Legacy Survey cut-out or coadd"
 #: Bits of MASKBITS that make a band's pixel unusable: saturated, or bad in all exposures
 #: (legacysurvey.org, "bitmasks"). Bits for the surroundings of stars are not among them.

@@ -26,8 +26,6 @@ from picasssso.io.survey_files import (
     variance_noise,
 )
 
-__all__ = ["BAD_PLANES", "matches", "read"]
-
 TITLE = "HSC or LSST image"
 #: Mask planes that make a pixel unusable. Interpolated and cosmic-ray pixels of a coadd have
 #: values from other exposures, and detected ones are what one is looking for.

@@ -26,8 +26,6 @@ from picasssso.io.survey_files import (
     variance_noise,
 )
 
-__all__ = ["companion", "group", "linear_flux", "matches", "read"]
-
 TITLE = "Pan-STARRS1 stack"
 
 _BANDS = {band: f"panstarrs-{band}" for band in "grizyw"}

@@ -19,8 +19,6 @@ from picasssso.io.survey_files import SurveyFile, SurveyImage
 if TYPE_CHECKING:
     from picasssso.bands import BandImages
 
-__all__ = ["LAYOUTS", "Recognition", "read_images", "read_survey", "recognise"]
-
 PathLike = str | os.PathLike[str]
 Files = PathLike | Iterable[PathLike] | Mapping[str, PathLike]
 
@@ -110,6 +108,16 @@ def _refuse_own(file: SurveyFile) -> None:
 
 def recognise(path: PathLike) -> Recognition:
     """Say from its headers which survey's layout a FITS file has.
+
+    Parameters
+    ----------
+    path : str or path-like
+        The file.
+
+    Returns
+    -------
+    Recognition
+        The layout, its title, and what the file holds besides the image (its role).
 
     Examples
     --------
@@ -268,8 +276,8 @@ def read_survey(
     unit : str, `~astropy.units.UnitBase` or mapping, optional
         Unit of generic files that do not state it.
     onto : str, `~astropy.wcs.WCS` or `~astropy.io.fits.Header`, optional
-        Grid for bands on different ones, as of `picasssso.bands.align`; default: they must be
-        on the same.
+        Grid for bands on different ones, as of `picasssso.bands.align`; default:
+        they must be on the same.
     **arguments : object
         Other arguments of `~picasssso.bands.BandImages`, such as ``psf``.
 

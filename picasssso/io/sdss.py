@@ -22,8 +22,6 @@ from astropy.nddata import StdDevUncertainty
 from picasssso.exceptions import FileFormatError, PicassssoWarning
 from picasssso.io.survey_files import SurveyFile, SurveyImage, check_filter
 
-__all__ = ["AB_OFFSETS", "ccd_properties", "matches", "read"]
-
 TITLE = "SDSS frame"
 #: What is added to the survey's magnitudes to make them AB.
 AB_OFFSETS = {"u": -0.04, "g": 0.0, "r": 0.0, "i": 0.0, "z": 0.02}

@@ -19,8 +19,6 @@ from astropy.wcs import WCS
 from picasssso.bands.reading import list_hdus, open_fits, read_array, read_wcs
 from picasssso.exceptions import FileFormatError, InvalidInputError
 
-__all__ = ["SurveyFile", "SurveyImage"]
-
 PathLike = str | os.PathLike[str]
 
 

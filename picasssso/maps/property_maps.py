@@ -32,8 +32,6 @@ if TYPE_CHECKING:
     from picasssso.maps.regions import Region
     from picasssso.maps.totals import Total
 
-__all__ = ["PropertyMaps"]
-
 _LOW, _MEDIAN, _HIGH = (PERCENTILES.index(q) for q in (16.0, 50.0, 84.0))
 
 

@@ -14,8 +14,6 @@ if TYPE_CHECKING:
     from astropy.wcs import WCS
     from photutils.aperture import PixelAperture, SkyAperture
 
-__all__ = ["PixelWeights", "Region", "aperture_weights", "pixel_weights"]
-
 #: Fractions of a pixel below this are none.
 ROUNDING = 1e-9
 

@@ -14,8 +14,6 @@ from picasssso.networks.heads import PER_OUTPUT, Prediction, decode, limit_hydro
 from picasssso.networks.inputs import Conditions, input_planes
 from picasssso.networks.outputs import OUTPUTS
 
-__all__ = ["Ensemble", "EnsemblePrediction", "turned", "turned_back"]
-
 
 def turned(images: torch.Tensor, turn: int) -> torch.Tensor:
     """Return images in one of their eight orientations."""

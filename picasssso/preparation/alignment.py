@@ -8,7 +8,6 @@ does the noise that resampled pixels share, which goes into ``noise_scaling``.
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -21,8 +20,6 @@ from picasssso.preparation.storage import allocate, blocks_of
 
 if TYPE_CHECKING:
     from picasssso.bands import BandImages
-
-__all__ = ["align_bands", "merge_bands"]
 
 _SAME_GRID = 1e-3  # pixels
 
@@ -111,31 +108,7 @@ def align_bands(
             if plane["sigma"] is None
             else StdDevUncertainty(plane["sigma"], copy=False),
             wcs=wcs,
-            meta=images._records[band].meta,
         )
         for band, plane in planes.items()
     }
-    arguments = middle._arguments() | {"bins": None, "labels": None}
-    return type(images)._restore(found, arguments)
-
-
-def merge_bands(parts: Sequence[BandImages]) -> BandImages:
-    """Put the bands of several images on one grid together."""
-    from picasssso.bands.slots import PER_BAND_SLOTS
-
-    first = parts[0]
-    if len(parts) == 1:
-        return first
-    arguments = first._arguments()
-    for slot in PER_BAND_SLOTS:
-        arguments[slot] = {b: v for part in parts for b, v in getattr(part, slot).items()}
-    arguments["meta"] = {key: value for part in parts for key, value in part.meta.items()}
-    source = {b: r for part in parts for b, r in part.meta.get("source", {}).items()}
-    if source:
-        arguments["meta"]["source"] = source
-    images = {
-        band: record.to_nddata(first._wcs)
-        for part in parts
-        for band, record in part._records.items()
-    }
-    return type(first)._restore(images, arguments)
+    return middle.with_planes(found, bins=None, labels=None)

@@ -23,8 +23,6 @@ from picasssso.exceptions import FileFormatError
 if TYPE_CHECKING:
     from picasssso.bands import BandImages
 
-__all__ = ["MEMORY_BUDGET", "allocate", "blocks_of", "transform"]
-
 #: Bytes that one block may take while it is worked on.
 MEMORY_BUDGET = 4e8
 
@@ -122,25 +120,8 @@ def transform(
             if sigma_out is None
             else StdDevUncertainty(sigma_out, unit=u.nmgy, copy=False),
             mask=mask_out,
-            wcs=images._wcs,
-            meta=images._records[band].meta,
         )
-    return rebuild(images, planes, **dict(changes or {}))
-
-
-def rebuild(images: BandImages, planes: Mapping[str, NDData], **changes: Any) -> BandImages:
-    """Return images with new arrays in nmgy, and everything else as it was."""
-    arguments = images._arguments()
-    arguments |= {
-        "zero_point": None,
-        "asinh_softening": None,
-        "sky_error": {band: images.sky_error_nmgy(band) * u.nmgy for band in images.sky_error},
-    }
-    for slot in ("psf", "noise_scaling", "sky_error", "zero_point_error"):
-        arguments[slot] = {b: v for b, v in arguments[slot].items() if b in planes}
-    arguments |= changes
-    new = type(images)._restore(planes, arguments)
-    return new._derive(solid_angle=images._solid_angle, equal_pixels=images._equal_pixels)
+    return images.with_planes(planes, **dict(changes or {}))
 
 
 def variance_of(inverse_variance: Array) -> Array:

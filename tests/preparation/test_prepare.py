@@ -163,6 +163,27 @@ def test_what_is_refused(files):
         prepare(images, onto="sdss2010-g", match=False)
 
 
+@pytest.mark.filterwarnings("ignore:Found fewer than 3 usable stars")
+@pytest.mark.filterwarnings("ignore:Galactic extinction is unknown")
+def test_real_des_with_a_position_five_arcsec_off(shared_data):
+    """The bar: the mass inside 24 arcsec within 0.06 dex, wherever the position is."""
+    from astropy.coordinates import SkyCoord
+    from photutils.aperture import SkyCircularAperture
+
+    from picasssso import MassToLightEstimator
+
+    files = sorted((shared_data / "real/j0151_des").glob("DES_*.fits"))
+    nucleus = SkyCoord(27.9521, 0.2639, unit="deg")
+    masses = []
+    for east, north in ((0, 0), (5, 0), (-3.5, -3.5)):
+        position = nucleus.spherical_offsets_by(east * u.arcsec, north * u.arcsec)
+        images = prepare(files, redshift=0.02, position=position)
+        maps = MassToLightEstimator().estimate(images)
+        inside = SkyCircularAperture(nucleus, 24 * u.arcsec)
+        masses.append(maps.total("stellar_mass", inside, correlation="independent").value.value)
+    assert np.ptp(np.log10(masses)) < 0.01
+
+
 def test_real_des(shared_data):
     with pytest.warns(PicassssoWarning, match="PSF"):
         images = prepare(

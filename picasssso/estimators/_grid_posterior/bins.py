@@ -12,8 +12,6 @@ from dataclasses import dataclass
 
 import torch
 
-__all__ = ["GROUP", "PropertyBins", "bin_ratios", "bin_values", "common_bins"]
-
 #: Bins are added up in groups of this many for the first look at a cumulative sum.
 GROUP = 16
 

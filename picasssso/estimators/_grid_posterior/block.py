@@ -6,8 +6,6 @@ from dataclasses import dataclass, fields
 
 import torch
 
-__all__ = ["Block", "stack"]
-
 
 @dataclass(frozen=True)
 class Block:

@@ -25,18 +25,6 @@ from picasssso.estimators._grid_posterior.products import multiply
 from picasssso.estimators._grid_posterior.quantiles import binned_quantiles, mixture_quantiles
 from picasssso.estimators._grid_posterior.sampling import Draws, draw_rows
 
-__all__ = [
-    "DEPTH",
-    "GatheredModels",
-    "ModelSums",
-    "ModelTables",
-    "Search",
-    "Workspace",
-    "find_wanted_cells",
-    "fit_bright",
-    "summarize",
-]
-
 _TINY = 1e-30
 
 #: Models that much less likely than the best have no weight, in bits.

@@ -24,8 +24,6 @@ from picasssso.estimators._grid_posterior.sampling import Draws, draw_rows
 
 _SEARCH = Search(window=256, n_iterations=12)
 
-__all__ = ["fit_doubtful"]
-
 
 def fit_doubtful(
     tables: ModelTables,

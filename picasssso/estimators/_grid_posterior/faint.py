@@ -19,8 +19,6 @@ from picasssso.estimators._grid_posterior.pixels import BITS, Pixels
 from picasssso.estimators._grid_posterior.products import multiply
 from picasssso.estimators._grid_posterior.quantiles import binned_quantiles, grid_quantiles
 
-__all__ = ["Look", "NodeTables", "fit_faint", "look"]
-
 _SQRT_HALF = math.sqrt(0.5)
 
 #: Points of the brightness at which likelihoods are computed, `RATIO_STEP` dex apart.

@@ -27,8 +27,6 @@ from picasssso.estimators._grid_posterior.library import SortedLibrary
 from picasssso.estimators._grid_posterior.nodes import RATIO_STEP
 from picasssso.estimators._grid_posterior.pixels import BITS, Pixels
 
-__all__ = ["MOST_BANDS", "FusedTables", "likelihood_levels", "sum_models"]
-
 #: The kernels keep this many bands in registers.
 MOST_BANDS = 8
 

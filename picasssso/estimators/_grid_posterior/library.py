@@ -10,8 +10,6 @@ import torch
 from picasssso.estimators._grid_posterior.bins import PropertyBins, bin_ratios, bin_values
 from picasssso.estimators._grid_posterior.tree import count_levels, sort_by_colour
 
-__all__ = ["Cells", "FineBins", "SortedLibrary", "make_bins", "make_cells"]
-
 #: Largest number of models per cell, the unit in which models are ruled out.
 CELL_SIZE = 32
 

@@ -20,8 +20,6 @@ from picasssso.estimators._grid_posterior.bins import PropertyBins, common_bins
 from picasssso.estimators._grid_posterior.library import FAINTEST, SortedLibrary
 from picasssso.estimators._grid_posterior.tree import count_levels
 
-__all__ = ["RATIO_STEP", "Nodes", "RatioGrid", "make_nodes"]
-
 #: Number of nodes.
 N_NODES = 1024
 

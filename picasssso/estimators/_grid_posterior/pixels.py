@@ -7,8 +7,6 @@ from dataclasses import dataclass
 
 import torch
 
-__all__ = ["BITS", "Pixels", "prepare_pixels"]
-
 #: Half a unit of chi2 in bits: weights are powers of two, whose function is the fastest.
 BITS = 0.5 * math.log2(math.e)
 

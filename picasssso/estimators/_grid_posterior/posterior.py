@@ -44,8 +44,6 @@ from picasssso.maps.arrays import PERCENTILES
 if TYPE_CHECKING:
     from picasssso.estimators._grid_posterior.fused import FusedTables
 
-__all__ = ["GridPosterior", "PosteriorSummary"]
-
 #: Signal-to-noise ratio of the amplitude below which nodes stand for the models.
 _FAINT = 4.0
 

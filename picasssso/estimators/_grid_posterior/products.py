@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import torch
 
-__all__ = ["multiply"]
-
 
 def multiply(
     left: torch.Tensor, right: torch.Tensor, out: torch.Tensor | None = None

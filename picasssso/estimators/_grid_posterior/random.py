@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import torch
 
-__all__ = ["uniform_numbers"]
-
 # SplitMix64 (Steele, Lea & Flood 2014, OOPSLA, doi:10.1145/2660193.2660195): the golden
 # ratio and the finalizer's multipliers, as signed 64-bit integers.
 _GOLDEN = 0x9E3779B97F4A7C15 - 2**64

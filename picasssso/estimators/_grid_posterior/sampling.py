@@ -9,8 +9,6 @@ import torch
 from picasssso.estimators._grid_posterior.pixels import BITS, Pixels
 from picasssso.estimators._grid_posterior.random import uniform_numbers
 
-__all__ = ["Draws", "draw_amplitudes", "draw_members", "draw_rows"]
-
 #: What the random numbers are for.
 _ROW, _MEMBER, _AMPLITUDE = 0, 1, 2
 

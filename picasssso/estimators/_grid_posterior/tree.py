@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import torch
 
-__all__ = ["count_levels", "sort_by_colour"]
-
 
 def count_levels(n_models: int, cell_size: int) -> int:
     """Return how often models must be halved for cells of at most ``cell_size``.

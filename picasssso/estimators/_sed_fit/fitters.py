@@ -21,8 +21,6 @@ from picasssso.estimators._sed_fit.shared_error import SharedError, measure_shar
 from picasssso.sps import ModelLibrary, SEDPrior, SSPGrid
 from picasssso.sps.dust import AttenuationLaw, get_law
 
-__all__ = ["Fitter", "FitterOptions", "get_fitter"]
-
 #: Fitters kept; each takes about 80 MB with 50,000 models.
 MAXIMUM_FITTERS = 8
 
