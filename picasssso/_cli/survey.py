@@ -28,6 +28,7 @@ Examples:
     --tiles 'decam2014-r=tiles/*_r.fits' --size '40 arcsec' --column redshift=Z_SPEC
   picasssso survey galaxies.ecsv -e sed_fit -o run --images 'cutouts/{id}.fits' \\
     --scheduler tcp://head:8786 --resume
+  picasssso survey field.fits --mosaic -e sed_fit -o field
 """
 
 
@@ -40,6 +41,11 @@ Examples:
 @click.option(
     "-o", "--output", required=True, type=click.Path(path_type=Path), metavar="FOLDER",
     help="Where results go; made if it is not there.",
+)  # fmt: skip
+@click.option(
+    "--mosaic", is_flag=True,
+    help="CATALOG is one large image instead, as `picasssso prepare` writes it: work on it in "
+    "blocks.",
 )  # fmt: skip
 @click.option(
     "--images", metavar="PATTERN",
@@ -136,8 +142,23 @@ def survey(**given: Any) -> None:
     that fails gets a row that says why; the exit status is then 1. A run that was ended goes on
     with --resume.
     """
-    from picasssso.surveys import run, write_page
+    from picasssso.surveys import run, run_mosaic, write_page
 
+    cluster: dict[str, Any] = {
+        "scheduler": given["scheduler"],
+        "workers": given["workers"],
+        "resources": _resources(given["resources"]),
+        "resume": given["resume"] or given["retry_failed"],
+        "retry_failed": given["retry_failed"],
+        "progress": progress_wanted(given["quiet"]),
+    }
+    if given["mosaic"]:
+        if given["images"] or given["bands"] or given["tiles"] or given["columns"]:
+            raise click.UsageError("--mosaic needs no catalog: leave out what is about one.")
+        summary = run_mosaic(given["catalog"], _estimator(given), given["output"], **cluster)
+        if not given["quiet"]:
+            click.echo(f"{given['output']}: blocks: {summary}.")
+        click.get_current_context().exit(1 if summary.failed else 0)
     summary = run(
         given["catalog"],
         _estimator(given),
@@ -156,12 +177,7 @@ def survey(**given: Any) -> None:
         n_samples=given["n_samples"],
         seed=given["seed"],
         batch_size=given["batch_size"],
-        scheduler=given["scheduler"],
-        workers=given["workers"],
-        resources=_resources(given["resources"]),
-        resume=given["resume"] or given["retry_failed"],
-        retry_failed=given["retry_failed"],
-        progress=progress_wanted(given["quiet"]),
+        **cluster,
     )
     if given["on_page"]:
         write_page(given["output"], limit=given["on_page"], overwrite=True)

@@ -8,6 +8,7 @@ operating system's, so that it ends with the process that holds it.
 from __future__ import annotations
 
 import json
+import logging
 import os
 import socket
 import sqlite3
@@ -22,6 +23,10 @@ __all__ = ["RESULTS", "Store", "read_rows"]
 
 #: Name of the file in a run's folder.
 RESULTS = "results.sqlite"
+#: Name of the log beside it.
+LOG = "run.log"
+logger = logging.getLogger("picasssso.surveys")
+
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS settings (name TEXT PRIMARY KEY, value TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS rows (id TEXT PRIMARY KEY, number INTEGER NOT NULL, failed TEXT,
@@ -83,6 +88,11 @@ class Store:
             database.executemany("INSERT OR IGNORE INTO settings VALUES (?, ?)", new.items())
             if retry_failed:
                 database.execute("DELETE FROM rows WHERE failed IS NOT NULL")
+        self._handler = logging.FileHandler(self.folder / LOG)
+        self._handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+        logger.addHandler(self._handler)
+        self._level = logger.level
+        logger.setLevel(min(logger.getEffectiveLevel(), logging.INFO))
         # What workers were writing when they were killed.
         for left in self.folder.glob("*/???/.????????-*"):
             left.unlink(missing_ok=True)
@@ -119,6 +129,12 @@ class Store:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        number, failed = self.count()
+        ending = "ended" if error is None else f"ended by {type(error).__name__}: {error}"
+        logger.info("%s; %d rows, %d of them failed", ending, number, failed)
+        logger.removeHandler(self._handler)
+        logger.setLevel(self._level)
+        self._handler.close()
         self._database.close()
         (self.folder / ".holder").unlink(missing_ok=True)
         self._lock.release()

@@ -85,6 +85,10 @@ def test_what_fails_gets_a_row_after_a_retry(
     assert "missing_g.fits" in failed["missing"]
     assert all("\n" not in text and len(text) <= 320 for text in failed.values())
     assert "galaxy 2 failed" in caplog.text
+    log = (tmp_path / "run" / "run.log").read_text()
+    assert "7 galaxies to do; dashboard: http" in log
+    assert "missing failed: " in log
+    assert log.splitlines()[-1].endswith("ended; 7 rows, 3 of them failed")
     # Once the reason is gone.
     run(estimator=estimator, folder=tmp_path / "run", scheduler=scheduler, resume=True,
         retry_failed=True, **how)  # fmt: skip
@@ -211,9 +215,11 @@ def test_a_mosaic_is_the_whole_in_blocks(tmp_path, field, scheduler, monkeypatch
     total = expected.total("stellar_mass", images.labels == 5, "full")
     assert u.isclose(table["stellar_mass"][1], total.value, rtol=1e-5)
     # Begun again it has nothing left to do.
-    again = run_mosaic(path, estimator, tmp_path / "run", scheduler=scheduler, resume=True,
-                       progress=False)  # fmt: skip
-    assert again == summary
+    command = ["survey", str(path), "--mosaic", "-e", "mass_to_light", "-o", str(tmp_path / "run"),
+               "--scheduler", scheduler, "--resume"]  # fmt: skip
+    result = CliRunner().invoke(cli, command)
+    assert result.exit_code == 0, result.output
+    assert result.output.splitlines()[-1] == f"{tmp_path / 'run'}: blocks: {summary}."
 
 
 def test_blocks_that_failed_leave_no_maps(tmp_path, field, scheduler, monkeypatch):
