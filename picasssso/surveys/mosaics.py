@@ -219,7 +219,7 @@ def _make_work(path: Path, estimator: PropertyMapEstimator, folder: Path) -> _Bl
             "None): it cannot work on a mosaic in blocks."
         )
     images = images.select(estimator._checked_bands(images))
-    estimator._check_images(images)
+    estimator._check_usable(images)
     context = estimator._make_context(images, 0, 0)
     return _BlockWork(path, estimator, context, folder / f"{_MAPS}.partial", {})
 

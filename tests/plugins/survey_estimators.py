@@ -5,14 +5,14 @@ import signal
 import time
 from pathlib import Path
 
-from picasssso import PropertyMapEstimator
+from picasssso.estimators import EstimatorTags, PropertyMapEstimator
 from picasssso.maps import PropertyArrays
 
 
 class Quick(PropertyMapEstimator):
     """Mass is flux. Notes each galaxy it has seen, and fails or dies where it is told to."""
 
-    properties = ("stellar_mass",)
+    tags = EstimatorTags(properties=("stellar_mass",))
 
     def __init__(self, *, seen=None, deadly=(), wrong=(), seconds=0.0):
         self.seen, self.deadly, self.wrong, self.seconds = seen, deadly, wrong, seconds
