@@ -43,6 +43,10 @@ def check_output(path: str | os.PathLike[str], overwrite: bool = False) -> Path:
             f"Cannot write {path}: no permission to write in {target.parent}; choose another "
             "folder."
         )
+    if target.exists() and not target.is_file():
+        raise FileFormatError(
+            f"Cannot write {path}: it is a device or a pipe, not a file; choose another name."
+        )
     if target.exists() and not overwrite:
         raise FileFormatError(
             f"Cannot write {path}: the file exists; choose another name, or allow it to be "
@@ -56,7 +60,8 @@ def atomic_write(path: str | os.PathLike[str], overwrite: bool = False) -> Itera
     """Write a file under a temporary name; give it its own name once it is whole.
 
     If anything fails on the way (an error, an interrupt, a full disk), the temporary file
-    is removed and what stood there before still stands there.
+    is removed and what stood there before still stands there. A file that is replaced keeps
+    its permissions.
 
     Examples
     --------
@@ -76,6 +81,8 @@ def atomic_write(path: str | os.PathLike[str], overwrite: bool = False) -> Itera
         yield temporary
         # Somebody else may have written the file meanwhile.
         check_output(target, overwrite)
+        if target.exists():
+            temporary.chmod(target.stat().st_mode & 0o7777)
         temporary.replace(target)
     except OSError as error:
         if isinstance(error, FileFormatError):
