@@ -44,18 +44,17 @@ from picasssso.evaluation.residuals import residual_statistics, residuals
 from picasssso.evaluation.stacks import MapStack
 from picasssso.evaluation.summary import PER_STELLAR_MASS, _is_empty
 from picasssso.mocks import GeneratedPairs, ProceduralGalaxies
-from picasssso.mocks.light import LightTable
-from picasssso.mocks.light_files import read_light_table, write_light_table
-from picasssso.networks.calibration import local_signal
+from picasssso.mocks.light import LightTable, read_light_table, write_light_table
+from picasssso.networks.conformal import local_signal
 from picasssso.networks.heads import QUANTILES, Prediction
 from picasssso.networks.mixture import hold_hydrogen, linear_means, linear_quantiles, linear_values
 from picasssso.networks.outputs import OUTPUT_NAMES, OUTPUTS
 from picasssso.networks.weights import TrainedModel, read_weights
 from picasssso.pairs.source import Batch
-from picasssso.pairs.sums import TrueSums
+from picasssso.pairs.truth import TrueSums
 from picasssso.properties import PROPERTIES
 from picasssso.training.batches import SlottedBatch, to_slots
-from picasssso.training.calibrating import keep_bands, sample_scores
+from picasssso.training.calibration_fit import keep_bands, sample_scores
 from picasssso.training.targets import make_targets
 
 UGRIZ = tuple(f"sdss2010-{band}" for band in "ugriz")

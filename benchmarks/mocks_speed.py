@@ -34,8 +34,7 @@ REDSHIFTS = (0.01, 0.15)
 
 def light_table(path: Path | None):
     """Return the table of light, from a file if it is there; write it if it is not."""
-    from picasssso.mocks.light import LightTable
-    from picasssso.mocks.light_files import read_light_table, write_light_table
+    from picasssso.mocks.light import LightTable, read_light_table, write_light_table
 
     if path is not None and path.exists():
         return read_light_table(path)

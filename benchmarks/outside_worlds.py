@@ -30,12 +30,12 @@ from records import write_table
 
 from picasssso import CNNEstimator
 from picasssso.mocks import MockGenerator, observe
-from picasssso.mocks.galaxy import Galaxies
+from picasssso.mocks.galaxy_maps import Galaxies
 from picasssso.mocks.illustris import read_illustris_maps
 from picasssso.mocks.light import LightTable
 from picasssso.mocks.observing.observe import ObservedGalaxies
 from picasssso.mocks.observing.surveys import get_survey
-from picasssso.mocks.particles.reading import read_particles
+from picasssso.mocks.particles.snapshots import read_particles
 from picasssso.sps import SSPGrid
 
 RESULT = Path("benchmarks/results/outside_worlds.json")

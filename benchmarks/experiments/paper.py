@@ -57,8 +57,8 @@ def train(options: argparse.Namespace, weights: Path) -> None:
     from picasssso.pairs import StoredPairs
     from picasssso.training import run_training
     from picasssso.training.batches import PairPool
-    from picasssso.training.finishing import finish_training
     from picasssso.training.state import TrainingState
+    from picasssso.training.trained_model import finish_training
 
     training, validation = (
         StoredPairs(options.output / "pairs", split) for split in ("train", "validation")

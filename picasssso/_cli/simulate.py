@@ -69,7 +69,7 @@ def simulate(
     number, it goes on where it stopped.
     """
     from picasssso.mocks import GeneratedPairs
-    from picasssso.mocks.light_files import read_light_table
+    from picasssso.mocks.light import read_light_table
     from picasssso.mocks.observing.surveys import SURVEYS
     from picasssso.pairs import StoredPairs, write_pairs
     from picasssso.pairs.schema import INDEX, TABLE, read_index

@@ -253,9 +253,9 @@ class CNNEstimator(PropertyMapEstimator):
         """Farthest pixel that can change an output pixel; None: the whole image matters."""
         if self._is_baseline or not self._is_trained:
             return None
-        from picasssso.networks.calibration import SIGNAL_RADIUS
+        from picasssso.networks.conformal import SIGNAL_RADIUS
         from picasssso.networks.detection import REACH
-        from picasssso.networks.outside import RADIUS
+        from picasssso.networks.training_range import RADIUS
 
         reach = self._model().ensemble.reach
         return None if reach is None else max(reach, SIGNAL_RADIUS, RADIUS, REACH)
@@ -344,7 +344,11 @@ class CNNEstimator(PropertyMapEstimator):
     def _outside(self, model: TrainedModel, context: EstimationContext) -> list[str]:
         """Return what of the whole image lies outside the training set."""
         from picasssso.estimators._cnn.inputs import make_input, unlike_training
-        from picasssso.networks.outside import IMAGE_QUANTITIES, image_outside, measure_image
+        from picasssso.networks.training_range import (
+            IMAGE_QUANTITIES,
+            image_outside,
+            measure_image,
+        )
 
         assert model.calibration is not None
         empty = [np.zeros((len(context.bands), 1, 1), np.float32)]

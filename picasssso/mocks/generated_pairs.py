@@ -12,7 +12,7 @@ import torch
 
 from picasssso.exceptions import InvalidInputError
 from picasssso.mocks.generator import MockGenerator
-from picasssso.mocks.light_files import write_light_table
+from picasssso.mocks.light import write_light_table
 from picasssso.mocks.observing.observe import ObservedGalaxies
 from picasssso.mocks.observing.surveys import Survey
 from picasssso.mocks.worlds import Worlds

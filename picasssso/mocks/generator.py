@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from picasssso.mocks.galaxies.procedural import ProceduralGalaxies
-from picasssso.mocks.galaxy import Galaxies
+from picasssso.mocks.galaxy_maps import Galaxies
 from picasssso.mocks.light import LightTable
 from picasssso.mocks.model_error import ModelErrors
 from picasssso.mocks.observing.observe import ObservedGalaxies, join_observed, observe

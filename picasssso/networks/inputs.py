@@ -18,6 +18,7 @@ vector of conditions.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass, fields
 
 import torch
@@ -92,6 +93,11 @@ def slot_of(band: str) -> int | None:
     """
     letter = band.rpartition("-")[2][:1].lower()
     return SLOTS.index(letter) if letter in SLOTS else None
+
+
+def slot_letters(bands: Iterable[str]) -> str:
+    """Return the letters of the slots that bands fill."""
+    return "".join(SLOTS[slot] for band in bands if (slot := slot_of(band)) is not None)
 
 
 def luminosity_per_flux(conditions: Conditions) -> torch.Tensor:

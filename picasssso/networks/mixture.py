@@ -11,7 +11,7 @@ import math
 
 import torch
 
-from picasssso.networks.calibration import NORMAL_SCORES, values_at
+from picasssso.networks.conformal import NORMAL_SCORES, values_at
 from picasssso.networks.heads import Prediction
 from picasssso.networks.outputs import LOG_LARGEST_HYDROGEN, OUTPUT_NAMES, OUTPUTS
 
@@ -65,7 +65,7 @@ def linear_quantiles(prediction: Prediction) -> torch.Tensor:
     """Return the properties at the five quantiles of their whole distributions.
 
     Returns of shape (n, 8, 5, y, x), in the units of the properties, in ascending order: what
-    `linear_values` gives at `picasssso.networks.calibration.NORMAL_SCORES`, faster.
+    `linear_values` gives at `picasssso.networks.conformal.NORMAL_SCORES`, faster.
     """
     occupancy = prediction.occupancy[:, _ABSENT]
     log_value, rises = prediction.quantiles.clone(), []

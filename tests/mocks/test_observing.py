@@ -8,13 +8,13 @@ from hypothesis import strategies as st
 
 from picasssso.exceptions import InvalidInputError
 from picasssso.mocks import MockGenerator, ProceduralGalaxies, observe
-from picasssso.mocks.observing.psf import (
+from picasssso.mocks.observing.surveys import SURVEYS, get_survey
+from picasssso.mocks.observing.transfer_functions import (
     convolve,
     gaussian_transfer,
     image_transfer,
     moffat_transfer,
 )
-from picasssso.mocks.observing.surveys import SURVEYS, get_survey
 
 UGRIZ = tuple(f"sdss2010-{band}" for band in "ugriz")
 CLEAN = {"contaminants": 0.0, "background": 0.0, "bad_pixels": 0.0}

@@ -13,7 +13,7 @@ import torch
 
 from picasssso.estimators._cnn.inputs import NetworkInput
 from picasssso.maps.arrays import NORMAL_SCORES
-from picasssso.networks.calibration import local_signal
+from picasssso.networks.conformal import local_signal
 from picasssso.networks.detection import (
     TYPICAL_PART,
     detected_part,

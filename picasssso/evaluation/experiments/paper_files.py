@@ -118,7 +118,7 @@ def _noise(image: np.ndarray) -> float:
 
 
 def _sums(maps: Any) -> np.ndarray:
-    """Return what adds up over area, in the order of `picasssso.pairs.sums.SUMS`."""
+    """Return what adds up over area, in the order of `picasssso.pairs.truth.SUMS`."""
     mass = maps["stellar_mass"]
     nothing = np.zeros_like(mass)
     gas = maps.get("gas_mass", nothing)

@@ -206,7 +206,7 @@ def _write_description(place: Path, run: Run, configuration: Configuration) -> N
 def _one_batch(
     run: Run, numbers: range, function: BatchFunction, configuration: Configuration, folder: Path
 ) -> Record:
-    from picasssso.pairs.sums import TrueSums
+    from picasssso.pairs.truth import TrueSums
 
     source = make_source(run.source)
     pairs = source.batch(numbers)

@@ -128,10 +128,10 @@ def _observed_particles(
     import torch
 
     from picasssso.mocks import ObservedPairs, observe
-    from picasssso.mocks.framing import join_galaxies
+    from picasssso.mocks.galaxy_maps import join_galaxies
     from picasssso.mocks.light import LightTable
     from picasssso.mocks.observing.surveys import get_survey
-    from picasssso.mocks.particles.reading import read_particles
+    from picasssso.mocks.particles.snapshots import read_particles
 
     chosen = get_survey(survey)
     if chosen.pixel_scale is None:
@@ -172,7 +172,7 @@ def _path_of(one: str | dict[str, Any]) -> str:
 
 def _redshift_of_pixel(kpc: float, arcsec: float) -> float:
     """Return the redshift at which a length has an angle."""
-    from picasssso.mocks.framing import pixel_sizes
+    from picasssso.mocks.distances import pixel_sizes
 
     low, high = 0.003, 1.0
     for _ in range(60):

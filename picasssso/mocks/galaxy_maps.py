@@ -2,12 +2,12 @@
 
 Every source of mock galaxies (recipes, simulation particles, maps from files) ends here;
 images and true maps follow from it by the same code (`picasssso.mocks.light`,
-`picasssso.mocks.truth`).
+`picasssso.mocks.light`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
@@ -201,3 +201,33 @@ class Galaxies:
         """
         # torch.rot90 turns from the first axis to the second.
         return self._apply(lambda tensor: torch.rot90(tensor, -quarter_turns, (-2, -1)), _MAPS)
+
+
+def join_galaxies(parts: Sequence[Galaxies]) -> Galaxies:
+    """Return several batches of galaxies as one.
+
+    ``parts``: batches on pixel grids of one shape.
+    """
+    if not parts:
+        raise InvalidInputError("No galaxies were given to be joined.")
+    shapes = {part.shape for part in parts}
+    if len(shapes) > 1:
+        raise InvalidInputError(
+            f"Galaxies on grids of {' and '.join(map(str, sorted(shapes)))} pixels cannot be "
+            "joined: expected one shape."
+        )
+    ages = max(part.log_metallicity.shape[1] for part in parts)
+    joined = {}
+    for name in Galaxies.__dataclass_fields__:
+        if name == "parameters":
+            continue
+        tensors = [getattr(part, name) for part in parts]
+        if name == "log_metallicity":
+            tensors = [t.expand(-1, ages, -1, -1) for t in tensors]
+        joined[name] = torch.cat(tensors)
+    common = set.intersection(*(set(part.parameters) for part in parts))
+    parameters = {
+        name: np.concatenate([np.atleast_1d(part.parameters[name]) for part in parts])
+        for name in sorted(common)
+    }
+    return Galaxies(**joined, parameters=parameters)

@@ -7,7 +7,7 @@ surface densities convolved, intensive properties as means weighted by what is t
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol
 
@@ -17,18 +17,24 @@ import torch
 if TYPE_CHECKING:
     from picasssso.maps import PropertyMaps
 
+#: What property maps are made of: property to the sum it is, or the two whose ratio it is.
+MADE_OF: dict[str, tuple[str, str | None]] = {
+    "stellar_mass": ("stellar_mass", None),
+    "stellar_metallicity": ("stellar_metals", "stellar_mass"),
+    "stellar_age": ("stellar_mass_age", "stellar_mass"),
+    "sfr": ("sfr", None),
+    "gas_mass": ("gas_mass", None),
+    "gas_metallicity": ("gas_metals", "gas_mass"),
+    "hi_mass": ("hi_mass", None),
+}
+
 #: The order of the sums in `TrueSums.sums`.
-SUMS = (
-    "stellar_mass",
-    "stellar_metals",
-    "stellar_mass_age",
-    "sfr",
-    "gas_mass",
-    "gas_metals",
-    "hi_mass",
-    "v_light",
-    "v_light_attenuated",
-)
+SUMS = (*(name for name, _ in MADE_OF.values()), "v_light", "v_light_attenuated")
+
+#: Which sum each goes with, by number: metals and ages with the mass, dimmed light with light.
+LEADERS = [SUMS.index(weight or name) for name, weight in MADE_OF.values()] + 2 * [
+    SUMS.index("v_light")
+]
 
 
 class _OnTheSky(Protocol):
@@ -47,41 +53,34 @@ class TrueSums:
 
     ``sums``: of shape (n, 9, y, x), in the order of `SUMS`: masses in Msun/kpc2, mass times age
     in Gyr Msun/kpc2, rate in Msun/yr/kpc2, V light in any unit.
-
-    Examples
-    --------
-    >>> import torch
-    >>> from picasssso.pairs.sums import TrueSums
-    >>> TrueSums(torch.ones(1, 9, 4, 4)).properties()["stellar_age"].shape
-    torch.Size([1, 4, 4])
     """
 
     sums: torch.Tensor
 
-    def properties(self) -> dict[str, torch.Tensor]:
-        """Return the property maps.
+    def __getitem__(self, name: str) -> torch.Tensor:
+        """Return one of `SUMS`, (n, y, x)."""
+        return self.sums[:, SUMS.index(name)]
 
-        Returns names of `picasssso.properties.PROPERTIES` to maps of shape (n, y, x), in the
-        units of that table.
-        """
-        mass, metals, mass_age, sfr, gas, gas_metals, hi, light, seen = self.sums.unbind(1)
-        return {
-            "stellar_mass": mass,
-            "stellar_metallicity": metals / mass,
-            "stellar_age": mass_age / mass,
-            "sfr": sfr,
-            "gas_mass": gas,
-            "gas_metallicity": gas_metals / gas,
-            "hi_mass": hi,
-            # Rounding must not make dust shine.
-            "attenuation_v": torch.log10(light / seen).mul(2.5).clamp(min=0.0),
+    def planes(self, names: Sequence[str]) -> torch.Tensor:
+        """Return some of `SUMS`, (n, k, y, x)."""
+        return self.sums[:, [SUMS.index(name) for name in names]]
+
+    def to(self, device: torch.device | str) -> TrueSums:
+        """Return the sums on a device."""
+        return TrueSums(self.sums.to(device))
+
+    def properties(self) -> dict[str, torch.Tensor]:
+        """Return maps (n, y, x) of `picasssso.properties.PROPERTIES`, in their units."""
+        maps = {
+            name: self[amount] if weight is None else self[amount] / self[weight]
+            for name, (amount, weight) in MADE_OF.items()
         }
+        # Rounding must not make dust shine.
+        dimmed = torch.log10(self["v_light"] / self["v_light_attenuated"])
+        return {**maps, "attenuation_v": dimmed.mul(2.5).clamp(min=0.0)}
 
     def crop(self, margin: int) -> TrueSums:
-        """Return the sums without a border of pixels.
-
-        ``margin``: number of pixels to cut at each side.
-        """
+        """Return the sums without a border of so many pixels."""
         if margin == 0:
             return self
         return TrueSums(self.sums[..., margin:-margin, margin:-margin])
@@ -89,11 +88,7 @@ class TrueSums:
     def to_property_maps(
         self, galaxy: int, galaxies: _OnTheSky, **keywords: object
     ) -> PropertyMaps:
-        """Return one galaxy's true maps as `~picasssso.maps.PropertyMaps`.
-
-        ``galaxies``: the galaxies the sums belong to (`picasssso.mocks.Galaxies`), for redshift
-        and pixel scale.
-        """
+        """Return one galaxy's true maps; ``galaxies`` give its redshift and pixel scale."""
         maps = {name: values[galaxy].cpu().numpy() for name, values in self.properties().items()}
         return maps_from_arrays(
             maps,
@@ -104,26 +99,14 @@ class TrueSums:
 
 
 def plain_number(value: torch.Tensor) -> float:
-    """Return a number in single precision as the shortest decimal that stands for it.
-
-    Examples
-    --------
-    >>> import torch
-    >>> from picasssso.pairs.sums import plain_number
-    >>> plain_number(torch.tensor(0.03))
-    0.03
-    """
+    """Return a number in single precision as the shortest decimal that stands for it."""
     return float(str(np.float32(value.item())))
 
 
 def maps_from_arrays(
     maps: Mapping[str, np.ndarray], *, redshift: float, pixel_scale: float, **keywords: object
 ) -> PropertyMaps:
-    """Return true maps given as arrays as `~picasssso.maps.PropertyMaps`.
-
-    ``maps``: property names to arrays of shape (y, x), in the units of the properties;
-    ``pixel_scale``: in arcsec.
-    """
+    """Return true maps (y, x), in the units of the properties; ``pixel_scale`` in arcsec."""
     import astropy.units as u
     from astropy.cosmology import Planck18
 

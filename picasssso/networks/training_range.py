@@ -3,7 +3,7 @@
 Four things are compared with what the calibration's galaxies had:
 
 - what holds for a whole image: redshift, size of a pixel, width of the PSF, wavelengths;
-- how the image looks as a whole (`picasssso.networks.structure`): frame, edge, texture ...;
+- how the image looks as a whole (`picasssso.networks.morphology`): frame, edge, texture ...;
 - what each pixel and its surroundings (5 x 5 pixels) show: the noise, the brightness and the
   colours, one by one and all together, where there is a clear signal;
 - how much the members of the ensemble disagree, relative to the width that they predict.
@@ -20,10 +20,10 @@ from itertools import combinations
 import torch
 from torch.nn import functional
 
-from picasssso.networks.calibration import nearest_signal
+from picasssso.networks.conformal import nearest_signal
 from picasssso.networks.ensemble import EnsemblePrediction
 from picasssso.networks.inputs import SLOT_WAVELENGTHS, SLOTS, Conditions, luminosity_per_flux
-from picasssso.networks.structure import STRUCTURES
+from picasssso.networks.morphology import STRUCTURES
 
 #: Radius of the box in which brightness and colours are measured.
 RADIUS = 2
@@ -139,7 +139,7 @@ def measure(
     --------
     >>> import torch
     >>> from picasssso.networks.inputs import Conditions
-    >>> from picasssso.networks.outside import measure
+    >>> from picasssso.networks.training_range import measure
     >>> one, five = torch.ones(1), torch.ones(1, 5)
     >>> conditions = Conditions(0.05 * one, one, one, five, 5000 * five, one)
     >>> images = torch.ones(1, 5, 8, 8)
@@ -310,7 +310,7 @@ class TrainingRange:
     --------
     >>> import torch
     >>> from picasssso.networks.inputs import Conditions
-    >>> from picasssso.networks.outside import TrainingRange, is_outside, measure
+    >>> from picasssso.networks.training_range import TrainingRange, is_outside, measure
     >>> one, five = torch.ones(1), torch.ones(1, 5)
     >>> conditions = Conditions(0.05 * one, one, one, five, 5000 * five, one)
     >>> measured = measure(torch.ones(1, 5, 8, 8), torch.ones(1, 5, 8, 8), conditions, five > 0)
@@ -376,7 +376,7 @@ class TrainingRange:
     def structure(self) -> torch.Tensor | None:
         """Return the ranges of structure.
 
-        Returns of shape (5, 2), in the order of ``picasssso.networks.structure.STRUCTURES``;
+        Returns of shape (5, 2), in the order of ``picasssso.networks.morphology.STRUCTURES``;
         None if none was added.
         """
         if not self._structure:

@@ -7,11 +7,13 @@ import pytest
 import torch
 from small_weights import make_calibration
 
-from picasssso.networks.calibration import NORMAL_SCORES, Calibration, normal_scores
+from picasssso.networks.conformal import NORMAL_SCORES, ConformalCalibration, normal_scores
 from picasssso.networks.heads import Prediction
 from picasssso.networks.mixture import linear_means, linear_values
 from picasssso.networks.outputs import OUTPUT_NAMES, OUTPUTS
-from picasssso.training.calibrating import Collected, fit_calibration, sample_scores
+from picasssso.training.calibration_fit import fit_calibration
+from picasssso.training.error_correlation import sample_scores
+from picasssso.training.held_out import Collected
 
 MASS, RATE, GAS, HYDROGEN, DUST = (
     OUTPUT_NAMES.index(name)
@@ -185,7 +187,7 @@ def test_no_stars_form_without_gas():
 def test_older_calibrations_are_read_and_leave_presence_alone():
     tensors = with_presence().to_tensors()
     del tensors["presence"]
-    old = Calibration.from_tensors(tensors)
+    old = ConformalCalibration.from_tensors(tensors)
     assert "presence" not in old.to_tensors()
     made = galaxies(5, 8)
     said = applied(old, made)

@@ -1,7 +1,7 @@
 """How images look as a whole: the frame, the light at its edge, texture and noise.
 
 Five numbers for an image, compared with those of the training set in
-`picasssso.networks.outside`:
+`picasssso.networks.training_range`:
 
 - the shorter side of the *frame*, log10 of pixels: a cut-out of a part of a galaxy shows no
   galaxy;
@@ -53,7 +53,7 @@ def measure_structure(flux: torch.Tensor, inverse_variance: torch.Tensor) -> tor
     Examples
     --------
     >>> import torch
-    >>> from picasssso.networks.structure import measure_structure
+    >>> from picasssso.networks.morphology import measure_structure
     >>> measured = measure_structure(torch.ones(1, 5, 40, 100), torch.ones(1, 5, 40, 100))
     >>> round(10 ** float(measured[0, 0]))
     40

@@ -13,29 +13,20 @@ from torch import nn
 from tqdm import tqdm
 
 from picasssso.exceptions import InvalidInputError
-from picasssso.networks.baseline import BASELINE_PROPERTIES, predict_maps
-from picasssso.networks.calibration import Calibration, local_signal
+from picasssso.networks.buck_wolf import BASELINE_PROPERTIES, predict_maps
 from picasssso.networks.config import TrainingConfig
+from picasssso.networks.conformal import ConformalCalibration, local_signal
 from picasssso.networks.ensemble import Ensemble
 from picasssso.networks.heads import QUANTILES
-from picasssso.networks.inputs import slot_of
-from picasssso.networks.outside import TrainingRange, measure
-from picasssso.networks.structure import measure_structure, whole_light
+from picasssso.networks.morphology import measure_structure, whole_light
+from picasssso.networks.training_range import TrainingRange, measure
 from picasssso.networks.weights import TrainedModel, filter_hashes
-from picasssso.pairs.source import PairSource
-from picasssso.pairs.sums import TrueSums
-from picasssso.training.batches import SlottedBatch, degrade, to_slots
-from picasssso.training.calibrating import (
-    BAND_SETS,
-    Collected,
-    collect,
-    fit_calibration,
-    join,
-    keep_bands,
-)
+from picasssso.training.batches import SlottedBatch, TrainingSource, degrade
+from picasssso.training.calibration_fit import fit_calibration
+from picasssso.training.held_out import BAND_SETS, Collected, collect, join, known_batches
 from picasssso.training.state import TrainingState
 
-Sources = Sequence[tuple[PairSource, Sequence[float], float]]
+Sources = Sequence[TrainingSource]
 
 #: Part of the galaxies that calibrate fewer bands than all.
 _PART_OF_FEWER = 0.375
@@ -50,35 +41,19 @@ _LEAST_SIGNAL = 1.0
 _N_BINS, _LARGEST = 4000, 10.0
 
 
-def known_batches(
-    sources: Sources,
-    letters: str,
-    count: int,
-    *,
-    device: torch.device | str = "cpu",
-    size: int = 64,
-) -> Iterator[SlottedBatch]:
-    """Yield the first galaxies of some sources, in some bands."""
-    fit = [one for one in sources if set(letters) <= set(_letters(one[0]))]
-    total = sum(share for *_, share in fit)
-    start = 0
-    for pairs, wavelengths, share in fit:
-        wanted = max(round(count * share / total), 1)
-        # Made galaxies must not repeat from source to source; stored ones are counted anew.
-        stored = len(pairs) if hasattr(pairs, "__len__") else None
-        numbers = range(start, start + wanted) if stored is None else range(min(wanted, stored))
-        start += wanted
-        for first in range(numbers.start, numbers.stop, size):
-            batch = pairs.batch(range(first, min(first + size, numbers.stop)))
-            batch = {name: values.to(device) for name, values in batch.items()}
-            slotted = to_slots(batch, pairs.bands, wavelengths)
-            yield keep_bands(slotted, letters) if letters else slotted
-
-
-def _letters(pairs: PairSource) -> str:
-    from picasssso.networks.inputs import SLOTS
-
-    return "".join(SLOTS[slot] for band in pairs.bands if (slot := slot_of(band)) is not None)
+def check_band_sets(config: TrainingConfig, letters: Iterable[str]) -> list[int]:
+    """Return which sets of bands can be calibrated with sources of some bands."""
+    found = [
+        number
+        for number, some in sorted(BAND_SETS.items())
+        if any(set(some) <= set(those) for those in letters)
+    ]
+    if not found and config.architecture != "buck_wolf_2021":
+        raise InvalidInputError(
+            "There is nothing to calibrate on: expected galaxies in one of the sets of bands "
+            f"{', '.join(BAND_SETS.values())}."
+        )
+    return found
 
 
 def calibrate(
@@ -90,20 +65,11 @@ def calibrate(
     galaxies: int = 4000,
     device: torch.device | str = "cpu",
     progress: bool = False,
-) -> tuple[Calibration, dict[str, int]]:
+) -> tuple[ConformalCalibration, dict[str, int]]:
     """Calibrate trained networks on the first galaxies of some sources."""
     collections: dict[int, Collected] = {}
     counts: dict[str, int] = {}
-    usable = [
-        number
-        for number, letters in sorted(BAND_SETS.items())
-        if any(set(letters) <= set(_letters(pairs)) for pairs, *_ in sources)
-    ]
-    if not usable:
-        raise InvalidInputError(
-            "There is nothing to calibrate on: expected galaxies in one of the sets of bands "
-            f"{', '.join(BAND_SETS.values())}."
-        )
+    usable = check_band_sets(config, [source.letters for source in sources])
 
     def maps(letters: str, count: int) -> Iterator[Collected]:
         for batch in known_batches(sources, letters, count, device=device, size=_size(device)):
@@ -134,7 +100,9 @@ def calibrate(
     return with_training_range(calibration, training), counts
 
 
-def with_training_range(calibration: Calibration, training: TrainingRange) -> Calibration:
+def with_training_range(
+    calibration: ConformalCalibration, training: TrainingRange
+) -> ConformalCalibration:
     """Return a calibration with all that is known of the training set's images."""
     colours, limits = training.colours()
     whole, whole_limits = training.whole_colours()
@@ -147,20 +115,6 @@ def with_training_range(calibration: Calibration, training: TrainingRange) -> Ca
         whole_colours=whole,
         whole_colour_limits=whole_limits,
     )
-
-
-def measure_ranges(
-    sources: Sources,
-    config: TrainingConfig,
-    *,
-    galaxies: int = 2000,
-    device: torch.device | str = "cpu",
-) -> torch.Tensor:
-    """Measure what the galaxies of some sources are like; no network is needed.
-
-    Returns of shape (33, 2), for the calibration: see `picasssso.networks.outside`.
-    """
-    return measure_training_range(sources, config, galaxies=galaxies, device=device).ranges()
 
 
 def measure_training_range(
@@ -198,7 +152,7 @@ def measure_residuals(
     counts = torch.zeros(len(BASELINE_PROPERTIES), _N_BINS, dtype=torch.float64)
     for batch in batches:
         maps = predict_maps(networks, batch.flux, batch.inverse_variance, batch.conditions)
-        truth = TrueSums(batch.sums).properties()
+        truth = batch.truth.properties()
         bright = local_signal(batch.flux, batch.inverse_variance) >= _LEAST_SIGNAL
         for k, name in enumerate(BASELINE_PROPERTIES):
             used = bright & (truth[name] > 0) & torch.isfinite(truth[name])
@@ -218,14 +172,16 @@ def finish_training(
     state: TrainingState,
     sources: Sources,
     *,
+    known: Sources | None = None,
     galaxies: int = 4000,
     card: dict[str, Any] | None = None,
     progress: bool = False,
 ) -> TrainedModel:
     """Turn the state of a training into a model that can be used and written.
 
-    Returns the averaged networks on the CPU, with calibration (or, for networks without
-    uncertainty, their measured residuals) and card.
+    ``sources`` calibrate; ``known``, if others, are what it was trained on. Returns the averaged
+    networks on the CPU, with calibration (or, for networks without uncertainty, their measured
+    residuals) and card.
     """
     from picasssso._core.version import __version__
 
@@ -235,14 +191,16 @@ def finish_training(
         "date": datetime.date.today().isoformat(),
         "hardware": torch.cuda.get_device_name() if is_cuda else platform.machine(),
         "torch": torch.__version__,
-        "filters": filter_hashes(band for pairs, *_ in sources for band in pairs.bands),
+        "filters": filter_hashes(
+            band for source in (known or sources) for band in source.pairs.bands
+        ),
         "steps_done": state.step,
         **(card or {}),
     }
     ensemble = Ensemble(state.averages)
     calibration = None
     if galaxies and state.config.architecture == "buck_wolf_2021":
-        letters = max((_letters(pairs) for pairs, *_ in sources), key=len)
+        letters = max((source.letters for source in sources), key=len)
         batches = known_batches(sources, letters, galaxies, device=state.device)
         filled["residual_quantiles"] = measure_residuals(ensemble.networks, batches)
         filled["calibrated_on"] = {letters: galaxies}
@@ -251,11 +209,14 @@ def finish_training(
             ensemble,
             sources,
             state.config,
+            known=known,
             galaxies=galaxies,
             device=state.device,
             progress=progress,
         )
     networks = [network.to("cpu") for network in ensemble.networks]
     if calibration is not None:
-        calibration = Calibration(**{k: v.cpu() for k, v in calibration.to_tensors().items()})
+        calibration = ConformalCalibration(
+            **{k: v.cpu() for k, v in calibration.to_tensors().items()}
+        )
     return TrainedModel(Ensemble(networks), state.config, calibration, filled)

@@ -11,6 +11,7 @@ import numpy as np
 
 from picasssso._core.files import open_hdf5
 from picasssso.exceptions import FileFormatError, InvalidInputError, PicassssoWarning
+from picasssso.mocks.particles.components import GasParticles, StarParticles
 from picasssso.mocks.particles.header import SnapshotHeader, read_header
 from picasssso.mocks.particles.hydrogen import (
     STAR_FORMING_TEMPERATURE,
@@ -19,7 +20,7 @@ from picasssso.mocks.particles.hydrogen import (
     star_formation_pressure,
 )
 from picasssso.mocks.particles.layouts import LAYOUTS, Layout, recognise
-from picasssso.mocks.particles.particles import GasParticles, Particles, StarParticles
+from picasssso.mocks.particles.particles import Particles
 from picasssso.mocks.particles.smoothing import neighbour_distance
 
 if TYPE_CHECKING:

@@ -30,6 +30,19 @@ from torch.nn import functional
 from picasssso.networks.heads import QUANTILES, Prediction, limit_hydrogen
 from picasssso.networks.outputs import OUTPUT_NAMES, OUTPUTS
 
+__all__ = [
+    "NORMAL_SCORES",
+    "N_COUNTS",
+    "SIGNALS",
+    "ConformalCalibration",
+    "gaussian_kernel",
+    "local_signal",
+    "nearest_signal",
+    "normal_scores",
+    "stretch",
+    "values_at",
+]
+
 #: Standard normal points of the quantiles (`picasssso.networks.heads.QUANTILES`).
 NORMAL_SCORES = (-1.959964, -0.994458, 0.0, 0.994458, 1.959964)
 
@@ -87,7 +100,7 @@ def nearest_signal(signal: torch.Tensor) -> torch.Tensor:
 
 
 @dataclass(frozen=True)
-class Calibration:
+class ConformalCalibration:
     """How quantiles are stretched, and how errors are correlated.
 
     Parameters
@@ -109,13 +122,13 @@ class Calibration:
         exceeds, by property and signal.
     ranges : Tensor, shape (k, 2)
         Smallest and largest value of what is checked for lying outside the training set
-        (`picasssso.networks.outside`).
+        (`picasssso.networks.training_range`).
     presence : Tensor, shape (5, 3, 2), or None
         By number of bands less one and property that can be absent: what is added to the
         logit of its probability, and the factor on it. None for calibrations that are older:
         probabilities stay as they are, and there is some dust everywhere.
     structure : Tensor, shape (5, 2), or None
-        Smallest and largest value of `picasssso.networks.structure.STRUCTURES`. None, as in
+        Smallest and largest value of `picasssso.networks.morphology.STRUCTURES`. None, as in
         older calibrations: they are not judged.
     colours : Tensor, shape (7, 6), or None
         Mean (first row) and covariance of the logarithms of the five bands' brightness and of
@@ -153,7 +166,7 @@ class Calibration:
         return {name: value for name, value in tensors.items() if value is not None}
 
     @classmethod
-    def from_tensors(cls, tensors: dict[str, torch.Tensor]) -> Calibration:
+    def from_tensors(cls, tensors: dict[str, torch.Tensor]) -> ConformalCalibration:
         """Return the calibration of some tensors.
 
         Parameters
@@ -163,7 +176,7 @@ class Calibration:
 
         Returns
         -------
-        Calibration
+        ConformalCalibration
             The calibration.
         """
         optional = {f.name for f in fields(cls) if f.default is None} - set(tensors)

@@ -36,7 +36,7 @@ def gaussian_transfer(fwhm: torch.Tensor, shape: tuple[int, int]) -> torch.Tenso
     Examples
     --------
     >>> import torch
-    >>> from picasssso.mocks.observing.psf import gaussian_transfer
+    >>> from picasssso.mocks.observing.transfer_functions import gaussian_transfer
     >>> gaussian_transfer(torch.tensor([3.0]), (16, 16)).shape
     torch.Size([1, 16, 9])
     """

@@ -3,7 +3,7 @@
 import torch
 from small_weights import WAVELENGTHS, ToyPairs, make_calibration
 
-from picasssso.networks.outside import (
+from picasssso.networks.training_range import (
     IMAGE_QUANTITIES,
     PIXEL_QUANTITIES,
     QUANTITIES,
