@@ -6,8 +6,10 @@ name in the folder where it belongs, and takes its own name only when it is whol
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import secrets
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -83,6 +85,51 @@ def atomic_write(path: str | os.PathLike[str], overwrite: bool = False) -> Itera
         raise FileFormatError(f"Cannot write {path}: {error}.") from error
     finally:
         temporary.unlink(missing_ok=True)
+
+
+#: Folders that this process holds, by file descriptor.
+_HELD: set[int] = set()
+
+
+@contextmanager
+def locked_folder(path: str | os.PathLike[str]) -> Iterator[None]:
+    """Hold a folder for this process alone; whatever ends the process, it is free again."""
+    try:
+        import fcntl
+    except ImportError:  # Windows
+        yield
+        return
+    handle = os.open(path, os.O_RDONLY)
+    _HELD.add(handle)
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise FileFormatError(
+                f"Another process is writing to {path}: wait until it has ended, or choose "
+                "another folder."
+            ) from None
+        except OSError:
+            pass  # a file system without locks
+        yield
+    finally:
+        _HELD.discard(handle)
+        os.close(handle)
+
+
+def follow_parent() -> None:
+    """Make a worker process end with the process that made it, and hold none of its locks."""
+    parent = multiprocessing.parent_process()
+    for handle in _HELD:
+        os.close(handle)
+    _HELD.clear()
+
+    def wait() -> None:
+        if parent is not None:
+            parent.join()
+            os._exit(1)
+
+    threading.Thread(target=wait, daemon=True).start()
 
 
 @contextmanager
