@@ -86,7 +86,7 @@ def shift_wcs(wcs: WCS, dx: float, dy: float) -> WCS:
 
     ``dx, dy``: new origin in old pixels, which need not lie in the image.
     """
-    from astropy.wcs import Sip
+    from astropy.wcs import DistortionLookupTable, Sip
 
     shifted = wcs.deepcopy()
     shift = np.array([dx, dy], dtype=float)
@@ -94,6 +94,11 @@ def shift_wcs(wcs: WCS, dx: float, dy: float) -> WCS:
     if wcs.sip is not None:
         sip: Any = wcs.sip
         shifted.sip = Sip(sip.a, sip.b, sip.ap, sip.bp, sip.crpix - shift)
+    for name in ("cpdis1", "cpdis2", "det2im1", "det2im2"):
+        table = getattr(wcs, name)
+        if table is not None:
+            at = tuple(np.subtract(table.crval, shift))
+            setattr(shifted, name, DistortionLookupTable(table.data, table.crpix, at, table.cdelt))
     shifted.wcs.set()
     return shifted
 

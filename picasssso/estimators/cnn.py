@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from picasssso._core.devices import check_device, has_bfloat16, resolve_device
+from picasssso._core.threads import run_calmly
 from picasssso.estimators._assembly import MapAssembler
 from picasssso.estimators._cnn.weights import (
     check_weights,
@@ -231,7 +232,7 @@ class CNNEstimator(PropertyMapEstimator):
                     from picasssso.networks.weights import read_weights
 
                     assert self.weights is not None
-                    self._loaded["cpu"] = read_weights(weights_path(self.weights))
+                    self._loaded["cpu"] = run_calmly(read_weights, weights_path(self.weights))
             if device not in self._loaded:
                 self._loaded[device] = _moved(self._loaded["cpu"], device)
             return self._loaded[device]
@@ -299,7 +300,7 @@ class CNNEstimator(PropertyMapEstimator):
             return context
         from picasssso.estimators._cnn.inputs import image_structure
 
-        return replace(context, statistics=image_structure(images, context))
+        return replace(context, statistics=run_calmly(image_structure, images, context))
 
     def _review(self, maps: PropertyMaps) -> None:
         from picasssso.maps.notices import outside_notice
@@ -370,6 +371,14 @@ class CNNEstimator(PropertyMapEstimator):
         contexts: Sequence[EstimationContext],
     ) -> list[dict[str, PropertyArrays]]:
         """Estimate blocks of one shape together."""
+        return run_calmly(self._answer, flux, inverse_variance, contexts)
+
+    def _answer(
+        self,
+        flux: Sequence[FloatArray],
+        inverse_variance: Sequence[FloatArray],
+        contexts: Sequence[EstimationContext],
+    ) -> list[dict[str, PropertyArrays]]:
         from picasssso.estimators._cnn.answers import answer
         from picasssso.estimators._cnn.baseline import baseline_answer
         from picasssso.estimators._cnn.framing import cut_frame, frame_of, in_frame

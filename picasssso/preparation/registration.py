@@ -22,15 +22,14 @@ if TYPE_CHECKING:
 #: Pixels beyond which bands disagree.
 TOLERANCE = 0.3
 _HALF_SIDE = 15.0  # arcsec
-_MIN_SIGNAL = 15.0  # of the brightest structure over its noise, to be compared
 _MIN_CORRELATION = 0.5
 
 
 def measure_shifts(images: BandImages, position: Any = None) -> dict[str, tuple[float, float]]:
-    """Return the shift (x, y) in pixels that puts each band onto the deepest one.
+    """Return the shift (x, y) in pixels that puts each band onto the one most others agree with.
 
     Structure between the widths of the PSF and of four of them is correlated, around the target.
-    Bands that show too little of it are left out.
+    Bands that show too little of it to know the shift to 0.3 pixel are left out.
     """
     from scipy.ndimage import shift as shifted
     from skimage.registration import phase_cross_correlation
@@ -45,17 +44,20 @@ def measure_shifts(images: BandImages, position: Any = None) -> dict[str, tuple[
     planes = {b: _structure(images, b, (region[0], region[1]), fwhm) for b in images}
     signal = {b: float(plane.max()) for b, plane in planes.items()}
     reference = max(signal, key=lambda band: signal[band])
-    shifts = {}
+    shifts = {reference: np.zeros(2)}
     for band, plane in planes.items():
-        if band == reference or min(signal[band], signal[reference]) < _MIN_SIGNAL:
+        # A source of such a signal-to-noise ratio has a position to a third of this.
+        if band == reference or fwhm / max(signal[band], 1e-3) > TOLERANCE / 2:
             continue
-        dy, dx = phase_cross_correlation(
+        shift = phase_cross_correlation(
             planes[reference], plane, upsample_factor=50, normalization=None
         )[0]
-        together = np.corrcoef(planes[reference].ravel(), shifted(plane, (dy, dx)).ravel())
+        together = np.corrcoef(planes[reference].ravel(), shifted(plane, shift).ravel())
         if together[0, 1] > _MIN_CORRELATION:
-            shifts[band] = (round(float(dx), 2), round(float(dy), 2))
-    return shifts
+            shifts[band] = shift[::-1]
+    middle = min(shifts, key=lambda b: sum(np.hypot(*(s - shifts[b])) for s in shifts.values()))
+    between = {band: shift - shifts[middle] for band, shift in shifts.items() if band != middle}
+    return {band: (round(float(dx), 2), round(float(dy), 2)) for band, (dx, dy) in between.items()}
 
 
 def _structure(

@@ -9,6 +9,7 @@ from picasssso import BandImages
 from picasssso.exceptions import InvalidInputError, InvalidTypeError, PicassssoWarning
 from picasssso.io import read_images, read_survey
 from picasssso.preparation import prepare
+from picasssso.preparation.registration import measure_shifts
 
 from .conftest import COLORS, make_field
 
@@ -161,6 +162,50 @@ def test_what_is_refused(files):
         prepare(images, zero_point=30 * u.ABmag)
     with pytest.raises(InvalidInputError, match="onto='sdss2010-g'"):
         prepare(images, onto="sdss2010-g", match=False)
+
+
+@pytest.fixture(scope="module")
+def displaced():
+    """A field whose i band lies 0.7 and -0.5 pixels off."""
+    from scipy.ndimage import shift
+
+    images, psf = make_field((180, 190), n_stars=6)
+    i = images["sdss2010-i"]
+    i.data = shift(i.data, (-0.5, 0.7), order=3, mode="nearest")
+    return images.with_planes({"sdss2010-i": i}, psf=psf)
+
+
+QUICK = {"sky": None, "noise": False, "match": False, "mask": False}
+
+
+def test_bands_that_disagree_in_position_warn_with_the_shift(displaced):
+    with pytest.warns(PicassssoWarning, match=r"sdss2010-i by \(-0\.[67]\d, \+0\.[45]\d\)"):
+        images = prepare(displaced, **QUICK)
+    np.testing.assert_array_equal(images.to_arrays()[0], displaced.to_arrays()[0])
+    assert "sdss2010-i" in images.meta["preparation"][-1]["shift_needed_pixels"]
+
+
+def test_registration_mends_them(displaced):
+    images = prepare(displaced, register=True, **QUICK)
+    assert images.bands == displaced.bands
+    assert np.abs(list(measure_shifts(images).values())).max() < 0.1
+    flux, before = (i.to_arrays(bands=["sdss2010-i"])[0].sum() for i in (images, displaced))
+    assert flux == pytest.approx(before, rel=0.01)
+    assert not images.noise_scaling["sdss2010-i"].is_white
+    again = prepare(images, register=True, **QUICK)
+    np.testing.assert_array_equal(again.to_arrays()[0], images.to_arrays()[0])
+    assert steps(again) == ["registration", "registration"]
+
+
+def test_registration_of_bands_that_agree_and_of_those_without_wcs(displaced, field):
+    images, psf = field
+    assert prepare(images.replace(psf=psf), **QUICK).meta == {}
+    bare = {band: displaced[band] for band in displaced}
+    for image in bare.values():
+        image.wcs = None
+    lost = BandImages(bare, redshift=0.03, pixel_scale=0.4 * u.arcsec)
+    with pytest.raises(InvalidInputError, match="without WCS"):
+        prepare(lost, register=True, **QUICK)
 
 
 @pytest.mark.filterwarnings("ignore:Found fewer than 3 usable stars")

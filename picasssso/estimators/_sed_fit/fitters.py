@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from picasssso._core.threads import run_calmly
 from picasssso.estimators._grid_posterior import GridPosterior
 from picasssso.estimators._sed_fit.prior_edges import models_at_edge
 from picasssso.estimators._sed_fit.shared_error import SharedError, measure_shared_error
@@ -112,7 +113,7 @@ def get_fitter(options: FitterOptions) -> Fitter:
     with _LOCK:
         fitter = _FITTERS.get(key)
         if fitter is None:
-            fitter = Fitter(options)
+            fitter = run_calmly(Fitter, options)
             _FITTERS[key] = fitter
             while len(_FITTERS) > MAXIMUM_FITTERS:
                 _FITTERS.popitem(last=False)
