@@ -1,9 +1,10 @@
 """A file of every format that was ever written still reads, and says what it said.
 
-The samples were written once, by tools/make_format_sample.py, and are never written again. Those of
-maps and images stand in the tests of their rooms.
+The samples were written once, by tools/make_format_sample.py, and are never written again. Those
+of maps and images stand in the tests of their rooms.
 """
 
+import hashlib
 import json
 import shutil
 from pathlib import Path
@@ -43,8 +44,6 @@ def test_weights_of_format_1(tmp_path):
             del tensors[name]
     save_file(tensors, tmp_path / "old.safetensors")
     card = json.loads((DATA / "weights_format_2.json").read_text())
-    import hashlib
-
     digest = hashlib.sha256((tmp_path / "old.safetensors").read_bytes()).hexdigest()
     (tmp_path / "old.json").write_text(json.dumps({**card, "format": 1, "sha256": digest}))
     calibration = read_weights(tmp_path / "old").calibration

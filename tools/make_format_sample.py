@@ -137,7 +137,8 @@ def make_grid() -> SSPGrid:
     light = np.arange(1.0, 25.0).reshape(2, 2, 6)
     return SSPGrid(
         [1e7, 1e10], [0.004, 0.02], [1e3, 3e3, 5e3, 7e3, 1e4, 1e5], light,
-        surviving_fraction=[[0.9, 0.6], [0.8, 0.5]], name="sample", provenance={"source": "made up"},
+        surviving_fraction=[[0.9, 0.6], [0.8, 0.5]], name="sample",
+        provenance={"source": "made up"},
     )  # fmt: skip
 
 
