@@ -454,8 +454,9 @@ def _cut(folder):
     ("change", "message"),
     [
         (lambda folder: (folder / "pairs.json").unlink(), "no pairs.json"),
-        (lambda folder: (folder / "pairs.json").write_text("{"), "damaged"),
-        (lambda folder: (folder / "pairs.json").write_text("[]"), "no format number"),
+        (lambda folder: (folder / "pairs.json").write_text("{"), "no index of a set"),
+        (lambda folder: (folder / "pairs.json").write_text("[]"), "a JSON object"),
+        (_index(format="1"), "no format number"),
         (_index(format=99), "format 99, this picasssso reads up to 1"),
         (_index(bands=None), "lacks bands"),
         (lambda folder: (folder / "shard_00000.h5").unlink(), "lacks shard_00000.h5"),
