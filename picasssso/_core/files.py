@@ -6,14 +6,17 @@ name in the folder where it belongs, and takes its own name only when it is whol
 
 from __future__ import annotations
 
+import json
+import multiprocessing
 import os
 import secrets
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from picasssso.exceptions import FileFormatError
+from picasssso.exceptions import FileFormatError, PicassssoError
 
 if TYPE_CHECKING:
     import h5py
@@ -92,6 +95,51 @@ def atomic_write(path: str | os.PathLike[str], overwrite: bool = False) -> Itera
         temporary.unlink(missing_ok=True)
 
 
+#: Folders that this process holds, by file descriptor.
+_HELD: set[int] = set()
+
+
+@contextmanager
+def locked_folder(path: str | os.PathLike[str]) -> Iterator[None]:
+    """Hold a folder for this process alone; whatever ends the process, it is free again."""
+    try:
+        import fcntl
+    except ImportError:  # Windows
+        yield
+        return
+    handle = os.open(path, os.O_RDONLY)
+    _HELD.add(handle)
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise FileFormatError(
+                f"Another process is writing to {path}: wait until it has ended, or choose "
+                "another folder."
+            ) from None
+        except OSError:
+            pass  # a file system without locks
+        yield
+    finally:
+        _HELD.discard(handle)
+        os.close(handle)
+
+
+def follow_parent() -> None:
+    """Make a worker process end with the process that made it, and hold none of its locks."""
+    parent = multiprocessing.parent_process()
+    for handle in _HELD:
+        os.close(handle)
+    _HELD.clear()
+
+    def wait() -> None:
+        if parent is not None:
+            parent.join()
+            os._exit(1)
+
+    threading.Thread(target=wait, daemon=True).start()
+
+
 @contextmanager
 def open_hdf5(path: str | os.PathLike[str]) -> Iterator[h5py.File]:
     """Open an HDF5 file for reading, with errors that say what is wrong."""
@@ -109,7 +157,45 @@ def open_hdf5(path: str | os.PathLike[str]) -> Iterator[h5py.File]:
     with file:
         try:
             yield file
-        except OSError as error:
-            if isinstance(error, FileFormatError):
-                raise
-            raise FileFormatError(f"{path} is damaged: {error}.") from error
+        except PicassssoError:
+            raise
+        except HDF5_DAMAGE as error:
+            raise FileFormatError(f"{path} is damaged: {short(error)}.") from error
+
+
+def read_datasets(file: h5py.File) -> dict[str, Any]:
+    """Return the data sets of a file without compression, none larger than the file."""
+    import h5py
+
+    found = dict(file.items())
+    size = os.path.getsize(file.filename)
+    for name, data in found.items():
+        if not isinstance(data, h5py.Dataset) or data.ndim == 0 or data.nbytes > size:
+            raise FileFormatError(f"{file.filename} is damaged: {name} is no array of its size.")
+    return found
+
+
+#: What h5py raises where a file is damaged.
+HDF5_DAMAGE = (
+    OSError, RuntimeError, KeyError, ValueError, TypeError, AttributeError, MemoryError,
+    OverflowError,
+)  # fmt: skip
+
+
+def short(error: Exception) -> str:
+    """Return the first line of an error, cut where it is long."""
+    line = (str(error).splitlines() or [repr(error)])[0]
+    return line if len(line) < 250 else f"{line[:250]} ..."
+
+
+def read_json(path: str | os.PathLike[str], what: str) -> dict[str, Any]:
+    """Return the object that a JSON file holds."""
+    try:
+        content = json.loads(Path(path).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise FileFormatError(f"There is no file {path}.") from None
+    except (OSError, ValueError, RecursionError) as error:
+        raise FileFormatError(f"{path} is no {what}: {short(error)}.") from error
+    if not isinstance(content, dict):
+        raise FileFormatError(f"{path} is no {what}: expected a JSON object.")
+    return content
