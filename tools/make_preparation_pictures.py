@@ -33,7 +33,7 @@ from scipy.ndimage import gaussian_filter
 
 from picasssso import BandImages, MassToLightEstimator, PropertyMaps
 from picasssso.estimators._mass_to_light.photometric_systems import find_system
-from picasssso.io import read_survey, recognise
+from picasssso.io import read_survey, recognize
 from picasssso.mocks.observing import get_survey
 from picasssso.preparation import (
     bin_images,
@@ -165,7 +165,7 @@ def des_steps(folder: Path) -> None:
     """Draw one panel for each step of the DES files."""
     figure = plt.figure(figsize=(9, 12.3), layout="constrained")
     raw = read_survey(des_files(folder), redshift=STAND_IN["redshift"])
-    print({path.name: recognise(path).title for path in des_files(folder)})
+    print({path.name: recognize(path).title for path in des_files(folder)})
     frame(raw.plot(figure.add_subplot(4, 3, 1, projection=raw.wcs)), "1. as read")
     hidden = mask_sky_sources(raw)
     band = "decam2014-i"
