@@ -8,18 +8,17 @@ resampled galaxies. Parts (all, or those that are named):
 
 - ``default``: truth at the image's PSF, pixels by S/N, and aperture sums;
 - ``coverage``: of 68 and 95 % ranges of pixels and of aperture sums (from joint samples);
-- ``estimators``: beside M/L and SED fits, from what ``picasssso evaluate
-  benchmarks/experiments/estimators.toml -x b -o FOLDER`` has kept (``--kept FOLDER``);
-- ``one_redshift``: the same for galaxies of redshift 0.05, where models are made once;
 - ``bands``: fewer bands, with the same weights;
 - ``link``: the mocks' link between morphology and populations switched off;
 - ``clean``: no stars and galaxies in front of or behind the galaxy;
-- ``native``: truth at its own resolution, asked for (``resolution="native"``) or not;
-- ``orientations``: what averaging over eight orientations gains;
-- ``illustris``, ``particles``: simulated galaxies, painted by the mocks' code;
-- ``real``: a DES and a GAMA galaxy beside the SED fit and M/L.
+- ``native``: truth at its own resolution, asked for (``resolution="native"``) or not.
 
-Run from the root of the repository: ``python benchmarks/cnn_accuracy.py [PART ...]``.
+All is at the level of arrays, which costs a tenth of what `CNNEstimator` on single cutouts does;
+that both give the same maps is tested. Other estimators and galaxies of simulations are
+measured by ``picasssso evaluate`` (``benchmarks/experiments``).
+
+Run from the root of the repository: ``python benchmarks/cnn_accuracy.py [PART ...]``, then
+``python tools/write_accuracy.py`` for the tables of the documentation and the model card.
 """
 
 from __future__ import annotations
@@ -28,52 +27,40 @@ import argparse
 import math
 import sys
 import time
-import warnings
-from collections.abc import Callable, Iterable
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from cnn_common import (
-    SEED,
-    SHARED,
-    UGRIZ,
-    aperture_residual,
-    apertures_of,
-    batches,
-    estimate,
-    kept_of,
-    make_pairs,
-    make_table,
-    pixel_residual,
-    predict,
-    record,
-    to_stack,
-    true_stack,
-    wavelengths,
-)
+from records import record
 
 from picasssso.estimators._cnn.weights import weights_path
-from picasssso.evaluation import (
-    MapStack,
-    fit_apertures,
-    join_records,
-    rank_intervals,
-    residual_statistics,
-    scatter_ratio,
-)
+from picasssso.evaluation import measure
+from picasssso.evaluation.apertures import Apertures, fit_apertures
+from picasssso.evaluation.calibration import rank_intervals
+from picasssso.evaluation.measuring import Settings, join_records
+from picasssso.evaluation.residuals import residual_statistics, residuals
+from picasssso.evaluation.stacks import MapStack
 from picasssso.evaluation.summary import PER_STELLAR_MASS, _is_empty
+from picasssso.mocks import GeneratedPairs, ProceduralGalaxies
+from picasssso.mocks.light import LightTable, read_light_table, write_light_table
+from picasssso.networks.conformal import local_signal
 from picasssso.networks.heads import QUANTILES, Prediction
-from picasssso.networks.mixture import hold_hydrogen, linear_values
+from picasssso.networks.mixture import hold_hydrogen, linear_means, linear_quantiles, linear_values
 from picasssso.networks.outputs import OUTPUT_NAMES, OUTPUTS
 from picasssso.networks.weights import TrainedModel, read_weights
+from picasssso.pairs.source import Batch
+from picasssso.pairs.truth import TrueSums
 from picasssso.properties import PROPERTIES
-from picasssso.training.batches import to_slots
-from picasssso.training.calibrating import sample_scores
+from picasssso.training.batches import SlottedBatch, to_slots
+from picasssso.training.calibration_fit import keep_bands, sample_scores
 from picasssso.training.targets import make_targets
 
-NAME = "cnn_accuracy.json"
+UGRIZ = tuple(f"sdss2010-{band}" for band in "ugriz")
+#: Used in no training, calibration or choice.
+SEED = 555001
+SETTINGS = Settings(oracle=False, structure=False)
 SIGNALS = {"below 3": (-np.inf, 3.0), "3 to 10": (3.0, 10.0), "above 10": (10.0, np.inf)}
 FINER = {"3 to 10": (3.0, 10.0), "10 to 20": (10.0, 20.0), "above 20": (20.0, np.inf)}
 RADII = {f"{low:g} to {low + 1:g}": (low, low + 1) for low in (0.0, 1.0, 2.0)}
@@ -87,12 +74,119 @@ BATCH = 50
 TINY = 1e-20
 
 
-def progress(start: float, done: int, of: int) -> None:
-    """Say how far it is."""
-    print(f"  {done} of {of}, {time.process_time() - start:.0f} s of CPU", file=sys.stderr)
+# ---- galaxies and predictions ---------------------------------------------------------
+
+
+def make_table(path: Path | None) -> LightTable:
+    """Return the light of stars in *ugriz*, read from a file if it is there, else kept in it."""
+    if path is not None and path.exists():
+        return read_light_table(path)
+    table = LightTable.build(UGRIZ, ProceduralGalaxies(survey="sdss").redshift_range)
+    if path is not None:
+        write_light_table(path, table)
+    return table
+
+
+def make_pairs(table: LightTable, seed: int = SEED, **settings: Any) -> GeneratedPairs:
+    """Return the default SDSS mocks of 64 x 64 pixels."""
+    return GeneratedPairs(
+        seed, survey="sdss", n_pixels=64, device="cpu", table=table, bands=UGRIZ, **settings
+    )
+
+
+def wavelengths(bands: Sequence[str]) -> list[float]:
+    """Return pivot wavelengths in AA."""
+    from picasssso.bands.band_names import pivot_wavelength
+
+    return [float(pivot_wavelength(band).to_value("AA")) for band in bands]
+
+
+def batches(pairs: Any, count: int, size: int = BATCH, first: int = 0) -> Iterator[Batch]:
+    """Yield galaxies a batch at a time."""
+    for start in range(first, first + count, size):
+        yield pairs.batch(range(start, min(start + size, first + count)))
+
+
+def predict(model: TrainedModel, slotted: SlottedBatch) -> Prediction:
+    """Return calibrated predictions."""
+    has_band = slotted.has_band()
+    planes = slotted.flux, slotted.inverse_variance
+    said = model.ensemble.predict(*planes, slotted.conditions, has_band)
+    assert model.calibration is not None
+    return model.calibration.apply(said.prediction, local_signal(*planes), has_band.sum(1))
+
+
+def to_stack(prediction: Prediction) -> MapStack:
+    """Return the maps that `CNNEstimator` gives for predictions."""
+    planes = hold_hydrogen(linear_quantiles(prediction))
+    means = hold_hydrogen(linear_means(prediction))
+    values = {
+        name: means[:, k] if PROPERTIES[name].is_surface_density else planes[:, k, 2]
+        for k, name in enumerate(OUTPUT_NAMES)
+    }
+    return MapStack(values, {name: planes[:, k] for k, name in enumerate(OUTPUT_NAMES)})
+
+
+def estimate(
+    model: TrainedModel, batch: Batch, letters: str = "ugriz", *, sharp: bool = False
+) -> MapStack:
+    """Return the shipped network's maps of a batch of pairs."""
+    slotted = keep_bands(to_slots(batch, list(UGRIZ), wavelengths(UGRIZ), sharp=sharp), letters)
+    with torch.inference_mode():
+        return to_stack(predict(model, slotted))
+
+
+def true_stack(batch: Batch, *, native: bool = False) -> MapStack:
+    """Return the truth at the image's PSF, or at its own resolution."""
+    return MapStack(TrueSums(batch["truth" if native else "truth_at_psf"]).properties())
+
+
+def apertures_of(truth: MapStack, batch: Batch, method: str = "moments") -> Apertures:
+    """Return ellipses about true stellar masses."""
+    return fit_apertures(
+        truth.values["stellar_mass"],
+        half_mass_radius=(batch["half_mass_radius"] / batch["pixel_scale_kpc"]).numpy(),
+        method=method,
+    )
+
+
+def in_dex(name: str) -> bool:
+    """Return whether a property is compared in dex; attenuation is in mag already."""
+    return name != "attenuation_v"
+
+
+def pixel_residual(kept: dict[str, Any], name: str) -> np.ndarray:
+    """Return residuals of pixels' medians; NaN where there is nothing."""
+    kind = "median" if f"pixel.median.{name}" in kept else "estimate"
+    mine, true = kept[f"pixel.{kind}.{name}"], kept[f"pixel.true.{name}"]
+    found = residuals(mine, true, logarithmic=in_dex(name))
+    # A median of zero where there is something is counted apart.
+    found = np.where(np.isfinite(found), found, np.nan)
+    return np.where(_is_empty(kept, name, "pixel"), np.nan, found)
+
+
+def aperture_residual(kept: dict[str, Any], name: str) -> np.ndarray:
+    """Return residuals of aperture sums; NaN where there is nothing."""
+    mine, true = kept[f"aperture.estimate.{name}"], kept[f"aperture.true.{name}"]
+    found = residuals(mine, true, logarithmic=in_dex(name))
+    return np.where(_is_empty(kept, name, "aperture") | ~np.isfinite(found), np.nan, found)
+
+
+def kept_of(batch: Any, stack: MapStack, truth: MapStack, *, apertures: Any, **more: Any) -> Any:
+    """Return what `measure` keeps of a batch; signal to noise is that of the i band."""
+    signal = (batch["flux"][:, 3] * batch["inverse_variance"][:, 3].sqrt()).numpy()
+    return measure(
+        truth, stack, apertures, SETTINGS,
+        galaxy=batch["number"], signal_to_noise=signal, **more,
+    )  # fmt: skip
 
 
 # ---- residuals --------------------------------------------------------------------------
+
+
+def progress(start: float, done: int, of: int) -> None:
+    """Say how far it is."""
+    print(f"  {done} of {of}, {time.process_time() - start:.0f} s of CPU", file=sys.stderr)
 
 
 def statistics(residual: np.ndarray, galaxy: np.ndarray) -> dict[str, Any]:
@@ -161,30 +255,13 @@ def figures(kept: dict[str, Any], signals: dict[str, Any] = SIGNALS) -> dict[str
 # ---- parts ------------------------------------------------------------------------------
 
 
-def kept_in(path: Path | None, make: Callable[[], dict[str, Any]]) -> dict[str, Any]:
-    """Return what a file holds, or make it and write the file."""
-    if path is not None and path.exists():
-        with np.load(path) as file:
-            return {name: file[name] for name in file.files}
-    made = make()
-    if path is not None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        np.savez_compressed(path, **made)
-    return made
-
-
-def default(model: TrainedModel, pairs: Any, count: int, folder: Path | None) -> dict[str, Any]:
+def default(model: TrainedModel, pairs: Any, count: int) -> dict[str, Any]:
     """Everything against the truth at the image's PSF; apertures are fitted isophotes."""
     records, start = [], time.process_time()
-
-    def one(first: int) -> dict[str, Any]:
-        batch = pairs.batch(range(first, min(first + BATCH, count)))
+    for batch in batches(pairs, count):
         ellipses = apertures_of(true_stack(batch, native=True), batch, "isophote")
-        return kept_of(batch, estimate(model, batch), true_stack(batch), apertures=ellipses)
-
-    for first in range(0, count, BATCH):
-        path = None if folder is None else folder / f"default_{first}.npz"
-        records.append(kept_in(path, lambda first=first: one(first)))  # type: ignore[misc]
+        stack = estimate(model, batch)
+        records.append(kept_of(batch, stack, true_stack(batch), apertures=ellipses))
         progress(start, len(records) * BATCH, count)
     return {"galaxies": count, "properties": figures(join_records(records))}
 
@@ -294,55 +371,20 @@ def ranks_of_sums(kept: dict[str, Any], name: str) -> np.ndarray:
     return np.where(zero, np.searchsorted(QUANTILES, level), ranks)
 
 
-def coverage(
-    model: TrainedModel,
-    pairs: Any,
-    count: int,
-    n_samples: int,
-    folder: Path | None,
-    skip: int,
-    as_kept: bool,
-) -> dict[str, Any]:
+def coverage(model: TrainedModel, pairs: Any, count: int, n_samples: int) -> dict[str, Any]:
     """Coverage of pixels and aperture sums; apertures by moments of the true mass."""
     records, start = [], time.process_time()
-    bands = list(UGRIZ)
-    for first in range(10_000 + skip, 10_000 + count, BATCH):
-        path = None if folder is None else folder / f"coverage_{first}_{n_samples}.npz"
-        if path is not None and path.exists():
-            with np.load(path) as file:
-                records.append({name: file[name] for name in file.files})
-            continue
-        if as_kept:
-            continue
-        batch = pairs.batch(range(first, min(first + BATCH, 10_000 + count)))
-        slotted = to_slots(batch, bands, wavelengths(bands))
+    for batch in batches(pairs, count, first=10_000):
+        slotted = to_slots(batch, list(UGRIZ), wavelengths(UGRIZ))
         with torch.inference_mode():
-            prediction, _ = predict(model, slotted)
+            prediction = predict(model, slotted)
             ellipses = apertures_of(true_stack(batch, native=True), batch)
             weights = ellipses.weights(2.0)
             sums, zeros = sum_percentiles(model, prediction, weights, batch, n_samples)
-            truth, stack = in_order(floored(batch), to_stack(prediction), prediction, first)
+            seed = int(batch["number"][0])
+            truth, stack = in_order(floored(batch), to_stack(prediction), prediction, seed)
         kept = kept_of(batch, stack, truth, apertures=ellipses, sum_percentiles=sums) | zeros
-        wanted = (
-            "galaxy",
-            "aperture.t",
-            "aperture.p",
-            "aperture.z",
-            "pixel.g",
-            "pixel.r",
-            "pixel.s",
-        )
-        ends = (".below.", ".estimate.", ".median.")
-        records.append(
-            {
-                name: values
-                for name, values in kept.items()
-                if name.startswith(wanted) or any(end in name for end in ends)
-            }
-        )
-        if path is not None:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            np.savez_compressed(path, **records[-1])
+        records.append(kept)
         progress(start, len(records) * BATCH, count)
     kept = join_records(records)
     return {"galaxies": len(kept["galaxy"]), "samples": n_samples, **coverage_figures(kept)}
@@ -392,145 +434,6 @@ def coverage_figures(kept: dict[str, Any]) -> dict[str, Any]:
     return result
 
 
-def estimators(model: TrainedModel, table: Any, folder: Path, count: int) -> dict[str, Any]:
-    """Beside other estimators on the same galaxies, as far as their maps are kept."""
-    from picasssso.evaluation.apertures import Apertures
-    from picasssso.evaluation.experiments.configuration import load_configuration
-    from picasssso.evaluation.experiments.running import load_record
-
-    path = Path(__file__).parent / "experiments" / "estimators.toml"
-    configuration = load_configuration(path).select(("b",), ())
-    kept = {}
-    for run in configuration.runs:
-        if run.estimator == "cnn":
-            seed = int(run.source["seed"])
-            continue
-        found = load_record(run, configuration, folder)
-        if found is not None:
-            kept[run.estimator] = first_galaxies(found, count)
-    pairs = make_pairs(table, seed)
-    most = max(int(found["galaxy"].max()) + 1 for found in kept.values())
-    records = []
-    for batch in batches(pairs, most, BATCH):
-        ellipses: Apertures = apertures_of(true_stack(batch, native=True), batch, "isophote")
-        records.append(
-            kept_of(batch, estimate(model, batch), true_stack(batch), apertures=ellipses)
-        )
-        progress(time.process_time(), len(records) * BATCH, most)
-    ours = join_records(records)
-    return {"seed": seed, "estimators": compared(ours, kept)}
-
-
-def compared(ours: dict[str, Any], kept: dict[str, dict[str, Any]]) -> dict[str, Any]:
-    """Return figures of the network and others on the galaxies that both have."""
-    result: dict[str, Any] = {}
-    for key, theirs in kept.items():
-        mine = first_galaxies(ours, int(theirs["galaxy"].max()) + 1)
-        entry: dict[str, Any] = {"galaxies": len(theirs["galaxy"]), "properties": {}}
-        for name in OUTPUT_NAMES:
-            if f"aperture.estimate.{name}" not in theirs:
-                continue
-            row: dict[str, Any] = {}
-            pairs_of = [(aperture_residual(one, name), one["galaxy"]) for one in (mine, theirs)]
-            row["aperture"] = beside(pairs_of)
-            for label, (low, high) in {
-                **SIGNALS, "below 20": (-np.inf, 20.0), "10 to 20": (10.0, 20.0),
-            }.items():  # fmt: skip
-                both = []
-                for one in (mine, theirs):
-                    some = (one["pixel.snr"] >= low) & (one["pixel.snr"] < high)
-                    both.append((pixel_residual(one, name)[some], one["pixel.galaxy"][some]))
-                row[label] = beside(both)
-            entry["properties"][name] = row
-        result[key] = entry
-    return result
-
-
-def one_redshift(
-    model: TrainedModel, table: Any, count: int, folder: Path | None, skip: int, as_kept: bool
-) -> dict[str, Any]:
-    """Beside other estimators on galaxies of redshift 0.05, whose models are made once."""
-    from picasssso import MassToLightEstimator, SEDFitEstimator
-    from picasssso.evaluation.experiments.batches import band_images
-    from picasssso.preparation import bin_images, match_psf
-
-    pairs = make_pairs(table, SEED, redshift=0.05)
-    sed = SEDFitEstimator(device="cpu")
-    light = MassToLightEstimator(relation="sps")
-    others = {
-        "mass_to_light_sps": (light, False),
-        "mass_to_light_binned": (light, True),
-        "sed_fit": (sed, False),
-        "sed_fit_binned": (sed, True),
-    }
-    kinds = ("cnn", *others)
-
-    def galaxies(first: int) -> Any:
-        batch = pairs.batch(range(first, first + 10))
-        return batch, apertures_of(true_stack(batch, native=True), batch, "isophote")
-
-    def kept_as(key: str, stack: MapStack, batch: Any, ellipses: Any) -> dict[str, Any]:
-        found = kept_of(batch, stack, true_stack(batch), apertures=ellipses)
-        return {f"{key}/{name}": values for name, values in found.items()}
-
-    def make(first: int) -> dict[str, Any]:
-        batch, ellipses = galaxies(first)
-        plain = [band_images(batch, k, UGRIZ) for k in range(len(batch["flux"]))]
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            binned = [
-                bin_images(match_psf(one), snr=10.0, bands=["sdss2010-g", "sdss2010-i"])
-                for one in plain
-            ]
-            made: dict[str, Any] = {}
-            for key, (estimator, is_binned) in others.items():
-                some = binned if is_binned else plain
-                stack = MapStack.from_maps(
-                    [estimator.estimate(one, progress=False) for one in some]
-                )
-                made |= kept_as(key, stack, batch, ellipses)
-        return made
-
-    parts, start = [], time.process_time()
-    for first in range(skip, count, 10):
-        path = None if folder is None else folder / f"one_redshift_{first}.npz"
-        if as_kept and (path is None or not path.exists()):
-            continue
-        others_there = kept_in(path, lambda first=first: make(first))  # type: ignore[misc]
-        # What the others say is kept; the network may have changed.
-        batch, ellipses = galaxies(first)
-        parts.append(others_there | kept_as("cnn", estimate(model, batch), batch, ellipses))
-        progress(start, len(parts) * 10, count - skip)
-    records = {
-        key: join_records(
-            [{n.split("/")[1]: v for n, v in part.items() if n.split("/")[0] == key}
-             for part in parts]
-        )
-        for key in kinds
-    }  # fmt: skip
-    ours = records.pop("cnn")
-    return {"redshift": 0.05, "estimators": compared(ours, records)}
-
-
-def first_galaxies(kept: dict[str, Any], count: int) -> dict[str, Any]:
-    """Return what is kept of the first galaxies."""
-    some = {True: kept["pixel.galaxy"] < count, False: kept["galaxy"] < count}
-    return {name: values[some[name.startswith("pixel.")]] for name, values in kept.items()}
-
-
-def beside(both: list[tuple[np.ndarray, np.ndarray]]) -> dict[str, Any]:
-    """Return NMAD, sigma and bias of two estimators and the ratio of scatters."""
-    (mine, my), (theirs, their) = both
-    result: dict[str, Any] = {}
-    for label, (residual, galaxy) in zip(("cnn", "other"), both, strict=True):
-        s = residual_statistics(residual, galaxy, n_bootstrap=2)
-        result[label] = {"n": s.n, "median": s.median, "nmad": s.nmad, "sigma": s.sigma}
-    r = scatter_ratio(mine, theirs, my, their, n_bootstrap=N_BOOTSTRAP)
-    for name in ("nmad", "sigma"):
-        result[f"{name}_ratio"] = [r[name], r[f"{name}_error"]]
-    return result
-
-
 def brief(kept: dict[str, Any]) -> dict[str, Any]:
     """Return the figures that are compared between settings."""
     result = {}
@@ -549,13 +452,11 @@ def brief(kept: dict[str, Any]) -> dict[str, Any]:
     return result
 
 
-def settings_compared(
-    cases: dict[str, Any], pairs: Any, count: int, first: int = 0
-) -> dict[str, Any]:
+def settings_compared(cases: dict[str, Any], pairs: Any, count: int) -> dict[str, Any]:
     """Return figures of several ways to estimate the same galaxies."""
     records: dict[str, list[Any]] = {key: [] for key in cases}
     start = time.process_time()
-    for batch in batches(pairs, count, BATCH, first=first):
+    for batch in batches(pairs, count):
         ellipses = apertures_of(true_stack(batch, native=True), batch)
         for key, (make, native) in cases.items():
             truth = true_stack(batch, native=native)
@@ -567,165 +468,38 @@ def settings_compared(
     }
 
 
-def bands(model: TrainedModel, pairs: Any, count: int) -> dict[str, Any]:
-    """Fewer bands with the same weights."""
-    cases = {
-        letters: (lambda batch, letters=letters: estimate(model, batch, letters=letters), False)
-        for letters in BAND_SETS
-    }
-    return settings_compared(cases, pairs, count)
-
-
-def native(model: TrainedModel, pairs: Any, count: int) -> dict[str, Any]:
-    """Against the truth at its own resolution."""
-    cases = {
-        "resolution psf, truth at psf": (lambda batch: estimate(model, batch), False),
-        "resolution psf, native truth": (lambda batch: estimate(model, batch), True),
-        "resolution native, native truth": (
-            lambda batch: estimate(model, batch, sharp=True), True,
-        ),
-    }  # fmt: skip
-    return settings_compared(cases, pairs, count)
-
-
-def orientations(model: TrainedModel, pairs: Any, count: int) -> dict[str, Any]:
-    """Return what eight orientations gain."""
-    cases = {
-        f"{number} orientations": (
-            lambda batch, number=number: estimate(model, batch, orientations=number), False,
-        )
-        for number in (1, 8)
-    }  # fmt: skip
-    return settings_compared(cases, pairs, count)
-
-
-def link(model: TrainedModel, table: Any, count: int) -> dict[str, Any]:
-    """Morphology that says nothing of populations, beside the default."""
-    result = {}
-    for key, linked in (("linked", True), ("not linked", False)):
-        pairs = make_pairs(table, SEED, link_structure=linked)
-        cases = {key: (lambda batch: estimate(model, batch), False)}
-        result |= settings_compared(cases, pairs, count)
-    return result
-
-
-def clean(model: TrainedModel, table: Any, count: int) -> dict[str, Any]:
-    """Without stars and other galaxies in front of or behind the galaxy."""
-    result = {}
-    for key, contaminants in (("as they come", 1.0), ("no foreground sources", 0.0)):
-        pairs = make_pairs(table, SEED, observing={"contaminants": contaminants})
-        cases = {key: (lambda batch: estimate(model, batch), False)}
-        result |= settings_compared(cases, pairs, count)
-    return result
-
-
-# ---- outside its world ------------------------------------------------------------------
-
-
-def observed_batch(galaxies: Any, table: Any, seed: int = 1) -> Any:
-    """Return painted galaxies as a batch of pairs."""
-    from picasssso.mocks import ObservedPairs, observe
-
-    light = table.light(galaxies)
-    observed = observe(galaxies, light, UGRIZ, "sdss", seed=seed, contaminants=0.0)
-    return ObservedPairs(observed).batch([0])
-
-
-def single(model: TrainedModel, made: Iterable[tuple[str, Any]], table: Any) -> dict[str, Any]:
-    """Return residuals of single galaxies of any size, and statistics of all of them."""
-    from picasssso.networks.outside import is_outside
-    from picasssso.networks.outside import measure as look
-
-    records, rows = [], {}
-    for number, (key, galaxies) in enumerate(made):
-        batch = observed_batch(galaxies, table)
-        batch["number"] = torch.tensor([number])
-        truth = true_stack(batch, native=True)
-        radius = batch["half_mass_radius"] / batch["pixel_scale_kpc"]
-        # Few particles make no isophotes: ellipses by moments.
-        ellipses = fit_apertures(
-            truth.values["stellar_mass"],
-            half_mass_radius=radius.numpy() if bool(torch.isfinite(radius).all()) else None,
-            method="moments",
-        )
-        stack = estimate(model, batch)
-        kept = kept_of(batch, stack, true_stack(batch), apertures=ellipses)
-        records.append(kept)
-        slotted = to_slots(batch, list(UGRIZ), wavelengths(UGRIZ))
-        measured = look(
-            slotted.flux, slotted.inverse_variance, slotted.conditions, slotted.has_band()
-        )
-        image, outside = is_outside(measured, model.calibration.ranges)  # type: ignore[union-attr]
-        rows[key] = {
-            "log_mass_in_aperture": float(np.log10(kept["aperture.true.stellar_mass"][0]
-                                                   * float(batch["pixel_scale_kpc"][0]) ** 2)),
-            "pixels_flagged_outside": float(outside.float().mean()),
-            "image_outside": bool(image.any()),
-            "aperture_residual": {
-                name: float(aperture_residual(kept, name)[0])
-                for name in OUTPUT_NAMES
-                if np.isfinite(aperture_residual(kept, name)[0])
-            },
-        }  # fmt: skip
-        density = np.log10(np.maximum(kept["pixel.true.stellar_mass"], 1e-30))
-        faint = density > 6
-        error = pixel_residual(kept, "stellar_mass")[faint]
-        rows[key]["stellar_mass_per_pixel_above_1e6"] = {
-            "n": int(np.isfinite(error).sum()),
-            "median": float(np.nanmedian(error)),
-            "nmad": float(1.4826 * np.nanmedian(np.abs(error - np.nanmedian(error)))),
-            "rms": float(np.sqrt(np.nanmean(error**2))),
+def settings(part: str, model: TrainedModel, table: Any, count: int) -> dict[str, Any]:
+    """Return figures of a part that compares settings: bands, native, link or clean."""
+    plain = (lambda batch: estimate(model, batch), False)
+    if part == "bands":
+        cases = {
+            letters: (lambda batch, letters=letters: estimate(model, batch, letters), False)
+            for letters in BAND_SETS
         }
-    return {"galaxies": rows, "all": brief(join_records(records))}
+        return settings_compared(cases, make_pairs(table), count)
+    if part == "native":
+        sharp = (lambda batch: estimate(model, batch, sharp=True), True)
+        cases = {
+            "resolution psf, truth at psf": plain,
+            "resolution psf, native truth": (plain[0], True),
+            "resolution native, native truth": sharp,
+        }
+        return settings_compared(cases, make_pairs(table), count)
+    result: dict[str, Any] = {}
+    for label, changes in MOCKS[part].items():
+        result |= settings_compared({label: plain}, make_pairs(table, **changes), count)
+    return result
 
 
-def illustris(model: TrainedModel, table: Any) -> dict[str, Any]:
-    """Return figures of painted maps of Illustris galaxies."""
-    from scipy.optimize import brentq
-
-    from picasssso.mocks.framing import pixel_sizes
-    from picasssso.mocks.illustris import read_illustris_maps
-
-    paths = sorted((SHARED / "data" / "illustris").glob("*.h5"))
-    if not paths:
-        return {"skipped": "the maps are not beside the checkout"}
-    made, redshifts = [], {}
-    for path in paths:
-        maps = read_illustris_maps(path)
-        # As far away as makes the maps' pixels those of the survey.
-        z = brentq(lambda z, kpc=maps.pixel_scale_kpc: pixel_sizes(None, z, kpc)[0] - 0.396,
-                   0.005, 0.5)  # fmt: skip
-        redshifts[path.stem] = z
-        made.append((path.stem, maps.to_galaxies(redshift=z)))
-    return {"redshifts": redshifts, **single(model, made, table)}
-
-
-def particles(model: TrainedModel, table: Any) -> dict[str, Any]:
-    """Return figures of galaxies made of particles."""
-    import astropy.units as u
-
-    from picasssso.mocks.particles import read_particles
-
-    # Files of one galaxy each; the others hold a box of many, whose half-mass radius is no size.
-    paths = sorted((SHARED / "data" / "particles").glob("SimSpin_*.hdf5"))
-    if not paths:
-        return {"skipped": "the particles are not beside the checkout"}
-    made = (
-        (
-            path.stem,
-            read_particles(path).to_galaxies(
-                n_pixels=64, redshift=0.05, pixel_scale=0.396 * u.arcsec
-            ),
-        )
-        for path in paths
-    )
-    return single(model, made, table)
-
-
-PARTS = (
-    "default", "illustris", "particles", "bands", "link", "clean", "native",
-    "orientations", "coverage", "estimators", "one_redshift",
-)  # fmt: skip
+#: Mocks that are compared with the default ones.
+MOCKS: dict[str, dict[str, dict[str, Any]]] = {
+    "link": {"linked": {}, "not linked": {"link_structure": False}},
+    "clean": {
+        "as they come": {},
+        "no foreground sources": {"observing": {"contaminants": 0.0}},
+    },
+}
+PARTS = ("default", "coverage", "bands", "link", "clean", "native")
 
 
 def main() -> None:
@@ -736,59 +510,21 @@ def main() -> None:
     parser.add_argument("--samples", type=int, default=100, help="for coverage of sums")
     parser.add_argument("--weights", default="default", help="name or path")
     parser.add_argument("--table", type=Path, help="light table, kept there between runs")
-    parser.add_argument("--records", type=Path, help="folder in which parts go on")
-    parser.add_argument("--skip", type=int, default=0, help="galaxies, to fill records only")
-    parser.add_argument("--as-kept", action="store_true", help="only what --records has already")
-    parser.add_argument("--kept", type=Path, help="folder of 'picasssso evaluate'")
     options = parser.parse_args()
-    unknown = set(options.parts) - set(PARTS)
-    if unknown:
+    if unknown := set(options.parts) - set(PARTS):
         parser.error(f"unknown {', '.join(unknown)}: expected some of {', '.join(PARTS)}")
     torch.set_num_threads(1)
     model = read_weights(weights_path(options.weights))
-    sha = model.card["sha256"][:12]
-    count = options.galaxies
+    table, count = make_table(options.table), options.galaxies
     for part in options.parts or PARTS:
-        result: dict[str, Any]
-        if part in ("illustris", "particles"):
-            if part == "illustris":
-                result = illustris(model, make_table(None, (0.05, 0.1)))
-            else:
-                result = particles(model, make_table(None, 0.05))
+        if part == "default":
+            result = default(model, make_pairs(table), count)
+        elif part == "coverage":
+            result = coverage(model, make_pairs(table), count, options.samples)
         else:
-            table = make_table(options.table)
-            pairs = make_pairs(table)
-            if part == "estimators":
-                if options.kept is None:
-                    result = {"skipped": "needs --kept"}
-                else:
-                    result = estimators(model, table, options.kept, count)
-            elif part == "link":
-                result = link(model, table, count)
-            elif part == "one_redshift":
-                more = options.records, options.skip, options.as_kept
-                result = one_redshift(model, table, count, *more)
-            elif part == "clean":
-                result = clean(model, table, count)
-            elif part == "default":
-                result = default(model, pairs, count, options.records)
-            elif part == "coverage":
-                result = coverage(
-                    model,
-                    pairs,
-                    count,
-                    options.samples,
-                    options.records,
-                    options.skip,
-                    options.as_kept,
-                )
-            else:
-                functions = {
-                    "bands": bands, "native": native,
-                    "orientations": orientations,
-                }  # fmt: skip
-                result = functions[part](model, pairs, count)
-        record(NAME, {"weights_sha256": sha, **result}, part)
+            result = settings(part, model, table, count)
+        sha = model.card["sha256"][:12]
+        record("cnn_accuracy.json", {"weights_sha256": sha, **result}, part)
 
 
 if __name__ == "__main__":

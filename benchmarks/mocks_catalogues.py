@@ -39,7 +39,8 @@ import numpy as np
 from astropy.cosmology import Planck18
 from astropy.table import Table
 
-from picasssso.mocks import LightTable, ProceduralGalaxies
+from picasssso.mocks import ProceduralGalaxies
+from picasssso.mocks.light import LightTable
 from picasssso.mocks.model_error import ModelErrors
 from picasssso.sps import SSPGrid
 

@@ -7,8 +7,7 @@ with the errors of the stellar model, PSF, noise, other sources, and the true ma
 
 On the CPU: worker processes of one thread each, as data loaders have; the median of several
 rounds. Processor time is given as well, since other work on the machine changes it less. On
-CUDA: batches after a warm-up, the device waited for, for several sizes of the pieces that are
-worked on at once; and how long the host alone is busy per galaxy.
+CUDA: batches after a warm-up, the device waited for, and how long the host is busy per galaxy.
 
 Run from the root of the repository: ``python benchmarks/mocks_speed.py`` for the CPU,
 ``--cuda`` for a GPU. With ``--table FILE`` the table of light is kept in a file: with it,
@@ -35,8 +34,7 @@ REDSHIFTS = (0.01, 0.15)
 
 def light_table(path: Path | None):
     """Return the table of light, from a file if it is there; write it if it is not."""
-    from picasssso.mocks import LightTable
-    from picasssso.mocks.light_files import read_light_table, write_light_table
+    from picasssso.mocks.light import LightTable, read_light_table, write_light_table
 
     if path is not None and path.exists():
         return read_light_table(path)
@@ -114,39 +112,21 @@ def cuda_rates(generator: object, batch: int, repeats: int) -> dict[str, float]:
     }
 
 
-def measure_cuda(
-    table: object, batches: list[int], chunks: list[int], light_chunks: list[int], repeats: int
-) -> dict:
-    """Return rates on CUDA for sizes of batches and of the pieces worked on at once."""
+def measure_cuda(table: object, batches: list[int], repeats: int) -> dict:
+    """Return rates on CUDA for sizes of batches."""
     import torch
 
-    import picasssso.mocks.generator as generator_module
-    import picasssso.mocks.light as light_module
     from picasssso.mocks import MockGenerator
 
     if not torch.cuda.is_available():
         raise SystemExit("--cuda needs a CUDA device, and torch finds none.")
     tried = []
-    for chunk in chunks:
-        for light_chunk in light_chunks:
-            generator_module._CHUNK_PIXELS_CUDA = chunk
-            light_module.CHUNK_PIXELS_CUDA = light_chunk
-            for batch in batches:
-                torch.cuda.empty_cache()
-                torch.cuda.reset_peak_memory_stats()
-                generator = MockGenerator(1, table=table, truth_at_psf=False, device="cuda")  # type: ignore
-                settings = {
-                    "batch": batch, "chunk_pixels": chunk, "light_chunk_pixels": light_chunk,
-                }  # fmt: skip
-                try:
-                    rates = cuda_rates(generator, batch, repeats)
-                except torch.cuda.OutOfMemoryError:
-                    rates = {"galaxies_per_s": 0.0}
-                tried.append({**settings, **rates})
-                print(tried[-1], flush=True)
+    for batch in batches:
+        torch.cuda.reset_peak_memory_stats()
+        generator = MockGenerator(1, table=table, truth_at_psf=False, device="cuda")  # type: ignore
+        tried.append({"batch": batch, **cuda_rates(generator, batch, repeats)})
+        print(tried[-1], flush=True)
     best = max(tried, key=lambda entry: entry["galaxies_per_s"])
-    generator_module._CHUNK_PIXELS_CUDA = best["chunk_pixels"]
-    light_module.CHUNK_PIXELS_CUDA = best["light_chunk_pixels"]
     generator = MockGenerator(1, table=table, truth_at_psf=True, device="cuda")  # type: ignore
     return {
         "device": torch.cuda.get_device_name(),
@@ -156,20 +136,6 @@ def measure_cuda(
         "against_cpu": compare(table),
         "tried": tried,
     }
-
-
-def profile_cuda(table: object, batch: int) -> None:
-    """Print where the time goes."""
-    from torch.profiler import ProfilerActivity, profile
-
-    from picasssso.mocks import MockGenerator
-
-    generator = MockGenerator(1, table=table, truth_at_psf=False, device="cuda")  # type: ignore
-    generator.draw(range(batch))
-    with profile(activities=[ProfilerActivity.CPU, ProfilerActivity.CUDA]) as found:
-        generator.draw(range(batch, 2 * batch)).truth.properties()
-    for key in ("self_cuda_time_total", "self_cpu_time_total"):
-        print(found.key_averages().table(sort_by=key, row_limit=20, max_name_column_width=60))
 
 
 def compare(table: object, count: int = 64) -> dict[str, float]:
@@ -204,25 +170,14 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--cuda", action="store_true", help="measure on CUDA instead")
     parser.add_argument("--cuda-batch", type=int, nargs="+", default=[2048, 4096])
-    parser.add_argument("--chunk-pixels", type=int, nargs="+", default=[8_000_000, 24_000_000])
-    parser.add_argument("--light-pixels", type=int, nargs="+", default=[4_000_000, 12_000_000])
     parser.add_argument("--repeats", type=int, default=6, help="batches timed on CUDA")
-    parser.add_argument("--profile", action="store_true", help="print a profile on CUDA too")
     options = parser.parse_args()
     table = light_table(options.table)
     before = json.loads(RESULT.read_text()) if RESULT.exists() else {}
     content = {name: before[name] for name in ("cpu", "cuda") if name in before}
     content["what"] = "64 x 64 ugriz images and true maps, survey sdss"
     if options.cuda:
-        content["cuda"] = measure_cuda(
-            table,
-            options.cuda_batch,
-            options.chunk_pixels,
-            options.light_pixels,
-            options.repeats,
-        )
-        if options.profile:
-            profile_cuda(table, options.cuda_batch[0])
+        content["cuda"] = measure_cuda(table, options.cuda_batch, options.repeats)
     else:
         content["cpu"] = measure_cpu(table, options.workers, options.batches, options.rounds)
     options.output.write_text(json.dumps(content, indent=1) + "\n")

@@ -26,18 +26,19 @@ from pathlib import Path
 import astropy.units as u
 import numpy as np
 import torch
+from records import write_table
 
 from picasssso import CNNEstimator
-from picasssso.mocks import LightTable, MockGenerator, observe
-from picasssso.mocks.galaxy import Galaxies
+from picasssso.mocks import MockGenerator, observe
+from picasssso.mocks.galaxy_maps import Galaxies
 from picasssso.mocks.illustris import read_illustris_maps
-from picasssso.mocks.observing import get_survey
+from picasssso.mocks.light import LightTable
 from picasssso.mocks.observing.observe import ObservedGalaxies
-from picasssso.mocks.particles import read_particles
+from picasssso.mocks.observing.surveys import get_survey
+from picasssso.mocks.particles.snapshots import read_particles
 from picasssso.sps import SSPGrid
 
 RESULT = Path("benchmarks/results/outside_worlds.json")
-TABLE = Path("docs/_tables/outside_worlds.inc")
 PROPERTIES = ("stellar_mass", "stellar_age", "stellar_metallicity", "attenuation_v")
 PIXELS = 128
 #: Attenuation at V of dusty galaxies, in mag: it follows the light, (center, outside).
@@ -152,7 +153,7 @@ def summary(rows: list[dict]) -> dict[str, dict]:
     return result
 
 
-def write_table(content: dict[str, dict]) -> None:
+def write_rows(content: dict[str, dict]) -> None:
     """Write the table of the documentation."""
     header = ["weights", "galaxies", "number"]
     header += ["mass", "age", "metallicity", "A_V", "sum: bias", "rms (dex)", "flagged"]
@@ -165,10 +166,7 @@ def write_table(content: dict[str, dict]) -> None:
                 + [f"{row[prop]['in_68']:.2f}" for prop in PROPERTIES]
                 + [f"{mass['sum_bias']:+.2f}", f"{mass['sum_rms']:.2f}", f"{row['flagged']:.2f}"]
             )
-    lines = [".. list-table::", "   :header-rows: 1", ""]
-    for row in rows:
-        lines += [f"   {'*' if k == 0 else ' '} - {cell}" for k, cell in enumerate(row)]
-    TABLE.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    write_table("outside_worlds", rows)
 
 
 def main() -> None:
@@ -200,7 +198,7 @@ def main() -> None:
     content = json.loads(RESULT.read_text()) if RESULT.exists() else {}
     content.setdefault(arguments.label, {}).update(results)
     RESULT.write_text(json.dumps(content, indent=1, sort_keys=True) + "\n", encoding="utf-8")
-    write_table(content)
+    write_rows(content)
 
 
 if __name__ == "__main__":

@@ -53,7 +53,7 @@ class Sampler(threading.Thread):
 
 def make_input(folder: Path, shape: tuple[int, int]) -> dict[str, np.ndarray]:
     """Write one band after the other, a few rows at a time, and map them read-only."""
-    from picasssso.preparation import model_psf
+    from picasssso.preparation.psf import model_psf
 
     rng = np.random.default_rng(3)
     places = rng.uniform(
@@ -92,7 +92,8 @@ def run(height: int, folder: Path) -> dict[str, float]:
 
     from picasssso import BandImages
     from picasssso.data import load_example_images
-    from picasssso.preparation import model_psf, prepare
+    from picasssso.preparation import prepare
+    from picasssso.preparation.psf import model_psf
 
     prepare(load_example_images())  # imports, and what they keep
     shape = (height, WIDTH)

@@ -27,6 +27,7 @@ from __future__ import annotations
 import argparse
 
 import numpy as np
+from records import record
 from scipy.special import ndtri
 from scipy.stats import chisquare, kstest
 from sed_fit_common import (
@@ -37,7 +38,6 @@ from sed_fit_common import (
     columns,
     coverage,
     make_images,
-    record,
     recovery,
     scale,
     truths,

@@ -6,9 +6,6 @@ double precision, with every model and nothing binned, so that it can judge the 
 
 from __future__ import annotations
 
-import json
-import os
-import platform
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,14 +14,13 @@ from typing import Any
 import astropy.units as u
 import numpy as np
 from astropy.nddata import CCDData, StdDevUncertainty
+from records import SHARED
 from scipy.special import ndtr
 
 from picasssso import BandImages, PropertyMaps
 from picasssso.bands import GalacticExtinction
 from picasssso.sps import ModelLibrary
 
-HERE = Path(__file__).resolve().parent
-SHARED = HERE.parents[1] / "shared"
 BANDS = tuple(f"sdss2010-{band}" for band in "ugriz")
 PERCENTILES = np.array([2.5, 16.0, 50.0, 84.0, 97.5])
 
@@ -92,7 +88,6 @@ def brute_force(
     flux: np.ndarray,
     sigma: np.ndarray,
     threshold: float = 1e-9,
-    slack: float = 0.0,
 ) -> Posterior:
     """Return the posterior over all models, from its definition, in double precision.
 
@@ -100,15 +95,12 @@ def brute_force(
     the amplitude is positive (for percentiles). Percentiles are where the exact
     cumulative distribution, of steps for intensive properties and of normal distributions
     cut off at zero for others, crosses. Models of less than ``threshold`` times the largest
-    weight are left out of percentiles. With ``slack`` there are 15 rows of percentiles: the
-    five, and those of probabilities lower and higher by it; where many models make a smooth
-    distribution of amplitudes, the five again.
+    weight are left out of percentiles.
     """
     models = np.asarray(library.fluxes, float)
     square = models**2
     values = truths(library)
-    shifts = (0.0, -slack, slack) if slack else (0.0,)
-    probabilities = np.concatenate([PERCENTILES / 100 + shift for shift in shifts])
+    probabilities = PERCENTILES / 100
     result = {name: np.full((len(probabilities), len(flux)), np.nan) for name in PROPERTIES}
     means = {name: np.full(len(flux), np.nan) for name in SCALED}
     for pixel, (f, s) in enumerate(zip(flux, sigma, strict=True)):
@@ -131,11 +123,9 @@ def brute_force(
             result[name][:, pixel] = value[order][np.minimum(crossed, len(some) - 1)]
         for name in SCALED:
             ratio = values[name][some]
-            goals = probabilities if len(some) < 3000 else PERCENTILES / 100
-            found = _amplitude_percentiles(
-                density, ratio * amplitude[some], ratio / np.sqrt(norm[some]), goals
+            result[name][:, pixel] = _amplitude_percentiles(
+                density, ratio * amplitude[some], ratio / np.sqrt(norm[some]), probabilities
             )
-            result[name][:, pixel] = np.resize(found, len(probabilities))
     return Posterior(result, means)
 
 
@@ -251,39 +241,3 @@ def read_bc03(shared: Path = SHARED) -> Any:
         name="BC03-MILES",
         provenance={"source": path.name},
     )
-
-
-def record(path: str, result: dict[str, Any]) -> None:
-    """Write figures as JSON beside the other results, with what made them, and print them."""
-    import torch
-
-    import picasssso
-
-    result = result | {
-        "machine": platform.processor() or platform.machine(),
-        "cores": os.cpu_count(),
-        "python": platform.python_version(),
-        "numpy": np.__version__,
-        "torch": torch.__version__,
-        "picasssso": picasssso.__version__,
-    }
-    text = json.dumps(rounded(result), indent=2) + "\n"
-    target = HERE / "results" / path
-    target.parent.mkdir(exist_ok=True)
-    target.write_text(text)
-    print(text)
-
-
-def rounded(value: Any) -> Any:
-    """Return nested results with four significant digits, which is what they are good for."""
-    if isinstance(value, Mapping):
-        return {key: rounded(item) for key, item in value.items()}
-    if isinstance(value, list | tuple | np.ndarray):
-        return [rounded(item) for item in value]
-    if isinstance(value, bool | np.bool_):
-        return bool(value)
-    if isinstance(value, int | np.integer):
-        return int(value)
-    if isinstance(value, float | np.floating):
-        return float(f"{value:.4g}") if np.isfinite(value) else None
-    return value

@@ -147,45 +147,6 @@ def roofline(n_models: int, device: str) -> dict[str, Any]:
     }
 
 
-def tune(
-    library: dict[str, np.ndarray], pixels: tuple[np.ndarray, np.ndarray], device: str
-) -> list[dict[str, Any]]:
-    """Time variants of the fused kernels on one set of pixels."""
-    variants: list[dict[str, Any]] = [
-        {},
-        {"skip": False},
-        {"pixels": 256},
-        {"pixels": 128},
-        {"pixels": 1024},
-        {"pixels": 1024, "warps": 8},
-        {"pixels": 256, "warps": 2},
-        {"bins": 32},
-        {"bins": 8},
-        {"budget": 4e9},
-        {"budget": 32e9},
-        {"bins": 4},
-        {"bins": 8, "skip": False},
-        {"fused": False},
-    ]
-    rows = []
-    for variant in variants:
-        fit = make_posterior(library, device, 0.05, variant.get("budget"))
-        if fit._fused is not None:
-            for name in ("skip", "pixels", "warps", "bins"):
-                if name in variant:
-                    setattr(fit._fused, name, variant[name])
-        if variant.get("fused") is False:
-            fit._fused, fit._nodes.fused = None, False
-        try:
-            time_pixels(fit, pixels, device)
-            speeds = [time_pixels(fit, pixels, device) for _ in range(2)]
-            rows.append({**variant, "pixels_per_s": max(speeds)})
-        except Exception as error:  # a variant that does not fit must not end the run
-            rows.append({**variant, "error": f"{type(error).__name__}: {error}"[:300]})
-        print("tune", rows[-1], flush=True)
-    return rows
-
-
 def main() -> None:
     """Measure, print and write the result."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -199,8 +160,6 @@ def main() -> None:
         "--signal-to-noise", type=float, nargs="+", default=[0.5, 3.0, 10.0, 30.0, 100.0, 1000.0]
     )
     parser.add_argument("--repetitions", type=int, default=2)
-    parser.add_argument("--tune", action="store_true", help="also time variants of the kernels")
-    parser.add_argument("--profile", action="store_true", help="also print the longest kernels")
     parser.add_argument("--output", type=Path, default=RESULT)
     options = parser.parse_args()
     device = options.device
@@ -263,20 +222,6 @@ def main() -> None:
             f"worst percentile off by {worst:.1e} dex, {run['kinds']}",
             flush=True,
         )
-    if options.tune:
-        pixels = make_pixels(library, min(options.pixels, 1 << 18), 20.0, SURVEY_NOISE)
-        result["tune"] = tune(library, pixels, device)
-    if options.profile:
-        for signal_to_noise in (3.0, 30.0):
-            pixels = make_pixels(
-                library, min(options.pixels, 1 << 18), signal_to_noise, SURVEY_NOISE
-            )
-            with torch.profiler.profile() as profile:
-                fits[0.05].evaluate(*pixels)
-            order = "self_cuda_time_total" if device != "cpu" else "self_cpu_time_total"
-            print(
-                profile.key_averages().table(sort_by=order, row_limit=25, max_name_column_width=60)
-            )
     print(json.dumps(result, indent=1))
     options.output.parent.mkdir(parents=True, exist_ok=True)
     options.output.write_text(json.dumps(result, indent=1) + "\n")

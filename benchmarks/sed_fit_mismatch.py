@@ -18,16 +18,8 @@ import argparse
 from dataclasses import replace
 
 import numpy as np
-from sed_fit_common import (
-    BANDS,
-    PROPERTIES,
-    columns,
-    make_images,
-    read_bc03,
-    record,
-    recovery,
-    truths,
-)
+from records import record
+from sed_fit_common import BANDS, PROPERTIES, columns, make_images, read_bc03, recovery, truths
 
 from picasssso import SEDFitEstimator
 from picasssso.quality import QualityFlag

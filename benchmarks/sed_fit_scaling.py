@@ -23,7 +23,8 @@ from time import perf_counter, process_time
 import astropy.units as u
 import numpy as np
 from astropy.nddata import CCDData, StdDevUncertainty
-from sed_fit_common import BANDS, record
+from records import record
+from sed_fit_common import BANDS
 
 from picasssso import BandImages, SEDFitEstimator
 from picasssso.bands import GalacticExtinction

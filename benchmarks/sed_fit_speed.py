@@ -22,7 +22,8 @@ from collections.abc import Callable
 from time import perf_counter, process_time
 
 import numpy as np
-from sed_fit_common import BANDS, INTENSIVE, SCALED, make_images, read_bc03, record
+from records import record
+from sed_fit_common import BANDS, INTENSIVE, SCALED, make_images, read_bc03
 
 from picasssso import SEDFitEstimator
 from picasssso.sps import ModelLibrary, SEDPrior

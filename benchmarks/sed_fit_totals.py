@@ -20,7 +20,8 @@ import argparse
 import astropy.units as u
 import numpy as np
 from astropy.nddata import CCDData, StdDevUncertainty
-from sed_fit_common import BANDS, record
+from records import record
+from sed_fit_common import BANDS
 
 from picasssso import BandImages, SEDFitEstimator
 from picasssso.bands import GalacticExtinction

@@ -26,7 +26,8 @@ import numpy as np
 from astropy.cosmology import FlatLambdaCDM
 from astropy.nddata import CCDData, StdDevUncertainty
 from astropy.table import Table
-from sed_fit_common import HERE, SHARED, nmad, record
+from records import SHARED, record, write_table
+from sed_fit_common import nmad
 
 from picasssso import BandImages, SEDFitEstimator
 from picasssso.bands import GalacticExtinction
@@ -182,17 +183,14 @@ COLUMNS = (
 )
 
 
-def write_table(results: Mapping[str, Mapping[str, Mapping[str, float]]], path: Path) -> None:
-    """Write the table of the documentation."""
-    lines = [".. list-table::", "   :header-rows: 1", ""]
+def table_rows(results: Mapping[str, Mapping[str, Mapping[str, float]]]) -> list[list[str]]:
+    """Return the rows of the table of the documentation."""
     rows = [["bands", "prior", *(title for title, _, _ in COLUMNS)]]
     for bands, fits in results.items():
         for prior, figures in fits.items():
             cells = [form.format(figures[figure]) for _, figure, form in COLUMNS]
             rows.append([bands, prior, *cells])
-    for row in rows:
-        lines += [f"   {'*' if k == 0 else ' '} - {cell}" for k, cell in enumerate(row)]
-    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return rows
 
 
 def main() -> None:
@@ -227,7 +225,7 @@ def main() -> None:
             },
         },
     )
-    write_table(results, HERE.parent / "docs" / "_tables" / "sed_priors.inc")
+    write_table("sed_priors", table_rows(results))
 
 
 if __name__ == "__main__":

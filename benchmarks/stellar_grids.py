@@ -17,15 +17,12 @@ neither age, nor metals, nor dust within their scatter explain, and moves little
 prior is moved (also recorded). Nothing is fitted in the ultraviolet, where the correction is
 that in u: what is left there is hot old stars and a little star formation.
 
-The *template error* is the quadratic sum of the scatter of what is left beyond the noise, of
-the median that remains after the correction (both in quiescent or in star-forming galaxies,
-log sSFR > -11, fitted with the flat prior and A_V exponential with a mean of 0.4 mag,
-whichever sum is larger), of how far the correction moves with the prior, and of how well the
-zero points of the photometry are known.
-
-Then grids are compared by what the fit of all 378 galaxies with GSWLC makes of M*, A_V and
-SFR. ``--write`` writes the curves into the package. ``tools/write_stellar_grids.py`` makes the
-tables and the figure of the documentation from the results.
+The *template error* is the quadratic sum of the scatter of what is left beyond the noise, of the
+median that remains after the correction (quiescent or star-forming galaxies, log sSFR > -11, with
+the flat prior and a mean A_V of 0.4 mag, whichever is larger), of how far the correction moves
+with the prior, and of how well the zero points are known. Then grids are compared by what the fit
+of all 378 galaxies with GSWLC makes of M*, A_V and SFR. ``--write`` writes the curves into the
+package; ``tools/write_stellar_grids.py`` makes the tables and the figure of the documentation.
 """
 
 from __future__ import annotations
@@ -39,7 +36,8 @@ from pathlib import Path
 import numpy as np
 from astropy.cosmology import FlatLambdaCDM
 from astropy.table import Table
-from sed_fit_common import HERE, make_images, nmad, read_bc03, record
+from records import ROOT, record
+from sed_fit_common import make_images, nmad, read_bc03
 
 from picasssso import SEDFitEstimator
 from picasssso.exceptions import MissingDependencyError
@@ -76,10 +74,8 @@ LARGEST_ERROR = 0.8
 VARIANTS = {
     "mean A_V 0.02": {"attenuation": 0.02},
     "mean A_V 0.2": {"attenuation": 0.2},
-    "ages 20 % younger": {"age": np.log10(0.8)},
-    "ages 20 % older": {"age": np.log10(1.2)},
-    "metals 0.1 dex lower": {"metallicity": -0.1},
-    "metals 0.1 dex higher": {"metallicity": 0.1},
+    **{f"ages 20 % {w}": {"age": np.log10(f)} for w, f in (("younger", 0.8), ("older", 1.2))},
+    **{f"metals 0.1 dex {w}": {"metallicity": d} for w, d in (("lower", -0.1), ("higher", 0.1))},
 }
 
 
@@ -578,17 +574,15 @@ def main() -> None:
         better = grid.corrected(curve)
         for one in (grid, better):
             result["face_value"][one.name] = judge(one, galaxies, ages, metals)
-            errors = {
-                "floor 0.05": np.full(len(BANDS), 0.05),
-                "template error and floor 0.03": np.hypot(curve.error, 0.03),
-            }
+            errors = {"floor 0.05": np.full(len(BANDS), 0.05)}
+            errors["template error and floor 0.03"] = np.hypot(curve.error, 0.03)
             for error_name, error in errors.items():
                 for prior, scale in (("uniform A_V", None), ("exponential A_V", 0.4)):
                     found = fit_gswlc(one, galaxies, error, which, scale)
                     name = f"{one.name}, {error_name}, {prior}"
                     result["fits"][name] = against_gswlc(found, galaxies, which)
     if options.write:
-        path = HERE.parent / "picasssso" / "data" / "template_error.json"
+        path = ROOT / "picasssso" / "data" / "template_error.json"
         write_template_errors(curves, path, overwrite=True)
     popstar, curve = SSPGrid.from_popstar(), curves[0]
     for name, grid, error in (
@@ -597,9 +591,8 @@ def main() -> None:
         ("PopStar, template error", popstar, curve),
     ):
         estimator = SEDFitEstimator(grid=grid, template_error=error, device="cpu")
-        result["fits"][f"SEDFitEstimator, default prior, {name}"] = estimator_against_gswlc(
-            estimator, galaxies, which
-        )
+        found = estimator_against_gswlc(estimator, galaxies, which)
+        result["fits"][f"SEDFitEstimator, default prior, {name}"] = found
     record("stellar_grids.json", result)
 
 

@@ -16,8 +16,6 @@ import click
 from picasssso._cli.running import debug_wanted, describe_error, short_warnings
 from picasssso._core.version import __version__
 
-__all__ = ["cli", "main"]
-
 #: Where each command lives; imported only when it is asked for.
 COMMANDS = {
     "compare": "picasssso._cli.compare:compare",

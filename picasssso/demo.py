@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from picasssso.estimators.base import PropertyMapEstimator
     from picasssso.maps import PropertyMaps
 
-__all__ = ["DemoResult", "run_demo", "usable_estimators"]
+__all__ = ["run_demo"]
 
 
 @dataclass(frozen=True)
@@ -74,8 +74,8 @@ def run_demo(
     >>> result.picture.name
     'picasssso_demo.png'
     """
-    from picasssso._picture import save_picture
     from picasssso.data import load_example
+    from picasssso.maps.pictures import save_picture
 
     folder = Path(folder)
     picture = folder / "picasssso_demo.png"
@@ -95,7 +95,8 @@ def usable_estimators(
     names: Iterable[str] | None = None,
 ) -> Iterator[tuple[str, PropertyMapEstimator]]:
     """Iterate over estimators with their default parameters."""
-    from picasssso.estimators import get_estimator, iterate_estimators
+    from picasssso.estimators import get_estimator
+    from picasssso.estimators.registry import iterate_estimators
 
     if names is not None:
         for name in names:

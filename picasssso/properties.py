@@ -142,7 +142,7 @@ _BUILT_IN = (
         "stellar_mass",
         "stellar age",
         "linear mean of stellar ages weighted by stellar mass",
-        "RdYlBu_r",
+        "viridis",
     ),
     Property(
         "sfr",

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from astropy.nddata.bitmask import BitFlagNameMap
 
-__all__ = ["QUALITY_DTYPE", "QualityFlag", "describe_quality"]
+__all__ = ["QualityFlag", "describe_quality"]
 
 #: The type of quality planes, in memory and in files.
 QUALITY_DTYPE = np.dtype(np.int32)

@@ -65,7 +65,7 @@ def make_wcs():
 @pytest.fixture(scope="session")
 def paper_table():
     """Table of light of the paper's bands at its redshift: building one is slow."""
-    from picasssso.mocks import LightTable
+    from picasssso.mocks.light import LightTable
 
     return LightTable.build([f"sdss2010-{band}" for band in "ugriz"], 0.05)
 

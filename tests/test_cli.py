@@ -141,7 +141,7 @@ def test_list_shows_why_an_estimator_cannot_be_used(monkeypatch):
             raise picasssso.exceptions.MissingDependencyError("needs the extra 'dust'")
 
     monkeypatch.setattr(
-        "picasssso.estimators.iterate_estimators", lambda: iter([("choosy", Choosy)])
+        "picasssso.estimators.registry.iterate_estimators", lambda: iter([("choosy", Choosy)])
     )
     output = run("list").output
     for words in ("Wants more.", "not usable:", "needs the extra 'dust'", "dust=1.0"):

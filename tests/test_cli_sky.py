@@ -8,8 +8,8 @@ from astropy.nddata import CCDData, StdDevUncertainty
 from picasssso._cli.sky import warn_of_sky
 from picasssso.bands import BandImages
 from picasssso.exceptions import InvalidInputError, PicassssoWarning
-from picasssso.preparation import mask_sky_sources, subtract_background
-from picasssso.preparation.background import METHODS
+from picasssso.preparation import subtract_background
+from picasssso.preparation.background import METHODS, mask_sky_sources
 
 SHAPE = (90, 100)
 NOISE = 0.5

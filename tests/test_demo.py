@@ -12,7 +12,7 @@ from click.testing import CliRunner
 from picasssso.cli import cli
 from picasssso.data import load_example, load_example_images, load_example_truth
 from picasssso.demo import run_demo, usable_estimators
-from picasssso.estimators import PERCENTILES, get_estimator, list_estimators
+from picasssso.estimators import get_estimator, list_estimators
 from picasssso.exceptions import (
     FileFormatError,
     InvalidInputError,
@@ -21,8 +21,9 @@ from picasssso.exceptions import (
     PicassssoWarning,
 )
 from picasssso.maps import PropertyMaps
+from picasssso.maps.arrays import PERCENTILES
 from picasssso.mocks import MockGenerator
-from picasssso.mocks.observing import get_survey
+from picasssso.mocks.observing.surveys import get_survey
 from picasssso.properties import PROPERTIES
 
 BANDS = tuple(f"sdss2010-{band}" for band in "ugriz")
@@ -257,7 +258,7 @@ def test_estimator_that_cannot_be_used_is_left_out_with_a_warning(monkeypatch):
         yield "mass_to_light", MassToLightEstimator
         yield "unusable", Unusable
 
-    monkeypatch.setattr("picasssso.estimators.iterate_estimators", estimators)
+    monkeypatch.setattr("picasssso.estimators.registry.iterate_estimators", estimators)
     with pytest.warns(PicassssoWarning, match=r"leaves out .*unusable.*extra 'dust'"):
         found = list(usable_estimators())
     assert [name for name, _ in found] == ["mass_to_light"]

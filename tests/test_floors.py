@@ -53,7 +53,7 @@ FOR_TYPES = "\n\nfrom typing import TYPE_CHECKING\n\nif TYPE_CHECKING:\n    impo
     [
         ("_core.records", "\nimport {}\n", "picasssso.bands"),
         ("maps.tables", IN_A_FUNCTION, "picasssso.estimators.base"),
-        ("mocks.framing", FOR_TYPES, "picasssso.estimators.context"),
+        ("mocks.age_bins", FOR_TYPES, "picasssso.estimators.context"),
         ("io.generic", IN_A_FUNCTION, "picasssso.maps.files"),
         ("networks.heads", FOR_TYPES, "picasssso.pairs.source"),
         ("networks.inputs", IN_A_FUNCTION, "astropy"),

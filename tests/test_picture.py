@@ -4,9 +4,9 @@ import astropy.units as u
 import numpy as np
 import pytest
 
-from picasssso._picture import draw_picture
-from picasssso.estimators import PropertyArrays
 from picasssso.maps import PropertyMaps
+from picasssso.maps.arrays import PropertyArrays
+from picasssso.maps.pictures import draw_picture
 from picasssso.testing import make_galaxy
 
 SHAPE = (20, 22)
@@ -78,32 +78,35 @@ def test_intensive_properties_are_shown_where_there_is_something(galaxy, estimat
 
 
 @pytest.mark.parametrize("with_truth", [True, False])
-def test_several_estimators_share_a_row_and_its_colours(galaxy, estimate, truth, with_truth):
+def test_several_estimators_share_a_column_and_its_colors(galaxy, estimate, truth, with_truth):
     mass_only = make_maps(estimate["stellar_mass"].data)
     figure = draw_picture(galaxy, {"a": estimate, "b": mass_only}, truth if with_truth else None)
     titles = [axes.get_title() for axes in figure.axes if axes.images]
     if with_truth:
-        assert titles == [
-            "galaxy, z = 0.05",
-            "a / truth",
-            "b / truth",
-            *["truth", "a", "b"],
-            "truth",
-            "a",
-        ]
+        expected = ["galaxy, z = 0.05", "truth", "truth", "a / truth", "a", "a", "b / truth", "b"]
     else:
-        assert titles == ["galaxy, z = 0.05", *["relative uncertainty"] * 2, "a", "b", "a"]
+        what = "relative uncertainty"
+        expected = ["galaxy, z = 0.05", what, "a", "a", what, "b"]
+    assert titles == expected
     texts = {text.get_text() for axes in figure.axes for text in axes.texts}
     assert "b:\nnone" in texts  # and it says that there is no age
-    scales = {
-        axes.get_title(): (axes.images[0].norm.vmin, axes.images[0].norm.vmax)
-        for axes in figure.axes[3:6]
-        if axes.images
-    }
-    assert len(set(scales.values())) == 1
-    labels = [axes.get_ylabel() for axes in figure.axes if axes.get_ylabel()]
-    assert len(labels) == 3  # one colour bar for each row
-    assert labels[1].startswith("stellar mass [")
+    mass = [axes.images[0] for axes in figure.axes[1:9:3] if axes.images]
+    assert len({(image.norm.vmin, image.norm.vmax) for image in mass}) == 1
+    labels = [axes.get_xlabel() for axes in figure.axes if axes.get_xlabel()]
+    assert labels[0] == "x (arcsec)"
+    assert len(labels) == 4  # and one color bar for each column
+    assert labels[2].startswith("stellar mass\n[")
+
+
+def test_three_estimators_fit_a_screen_and_can_be_read_in_gray(galaxy, estimate, truth):
+    figure = draw_picture(galaxy, dict.fromkeys("abc", estimate), truth)
+    assert figure.get_size_inches()[1] <= 9
+    figure.canvas.draw()
+    for axes in figure.axes:
+        if axes.images and axes.images[0].get_array().ndim == 2:
+            colors = axes.images[0].cmap(np.linspace(0, 1, 64))[:, :3]
+            brightness = colors @ [0.299, 0.587, 0.114]
+            assert np.all(np.diff(brightness) > 0), axes.images[0].cmap.name
 
 
 def test_nothing_at_all_can_be_drawn(galaxy):

@@ -21,7 +21,7 @@ from astropy.nddata import CCDData
 from photutils.background import Background2D
 
 from picasssso import BandImages, MassToLightEstimator, PropertyMaps
-from picasssso._picture import save_picture
+from picasssso.maps.pictures import save_picture
 
 PICTURE = Path(__file__).resolve().parent.parent / "docs" / "_static" / "des_j0151.png"
 

@@ -31,9 +31,10 @@ import astropy.units as u
 import numpy as np
 from astropy.wcs import WCS
 
-from picasssso.mocks import MockGenerator, ObservedGalaxies
-from picasssso.mocks.observing import Survey, get_survey
-from picasssso.pairs.sums import maps_from_arrays, plain_number
+from picasssso.mocks import MockGenerator
+from picasssso.mocks.observing.observe import ObservedGalaxies
+from picasssso.mocks.observing.surveys import Survey, get_survey
+from picasssso.pairs.truth import maps_from_arrays, plain_number
 
 SEED, NUMBER = 4, 4621
 REDSHIFT = 0.03

@@ -14,8 +14,8 @@ import numpy as np
 from astropy.wcs import WCS, Sip
 
 from picasssso.bands import NoiseScaling
-from picasssso.estimators import PropertyArrays
 from picasssso.maps import PropertyMaps
+from picasssso.maps.arrays import PropertyArrays
 from picasssso.properties import Property
 from picasssso.quality import QualityFlag
 

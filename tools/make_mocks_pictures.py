@@ -21,9 +21,10 @@ import numpy as np
 import torch
 from matplotlib.figure import Figure
 
-from picasssso.mocks import Galaxies, LightTable, MockGenerator, ProceduralGalaxies
+from picasssso.mocks import Galaxies, MockGenerator, ProceduralGalaxies
 from picasssso.mocks.age_bins import AGE_CENTRES
 from picasssso.mocks.galaxies import scaling_relations as relations
+from picasssso.mocks.light import LightTable
 
 OUTPUT = Path("docs/_static")
 RESULT = Path("benchmarks/results/mocks_realism.json")

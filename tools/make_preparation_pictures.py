@@ -1,11 +1,8 @@
 #!/usr/bin/env python
-"""Make the pictures of docs/preparation.rst: from survey files to a map of stellar mass.
+"""Make docs/_static/preparation_des.png: from survey files to a map of stellar mass.
 
 The galaxy is that of the real DES coadds in the folder given (``temuller/hostphot`` test data,
-MIT licence; no part of the repository). Files of SDSS and Pan-STARRS1 are made of the same
-images: brought to those surveys' pixels and seeing, with their noise, and written in their
-layouts; the galaxy's colours go through the published colour terms that the colour-mass-to-light
-relations use. ::
+MIT licence; no part of the repository). ::
 
     python tools/make_preparation_pictures.py FOLDER
 """
@@ -13,9 +10,6 @@ relations use. ::
 from __future__ import annotations
 
 import argparse
-import math
-import sys
-import tempfile
 import warnings
 from pathlib import Path
 
@@ -28,30 +22,22 @@ import numpy as np
 from astropy.coordinates import SkyCoord
 from astropy.wcs import WCS
 from photutils.aperture import SkyCircularAperture
-from reproject import reproject_adaptive
-from scipy.ndimage import gaussian_filter
 
-from picasssso import BandImages, MassToLightEstimator, PropertyMaps
-from picasssso.estimators._mass_to_light.photometric_systems import find_system
+from picasssso import MassToLightEstimator, PropertyMaps
 from picasssso.io import read_survey, recognize
-from picasssso.mocks.observing import get_survey
 from picasssso.preparation import (
     bin_images,
-    calibrate_noise,
     correct_extinction,
     cutout_target,
     find_sources,
-    mask_sky_sources,
     mask_sources,
     match_psf,
-    prepare,
     subtract_background,
 )
+from picasssso.preparation.background import mask_sky_sources
+from picasssso.preparation.noise import calibrate_noise
 
 ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT / "tests" / "plugins"))
-import survey_layouts as layouts  # noqa: E402
-
 STATIC = ROOT / "docs" / "_static"
 NUCLEUS = SkyCoord(27.9521 * u.deg, 0.2639 * u.deg)
 #: The files give no redshift, and E(B-V) is a typical value away from the Galactic plane.
@@ -64,64 +50,6 @@ APERTURE = 24 * u.arcsec
 def des_files(folder: Path) -> list[Path]:
     """Return the real files."""
     return [folder / f"DES_{band}.fits" for band in "griz"]
-
-
-def filter_factors(images: BandImages, prefix: str) -> dict[str, float]:
-    """Return by what the galaxy's DECam fluxes change in another survey's filters."""
-    x, y = (float(c) for c in images.wcs.world_to_pixel(NUCLEUS))
-    rows, columns = np.indices(images.shape)
-    inside = np.hypot(columns - x, rows - y) * images.pixel_scale.value < APERTURE.value
-    old = {
-        band[-1]: 22.5 - 2.5 * np.log10(plane[inside].sum())
-        for band, plane in zip(images.bands, images.to_arrays()[0], strict=True)
-    }
-    sdss = find_system("decam2014-g").to_sdss(old)
-    system = find_system(f"{prefix}-g")
-    new = dict(sdss)
-    for _ in range(20):  # the terms are small: each round gains a factor of five
-        found = system.to_sdss(new)
-        new = {letter: new[letter] + sdss[letter] - found[letter] for letter in new}
-    return {letter: float(10 ** (0.4 * (old[letter] - new[letter]))) for letter in new}
-
-
-def made_files(folder: Path, scratch: Path, name: str) -> tuple[list[Path], dict[str, u.Quantity]]:
-    """Write SDSS frames or PS1 stacks of the DES images; return them and their seeing."""
-    survey = get_survey({"sdss": "sdss", "panstarrs": "ps1"}[name])
-    rng = np.random.default_rng(2)
-    images = subtract_background(read_survey(des_files(folder), redshift=0.02))
-    side = int(0.97 * images.shape[0] * images.pixel_scale.value / survey.pixel_scale)
-    wcs = layouts.tangent_wcs(
-        (side, side), survey.pixel_scale, center=(NUCLEUS.ra.deg, NUCLEUS.dec.deg)
-    )
-    paths, seeing = [], {}
-    factors = filter_factors(images, survey.bands[1].rpartition("-")[0])
-    for letter in "griz":
-        band = next(b for b in survey.bands if b.endswith(f"-{letter}"))
-        k = survey.bands.index(band)
-        width = max(survey.psf_fwhm[k], 1.05 * DES_SEEING[letter])
-        seeing[band] = width * u.arcsec
-        plane = images.to_arrays(bands=[f"decam2014-{letter}"])[0][0].astype(float)
-        sigma = math.sqrt(width**2 - DES_SEEING[letter] ** 2) / 2.3548 / images.pixel_scale.value
-        plane = gaussian_filter(plane, sigma)
-        ratio = (survey.pixel_scale / images.pixel_scale.value) ** 2
-        light, _ = reproject_adaptive(
-            (plane, images.wcs), wcs, shape_out=(side, side), kernel="gaussian"
-        )
-        light = np.nan_to_num(light) * ratio * factors[letter]
-        noise = survey.sky_noise[k]
-        light = light + rng.normal(0, noise, light.shape)
-        if name == "sdss":
-            path = scratch / f"frame-{letter}-003000-3-0100.fits"
-            # Gain and sky that make the survey's noise.
-            paths.append(
-                layouts.sdss_frame(
-                    path, letter, light, wcs, per_count=0.005,
-                    sky=max((noise / 0.005) ** 2 * 4.7 - 8, 1.0),
-                )
-            )  # fmt: skip
-        else:
-            paths += [Path(p) for p in layouts.ps1_stack(scratch, letter, light, wcs, sigma=noise)]
-    return paths, seeing
 
 
 def mass(maps: PropertyMaps) -> str:
@@ -177,7 +105,7 @@ def des_steps(folder: Path) -> None:
     difference = raw.to_arrays(bands=[band])[0][0] - clean.to_arrays(bands=[band])[0][0]
     show_plane(figure, (4, 3, 3), difference, raw.wcs, "3. the sky subtracted (nmgy)",
                vmin=-0.005, vmax=0.005, cmap="coolwarm")  # fmt: skip
-    clean, record = calibrate_noise(clean, source_mask=hidden)
+    clean = calibrate_noise(clean, source_mask=hidden)
     ax = figure.add_subplot(4, 3, 4)
     n = np.geomspace(1, 300, 50)
     for name, scaling in clean.noise_scaling.items():
@@ -213,44 +141,17 @@ def des_steps(folder: Path) -> None:
     for place, images in ((11, target), (12, binned)):
         show_mass(figure, (4, 3, place), MassToLightEstimator().estimate(images))
     figure.savefig(STATIC / "preparation_des.png", dpi=80)
-    print({band: round(r["measured_over_stated"], 3) for band, r in record.items()})
-
-
-def three_surveys(folder: Path) -> None:
-    """Draw the galaxy as read, prepared and as a map, from the files of three surveys."""
-    figure = plt.figure(figsize=(9, 8.4), layout="constrained")
-    with tempfile.TemporaryDirectory() as scratch:
-        des = (des_files(folder), {f"decam2014-{b}": w * u.arcsec for b, w in DES_SEEING.items()})
-        sets = [("DES, real", des)]
-        for name, title in (("sdss", "SDSS, made"), ("panstarrs", "PS1, made")):
-            sets.append((title, made_files(folder, Path(scratch), name)))
-        for row, (title, (paths, psf)) in enumerate(sets):
-            raw: BandImages = read_survey(paths, redshift=STAND_IN["redshift"])
-            images = prepare(paths, position=NUCLEUS, psf=psf, **STAND_IN)
-            x, y = (float(c) for c in images.wcs.world_to_pixel(NUCLEUS))
-            images = images.cutout((x, y), 56 * u.arcsec)
-            maps = MassToLightEstimator().estimate(images)
-            place = 3 * row
-            frame(raw.plot(figure.add_subplot(3, 3, place + 1, projection=raw.wcs)),
-                  f"{title}: as read")  # fmt: skip
-            frame(images.plot(figure.add_subplot(3, 3, place + 2, projection=images.wcs)),
-                  "prepared")  # fmt: skip
-            show_mass(figure, (3, 3, place + 3), maps)
-            print(title, images, "log mass", mass(maps))
-    figure.savefig(STATIC / "preparation_surveys.png", dpi=80)
+    print(clean.meta["preparation"][-1]["measured_over_stated"])
 
 
 def main() -> None:
-    """Make both pictures."""
+    """Make the picture."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
     parser.add_argument("folder", type=Path, help="folder with DES_g.fits ... DES_z.fits")
     folder = parser.parse_args().folder
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         des_steps(folder)
-        three_surveys(folder)
-    for name in ("preparation_des.png", "preparation_surveys.png"):
-        print(f"{name}: {(STATIC / name).stat().st_size / 1e3:.0f} kB")
 
 
 if __name__ == "__main__":

@@ -3,16 +3,15 @@
 
 ``sed_maps.png``, ``sed_posterior.png`` and ``sed_corner.png`` show the example galaxy that
 comes with the package; the figures that docs/compare.rst quotes go to
-``benchmarks/results/sed_fit_example.json``. ``sed_des.png`` shows a galaxy in DES images,
-whose folder (DES_g.fits and so on; no part of the repository) is the argument. ::
+``benchmarks/results/sed_fit_example.json`` and ``docs/_tables/compare.inc``. ::
 
-    python tools/make_sed_pictures.py [FOLDER]
+    python tools/make_sed_pictures.py
 """
 
 from __future__ import annotations
 
 import argparse
-import json
+import sys
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
@@ -20,11 +19,9 @@ from pathlib import Path
 import astropy.units as u
 import numpy as np
 from astropy.coordinates import SkyCoord
-from astropy.nddata import CCDData
 from matplotlib import colormaps
 from matplotlib.colors import LogNorm, Normalize
 from matplotlib.figure import Figure
-from photutils.background import Background2D
 
 from picasssso import BandImages, PropertyMaps, SEDFitEstimator
 from picasssso.bands.band_names import pivot_wavelength
@@ -33,46 +30,16 @@ from picasssso.demo import usable_estimators
 from picasssso.sps import ModelLibrary, SEDPrior, SSPGrid
 
 ROOT = Path(__file__).resolve().parent.parent
-PICTURES = ROOT / "docs" / "_static"
-RESULT = ROOT / "benchmarks" / "results" / "sed_fit_example.json"
-TABLE = ROOT / "docs" / "_tables" / "compare.inc"
+sys.path.insert(0, str(ROOT / "benchmarks"))
+from records import record, write_table  # noqa: E402
 
-NUCLEUS = SkyCoord(27.9521 * u.deg, 0.2639 * u.deg)
-GALAXY_RADIUS = 27 * u.arcsec
+PICTURES = ROOT / "docs" / "_static"
 STAR, STAR_RADIUS = SkyCoord(27.9547 * u.deg, 0.2655 * u.deg), 3 * u.arcsec
 
 SHOWN = ("stellar_mass", "sfr", "stellar_age", "stellar_metallicity", "attenuation_v")
 #: Compared where the r band has at least this signal-to-noise ratio per pixel.
 BRIGHT = 5.0
 FRACTIONS = (16, 50, 84)
-
-
-def read_des(folder: Path, redshift: float = 0.02, bands: str = "griz") -> BandImages:
-    """Return the DES images without sky, and with the foreground star masked.
-
-    The files give no redshift: 0.02 is a stand-in.
-    """
-    images = BandImages.read(
-        {f"decam2014-{band}": f"{folder}/DES_{band}.fits[SCI]" for band in bands},
-        redshift=redshift,
-        zero_point=30 * u.ABmag,
-        weight="WGT",
-    )
-    y, x = np.indices(images.shape)
-    place = images.wcs.pixel_to_world(x, y)
-    galaxy = place.separation(NUCLEUS) < GALAXY_RADIUS
-    star = place.separation(STAR) < STAR_RADIUS
-    clean = {}
-    for band, image in images.items():
-        sky = Background2D(image.data, 30, mask=galaxy, exclude_percentile=90).background
-        clean[band] = CCDData(
-            image.data - sky,
-            unit=image.unit,
-            wcs=image.wcs,
-            uncertainty=image.uncertainty,
-            mask=star,
-        )
-    return images.replace(images=clean)
 
 
 def estimate_all(images: BandImages) -> dict[str, PropertyMaps]:
@@ -166,29 +133,6 @@ def draw_maps(images: BandImages, maps: Mapping[str, PropertyMaps], truth: Prope
         row[0].set_ylabel(definition.label, fontsize=11)
         unit = f"{definition.unit:latex_inline}" if str(definition.unit) else "mass fraction"
         figure.colorbar(shown, ax=list(row), shrink=0.9, pad=0.01, label=unit)
-    return figure
-
-
-def draw_des(images: BandImages, maps: PropertyMaps) -> Figure:
-    """Draw the DES galaxy in colour, and its maps."""
-    figure = Figure(figsize=(12.5, 7.2), layout="compressed")
-    axes = figure.subplots(2, 3)
-    for axis in axes.flat:
-        axis.set(xticks=[], yticks=[])
-    images.plot(ax=axes[0, 0], brightest=99.9)
-    axes[0, 0].set(xticks=[], yticks=[], title=f"g, r, i; z = {images.redshift:g}")
-    where = bright_pixels(images)
-    for axis, name in zip(axes.flat[1:], SHOWN, strict=True):
-        definition = maps.definition(name)
-        values = np.where(where & ~maps.masks[name], maps[name].data, np.nan)
-        low, high = np.nanpercentile(values, [2, 99])
-        dense = definition.is_surface_density
-        norm = LogNorm(max(low, high / 1e3), high) if dense else Normalize(low, high)
-        color_map = colormaps[definition.color_map].with_extremes(bad="0.85")
-        shown = axis.imshow(values, origin="lower", norm=norm, cmap=color_map)
-        unit = f"{definition.unit:latex_inline}" if str(definition.unit) else "mass fraction"
-        figure.colorbar(shown, ax=axis, label=unit)
-        axis.set_title(definition.label)
     return figure
 
 
@@ -288,46 +232,17 @@ def draw_corner(
     return figure
 
 
-def write_table(estimators: Mapping[str, Mapping]) -> None:
-    """Write the table of docs/compare.rst."""
-    rows = [("estimator", "property", "offset", "NMAD", "in 68 %")]
+def table_rows(estimators: Mapping[str, Mapping]) -> list[list[str]]:
+    """Return the rows of the table of docs/compare.rst."""
+    rows = [["estimator", "property", "offset", "NMAD", "in 68 %"]]
     for estimator, found in estimators.items():
         for name, figures in found.items():
             if name == "log_total_mass_over_truth":
-                rows.append((estimator, "total stellar mass", f"{figures:+.2f}", "", ""))
+                rows.append([estimator, "total stellar mass", f"{figures:+.2f}", "", ""])
                 continue
-            rows.append(
-                (
-                    estimator,
-                    f"``{name}``",
-                    f"{figures['offset']:+.2f}",
-                    f"{figures['nmad']:.2f}",
-                    f"{figures['coverage_68']:.2f}",
-                )
-            )
-    lines = [".. list-table::", "   :header-rows: 1", ""]
-    for row in rows:
-        lines += [f"   {'*' if k == 0 else ' '} - {cell}".rstrip() for k, cell in enumerate(row)]
-    TABLE.write_text("\n".join(lines) + "\n", encoding="utf-8")
-
-
-def main() -> None:
-    """Make the pictures, and print and write the figures."""
-    parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
-    parser.add_argument("folder", type=Path, nargs="?", help="folder with DES_g.fits and so on")
-    parser.add_argument("--output", type=Path, default=PICTURES)
-    parser.add_argument("--only", choices=("maps", "pixel", "des"), help="some of the pictures")
-    arguments = parser.parse_args()
-    if arguments.only != "des":
-        make_example_pictures(arguments.output, arguments.only)
-    if arguments.folder is not None and arguments.only in (None, "des"):
-        des = read_des(arguments.folder)
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", "Galactic extinction")
-            found = SEDFitEstimator().estimate(des, progress=False)
-        draw_des(des, found).savefig(arguments.output / "sed_des.png", dpi=70)
-    for path in sorted(arguments.output.glob("sed_*.png")):
-        print(f"{path.name}: {path.stat().st_size / 1e3:.0f} kB")
+            cells = [f"{figures[key]:.2f}" for key in ("nmad", "coverage_68")]
+            rows.append([estimator, f"``{name}``", f"{figures['offset']:+.2f}", *cells])
+    return rows
 
 
 def make_example_pictures(output: Path, only: str | None = None) -> None:
@@ -349,20 +264,18 @@ def make_example_pictures(output: Path, only: str | None = None) -> None:
             "least_signal_to_noise_in_r": BRIGHT,
             "estimators": compare(maps, truth, where),
         }
-        text = json.dumps(result, default=float)
-        RESULT.write_text(json.dumps(_rounded(json.loads(text)), indent=2) + "\n")
-        write_table(result["estimators"])
-        print(RESULT.read_text())
+        record("sed_fit_example.json", result)
+        write_table("compare", table_rows(result["estimators"]))
         draw_maps(images, maps, truth).savefig(output / "sed_maps.png", dpi=75)
 
 
-def _rounded(value: object) -> object:
-    """Return nested figures with three digits after the point."""
-    if isinstance(value, dict):
-        return {key: _rounded(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_rounded(item) for item in value]
-    return round(value, 3) if isinstance(value, float) else value
+def main() -> None:
+    """Make the pictures, and print and write the figures."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
+    parser.add_argument("--output", type=Path, default=PICTURES)
+    parser.add_argument("--only", choices=("maps", "pixel"), help="some of the pictures")
+    arguments = parser.parse_args()
+    make_example_pictures(arguments.output, arguments.only)
 
 
 if __name__ == "__main__":

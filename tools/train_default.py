@@ -38,12 +38,14 @@ from picasssso.networks.weights import (
     read_weights,
     write_weights,
 )
-from picasssso.training import PairPool, TrainingState, run_training
-from picasssso.training.finishing import calibrate
+from picasssso.training import run_training
+from picasssso.training.batches import PairPool, TrainingSource
 from picasssso.training.recipe import Recipe, make_sources, prepare_tables
+from picasssso.training.state import TrainingState
+from picasssso.training.trained_model import calibrate
 
 
-def seconds_per_step(recipe: Recipe, sources: list, device: torch.device) -> float:
+def seconds_per_step(recipe: Recipe, sources: list[TrainingSource], device: torch.device) -> float:
     """Return how long a step takes, with its share of making galaxies."""
     config = recipe.training
     state = TrainingState(config, device)
@@ -231,7 +233,7 @@ def main() -> None:
         "command": "python " + " ".join([os.path.basename(sys.argv[0]), *sys.argv[1:2]]),
         "recipe": recipe.to_dict(),
         "filters": trained_filters(recipe),
-        "grid_hashes": sorted({pairs.generator.table.grid_hash for pairs, *_ in sources}),
+        "grid_hashes": sorted({source.pairs.generator.table.grid_hash for source in sources}),
         "hardware": torch.cuda.get_device_name() if device.type == "cuda" else platform.machine(),
         "torch": torch.__version__,
         "training_seconds": round(trained, 1),

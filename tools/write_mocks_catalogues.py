@@ -9,6 +9,7 @@ Run after ``benchmarks/mocks_catalogues.py DATA_FOLDER``, from the root of the r
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,9 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "benchmarks"))
+from records import list_table
 
 RESULT = Path("benchmarks/results/mocks_catalogues.json")
 TABLE = Path("docs/_tables/mocks_catalogues.inc")
@@ -89,7 +93,9 @@ def wanted(bar: list[float] | None) -> str:
     return f"± {bar[1]:g}" if bar[0] == -bar[1] else f"{bar[0]:g} to {bar[1]:g}"
 
 
-def table_lines(rows: list[Row], asked: list[tuple[str, str]], heads: list[list[float]]) -> list:
+def table_lines(
+    rows: list[Row], asked: list[tuple[str, str]], heads: list[list[float]]
+) -> list[str]:
     """Return a list-table of some quantities and types in bins."""
     lines = [["quantity", "galaxies", "bar", *map(span, heads)]]
     for quantity, kind in asked:
@@ -105,10 +111,7 @@ def table_lines(rows: list[Row], asked: list[tuple[str, str]], heads: list[list[
             name = f"{name}, {kind}"
         counts = ", ".join("-" if row is None else str(row["galaxies"]) for row in found)
         lines.append([name, counts, wanted(some[0]["bar"]), *cells])
-    text = [".. list-table::", "   :header-rows: 1", ""]
-    for line in lines:
-        text += [f"   {'*' if k == 0 else ' '} - {entry}".rstrip() for k, entry in enumerate(line)]
-    return text
+    return list_table(lines)
 
 
 def write_tables(rows: list[Row]) -> None:

@@ -8,7 +8,7 @@ Run after ``benchmarks/stellar_grids.py DATA_FOLDER --write``, from the root of 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,9 @@ import matplotlib.pyplot as plt
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULT = ROOT / "benchmarks" / "results" / "stellar_grids.json"
-TABLES = ROOT / "docs" / "_tables"
+sys.path.insert(0, str(ROOT / "benchmarks"))
+from records import write_table  # noqa: E402
+
 FIGURE = ROOT / "docs" / "_static" / "stellar_grids.png"
 
 SHOWN = ("NUV", *"ugriz")
@@ -37,18 +39,6 @@ LINES = {
     "quiescent, no dust": "--",
     "star-forming, steep calzetti": ":",
 }
-
-
-def write_table(name: str, heads: Iterable[str], rows: Iterable[Iterable[str]]) -> None:
-    """Write a list-table."""
-    lines = [".. list-table::", "   :header-rows: 1", ""]
-    for row in (heads, *rows):
-        lines += [f"   {'*' if first else ' '} - {cell}" for first, cell in _marked(row)]
-    (TABLES / f"{name}.inc").write_text("\n".join(lines) + "\n", encoding="utf-8")
-
-
-def _marked(row: Iterable[str]) -> list[tuple[bool, str]]:
-    return [(index == 0, cell) for index, cell in enumerate(row)]
 
 
 def face_value(result: dict[str, Any]) -> list[list[str]]:
@@ -126,23 +116,19 @@ def main() -> None:
     offsets = "offset / NMAD / in 68 %"
     write_table(
         "stellar_grids_colors",
-        ("galaxies", "grid", *SHOWN, "log M\\ :sub:`*` (dex)"),
-        face_value(result),
+        [("galaxies", "grid", *SHOWN, "log M\\ :sub:`*` (dex)"), *face_value(result)],
     )
-    write_table("stellar_grids_curves", ("grid", "", "FUV", *SHOWN), curves(result))
-    write_table(
-        "stellar_grids_fits",
-        (
-            "fit",
-            f"log M\\ :sub:`*`: {offsets}",
-            f"A\\ :sub:`V`: {offsets}",
-            "A\\ :sub:`V` of quiescent",
-            f"log SFR of star-forming: {offsets}",
-            "quiescent with log sSFR < -11",
-            "chi\\ :sup:`2` per degree, 90 %",
-        ),
-        fits(result),
+    write_table("stellar_grids_curves", [("grid", "", "FUV", *SHOWN), *curves(result)])
+    heads = (
+        "fit",
+        f"log M\\ :sub:`*`: {offsets}",
+        f"A\\ :sub:`V`: {offsets}",
+        "A\\ :sub:`V` of quiescent",
+        f"log SFR of star-forming: {offsets}",
+        "quiescent with log sSFR < -11",
+        "chi\\ :sup:`2` per degree, 90 %",
     )
+    write_table("stellar_grids_fits", [heads, *fits(result)])
     plot(result)
 
 

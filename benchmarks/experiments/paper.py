@@ -55,8 +55,10 @@ def train(options: argparse.Namespace, weights: Path) -> None:
     from picasssso.bands.band_names import pivot_wavelength
     from picasssso.networks.weights import write_weights
     from picasssso.pairs import StoredPairs
-    from picasssso.training import PairPool, TrainingState, run_training
-    from picasssso.training.finishing import finish_training
+    from picasssso.training import run_training
+    from picasssso.training.batches import PairPool
+    from picasssso.training.state import TrainingState
+    from picasssso.training.trained_model import finish_training
 
     training, validation = (
         StoredPairs(options.output / "pairs", split) for split in ("train", "validation")
@@ -80,13 +82,11 @@ def train(options: argparse.Namespace, weights: Path) -> None:
 
 def evaluate(options: argparse.Namespace, weights: Path) -> None:
     """Evaluate on the galaxies kept for tests; print the paper's figures beside ours."""
-    from picasssso.evaluation.experiments import (
-        collect_figures,
-        run_experiments,
-        write_results,
-    )
+    from picasssso.evaluation.experiments import run_experiments
     from picasssso.evaluation.experiments.configuration import parse_configuration
     from picasssso.evaluation.experiments.paper import PAPER, PAPER_PROPERTIES
+    from picasssso.evaluation.experiments.results import write_results
+    from picasssso.evaluation.experiments.running import collect_figures
 
     content = {
         "common": {

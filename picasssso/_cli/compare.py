@@ -9,8 +9,6 @@ import click
 
 from picasssso._cli.running import common_options
 
-__all__ = ["compare"]
-
 
 @click.command()
 @click.argument("files", nargs=-1, required=True, metavar="MAPS.fits OTHER.fits...")
@@ -31,7 +29,8 @@ def compare(files: tuple[str, ...], threshold: float, quiet: bool) -> None:
     pixels. Where totals differ by more than both errors allow, a warning says so; with --quiet
     only that.
     """
-    from picasssso.evaluation import compare_estimates, disagreements
+    from picasssso.evaluation import compare_estimates
+    from picasssso.evaluation.agreement import disagreements
     from picasssso.maps import PropertyMaps
 
     if len(files) < 2:

@@ -9,8 +9,6 @@ import click
 from picasssso._cli.parsing import check_estimator
 from picasssso._cli.running import common_options, progress_wanted
 
-__all__ = ["demo"]
-
 
 @click.command()
 @click.option(
@@ -31,7 +29,7 @@ def demo(output: Path, estimators: tuple[str, ...], quiet: bool) -> None:
     """
     from picasssso._cli.totals import describe_totals
     from picasssso.demo import run_demo
-    from picasssso.evaluation import disagreements
+    from picasssso.evaluation.agreement import disagreements
 
     for name in estimators:
         check_estimator(name)

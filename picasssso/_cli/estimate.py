@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     from picasssso.estimators.base import PropertyMapEstimator
     from picasssso.maps import PropertyMaps
 
-__all__ = ["estimate"]
-
 # The sign \b keeps click from filling the lines that follow.
 EXAMPLES = """
 \b
@@ -135,7 +133,8 @@ class _Job:
 
     def run(self) -> None:
         """Read, estimate, write, and say what came out."""
-        from picasssso._picture import check_picture_name, save_picture
+        from picasssso._plotting import check_picture_name
+        from picasssso.maps.pictures import save_picture
 
         output, picture = self.given["output"], self.given["picture"]
         overwrite = self.given["overwrite"]

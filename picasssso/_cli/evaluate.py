@@ -8,8 +8,6 @@ import click
 
 from picasssso._cli.running import common_options, progress_wanted
 
-__all__ = ["evaluate"]
-
 
 @click.command()
 @click.argument("configuration", type=click.Path(path_type=Path), metavar="CONFIG.toml")
@@ -51,19 +49,16 @@ def evaluate(
     interrupted, or called again with more galaxies, it goes on where it stopped. At the
     end FOLDER/results holds evaluation.json, tables in reStructuredText and pictures.
     """
-    from picasssso.evaluation.real import is_real
+    from picasssso.evaluation.real.configuration import is_real
 
     if is_real(configuration):
         _evaluate_real(
             configuration, output, data, experiments, estimators, small, only_results, quiet
         )
         return
-    from picasssso.evaluation.experiments import (
-        collect_figures,
-        load_configuration,
-        run_experiments,
-        write_results,
-    )
+    from picasssso.evaluation.experiments import load_configuration, run_experiments
+    from picasssso.evaluation.experiments.results import write_results
+    from picasssso.evaluation.experiments.running import collect_figures
 
     chosen = load_configuration(configuration, small=small).select(experiments, estimators)
     if not only_results:
@@ -86,12 +81,9 @@ def _evaluate_real(
     quiet: bool,
 ) -> None:
     """Measure estimators on real galaxies."""
-    from picasssso.evaluation.real import (
-        collect_real,
-        load_real_configuration,
-        run_real,
-        write_real,
-    )
+    from picasssso.evaluation.real.configuration import load_real_configuration
+    from picasssso.evaluation.real.results import write_real
+    from picasssso.evaluation.real.running import collect_real, run_real
 
     if data is None:
         raise click.UsageError(

@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from picasssso.io import ImageFile, Recognition
     from picasssso.maps import PropertyMaps
 
-__all__ = ["info"]
-
 #: What extensions are called here, by the kind of plane.
 _KINDS = {
     "std": "the uncertainty",

@@ -14,8 +14,6 @@ from picasssso._cli.running import common_options
 if TYPE_CHECKING:
     from picasssso.estimators.base import PropertyMapEstimator
 
-__all__ = ["list_command"]
-
 
 @click.command("list")
 @common_options
@@ -25,7 +23,8 @@ def list_command(quiet: bool) -> None:
     With --quiet only their names, one per line. Parameters are set with
     `picasssso estimate --option NAME=VALUE`.
     """
-    from picasssso.estimators import iterate_estimators, list_estimators
+    from picasssso.estimators import list_estimators
+    from picasssso.estimators.registry import iterate_estimators
 
     if quiet:
         for name in list_estimators():

@@ -12,18 +12,6 @@ from typing import Any
 
 import click
 
-__all__ = [
-    "QUANTITY_EXAMPLES",
-    "QuantityType",
-    "RedshiftType",
-    "UnitType",
-    "check_estimator",
-    "parse_bands",
-    "parse_parameters",
-    "parse_per_band",
-    "wrong_use",
-]
-
 #: Example of a value, by physical type, for messages and help.
 QUANTITY_EXAMPLES = {"length": "80 Mpc", "angle": "1.3 arcsec"}
 

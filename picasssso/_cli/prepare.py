@@ -17,8 +17,6 @@ from picasssso._cli.running import common_options
 if TYPE_CHECKING:
     from picasssso.bands import BandImages
 
-__all__ = ["prepare"]
-
 EXAMPLES = """
 \b
 Examples:
@@ -123,35 +121,13 @@ def prepare(**arguments: Any) -> None:
 
 def describe_steps(images: BandImages) -> list[str]:
     """Return what was done, one line for each step."""
-    lines = []
-    for step in images.meta.get("preparation", []):
-        rest = {key: value for key, value in step.items() if key != "step"}
-        lines.append(f"  {step['step']:16} {_words(rest)}")
-    lines.append(
+    from picasssso.preparation.steps import describe_steps as describe
+
+    return [
+        *(f"  {name:16} {words}" for name, words in describe(images.meta.get("preparation", []))),
         f"{len(images)} bands, {images.shape[1]} x {images.shape[0]} pixels of "
-        f"{images.pixel_scale.value:.3g} arcsec"
-    )
-    return lines
-
-
-def _words(record: dict[str, Any]) -> str:
-    parts = []
-    for key, value in record.items():
-        if isinstance(value, dict):
-            plain = all(not isinstance(item, dict) for item in value.values())
-            if key in ("files", "target") or not plain:
-                continue
-            inside = ", ".join(f"{band} {_number(item)}" for band, item in value.items())
-            parts.append(f"{key} {inside}")
-        elif isinstance(value, list):
-            parts.append(f"{key} {', '.join(map(str, value)) or 'none'}")
-        else:
-            parts.append(f"{key} {_number(value)}")
-    return "; ".join(parts) or "done"
-
-
-def _number(value: Any) -> str:
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
+        f"{images.pixel_scale.value:.3g} arcsec",
+    ]
 
 
 def _position(text: str | None) -> Any:

@@ -16,8 +16,6 @@ from picasssso._cli.parsing import (
     parse_per_band,
 )
 
-__all__ = ["check_outputs", "is_own_file", "read_arguments", "reading_options"]
-
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 _OPTIONS: tuple[tuple[tuple[str, ...], dict[str, Any]], ...] = (

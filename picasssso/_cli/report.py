@@ -13,8 +13,6 @@ if TYPE_CHECKING:
     from picasssso.bands import BandImages
     from picasssso.maps import PropertyMaps
 
-__all__ = ["report"]
-
 
 @click.command()
 @click.argument("maps_file", metavar="MAPS.fits")

@@ -12,15 +12,6 @@ import click
 
 from picasssso.exceptions import PicassssoError
 
-__all__ = [
-    "common_options",
-    "debug_wanted",
-    "describe_error",
-    "progress_wanted",
-    "short_warnings",
-    "with_options",
-]
-
 _DEBUG = "picasssso.debug"
 
 # What messages tell Python users to do, and the option that does it here.

@@ -10,8 +10,6 @@ import click
 from picasssso._cli.running import common_options, progress_wanted
 from picasssso._core.version import __version__ as version
 
-__all__ = ["simulate"]
-
 
 @click.command()
 @click.argument("folder", type=click.Path(path_type=Path))
@@ -71,8 +69,8 @@ def simulate(
     number, it goes on where it stopped.
     """
     from picasssso.mocks import GeneratedPairs
-    from picasssso.mocks.light_files import read_light_table
-    from picasssso.mocks.observing import SURVEYS
+    from picasssso.mocks.light import read_light_table
+    from picasssso.mocks.observing.surveys import SURVEYS
     from picasssso.pairs import StoredPairs, write_pairs
     from picasssso.pairs.schema import INDEX, TABLE, read_index
 

@@ -15,8 +15,6 @@ from picasssso.exceptions import PicassssoWarning
 if TYPE_CHECKING:
     from picasssso.bands import BandImages
 
-__all__ = ["warn_of_sky"]
-
 _SUSPECT = 10.0  # sigma by which the faintest pixels of an image lie above zero
 _SUSPECT_SIDE = 1024  # pixels of the middle of the image that are looked at
 

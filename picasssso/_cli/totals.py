@@ -11,8 +11,6 @@ import numpy as np
 if TYPE_CHECKING:
     from picasssso.maps import PropertyMaps, Total
 
-__all__ = ["describe_totals"]
-
 
 def describe_totals(maps: PropertyMaps, truth: PropertyMaps | None = None) -> Iterator[str]:
     """Describe the total, or the weighted average, of every property.

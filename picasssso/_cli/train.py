@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 import click
 
 from picasssso._cli.running import common_options, progress_wanted
-
-if TYPE_CHECKING:
-    from picasssso.training import PairPool, TrainingState
 
 __all__ = ["train"]
 
@@ -42,10 +38,9 @@ __all__ = ["train"]
     "--checkpoint-every", type=click.FloatRange(min=0), default=120.0, metavar="SECONDS",
     show_default=True, help="How often to write the checkpoint.",
 )  # fmt: skip
-@click.option("--lightning", is_flag=True, help="Train with pytorch-lightning (extra 'train').")
 @click.option(
     "--devices", type=click.IntRange(min=1), default=1, metavar="N", show_default=True,
-    help="With --lightning, how many devices share every batch.",
+    help="How many devices share every batch; several need pytorch-lightning (extra 'train').",
 )  # fmt: skip
 @click.option("--overwrite", is_flag=True, help="Replace weights and a checkpoint that are there.")
 @common_options
@@ -58,7 +53,6 @@ def train(
     tables: Path | None,
     galaxies: int,
     checkpoint_every: float,
-    lightning: bool,
     devices: int,
     overwrite: bool,
     quiet: bool,
@@ -73,16 +67,15 @@ def train(
     from picasssso._core.files import check_output
     from picasssso.exceptions import FileFormatError, InvalidInputError
     from picasssso.networks.weights import write_weights
-    from picasssso.training import PairPool, TrainingState
-    from picasssso.training.finishing import finish_training
+    from picasssso.training import run_training
+    from picasssso.training.batches import PairPool
+    from picasssso.training.loop import check_lightning, is_first_process
     from picasssso.training.recipe import Recipe, make_sources, prepare_tables
+    from picasssso.training.state import TrainingState
+    from picasssso.training.trained_model import check_band_sets, finish_training
 
-    if lightning:
-        from picasssso.training.lightning import check_lightning, is_first_process
-
+    if devices > 1:
         check_lightning()
-    elif devices > 1:
-        raise click.UsageError("Several --devices need --lightning.")
     if output.suffix in (".safetensors", ".json"):
         output = output.with_suffix("")
     checkpoint = output.with_name(output.name + ".checkpoint")
@@ -103,6 +96,9 @@ def train(
             f"--calibrate {galaxies}: the recipe trains on pairs from {plan.first_pair} on, and "
             "those that calibrate must come before."
         )
+    if galaxies:
+        # Now, not after hours of training.
+        check_band_sets(plan.training, [one.letters() for one in plan.calibration or plan.pairs])
     where = resolve_device(device)
     if resume:
         state = TrainingState.load(checkpoint, where)
@@ -118,8 +114,16 @@ def train(
     prepare_tables(plan, tables, progress=progress)
     sources = make_sources(plan, tables, device=where)
     pool = PairPool(sources, plan.training, first=plan.first_pair, device=where)
-    _run(state, pool, checkpoint, checkpoint_every, time_limit, progress, lightning, devices)
-    if lightning and not is_first_process():
+    run_training(
+        state,
+        pool,
+        checkpoint=checkpoint,
+        checkpoint_every=checkpoint_every,
+        time_limit=time_limit,
+        progress=progress,
+        devices=devices,
+    )
+    if not is_first_process():
         # One of several that train together: the first finishes.
         return
     if state.step < plan.training.steps:
@@ -133,34 +137,10 @@ def train(
         "recipe": plan.to_dict(),
         "pairs_seen": state.step * plan.training.batch_size,
     }
-    model = finish_training(state, sources, galaxies=galaxies, card=card, progress=progress)
+    calibrating = make_sources(plan, tables, device=where, calibration=True)
+    model = finish_training(
+        state, calibrating, known=sources, galaxies=galaxies, card=card, progress=progress
+    )
     written = write_weights(output, model, overwrite=overwrite)
     if not quiet:
         click.echo(f"Written: {output}.safetensors and .json ({written['sha256'][:12]})")
-
-
-def _run(
-    state: TrainingState,
-    pool: PairPool,
-    checkpoint: Path,
-    checkpoint_every: float,
-    time_limit: float | None,
-    progress: bool,
-    lightning: bool,
-    devices: int,
-) -> None:
-    run: Any
-    several: dict[str, Any] = {"devices": devices, "strategy": "ddp"} if devices > 1 else {}
-    if lightning:
-        from picasssso.training.lightning import run_lightning as run
-    else:
-        from picasssso.training.loop import run_training as run
-    run(
-        state,
-        pool,
-        checkpoint=checkpoint,
-        checkpoint_every=checkpoint_every,
-        time_limit=time_limit,
-        progress=progress,
-        **several,
-    )

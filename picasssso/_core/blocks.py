@@ -13,8 +13,6 @@ from dataclasses import dataclass
 
 from picasssso.exceptions import InvalidInputError
 
-__all__ = ["Block", "choose_core_shape", "count_blocks", "iterate_blocks"]
-
 Slices = tuple[slice, slice]
 
 

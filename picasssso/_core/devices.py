@@ -7,8 +7,6 @@ from typing import Any
 
 from picasssso.exceptions import InvalidInputError
 
-__all__ = ["check_device", "has_bfloat16", "resolve_device"]
-
 
 def check_device(device: Any) -> None:
     """Check the name of a device, without importing torch."""

@@ -18,8 +18,6 @@ from picasssso.exceptions import FileFormatError
 if TYPE_CHECKING:
     import h5py
 
-__all__ = ["atomic_write", "check_output", "open_hdf5"]
-
 
 def check_output(path: str | os.PathLike[str], overwrite: bool = False) -> Path:
     """Check that a file can be written, before any work is put into its contents.

@@ -20,8 +20,6 @@ from astropy.wcs import WCS, FITSFixedWarning
 from picasssso._core.quiet import record_warnings, silence
 from picasssso.exceptions import FileFormatError, InvalidInputError
 
-__all__ = ["celestial_wcs", "list_hdus", "open_fits", "read_array", "split_specification"]
-
 PathLike = str | os.PathLike[str]
 #: Number, name or (EXTNAME, EXTVER) of an HDU.
 HDUKey = str | int | tuple[str, int]

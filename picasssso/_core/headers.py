@@ -10,8 +10,6 @@ from astropy.wcs import WCS, FITSFixedWarning
 
 from picasssso.exceptions import InvalidInputError
 
-__all__ = ["IMAGES_FORMAT", "MAPS_FORMAT", "read_wcs", "wcs_header"]
-
 #: Keywords of the first header of files of `BandImages` and of `PropertyMaps`, by which they
 #: are recognised; their values are the numbers of their formats.
 IMAGES_FORMAT = "BANDSFMT"

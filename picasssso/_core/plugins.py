@@ -16,8 +16,6 @@ from typing import Any
 
 from picasssso.exceptions import InvalidInputError, PicassssoWarning
 
-__all__ = ["Registry", "load"]
-
 
 def load(place: str) -> Any:
     """Return what ``"module:attribute"`` names."""

@@ -11,8 +11,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from threading import RLock
 
-__all__ = ["record_warnings", "silence"]
-
 _LOCK = RLock()
 
 

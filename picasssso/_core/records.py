@@ -16,8 +16,6 @@ import numpy as np
 
 from picasssso.exceptions import InvalidInputError, InvalidTypeError
 
-__all__ = ["check_record", "from_json", "to_json"]
-
 #: Key that marks a mapping which stands for a value that JSON lacks.
 TAG = "__type__"
 

@@ -7,12 +7,11 @@ pixels by several per cent across a wide camera.
 
 from __future__ import annotations
 
-import astropy.units as u
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 from astropy.wcs import WCS
-
-__all__ = ["pixel_solid_angles", "sky_directions", "sky_jacobian"]
 
 #: Solid angles are worked out every so many pixels and interpolated linearly between.
 GRID_STEP = 32
@@ -90,18 +89,20 @@ def pixel_solid_angles(wcs: WCS, shape: tuple[int, int]) -> FloatArray:
     return _linear_weights(shape[0], y) @ coarse @ _linear_weights(shape[1], x).T
 
 
-def sky_jacobian(wcs: WCS, x: float, y: float) -> FloatArray:
+def sky_jacobian(wcs: WCS, x: float, y: float, frame: Any = "icrs") -> FloatArray:
     """Return how a step in pixels moves on the sky, at one position.
 
-    Returns rows are arcsec to the east and to the north, columns pixels along x and y.
+    ``frame``: whose north and east are meant; that of the WCS where it knows no way there;
+    returns rows are arcsec to the east and to the north, columns pixels along x and y.
     """
-    here = sky_directions(wcs, x, y)
-    # Never zero: even at a pole, the cosine of the latitude is not exactly 0.
-    east = np.array([-here[1], here[0], 0.0])
-    east /= np.linalg.norm(east)
-    axes = np.stack([east, np.cross(here, east)])
-    steps = [
-        sky_directions(wcs, x + dx, y + dy) - sky_directions(wcs, x - dx, y - dy)
-        for dx, dy in ((0.5, 0.0), (0.0, 0.5))
-    ]
-    return np.stack([axes @ step for step in steps], axis=1) * u.rad.to(u.arcsec)
+    from astropy.coordinates import ConvertError
+
+    half = np.array([0.5, -0.5, 0.0, 0.0])
+    here, around = wcs.pixel_to_world(x, y), wcs.pixel_to_world(x + half, y + half[::-1])
+    try:
+        here, around = here.transform_to(frame), around.transform_to(frame)
+    except ConvertError:
+        pass
+    offsets = np.array([offset.arcsec for offset in here.spherical_offsets_to(around)])
+    # The steps along y are (-, +), after those along x (+, -).
+    return np.stack([offsets[:, 0] - offsets[:, 1], offsets[:, 3] - offsets[:, 2]], axis=1)

@@ -1,7 +1,5 @@
 """The version of the package, as files and reports record it."""
 
-__all__ = ["__version__"]
-
 try:
     from picasssso._version import version as __version__
 except ImportError:  # a source tree that was never installed

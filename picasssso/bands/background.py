@@ -19,8 +19,6 @@ from picasssso.exceptions import InvalidInputError
 if TYPE_CHECKING:
     from picasssso.bands.images import BandImages
 
-__all__ = ["estimate_noise"]
-
 #: Pixels without sources that a noise estimate needs at least.
 _MIN_PIXELS = 100
 

@@ -11,8 +11,6 @@ import numpy.typing as npt
 
 from picasssso.exceptions import InvalidInputError, InvalidTypeError
 
-__all__ = ["SURVEYS", "check_band", "pivot_wavelength", "resolve_band"]
-
 #: Filter group that bare band names of a survey stand for.
 SURVEYS = {
     "sdss": "sdss2010",

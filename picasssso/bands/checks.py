@@ -28,8 +28,6 @@ from picasssso.bands.records import (
 from picasssso.bands.slots import check_softening, per_band, scalar_quantity
 from picasssso.exceptions import InvalidInputError, InvalidTypeError
 
-__all__ = ["MAX_OFFSET", "check_grid", "check_images", "check_names", "check_uncertainties"]
-
 #: Bands farther apart than this many pixels are refused.
 MAX_OFFSET = 0.1
 

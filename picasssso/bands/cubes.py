@@ -13,8 +13,6 @@ from astropy.wcs import WCS
 from picasssso.bands.flux_units import parse_unit
 from picasssso.exceptions import InvalidInputError
 
-__all__ = ["list_cube"]
-
 
 def list_cube(
     cube: Any,

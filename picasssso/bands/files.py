@@ -29,8 +29,6 @@ from picasssso.exceptions import FileFormatError, InvalidInputError, PicassssoEr
 if TYPE_CHECKING:
     from picasssso.bands.images import BandImages
 
-__all__ = ["FORMAT", "read_images", "write_images"]
-
 #: Number of the format that is written.
 FORMAT = 1
 #: First version of the package that reads it.

@@ -18,15 +18,6 @@ import numpy.typing as npt
 from picasssso._core.quiet import silence
 from picasssso.exceptions import InvalidInputError
 
-__all__ = [
-    "FluxScale",
-    "flux_scale",
-    "is_count_like",
-    "is_magnitude",
-    "parse_unit",
-    "parse_zero_point",
-]
-
 _NANOMAGGY = u.nmgy
 _AB = u.zero_point_flux(1 * u.ABflux)
 _F_LAMBDA = u.erg / u.s / u.cm**2 / u.AA

@@ -39,8 +39,6 @@ if TYPE_CHECKING:
     from astropy.cosmology import FLRW
     from matplotlib.axes import Axes
 
-__all__ = ["BandImages"]
-
 Slices = tuple[slice, slice]
 
 #: Below this redshift peculiar velocities make a distance from the redshift meaningless.
@@ -1000,7 +998,7 @@ class BandImages(Mapping[str, CCDData]):
 
         See Also
         --------
-        picasssso.bands.align : For bands on different grids.
+        picasssso.preparation.align_bands : The same block by block, for large fields.
         """
         from picasssso.bands.resampling import reproject_images
 

@@ -18,8 +18,6 @@ from picasssso.bands.images import BandImages
 from picasssso.bands.slots import PER_BAND_SLOTS
 from picasssso.exceptions import MissingBandError
 
-__all__ = ["align", "merge_bands"]
-
 
 def align(
     images: Mapping[str, CCDData] | Iterable[tuple[str, CCDData]],
@@ -118,6 +116,11 @@ def merge_bands(parts: Sequence[BandImages]) -> BandImages:
     for slot in PER_BAND_SLOTS:
         arguments[slot] = {b: v for part in parts for b, v in getattr(part, slot).items()}
     arguments["meta"] = {key: value for part in parts for key, value in part.meta.items()}
+    steps: list[Any] = []
+    for part in parts:
+        steps += [step for step in part.meta.get("preparation", []) if step not in steps]
+    if steps:
+        arguments["meta"]["preparation"] = steps
     source = {b: r for part in parts for b, r in part.meta.get("source", {}).items()}
     if source:
         arguments["meta"]["source"] = source

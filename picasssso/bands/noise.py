@@ -16,8 +16,6 @@ import numpy.typing as npt
 
 from picasssso.exceptions import InvalidInputError
 
-__all__ = ["NoiseScaling"]
-
 
 @dataclass(frozen=True)
 class NoiseScaling:

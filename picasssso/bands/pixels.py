@@ -11,16 +11,6 @@ from astropy.wcs import WCS
 
 from picasssso.exceptions import InvalidInputError, InvalidTypeError
 
-__all__ = [
-    "central_solid_angle",
-    "cutout_slices",
-    "grid_offset",
-    "has_equal_pixels",
-    "shift_wcs",
-    "slice_wcs",
-    "solid_angles",
-]
-
 _ARCSEC2_PER_SR = float((1 * u.sr).to_value(u.arcsec**2))
 #: Relative variation over an image below which its pixels count as equal.
 EQUAL_AREA = 1e-4
@@ -96,7 +86,7 @@ def shift_wcs(wcs: WCS, dx: float, dy: float) -> WCS:
 
     ``dx, dy``: new origin in old pixels, which need not lie in the image.
     """
-    from astropy.wcs import Sip
+    from astropy.wcs import DistortionLookupTable, Sip
 
     shifted = wcs.deepcopy()
     shift = np.array([dx, dy], dtype=float)
@@ -104,6 +94,11 @@ def shift_wcs(wcs: WCS, dx: float, dy: float) -> WCS:
     if wcs.sip is not None:
         sip: Any = wcs.sip
         shifted.sip = Sip(sip.a, sip.b, sip.ap, sip.bp, sip.crpix - shift)
+    for name in ("cpdis1", "cpdis2", "det2im1", "det2im2"):
+        table = getattr(wcs, name)
+        if table is not None:
+            at = tuple(np.subtract(table.crval, shift))
+            setattr(shifted, name, DistortionLookupTable(table.data, table.crpix, at, table.cdelt))
     shifted.wcs.set()
     return shifted
 

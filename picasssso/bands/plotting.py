@@ -16,8 +16,6 @@ if TYPE_CHECKING:
 
     from picasssso.bands.images import BandImages
 
-__all__ = ["color_picture", "plot_images"]
-
 #: Wavelengths in Angstrom nearest to which bands become red, green and blue.
 _COLORS = (7600.0, 6200.0, 4800.0)
 #: Percentile of a band that becomes black: sky, where there is any.

@@ -7,8 +7,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["kernel_fwhm"]
-
 #: Steps per pixel at which a kernel is interpolated.
 _OVERSAMPLING = 16
 #: Zeros around a kernel: the splines' filter has died away outside of them.

@@ -22,8 +22,6 @@ from astropy.wcs import WCS
 
 from picasssso.bands.flux_units import FluxScale
 
-__all__ = ["UNCERTAINTY_TYPES", "BandRecord", "read_only"]
-
 Slices = tuple[slice, slice]
 
 #: Uncertainty classes that are understood, by their astropy names.

@@ -37,8 +37,6 @@ from picasssso.exceptions import InvalidInputError, InvalidTypeError
 if TYPE_CHECKING:
     from picasssso.bands.images import BandImages
 
-__all__ = ["METHODS", "reproject_images", "resampling_weights"]
-
 Slices = tuple[slice, slice]
 
 #: Methods of resampling, as the functions of reproject are called.

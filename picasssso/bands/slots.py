@@ -20,21 +20,6 @@ from picasssso.bands.noise import NoiseScaling
 from picasssso.bands.records import BandRecord, read_only
 from picasssso.exceptions import InvalidInputError, InvalidTypeError
 
-__all__ = [
-    "PER_BAND_SLOTS",
-    "check_extinction",
-    "check_labels",
-    "check_meta",
-    "check_noise_scaling",
-    "check_psf",
-    "check_redshift",
-    "check_sky_error",
-    "check_softening",
-    "check_zero_point_error",
-    "per_band",
-    "scalar_quantity",
-]
-
 #: Slots with one value per band; all travel through every operation.
 PER_BAND_SLOTS = (
     "zero_point",

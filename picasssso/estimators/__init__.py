@@ -6,15 +6,6 @@
 
 from picasssso.estimators.base import PropertyMapEstimator
 from picasssso.estimators.context import EstimationContext
-from picasssso.estimators.registry import get_estimator, iterate_estimators, list_estimators
-from picasssso.maps.arrays import PERCENTILES, PropertyArrays
+from picasssso.estimators.registry import get_estimator, list_estimators
 
-__all__ = [
-    "PERCENTILES",
-    "EstimationContext",
-    "PropertyArrays",
-    "PropertyMapEstimator",
-    "get_estimator",
-    "iterate_estimators",
-    "list_estimators",
-]
+__all__ = ["EstimationContext", "PropertyMapEstimator", "get_estimator", "list_estimators"]

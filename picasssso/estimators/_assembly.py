@@ -29,8 +29,6 @@ if TYPE_CHECKING:
     from picasssso.estimators.base import PropertyMapEstimator
     from picasssso.maps import PropertyMaps
 
-__all__ = ["MapAssembler", "target_label", "worst_noise_scaling"]
-
 FloatArray = npt.NDArray[np.floating]
 
 #: Name of the systematic that holds how far models disagree.

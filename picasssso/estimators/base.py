@@ -37,8 +37,6 @@ if TYPE_CHECKING:
     from picasssso.bands import BandImages
     from picasssso.maps import PropertyMaps
 
-__all__ = ["PropertyMapEstimator"]
-
 FloatArray = npt.NDArray[np.floating]
 
 
@@ -59,7 +57,8 @@ class PropertyMapEstimator(abc.ABC):
     An estimator that paints one solar mass per nanomaggy and square kiloparsec:
 
     >>> import numpy as np
-    >>> from picasssso.estimators import PropertyArrays, PropertyMapEstimator
+    >>> from picasssso.maps.arrays import PropertyArrays
+    >>> from picasssso.estimators import PropertyMapEstimator
     >>> class Naive(PropertyMapEstimator):
     ...     properties = ("stellar_mass",)
     ...     def _select_bands(self, available):

@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from picasssso._core.devices import check_device, has_bfloat16, resolve_device
+from picasssso._core.threads import run_calmly
 from picasssso.estimators._assembly import MapAssembler
 from picasssso.estimators._cnn.weights import (
     check_weights,
@@ -231,7 +232,7 @@ class CNNEstimator(PropertyMapEstimator):
                     from picasssso.networks.weights import read_weights
 
                     assert self.weights is not None
-                    self._loaded["cpu"] = read_weights(weights_path(self.weights))
+                    self._loaded["cpu"] = run_calmly(read_weights, weights_path(self.weights))
             if device not in self._loaded:
                 self._loaded[device] = _moved(self._loaded["cpu"], device)
             return self._loaded[device]
@@ -253,9 +254,9 @@ class CNNEstimator(PropertyMapEstimator):
         """Farthest pixel that can change an output pixel; None: the whole image matters."""
         if self._is_baseline or not self._is_trained:
             return None
-        from picasssso.networks.calibration import SIGNAL_RADIUS
+        from picasssso.networks.conformal import SIGNAL_RADIUS
         from picasssso.networks.detection import REACH
-        from picasssso.networks.outside import RADIUS
+        from picasssso.networks.training_range import RADIUS
 
         reach = self._model().ensemble.reach
         return None if reach is None else max(reach, SIGNAL_RADIUS, RADIUS, REACH)
@@ -299,7 +300,7 @@ class CNNEstimator(PropertyMapEstimator):
             return context
         from picasssso.estimators._cnn.inputs import image_structure
 
-        return replace(context, statistics=image_structure(images, context))
+        return replace(context, statistics=run_calmly(image_structure, images, context))
 
     def _review(self, maps: PropertyMaps) -> None:
         from picasssso.maps.notices import outside_notice
@@ -344,7 +345,11 @@ class CNNEstimator(PropertyMapEstimator):
     def _outside(self, model: TrainedModel, context: EstimationContext) -> list[str]:
         """Return what of the whole image lies outside the training set."""
         from picasssso.estimators._cnn.inputs import make_input, unlike_training
-        from picasssso.networks.outside import IMAGE_QUANTITIES, image_outside, measure_image
+        from picasssso.networks.training_range import (
+            IMAGE_QUANTITIES,
+            image_outside,
+            measure_image,
+        )
 
         assert model.calibration is not None
         empty = [np.zeros((len(context.bands), 1, 1), np.float32)]
@@ -366,6 +371,14 @@ class CNNEstimator(PropertyMapEstimator):
         contexts: Sequence[EstimationContext],
     ) -> list[dict[str, PropertyArrays]]:
         """Estimate blocks of one shape together."""
+        return run_calmly(self._answer, flux, inverse_variance, contexts)
+
+    def _answer(
+        self,
+        flux: Sequence[FloatArray],
+        inverse_variance: Sequence[FloatArray],
+        contexts: Sequence[EstimationContext],
+    ) -> list[dict[str, PropertyArrays]]:
         from picasssso.estimators._cnn.answers import answer
         from picasssso.estimators._cnn.baseline import baseline_answer
         from picasssso.estimators._cnn.framing import cut_frame, frame_of, in_frame

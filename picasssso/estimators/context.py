@@ -8,8 +8,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-__all__ = ["EstimationContext"]
-
 
 @dataclass(frozen=True)
 class EstimationContext:

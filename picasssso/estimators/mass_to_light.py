@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from picasssso.estimators._draws import pixel_normals, shared_normal
+from picasssso._core.random import pixel_normals, shared_normal
 from picasssso.estimators._mass_to_light.adaptive_colours import (
     MAG,
     ColourFluxes,

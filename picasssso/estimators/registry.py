@@ -19,8 +19,6 @@ from importlib.metadata import EntryPoint, entry_points
 from picasssso.estimators.base import PropertyMapEstimator
 from picasssso.exceptions import InvalidInputError, PicassssoWarning
 
-__all__ = ["ENTRY_POINT_GROUP", "get_estimator", "iterate_estimators", "list_estimators"]
-
 #: Entry-point group that third parties use.
 ENTRY_POINT_GROUP = "picasssso.estimators"
 

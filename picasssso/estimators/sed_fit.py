@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Mapping
 from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any
@@ -12,6 +11,8 @@ import astropy.units as u
 import numpy as np
 import numpy.typing as npt
 
+from picasssso._core.devices import check_device, resolve_device
+from picasssso._core.threads import run_calmly
 from picasssso.estimators.base import PropertyMapEstimator
 from picasssso.estimators.context import EstimationContext
 from picasssso.exceptions import InvalidInputError, InvalidTypeError, MissingBandError
@@ -110,7 +111,7 @@ class SEDFitEstimator(PropertyMapEstimator):
     -----
     **Units.** A fit needs no distance. Fluxes per solid angle of pixel are compared with
     the surface brightness of 1 Msun/kpc2 of each model at the images' redshift, which is
-    dimmed by (1 + z)^3 in flux per frequency (`picasssso.sps.photometry`).
+    dimmed by (1 + z)^3 in flux per frequency (``picasssso.sps.photometry``).
 
     **Prior.** Models count the same at the same brightness, and for a given model the
     prior is flat in linear mass. Percentiles are those of masses above zero. The mean, on
@@ -221,12 +222,7 @@ class SEDFitEstimator(PropertyMapEstimator):
                 f"mass_definition={self.mass_definition!r}: expected one of "
                 f"{', '.join(map(repr, MASS_DEFINITIONS))}."
             )
-        device: Any = self.device
-        if device is not None and not re.fullmatch(r"cpu|cuda(:\d+)?", str(device)):
-            raise InvalidInputError(
-                f"device={device!r}: expected 'cpu', 'cuda', 'cuda:1' ..., or None for CUDA if "
-                "there is one."
-            )
+        check_device(self.device)
 
     def _fitter(self, context: EstimationContext) -> Fitter:
         from picasssso.estimators._sed_fit.fitters import FitterOptions, get_fitter
@@ -244,7 +240,7 @@ class SEDFitEstimator(PropertyMapEstimator):
                 nebular=bool(self.nebular),
                 error_floor=self._band_errors(grid, context),
                 mass_definition=self.mass_definition,
-                device=_resolve_device(self.device),
+                device=resolve_device(self.device),
             )
         )
 
@@ -288,6 +284,11 @@ class SEDFitEstimator(PropertyMapEstimator):
         }
 
     def _estimate(
+        self, flux: FloatArray, inverse_variance: FloatArray, context: EstimationContext
+    ) -> dict[str, PropertyArrays]:
+        return run_calmly(self._fit, flux, inverse_variance, context)
+
+    def _fit(
         self, flux: FloatArray, inverse_variance: FloatArray, context: EstimationContext
     ) -> dict[str, PropertyArrays]:
         shape = flux.shape[1:]
@@ -337,20 +338,6 @@ class SEDFitEstimator(PropertyMapEstimator):
         return result
 
 
-def _resolve_device(device: str | None) -> str:
-    import torch
-
-    if device is None:
-        return "cuda" if torch.cuda.is_available() else "cpu"
-    number = int(device.partition(":")[2] or 0)
-    if device != "cpu" and number >= torch.cuda.device_count():
-        raise InvalidInputError(
-            f"device={device!r}, but torch finds {torch.cuda.device_count()} CUDA devices here: "
-            "use device='cpu', or None."
-        )
-    return device
-
-
 def _number_of(row: FloatArray) -> int:
     """Return a number that belongs to the content of a row, whatever the block."""
     digest = hashlib.blake2b(row.tobytes(), digest_size=8).digest()
@@ -384,7 +371,7 @@ def _ordered_samples(
     import torch
     from scipy.special import ndtri
 
-    from picasssso.estimators._grid_posterior.random import uniform_numbers
+    from picasssso._core.random import uniform_numbers
     from picasssso.estimators._sed_fit.shared_draws import order_draws
     from picasssso.maps.propagation import mean_square_error, relative_variance
 

@@ -18,8 +18,6 @@ from picasssso.maps.totals import known_correlation
 if TYPE_CHECKING:
     from picasssso.maps import PropertyMaps, Total
 
-__all__ = ["Agreement", "compare_estimates", "disagreements"]
-
 
 @dataclass(frozen=True)
 class Agreement:

@@ -18,8 +18,6 @@ import numpy.typing as npt
 from picasssso.evaluation.stacks import as_array
 from picasssso.exceptions import InvalidInputError
 
-__all__ = ["METHODS", "Apertures", "fit_apertures"]
-
 FloatArray = npt.NDArray[np.floating]
 
 #: How ellipses can be found.
@@ -47,7 +45,7 @@ class Apertures:
     Examples
     --------
     >>> import numpy as np
-    >>> from picasssso.evaluation import fit_apertures
+    >>> from picasssso.evaluation.apertures import fit_apertures
     >>> y, x = np.mgrid[:65, :65] - 32
     >>> mass = np.exp(-np.hypot(x, y / 0.5) / 4)[None]
     >>> apertures = fit_apertures(mass, half_mass_radius=6.7)

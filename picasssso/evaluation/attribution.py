@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from picasssso.estimators.cnn import CNNEstimator
     from picasssso.maps import PropertyMaps
 
-__all__ = ["VARIANTS", "Attribution", "Sight", "attribute", "measure_sight", "shuffle_pixels"]
+__all__ = ["attribute"]
 
 FloatArray = npt.NDArray[np.floating]
 

@@ -15,16 +15,6 @@ from picasssso.evaluation.stacks import as_array
 from picasssso.exceptions import InvalidInputError
 from picasssso.maps.arrays import PERCENTILES
 
-__all__ = [
-    "EXPECTED_RANKS",
-    "Calibration",
-    "binned_calibration",
-    "calibration",
-    "rank_intervals",
-    "ranks_to_calibration",
-    "sample_ranks",
-]
-
 FloatArray = npt.NDArray[np.floating]
 
 #: Shares of truths that belong below, between and above the stored percentiles.
@@ -87,7 +77,7 @@ def rank_intervals(truth: Any, percentiles: Any) -> npt.NDArray[np.int8]:
     Examples
     --------
     >>> import numpy as np
-    >>> from picasssso.evaluation import rank_intervals
+    >>> from picasssso.evaluation.calibration import rank_intervals
     >>> rank_intervals(np.array([2.5]), np.array([[1.0, 2.0, 3.0, 4.0, 5.0]])).tolist()
     [[2, 2]]
     """
@@ -125,7 +115,8 @@ def calibration(
     Examples
     --------
     >>> import numpy as np
-    >>> from picasssso.evaluation import calibration, normal_percentiles
+    >>> from picasssso.evaluation.calibration import calibration
+    >>> from picasssso.evaluation.sums import normal_percentiles
     >>> rng = np.random.default_rng(1)
     >>> estimate = 10 + rng.normal(size=4000)
     >>> found = calibration(np.full(4000, 10.0), normal_percentiles(estimate, np.ones(4000)))
@@ -177,7 +168,7 @@ def sample_ranks(truth: Any, samples: Any, n_bins: int = 10) -> FloatArray:
     Examples
     --------
     >>> import numpy as np
-    >>> from picasssso.evaluation import sample_ranks
+    >>> from picasssso.evaluation.calibration import sample_ranks
     >>> rng = np.random.default_rng(1)
     >>> draws = rng.normal(size=(5000, 101))
     >>> sample_ranks(draws[:, 0], draws[:, 1:], n_bins=5).round(1).tolist()

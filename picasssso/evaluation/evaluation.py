@@ -21,8 +21,6 @@ from picasssso.maps.regions import aperture_weights
 if TYPE_CHECKING:
     from picasssso.maps import PropertyMaps
 
-__all__ = ["Evaluation", "check_comparable", "compare_maps", "total_percentiles"]
-
 #: Averaging time of star formation rates where nothing else is said.
 _DEFAULT_TIME = 100.0
 #: Largest offset between pixels of the truth and the estimate, pixels.

@@ -12,8 +12,6 @@ from picasssso.evaluation.stacks import as_array
 from picasssso.evaluation.sums import RADIAL_EDGES
 from picasssso.exceptions import InvalidInputError
 
-__all__ = ["radial_gradients"]
-
 FloatArray = npt.NDArray[np.floating]
 
 
@@ -34,7 +32,7 @@ def radial_gradients(
     Examples
     --------
     >>> import numpy as np
-    >>> from picasssso.evaluation import radial_gradients
+    >>> from picasssso.evaluation.gradients import radial_gradients
     >>> radius = np.array([2 / 3, 14 / 9])
     >>> float(radial_gradients(10 ** (-0.2 * radius)[None], [0, 1, 2])[0])
     -0.2

@@ -20,8 +20,6 @@ from picasssso.evaluation.structure import power_spectra, structural_similarity
 from picasssso.evaluation.sums import RADIAL_EDGES, aperture_values, radial_profiles
 from picasssso.exceptions import InvalidInputError
 
-__all__ = ["Record", "Settings", "join_records", "measure"]
-
 FloatArray = npt.NDArray[np.floating]
 
 #: Arrays by name: what `measure` returns.

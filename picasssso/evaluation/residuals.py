@@ -18,15 +18,6 @@ import numpy.typing as npt
 from picasssso.evaluation.stacks import as_array
 from picasssso.exceptions import InvalidInputError
 
-__all__ = [
-    "ResidualStatistics",
-    "binned_statistics",
-    "bootstrap_counts",
-    "residual_statistics",
-    "residuals",
-    "scatter_ratio",
-]
-
 FloatArray = npt.NDArray[np.floating]
 
 #: Residuals beyond this are outliers: a factor of 2.
@@ -74,7 +65,7 @@ def residuals(estimate: Any, truth: Any, *, logarithmic: bool = True) -> FloatAr
 
     Examples
     --------
-    >>> from picasssso.evaluation import residuals
+    >>> from picasssso.evaluation.residuals import residuals
     >>> residuals([20.0, 1.0, -1.0, 5.0], [2.0, 1.0, 3.0, 0.0])
     array([  1.,   0., -inf,  nan])
     """
@@ -110,7 +101,7 @@ def residual_statistics(
     Examples
     --------
     >>> import numpy as np
-    >>> from picasssso.evaluation import residual_statistics
+    >>> from picasssso.evaluation.residuals import residual_statistics
     >>> rng = np.random.default_rng(1)
     >>> found = residual_statistics(rng.normal(0.05, 0.1, size=2000))
     >>> round(found.mean, 2), round(found.sigma, 2), round(found.sigma_error, 3)
@@ -185,7 +176,7 @@ def binned_statistics(
 
     Examples
     --------
-    >>> from picasssso.evaluation import binned_statistics
+    >>> from picasssso.evaluation.residuals import binned_statistics
     >>> found = binned_statistics([0.1, 0.1, 0.3], [1.0, 1.5, 2.5], [1, 2, 3])
     >>> [round(one.mean, 2) for one in found]
     [0.1, 0.3]
@@ -220,7 +211,7 @@ def scatter_ratio(
     Examples
     --------
     >>> import numpy as np
-    >>> from picasssso.evaluation import scatter_ratio
+    >>> from picasssso.evaluation.residuals import scatter_ratio
     >>> rng = np.random.default_rng(1)
     >>> noise, number = rng.normal(size=3000), np.arange(3000)
     >>> found = scatter_ratio(0.8 * noise, noise, number, number)

@@ -18,8 +18,6 @@ from picasssso.properties import PROPERTIES, Property
 if TYPE_CHECKING:
     from picasssso.maps import PropertyMaps
 
-__all__ = ["DERIVED", "MapStack", "as_array", "check_resolutions"]
-
 FloatArray = npt.NDArray[np.floating]
 
 _SURFACE_MASS = u.Msun / u.kpc**2
@@ -75,7 +73,7 @@ class MapStack:
     Examples
     --------
     >>> import numpy as np
-    >>> from picasssso.evaluation import MapStack
+    >>> from picasssso.evaluation.stacks import MapStack
     >>> stack = MapStack({"stellar_mass": np.full((3, 8, 8), 2e8),
     ...                   "stellar_metallicity": np.full((3, 8, 8), 0.01)})
     >>> len(stack), stack.shape

@@ -16,8 +16,6 @@ from picasssso.evaluation.apertures import Apertures
 from picasssso.evaluation.stacks import as_array
 from picasssso.exceptions import InvalidInputError
 
-__all__ = ["PowerSpectra", "power_spectra", "structural_similarity"]
-
 FloatArray = npt.NDArray[np.floating]
 
 #: The window falls from 1 to 0 between these radii, in half-mass radii.
@@ -48,7 +46,8 @@ def power_spectra(
     Examples
     --------
     >>> import numpy as np
-    >>> from picasssso.evaluation import fit_apertures, power_spectra
+    >>> from picasssso.evaluation.apertures import fit_apertures
+    >>> from picasssso.evaluation.structure import power_spectra
     >>> y, x = np.mgrid[:48, :48] - 23.5
     >>> truth = np.exp(-np.hypot(x, y) / 5)[None] * 10 ** np.random.default_rng(1).normal(
     ...     0, 0.1, size=(1, 48, 48))
@@ -101,7 +100,8 @@ def structural_similarity(estimate: Any, truth: Any, apertures: Apertures) -> Fl
     Examples
     --------
     >>> import numpy as np
-    >>> from picasssso.evaluation import fit_apertures, structural_similarity
+    >>> from picasssso.evaluation.apertures import fit_apertures
+    >>> from picasssso.evaluation.structure import structural_similarity
     >>> y, x = np.mgrid[:32, :32] - 15.5
     >>> truth = np.exp(-np.hypot(x, y) / 4)[None]
     >>> apertures = fit_apertures(truth, method="moments")

@@ -24,8 +24,6 @@ from picasssso.evaluation.residuals import (
 from picasssso.evaluation.stacks import DERIVED
 from picasssso.properties import PROPERTIES
 
-__all__ = ["PER_STELLAR_MASS", "Bins", "compare_scatter", "measured_properties", "summarise"]
-
 FloatArray = npt.NDArray[np.floating]
 
 #: Truths at or below this much per stellar mass count as empty: no star formation, no gas.

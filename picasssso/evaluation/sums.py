@@ -13,8 +13,6 @@ from picasssso.evaluation.stacks import MapStack, as_array
 from picasssso.exceptions import InvalidInputError
 from picasssso.maps.arrays import NORMAL_SCORES
 
-__all__ = ["RADIAL_EDGES", "aperture_values", "normal_percentiles", "radial_profiles"]
-
 FloatArray = npt.NDArray[np.floating]
 
 #: Annuli of the paper: 0.5 half-mass radii wide, out to 5.
@@ -39,7 +37,8 @@ def aperture_values(
     Examples
     --------
     >>> import numpy as np
-    >>> from picasssso.evaluation import MapStack, aperture_values
+    >>> from picasssso.evaluation.stacks import MapStack
+    >>> from picasssso.evaluation.sums import aperture_values
     >>> stack = MapStack({"stellar_mass": np.full((1, 4, 4), 1e8)})
     >>> float(aperture_values(stack, np.ones((1, 4, 4)), pixel_area=0.25)["stellar_mass"][0])
     400000000.0
@@ -99,7 +98,7 @@ def normal_percentiles(value: Any, error: Any) -> FloatArray:
 
     Examples
     --------
-    >>> from picasssso.evaluation import normal_percentiles
+    >>> from picasssso.evaluation.sums import normal_percentiles
     >>> normal_percentiles([10.0], [1.0]).round(2).tolist()
     [[8.04, 9.01, 10.0, 10.99, 11.96]]
     """

@@ -14,8 +14,6 @@ from picasssso.io.formats import ImageReader, Recognition
 from picasssso.io.image_files import BandPlane, ImageFile
 from picasssso.io.keywords import contradicts
 
-__all__ = ["DESReader"]
-
 _BANDS = {band: f"decam2014-{band}" for band in ("u", "g", "r", "i", "z", "Y")}
 
 

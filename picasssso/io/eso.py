@@ -19,8 +19,6 @@ from picasssso.exceptions import FileFormatError, InvalidInputError
 from picasssso.io.formats import ImageReader, Recognition
 from picasssso.io.image_files import BandPlane, ImageFile
 
-__all__ = ["ESOReader"]
-
 #: OmegaCAM's filters copy those of SDSS; speclite has none of its own for either camera.
 _BANDS = {f"{band}_SDSS": f"sdss2010-{band}" for band in "ugriz"}
 

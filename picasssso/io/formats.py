@@ -16,8 +16,6 @@ from picasssso._core.plugins import Registry
 from picasssso.exceptions import FileFormatError, InvalidInputError, PicassssoWarning
 from picasssso.io.image_files import BandPlane, ImageFile
 
-__all__ = ["FORMATS", "ImageReader", "Recognition", "list_formats", "recognize"]
-
 #: All formats by name.
 FORMATS = Registry(
     what="reader",

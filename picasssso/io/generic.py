@@ -17,8 +17,6 @@ from picasssso.io.image_files import BandPlane, ImageFile
 from picasssso.io.keywords import find_zero_point
 from picasssso.io.planes import companion_planes, science_hdu
 
-__all__ = ["GenericReader"]
-
 
 class GenericReader(ImageReader):
     """Reads an image of any origin, if its band is given."""

@@ -18,8 +18,6 @@ from picasssso.io.formats import ImageReader, Recognition
 from picasssso.io.image_files import BandPlane, ImageFile
 from picasssso.io.planes import companion_planes, science_hdu
 
-__all__ = ["HSTJWSTReader"]
-
 _DO_NOT_USE = 1
 #: Groups of filters by telescope, instrument and detector, as headers name them.
 _GROUPS = {

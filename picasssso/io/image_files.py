@@ -37,8 +37,6 @@ from picasssso.exceptions import (
 )
 from picasssso.io.keywords import bad_bits, bits_set, contradicts, make_uncertainty
 
-__all__ = ["BandPlane", "ImageFile"]
-
 Noise = Callable[[Sequence[int], u.UnitBase], NDUncertainty | None]
 Mask = Callable[[Sequence[int]], npt.NDArray[Any] | None]
 

@@ -19,18 +19,6 @@ from picasssso.bands.flux_units import flux_scale, is_count_like, is_magnitude, 
 from picasssso.bands.records import UNCERTAINTY_POWERS, UNCERTAINTY_TYPES
 from picasssso.exceptions import FileFormatError, InvalidInputError
 
-__all__ = [
-    "FILTER_KEYWORDS",
-    "ZERO_POINT_KEYWORDS",
-    "bad_bits",
-    "bits_set",
-    "contradicts",
-    "find_zero_point",
-    "guess_band",
-    "make_uncertainty",
-    "plane_kind",
-]
-
 #: Keywords that say the AB magnitude of one count: (start of the bands for which the keyword is
 #: defined so, or None for any; conversion to a magnitude).
 ZERO_POINT_KEYWORDS: dict[str, tuple[str | None, Callable[[float], float]]] = {

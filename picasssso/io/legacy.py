@@ -31,8 +31,6 @@ from picasssso.io.formats import ImageReader, Recognition
 from picasssso.io.image_files import BandPlane, ImageFile
 from picasssso.io.keywords import bits_set
 
-__all__ = ["BAD_BITS", "LegacyReader"]
-
 #: Bits of MASKBITS that make a band's pixel unusable: saturated, or bad in all exposures
 #: (legacysurvey.org, "bitmasks"). Bits for the surroundings of stars are not among them.
 BAD_BITS = {"g": 0x4 | 0x20, "r": 0x8 | 0x40, "z": 0x10 | 0x80, "i": 0x4000 | 0x8000}

@@ -19,8 +19,6 @@ from picasssso.io.formats import ImageReader, Recognition
 from picasssso.io.image_files import BandPlane, ImageFile
 from picasssso.io.keywords import BAD_PLANES
 
-__all__ = ["LSSTReader"]
-
 _HSC = {band: f"hsc2017-{band}" for band in ("g", "r", "r2", "i", "i2", "z", "y")}
 _LSST = {band: f"lsst2023-{band}" for band in "ugrizy"}
 

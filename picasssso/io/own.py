@@ -7,8 +7,6 @@ from picasssso.exceptions import InvalidInputError
 from picasssso.io.formats import ImageReader, Recognition
 from picasssso.io.image_files import BandPlane, ImageFile
 
-__all__ = ["OwnReader"]
-
 
 class OwnReader(ImageReader):
     """Recognizes the package's own files, which hold whole `BandImages` and are read as such."""

@@ -23,8 +23,6 @@ from picasssso.io.formats import ImageReader, Recognition
 from picasssso.io.image_files import BandPlane, ImageFile
 from picasssso.io.keywords import bad_bits
 
-__all__ = ["PanSTARRSReader", "linear_flux"]
-
 _BANDS = {band: f"panstarrs-{band}" for band in "grizyw"}
 #: All that Waters et al. (2020) call bad; suspect, burn-tool and poor convolution are not.
 _BAD_BITS = 0x217F | 0x0200 | 0x0400 | 0x0800 | 0x1000

@@ -20,8 +20,6 @@ from picasssso.exceptions import FileFormatError, PicassssoWarning
 from picasssso.io.image_files import ImageFile, Mask, Noise
 from picasssso.io.keywords import plane_kind
 
-__all__ = ["companion_planes", "noise_ratio", "science_hdu"]
-
 _SCIENCE = ("SCI", "SCIENCE", "IMAGE", "DATA")
 #: Pixels between two that are compared: noise of resampled pixels is correlated over a few.
 _LAG = 8

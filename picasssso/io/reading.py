@@ -29,8 +29,6 @@ from picasssso.io.formats import Recognition, get_reader, identify
 from picasssso.io.image_files import BandPlane, ImageFile, Stated, path_of
 from picasssso.io.planes import NOISE_FACTOR, middle, noise_ratio
 
-__all__ = ["read", "read_parts"]
-
 PathLike = str | os.PathLike[str]
 Files = PathLike | Iterable[PathLike] | Mapping[str, Any]
 
@@ -85,10 +83,10 @@ def _list_files(files: Any, survey: str | None) -> list[ImageFile]:
     if isinstance(files, Mapping):
         pairs = []
         for given, path in files.items():
-            band = resolve_band(given, survey)
-            check_band(band, given, survey)
+            name = resolve_band(given, survey)
+            check_band(name, given, survey)
             several = isinstance(path, Iterable) and not isinstance(path, str)
-            pairs.extend((band, one) for one in (path if several else [path]))
+            pairs.extend((name, one) for one in (path if several else [path]))
     elif isinstance(files, Iterable):
         pairs = [(None, path) for path in files]
     else:
@@ -98,8 +96,8 @@ def _list_files(files: Any, survey: str | None) -> list[ImageFile]:
     listed = []
     for band, path in pairs:
         what = "read" if band is None else f"Band {band!r}"
-        name, hdu = split_specification(path_of(path, what))
-        listed.append(ImageFile(name, band=band, hdu=hdu))
+        place, hdu = split_specification(path_of(path, what))
+        listed.append(ImageFile(place, band=band, hdu=hdu))
     return listed
 
 

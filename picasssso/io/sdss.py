@@ -24,8 +24,6 @@ from picasssso.exceptions import FileFormatError, PicassssoWarning
 from picasssso.io.formats import ImageReader, Recognition
 from picasssso.io.image_files import BandPlane, ImageFile
 
-__all__ = ["AB_OFFSETS", "SDSSReader", "ccd_properties"]
-
 #: What is added to the survey's magnitudes to make them AB.
 AB_OFFSETS = {"u": -0.04, "g": 0.0, "r": 0.0, "i": 0.0, "z": 0.02}
 

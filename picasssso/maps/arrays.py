@@ -14,8 +14,6 @@ import numpy.typing as npt
 
 from picasssso.exceptions import InvalidInputError
 
-__all__ = ["NORMAL_SCORES", "PERCENTILES", "PropertyArrays"]
-
 #: The percentiles that every map stores, in this order.
 PERCENTILES = (2.5, 16.0, 50.0, 84.0, 97.5)
 

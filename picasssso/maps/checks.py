@@ -15,20 +15,6 @@ from picasssso.maps.arrays import PERCENTILES, PropertyArrays
 from picasssso.properties import Property, get_property
 from picasssso.quality import QUALITY_DTYPE, QualityFlag
 
-__all__ = [
-    "check_arrays",
-    "check_bins",
-    "check_definitions",
-    "check_distance",
-    "check_noise_scaling",
-    "check_quality",
-    "check_shared_error",
-    "check_solid_angle",
-    "check_systematics",
-    "check_wcs",
-    "read_only",
-]
-
 #: Percentiles may cross by rounding: by this fraction of their size, not more.
 CROSSING_TOLERANCE = 1e-4
 

@@ -18,8 +18,6 @@ if TYPE_CHECKING:
 
     from picasssso.maps.property_maps import PropertyMaps
 
-__all__ = ["Ellipse", "local_jacobian", "measure_ellipse", "parse_center"]
-
 #: Pixels take part in the moments if their mean is this many times its error.
 SIGNIFICANCE = 3.0
 #: Fewer significant pixels than this have no shape.

@@ -30,8 +30,6 @@ from picasssso.properties import Property
 if TYPE_CHECKING:
     from picasssso.maps.property_maps import PropertyMaps
 
-__all__ = ["FORMAT", "check_extension_names", "read_maps", "write_maps"]
-
 #: Number of the format that is written.
 FORMAT = 1
 #: First version of the package that reads it.

@@ -11,8 +11,6 @@ from picasssso.quality import QualityFlag
 if TYPE_CHECKING:
     from picasssso.maps.property_maps import PropertyMaps
 
-__all__ = ["outside_notice"]
-
 #: Part of the pixels with light that may be flagged without a notice.
 _PART = 0.3
 

@@ -21,8 +21,6 @@ if TYPE_CHECKING:
 
     from picasssso.maps.property_maps import PropertyMaps
 
-__all__ = ["make_profile"]
-
 #: Default annuli reach this many standard deviations of the light along the major axis:
 #: five scale lengths of an exponential disc.
 DEFAULT_REACH = 3.0

@@ -21,15 +21,6 @@ import numpy.typing as npt
 
 from picasssso.maps.arrays import NORMAL_SCORES
 
-__all__ = [
-    "Pixels",
-    "five_point_weights",
-    "mean_square_error",
-    "measurement_inflation",
-    "relative_variance",
-    "standard_deviations",
-]
-
 FloatArray = npt.NDArray[np.floating]
 
 

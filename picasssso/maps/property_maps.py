@@ -17,6 +17,7 @@ from astropy.wcs import WCS
 
 from picasssso._core.records import check_record
 from picasssso._core.solid_angles import pixel_solid_angles
+from picasssso.bands.pixels import slice_wcs
 from picasssso.exceptions import InvalidInputError, InvalidTypeError
 from picasssso.maps import checks
 from picasssso.maps.arrays import PERCENTILES, PropertyArrays
@@ -31,8 +32,6 @@ if TYPE_CHECKING:
     from picasssso.bands import BandImages
     from picasssso.maps.regions import Region
     from picasssso.maps.totals import Total
-
-__all__ = ["PropertyMaps"]
 
 _LOW, _MEDIAN, _HIGH = (PERCENTILES.index(q) for q in (16.0, 50.0, 84.0))
 
@@ -161,8 +160,8 @@ class PropertyMaps(Mapping[str, CCDData]):
         if self._wcs is None:
             return None
         y, x = (length // 2 for length in self.shape)
-        centre = self._wcs.slice((slice(y, y + 1), slice(x, x + 1)))
-        return pixel_solid_angles(centre, (1, 1))[0, 0] * u.arcsec**2
+        center = slice_wcs(self._wcs, (slice(y, y + 1), slice(x, x + 1)))
+        return pixel_solid_angles(center, (1, 1))[0, 0] * u.arcsec**2
 
     # ---- the mapping ----------------------------------------------------------------
 
@@ -240,7 +239,7 @@ class PropertyMaps(Mapping[str, CCDData]):
                 for name, planes in self._arrays.items()
             },
             quality=self._quality[window],
-            wcs=None if self._wcs is None else self._wcs.slice((rows, columns)),
+            wcs=None if self._wcs is None else slice_wcs(self._wcs, (rows, columns)),
             pixel_solid_angle=self._pixel_solid_angle if self._wcs is None else None,
             definitions=self._definitions,
             redshift=self._redshift,
@@ -506,8 +505,9 @@ class PropertyMaps(Mapping[str, CCDData]):
         center : `~astropy.coordinates.SkyCoord` or tuple of float, optional
             On the sky or as ``(x, y)`` in pixels. By default the centroid of the map.
         position_angle : `~astropy.units.Quantity`, optional
-            Of the major axis, from north through east. Without a WCS, north is up and
-            east is left. By default from the second moments of the map.
+            Of the major axis, from celestial north (ICRS, also where the WCS is Galactic)
+            through east. Without a WCS, north is up and east is left. By default from the
+            second moments of the map.
         axis_ratio : float, optional
             Minor over major axis, seen on the sky. By default the cosine of the
             inclination if that is given, else from the second moments.

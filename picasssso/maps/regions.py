@@ -5,16 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, Union
 
+import astropy.units as u
 import numpy as np
 import numpy.typing as npt
 
+from picasssso._core.solid_angles import sky_jacobian
 from picasssso.exceptions import InvalidInputError, InvalidTypeError
 
 if TYPE_CHECKING:
     from astropy.wcs import WCS
     from photutils.aperture import PixelAperture, SkyAperture
-
-__all__ = ["PixelWeights", "Region", "aperture_weights", "pixel_weights"]
 
 #: Fractions of a pixel below this are none.
 ROUNDING = 1e-9
@@ -91,7 +91,7 @@ def _from_aperture(region: Any, shape: tuple[int, int], wcs: WCS | None) -> Pixe
                 f"The region is a {type(region).__name__} on the sky, but the maps have no WCS: "
                 "give an aperture in pixels."
             )
-        region = region.to_pixel(wcs)
+        region = _on_pixels(region, wcs)
     covered = aperture_weights(region, shape)
     if covered is None:
         raise InvalidInputError(
@@ -99,6 +99,57 @@ def _from_aperture(region: Any, shape: tuple[int, int], wcs: WCS | None) -> Pixe
             f"not touch the image, whose shape is {shape} (y, x)."
         )
     return covered
+
+
+def _on_pixels(region: Any, wcs: WCS) -> PixelAperture:
+    """Return a sky aperture on the pixels, which may be mirrored, turned and not square.
+
+    Position angles count from the north of the aperture's own frame. photutils' own to_pixel
+    mirrors apertures where east is not left of north (astropy/photutils#2287).
+    """
+    from photutils import aperture as kinds
+
+    x, y = (float(value) for value in wcs.world_to_pixel(region.positions))
+    jacobian = sky_jacobian(wcs, x, y, region.positions.frame)
+    if not np.isfinite(jacobian).all():
+        raise InvalidInputError(
+            f"The aperture at {region.positions.to_string('decimal')} lies off the image's sky."
+        )
+    angle = getattr(region, "theta", 0.0 * u.deg).to_value(u.rad)
+    along = np.array([[np.sin(angle), np.cos(angle)], [np.cos(angle), -np.sin(angle)]]).T
+    steps = np.linalg.solve(jacobian, along)  # pixels per arcsec along both axes
+
+    def size(name: str) -> float:
+        return float(getattr(region, name).to_value(u.arcsec))
+
+    def ellipse(major: str, minor: str) -> tuple[float, float, float]:
+        # A linear map turns an ellipse into another; its axes are the singular vectors.
+        directions, (a, b), _ = np.linalg.svd(steps * [size(major), size(minor)])
+        return a, b, float(np.arctan2(directions[1, 0], directions[0, 0]))
+
+    def rectangle(width: str, height: str) -> tuple[float, float, float]:
+        w, h = np.hypot(*(steps * [size(width), size(height)]))
+        return w, h, float(np.arctan2(steps[1, 0], steps[0, 0]))
+
+    for name, axes, of in (
+        ("Circular", ("r", "r"), ellipse),
+        ("Elliptical", ("a", "b"), ellipse),
+        ("Rectangular", ("w", "h"), rectangle),
+    ):
+        shape = "Rectangular" if of is rectangle else "Elliptical"
+        if isinstance(region, getattr(kinds, f"Sky{name}Aperture")):
+            first, second, theta = of(*axes)
+            return getattr(kinds, f"{shape}Aperture")((x, y), first, second, theta=theta)
+        if isinstance(region, getattr(kinds, f"Sky{name}Annulus")):
+            first_in, second_in, _ = of(*(f"{axis}_in" for axis in axes))
+            first, second, theta = of(*(f"{axis}_out" for axis in axes))
+            inner = {"h_in" if of is rectangle else "b_in": second_in}
+            annulus = getattr(kinds, f"{shape}Annulus")
+            return annulus((x, y), first_in, first, second, **inner, theta=theta)
+    raise InvalidTypeError(
+        f"The region is a {type(region).__name__}: expected a circle, an ellipse, a rectangle or "
+        "an annulus of one of them, or a boolean array."
+    )
 
 
 def aperture_weights(aperture: PixelAperture, shape: tuple[int, int]) -> PixelWeights | None:

@@ -13,8 +13,6 @@ if TYPE_CHECKING:
 
     from picasssso.maps.property_maps import PropertyMaps
 
-__all__ = ["make_table"]
-
 
 def make_table(maps: PropertyMaps) -> QTable:
     """Return maps as a table; see `PropertyMaps.to_table`.

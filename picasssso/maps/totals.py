@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     from picasssso.maps.property_maps import PropertyMaps
     from picasssso.maps.regions import Region
 
-__all__ = ["Total", "check_correlation", "known_correlation", "make_total", "measure"]
-
 #: What may be said about the errors of different pixels.
 CORRELATIONS = ("independent", "full")
 

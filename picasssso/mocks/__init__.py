@@ -6,25 +6,31 @@ torch on batches, on a CPU or CUDA; once a table is built, torch and numpy are a
 `MockGenerator` does the three in one, and `GeneratedPairs` gives them in pairs with their truth.
 """
 
-from picasssso.mocks.galaxies import ProceduralGalaxies
-from picasssso.mocks.galaxy import Galaxies
+from picasssso.mocks.galaxies.procedural import ProceduralGalaxies
+from picasssso.mocks.galaxy_maps import Galaxies
 from picasssso.mocks.generated_pairs import GeneratedPairs, ObservedPairs
 from picasssso.mocks.generator import MockGenerator
-from picasssso.mocks.light import Light, LightTable
+from picasssso.mocks.illustris import IllustrisMaps, read_illustris_maps
 from picasssso.mocks.model_error import ModelErrors
-from picasssso.mocks.observing import ObservedGalaxies, observe
+from picasssso.mocks.observing.observe import observe
+from picasssso.mocks.observing.surveys import Survey, get_survey
+from picasssso.mocks.particles.particles import Particles
+from picasssso.mocks.particles.snapshots import read_particles
 from picasssso.mocks.worlds import Worlds
 
 __all__ = [
     "Galaxies",
     "GeneratedPairs",
-    "Light",
-    "LightTable",
+    "IllustrisMaps",
     "MockGenerator",
     "ModelErrors",
-    "ObservedGalaxies",
     "ObservedPairs",
+    "Particles",
     "ProceduralGalaxies",
+    "Survey",
     "Worlds",
+    "get_survey",
     "observe",
+    "read_illustris_maps",
+    "read_particles",
 ]

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 
-__all__ = ["AGE_CENTRES", "AGE_EDGES", "N_AGE", "mass_in_age_bins"]
+if TYPE_CHECKING:
+    from picasssso.sps import SSPGrid
 
 #: Edges of the age bins in yr. Within a bin stars form at a constant rate. The first two
 #: bins make the star formation rate exact (the mass formed in the last 100 Myr over 100
@@ -25,12 +28,39 @@ def mass_in_age_bins(age: np.ndarray, mass: np.ndarray) -> np.ndarray:
 
     ``age``: ages in yr, of shape (k,); ``mass``: their masses, of shape (k,); returns masses of
     shape (n_age,).
-
-    Examples
-    --------
-    >>> from picasssso.mocks.age_bins import mass_in_age_bins
-    >>> mass_in_age_bins([5e6, 5e9, 1.37e10], [1.0, 2.0, 4.0]).tolist()
-    [1.0, 0.0, 0.0, 0.0, 0.0, 0.0, 2.0, 0.0, 4.0]
     """
     bins = np.clip(np.searchsorted(AGE_EDGES, age, side="right") - 1, 0, N_AGE - 1)
     return np.bincount(bins, weights=np.asarray(mass, dtype=np.float64), minlength=N_AGE)
+
+
+_SURVIVING: dict[str, tuple[np.ndarray, np.ndarray]] = {}
+
+
+def surviving_fraction(log_metallicity: np.ndarray, grid: SSPGrid | None = None) -> np.ndarray:
+    """Return living stars and remnants per mass formed in each age bin.
+
+    As `picasssso.mocks.LightTable` has it, so that masses of today given here come out of its
+    true maps unchanged.
+
+    ``log_metallicity``: log10 of the mass fraction of metals: of shape (n_age, ...), or (1, ...)
+    for all ages; returns of shape (n_age, ...).
+    """
+    from picasssso.sps import SSPGrid
+    from picasssso.sps.histories import AgeBins, StepHistories
+
+    key = "" if grid is None else grid.hash
+    if key not in _SURVIVING:
+        chosen = SSPGrid.default() if grid is None else grid
+        weights = StepHistories(AGE_EDGES, np.eye(N_AGE)).age_weights(AgeBins(chosen.ages))
+        while len(_SURVIVING) > 3:
+            _SURVIVING.pop(next(iter(_SURVIVING)))
+        _SURVIVING[key] = (
+            np.log10(chosen.metallicities), weights @ chosen.surviving_fraction.T,
+        )  # fmt: skip
+    nodes, table = _SURVIVING[key]
+    return np.stack(
+        [
+            np.interp(log_metallicity[min(k, len(log_metallicity) - 1)], nodes, table[k])
+            for k in range(N_AGE)
+        ]
+    )

@@ -12,13 +12,12 @@ import torch
 
 from picasssso.exceptions import InvalidInputError
 from picasssso.mocks.generator import MockGenerator
-from picasssso.mocks.light_files import write_light_table
-from picasssso.mocks.observing import ObservedGalaxies, Survey
+from picasssso.mocks.light import write_light_table
+from picasssso.mocks.observing.observe import ObservedGalaxies
+from picasssso.mocks.observing.surveys import Survey
 from picasssso.mocks.worlds import Worlds
 from picasssso.pairs.schema import TABLE
 from picasssso.pairs.source import Batch, PairSource
-
-__all__ = ["GeneratedPairs", "ObservedPairs"]
 
 
 def _batch(

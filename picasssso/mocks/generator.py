@@ -8,14 +8,12 @@ from typing import Any
 import numpy as np
 import torch
 
-from picasssso.mocks.galaxies import ProceduralGalaxies
-from picasssso.mocks.galaxy import Galaxies
+from picasssso.mocks.galaxies.procedural import ProceduralGalaxies
+from picasssso.mocks.galaxy_maps import Galaxies
 from picasssso.mocks.light import LightTable
 from picasssso.mocks.model_error import ModelErrors
-from picasssso.mocks.observing import ObservedGalaxies, Survey, observe
-from picasssso.mocks.observing.observe import join_observed
-
-__all__ = ["MockGenerator"]
+from picasssso.mocks.observing.observe import ObservedGalaxies, join_observed, observe
+from picasssso.mocks.observing.surveys import Survey
 
 #: Galaxies made at once hold about this many pixels.
 _CHUNK_PIXELS = 180_000
@@ -30,7 +28,7 @@ class MockGenerator:
     seed : int, optional
         The seed, of galaxies, errors and noise.
     survey : str or Survey, optional
-        How they are observed: one of `picasssso.mocks.observing.SURVEYS`.
+        How they are observed: one of those `get_survey` knows.
     bands : sequence of str, optional
         Filter names; all bands of the survey if not given.
     n_pixels : int, optional

@@ -28,22 +28,15 @@ import torch
 from picasssso._core.constants import HELIUM
 from picasssso._core.files import open_hdf5
 from picasssso.exceptions import FileFormatError, InvalidInputError
-from picasssso.mocks.age_bins import AGE_CENTRES, AGE_EDGES, N_AGE
-from picasssso.mocks.framing import checked_redshift, pixel_sizes, surviving_fraction
-from picasssso.mocks.galaxy import Galaxies
-from picasssso.pairs.sums import maps_from_arrays
+from picasssso.mocks.age_bins import AGE_CENTRES, AGE_EDGES, N_AGE, surviving_fraction
+from picasssso.mocks.distances import checked_redshift, pixel_sizes
+from picasssso.mocks.galaxy_maps import Galaxies
+from picasssso.pairs.truth import maps_from_arrays
 
 if TYPE_CHECKING:
     from picasssso.bands import BandImages
     from picasssso.maps import PropertyMaps
     from picasssso.sps import SSPGrid
-
-__all__ = [
-    "IllustrisMaps",
-    "read_broadband",
-    "read_illustris_maps",
-    "read_synthetic_image",
-]
 
 #: Hubble constant of Illustris in 100 km/s/Mpc.
 ILLUSTRIS_H = 0.704

@@ -17,23 +17,24 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 
-from picasssso.exceptions import InvalidInputError
-from picasssso.mocks.age_bins import AGE_EDGES, N_AGE
-from picasssso.mocks.galaxy import Galaxies
-from picasssso.mocks.truth import true_sums
-from picasssso.pairs.sums import TrueSums
+from picasssso._core.constants import HELIUM
+from picasssso._core.files import atomic_write, open_hdf5
+from picasssso.exceptions import FileFormatError, InvalidInputError
+from picasssso.mocks.age_bins import AGE_CENTRES, AGE_EDGES, N_AGE
+from picasssso.mocks.galaxy_maps import Galaxies
+from picasssso.pairs.schema import checksum
+from picasssso.pairs.truth import TrueSums
 
 if TYPE_CHECKING:
     from picasssso.mocks.model_error import ModelErrors
     from picasssso.sps import SSPGrid
     from picasssso.sps.photometry import GridPhotometry
-
-__all__ = ["Light", "LightTable"]
 
 #: Parts of a band whose dust is treated apart; their borders share the response evenly.
 PARTS = 3
@@ -94,6 +95,44 @@ def _summed(photometry: GridPhotometry, weights: np.ndarray) -> tuple[np.ndarray
     return stars, gas, np.stack(groups)
 
 
+_LN10 = 2.302585092994046
+
+
+def _true_sums(
+    galaxies: Galaxies,
+    surviving: torch.Tensor,
+    v_light: torch.Tensor,
+    v_light_attenuated: torch.Tensor,
+) -> TrueSums:
+    """Return what true maps are made from.
+
+    ``surviving``: mass in living stars and remnants in each age bin, Msun/kpc2, of shape (n,
+    n_age, y, x); ``v_light, v_light_attenuated``: the stars' V light before and after dust, of
+    shape (n, y, x).
+    """
+    ages = torch.as_tensor(AGE_CENTRES / 1e9, dtype=surviving.dtype, device=surviving.device)
+    hydrogen = galaxies.hi_mass + galaxies.h2_mass
+    mass = surviving.sum(1)
+    if galaxies.log_metallicity.shape[1] == 1:
+        metals = mass * torch.exp(galaxies.log_metallicity[:, 0] * _LN10)
+    else:
+        # exp is several times faster than a power.
+        metals = torch.exp(galaxies.log_metallicity * _LN10).mul(surviving).sum(1)
+    sums = [
+        mass,
+        metals,
+        # A matrix product would round differently in another batch.
+        (surviving * ages[:, None, None]).sum(1),
+        galaxies.mass_formed[:, :2].sum(1) * 1e-8,
+        hydrogen * HELIUM,
+        hydrogen * HELIUM * galaxies.gas_metallicity,
+        galaxies.hi_mass,
+        v_light,
+        v_light_attenuated,
+    ]
+    return TrueSums(torch.stack(sums, dim=1))
+
+
 class LightTable:
     """Light per mass formed in parts of bands, by redshift, age bin and metallicity.
 
@@ -109,7 +148,8 @@ class LightTable:
 
     Examples
     --------
-    >>> from picasssso.mocks import LightTable, ProceduralGalaxies
+    >>> from picasssso.mocks.light import LightTable
+    >>> from picasssso.mocks import ProceduralGalaxies
     >>> table = LightTable.build(["sdss2010-g", "sdss2010-r"], 0.05)
     >>> galaxies = ProceduralGalaxies(n_pixels=32, redshift=0.05).draw([0, 1])
     >>> table.light(galaxies).surface_brightness.shape
@@ -279,7 +319,7 @@ class LightTable:
         v_seen = seen[:, n_band * PARTS :].sum(1).reshape(shape)
         v_light = (old + young)[:, n_band * PARTS :].sum(1).reshape(shape)
         alive = alive.reshape(n, N_AGE, height, width)
-        return bands, true_sums(galaxies, alive, v_light, v_seen).sums
+        return bands, _true_sums(galaxies, alive, v_light, v_seen).sums
 
     def _features(self, galaxies: Galaxies) -> torch.Tensor:
         """Return mass, and mass times log metallicity within each interval of the nodes.
@@ -314,6 +354,33 @@ class LightTable:
         fractions = [np.interp(log_metallicity, self.log_metallicities, s) for s in self.surviving]
         return mass_formed @ np.array(fractions) / mass_formed.sum(axis=1)
 
-    def to_dict(self) -> dict[str, Any]:
-        """Return all numbers, for files."""
-        return {name: value for name, value in vars(self).items() if name != "_on_device"}
+
+def write_light_table(path: Path, table: LightTable) -> None:
+    """Write a table of light."""
+    import h5py
+
+    with atomic_write(path, overwrite=True) as temporary, h5py.File(temporary, "w") as file:
+        for name, value in vars(table).items():
+            if name == "_on_device":
+                continue
+            if isinstance(value, np.ndarray):
+                data = file.create_dataset(name, data=value, track_times=False)
+                data.attrs["sha256"] = checksum(value)
+            else:
+                file.attrs[name] = value if isinstance(value, str) else list(value)
+
+
+def read_light_table(path: Path) -> LightTable:
+    """Read a table of light."""
+    with open_hdf5(path) as file:
+        try:
+            arrays = {name: data[()] for name, data in file.items()}
+            sums = {name: str(data.attrs["sha256"]) for name, data in file.items()}
+            bands = tuple(str(band) for band in file.attrs["bands"])
+            table = LightTable(bands=bands, grid_hash=str(file.attrs["grid_hash"]), **arrays)
+        except (KeyError, TypeError, AttributeError) as error:
+            raise FileFormatError(f"{path} is no table of light: {error}.") from error
+    wrong = [name for name, values in arrays.items() if checksum(values) != sums[name]]
+    if wrong:
+        raise FileFormatError(f"{path} is damaged: checksums of {', '.join(wrong)} do not fit.")
+    return table

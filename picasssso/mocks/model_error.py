@@ -16,8 +16,6 @@ import torch
 from picasssso._core.random import Stream
 from picasssso.mocks.age_bins import AGE_CENTRES
 
-__all__ = ["ModelErrors"]
-
 #: Nodes of the smooth random change: log10 age in yr, and wavelength in AA.
 _LOG_AGES = np.array([6.5, 7.5, 8.25, 8.75, 9.25, 9.75, 10.25])
 _LOG_WAVELENGTHS = np.log10([2500.0, 3700.0, 5000.0, 7000.0, 10000.0, 16000.0])

@@ -21,10 +21,11 @@ import numpy as np
 from picasssso._core.random import Stream
 from picasssso.exceptions import InvalidInputError
 
-__all__ = ["Worlds"]
-
 #: Normal numbers are cut at this many standard deviations, as in `population`.
 _CUT = 3.0
+
+#: Numbers that are fractions of galaxies.
+_FRACTIONS = ("dust_free", "unusual_history", "smooth", "environment")
 
 
 @dataclass(frozen=True)
@@ -36,7 +37,9 @@ class Worlds:
     Parameters
     ----------
     mass_to_light : float, optional
-        Stellar mass at a given light, in dex: initial mass function, remnants, giants.
+        Stellar mass at a given light and history, in dex: initial mass function, remnants,
+        giants. Half of what masses of different codes differ by; the other half are the
+        histories and the dust that they suppose, which differ below.
     mass_scale : float, optional
         Its mean, in dex, relative to the stellar grid. Mocks of the ages that MaNGA's spectra
         have weigh 0.1-0.2 dex more than GSWLC-X2 says of galaxies of the same colors,
@@ -46,6 +49,12 @@ class Worlds:
         Light of stars below 100 Myr at a given star formation rate, in dex.
     age : float, optional
         When galaxies began to form stars, in Gyr.
+    age_scale : float, optional
+        All times of a history, those of its early phase included, in dex. Galaxies of Illustris
+        are 0.25 dex younger than MaNGA's of the same mass are by Firefly's fits, to which the
+        mocks are anchored: neither spectra nor simulations settle it.
+    old_fraction : float, optional
+        Fraction of stars of the early phase.
     stellar_metallicity, gas_metallicity : float, optional
         Zero points of the relations of mass and metallicity, in dex.
     sfr : float, optional
@@ -58,10 +67,19 @@ class Worlds:
         Fraction of galaxies without any dust.
     dust_slope : float, optional
         Exponent of the attenuation law.
+    dust_inclination : float, optional
+        Power of the cosine of the inclination with which columns of dust grow.
     unusual_history : float, optional
         Fraction of galaxies whose history is not smooth: a burst or a rejuvenation 0.1-3 Gyr
         ago, or stars of the last 300 Myr that formed at another rate than those of the last
         100 Myr.
+    smooth : float, optional
+        Fraction of galaxies without arms, clumps, bars, rings and dust lanes: morphology must not
+        decide what colors leave open.
+    environment : float, optional
+        Fraction of those galaxies that would form stars elsewhere which their surroundings have
+        quenched, none by default: about 0.3 of satellites in groups (Wetzel, Tinker & Conroy
+        2012, MNRAS 424, 232). Between 0 and twice this, uniformly.
 
     Raises
     ------
@@ -72,13 +90,15 @@ class Worlds:
     --------
     >>> from picasssso.mocks.worlds import Worlds
     >>> Worlds().mass_to_light, Worlds.single().mass_to_light
-    (0.1, 0.0)
+    (0.05, 0.0)
     """
 
-    mass_to_light: float = 0.10
+    mass_to_light: float = 0.05
     mass_scale: float = -0.14
     young_light: float = 0.10
-    age: float = 1.8
+    age: float = 1.5
+    age_scale: float = 0.17
+    old_fraction: float = 0.15
     stellar_metallicity: float = 0.20
     gas_metallicity: float = 0.10
     sfr: float = 0.20
@@ -87,12 +107,15 @@ class Worlds:
     dust: float = 0.30
     dust_free: float = 0.05
     dust_slope: float = 0.20
+    dust_inclination: float = 0.20
     unusual_history: float = 0.30
+    smooth: float = 0.30
+    environment: float = 0.0
 
     def __post_init__(self) -> None:
         for one in fields(self):
             value = getattr(self, one.name)
-            highest = 1.0 if one.name in ("dust_free", "unusual_history") else 10.0
+            highest = 1.0 if one.name in _FRACTIONS else 10.0
             if isinstance(value, bool) or not isinstance(value, int | float):
                 raise InvalidInputError(f"{one.name}={value!r} of worlds is not a number.")
             lowest = -1.0 if one.name == "mass_scale" else 0.0
@@ -175,13 +198,16 @@ class Worlds:
             f"world_{name}": getattr(self, name)
             * np.clip(stream.normal(f"world {name}"), -_CUT, _CUT)
             for name in (
-                "mass_to_light", "young_light", "age", "stellar_metallicity", "gas_metallicity",
-                "sfr", "hi_mass", "depletion_time", "dust", "dust_slope",
+                "mass_to_light", "young_light", "age", "age_scale", "old_fraction",
+                "stellar_metallicity", "gas_metallicity", "sfr", "hi_mass", "depletion_time",
+                "dust", "dust_slope", "dust_inclination",
             )
         }  # fmt: skip
         shifts["world_mass_to_light"] = shifts["world_mass_to_light"] + self.mass_scale
-        shifts["world_dust_free"] = (stream.uniform("world dust_free") < self.dust_free) * 1.0
-        shifts["world_unusual"] = (
-            stream.uniform("world unusual_history") < self.unusual_history
-        ) * 1.0
+        for short, name in (
+            ("dust_free", "dust_free"), ("unusual", "unusual_history"), ("smooth", "smooth")
+        ):  # fmt: skip
+            happens = stream.uniform(f"world {name}") < getattr(self, name)
+            shifts[f"world_{short}"] = happens * 1.0
+        shifts["world_environment"] = 2.0 * self.environment * stream.uniform("world environment")
         return shifts

@@ -9,8 +9,6 @@ from picasssso.networks.buck_wolf import BuckWolfNetwork
 from picasssso.networks.config import TrainingConfig
 from picasssso.networks.unet import ResidualUNet
 
-__all__ = ["build_network"]
-
 
 def build_network(config: TrainingConfig) -> nn.Module:
     """Return an untrained network."""

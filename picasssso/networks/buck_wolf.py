@@ -9,19 +9,24 @@ whole image, so that every pixel can change every other.
 Where the paper is silent: images go in as the logarithmic planes of
 `picasssso.networks.inputs`, GroupNorm has 8 groups, and the bins are 32 values of log10 even
 between ``LOG_RANGE``.
+
+What its uncertainty is can only be measured: on galaxies that were never trained on, as one
+distribution of residuals for each property.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import nn
+from torch.nn import functional
 
-from picasssso.networks.inputs import SLOTS
+from picasssso.networks.ensemble import turned, turned_back
+from picasssso.networks.inputs import SLOTS, Conditions, input_planes
+from picasssso.networks.outputs import OUTPUT_NAMES
 
-__all__ = ["MAPS", "BuckWolfNetwork", "log_maps", "maps_to_properties", "squared_loss"]
-
-#: The seven maps: densities all, so metal masses and mass times age. They are the first of
-#: the sums that truths are made of, in units of those.
+#: The seven maps: densities all, so metal masses and mass times age.
 MAPS = (
     "stellar_mass",
     "stellar_metals",
@@ -31,6 +36,14 @@ MAPS = (
     "gas_metals",
     "hi_mass",
 )
+
+#: What follows from them, in the same order: all but dust; and what is divided by what.
+BASELINE_PROPERTIES = OUTPUT_NAMES[: len(MAPS)]
+_WEIGHTS = {
+    "stellar_metallicity": "stellar_mass",
+    "stellar_age": "stellar_mass",
+    "gas_metallicity": "gas_mass",
+}
 
 #: Range of the bins per map, log10 of its unit: Msun/kpc2, Gyr Msun/kpc2 or Msun/yr/kpc2.
 LOG_RANGE = (
@@ -61,15 +74,7 @@ def _convolutions(n_in: int, n_out: int, groups: int) -> nn.Sequential:
 
 
 class BuckWolfNetwork(nn.Module):
-    """U-Net of Buck & Wolf (2021, arXiv:2111.01154).
-
-    Examples
-    --------
-    >>> import torch
-    >>> from picasssso.networks.buck_wolf import BuckWolfNetwork
-    >>> BuckWolfNetwork(first_features=8)(torch.zeros(1, 5, 32, 32)).shape
-    torch.Size([1, 7, 32, 32])
-    """
+    """U-Net of Buck & Wolf (2021, arXiv:2111.01154)."""
 
     def __init__(self, *, first_features: int = 64, groups: int = 8) -> None:
         super().__init__()
@@ -122,16 +127,14 @@ class BuckWolfNetwork(nn.Module):
         return torch.einsum("nmbyx,mb->nmyx", weights, self.bins)
 
 
-def log_maps(sums: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return log10 of the true maps, and where there is anything."""
-    lowest = torch.tensor([low for low, _ in LOG_RANGE], device=sums.device)[:, None, None]
-    present = sums[:, :7] > 10.0**lowest
-    return torch.log10(sums[:, :7].clamp(min=1e-30)).maximum(lowest), present
+def squared_loss(prediction: torch.Tensor, densities: torch.Tensor) -> torch.Tensor:
+    """Return the paper's loss: mean squared error in log10, empty pixels hardly counting.
 
-
-def squared_loss(prediction: torch.Tensor, sums: torch.Tensor) -> torch.Tensor:
-    """Return the paper's loss: mean squared error in log10, empty pixels hardly counting."""
-    truth, present = log_maps(sums)
+    ``densities``: true maps, (n, 7, y, x), in the order of `MAPS`; NaN where not known.
+    """
+    lowest = torch.tensor([low for low, _ in LOG_RANGE], device=densities.device)[:, None, None]
+    present = densities > 10.0**lowest
+    truth = torch.log10(densities.clamp(min=1e-30)).maximum(lowest)
     known = ~torch.isnan(truth)
     weights = torch.where(present, 1.0, _EMPTY_WEIGHT) * known
     error = torch.where(known, prediction - truth, 0.0)
@@ -139,17 +142,32 @@ def squared_loss(prediction: torch.Tensor, sums: torch.Tensor) -> torch.Tensor:
 
 
 def maps_to_properties(prediction: torch.Tensor) -> dict[str, torch.Tensor]:
-    """Return property maps in linear units.
-
-    Returns names of properties to maps of shape (n, y, x).
-    """
-    mass, metals, mass_age, sfr, gas, gas_metals, hydrogen = (10.0**prediction).unbind(1)
+    """Return property maps (n, y, x) in linear units from log10 of the maps."""
+    maps = dict(zip(BASELINE_PROPERTIES, (10.0**prediction).unbind(1), strict=True))
     return {
-        "stellar_mass": mass,
-        "stellar_metallicity": metals / mass,
-        "stellar_age": mass_age / mass,
-        "sfr": sfr,
-        "gas_mass": gas,
-        "gas_metallicity": gas_metals / gas,
-        "hi_mass": hydrogen,
+        name: values / maps[_WEIGHTS[name]] if name in _WEIGHTS else values
+        for name, values in maps.items()
     }
+
+
+@torch.inference_mode()
+def predict_maps(
+    networks: Sequence[nn.Module],
+    flux: torch.Tensor,
+    inverse_variance: torch.Tensor,
+    conditions: Conditions,
+    *,
+    orientations: int = 1,
+) -> dict[str, torch.Tensor]:
+    """Return the maps (n, y, x) that networks predict, averaged in log10, by property."""
+    height, width = flux.shape[-2:]
+    stride = int(networks[0].stride)  # type: ignore[arg-type]
+    planes = input_planes(flux, inverse_variance, conditions)
+    planes = functional.pad(planes, (0, -width % stride, 0, -height % stride))
+    total = torch.zeros((), device=planes.device)
+    for turn in range(orientations):
+        seen = turned(planes, turn).contiguous(memory_format=torch.channels_last)
+        for network in networks:
+            total = total + turned_back(network(seen), turn)
+    logs = (total / (orientations * len(networks)))[..., :height, :width]
+    return maps_to_properties(logs)

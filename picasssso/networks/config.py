@@ -8,8 +8,6 @@ from typing import Any
 
 from picasssso.exceptions import InvalidInputError
 
-__all__ = ["TrainingConfig"]
-
 #: The architectures there are.
 ARCHITECTURES = ("residual_unet", "buck_wolf_2021")
 

@@ -28,17 +28,6 @@ from torch.nn import functional
 
 from picasssso.networks.inputs import SLOT_WAVELENGTHS
 
-__all__ = [
-    "NEIGHBOURS",
-    "REACH",
-    "TYPICAL_PART",
-    "Light",
-    "detected_part",
-    "measure_light",
-    "nearness",
-    "typical_galaxy",
-]
-
 #: Full width at half maximum of the neighbourhood in which light is looked for, and where it
 #: is cut, pixels.
 _FWHM, _RADIUS = 8.0, 8

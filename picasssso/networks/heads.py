@@ -16,8 +16,6 @@ from torch.nn import functional
 
 from picasssso.networks.outputs import LOG_LARGEST_HYDROGEN, OUTPUT_NAMES, OUTPUTS
 
-__all__ = ["N_RAW", "PER_OUTPUT", "QUANTILES", "Prediction", "decode", "limit_hydrogen"]
-
 #: Probabilities of the quantiles, those of the percentiles that maps store.
 QUANTILES = (0.025, 0.16, 0.5, 0.84, 0.975)
 

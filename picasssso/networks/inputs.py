@@ -18,19 +18,10 @@ vector of conditions.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass, fields
 
 import torch
-
-__all__ = [
-    "N_CONDITIONS",
-    "N_PLANES",
-    "SLOTS",
-    "SLOT_WAVELENGTHS",
-    "Conditions",
-    "input_planes",
-    "luminosity_per_flux",
-]
 
 #: Slots of bands, by the letter that filters of all surveys share.
 SLOTS = ("u", "g", "r", "i", "z")
@@ -102,6 +93,11 @@ def slot_of(band: str) -> int | None:
     """
     letter = band.rpartition("-")[2][:1].lower()
     return SLOTS.index(letter) if letter in SLOTS else None
+
+
+def slot_letters(bands: Iterable[str]) -> str:
+    """Return the letters of the slots that bands fill."""
+    return "".join(SLOTS[slot] for band in bands if (slot := slot_of(band)) is not None)
 
 
 def luminosity_per_flux(conditions: Conditions) -> torch.Tensor:

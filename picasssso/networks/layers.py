@@ -6,8 +6,6 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-__all__ = ["ChannelNorm", "ConditionedBlock", "PointwiseConv"]
-
 
 class ChannelNorm(nn.Module):
     """Brings the channels of each pixel to zero mean and unit variance, pixel by pixel."""

@@ -11,17 +11,9 @@ import math
 
 import torch
 
-from picasssso.networks.calibration import NORMAL_SCORES, values_at
+from picasssso.networks.conformal import NORMAL_SCORES, values_at
 from picasssso.networks.heads import Prediction
 from picasssso.networks.outputs import LOG_LARGEST_HYDROGEN, OUTPUT_NAMES, OUTPUTS
-
-__all__ = [
-    "hold_hydrogen",
-    "linear_means",
-    "linear_quantiles",
-    "linear_values",
-    "shared_deviations",
-]
 
 #: Places of the properties that can be absent.
 _ABSENT = [k for k, output in enumerate(OUTPUTS) if output.can_be_absent]
@@ -73,7 +65,7 @@ def linear_quantiles(prediction: Prediction) -> torch.Tensor:
     """Return the properties at the five quantiles of their whole distributions.
 
     Returns of shape (n, 8, 5, y, x), in the units of the properties, in ascending order: what
-    `linear_values` gives at `picasssso.networks.calibration.NORMAL_SCORES`, faster.
+    `linear_values` gives at `picasssso.networks.conformal.NORMAL_SCORES`, faster.
     """
     occupancy = prediction.occupancy[:, _ABSENT]
     log_value, rises = prediction.quantiles.clone(), []

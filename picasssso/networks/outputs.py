@@ -12,8 +12,6 @@ import torch
 
 from picasssso._core.constants import HELIUM
 
-__all__ = ["LOG_LARGEST_HYDROGEN", "OUTPUTS", "OUTPUT_NAMES", "Output"]
-
 
 @dataclass(frozen=True)
 class Output:

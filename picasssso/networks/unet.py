@@ -16,8 +16,6 @@ from picasssso.networks.heads import N_RAW
 from picasssso.networks.inputs import N_CONDITIONS, N_PLANES
 from picasssso.networks.layers import ChannelNorm, ConditionedBlock, PointwiseConv
 
-__all__ = ["ResidualUNet"]
-
 
 def _blocks(modules: nn.Module) -> list[ConditionedBlock]:
     return list(cast(nn.ModuleList, modules))  # type: ignore[arg-type]

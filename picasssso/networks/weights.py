@@ -22,15 +22,15 @@ import torch
 from picasssso._core.files import atomic_write
 from picasssso.exceptions import FileFormatError
 from picasssso.networks.architectures import build_network
-from picasssso.networks.calibration import Calibration
 from picasssso.networks.config import TrainingConfig
+from picasssso.networks.conformal import ConformalCalibration
 from picasssso.networks.ensemble import Ensemble
 from picasssso.networks.inputs import SLOT_WAVELENGTHS, SLOTS
 from picasssso.networks.outputs import OUTPUT_NAMES
 
 __all__ = ["FORMAT", "TrainedModel", "filter_hashes", "read_weights", "write_weights"]
 
-#: Number of the format written here. 1 had no `Calibration.presence`, and dust everywhere.
+#: Number of the format written here. 1 had no `presence`, and dust everywhere.
 FORMAT = 2
 
 #: What cards say of `picasssso.networks.inputs.input_planes`.
@@ -67,7 +67,7 @@ class TrainedModel:
         The networks, on the CPU.
     config : TrainingConfig
         What they were trained with.
-    calibration : Calibration or None
+    calibration : ConformalCalibration or None
         How their quantiles are corrected; None before calibration.
     card : dict
         The model card.
@@ -75,7 +75,7 @@ class TrainedModel:
 
     ensemble: Ensemble
     config: TrainingConfig
-    calibration: Calibration | None
+    calibration: ConformalCalibration | None
     card: dict[str, Any]
 
 
@@ -234,5 +234,5 @@ def read_weights(path: str | os.PathLike[str]) -> TrainedModel:
         for name, value in tensors.items()
         if name.startswith("calibration.")
     }
-    calibration = Calibration.from_tensors(kept) if kept else None
+    calibration = ConformalCalibration.from_tensors(kept) if kept else None
     return TrainedModel(Ensemble(networks), config, calibration, card)

@@ -7,19 +7,8 @@ own (``picasssso.pairs.from_maps``) and for stored sets (`StoredPairs`, written 
 in them is `TrueSums`.
 """
 
-from picasssso.pairs.source import PairSource, PairStream
-from picasssso.pairs.splits import SPLITS, split_of
+from picasssso.pairs.source import PairSource
 from picasssso.pairs.stored import StoredPairs
-from picasssso.pairs.sums import SUMS, TrueSums
 from picasssso.pairs.writing import write_pairs
 
-__all__ = [
-    "SPLITS",
-    "SUMS",
-    "PairSource",
-    "PairStream",
-    "StoredPairs",
-    "TrueSums",
-    "split_of",
-    "write_pairs",
-]
+__all__ = ["PairSource", "StoredPairs", "write_pairs"]

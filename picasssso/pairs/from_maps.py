@@ -11,35 +11,18 @@ import torch
 
 from picasssso.exceptions import InvalidInputError, InvalidTypeError
 from picasssso.pairs.source import Batch, PairSource
-from picasssso.pairs.sums import SUMS
+from picasssso.pairs.truth import MADE_OF, SUMS
 from picasssso.properties import PROPERTIES, get_property
 
 if TYPE_CHECKING:
     from picasssso.bands import BandImages
     from picasssso.maps import PropertyMaps
 
-__all__ = ["PairsFromMaps", "known_sums"]
-
 FloatArray = npt.NDArray[np.float32]
-
-#: Where the numerators of intensive properties stand among the sums.
-_NUMERATORS = {
-    "stellar_metallicity": "stellar_metals",
-    "stellar_age": "stellar_mass_age",
-    "gas_metallicity": "gas_metals",
-}
 
 
 def known_sums(maps: PropertyMaps) -> FloatArray:
-    """Return what true maps are made of, as far as the maps tell.
-
-    Examples
-    --------
-    >>> from picasssso.data import load_example_truth
-    >>> from picasssso.pairs.from_maps import known_sums
-    >>> known_sums(load_example_truth()).shape
-    (9, 128, 128)
-    """
+    """Return what true maps are made of, (9, y, x), as far as the maps tell; else NaN."""
     sums = np.full((len(SUMS), *maps.shape), np.nan, np.float32)
     place = {name: k for k, name in enumerate(SUMS)}
     names = [name for name in PROPERTIES if name in maps]
@@ -47,13 +30,10 @@ def known_sums(maps: PropertyMaps) -> FloatArray:
         raise InvalidInputError(
             f"The maps hold {', '.join(maps)}: expected at least one of {', '.join(PROPERTIES)}."
         )
-    for name in names:
-        if get_property(name).is_surface_density:
-            sums[place[name]] = _values(maps, name)
-    for name, numerator in _NUMERATORS.items():
-        weight = get_property(name).weight
-        if name in names and weight is not None:
-            sums[place[numerator]] = _values(maps, name) * sums[place[weight]]
+    for name, (amount, weight) in MADE_OF.items():
+        if name in names:
+            values = _values(maps, name)
+            sums[place[amount]] = values if weight is None else values * sums[place[weight]]
     if "attenuation_v" in names:
         sums[place["v_light"]] = 1.0
         sums[place["v_light_attenuated"]] = 10.0 ** (-0.4 * _values(maps, "attenuation_v"))

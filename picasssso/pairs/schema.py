@@ -27,15 +27,6 @@ from picasssso._core.files import atomic_write
 from picasssso.exceptions import FileFormatError
 from picasssso.pairs.source import FIELDS
 
-__all__ = [
-    "FORMAT",
-    "checksum",
-    "read_index",
-    "shard_name",
-    "write_index",
-    "write_shard",
-]
-
 #: Number of the format written here; older ones are read.
 FORMAT = 1
 

@@ -13,8 +13,6 @@ from torch.utils.data import Dataset, IterableDataset, get_worker_info
 
 from picasssso.exceptions import InvalidInputError
 
-__all__ = ["FIELDS", "Batch", "PairSource", "PairStream"]
-
 #: A batch of pairs: names of `FIELDS` to tensors, whose first axis is the pair.
 Batch = dict[str, torch.Tensor]
 
@@ -106,7 +104,7 @@ class PairStream(IterableDataset):
     Examples
     --------
     >>> from picasssso.mocks import GeneratedPairs
-    >>> from picasssso.pairs import PairStream
+    >>> from picasssso.pairs.source import PairStream
     >>> pairs = GeneratedPairs(seed=1, survey="paper_field", n_pixels=32)
     >>> stream = iter(PairStream(pairs, batch_size=2))
     >>> next(stream)["number"].tolist(), next(stream)["number"].tolist()

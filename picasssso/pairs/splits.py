@@ -9,8 +9,6 @@ import numpy as np
 from picasssso._core.random import Stream
 from picasssso.exceptions import InvalidInputError
 
-__all__ = ["SPLITS", "check_fractions", "split_of"]
-
 #: Names and fractions: a fifth for testing, and a fifth of the rest for validation, as in
 #: Buck & Wolf (2021).
 SPLITS: dict[str, float] = {"train": 0.64, "validation": 0.16, "test": 0.20}
@@ -40,7 +38,7 @@ def split_of(
     Examples
     --------
     >>> import numpy as np
-    >>> from picasssso.pairs import split_of
+    >>> from picasssso.pairs.splits import split_of
     >>> names = split_of(np.arange(1000))
     >>> bool(600 < (names == "train").sum() < 680)
     True

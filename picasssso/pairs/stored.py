@@ -16,8 +16,6 @@ from picasssso.pairs.schema import checksum, read_index, shard_name
 from picasssso.pairs.source import Batch, PairSource
 from picasssso.pairs.splits import split_of
 
-__all__ = ["StoredPairs"]
-
 #: Shards kept open by each process.
 _OPEN = 64
 

@@ -26,8 +26,6 @@ from picasssso.pairs.schema import (
 from picasssso.pairs.source import FIELDS, Batch, PairSource
 from picasssso.pairs.splits import SPLITS, check_fractions
 
-__all__ = ["write_pairs"]
-
 
 class _Batches(Dataset):
     """A set whose items are batches, for the workers of a data loader."""

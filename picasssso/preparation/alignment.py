@@ -14,15 +14,12 @@ import numpy as np
 from astropy.nddata import NDData, StdDevUncertainty
 from astropy.wcs import WCS
 
-from picasssso.bands.merging import merge_bands
 from picasssso.bands.pixels import grid_offset, slice_wcs
 from picasssso.exceptions import InvalidInputError
 from picasssso.preparation.storage import allocate, blocks_of
 
 if TYPE_CHECKING:
     from picasssso.bands import BandImages
-
-__all__ = ["align_bands", "merge_bands"]
 
 _SAME_GRID = 1e-3  # pixels
 

@@ -17,12 +17,11 @@ import numpy.typing as npt
 
 from picasssso._core.blocks import Block
 from picasssso.exceptions import InvalidInputError
+from picasssso.preparation.steps import with_step
 from picasssso.preparation.storage import allocate, blocks_of, transform, variance_of
 
 if TYPE_CHECKING:
     from picasssso.bands import BandImages
-
-__all__ = ["METHODS", "box_side", "mask_sky_sources", "subtract_background"]
 
 #: ``background2d``: a smooth surface; ``median``: one level per band.
 METHODS = ("background2d", "median")
@@ -63,7 +62,7 @@ def mask_sky_sources(
     Examples
     --------
     >>> from picasssso.data import load_example_images
-    >>> from picasssso.preparation import mask_sky_sources
+    >>> from picasssso.preparation.background import mask_sky_sources
     >>> mask = mask_sky_sources(load_example_images())
     >>> bool(mask[64, 64]), bool(mask[2, 2])
     (True, False)
@@ -220,7 +219,13 @@ def subtract_background(
         images, subtract, halo=4 * side, stride=side, bytes_per_pixel=90, folder=folder
     )
     errors = {band: _standard_error(values) * u.nmgy for band, values in medians.items()}
-    return clean.replace(sky_error=errors)
+    return with_step(
+        clean.replace(sky_error=errors),
+        "background",
+        method=method,
+        masked_fraction=round(1 - free, 4),
+        sky_error_nmgy={band: float(error.value) for band, error in errors.items()},
+    )
 
 
 def _given_mask(images: BandImages, given: Any, folder: Any) -> BoolArray:

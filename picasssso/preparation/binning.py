@@ -19,11 +19,10 @@ from astropy.nddata import NDData, StdDevUncertainty
 from picasssso.bands.noise import NoiseScaling
 from picasssso.bands.slots import check_labels
 from picasssso.exceptions import InvalidInputError
+from picasssso.preparation.steps import with_step
 
 if TYPE_CHECKING:
     from picasssso.bands import BandImages
-
-__all__ = ["apply_bins", "bin_images", "grow_bins"]
 
 Array = npt.NDArray[Any]
 #: Distance of a bin's farthest pixel from its middle, over the radius of a circle of its area.
@@ -47,7 +46,7 @@ def grow_bins(
     Examples
     --------
     >>> import numpy as np
-    >>> from picasssso.preparation import grow_bins
+    >>> from picasssso.preparation.binning import grow_bins
     >>> bins = grow_bins(np.full((6, 6), 2.0), np.ones((6, 6)), 4.0)
     >>> int(np.bincount(bins.ravel()).min())
     4
@@ -213,7 +212,8 @@ def bin_images(
         where=where,
         largest=largest,
     )
-    return apply_bins(images, bins)
+    binned = apply_bins(images, bins)
+    return with_step(binned, "binning", snr=float(snr), bins=int(bins.max()) + 1)
 
 
 def apply_bins(images: BandImages, bins: npt.ArrayLike) -> BandImages:

@@ -18,14 +18,13 @@ from picasssso._core.blocks import Block
 from picasssso.bands import GalacticExtinction
 from picasssso.bands.band_names import check_band
 from picasssso.exceptions import InvalidInputError, MissingDependencyError
+from picasssso.preparation.steps import with_step
 from picasssso.preparation.storage import transform, variance_of
 
 if TYPE_CHECKING:
     from astropy.coordinates import SkyCoord
 
     from picasssso.bands import BandImages
-
-__all__ = ["SF11_OVER_SFD98", "band_extinction", "correct_extinction", "look_up_ebv"]
 
 #: E(B-V) on the scale of Schlafly & Finkbeiner (2011) over that of Schlegel et al. (1998).
 SF11_OVER_SFD98 = 0.86
@@ -62,7 +61,7 @@ def band_extinction(
 
     Examples
     --------
-    >>> from picasssso.preparation import band_extinction
+    >>> from picasssso.preparation.extinction import band_extinction
     >>> round(band_extinction("sdss2010-r", 0.1, scale="SF11"), 2)
     0.26
     """
@@ -140,8 +139,8 @@ def correct_extinction(
     Returns
     -------
     BandImages
-        In nmgy, with ``galactic_extinction`` set and applied, and the magnitudes added to each
-        band in ``meta["extinction_mag"]``.
+        In nmgy, with ``galactic_extinction`` set and applied. The step's record in
+        ``meta["preparation"]`` holds the magnitudes added to each band.
 
     Raises
     ------
@@ -192,8 +191,9 @@ def correct_extinction(
         return flux * factor, variance_of(precision) * factor**2, precision != 0
 
     corrected = transform(images, brighten, bytes_per_pixel=40, folder=folder)
-    return corrected.replace(
+    corrected = corrected.replace(
         galactic_extinction=record,
         sky_error={b: e * factors[b] for b, e in corrected.sky_error.items()},
-        meta={**images.meta, "extinction_mag": {b: round(v, 5) for b, v in added.items()}},
     )
+    added = {band: round(value, 5) for band, value in added.items()}
+    return with_step(corrected, "extinction", **record.to_dict(), added_mag=added)

@@ -17,12 +17,11 @@ import numpy.typing as npt
 from picasssso._core.blocks import Block
 from picasssso.bands.noise import NoiseScaling
 from picasssso.preparation.background import _given_mask
+from picasssso.preparation.steps import with_step
 from picasssso.preparation.storage import blocks_of, transform, variance_of
 
 if TYPE_CHECKING:
     from picasssso.bands import BandImages
-
-__all__ = ["calibrate_noise", "measure_noise"]
 
 #: Sides of the boxes, pixels.
 _SIDES = (1, 2, 3, 4, 6, 8, 12, 16)
@@ -116,50 +115,33 @@ def calibrate_noise(
     *,
     source_mask: npt.ArrayLike | None = None,
     folder: str | os.PathLike[str] | None = None,
-) -> tuple[BandImages, dict[str, Any]]:
-    """Return images whose uncertainties agree with the scatter of the empty sky.
+) -> BandImages:
+    """Return images whose uncertainties agree with the scatter of the empty sky, in nmgy.
 
     Bands without uncertainty get one from their background first. Uncertainties that differ
     from the scatter by more than 5 % are scaled to it; ``noise_scaling`` becomes the measured
-    one, where the image shows enough sky.
-
-    Parameters
-    ----------
-    images : BandImages
-        Images without sky.
-    source_mask : array of bool, shape (y, x), optional
-        True where there is no empty sky; default: `mask_sky_sources`.
-    folder : path, optional
-        Where to keep the output of a large field; default: in memory.
-
-    Returns
-    -------
-    images : BandImages
-        In nmgy.
-    record : dict
-        By band: whether the noise was estimated, the factor between measured and stated noise,
-        and the factor applied.
+    one, where the image shows enough sky. The notes say what was measured and applied.
     """
     mask = _given_mask(images, source_mask, folder)
     estimated = images.missing_uncertainty
     if estimated:
         images = images.with_estimated_noise(source_mask=np.asarray(mask))
-    record: dict[str, Any] = {}
-    scalings, factors = {}, {}
+    ratios, scalings = {}, {}
     for band in images.bands:
-        ratio, scaling = measure_noise(images, band, source_mask=mask)
-        factors[band] = ratio if not 1 / _TOLERANCE < ratio < _TOLERANCE else 1.0
+        ratios[band], scaling = measure_noise(images, band, source_mask=mask)
         scalings[band] = images.noise_scaling[band] if scaling.is_white else scaling
-        record[band] = {
-            "estimated": band in estimated,
-            "measured_over_stated": ratio,
-            "applied_factor": factors[band],
-            "inflation_of_100_pixels": float(scalings[band](100)),
-        }
+    factors = {b: 1.0 if 1 / _TOLERANCE < r < _TOLERANCE else r for b, r in ratios.items()}
 
     def scale(band: str, flux: Array, precision: Array, block: Block) -> Any:
         return flux, variance_of(precision) * factors[band] ** 2, precision != 0
 
     if any(factor != 1.0 for factor in factors.values()):
         images = transform(images, scale, bytes_per_pixel=40, folder=folder)
-    return images.replace(noise_scaling=scalings), record
+    return with_step(
+        images.replace(noise_scaling=scalings),
+        "noise",
+        estimated=list(estimated),
+        measured_over_stated=ratios,
+        applied_factor=factors,
+        inflation_of_100_pixels={band: float(scalings[band](100)) for band in scalings},
+    )

@@ -8,24 +8,25 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import astropy.units as u
-import numpy as np
 
 from picasssso.bands import BandImages
+from picasssso.bands.band_names import resolve_band
+from picasssso.bands.merging import merge_bands
 from picasssso.exceptions import InvalidInputError, InvalidTypeError, PicassssoWarning
 from picasssso.io.reading import read_parts
-from picasssso.preparation.alignment import align_bands, merge_bands
+from picasssso.preparation.alignment import align_bands
 from picasssso.preparation.background import METHODS, mask_sky_sources, subtract_background
 from picasssso.preparation.binning import bin_images
 from picasssso.preparation.extinction import correct_extinction, look_up_ebv
 from picasssso.preparation.noise import calibrate_noise
 from picasssso.preparation.psf import with_measured_psf
 from picasssso.preparation.psf_matching import match_psf
+from picasssso.preparation.registration import register_bands
 from picasssso.preparation.sources import Sources, cutout_target, find_sources, mask_sources
+from picasssso.preparation.steps import with_step
 
 if TYPE_CHECKING:
     from astropy.coordinates import SkyCoord
-
-__all__ = ["prepare"]
 
 
 def prepare(
@@ -35,6 +36,7 @@ def prepare(
     position: SkyCoord | tuple[float, float] | None = None,
     onto: Any = None,
     resampling: str = "exact",
+    register: bool = False,
     sky: str | None = "background2d",
     noise: bool = True,
     psf: Any = None,
@@ -70,6 +72,9 @@ def prepare(
         and nothing is resampled where all bands share one.
     resampling : {"exact", "adaptive", "interp"}, optional
         How to resample, as for `BandImages.reproject_to`.
+    register : bool, optional
+        Whether to shift bands in which the target lies elsewhere by more than 0.3 pixel (by
+        cross-correlation with the deepest band); default: warn of them.
     sky : {"background2d", "median"} or None, optional
         How to subtract the sky, as for `subtract_background`; None: not at all.
     noise : bool, optional
@@ -125,23 +130,24 @@ def prepare(
         raise InvalidInputError(
             f"prepare: found sky={sky!r}, expected one of {', '.join(METHODS)}, or None."
         )
-    steps: list[dict[str, Any]] = []
-    parts = _parts(images, steps, {"redshift": redshift, "psf": psf, **arguments})
-    parts = [_clean(part, sky, noise, steps, folder) for part in parts]
-    whole = _align(parts, onto, resampling, steps, folder)
-    whole = _psf(whole, match, position, steps, folder)
-    if ebv is not None or _uncorrected(whole):
-        whole = _extinction(whole, ebv, ebv_scale, law, r_v, position, steps, folder)
-    whole = _target(whole, position, mask, cutout, steps, folder)
-    if snr is not None:
-        whole = bin_images(whole, snr)
-        steps.append(
-            {"step": "binning", "snr": float(snr), "bins": int(np.max(np.asarray(whole.bins)) + 1)}
-        )
-    return whole.replace(meta={**whole.meta, "preparation": steps})
+    parts = _parts(images, {"redshift": redshift, "psf": psf, **arguments})
+    whole = _align([_clean(part, sky, noise, folder) for part in parts], onto, resampling, folder)
+    whole = register_bands(whole, position, mend=register, method=resampling, folder=folder)
+    whole = _psf(whole, match, position, folder)
+    known = whole.galactic_extinction
+    if ebv is not None or (known is not None and not known.applied):
+        if isinstance(ebv, str):
+            if ebv != "dustmaps":
+                raise InvalidInputError(
+                    f"prepare: found ebv={ebv!r}, expected a number or 'dustmaps'."
+                )
+            ebv, ebv_scale = look_up_ebv(_sky_position(whole, position)), "SFD98"
+        whole = correct_extinction(whole, ebv, scale=ebv_scale, law=law, r_v=r_v, folder=folder)
+    whole = _target(whole, position, mask, cutout, folder)
+    return whole if snr is None else bin_images(whole, snr)
 
 
-def _parts(images: Any, steps: list[dict[str, Any]], given: dict[str, Any]) -> list[BandImages]:
+def _parts(images: Any, given: dict[str, Any]) -> list[BandImages]:
     """Return the bands in groups that share a pixel grid."""
     parts = [images] if isinstance(images, BandImages) else images
     if isinstance(parts, Sequence) and parts and all(isinstance(p, BandImages) for p in parts):
@@ -158,16 +164,15 @@ def _parts(images: Any, steps: list[dict[str, Any]], given: dict[str, Any]) -> l
         raise InvalidTypeError(
             f"prepare: found {type(images).__name__}, expected files or BandImages."
         )
-    parts = read_parts(images, **given)
-    source = {b: r for part in parts for b, r in part.meta.get("source", {}).items()}
-    if source:
-        steps.append({"step": "read", "files": {b: r.get("file") for b, r in source.items()}})
-    return parts
+    return [
+        with_step(part, "read", files={b: r.get("file") for b, r in part.meta["source"].items()})
+        if "source" in part.meta
+        else part
+        for part in read_parts(images, **given)
+    ]
 
 
-def _clean(
-    images: BandImages, sky: str | None, noise: bool, steps: list[dict[str, Any]], folder: Any
-) -> BandImages:
+def _clean(images: BandImages, sky: str | None, noise: bool, folder: Any) -> BandImages:
     """Subtract the sky and calibrate the noise, on the images' own pixels."""
     if sky is None and not (noise or images.missing_uncertainty):
         return images
@@ -175,77 +180,48 @@ def _clean(
     if sky is not None:
         try:
             images = subtract_background(images, sky, source_mask=hidden, folder=folder)
-            steps.append(
-                {
-                    "step": "background",
-                    "method": sky,
-                    "masked_fraction": round(float(np.count_nonzero(hidden) / hidden.size), 4),
-                    "sky_error_nmgy": {b: images.sky_error_nmgy(b) for b in images},
-                }
-            )
         except InvalidInputError as error:
             warnings.warn(f"The sky was not subtracted: {error}", PicassssoWarning, stacklevel=3)
     if noise or images.missing_uncertainty:
-        images, record = calibrate_noise(images, source_mask=hidden, folder=folder)
-        steps.append({"step": "noise", "bands": record})
+        images = calibrate_noise(images, source_mask=hidden, folder=folder)
     return images
 
 
-def _align(
-    parts: list[BandImages],
-    onto: Any,
-    method: str,
-    steps: list[dict[str, Any]],
-    folder: Any,
-) -> BandImages:
+def _align(parts: list[BandImages], onto: Any, method: str, folder: Any) -> BandImages:
     if len(parts) == 1 and onto is None:
         return parts[0]
-    from astropy.io import fits
-    from astropy.wcs import WCS
-
-    from picasssso.bands.band_names import resolve_band
-
-    if onto is None:
+    if isinstance(onto, str) or onto is None:
         largest = max(part.pixel_solid_angle for part in parts)
         # Of those that are as large to a per cent, the first.
-        reference = next(part for part in parts if part.pixel_solid_angle > 0.99 * largest)
-        name: str = reference.bands[0]
-    elif isinstance(onto, str):
-        name = resolve_band(onto, parts[0].survey)
+        at = next(part for part in parts if part.pixel_solid_angle > 0.99 * largest)
+        name = at.bands[0] if onto is None else resolve_band(onto, parts[0].survey)
         found = [part for part in parts if name in part]
         if not found:
             raise InvalidInputError(
                 f"prepare: found onto={onto!r}, expected one of the bands "
                 f"{', '.join(b for part in parts for b in part)}."
             )
-        reference = found[0]
+        if any(part.wcs is None for part in parts):
+            raise InvalidInputError(
+                "prepare: found bands without WCS, expected one to align them."
+            )
+        wcs, shape = found[0].wcs, found[0].shape
     else:
-        wcs = onto if isinstance(onto, WCS) else WCS(fits.Header(onto))
+        from astropy.io import fits
+        from astropy.wcs import WCS
+
+        name, wcs = "given grid", onto if isinstance(onto, WCS) else WCS(fits.Header(onto))
         if wcs.array_shape is None:
             raise InvalidInputError(
                 "prepare: found onto= without the size of the image, expected a header with "
                 "NAXIS1 and NAXIS2, or a WCS with array_shape set."
             )
-        parts = [align_bands(p, wcs, wcs.array_shape, method=method, folder=folder) for p in parts]
-        steps.append({"step": "alignment", "onto": "given grid", "method": method})
-        return merge_bands(parts)
-    if any(part.wcs is None for part in parts):
-        raise InvalidInputError("prepare: found bands without WCS, expected one to align them.")
-    aligned = [
-        part
-        if part is reference
-        else align_bands(part, reference.wcs, reference.shape, method=method, folder=folder)
-        for part in parts
-    ]
-    steps.append(
-        {
-            "step": "alignment",
-            "onto": name,
-            "method": method,
-            "resampled": [b for part in parts if part is not reference for b in part],
-        }
+        shape = tuple(wcs.array_shape)
+    aligned = [align_bands(p, wcs, shape, method=method, folder=folder) for p in parts]
+    resampled = [b for old, new in zip(parts, aligned, strict=True) if new is not old for b in new]
+    return with_step(
+        merge_bands(aligned), "alignment", onto=name, method=method, resampled=resampled
     )
-    return merge_bands(aligned)
 
 
 def _find(images: BandImages, position: Any, folder: Any = None) -> Sources | None:
@@ -257,61 +233,22 @@ def _find(images: BandImages, position: Any, folder: Any = None) -> Sources | No
         return None
 
 
-def _psf(
-    images: BandImages, match: Any, position: Any, steps: list[dict[str, Any]], folder: Any
-) -> BandImages:
+def _psf(images: BandImages, match: Any, position: Any, folder: Any) -> BandImages:
     if match is False or len(images) == 1:
         return images
     missing = [band for band in images if band not in images.psf]
     if missing:
         found = _find(images, position)
-        avoid = None if found is None else found.target
-        images, record = with_measured_psf(images, missing, avoid=avoid)
-        steps.append({"step": "psf measurement", "bands": record})
+        images = with_measured_psf(images, missing, avoid=None if found is None else found.target)
         missing = [band for band in images if band not in images.psf]
-    if missing:
-        if match is not True:
-            raise InvalidInputError(
-                f"prepare: found no PSF of {', '.join(missing)}, and it could not be measured; "
-                "expected one of every band to match them. Give psf={band: 1.2 * u.arcsec}."
-            )
-        steps.append({"step": "psf matching", "left_out": f"no PSF of {', '.join(missing)}"})
-        return images
-    images = match_psf(images, None if match is True else match, folder=folder)
-    meta = dict(images.meta)
-    steps.append({"step": "psf matching", **meta.pop("psf_matching")})
-    return images.replace(meta=meta)
-
-
-def _uncorrected(images: BandImages) -> bool:
-    known = images.galactic_extinction
-    return known is not None and not known.applied
-
-
-def _extinction(
-    images: BandImages,
-    ebv: float | str | None,
-    scale: str | None,
-    law: str,
-    r_v: float,
-    position: Any,
-    steps: list[dict[str, Any]],
-    folder: Any,
-) -> BandImages:
-    if isinstance(ebv, str):
-        if ebv != "dustmaps":
-            raise InvalidInputError(
-                f"prepare: found ebv={ebv!r}, expected a number or 'dustmaps'."
-            )
-        ebv, scale = look_up_ebv(_sky_position(images, position)), "SFD98"
-    images = correct_extinction(images, ebv, scale=scale, law=law, r_v=r_v, folder=folder)
-    meta = dict(images.meta)
-    record = images.galactic_extinction
-    assert record is not None
-    steps.append(
-        {"step": "extinction", **record.to_dict(), "added_mag": meta.pop("extinction_mag")}
-    )
-    return images.replace(meta=meta)
+    if not missing:
+        return match_psf(images, None if match is True else match, folder=folder)
+    if match is not True:
+        raise InvalidInputError(
+            f"prepare: found no PSF of {', '.join(missing)}, and it could not be measured; "
+            "expected one of every band to match them. Give psf={band: 1.2 * u.arcsec}."
+        )
+    return with_step(images, "psf matching", left_out=f"no PSF of {', '.join(missing)}")
 
 
 def _sky_position(images: BandImages, position: Any) -> SkyCoord:
@@ -326,12 +263,7 @@ def _sky_position(images: BandImages, position: Any) -> SkyCoord:
 
 
 def _target(
-    images: BandImages,
-    position: Any,
-    mask: bool,
-    cutout: float | None,
-    steps: list[dict[str, Any]],
-    folder: Any,
+    images: BandImages, position: Any, mask: bool, cutout: float | None, folder: Any
 ) -> BandImages:
     if not (mask or cutout is not None):
         return images
@@ -350,16 +282,4 @@ def _target(
         return images
     if mask:
         images = mask_sources(images, sources=found, folder=folder)
-        steps.append(
-            {
-                "step": "mask",
-                "stars_on_target": found.n_stars,
-                "neighbours": found.n_neighbours,
-                "masked_pixels": int(np.count_nonzero(found.foreign)),
-                "target": found.shape.to_dict(),
-            }
-        )
-    if cutout is not None:
-        images = cutout_target(images, found, radii=cutout)
-        steps.append({"step": "cutout", "half_light_radii": float(cutout)})
-    return images
+    return images if cutout is None else cutout_target(images, found, radii=cutout)

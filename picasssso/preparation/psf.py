@@ -13,11 +13,10 @@ import numpy.typing as npt
 
 from picasssso.bands.psf import kernel_fwhm
 from picasssso.exceptions import InvalidInputError, PicassssoWarning
+from picasssso.preparation.steps import with_step
 
 if TYPE_CHECKING:
     from picasssso.bands import BandImages
-
-__all__ = ["MeasuredPSF", "measure_psf", "model_psf", "with_measured_psf"]
 
 #: Shape of the PSF where only its width is known: Moffat index (Trujillo et al. 2001).
 MOFFAT_INDEX = 3.0
@@ -59,7 +58,7 @@ def model_psf(
 
     Examples
     --------
-    >>> from picasssso.preparation import model_psf
+    >>> from picasssso.preparation.psf import model_psf
     >>> psf = model_psf(4.0)
     >>> psf.shape, round(float(psf.sum()), 6)
     ((33, 33), 1.0)
@@ -140,27 +139,22 @@ def with_measured_psf(
     *,
     avoid: npt.NDArray[np.bool_] | None = None,
     min_stars: int = 3,
-) -> tuple[BandImages, dict[str, Any]]:
-    """Return images with the PSFs that their stars show.
-
-    Returns by band: FWHM in arcsec and number of stars; or that there were too few.
-    """
+) -> BandImages:
+    """Return images with the PSFs that their stars show; the notes say of how many stars."""
     names = [b for b in images if b not in images.psf] if bands is None else list(bands)
     psf: dict[str, Any] = dict(images.psf)
-    record: dict[str, Any] = {}
+    stars: dict[str, int] = {}
+    widths: dict[str, float] = {}
     scale = images.pixel_scale.to_value(u.arcsec)
     missing = []
     for band in names:
         found = measure_psf(images, band, avoid=avoid, min_stars=min_stars)
+        stars[band] = 0 if found is None else len(found.positions)
         if found is None:
             missing.append(band)
-            record[band] = {"stars": 0}
             continue
         psf[band] = found.kernel
-        record[band] = {
-            "stars": len(found.positions),
-            "fwhm_arcsec": round(found.fwhm_pixels * scale, 4),
-        }
+        widths[band] = round(found.fwhm_pixels * scale, 4)
     if missing:
         warnings.warn(
             f"Found fewer than {min_stars} usable stars for the PSF of {', '.join(missing)}. "
@@ -168,7 +162,7 @@ def with_measured_psf(
             PicassssoWarning,
             stacklevel=2,
         )
-    return images.replace(psf=psf), record
+    return with_step(images.replace(psf=psf), "psf measurement", stars=stars, fwhm_arcsec=widths)
 
 
 def _search_region(images: BandImages, band: str) -> tuple[Any, Array, Array, Array]:

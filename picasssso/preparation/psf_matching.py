@@ -25,13 +25,13 @@ from picasssso.bands.band_names import resolve_band
 from picasssso.bands.noise import NoiseScaling
 from picasssso.bands.psf import kernel_fwhm
 from picasssso.exceptions import InvalidInputError, PicassssoWarning
+from picasssso.preparation.deblending import fill_with_surroundings
 from picasssso.preparation.psf import model_psf
+from picasssso.preparation.steps import with_step
 from picasssso.preparation.storage import transform, variance_of
 
 if TYPE_CHECKING:
     from picasssso.bands import BandImages
-
-__all__ = ["MatchQuality", "match_psf", "match_quality", "matching_kernel"]
 
 #: Weight of the Laplacian.
 REGULARISATION = 1e-3
@@ -104,7 +104,8 @@ def matching_kernel(
 
     Examples
     --------
-    >>> from picasssso.preparation import match_quality, matching_kernel, model_psf
+    >>> from picasssso.preparation.psf import model_psf
+    >>> from picasssso.preparation.psf_matching import match_quality, matching_kernel
     >>> source, target = model_psf(3.0), model_psf(4.5)
     >>> kernel = matching_kernel(source, target)
     >>> match_quality(source, target, kernel).aperture_error_mag < 0.005
@@ -209,8 +210,8 @@ def match_psf(
     Returns
     -------
     BandImages
-        In nmgy, with the target as ``psf`` of every band. ``meta["psf_matching"]`` says how
-        well each band was matched (`MatchQuality`).
+        In nmgy, with the target as ``psf`` of every band. The step's record in
+        ``meta["preparation"]`` says how well each band was matched (`MatchQuality`).
 
     Raises
     ------
@@ -278,7 +279,7 @@ def match_psf(
         smooth, variance, good = _convolve(flux, precision, kernel)
         return smooth, variance * inflate[band], good
 
-    return transform(
+    matched = transform(
         images,
         convolve,
         halo=reach,
@@ -287,9 +288,9 @@ def match_psf(
         changes={
             "psf": dict.fromkeys(images.bands, goal),
             "noise_scaling": scalings,
-            "meta": {**images.meta, "psf_matching": record},
         },
     )
+    return with_step(matched, "psf matching", **record)
 
 
 def _goal(
@@ -333,7 +334,7 @@ def _convolve(
 
     valid = precision != 0
     reach = kernel.shape[0] // 2
-    filled = _fill(flux.astype(np.float64), valid, kernel)
+    filled = fill_with_surroundings(flux.astype(np.float64), valid, 2 * kernel.shape[0])
     variance = variance_of(precision).astype(np.float64)
     if not valid.all():
         typical = np.median(variance[valid]) if valid.any() else 0.0
@@ -349,25 +350,6 @@ def _convolve(
     if not valid.all():
         good = valid & (through((~valid).astype(float), np.abs(kernel)) < _MAX_INVALID)
     return smooth, np.maximum(spread, 0.0), good
-
-
-def _fill(flux: Array, valid: Array, kernel: npt.NDArray[np.float64]) -> Array:
-    """Return flux with invalid pixels replaced by the mean of the valid ones around them."""
-    from scipy.ndimage import gaussian_filter
-
-    if valid.all() or not valid.any():
-        return np.where(valid, flux, 0.0)
-    result = np.where(valid, flux, 0.0)
-    left = ~valid
-    width = 1.0
-    while left.any() and width < 2 * kernel.shape[0]:
-        weight = gaussian_filter(valid.astype(float), width)
-        mean = gaussian_filter(np.where(valid, flux, 0.0), width)
-        near = left & (weight > 0.05)
-        result[near] = mean[near] / weight[near]
-        left &= ~near
-        width *= 2
-    return result
 
 
 def _convolved_noise(

@@ -1,16 +1,16 @@
 """The target and what lies in front of or beside it.
 
-Sources are found in the bands together and deblended, only around the target, with photutils.
-A galaxy is then put together again: of the pieces into which deblending cuts it, those are
-foreign that are pointlike and outshine the galaxy under them, or that lie outside the target's
-own light with a dark lane between. Arms, bulges and star-forming regions stay the target's.
+Sources are found in the bands together, only around the target, with photutils. Of the target's
+own patch of light those parts are foreign that are pointlike and outshine the galaxy under them,
+or that lie outside the target's own light with a dark lane between. Nucleus, arms, bulges and
+star-forming regions stay the target's.
 """
 
 from __future__ import annotations
 
 import os
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import astropy.units as u
@@ -20,6 +20,8 @@ from astropy.nddata import NDData
 
 from picasssso.bands.psf import kernel_fwhm
 from picasssso.exceptions import InvalidInputError
+from picasssso.preparation.deblending import MIN_PIXELS, fill_with_surroundings, take_apart
+from picasssso.preparation.steps import with_step
 from picasssso.preparation.storage import allocate
 
 if TYPE_CHECKING:
@@ -27,14 +29,9 @@ if TYPE_CHECKING:
 
     from picasssso.bands import BandImages
 
-__all__ = ["Sources", "Target", "cutout_target", "find_sources", "mask_sources"]
-
 _THRESHOLD = 2.0  # sigma of the smoothed, combined image
-_MIN_PIXELS = 8
 _FIRST_SIDE = 400  # pixels around the target that are searched first
-_CONTRAST = 1.0  # of a star's peak, over the galaxy under it
-_MIN_PEAK = 8.0  # of a star, over the noise
-_POINTLIKE = 1.6  # times the PSF's width
+_NEAR = 5.0  # arcsec to which a position is trusted, but no less than 2 and no more than 5 FWHM
 
 Array = npt.NDArray[Any]
 BoolArray = npt.NDArray[np.bool_]
@@ -83,20 +80,28 @@ class Sources:
         Pixels of the target.
     foreign : ndarray of bool, shape (y, x)
         Pixels of stars on the target and of its neighbours.
-    n_stars, n_neighbours : int
+    n_stars, n_neighbors : int
         Pointlike sources on the target, and other sources.
     shape : Target
         Position and size of the target.
+    nucleus : tuple of float
+        Pixel (x, y) of the target's own brightest concentrated light, which is never foreign.
+    hidden_area, hidden_light : float
+        Fractions of the target's area and of its light behind stars on it and invalid pixels
+        (in any band); the light is that of the rest at the same elliptical radius.
     """
 
     target: npt.NDArray[np.bool_]
     foreign: npt.NDArray[np.bool_]
     n_stars: int
-    n_neighbours: int
+    n_neighbors: int
     shape: Target
+    nucleus: tuple[float, float]
+    hidden_area: float
+    hidden_light: float
 
 
-def _pixel_position(images: BandImages, position: Any) -> tuple[float, float]:
+def pixel_position(images: BandImages, position: Any) -> tuple[float, float]:
     """Return the target's pixel (x, y): the middle of the image unless given."""
     if position is None:
         return (images.shape[1] - 1) / 2, (images.shape[0] - 1) / 2
@@ -131,7 +136,8 @@ def find_sources(
     images : BandImages
         Images without sky, with uncertainties.
     position : `~astropy.coordinates.SkyCoord` or tuple of float, optional
-        Where the target is, on the sky or as pixel ``(x, y)``; default: the middle of the image.
+        Where the target is, on the sky or as pixel ``(x, y)``, good to 5 arcsec (though no
+        more than 5 FWHM); default: the middle of the image.
     fwhm_pixels : float, optional
         Width of stars; default: that of the broadest PSF, or 4 pixels if none is known.
     folder : path, optional
@@ -147,8 +153,9 @@ def find_sources(
     InvalidInputError
         If there is no source at the position.
     """
-    x, y = _pixel_position(images, position)
-    fwhm = _star_width(images) if fwhm_pixels is None else float(fwhm_pixels)
+    x, y = pixel_position(images, position)
+    fwhm = star_width(images) if fwhm_pixels is None else float(fwhm_pixels)
+    near = float(np.clip(_NEAR / images.pixel_scale.value, 2 * fwhm, 5 * fwhm))
     side = _FIRST_SIDE
     while True:
         region = tuple(
@@ -156,9 +163,9 @@ def find_sources(
             for c, length in zip((y, x), images.shape, strict=True)
         )
         local = (x - region[1].start, y - region[0].start)
-        image = _detection_image(images, (region[0], region[1]))
+        image, bad = _detection_image(images, (region[0], region[1]))
         segments = _segments(image, fwhm, images)
-        label = _label_at(segments, image, local, fwhm)
+        label = _label_at(segments, image, local, near)
         rows, columns = np.nonzero(segments == label)
         inner = (
             (rows.min() > 2 or region[0].start == 0)
@@ -170,12 +177,22 @@ def find_sources(
         if inner or side > max(images.shape):
             break
         side *= 2
-    target, foreign, n_stars, n_neighbours = _put_together(image, segments, label, local, fwhm)
-    shape = _measure(image, target, foreign, region)
+    parts = take_apart(image, segments, label, local, fwhm, near)
+    shape, hidden_area, hidden_light = _measure(image, parts.target, parts.hidden, bad)
     whole = [allocate(images.shape, bool, folder) for _ in range(2)]
-    for plane, part in zip(whole, (target, foreign), strict=True):
+    for plane, part in zip(whole, (parts.target, parts.foreign), strict=True):
         plane[region] = part
-    return Sources(whole[0], whole[1], n_stars, n_neighbours, shape)
+    corner = region[1].start, region[0].start
+    return Sources(
+        whole[0],
+        whole[1],
+        parts.n_stars,
+        parts.n_neighbors,
+        replace(shape, x=shape.x + corner[0], y=shape.y + corner[1]),
+        (parts.nucleus[0] + corner[0], parts.nucleus[1] + corner[1]),
+        hidden_area,
+        hidden_light,
+    )
 
 
 def mask_sources(
@@ -201,8 +218,9 @@ def mask_sources(
     Returns
     -------
     BandImages
-        The same pixels, some masked, with the target as label 1 in ``labels``. Masked pixels
-        are black in ``plot()``.
+        The same pixels, some masked, with the target as label 1 in ``labels``. The step's
+        record in ``meta["preparation"]`` says how much of the target's area and light is
+        masked. Masked pixels are black in ``plot()``.
 
     Examples
     --------
@@ -224,7 +242,16 @@ def mask_sources(
         planes[band] = NDData(
             image.data, unit=image.unit, uncertainty=image.uncertainty, mask=mask
         )
-    return images.with_planes(planes, labels=labels)
+    return with_step(
+        images.with_planes(planes, labels=labels),
+        "mask",
+        stars_on_target=found.n_stars,
+        neighbors=found.n_neighbors,
+        masked_pixels=int(np.count_nonzero(found.foreign)),
+        part_of_target_area_masked=round(found.hidden_area, 4),
+        part_of_target_light_masked=round(found.hidden_light, 4),
+        target=found.shape.to_dict(),
+    )
 
 
 def cutout_target(
@@ -259,13 +286,14 @@ def cutout_target(
         slice(max(round(c - half), 0), min(round(c + half) + 1, length))
         for c, length in ((shape.y, images.shape[0]), (shape.x, images.shape[1]))
     )
-    return images[rows, columns]
+    return with_step(images[rows, columns], "cutout", half_light_radii=float(radii))
 
 
 # ---- finding -------------------------------------------------------------------------------
 
 
-def _star_width(images: BandImages) -> float:
+def star_width(images: BandImages) -> float:
+    """Return the width of stars in the broadest band, pixels; 4 where no PSF is known."""
     scale = images.pixel_scale.value
     widths = [
         psf.to_value(u.arcsec) / scale if isinstance(psf, u.Quantity) else kernel_fwhm(psf)
@@ -274,33 +302,31 @@ def _star_width(images: BandImages) -> float:
     return float(max(widths)) if widths else 4.0
 
 
-def _detection_image(images: BandImages, region: tuple[slice, slice]) -> Array:
-    """Return the bands added in units of their noise, of unit noise itself; bad pixels filled."""
-    from astropy.stats import mad_std
-    from scipy.ndimage import gaussian_filter
+def _detection_image(images: BandImages, region: tuple[slice, slice]) -> tuple[Array, BoolArray]:
+    """Return the bands added in units of their noise, of unit noise itself, and where any is bad.
 
-    total = None
+    Bad pixels hold what surrounds them.
+    """
+    from astropy.stats import mad_std
+
+    total: Any = 0.0
+    any_bad = np.zeros(images._cut(region).shape, dtype=bool)
     for band in images.bands:
         flux, precision = (plane[0] for plane in images.to_arrays(region, bands=[band]))
         bad = precision == 0
+        any_bad |= bad
         values = flux[~bad]
         if not values.size:
             continue
         known = precision[~bad]
         noise = 1 / np.sqrt(np.median(known)) if np.isfinite(known).all() else mad_std(values)
-        if not noise > 0:
-            continue
-        plane = np.where(bad, 0.0, flux / noise)
-        if bad.any():
-            weight = gaussian_filter((~bad).astype(float), 2.0)
-            mean = gaussian_filter(plane, 2.0) / np.maximum(weight, 1e-6)
-            plane = np.where(bad & (weight > 0.02), mean, plane)
-        total = plane if total is None else total + plane
-    if total is None:
+        if noise > 0:
+            total = total + fill_with_surroundings(flux / noise, ~bad, 5.0)
+    if np.ndim(total) == 0:
         raise InvalidInputError(
             "find_sources: found no valid pixel around the target, expected some."
         )
-    return np.asarray(total / np.sqrt(len(images.bands)), dtype=np.float64)
+    return np.asarray(total / np.sqrt(len(images.bands)), dtype=np.float64), any_bad
 
 
 def _segments(image: Array, fwhm: float, images: BandImages) -> npt.NDArray[np.int64]:
@@ -321,23 +347,22 @@ def _segments(image: Array, fwhm: float, images: BandImages) -> npt.NDArray[np.i
     level = float(np.clip(level, 0.0, scatter))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", NoDetectionsWarning)
-        found = detect_sources(smooth, level + _THRESHOLD * scatter, _MIN_PIXELS)
+        found = detect_sources(smooth, level + _THRESHOLD * scatter, MIN_PIXELS)
     if found is None:
         return np.zeros(image.shape, dtype=np.int64)
     return np.asarray(found.data, dtype=np.int64)
 
 
-def _label_at(segments: Array, image: Array, local: tuple[float, float], fwhm: float) -> int:
-    """Return the segment at the position, or the nearest within a few widths of the PSF."""
+def _label_at(segments: Array, image: Array, local: tuple[float, float], near: float) -> int:
+    """Return the segment at the position, or the brightest of those near it."""
     row, column = round(local[1]), round(local[0])
     if segments[row, column]:
         return int(segments[row, column])
-    rows, columns = np.nonzero(segments)
-    if rows.size:
-        distance = np.hypot(rows - local[1], columns - local[0])
-        nearest = int(np.argmin(distance))
-        if distance[nearest] < 3 * fwhm:
-            return int(segments[rows[nearest], columns[nearest]])
+    rows, columns = np.indices(segments.shape)
+    within = (np.hypot(rows - local[1], columns - local[0]) < near) & (segments > 0)
+    if within.any():
+        light = np.bincount(segments[within], weights=np.maximum(image[within], 0.0))
+        return int(np.argmax(light))
     raise InvalidInputError(
         f"find_sources: found no source at the target's position (pixel {local[0]:.0f}, "
         f"{local[1]:.0f} of what was searched), expected one. Give position=, or check that the "
@@ -345,180 +370,42 @@ def _label_at(segments: Array, image: Array, local: tuple[float, float], fwhm: f
     )
 
 
-def _put_together(
-    image: Array, segments: Array, label: int, local: tuple[float, float], fwhm: float
-) -> tuple[BoolArray, BoolArray, int, int]:
-    """Return target, foreign pixels, number of stars and of neighbours."""
-    from scipy.ndimage import binary_dilation, binary_fill_holes
+def _measure(
+    image: Array, target: BoolArray, hidden: BoolArray, bad: BoolArray
+) -> tuple[Target, float, float]:
+    """Return the target's shape, and the fractions of its area and light that are hidden.
 
-    whole = segments == label
-    pieces = _deblend(image, whole, fwhm)
-    core = _core_label(pieces, image, local, fwhm)
-    own = pieces == core
-    stars, peaks = _stars_on(image, whole, local, fwhm)
-    foreign = stars.copy()
-    n_stars, n_neighbours = len(peaks), 0
-    for number in np.unique(pieces[pieces > 0]):
-        piece = pieces == number
-        # The light around a star on the target is the target's.
-        if number == core or any(piece[peak] for peak in peaks):
-            continue
-        if _is_neighbour(image, own, piece, local, fwhm):
-            foreign |= piece
-            n_neighbours += 1
-    # A dark spot inside is still the target's.
-    target = binary_fill_holes(whole) & ~foreign
-    others = (segments > 0) & ~whole & ~target
-    n_neighbours += len(np.unique(segments[others]))
-    if others.any():
-        grown = binary_dilation(others, iterations=max(1, round(fwhm / 2)))
-        foreign |= grown & ~target
-    return target, foreign, n_stars, n_neighbours
-
-
-def _deblend(image: Array, whole: BoolArray, fwhm: float) -> npt.NDArray[np.int64]:
-    from photutils.segmentation import SegmentationImage, deblend_sources
-    from scipy.ndimage import gaussian_filter
-
-    smooth = gaussian_filter(image, max(fwhm / 2.355, 1.0))
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of sources too faint for exponential levels
-        result = deblend_sources(
-            smooth,
-            SegmentationImage(whole.astype(int)),
-            _MIN_PIXELS,
-            contrast=0.003,
-            progress_bar=False,
-        )
-    return np.asarray(result.data, dtype=np.int64)
-
-
-def _core_label(pieces: Array, image: Array, local: tuple[float, float], fwhm: float) -> int:
-    """Return the piece of the target's centre: that with most light near the position."""
-    rows, columns = np.indices(pieces.shape)
-    near = (np.hypot(rows - local[1], columns - local[0]) < 2 * fwhm) & (pieces > 0)
-    if not near.any():
-        near = pieces > 0
-    light = np.bincount(pieces[near], weights=np.maximum(image[near], 0.0))
-    return int(np.argmax(light)) or int(pieces[pieces > 0][0])
-
-
-def _is_neighbour(
-    image: Array, own: BoolArray, piece: BoolArray, local: tuple[float, float], fwhm: float
-) -> bool:
-    """Return whether a piece is a source of its own, not a part of the target.
-
-    It is one if its peak stands far above the darkest point on the way to the target's centre,
-    and a smooth galaxy would be fainter than its peak there.
+    ``hidden``: what lies before the target.
     """
-    from scipy.ndimage import gaussian_filter, map_coordinates
-
-    smooth = gaussian_filter(image, max(fwhm / 2.355, 1.0))
-    peak = np.unravel_index(np.argmax(np.where(piece, smooth, -np.inf)), image.shape)
-    steps = np.linspace(0, 1, 60)
-    path = np.stack(
-        [local[1] + (peak[0] - local[1]) * steps, local[0] + (peak[1] - local[0]) * steps]
-    )
-    along = map_coordinates(smooth, path, order=1)
-    lane = float(max(along.min(), 0.0))
-    height = float(smooth[peak])
-    beyond = np.hypot(peak[0] - local[1], peak[1] - local[0]) > np.sqrt(own.sum() / np.pi) * 0.8
-    return bool(beyond and height > 2.5 * lane and height - lane > _MIN_PEAK)
-
-
-def _stars_on(
-    image: Array, target: BoolArray, local: tuple[float, float], fwhm: float
-) -> tuple[BoolArray, list[tuple[int, int]]]:
-    """Return pointlike sources that outshine the galaxy under them, and their peaks.
-
-    The galaxy is the median of a ring around each pixel: wider than a star, narrower than an
-    arm.
-    """
-    from scipy.ndimage import (
-        binary_dilation,
-        gaussian_filter,
-        label,
-        maximum_position,
-        median_filter,
-    )
-
-    reach = max(3, round(1.5 * fwhm))
-    square = np.indices((2 * reach + 1, 2 * reach + 1)) - reach
-    radius = np.hypot(*square)
-    ring = (radius <= reach + 0.5) & (radius > max(0.9 * fwhm, 2))
-    rows, columns = np.nonzero(target)
-    if not rows.size:
-        return np.zeros(image.shape, dtype=bool), []
-    box = (
-        slice(max(rows.min() - 2 * reach, 0), rows.max() + 2 * reach + 1),
-        slice(max(columns.min() - 2 * reach, 0), columns.max() + 2 * reach + 1),
-    )
-    part = image[box]
-    smooth = gaussian_filter(part, 0.6 * fwhm / 2.355)
-    under = median_filter(smooth, footprint=ring, mode="nearest")
-    excess = smooth - under
-    # The galaxy's own nucleus is pointlike too: it is where the target is.
-    y, x = np.indices(part.shape)
-    centre = np.hypot(y + box[0].start - local[1], x + box[1].start - local[0])
-    found = (excess > _CONTRAST * np.maximum(under, 1.0)) & (excess > _MIN_PEAK) & target[box]
-    labelled: Any = label(found)
-    groups, n_groups = labelled
-    stars = np.zeros(part.shape, dtype=bool)
-    peaks = []
-    for k, peak in enumerate(maximum_position(excess, groups, range(1, n_groups + 1)), start=1):
-        group = groups == k
-        if centre[peak] < 1.5 * fwhm or not group.any():
-            continue
-        if not _pointlike(excess, (int(peak[0]), int(peak[1])), fwhm):
-            continue
-        # Out to where a Gaussian falls to a tenth of the galaxy, and a little for its wings.
-        faint = max(_MIN_PEAK, 0.1 * float(under[peak]))
-        extent = fwhm * (0.3 + 0.5 * np.sqrt(max(np.log2(excess[peak] / faint), 0.0)))
-        stars |= np.hypot(y - peak[0], x - peak[1]) < extent
-        peaks.append((int(peak[0]) + box[0].start, int(peak[1]) + box[1].start))
-    result = np.zeros(image.shape, dtype=bool)
-    result[box] = binary_dilation(stars) if stars.any() else stars
-    return result, peaks
-
-
-def _pointlike(excess: Array, peak: tuple[int, int], fwhm: float) -> bool:
-    reach = int(np.ceil(2 * fwhm))
-    box = tuple(slice(max(p - reach, 0), p + reach + 1) for p in peak)
-    stamp = np.maximum(excess[box], 0.0)
-    above = stamp > 0.5 * excess[peak]
-    from scipy.ndimage import label
-
-    parts: Array = label(above)[0]
-    own = parts[peak[0] - box[0].start, peak[1] - box[1].start]
-    width = 2 * np.sqrt(np.count_nonzero(parts == own) / np.pi)
-    return bool(width < _POINTLIKE * fwhm)
-
-
-def _measure(image: Array, target: BoolArray, foreign: BoolArray, region: Any) -> Target:
-    """Return centre, shape and half-light radius of the target."""
     from photutils.segmentation import SegmentationImage, SourceCatalog
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         catalog = SourceCatalog(
-            image, SegmentationImage(target.astype(int)), mask=foreign | ~np.isfinite(image)
+            image, SegmentationImage(target.astype(int)), mask=hidden | ~np.isfinite(image)
         )
         x, y = (float(c) for c in np.ravel(catalog.centroid))
         ratio = 1 - float(np.ravel(catalog.ellipticity.value)[0])
         angle = float(np.ravel(catalog.orientation.value)[0])
     ratio = ratio if np.isfinite(ratio) and ratio > 0.05 else 1.0
-    rows, columns = np.nonzero(target)
+    rows, columns = np.nonzero(target | hidden)
     turn = np.deg2rad(angle)
     along = (columns - x) * np.cos(turn) + (rows - y) * np.sin(turn)
     across = -(columns - x) * np.sin(turn) + (rows - y) * np.cos(turn)
     radius = np.hypot(along, across / ratio)
-    order = np.argsort(radius)
-    light = np.cumsum(np.maximum(image[rows, columns], 0.0)[order])
-    half = radius[order][np.searchsorted(light, 0.5 * light[-1])]
-    return Target(
-        x=x + region[1].start,
-        y=y + region[0].start,
-        half_light_radius=float(max(half, 0.5)),
-        axis_ratio=float(ratio),
-        angle=angle,
-    )
+    seen = target[rows, columns]
+    light = np.maximum(image[rows, columns], 0.0)
+    order = np.argsort(radius[seen])
+    grown = np.cumsum(light[seen][order])
+    half = radius[seen][order][np.searchsorted(grown, 0.5 * grown[-1])]
+    # Hidden pixels have the light of the others in a ring of a pixel or so.
+    lost = ~seen | bad[rows, columns]
+    ring = np.rint(radius).astype(int)
+    count, total = (np.bincount(ring[~lost], w, ring.max() + 1) for w in (None, light[~lost]))
+    known = np.flatnonzero(count)
+    area_hidden, light_hidden = float(lost.mean()), 0.0
+    if known.size:
+        light_hidden = float(np.interp(ring[lost], known, total[known] / count[known]).sum())
+        light_hidden /= light_hidden + float(light[~lost].sum()) or 1.0
+    shape = Target(x, y, float(max(half, 0.5)), float(ratio), angle)
+    return shape, area_hidden, light_hidden

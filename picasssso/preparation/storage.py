@@ -23,8 +23,6 @@ from picasssso.exceptions import FileFormatError
 if TYPE_CHECKING:
     from picasssso.bands import BandImages
 
-__all__ = ["MEMORY_BUDGET", "allocate", "blocks_of", "transform"]
-
 #: Bytes that one block may take while it is worked on.
 MEMORY_BUDGET = 4e8
 

@@ -17,15 +17,7 @@ import numpy.typing as npt
 
 from picasssso.exceptions import InvalidInputError
 
-__all__ = [
-    "Distribution",
-    "Exponential",
-    "LogUniform",
-    "TruncatedLogNormal",
-    "TruncatedNormal",
-    "Uniform",
-    "distribution_from_dict",
-]
+__all__ = ["Exponential", "LogUniform", "TruncatedLogNormal", "TruncatedNormal", "Uniform"]
 
 FloatArray = npt.NDArray[np.floating]
 

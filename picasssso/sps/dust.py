@@ -18,15 +18,6 @@ import numpy as np
 
 from picasssso.exceptions import InvalidInputError
 
-__all__ = [
-    "ATTENUATION_LAWS",
-    "AttenuationLaw",
-    "Calzetti",
-    "TwoComponent",
-    "get_law",
-    "law_from_dict",
-]
-
 #: The groups of light sources, in the order of the arrays here.
 GROUPS = ("old stars", "young stars", "gas")
 

@@ -28,8 +28,6 @@ if TYPE_CHECKING:
 
     from picasssso.sps.template_error import TemplateError
 
-__all__ = ["SSPGrid"]
-
 #: Hydrogen is ionised by light of shorter wavelength than this, in AA.
 LYMAN_LIMIT = 911.75
 

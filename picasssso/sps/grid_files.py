@@ -31,8 +31,6 @@ from picasssso.exceptions import FileFormatError, InvalidInputError
 if TYPE_CHECKING:
     from picasssso.sps.grid import SSPGrid
 
-__all__ = ["FORMAT", "read_grid", "write_grid"]
-
 #: Number of the format that is written, and the version of the package that first read it.
 FORMAT = 1
 FORMAT_SINCE = "0.1"

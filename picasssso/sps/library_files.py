@@ -24,8 +24,6 @@ from picasssso.exceptions import FileFormatError
 if TYPE_CHECKING:
     from picasssso.sps.library import ModelLibrary
 
-__all__ = ["FORMAT", "read_library", "write_library"]
-
 #: Number of the format that is written.
 FORMAT = 1
 _KEYWORD = "LIBFMT"

@@ -7,8 +7,6 @@ import numpy as np
 from picasssso.exceptions import InvalidInputError
 from picasssso.sps.distributions import TruncatedLogNormal
 
-__all__ = ["metallicity_of_mass"]
-
 #: Gallazzi et al. (2005, MNRAS 362, 41), table 2: log mass in Msun (Chabrier), and the 50th,
 #: 16th and 84th percentile of log(Z/0.02).
 _PERCENTILES = np.array(

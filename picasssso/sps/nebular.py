@@ -11,8 +11,6 @@ import numpy as np
 
 from picasssso.sps.grid import SOLAR_LUMINOSITY, SSPGrid
 
-__all__ = ["LINES", "line_ratios", "nebular_lines", "oxygen_abundance"]
-
 #: erg in H beta per hydrogen-ionising photon, case B at 10^4 K (Leitherer & Heckman 1995,
 #: ApJS 96, 9, equation 10).
 H_BETA_PER_PHOTON = 4.76e-13

@@ -35,8 +35,6 @@ from picasssso.sps.dust import AttenuationLaw
 from picasssso.sps.grid import SOLAR_LUMINOSITY, SSPGrid
 from picasssso.sps.nebular import LINES, nebular_lines
 
-__all__ = ["SOLAR_SURFACE_BRIGHTNESS", "V_BAND", "GridPhotometry", "load_response"]
-
 #: Wavelength over the largest width of a slice of a band.
 SLICE_RESOLUTION = 70.0
 

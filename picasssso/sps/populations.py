@@ -20,8 +20,6 @@ from picasssso.sps.grid import SSPGrid
 from picasssso.sps.histories import AgeBins
 from picasssso.sps.priors import SEDPrior
 
-__all__ = ["Populations", "draw_populations", "limit_age", "unit_cube"]
-
 #: The age of the universe is rounded down to this, in Gyr, so that near redshifts share draws.
 AGE_LIMIT_STEP = 0.1
 

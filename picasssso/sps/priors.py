@@ -28,8 +28,6 @@ from picasssso.sps.histories import DelayedHistories, StarFormationHistories, St
 if TYPE_CHECKING:
     from picasssso.sps.grid import SSPGrid
 
-__all__ = ["HISTORIES", "SEDPrior"]
-
 #: The kinds of star formation history a prior can draw.
 HISTORIES = ("delayed", "steps")
 
@@ -96,10 +94,10 @@ class SEDPrior:
     history : {"delayed", "steps"}, optional
         Kind of star formation history. ``"delayed"``: t exp(-t / tau) since a start, with
         a burst added in some models and a truncation in others
-        (`picasssso.sps.histories.DelayedHistories`). ``"steps"``: constant rates in seven
+        (``picasssso.sps.histories.DelayedHistories``). ``"steps"``: constant rates in seven
         bins of age, the ratio of neighbouring rates drawn from Student's t distribution
         (the continuity prior of Leja et al. 2019, ApJ 876, 3), in
-        `picasssso.sps.histories.StepHistories`. The two weigh old stars differently, and
+        ``picasssso.sps.histories.StepHistories``. The two weigh old stars differently, and
         thus show how far an answer rests on the prior.
     oldest_age : Distribution or tuple of float, optional
         Age of the oldest stars in Gyr (pairs: uniform), cut off at the age of the universe

@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from picasssso.sps.dust import AttenuationLaw
     from picasssso.sps.grid import SSPGrid
 
-__all__ = ["gas_spectra", "population_spectrum"]
-
 
 def gas_spectra(grid: SSPGrid) -> np.ndarray:
     """Return the light of the gas around every population of a grid.

@@ -25,8 +25,6 @@ import numpy.typing as npt
 from picasssso.exceptions import FileFormatError, InvalidInputError
 from picasssso.sps.photometry import load_response
 
-__all__ = ["TemplateError"]
-
 FloatArray = npt.NDArray[np.float64]
 
 #: Number of the file format that is read and written, and the packaged file.

@@ -30,8 +30,6 @@ from picasssso.properties import get_property
 from picasssso.quality import QualityFlag
 from picasssso.testing.galaxy import make_galaxy
 
-__all__ = ["CHECKS", "check_names"]
-
 Check = Callable[..., None]
 Bands = tuple[str, ...]
 

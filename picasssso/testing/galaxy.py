@@ -15,8 +15,6 @@ from astropy.wcs import WCS
 
 from picasssso.bands import BandImages, GalacticExtinction
 
-__all__ = ["SDSS_BANDS", "make_galaxy", "make_wcs"]
-
 #: The bands that checks use unless told otherwise.
 SDSS_BANDS = tuple(f"sdss2010-{band}" for band in "ugriz")
 

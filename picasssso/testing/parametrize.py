@@ -11,8 +11,6 @@ from picasssso.exceptions import InvalidTypeError
 from picasssso.testing.checks import CHECKS
 from picasssso.testing.galaxy import SDSS_BANDS
 
-__all__ = ["parametrize_with_checks"]
-
 
 def parametrize_with_checks(
     estimators: Sequence[PropertyMapEstimator],

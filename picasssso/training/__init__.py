@@ -4,15 +4,7 @@ Recipes, calibration and what else makes weights of a trained network are module
 """
 
 from picasssso.networks.config import TrainingConfig
-from picasssso.training.batches import PairPool, SlottedBatch, to_slots
 from picasssso.training.loop import run_training
-from picasssso.training.state import TrainingState
+from picasssso.training.recipe import Recipe
 
-__all__ = [
-    "PairPool",
-    "SlottedBatch",
-    "TrainingConfig",
-    "TrainingState",
-    "run_training",
-    "to_slots",
-]
+__all__ = ["Recipe", "TrainingConfig", "run_training"]

@@ -7,17 +7,22 @@ which was cut goes on as if it had not been.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from functools import lru_cache
 
 import numpy as np
 import torch
 
 from picasssso.exceptions import InvalidInputError
 from picasssso.networks.config import TrainingConfig
-from picasssso.networks.inputs import SLOTS, Conditions, slot_of
+from picasssso.networks.inputs import SLOTS, Conditions, slot_letters, slot_of
 from picasssso.pairs.source import Batch, PairSource
+from picasssso.pairs.truth import TrueSums
 
-__all__ = ["PairPool", "SlottedBatch", "degrade", "to_slots"]
+#: What of pairs is used.
+_NEEDED = {"flux", "inverse_variance", "truth", "truth_at_psf", "psf_fwhm", "redshift"} | {
+    "pixel_scale", "pixel_scale_kpc"
+}  # fmt: skip
 
 #: Sets of bands that users come with, and how often they are drawn when bands are dropped;
 #: else each band is kept with a probability of 0.6.
@@ -26,29 +31,53 @@ _KEEP = 0.6
 
 
 @dataclass(frozen=True)
+class TrainingSource:
+    """Pairs, the pivot wavelengths of their bands in AA, and how often they are drawn from."""
+
+    pairs: PairSource
+    wavelengths: Sequence[float]
+    share: float = 1.0
+
+    @property
+    def count(self) -> int | None:
+        """How many pairs there are; None where there is no end."""
+        return len(self.pairs) if hasattr(self.pairs, "__len__") else None
+
+    @property
+    def letters(self) -> str:
+        """Which of `SLOTS` the bands fill."""
+        return slot_letters(self.pairs.bands)
+
+
+@dataclass(frozen=True)
 class SlottedBatch:
-    """Images in slots with their conditions and truth."""
+    """Images in slots, (n, 5, y, x), with their conditions and truth."""
 
     flux: torch.Tensor
     inverse_variance: torch.Tensor
     conditions: Conditions
-    sums: torch.Tensor
+    truth: TrueSums
 
     def has_band(self) -> torch.Tensor:
-        """Return which slots hold an image.
-
-        Returns of shape (n, 5).
-        """
+        """Return which slots hold an image, (n, 5)."""
         return (self.inverse_variance > 0).any(-1).any(-1)
+
+    def share(self, rank: int, world: int, device: torch.device) -> SlottedBatch:
+        """Return the part of one of several processes, on its device."""
+        part = slice(rank, None, world)
+        conditions = self.conditions.select(part)
+        return SlottedBatch(
+            self.flux[part].to(device),
+            self.inverse_variance[part].to(device),
+            Conditions(*(getattr(conditions, f.name).to(device) for f in fields(conditions))),
+            TrueSums(self.truth.sums[part]).to(device),
+        )
 
 
 def to_slots(
     batch: Batch, bands: Sequence[str], wavelengths: Sequence[float], *, sharp: bool = False
 ) -> SlottedBatch:
-    """Put a batch of pairs into slots.
-
-    ``wavelengths``: their pivot wavelengths in AA.
-    """
+    """Put a batch of pairs into slots; ``wavelengths``: pivot wavelengths of the bands in AA."""
     places = {band: slot for band in bands if (slot := slot_of(band)) is not None}
     if not places or len(set(places.values())) < len(places):
         raise InvalidInputError(
@@ -76,9 +105,8 @@ def to_slots(
         sharp=torch.full((n,), float(sharp), device=flux.device),
     )
     sums = batch["truth"] if sharp or "truth_at_psf" not in batch else batch["truth_at_psf"]
-    return SlottedBatch(
-        slotted(flux), slotted(batch["inverse_variance"]), conditions, sums.to(torch.float32)
-    )
+    truth = TrueSums(sums.to(torch.float32))
+    return SlottedBatch(slotted(flux), slotted(batch["inverse_variance"]), conditions, truth)
 
 
 def _turned(images: torch.Tensor, turn: int) -> torch.Tensor:
@@ -114,7 +142,8 @@ def degrade(batch: SlottedBatch, config: TrainingConfig, step: int) -> SlottedBa
     keep = keep & (good | (uniform(n, 1, 1, 1) < 0.5))
     weight = weight * keep
     flux = flux * (weight > 0)
-    return SlottedBatch(flux, weight, batch.conditions, _turned(batch.sums, turn))
+    truth = TrueSums(_turned(batch.truth.sums, turn))
+    return SlottedBatch(flux, weight, batch.conditions, truth)
 
 
 def _kept_bands(numbers: np.random.Generator, n: int, dropout: float) -> np.ndarray:
@@ -135,14 +164,11 @@ class PairPool:
     """Batches from sources of pairs, each pool of pairs used several times.
 
     Step j of a training sees the same pairs whatever came before, so it can start anywhere.
-
-    ``sources``: where pairs come from: the source, the pivot wavelengths of its bands in AA, and
-    how often it is drawn from, relative to the others.
     """
 
     def __init__(
         self,
-        sources: Sequence[tuple[PairSource, Sequence[float], float]],
+        sources: Sequence[TrainingSource],
         config: TrainingConfig,
         *,
         first: int = 0,
@@ -150,7 +176,7 @@ class PairPool:
     ) -> None:
         self.sources = list(sources)
         self.config, self.first, self.device = config, first, torch.device(device)
-        shares = np.array([share for _, _, share in self.sources], float)
+        shares = np.array([source.share for source in self.sources], float)
         self._shares = shares / shares.sum()
 
     def batches(self, start: int = 0) -> Iterator[SlottedBatch]:
@@ -178,8 +204,7 @@ class PairPool:
         config = self.config
         draw = np.random.default_rng([config.seed, number, 4])
         which = int(draw.choice(len(self.sources), p=self._shares))
-        source, wavelengths, _ = self.sources[which]
-        count = len(source) if hasattr(source, "__len__") else None
+        source, count = self.sources[which], self.sources[which].count
         start = self.first + number * config.pool_size
         numbers = np.arange(start, start + config.pool_size)
         if count is not None:
@@ -187,22 +212,10 @@ class PairPool:
             numbers = np.array([_shuffled(config.seed, int(k), count) for k in numbers])
         pool = {
             name: value.to(self.device)
-            for name, value in source.batch(numbers).items()
+            for name, value in source.pairs.batch(numbers).items()
             if name in _NEEDED
         }
-        return pool, source.bands, wavelengths
-
-
-_NEEDED = (
-    "flux",
-    "inverse_variance",
-    "truth",
-    "truth_at_psf",
-    "psf_fwhm",
-    "redshift",
-    "pixel_scale",
-    "pixel_scale_kpc",
-)
+        return pool, source.pairs.bands, source.wavelengths
 
 
 def _shuffled(seed: int, number: int, count: int) -> int:
@@ -211,13 +224,6 @@ def _shuffled(seed: int, number: int, count: int) -> int:
     return int(_permutation(seed, turn, count)[place])
 
 
-_LAST: dict[tuple[int, int, int], np.ndarray] = {}
-
-
+@lru_cache(maxsize=4)
 def _permutation(seed: int, turn: int, count: int) -> np.ndarray:
-    key = (seed, turn, count)
-    if key not in _LAST:
-        if len(_LAST) > 4:
-            _LAST.clear()
-        _LAST[key] = np.random.default_rng([seed, turn, 5]).permutation(count)
-    return _LAST[key]
+    return np.random.default_rng([seed, turn, 5]).permutation(count)

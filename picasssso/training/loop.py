@@ -1,16 +1,45 @@
-"""The training loop in plain torch: steps, checkpoints, progress."""
+"""The training loop: steps, checkpoints, progress, on one device or several."""
 
 from __future__ import annotations
 
 import os
 import time
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
+from picasssso.exceptions import MissingDependencyError
 from picasssso.training.batches import PairPool
 from picasssso.training.state import TrainingState
 
-__all__ = ["run_training"]
+
+def check_lightning() -> None:
+    """Check that pytorch-lightning is installed, which runs several devices together."""
+    if find_spec("lightning_fabric") is None:
+        raise MissingDependencyError(
+            "Training on several devices needs pytorch-lightning: pip install 'picasssso[train]'."
+        )
+
+
+def is_first_process() -> bool:
+    """Return whether this is the first, or only, of the processes that train together."""
+    import torch
+
+    together = torch.distributed.is_available() and torch.distributed.is_initialized()
+    return not together or torch.distributed.get_rank() == 0
+
+
+def _launched(state: TrainingState, devices: int) -> Any:
+    """Start the other processes; return what they talk through, the state on its device."""
+    check_lightning()
+    from lightning_fabric import Fabric
+
+    accelerator = "gpu" if state.device.type == "cuda" else "cpu"
+    fabric = Fabric(accelerator=accelerator, devices=devices, strategy="ddp")
+    fabric.launch()
+    state.to(fabric.device)
+    return fabric
 
 
 def run_training(
@@ -23,6 +52,7 @@ def run_training(
     progress: bool = True,
     report: Callable[[int, float], None] | None = None,
     report_every: int = 100,
+    devices: int = 1,
 ) -> TrainingState:
     """Train until the configuration's number of steps is done.
 
@@ -41,41 +71,71 @@ def run_training(
     progress : bool, optional
         Whether to show a progress bar on stderr.
     report : callable, optional
-        Called with the step and the mean loss since the last call.
+        Called with the step and the mean loss since the last call, such as to log them.
     report_every : int, optional
         Steps between two calls.
+    devices : int, optional
+        Devices of the state's kind that share every batch, each with a process of its own that
+        runs the same script (Lightning Fabric, DDP); gradients are averaged.
 
     Returns
     -------
     TrainingState
         The same, further on.
+
+    Raises
+    ------
+    MissingDependencyError
+        If several devices are asked for without pytorch-lightning.
+
+    Examples
+    --------
+    >>> from picasssso.mocks import GeneratedPairs
+    >>> from picasssso.training import TrainingConfig, run_training
+    >>> from picasssso.training.batches import PairPool, TrainingSource
+    >>> from picasssso.training.state import TrainingState
+    >>> config = TrainingConfig(
+    ...     network={"widths": [8], "depths": [1]}, members=1, steps=1, batch_size=2, pool_size=2)
+    >>> galaxies = GeneratedPairs(seed=1, survey="paper_field", n_pixels=32)
+    >>> source = TrainingSource(galaxies, [3556.5, 4702.5, 6175.6, 7490.0, 8946.7])
+    >>> run_training(TrainingState(config), PairPool([source], config), progress=False).step
+    1
     """
     from tqdm import tqdm
 
     start = saved = time.monotonic()
     losses = []
     remaining = range(state.step, state.config.steps)
+    fabric = _launched(state, devices) if devices > 1 and remaining else None
+    average = None if fabric is None else fabric.all_reduce
+    first = fabric is None or fabric.is_global_zero
     batches = pool.batches(state.step)
-    with tqdm(total=len(remaining), disable=not progress, unit="step") as bar:
+    with tqdm(total=len(remaining), disable=not (progress and first), unit="step") as bar:
         try:
             for _ in remaining:
-                losses.append(state.train_step(next(batches)))
+                batch = next(batches)
+                if fabric is not None:
+                    batch = batch.share(fabric.global_rank, fabric.world_size, fabric.device)
+                losses.append(state.train_step(batch, average))
                 bar.update()
                 if len(losses) == report_every:
                     # Only now is the device waited for.
                     mean = float(sum(losses)) / len(losses)
                     losses.clear()
                     bar.set_postfix(loss=f"{mean:.4f}")
-                    if report is not None:
+                    if report is not None and first:
                         report(state.step, mean)
                 now = time.monotonic()
-                if checkpoint is not None and now - saved > checkpoint_every:
+                if checkpoint is not None and first and now - saved > checkpoint_every:
                     state.save(Path(checkpoint))
                     saved = now
-                if time_limit is not None and now - start > time_limit:
-                    break
+                if time_limit is not None:
+                    over = now - start > time_limit
+                    # All must stop at the same step, by the clock of the first.
+                    if over if fabric is None else fabric.broadcast(over):
+                        break
         finally:
             # Also when interrupted, unless in the midst of moving weights.
-            if checkpoint is not None and state.is_whole:
+            if checkpoint is not None and first and state.is_whole:
                 state.save(Path(checkpoint))
     return state

@@ -11,8 +11,6 @@ from picasssso.networks.heads import QUANTILES, Prediction
 from picasssso.networks.outputs import OUTPUTS
 from picasssso.training.targets import Targets
 
-__all__ = ["pixel_weights", "quantile_loss"]
-
 _OCCUPIED = tuple(k for k, output in enumerate(OUTPUTS) if output.has_occupancy)
 
 #: How much the linear mean and the occupancy count beside the quantiles.

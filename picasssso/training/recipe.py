@@ -22,7 +22,6 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -32,16 +31,14 @@ import torch
 from picasssso._core.files import atomic_write
 from picasssso.exceptions import FileFormatError, InvalidInputError
 from picasssso.mocks import GeneratedPairs
-from picasssso.mocks.light_files import read_light_table, write_light_table
-from picasssso.mocks.observing import Survey, get_survey
+from picasssso.mocks.light import read_light_table, write_light_table
+from picasssso.mocks.observing.surveys import Survey, get_survey
 from picasssso.networks.config import TrainingConfig
-from picasssso.networks.inputs import slot_of
-from picasssso.pairs import PairSource
+from picasssso.networks.inputs import slot_letters, slot_of
+from picasssso.training.batches import TrainingSource
 
 if TYPE_CHECKING:
     from picasssso.sps import SSPGrid
-
-__all__ = ["PairRecipe", "Recipe", "make_sources", "prepare_tables"]
 
 _WAVELENGTHS = "wavelengths.json"
 
@@ -76,6 +73,10 @@ class PairRecipe:
         if self.bands is not None:
             return tuple(self.bands)
         return tuple(b for b in get_survey(self.survey).bands if slot_of(b) is not None)
+
+    def letters(self) -> str:
+        """Return which of the networks' slots its bands fill."""
+        return slot_letters(self.resolved_bands())
 
     def resolved_survey(self) -> Survey:
         """Return the survey as it is observed with."""
@@ -246,14 +247,11 @@ def make_sources(
     *,
     device: torch.device | str | None = None,
     calibration: bool = False,
-) -> list[tuple[PairSource, Sequence[float], float]]:
-    """Return the sources of pairs of a recipe, as `PairPool` takes them.
-
-    Returns source, pivot wavelengths of its bands in AA, and share.
-    """
+) -> list[TrainingSource]:
+    """Return the sources of pairs of a recipe, as `PairPool` takes them."""
     folder = Path(folder)
     wavelengths = _read_wavelengths(folder)
-    sources: list[tuple[PairSource, Sequence[float], float]] = []
+    sources = []
     chosen = recipe.calibration if calibration and recipe.calibration else recipe.pairs
     for one in chosen:
         bands = one.resolved_bands()
@@ -266,7 +264,7 @@ def make_sources(
             device=device,
             **one.resolved_settings(),
         )
-        sources.append((pairs, [wavelengths[band] for band in bands], one.share))
+        sources.append(TrainingSource(pairs, [wavelengths[band] for band in bands], one.share))
     return sources
 
 

@@ -15,15 +15,13 @@ from torch import nn
 from picasssso._core.files import atomic_write
 from picasssso.exceptions import FileFormatError
 from picasssso.networks.architectures import build_network
-from picasssso.networks.buck_wolf import BuckWolfNetwork, squared_loss
+from picasssso.networks.buck_wolf import MAPS, BuckWolfNetwork, squared_loss
 from picasssso.networks.config import TrainingConfig
 from picasssso.networks.heads import decode
 from picasssso.networks.inputs import input_planes
 from picasssso.training.batches import SlottedBatch
 from picasssso.training.losses import pixel_weights, quantile_loss
 from picasssso.training.targets import make_targets
-
-__all__ = ["TrainingState", "batch_loss"]
 
 #: Format of checkpoints.
 _FORMAT = 1
@@ -37,11 +35,11 @@ def batch_loss(network: nn.Module, batch: SlottedBatch) -> torch.Tensor:
     planes = input_planes(batch.flux, batch.inverse_variance, batch.conditions)
     planes = planes.contiguous(memory_format=torch.channels_last)
     if isinstance(network, BuckWolfNetwork):
-        return squared_loss(network(planes), batch.sums)
+        return squared_loss(network(planes), batch.truth.planes(MAPS))
     raw = network(planes, batch.conditions.vector(batch.has_band()))
     with torch.autocast(planes.device.type, enabled=False):
         weights = pixel_weights(batch.flux, batch.inverse_variance)
-        return quantile_loss(decode(raw), make_targets(batch.sums), weights)
+        return quantile_loss(decode(raw), make_targets(batch.truth), weights)
 
 
 @lru_cache(maxsize=1)
@@ -86,8 +84,19 @@ class TrainingState:
         fall = 0.01 + 0.99 * 0.5 * (1.0 + math.cos(math.pi * part))
         return config.learning_rate * rise * fall
 
-    def train_step(self, batch: SlottedBatch) -> torch.Tensor:
-        """Take one step of every member."""
+    def to(self, device: torch.device) -> None:
+        """Move networks, averages and optimisers to a device."""
+        self.device = device
+        for network in (*self.networks, *self.averages):
+            network.to(device)
+        for optimiser in self.optimisers:
+            # Reading its own state, an optimiser brings it to where its parameters are.
+            optimiser.load_state_dict(optimiser.state_dict())
+
+    def train_step(
+        self, batch: SlottedBatch, average: Callable[[torch.Tensor], torch.Tensor] | None = None
+    ) -> torch.Tensor:
+        """Take one step of every member; ``average``: over processes that train together."""
         compiled = self.config.compiled and self.device.type == "cuda"
         loss_of = _compiled_loss() if compiled else batch_loss
         wanted = self.config.mixed_precision
@@ -99,6 +108,12 @@ class TrainingState:
             with torch.autocast(self.device.type, torch.bfloat16, enabled=mixed):
                 loss = loss_of(network, batch)
             loss.backward()
+            if average is not None:
+                gradients = [p.grad for p in network.parameters() if p.grad is not None]
+                together = average(torch.cat([grad.flatten() for grad in gradients]))
+                pieces = together.split([grad.numel() for grad in gradients])
+                for grad, piece in zip(gradients, pieces, strict=True):
+                    grad.copy_(piece.view_as(grad))
             losses.append(loss.detach())
         self.update()
         return torch.stack(losses).mean()

@@ -7,9 +7,7 @@ from dataclasses import dataclass
 import torch
 
 from picasssso.networks.outputs import OUTPUT_NAMES, OUTPUTS
-from picasssso.pairs.sums import TrueSums
-
-__all__ = ["Targets", "make_targets"]
+from picasssso.pairs.truth import TrueSums
 
 _FLOORS = {output.name: output.floor for output in OUTPUTS}
 
@@ -37,21 +35,9 @@ class Targets:
         return present
 
 
-def make_targets(sums: torch.Tensor) -> Targets:
-    """Return targets from what true maps are made of.
-
-    ``sums``: of shape (n, 9, y, x), as `picasssso.pairs.sums.TrueSums` holds; NaN where the
-    truth is not known.
-
-    Examples
-    --------
-    >>> import torch
-    >>> from picasssso.training.targets import make_targets
-    >>> targets = make_targets(torch.full((1, 9, 2, 2), 1e6))
-    >>> targets.log_value.shape, bool(targets.present[:, 0].all())
-    (torch.Size([1, 8, 2, 2]), True)
-    """
-    properties = TrueSums(sums).properties()
+def make_targets(truth: TrueSums) -> Targets:
+    """Return targets from what true maps are made of; NaN is what is not known."""
+    properties = truth.properties()
     logs, present, known = [], [], []
     for output in OUTPUTS:
         value = properties[output.name]

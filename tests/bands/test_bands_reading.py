@@ -14,8 +14,8 @@ from astropy.wcs import WCS
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from picasssso.bands import BandImages
 from picasssso._core.fits_files import split_specification
+from picasssso.bands import BandImages
 from picasssso.bands.flux_units import parse_unit
 from picasssso.exceptions import PicassssoError, PicassssoWarning
 

@@ -80,7 +80,7 @@ def test_another_grid_has_other_areas(full_images, make_wcs):
 
 def test_what_is_refused(full_images):
     plane = NDData(np.ones(full_images.shape), unit="nmgy")
-    with pytest.raises(MissingBandError, match="Band .y.: found none"):
+    with pytest.raises(MissingBandError, match=r"Band .y.: found none"):
         full_images.with_planes({"y": plane})
     with pytest.raises(InvalidTypeError, match="with_planes: found colour"):
         full_images.with_planes({"g": plane}, colour="red")

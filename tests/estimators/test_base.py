@@ -6,8 +6,9 @@ import pytest
 from toy_estimators import ConstantRatio, Sampling, Smoothed
 
 from picasssso import GalacticExtinction
-from picasssso.estimators import PropertyArrays, PropertyMapEstimator
+from picasssso.estimators import PropertyMapEstimator
 from picasssso.exceptions import InvalidInputError, InvalidTypeError, PicassssoWarning
+from picasssso.maps.arrays import PropertyArrays
 from picasssso.quality import QualityFlag
 from picasssso.testing import make_galaxy
 

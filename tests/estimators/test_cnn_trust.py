@@ -222,8 +222,10 @@ def test_samples_of_blank_sky_scatter_about_nothing(example, estimator):
 @pytest.fixture(scope="module")
 def watchful(tmp_path_factory):
     """The default network with ranges of galaxies as SDSS sees them."""
-    from picasssso.mocks import GeneratedPairs, LightTable, ProceduralGalaxies
-    from picasssso.training.finishing import (
+    from picasssso.mocks import GeneratedPairs, ProceduralGalaxies
+    from picasssso.mocks.light import LightTable
+    from picasssso.training.batches import TrainingSource
+    from picasssso.training.trained_model import (
         measure_training_range,
         with_training_range,
     )
@@ -234,7 +236,7 @@ def watchful(tmp_path_factory):
     table = LightTable.build(bands, ProceduralGalaxies(survey="sdss").redshift_range)
     pairs = GeneratedPairs(7, survey="sdss", n_pixels=64, table=table, bands=bands, device="cpu")
     pivots = [3557.0, 4702.0, 6176.0, 7490.0, 8947.0]
-    training = measure_training_range([(pairs, pivots, 1.0)], model.config, galaxies=256)
+    training = measure_training_range([TrainingSource(pairs, pivots)], model.config, galaxies=256)
     known = with_training_range(model.calibration, training)
     fitted = CNNEstimator(weights=None, device="cpu")
     fitted.model_ = replace(model, calibration=replace(known, ranges=model.calibration.ranges))
@@ -282,8 +284,8 @@ def test_the_example_galaxy_is_no_surprise(watchful, example):
 
 
 def test_mock_galaxies_are_rarely_strange(watchful):
-    from picasssso.networks.outside import structure_outside, whole_colours_outside
-    from picasssso.networks.structure import measure_structure, whole_light
+    from picasssso.networks.morphology import measure_structure, whole_light
+    from picasssso.networks.training_range import structure_outside, whole_colours_outside
 
     estimator, pairs = watchful
     batch = pairs.batch(range(1000, 1128))

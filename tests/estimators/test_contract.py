@@ -7,9 +7,11 @@ import pytest
 from toy_estimators import ConstantRatio, Sampling, Smoothed, WholeImage
 
 from picasssso import get_estimator, list_estimators
-from picasssso.estimators import PropertyArrays
 from picasssso.exceptions import InvalidInputError, InvalidTypeError
-from picasssso.testing import CHECKS, SDSS_BANDS, parametrize_with_checks
+from picasssso.maps.arrays import PropertyArrays
+from picasssso.testing import parametrize_with_checks
+from picasssso.testing.checks import CHECKS
+from picasssso.testing.galaxy import SDSS_BANDS
 
 # Those that are optional or slow have their own run of the contract beside their tests.
 OWN_RUN = ("cnn", "kcorrect", "sed_fit")

@@ -10,7 +10,8 @@ from astropy.cosmology import Planck18
 from picasssso.estimators.kcorrect import KCorrectEstimator, _fitter, _masses, _steps
 from picasssso.exceptions import InvalidInputError, MissingBandError, MissingDependencyError
 from picasssso.quality import QualityFlag
-from picasssso.testing import SDSS_BANDS, make_galaxy, parametrize_with_checks
+from picasssso.testing import make_galaxy, parametrize_with_checks
+from picasssso.testing.galaxy import SDSS_BANDS
 
 kcorrect = pytest.importorskip("kcorrect.kcorrect", reason="needs the extra kcorrect")
 

@@ -13,8 +13,8 @@ from picasssso.estimators._sed_fit import fitters
 from picasssso.exceptions import InvalidInputError, InvalidTypeError, MissingBandError
 from picasssso.quality import QualityFlag
 from picasssso.sps import ModelLibrary, SEDPrior, SSPGrid, TemplateError
-from picasssso.testing import SDSS_BANDS, make_galaxy
-from picasssso.testing.galaxy import make_wcs
+from picasssso.testing import make_galaxy
+from picasssso.testing.galaxy import SDSS_BANDS, make_wcs
 
 REDSHIFT = 0.05
 NO_EXTINCTION = GalacticExtinction(ebv=0.0, scale="SF11", applied=True)

@@ -7,10 +7,11 @@ from click.testing import CliRunner
 
 from picasssso import PropertyMaps
 from picasssso.cli import cli
-from picasssso.estimators import PropertyArrays
-from picasssso.evaluation import compare_estimates, disagreements
+from picasssso.evaluation import compare_estimates
+from picasssso.evaluation.agreement import disagreements
 from picasssso.evaluation.report import write_report
 from picasssso.exceptions import InvalidInputError
+from picasssso.maps.arrays import PropertyArrays
 
 STEPS = 1 + 0.1 * np.array([-1.959964, -0.994458, 0, 0.994458, 1.959964])[:, None, None]
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from picasssso.evaluation import fit_apertures
+from picasssso.evaluation.apertures import fit_apertures
 from picasssso.exceptions import InvalidInputError
 
 

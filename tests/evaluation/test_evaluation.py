@@ -7,22 +7,15 @@ import numpy as np
 import pytest
 from astropy.wcs import WCS
 
-from picasssso.estimators import PropertyArrays
-from picasssso.evaluation import (
-    Bins,
-    Evaluation,
-    MapStack,
-    Settings,
-    check_comparable,
-    compare_maps,
-    fit_apertures,
-    join_records,
-    measure,
-    summarise,
-)
-from picasssso.evaluation.summary import compare_scatter
+from picasssso.evaluation import Evaluation, compare_maps, measure
+from picasssso.evaluation.apertures import fit_apertures
+from picasssso.evaluation.evaluation import check_comparable
+from picasssso.evaluation.measuring import Settings, join_records
+from picasssso.evaluation.stacks import MapStack
+from picasssso.evaluation.summary import Bins, compare_scatter, summarise
 from picasssso.exceptions import InvalidInputError, InvalidTypeError
 from picasssso.maps import PropertyMaps
+from picasssso.maps.arrays import PropertyArrays
 from picasssso.properties import Property
 
 LADDER = np.array([-1.959964, -0.994458, 0.0, 0.994458, 1.959964])[:, None, None]

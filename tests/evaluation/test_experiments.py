@@ -9,18 +9,14 @@ import toy_batches
 from click.testing import CliRunner
 
 from picasssso.cli import cli
-from picasssso.evaluation.experiments import (
-    collect_figures,
-    load_configuration,
-    run_experiments,
-    write_results,
-)
+from picasssso.evaluation.experiments import load_configuration, run_experiments
 from picasssso.evaluation.experiments.batches import _WithImages, estimate_with
 from picasssso.evaluation.experiments.configuration import parse_configuration
 from picasssso.evaluation.experiments.paper import PAPER
-from picasssso.evaluation.experiments.running import load_record
+from picasssso.evaluation.experiments.results import write_results
+from picasssso.evaluation.experiments.running import collect_figures, load_record
 from picasssso.evaluation.experiments.sources import make_source
-from picasssso.evaluation.real import is_real, load_real_configuration
+from picasssso.evaluation.real.configuration import is_real, load_real_configuration
 from picasssso.exceptions import FileFormatError, InvalidInputError
 
 CONTENT = {

@@ -3,22 +3,13 @@
 import numpy as np
 import pytest
 
-from picasssso.evaluation import (
-    MapStack,
-    aperture_values,
-    binned_calibration,
-    binned_statistics,
-    calibration,
-    fit_apertures,
-    normal_percentiles,
-    power_spectra,
-    radial_gradients,
-    radial_profiles,
-    residual_statistics,
-    residuals,
-    sample_ranks,
-    structural_similarity,
-)
+from picasssso.evaluation.apertures import fit_apertures
+from picasssso.evaluation.calibration import binned_calibration, calibration, sample_ranks
+from picasssso.evaluation.gradients import radial_gradients
+from picasssso.evaluation.residuals import binned_statistics, residual_statistics, residuals
+from picasssso.evaluation.stacks import MapStack
+from picasssso.evaluation.structure import power_spectra, structural_similarity
+from picasssso.evaluation.sums import aperture_values, normal_percentiles, radial_profiles
 
 LADDER = np.array([-1.959964, -0.994458, 0.0, 0.994458, 1.959964])
 

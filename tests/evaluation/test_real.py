@@ -12,31 +12,26 @@ from click.testing import CliRunner
 from photutils.aperture import EllipticalAperture
 
 from picasssso.cli import cli
-from picasssso.evaluation.real import (
-    Field,
-    GalaxyCatalogue,
-    GalaxyProfile,
-    RealEstimator,
-    collect_real,
-    compare_truths,
-    compare_values,
-    describe_region,
+from picasssso.evaluation.real.catalogues import GALAXY_BANDS, GalaxyCatalogue
+from picasssso.evaluation.real.comparison import compare_values
+from picasssso.evaluation.real.configuration import is_real, load_real_configuration
+from picasssso.evaluation.real.estimating import RealEstimator, describe_region
+from picasssso.evaluation.real.fields import Field, move_to_redshift
+from picasssso.evaluation.real.galaxies import (
     estimate_galaxies,
-    estimate_rings,
     galaxy_figures,
-    is_real,
-    load_real_configuration,
-    major_axis_factor,
-    move_to_redshift,
-    observe_profile,
     paint_catalogue_galaxy,
-    paint_profile,
-    read_rings,
-    ring_figures,
-    run_real,
     total_light,
 )
-from picasssso.evaluation.real.catalogues import GALAXY_BANDS
+from picasssso.evaluation.real.painting import (
+    GalaxyProfile,
+    major_axis_factor,
+    observe_profile,
+    paint_profile,
+)
+from picasssso.evaluation.real.rings import estimate_rings, read_rings, ring_figures
+from picasssso.evaluation.real.running import collect_real, run_real
+from picasssso.evaluation.real.truths import compare_truths
 from picasssso.exceptions import FileFormatError, InvalidInputError
 
 BANDS = tuple(f"sdss2010-{band}" for band in "ugriz")

@@ -12,10 +12,10 @@ from click.testing import CliRunner
 from picasssso import MassToLightEstimator
 from picasssso.cli import cli
 from picasssso.data import load_example
-from picasssso.estimators import PropertyArrays
 from picasssso.evaluation.report import write_report
 from picasssso.exceptions import FileFormatError, InvalidInputError
 from picasssso.maps import PropertyMaps
+from picasssso.maps.arrays import PropertyArrays
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")
 

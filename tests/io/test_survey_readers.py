@@ -7,7 +7,6 @@ import survey_layouts as layouts
 from astropy.io import fits
 
 from picasssso.exceptions import FileFormatError, InvalidInputError, PicassssoWarning
-from picasssso.bands import BandImages
 from picasssso.io import read_survey, recognize
 from picasssso.io.reading import read_parts
 from picasssso.io.sdss import ccd_properties

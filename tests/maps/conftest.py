@@ -4,8 +4,8 @@ import astropy.units as u
 import numpy as np
 import pytest
 
-from picasssso.estimators import PropertyArrays
 from picasssso.maps import PropertyMaps
+from picasssso.maps.arrays import PropertyArrays
 
 #: Standard normal deviates of the stored percentiles.
 NORMAL_LADDER = np.array([-1.959964, -0.994458, 0.0, 0.994458, 1.959964])[:, None, None]

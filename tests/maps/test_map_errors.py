@@ -7,7 +7,6 @@ from astropy.coordinates import SkyCoord
 from astropy.wcs import WCS
 from photutils.aperture import CircularAperture, SkyCircularAperture
 
-from picasssso.estimators import PropertyArrays
 from picasssso.exceptions import (
     FileFormatError,
     InvalidInputError,
@@ -15,6 +14,7 @@ from picasssso.exceptions import (
     PicassssoError,
 )
 from picasssso.maps import PropertyMaps
+from picasssso.maps.arrays import PropertyArrays
 from picasssso.properties import PROPERTIES, Property
 
 SHAPE = (20, 24)

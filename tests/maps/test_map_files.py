@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 import picasssso
 from picasssso._core.headers import read_wcs, wcs_header
 from picasssso.bands import NoiseScaling
-from picasssso.estimators import PERCENTILES, PropertyArrays
 from picasssso.exceptions import FileFormatError, InvalidInputError
 from picasssso.maps import PropertyMaps
+from picasssso.maps.arrays import PERCENTILES, PropertyArrays
 from picasssso.properties import Property
 from picasssso.quality import QualityFlag
 

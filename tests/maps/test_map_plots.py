@@ -8,9 +8,9 @@ from matplotlib.axes import Axes
 from matplotlib.colors import LogNorm, to_rgba
 from matplotlib.figure import Figure
 
-from picasssso.estimators import PropertyArrays
+from picasssso._plotting import round_length
 from picasssso.maps import PropertyMaps
-from picasssso.maps.plotting import _round_length
+from picasssso.maps.arrays import PropertyArrays
 from picasssso.properties import Property
 
 
@@ -192,4 +192,4 @@ def test_scale_bar(maps, make_maps):
     ("longest", "expected"), [(1, 1), (1.99, 1), (2, 2), (7, 5), (0.03, 0.02), (999, 500)]
 )
 def test_round_lengths(longest, expected):
-    assert _round_length(longest) == pytest.approx(expected)
+    assert round_length(longest) == pytest.approx(expected)

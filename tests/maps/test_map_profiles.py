@@ -6,8 +6,8 @@ import pytest
 from astropy.coordinates import SkyCoord
 from astropy.wcs import WCS
 
-from picasssso.estimators import PropertyArrays
 from picasssso.maps import PropertyMaps
+from picasssso.maps.arrays import PropertyArrays
 
 LADDER = 0.02 * np.array([-1.96, -0.994, 0, 0.994, 1.96])[:, None, None]
 CENTER = SkyCoord(150.1 * u.deg, 2.2 * u.deg)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from picasssso.estimators import PERCENTILES
+from picasssso.maps.arrays import PERCENTILES
 from picasssso.maps.propagation import (
     five_point_weights,
     mean_square_error,

@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 
 from picasssso import MassToLightEstimator, PropertyMaps
-from picasssso.estimators import PropertyArrays
 from picasssso.exceptions import InvalidInputError, InvalidTypeError
+from picasssso.maps.arrays import PropertyArrays
 from picasssso.maps.notices import outside_notice
 from picasssso.quality import QualityFlag
 from picasssso.testing import make_galaxy

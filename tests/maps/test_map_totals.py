@@ -12,9 +12,9 @@ from photutils.aperture import (
 from scipy import ndimage
 
 from picasssso.bands import NoiseScaling
-from picasssso.estimators import PERCENTILES, PropertyArrays
 from picasssso.exceptions import PicassssoWarning
 from picasssso.maps import PropertyMaps, Total
+from picasssso.maps.arrays import PERCENTILES, PropertyArrays
 from picasssso.maps.totals import known_correlation
 
 #: Enough draws for a standard deviation to 1.3 %.

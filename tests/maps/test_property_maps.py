@@ -9,9 +9,9 @@ from astropy.nddata import CCDData, StdDevUncertainty
 from hypothesis import given
 from hypothesis import strategies as st
 
-from picasssso.estimators import PERCENTILES, PropertyArrays
 from picasssso.exceptions import InvalidInputError
 from picasssso.maps import PropertyMaps
+from picasssso.maps.arrays import PERCENTILES, PropertyArrays
 from picasssso.properties import PROPERTIES, Property
 from picasssso.quality import QualityFlag
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from picasssso.mocks import LightTable
+from picasssso.mocks.light import LightTable
 
 UGRIZ = tuple(f"sdss2010-{band}" for band in "ugriz")
 

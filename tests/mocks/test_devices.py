@@ -9,7 +9,7 @@ from torch.overrides import TorchFunctionMode
 from torch.utils._pytree import tree_leaves, tree_map
 
 from picasssso.mocks import GeneratedPairs
-from picasssso.mocks.observing import get_survey
+from picasssso.mocks.observing.surveys import get_survey
 
 #: May take an index or a source from the CPU, or move a tensor.
 MOVING = {"__getitem__", "__setitem__", "to", "as_tensor", "tensor", "cpu"}

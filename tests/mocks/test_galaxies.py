@@ -15,7 +15,7 @@ from picasssso.mocks.galaxies.histories import delayed_history, timescale_of_rat
 from picasssso.mocks.galaxies.profiles import sersic_fraction, sersic_weights
 from picasssso.mocks.galaxies.projection import inclining_matrix
 from picasssso.mocks.galaxies.render import _histories
-from picasssso.mocks.observing import get_survey
+from picasssso.mocks.observing.surveys import get_survey
 
 MAPS = ("mass_formed", "log_metallicity", "attenuation", "hi_mass", "h2_mass", "gas_metallicity")
 

@@ -7,7 +7,7 @@ import pytest
 from astropy.io import fits
 
 from picasssso.exceptions import FileFormatError, InvalidInputError
-from picasssso.mocks.framing import surviving_fraction
+from picasssso.mocks.age_bins import surviving_fraction
 from picasssso.mocks.illustris import (
     PARTICLE_MASS,
     read_broadband,

@@ -3,8 +3,9 @@ import pytest
 import torch
 
 from picasssso.exceptions import InvalidInputError
-from picasssso.mocks import Galaxies, LightTable, ModelErrors
+from picasssso.mocks import Galaxies, ModelErrors
 from picasssso.mocks.age_bins import AGE_CENTRES, AGE_EDGES, N_AGE, mass_in_age_bins
+from picasssso.mocks.light import LightTable
 from picasssso.sps import SSPGrid, TwoComponent
 from picasssso.sps.histories import AgeBins, StepHistories
 from picasssso.sps.photometry import GridPhotometry

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from picasssso.exceptions import InvalidInputError
 from picasssso.mocks import MockGenerator, ProceduralGalaxies, observe
-from picasssso.mocks.observing import SURVEYS, get_survey
-from picasssso.mocks.observing.psf import (
+from picasssso.mocks.observing.surveys import SURVEYS, get_survey
+from picasssso.mocks.observing.transfer_functions import (
     convolve,
     gaussian_transfer,
     image_transfer,

@@ -12,16 +12,16 @@ from picasssso.exceptions import (
     InvalidTypeError,
     PicassssoWarning,
 )
-from picasssso.mocks.framing import join_galaxies
-from picasssso.mocks.particles import read_particles
-from picasssso.mocks.particles.cosmology import SimulationCosmology
+from picasssso.mocks.galaxy_maps import join_galaxies
 from picasssso.mocks.particles.gridding import share_between_ages
+from picasssso.mocks.particles.header import SimulationCosmology
 from picasssso.mocks.particles.hydrogen import (
     molecular_fraction,
     neutral_fraction,
     star_formation_pressure,
 )
 from picasssso.mocks.particles.smoothing import deposit, neighbour_distance
+from picasssso.mocks.particles.snapshots import read_particles
 
 H, SCALE, MATTER = 0.7, 0.8, 0.3
 KPC, MSUN, YEAR = 3.0856775814913673e21, 1.988409870698051e33, 3.15576e7

@@ -42,6 +42,61 @@ def test_relations_shift_with_the_world_of_a_galaxy():
     np.testing.assert_allclose(shifted, p["world_sfr"][blue], atol=1e-9)
 
 
+def test_smooth_galaxies_have_no_structure_and_the_same_stars():
+    smooth, drawn = (
+        ProceduralGalaxies(seed=1, n_pixels=48, worlds={"smooth": part}) for part in (1.0, 0.0)
+    )
+    p, q = smooth.parameters(range(300)), drawn.parameters(range(300))
+    for name in ("log_mass", "sfr", "hi_mass", "position_angle"):
+        np.testing.assert_array_equal(p[name], q[name])
+    # Discs seen face-on then look alike at all angles.
+    one = np.flatnonzero(
+        (p["cos_inclination"] > 0.9) & (p["quenched"] == 0) & (p["n_satellites"] == 0)
+        & (p["companion"] == 0)
+    )[:8]  # fmt: skip
+    lopsided = []
+    for source, values in ((smooth, p), (drawn, q)):
+        values["offset_x"][:] = values["offset_y"][:] = 0.0
+        (galaxies,) = source.render_chunks(one, {k: v[one] for k, v in values.items()}, len(one))
+        young = galaxies.mass_formed[:, :3].sum(1)
+        turned = (young - young.rot90(1, (1, 2))).abs().sum((1, 2)) / young.sum((1, 2))
+        lopsided.append(float(turned.median()))
+    assert lopsided[0] < 0.35 * lopsided[1]
+
+
+def test_inclined_discs_lose_part_of_their_columns_of_dust():
+    cosine = np.array([0.1, 0.6, 1.0])
+    steady = relations.dust_inclination(cosine, -relations.DUST_INCLINATION)
+    np.testing.assert_array_equal(steady, 1.0)
+    factor = relations.dust_inclination(cosine, 0.0)
+    assert factor[0] < factor[1] == 1.0 < factor[2]
+    # The column still grows with inclination.
+    assert (np.diff(factor / cosine) < 0).all()
+
+
+def test_histories_stretch_with_the_scale_of_age():
+    source = ProceduralGalaxies(seed=1, worlds={"age_scale": 0.2, "age": 0.0})
+    p, alone = source.parameters(range(3000)), ProceduralGalaxies(
+        seed=1, worlds={"age_scale": 0.0, "age": 0.0}
+    ).parameters(range(3000))  # fmt: skip
+    younger = p["world_age_scale"] < -0.1
+    for name in ("start", "early_start"):
+        ratio = p[name][younger] / alone[name][younger]
+        np.testing.assert_allclose(ratio, 10.0 ** p["world_age_scale"][younger], rtol=0.35)
+    assert (p["early_start"] >= p["start"]).all()
+    assert p["start"].max() <= 13.0
+
+
+def test_surroundings_quench_galaxies():
+    fractions = [
+        ProceduralGalaxies(seed=1, worlds={"environment": part})
+        .parameters(range(4000))["quenched"]
+        .mean()
+        for part in (0.0, 0.3)
+    ]
+    assert fractions[1] == pytest.approx(1 - 0.7 * (1 - fractions[0]), abs=0.02)
+
+
 def test_a_companion_is_in_the_world_of_its_host():
     galaxies = ProceduralGalaxies(seed=1, n_pixels=16)
     parameters = galaxies.parameters(np.arange(60))

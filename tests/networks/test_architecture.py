@@ -14,6 +14,7 @@ from picasssso.networks.inputs import N_CONDITIONS, N_PLANES, Conditions, input_
 from picasssso.networks.layers import PointwiseConv
 from picasssso.networks.outputs import LOG_LARGEST_HYDROGEN, OUTPUT_NAMES
 from picasssso.networks.unet import ResidualUNet
+from picasssso.pairs.truth import TrueSums
 from picasssso.training.targets import make_targets
 
 DEPTHWISE = {**SMALL, "kind": "depthwise"}
@@ -172,7 +173,7 @@ def test_targets_say_what_is_not_known():
     sums = torch.full((1, 9, 2, 2), 1e6)
     sums[0, 4:7, 0, 0] = torch.nan  # gas is not known here
     sums[0, 4:7, 1, 1] = 0.0  # and absent here
-    targets = make_targets(sums)
+    targets = make_targets(TrueSums(sums))
     assert torch.isfinite(targets.log_value).all()
     for name in ("gas_mass", "gas_metallicity", "hi_mass"):
         k = OUTPUT_NAMES.index(name)

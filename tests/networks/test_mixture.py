@@ -3,7 +3,7 @@
 import numpy as np
 import torch
 
-from picasssso.networks.calibration import NORMAL_SCORES
+from picasssso.networks.conformal import NORMAL_SCORES
 from picasssso.networks.heads import Prediction
 from picasssso.networks.mixture import linear_means, linear_quantiles, linear_values
 from picasssso.networks.outputs import OUTPUT_NAMES, OUTPUTS

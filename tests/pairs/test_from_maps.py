@@ -9,11 +9,12 @@ from picasssso import CNNEstimator
 from picasssso.data import load_example
 from picasssso.exceptions import InvalidInputError
 from picasssso.maps import PropertyMaps
-from picasssso.networks.baseline import BASELINE_PROPERTIES, predict_maps
+from picasssso.networks.buck_wolf import BASELINE_PROPERTIES, predict_maps
 from picasssso.pairs.from_maps import PairsFromMaps, known_sums
-from picasssso.pairs.sums import SUMS, TrueSums
-from picasssso.training import TrainingConfig, to_slots
-from picasssso.training.finishing import measure_residuals
+from picasssso.pairs.truth import SUMS, TrueSums
+from picasssso.training import TrainingConfig
+from picasssso.training.batches import to_slots
+from picasssso.training.trained_model import measure_residuals
 
 
 @pytest.fixture(scope="module")
@@ -29,7 +30,7 @@ def prepared(images, maps):
 
 def some(maps, names):
     """Maps of only some properties."""
-    from picasssso.estimators import PropertyArrays
+    from picasssso.maps.arrays import PropertyArrays
 
     arrays = {}
     for name in names:
@@ -187,10 +188,10 @@ def test_residuals_of_the_papers_network(example):
     found = predict_maps(
         model.ensemble.networks, batch.flux, batch.inverse_variance, batch.conditions
     )
-    from picasssso.networks.calibration import local_signal
+    from picasssso.networks.conformal import local_signal
 
     bright = local_signal(batch.flux, batch.inverse_variance) >= 1
-    truth_mass = batch.sums[:, 0]
+    truth_mass = batch.truth["stellar_mass"]
     residual = torch.log10(truth_mass / found["stellar_mass"])[bright]
     expected = np.quantile(residual, (0.025, 0.16, 0.5, 0.84, 0.975))
     np.testing.assert_allclose(table["stellar_mass"], expected, atol=0.01)

@@ -17,12 +17,13 @@ from torch.utils.data import DataLoader
 from picasssso.cli import cli
 from picasssso.exceptions import FileFormatError, InvalidInputError
 from picasssso.mocks import GeneratedPairs, ObservedPairs, observe
-from picasssso.mocks.framing import join_galaxies
+from picasssso.mocks.galaxy_maps import join_galaxies
 from picasssso.mocks.illustris import IllustrisMaps
-from picasssso.mocks.light_files import read_light_table, write_light_table
-from picasssso.mocks.observing import get_survey
-from picasssso.pairs import PairStream, StoredPairs, split_of, write_pairs
-from picasssso.pairs.source import FIELDS
+from picasssso.mocks.light import read_light_table, write_light_table
+from picasssso.mocks.observing.surveys import get_survey
+from picasssso.pairs import StoredPairs, write_pairs
+from picasssso.pairs.source import FIELDS, PairStream
+from picasssso.pairs.splits import split_of
 
 SETTINGS = {"survey": "paper_field", "n_pixels": 16, "margin": 2, "device": "cpu"}
 
@@ -62,7 +63,7 @@ BLOCKED = {"astropy", "click", "erfa", "extinction", "matplotlib", "photutils", 
            "scipy", "speclite", "specutils", "tqdm", "yaml"}
 sys.meta_path.insert(0, Absent())
 from picasssso.mocks import GeneratedPairs
-from picasssso.mocks.light_files import read_light_table
+from picasssso.mocks.light import read_light_table
 import torch
 torch.set_num_threads(1)
 table = read_light_table(Path(sys.argv[1]))

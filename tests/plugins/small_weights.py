@@ -3,11 +3,11 @@
 import torch
 
 from picasssso.networks.architectures import build_network
-from picasssso.networks.calibration import SIGNALS, Calibration
 from picasssso.networks.config import TrainingConfig
+from picasssso.networks.conformal import SIGNALS, ConformalCalibration
 from picasssso.networks.ensemble import Ensemble
 from picasssso.networks.outputs import OUTPUTS
-from picasssso.networks.outside import QUANTITIES
+from picasssso.networks.training_range import QUANTITIES
 from picasssso.networks.weights import TrainedModel, write_weights
 from picasssso.pairs.source import PairSource
 
@@ -37,7 +37,7 @@ def make_calibration(*, shared=0.1, smooth=0.5, anything=True):
     correlation = 0.3 + 0.7 * torch.eye(len(OUTPUTS))
     end = torch.inf if anything else -torch.inf
     ranges = torch.tensor([[-end, end]]).expand(len(QUANTITIES), 2).clone()
-    return Calibration(
+    return ConformalCalibration(
         factors=factors,
         mean_shift=torch.zeros(shape),
         shared=torch.full((len(OUTPUTS),), shared),
@@ -56,7 +56,7 @@ def make_model(*, members=2, network=None, architecture="residual_unet", calibra
     networks = [random_network(config, seed) for seed in range(members)]
     card = {"package_version": "0", "name": "small"}
     if architecture == "buck_wolf_2021":
-        from picasssso.networks.baseline import BASELINE_PROPERTIES
+        from picasssso.networks.buck_wolf import BASELINE_PROPERTIES
 
         card["residual_quantiles"] = {
             name: [-0.5, -0.2, 0.05, 0.25, 0.6] for name in BASELINE_PROPERTIES

@@ -2,8 +2,9 @@
 
 import numpy as np
 
-from picasssso.evaluation import MapStack, aperture_values, normal_percentiles
-from picasssso.evaluation.experiments import BatchEstimate
+from picasssso.evaluation.experiments.batches import BatchEstimate
+from picasssso.evaluation.stacks import MapStack
+from picasssso.evaluation.sums import aperture_values, normal_percentiles
 
 #: Names of what the last batch held, and its bands.
 SEEN = {}

@@ -2,8 +2,9 @@
 
 import numpy as np
 
-from picasssso.estimators import PropertyArrays, PropertyMapEstimator
+from picasssso.estimators import PropertyMapEstimator
 from picasssso.exceptions import InvalidInputError, MissingBandError
+from picasssso.maps.arrays import PropertyArrays
 
 
 class ConstantRatio(PropertyMapEstimator):

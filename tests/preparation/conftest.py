@@ -8,7 +8,7 @@ from astropy.nddata import CCDData, StdDevUncertainty
 from scipy.signal import fftconvolve
 
 from picasssso import BandImages
-from picasssso.preparation import model_psf
+from picasssso.preparation.psf import model_psf
 
 SCALE = 0.4
 SIGMA = 0.02

@@ -4,7 +4,8 @@ import pytest
 
 from picasssso.exceptions import InvalidInputError
 from picasssso.preparation import background as module
-from picasssso.preparation import mask_sky_sources, storage, subtract_background
+from picasssso.preparation import storage, subtract_background
+from picasssso.preparation.background import mask_sky_sources
 
 from .conftest import SIGMA, make_field
 

@@ -3,7 +3,8 @@ import pytest
 
 from picasssso.bands import NoiseScaling
 from picasssso.exceptions import InvalidInputError
-from picasssso.preparation import apply_bins, bin_images, grow_bins, mask_sources
+from picasssso.preparation import bin_images, mask_sources
+from picasssso.preparation.binning import apply_bins, grow_bins
 
 from .conftest import make_field
 

@@ -5,7 +5,8 @@ from astropy.nddata import CCDData, StdDevUncertainty
 
 from picasssso import BandImages, GalacticExtinction
 from picasssso.exceptions import InvalidInputError, MissingDependencyError
-from picasssso.preparation import band_extinction, correct_extinction, look_up_ebv
+from picasssso.preparation import correct_extinction
+from picasssso.preparation.extinction import band_extinction, look_up_ebv
 
 #: A_band / E(B-V)_SFD at R_V = 3.1: Schlafly & Finkbeiner (2011), table 6.
 PUBLISHED = {
@@ -59,7 +60,7 @@ def test_correction_and_record(images):
     dust = corrected.galactic_extinction
     assert (dust.ebv, dust.scale, dust.applied) == (0.1, "SF11", True)
     for band in images:
-        added = corrected.meta["extinction_mag"][band]
+        added = corrected.meta["preparation"][-1]["added_mag"][band]
         factor = 10 ** (0.4 * added)
         assert corrected[band].data[0, 0] == pytest.approx(2 * factor, rel=1e-4)
         assert corrected[band].uncertainty.array[0, 0] == pytest.approx(0.1 * factor, rel=1e-4)

@@ -8,15 +8,10 @@ from astropy.nddata import CCDData, StdDevUncertainty
 from scipy.ndimage import gaussian_filter
 
 from picasssso import BandImages
-from picasssso.preparation import (
-    align_bands,
-    calibrate_noise,
-    match_psf,
-    measure_noise,
-    model_psf,
-    storage,
-)
+from picasssso.preparation import align_bands, match_psf, measure_noise, storage
 from picasssso.preparation import alignment as alignment_module
+from picasssso.preparation.noise import calibrate_noise
+from picasssso.preparation.psf import model_psf
 
 BAND = "sdss2010-r"
 
@@ -70,7 +65,7 @@ UGRIZ = [f"sdss2010-{band}" for band in "ugriz"]
 @pytest.fixture(scope="module", params=[0.0, 1.2], ids=["white", "correlated"])
 def skies(request):
     images = empty_sky((200, 200), smooth=request.param, bands=UGRIZ)
-    return calibrate_noise(images, source_mask=np.zeros(images.shape, bool))[0]
+    return calibrate_noise(images, source_mask=np.zeros(images.shape, bool))
 
 
 @pytest.fixture(scope="module")
@@ -93,25 +88,30 @@ def test_empty_apertures_after_psf_matching(matched, radius):
     assert aperture_ratio(matched, radius) == pytest.approx(1, abs=0.15)
 
 
+def noted(images):
+    """Return what was noted of the last step."""
+    return images.meta["preparation"][-1]
+
+
 def test_noise_that_is_stated_too_small_is_scaled():
     images = empty_sky(sigma=2.0, stated=1.0)
-    calibrated, record = calibrate_noise(images, source_mask=np.zeros(images.shape, bool))
-    assert record[BAND]["applied_factor"] == pytest.approx(2, rel=0.03)
+    calibrated = calibrate_noise(images, source_mask=np.zeros(images.shape, bool))
+    assert noted(calibrated)["applied_factor"][BAND] == pytest.approx(2, rel=0.03)
     assert calibrated[BAND].uncertainty.array[5, 5] == pytest.approx(2, rel=0.03)
 
 
 def test_noise_that_is_right_stays():
     images = empty_sky(sigma=2.0)
-    calibrated, record = calibrate_noise(images, source_mask=np.zeros(images.shape, bool))
-    assert record[BAND]["applied_factor"] == 1
+    calibrated = calibrate_noise(images, source_mask=np.zeros(images.shape, bool))
+    assert noted(calibrated)["applied_factor"][BAND] == 1
     assert calibrated[BAND].uncertainty.array[5, 5] == 2
 
 
 def test_noise_where_there_is_none():
     bare = empty_sky(sigma=0.5)
     images = BandImages({BAND: CCDData(bare[BAND].data, unit="nmgy", wcs=bare.wcs)}, redshift=0.05)
-    calibrated, record = calibrate_noise(images)
-    assert record[BAND]["estimated"]
+    calibrated = calibrate_noise(images)
+    assert noted(calibrated)["estimated"] == [BAND]
     assert np.median(calibrated[BAND].uncertainty.array) == pytest.approx(0.5, rel=0.05)
 
 

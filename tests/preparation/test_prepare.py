@@ -10,6 +10,7 @@ from picasssso.exceptions import InvalidInputError, InvalidTypeError, PicassssoW
 from picasssso.io import read_survey
 from picasssso.io.reading import read_parts
 from picasssso.preparation import prepare
+from picasssso.preparation.registration import measure_shifts
 
 from .conftest import COLORS, make_field
 
@@ -162,6 +163,71 @@ def test_what_is_refused(files):
         prepare(images, zero_point=30 * u.ABmag)
     with pytest.raises(InvalidInputError, match="onto='sdss2010-g'"):
         prepare(images, onto="sdss2010-g", match=False)
+
+
+@pytest.fixture(scope="module")
+def displaced():
+    """A field whose i band lies 0.7 and -0.5 pixels off."""
+    from scipy.ndimage import shift
+
+    images, psf = make_field((180, 190), n_stars=6)
+    i = images["sdss2010-i"]
+    i.data = shift(i.data, (-0.5, 0.7), order=3, mode="nearest")
+    return images.with_planes({"sdss2010-i": i}, psf=psf)
+
+
+QUICK = {"sky": None, "noise": False, "match": False, "mask": False}
+
+
+def test_bands_that_disagree_in_position_warn_with_the_shift(displaced):
+    with pytest.warns(PicassssoWarning, match=r"sdss2010-i by \(-0\.[67]\d, \+0\.[45]\d\)"):
+        images = prepare(displaced, **QUICK)
+    np.testing.assert_array_equal(images.to_arrays()[0], displaced.to_arrays()[0])
+    assert "sdss2010-i" in images.meta["preparation"][-1]["shift_needed_pixels"]
+
+
+def test_registration_mends_them(displaced):
+    images = prepare(displaced, register=True, **QUICK)
+    assert images.bands == displaced.bands
+    assert np.abs(list(measure_shifts(images).values())).max() < 0.1
+    flux, before = (i.to_arrays(bands=["sdss2010-i"])[0].sum() for i in (images, displaced))
+    assert flux == pytest.approx(before, rel=0.01)
+    assert not images.noise_scaling["sdss2010-i"].is_white
+    again = prepare(images, register=True, **QUICK)
+    np.testing.assert_array_equal(again.to_arrays()[0], images.to_arrays()[0])
+    assert steps(again) == ["registration", "registration"]
+
+
+def test_registration_of_bands_that_agree_and_of_those_without_wcs(displaced, field):
+    images, psf = field
+    assert prepare(images.replace(psf=psf), **QUICK).meta == {}
+    bare = {band: displaced[band] for band in displaced}
+    for image in bare.values():
+        image.wcs = None
+    lost = BandImages(bare, redshift=0.03, pixel_scale=0.4 * u.arcsec)
+    with pytest.raises(InvalidInputError, match="without WCS"):
+        prepare(lost, register=True, **QUICK)
+
+
+@pytest.mark.filterwarnings("ignore:Found fewer than 3 usable stars")
+@pytest.mark.filterwarnings("ignore:Galactic extinction is unknown")
+def test_real_des_with_a_position_five_arcsec_off(shared_data):
+    """The bar: the mass inside 24 arcsec within 0.06 dex, wherever the position is."""
+    from astropy.coordinates import SkyCoord
+    from photutils.aperture import SkyCircularAperture
+
+    from picasssso import MassToLightEstimator
+
+    files = sorted((shared_data / "real/j0151_des").glob("DES_*.fits"))
+    nucleus = SkyCoord(27.9521, 0.2639, unit="deg")
+    masses = []
+    for east, north in ((0, 0), (5, 0), (-3.5, -3.5)):
+        position = nucleus.spherical_offsets_by(east * u.arcsec, north * u.arcsec)
+        images = prepare(files, redshift=0.02, position=position)
+        maps = MassToLightEstimator().estimate(images)
+        inside = SkyCircularAperture(nucleus, 24 * u.arcsec)
+        masses.append(maps.total("stellar_mass", inside, correlation="independent").value.value)
+    assert np.ptp(np.log10(masses)) < 0.01
 
 
 def test_real_des(shared_data):

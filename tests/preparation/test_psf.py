@@ -9,25 +9,20 @@ from photutils.aperture import CircularAperture
 
 from picasssso.bands.psf import kernel_fwhm
 from picasssso.exceptions import InvalidInputError, PicassssoWarning
-from picasssso.preparation import (
-    match_psf,
-    match_quality,
-    matching_kernel,
-    measure_psf,
-    model_psf,
-    storage,
-    with_measured_psf,
-)
+from picasssso.preparation import match_psf, measure_psf, storage
 from picasssso.preparation import psf_matching as module
+from picasssso.preparation.psf import model_psf, with_measured_psf
+from picasssso.preparation.psf_matching import match_quality, matching_kernel
 
 from .conftest import FWHM, SCALE, galaxy_light, make_field
 
 
 def test_psf_from_stars(field):
     images, true = field
-    measured, record = with_measured_psf(images)
+    measured = with_measured_psf(images)
+    (record,) = measured.meta["preparation"]
     for band, kernel in true.items():
-        assert record[band]["stars"] >= 4
+        assert record["stars"][band] >= 4
         found = kernel_fwhm(measured.psf[band])
         assert found == pytest.approx(kernel_fwhm(kernel), rel=0.04)
         assert measured.psf[band].sum() == pytest.approx(1)
@@ -44,9 +39,9 @@ def test_no_stars_is_said_and_not_made_up():
     images, _ = make_field((120, 120), n_stars=0)
     assert measure_psf(images, "sdss2010-r") is None
     with pytest.warns(PicassssoWarning, match="psf="):
-        same, record = with_measured_psf(images)
+        same = with_measured_psf(images)
     assert not same.psf
-    assert record["sdss2010-g"] == {"stars": 0}
+    assert same.meta["preparation"][-1]["stars"]["sdss2010-g"] == 0
 
 
 @pytest.mark.parametrize("profile", ["moffat", "gaussian"])
@@ -71,7 +66,7 @@ def test_elongated_psfs_that_cannot_be_matched_warn(field):
     )
     with pytest.warns(PicassssoWarning, match="broader target"):
         matched = match_psf(bands)
-    quality = matched.meta["psf_matching"]["bands"]["sdss2010-r"]
+    quality = matched.meta["preparation"][-1]["bands"]["sdss2010-r"]
     assert quality["residual"] > 0.1
 
 
@@ -138,7 +133,7 @@ def test_targets(field):
     images, psf = field
     images = images.replace(psf=psf)
     to_band = match_psf(images, "sdss2010-g")
-    assert to_band.meta["psf_matching"]["target"] == "sdss2010-g"
+    assert to_band.meta["preparation"][-1]["target"] == "sdss2010-g"
     to_fwhm = match_psf(images, 2.4 * u.arcsec)
     assert to_fwhm.psf_fwhm("sdss2010-i").value == pytest.approx(2.4, rel=0.03)
     with pytest.raises(InvalidInputError, match="cannot sharpen"):

@@ -1,4 +1,4 @@
-"""The target stays whole; stars and neighbours go."""
+"""The target stays whole; stars and neighbors go."""
 
 import numpy as np
 import pytest
@@ -94,3 +94,67 @@ def test_what_is_refused(crowded):
         find_sources(crowded, (1000, 3))
     with pytest.raises(InvalidInputError, match="radii"):
         cutout_target(crowded, radii=0)
+
+
+def test_the_record_says_how_much_of_the_target_is_masked(crowded):
+    found = find_sources(crowded)
+    record = mask_sources(crowded, sources=found).meta["preparation"][-1]
+    assert record["step"] == "mask"
+    assert record["part_of_target_area_masked"] == pytest.approx(found.hidden_area, abs=1e-4)
+    outline = found.target | (found.foreign & disc(40))
+    assert found.hidden_area == pytest.approx(1 - found.target.sum() / outline.sum(), rel=0.5)
+    hole = np.zeros(SHAPE, bool)
+    hole[90:111, 95:116] = True  # bad pixels on the brightest part
+    holed = crowded.with_planes(
+        {b: _masked(crowded[b], hole if b.endswith("r") else hole & False) for b in crowded}
+    )
+    worse = find_sources(holed)
+    assert worse.hidden_area > found.hidden_area + 0.05
+    assert worse.hidden_light > found.hidden_light + 0.25
+
+
+def _masked(image, mask):
+    image = image.copy()
+    image.mask = mask
+    return image
+
+
+def disc(radius):
+    y, x = np.indices(SHAPE)
+    return np.hypot(x - CENTRE[1], (y - CENTRE[0]) / 0.7) < radius
+
+
+# Offsets in pixels of 0.4 arcsec: 12 are 4.8 arcsec.
+@pytest.mark.parametrize("off", [(0, 0), (12, 0), (0, -12), (9, 9)])
+@pytest.mark.parametrize("seeing", [0.6, 1.0, 2.2])
+def test_the_nucleus_stays_wherever_the_position_is(off, seeing):
+    nucleus = galaxy_light(SHAPE, size=1.0, flux=40.0, center=CENTRE)
+    star = np.zeros(SHAPE)
+    star[112, 127] = 30.0
+    fwhm = {band: seeing * width for band, width in {"g": 4.2, "i": 2.8}.items()}
+    images, psf = make_field(SHAPE, n_stars=0, extra=nucleus + star, fwhm=fwhm, center=CENTRE)
+    found = find_sources(images.replace(psf=psf), (CENTRE[1] + off[0], CENTRE[0] + off[1]))
+    assert found.nucleus == pytest.approx((105, 100), abs=2)
+    assert not found.foreign[97:104, 102:109].any()
+    assert found.foreign[112, 127]
+
+
+@pytest.mark.parametrize("flux", [1.0, 12.0, 40.0])
+def test_a_cutout_around_a_supernova_keeps_the_nucleus(flux):
+    supernova = np.zeros(SHAPE)
+    supernova[112, 122] = flux
+    images, psf = make_field(SHAPE, n_stars=0, extra=supernova, center=CENTRE)
+    found = find_sources(images.replace(psf=psf), (122, 112))
+    assert found.target[CENTRE]
+    assert found.nucleus == pytest.approx((105, 100), abs=2)
+
+
+@pytest.mark.parametrize("place", [(100, 105 + 75), (145, 140)])
+def test_a_brighter_companion_behind_a_valley_is_masked(place):
+    companion = galaxy_light(SHAPE, size=4.0, flux=300.0, center=place)
+    images, psf = make_field(SHAPE, n_stars=0, extra=companion, size=6.0, center=CENTRE)
+    for position in (None, (CENTRE[1] + 12, CENTRE[0])):
+        found = find_sources(images.replace(psf=psf), position or (CENTRE[1], CENTRE[0]))
+        assert found.foreign[place]
+        assert found.target[CENTRE]
+        assert (found.shape.x, found.shape.y) == pytest.approx((105, 100), abs=3)

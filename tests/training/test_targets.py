@@ -4,7 +4,7 @@ import torch
 
 from picasssso.networks.buck_wolf import MAPS, maps_to_properties
 from picasssso.networks.outputs import OUTPUT_NAMES
-from picasssso.pairs import SUMS, TrueSums
+from picasssso.pairs.truth import SUMS, TrueSums
 from picasssso.properties import PROPERTIES
 
 

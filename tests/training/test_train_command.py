@@ -12,6 +12,7 @@ from picasssso import CNNEstimator
 from picasssso.cli import cli
 from picasssso.exceptions import OutsideTrainingWarning
 from picasssso.testing import make_galaxy
+from picasssso.training.batches import TrainingSource
 
 TRAINING = {
     "network": {"widths": [8, 8], "depths": [1, 1]}, "members": 2, "steps": 4, "batch_size": 4,
@@ -22,7 +23,7 @@ TRAINING = {
 @pytest.fixture
 def recipe(tmp_path, monkeypatch):
     """A recipe whose galaxies cost nothing."""
-    sources = [(ToyPairs(), WAVELENGTHS, 1.0)]
+    sources = [TrainingSource(ToyPairs(), WAVELENGTHS)]
     where = "picasssso.training.recipe"
     monkeypatch.setattr(f"{where}.prepare_tables", lambda *args, **kwargs: None)
     monkeypatch.setattr(f"{where}.make_sources", lambda *args, **kwargs: sources)
@@ -83,7 +84,6 @@ def test_mistakes(recipe, tmp_path):
     for arguments, code, words in (
         ((tmp_path / "nothing", "-o", tmp_path / "w"), 1, "Cannot read the recipe"),
         ((recipe, "-o", tmp_path / "recipe"), 2, "written over"),
-        ((recipe, "-o", tmp_path / "w", "--devices", 2), 2, "need --lightning"),
         ((recipe, "-o", tmp_path / "w", "--resume"), 1, "no checkpoint"),
     ):
         result = run(*arguments)
@@ -91,6 +91,24 @@ def test_mistakes(recipe, tmp_path):
         assert words in result.output
     recipe.write_text("{}")
     assert "names no pairs" in run(recipe, "-o", tmp_path / "w").output
+
+
+def test_several_devices_need_lightning(recipe, tmp_path, monkeypatch):
+    monkeypatch.setattr("picasssso.training.loop.find_spec", lambda name: None)
+    result = run(recipe, "-o", tmp_path / "w", "--devices", 2)
+    assert result.exit_code == 1
+    assert "pip install 'picasssso[train]'" in result.output
+    assert not list(tmp_path.glob("w*"))
+
+
+def test_what_cannot_be_calibrated_is_not_trained(recipe, tmp_path, monkeypatch):
+    monkeypatch.setattr("picasssso.training.run_training", lambda *args, **kwargs: 1 / 0)
+    content = json.loads(recipe.read_text())
+    content["pairs"][0]["bands"] = ["sdss2010-u", "sdss2010-i"]
+    recipe.write_text(json.dumps(content))
+    result = run(recipe, "-o", tmp_path / "w")
+    assert result.exit_code == 1
+    assert "nothing to calibrate on" in result.output
 
 
 def test_a_checkpoint_of_another_training(recipe, tmp_path):

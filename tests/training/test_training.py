@@ -11,20 +11,14 @@ import torch
 from small_weights import SMALL, WAVELENGTHS, ToyPairs, random_network
 
 from picasssso.exceptions import FileFormatError, InvalidInputError
-from picasssso.networks.buck_wolf import squared_loss
+from picasssso.networks.buck_wolf import MAPS, squared_loss
 from picasssso.networks.heads import decode
 from picasssso.networks.outputs import OUTPUT_NAMES
-from picasssso.training import (
-    PairPool,
-    TrainingConfig,
-    TrainingState,
-    run_training,
-    to_slots,
-)
-from picasssso.training.batches import degrade
+from picasssso.training import TrainingConfig, run_training
+from picasssso.training.batches import PairPool, TrainingSource, degrade, to_slots
 from picasssso.training.losses import quantile_loss
 from picasssso.training.recipe import Recipe
-from picasssso.training.state import batch_loss
+from picasssso.training.state import TrainingState, batch_loss
 from picasssso.training.targets import make_targets
 
 CONFIG = TrainingConfig(
@@ -38,7 +32,7 @@ PAPER = TrainingConfig(
 
 
 def pool(config=CONFIG, count=None):
-    return PairPool([(ToyPairs(count), WAVELENGTHS, 1.0)], config, first=100)
+    return PairPool([TrainingSource(ToyPairs(count), WAVELENGTHS)], config, first=100)
 
 
 def trained(config=CONFIG, **options):
@@ -102,7 +96,7 @@ def test_interrupted_training_goes_on_exactly(stop, reference, tmp_path):
     with pytest.raises(Interrupted):
         run_training(
             state,
-            Pool([(ToyPairs(), WAVELENGTHS, 1.0)], CONFIG, first=100),
+            Pool([TrainingSource(ToyPairs(), WAVELENGTHS)], CONFIG, first=100),
             checkpoint=path,
             progress=False,
         )
@@ -141,7 +135,7 @@ def test_stored_pairs_are_shuffled_and_all_used():
             return 16
 
     source = Watched()
-    batches = PairPool([(source, WAVELENGTHS, 1.0)], config).batches()
+    batches = PairPool([TrainingSource(source, WAVELENGTHS)], config).batches()
     for _ in range(8):
         next(batches)
     assert sorted(seen[:16]) == list(range(16))
@@ -167,16 +161,13 @@ def test_degraded_images_lose_bands_but_never_all():
 
 @pytest.mark.parametrize("missing", ["sfr", "gas_mass", "stellar_mass_age", "v_light"])
 def test_what_is_not_known_is_not_learned(missing):
-    from picasssso.pairs.sums import SUMS
-
     pairs = ToyPairs()
     batch = to_slots(pairs.batch(range(2)), pairs.bands, WAVELENGTHS)
     random = torch.Generator().manual_seed(1)
     raw = torch.randn(2, 51, 16, 16, generator=random, requires_grad=True)
     weights = torch.ones(2, 1, 16, 16)
-    sums = batch.sums.clone()
-    sums[:, SUMS.index(missing)] = torch.nan
-    loss = quantile_loss(decode(raw), make_targets(sums), weights)
+    batch.truth[missing][:] = torch.nan
+    loss = quantile_loss(decode(raw), make_targets(batch.truth), weights)
     (gradient,) = torch.autograd.grad(loss, raw)
     assert torch.isfinite(loss)
     assert torch.isfinite(gradient).all()
@@ -193,9 +184,9 @@ def test_papers_loss_skips_what_is_not_known():
     pairs = ToyPairs()
     batch = to_slots(pairs.batch(range(2)), pairs.bands, WAVELENGTHS)
     prediction = torch.zeros(2, 7, 16, 16, requires_grad=True)
-    sums = batch.sums.clone()
-    sums[:, 0, :4] = torch.nan
-    (gradient,) = torch.autograd.grad(squared_loss(prediction, sums), prediction)
+    batch.truth["stellar_mass"][:, :4] = torch.nan
+    loss = squared_loss(prediction, batch.truth.planes(MAPS))
+    (gradient,) = torch.autograd.grad(loss, prediction)
     assert torch.isfinite(gradient).all()
     assert (gradient[:, 0, :4] == 0).all()
     assert (gradient[:, 0, 4:] != 0).all()
@@ -244,42 +235,34 @@ def test_configurations_that_make_no_sense():
         TrainingState(TrainingConfig(network={"depth": 3}))
 
 
-@pytest.mark.filterwarnings("ignore::FutureWarning")
-def test_lightning_gives_the_same(reference, tmp_path):
-    pytest.importorskip("pytorch_lightning")
-    from picasssso.training.lightning import run_lightning
-
-    assert_same(run_lightning(TrainingState(CONFIG), pool(), progress=False), reference)
-    # Begun by one and ended by the other.
-    path = tmp_path / "checkpoint"
-    state = run_lightning(
-        TrainingState(CONFIG), pool(), progress=False, time_limit=0.0, checkpoint=path
-    )
-    assert 0 < state.step < CONFIG.steps
-    assert_same(run_training(TrainingState.load(path), pool(), progress=False), reference)
-
-
 TWO_PROCESSES = """
 import sys, warnings
 sys.path[:0] = {folders!r}
 warnings.simplefilter("ignore")
 import torch
 from test_training import CONFIG, pool
-from picasssso.training import TrainingState
-from picasssso.training.lightning import is_first_process, run_lightning
+from picasssso.training import run_training
+from picasssso.training.state import TrainingState
+from picasssso.training.loop import is_first_process
 
-state = run_lightning(
-    TrainingState(CONFIG), pool(), progress=False, devices=2, strategy="ddp", checkpoint={path!r}
-)
-rank = torch.distributed.get_rank()
+path = {path!r}
+# Stopped and begun again, by the clock of the first.
+for limit in (0.0, None):
+    state = TrainingState.load(path) if limit is None else TrainingState(CONFIG)
+    run_training(
+        state, pool(), progress=False, devices=2, checkpoint=path, time_limit=limit
+    )
+    rank = torch.distributed.get_rank()
+    torch.distributed.barrier()
+    assert limit is None or 0 < state.step < CONFIG.steps
 assert is_first_process() == (rank == 0)
-torch.save(state.networks[0].state_dict(), {path!r} + str(rank))
+torch.save(state.networks[0].state_dict(), path + str(rank))
 """
 
 
 @pytest.mark.slow
 def test_processes_that_share_batches_stay_together(reference, tmp_path):
-    pytest.importorskip("pytorch_lightning")
+    pytest.importorskip("lightning_fabric")
     path = str(tmp_path / "checkpoint")
     script = tmp_path / "train.py"
     here = Path(__file__).resolve().parent

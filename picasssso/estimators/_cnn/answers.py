@@ -14,7 +14,7 @@ from picasssso.estimators._cnn.faint import Faintness, look_for_light
 from picasssso.estimators._cnn.inputs import NetworkInput, unlike_training
 from picasssso.estimators.context import EstimationContext
 from picasssso.maps.arrays import PropertyArrays
-from picasssso.networks.calibration import local_signal
+from picasssso.networks.conformal import local_signal
 from picasssso.networks.ensemble import EnsemblePrediction
 from picasssso.networks.heads import Prediction
 from picasssso.networks.mixture import (
@@ -25,7 +25,7 @@ from picasssso.networks.mixture import (
     shared_deviations,
 )
 from picasssso.networks.outputs import OUTPUTS
-from picasssso.networks.outside import (
+from picasssso.networks.training_range import (
     colours_outside,
     disagreement_score,
     is_outside,
@@ -34,8 +34,6 @@ from picasssso.networks.outside import (
 )
 from picasssso.networks.weights import TrainedModel
 from picasssso.quality import QUALITY_DTYPE, QualityFlag
-
-__all__ = ["answer"]
 
 
 @torch.inference_mode()

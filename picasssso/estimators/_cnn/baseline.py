@@ -9,11 +9,9 @@ import torch
 from picasssso.estimators._cnn.inputs import NetworkInput
 from picasssso.exceptions import FileFormatError
 from picasssso.maps.arrays import PropertyArrays
-from picasssso.networks.baseline import BASELINE_PROPERTIES, predict_maps
+from picasssso.networks.buck_wolf import BASELINE_PROPERTIES, predict_maps
 from picasssso.networks.heads import QUANTILES
 from picasssso.networks.weights import TrainedModel
-
-__all__ = ["baseline_answer"]
 
 
 def baseline_answer(
@@ -52,7 +50,7 @@ def _widths(card: dict[str, Any]) -> dict[str, torch.Tensor]:
         raise FileFormatError(
             "These weights of the architecture buck_wolf_2021 carry no measured residuals, so "
             "that their maps would have no uncertainty: measure them with "
-            "picasssso.training.finishing.measure_residuals and put them into the card as "
+            "picasssso.training.trained_model.measure_residuals and put them into the card as "
             "'residual_quantiles'."
         )
     widths = {name: torch.tensor(values, dtype=torch.float32) for name, values in table.items()}

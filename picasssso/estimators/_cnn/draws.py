@@ -14,12 +14,10 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from picasssso.estimators._draws import pixel_normals
+from picasssso._core.random import pixel_normals
 from picasssso.estimators.context import EstimationContext
-from picasssso.networks.calibration import Calibration, gaussian_kernel
+from picasssso.networks.conformal import ConformalCalibration, gaussian_kernel
 from picasssso.networks.outputs import OUTPUTS
-
-__all__ = ["correlated_scores", "light_score", "presence_score", "smooth_radius"]
 
 #: Numbers of the bands of `pixel_normals`: own parts from 0 on, smooth parts, shared parts,
 #: presence, noise of the light.
@@ -40,7 +38,10 @@ def smooth_radius(fwhm: float) -> int:
 
 
 def correlated_scores(
-    calibration: Calibration | None, context: EstimationContext, shape: tuple[int, int], draw: int
+    calibration: ConformalCalibration | None,
+    context: EstimationContext,
+    shape: tuple[int, int],
+    draw: int,
 ) -> npt.NDArray[np.float32]:
     """Return the normal scores of one sample of all properties.
 

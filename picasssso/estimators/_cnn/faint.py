@@ -13,7 +13,7 @@ import torch
 
 from picasssso.estimators._cnn.inputs import NetworkInput
 from picasssso.maps.arrays import NORMAL_SCORES
-from picasssso.networks.calibration import local_signal
+from picasssso.networks.conformal import local_signal
 from picasssso.networks.detection import (
     TYPICAL_PART,
     detected_part,
@@ -25,8 +25,6 @@ from picasssso.networks.mixture import hold_hydrogen, linear_means
 from picasssso.networks.outputs import OUTPUTS
 from picasssso.networks.weights import TrainedModel
 from picasssso.properties import PROPERTIES
-
-__all__ = ["Faintness", "look_for_light"]
 
 #: Places of the properties that are averaged, and of those that are summed.
 _AVERAGED = [

@@ -3,29 +3,26 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from picasssso.exceptions import InvalidInputError
 from picasssso.networks.architectures import build_network
-from picasssso.networks.calibration import Calibration
 from picasssso.networks.config import TrainingConfig
+from picasssso.networks.conformal import ConformalCalibration
 from picasssso.networks.weights import TrainedModel
 from picasssso.pairs.from_maps import PairsFromMaps
 from picasssso.pairs.source import PairSource
-from picasssso.training.batches import PairPool
-from picasssso.training.finishing import finish_training
+from picasssso.training.batches import PairPool, TrainingSource
 from picasssso.training.loop import run_training
 from picasssso.training.state import TrainingState
+from picasssso.training.trained_model import check_band_sets, finish_training
 
 if TYPE_CHECKING:
     from picasssso.estimators.cnn import CNNEstimator
 
-__all__ = ["Sources", "configuration", "make_sources", "train"]
-
-Sources = list[tuple[PairSource, Sequence[float], float]]
+Sources = list[TrainingSource]
 
 #: Pairs held ready at a time, at most.
 _LARGEST_POOL = 512
@@ -36,7 +33,7 @@ def make_sources(estimator: CNNEstimator, pairs: Any, size: int) -> Sources:
     from picasssso.estimators._cnn.inputs import wavelength
 
     if isinstance(pairs, PairSource):
-        return [(pairs, [wavelength(band) for band in pairs.bands], 1.0)]
+        return [TrainingSource(pairs, [wavelength(band) for band in pairs.bands])]
     groups: dict[tuple[str, ...], list[Any]] = {}
     for number, pair in enumerate(pairs):
         try:
@@ -52,7 +49,8 @@ def make_sources(estimator: CNNEstimator, pairs: Any, size: int) -> Sources:
     sources: Sources = []
     for bands, members in groups.items():
         source = PairsFromMaps(members, size=size)
-        sources.append((source, [wavelength(band) for band in bands], float(len(source))))
+        pivots = [wavelength(band) for band in bands]
+        sources.append(TrainingSource(source, pivots, float(len(source))))
     return sources
 
 
@@ -67,8 +65,8 @@ def configuration(
 ) -> TrainingConfig:
     """Return the configuration of a training on some pairs."""
     base = TrainingConfig() if former is None else former
-    count = sum(len(s) if hasattr(s, "__len__") else _LARGEST_POOL for s, *_ in sources)
-    own = any(isinstance(source, PairsFromMaps) for source, *_ in sources)
+    count = sum(_LARGEST_POOL if s.count is None else s.count for s in sources)
+    own = any(isinstance(source.pairs, PairsFromMaps) for source in sources)
     return replace(
         base,
         steps=steps,
@@ -97,11 +95,13 @@ def train(
     progress: bool,
 ) -> TrainedModel:
     """Train, from a start or from nothing."""
+    if calibration is not None:
+        check_band_sets(config, [source.letters for source in calibration])
     stride = int(build_network(config).stride)  # type: ignore[arg-type]
-    for source, *_ in sources:
-        if isinstance(source, PairsFromMaps) and source.size % stride:
+    for source in sources:
+        if isinstance(source.pairs, PairsFromMaps) and source.pairs.size % stride:
             raise InvalidInputError(
-                f"size={source.size}: expected a multiple of {stride}, for this network."
+                f"size={source.pairs.size}: expected a multiple of {stride}, for this network."
             )
     if checkpoint is not None and Path(checkpoint).exists():
         state = TrainingState.load(checkpoint, device)
@@ -123,19 +123,18 @@ def train(
         time_limit=time_limit,
         progress=progress,
     )
-    card: dict[str, Any] = {"pairs": [source.describe() for source, *_ in sources]}
+    card: dict[str, Any] = {"pairs": [source.pairs.describe() for source in sources]}
     if start is not None:
         card["started_from"] = start.card.get("sha256")
     galaxies = 0
     if calibration is not None:
-        lengths = [len(s) if hasattr(s, "__len__") else 1000 for s, *_ in calibration]
-        galaxies = sum(lengths)
+        galaxies = sum(1000 if s.count is None else s.count for s in calibration)
     model = finish_training(
         state, calibration or sources, galaxies=galaxies, card=card, progress=progress
     )
     if calibration is None and start is not None:
         kept = start.calibration
-        model.calibration = None if kept is None else Calibration(**kept.to_tensors())
+        model.calibration = None if kept is None else ConformalCalibration(**kept.to_tensors())
         for name in ("calibrated_on", "residual_quantiles"):
             if name in start.card:
                 model.card[name] = start.card[name]

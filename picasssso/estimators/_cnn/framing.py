@@ -14,8 +14,6 @@ import numpy.typing as npt
 
 from picasssso.maps.arrays import PropertyArrays
 
-__all__ = ["cut_frame", "frame_of", "in_frame"]
-
 FloatArray = npt.NDArray[np.floating]
 
 #: A border for each axis, in pixels: before and after.

@@ -14,23 +14,14 @@ import torch
 
 from picasssso.estimators.context import EstimationContext
 from picasssso.exceptions import InvalidInputError, MissingBandError
-from picasssso.networks.calibration import Calibration
+from picasssso.networks.conformal import ConformalCalibration
 from picasssso.networks.detection import NEIGHBOURS
 from picasssso.networks.inputs import SLOTS, Conditions, slot_of
-from picasssso.networks.outside import structure_outside, whole_colours_outside
-from picasssso.networks.structure import STRUCTURES, measure_structure, whole_light
+from picasssso.networks.morphology import STRUCTURES, measure_structure, whole_light
+from picasssso.networks.training_range import structure_outside, whole_colours_outside
 
 if TYPE_CHECKING:
     from picasssso.bands import BandImages
-
-__all__ = [
-    "NetworkInput",
-    "image_structure",
-    "make_input",
-    "select_slots",
-    "unlike_training",
-    "wavelength",
-]
 
 FloatArray = npt.NDArray[np.floating]
 
@@ -90,9 +81,9 @@ _LARGEST_LOOK = 512
 def image_structure(images: BandImages, context: EstimationContext) -> tuple[float, ...]:
     """Measure how images look as a whole.
 
-    Returns as `picasssso.networks.structure.measure_structure` gives them, of at most 512 x 512
+    Returns as `picasssso.networks.morphology.measure_structure` gives them, of at most 512 x 512
     pixels around the middle, the frame being that of the whole image; then the five of
-    `picasssso.networks.structure.whole_light`.
+    `picasssso.networks.morphology.whole_light`.
     """
     region = tuple(
         slice(
@@ -112,7 +103,7 @@ def image_structure(images: BandImages, context: EstimationContext) -> tuple[flo
     return (*found, *light)
 
 
-def unlike_training(context: EstimationContext, calibration: Calibration) -> list[str]:
+def unlike_training(context: EstimationContext, calibration: ConformalCalibration) -> list[str]:
     """Return how an image, as a whole, is unlike those of the training set."""
     if not context.statistics:
         return []

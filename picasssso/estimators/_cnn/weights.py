@@ -10,8 +10,6 @@ from typing import Any
 
 from picasssso.exceptions import FileFormatError, InvalidTypeError
 
-__all__ = ["ALIASES", "check_weights", "list_packaged", "read_card", "weights_path"]
-
 #: Names that stand for packaged weights of a version. Weights never change under a version's
 #: name; what ``"default"`` stands for may change with a release, and the maps record which.
 ALIASES = {"default": "worlds-1"}

@@ -10,8 +10,6 @@ import math
 
 import torch
 
-__all__ = ["binned_quantiles", "grid_quantiles", "mixture_quantiles"]
-
 _SQRT_HALF = math.sqrt(0.5)
 _TINY = 1e-30
 

@@ -15,15 +15,6 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-__all__ = [
-    "ColourFluxes",
-    "colour_error",
-    "measure_colours",
-    "radii",
-    "resum",
-    "sums_within",
-]
-
 FloatArray = npt.NDArray[np.floating]
 
 #: 2.5 / ln 10: magnitudes in a natural logarithm.

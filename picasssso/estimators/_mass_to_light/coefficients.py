@@ -10,8 +10,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
-__all__ = ["Coefficients", "parse_coefficients"]
-
 #: For each colour, for each luminosity band: intercept and slope of log10 M/L.
 Coefficients = Mapping[tuple[str, str], Mapping[str, tuple[float, float]]]
 

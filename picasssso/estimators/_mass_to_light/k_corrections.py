@@ -18,14 +18,6 @@ import numpy.typing as npt
 from picasssso.estimators._mass_to_light.photometric_systems import OBSERVED_COLOURS
 from picasssso.exceptions import InvalidInputError
 
-__all__ = [
-    "MAXIMUM_REDSHIFT",
-    "check_redshift",
-    "k_correction",
-    "k_correction_colours",
-    "k_correction_scatter",
-]
-
 FloatArray = npt.NDArray[np.floating]
 
 #: The polynomials hold up to this redshift.

@@ -16,8 +16,6 @@ import numpy.typing as npt
 
 from picasssso.exceptions import MissingBandError
 
-__all__ = ["LibraryMassModel", "LibraryPlan", "make_library_model", "make_library_plan"]
-
 FloatArray = npt.NDArray[np.floating]
 
 #: Models that the relation is taken from, and colours that it is tabulated at.

@@ -18,8 +18,6 @@ from picasssso.estimators._mass_to_light.k_corrections import k_correction, k_co
 from picasssso.estimators._mass_to_light.plan import BandPlan
 from picasssso.estimators._mass_to_light.relations import COLOUR_RANGES, Relation
 
-__all__ = ["MassModel"]
-
 FloatArray = npt.NDArray[np.floating]
 
 #: Colours of typical galaxies relative to r (mag): what is assumed where nothing is

@@ -16,8 +16,6 @@ from types import MappingProxyType
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["OBSERVED_COLOURS", "SYSTEMS", "ColourTerm", "PhotometricSystem", "find_system"]
-
 FloatArray = npt.NDArray[np.floating]
 
 #: Observed colours (mag) of galaxies at 0 < z < 0.5, rounded outwards. Colour terms and

@@ -18,8 +18,6 @@ from picasssso.estimators._mass_to_light.photometric_systems import (
 )
 from picasssso.exceptions import MissingBandError
 
-__all__ = ["BandPlan", "make_plan"]
-
 Colour = tuple[str, str]
 
 

@@ -14,8 +14,6 @@ from functools import lru_cache
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["MAXIMUM_LOG_WIDTH", "product_percentiles"]
-
 FloatArray = npt.NDArray[np.floating]
 
 #: Log-normal widths beyond this (natural logarithm; 1.3 dex) are treated as this.

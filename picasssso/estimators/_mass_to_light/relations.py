@@ -19,8 +19,6 @@ from picasssso.estimators._mass_to_light import coefficients as published
 from picasssso.estimators._mass_to_light.coefficients import Coefficients
 from picasssso.exceptions import InvalidInputError
 
-__all__ = ["COLOUR_RANGES", "RELATIONS", "Relation", "get_relation"]
-
 FloatArray = npt.NDArray[np.floating]
 
 #: Rest-frame colours (mag) that stellar populations of normal galaxies have, from

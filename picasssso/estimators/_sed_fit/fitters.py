@@ -15,13 +15,12 @@ from typing import Any
 
 import numpy as np
 
+from picasssso._core.threads import run_calmly
 from picasssso.estimators._grid_posterior import GridPosterior
 from picasssso.estimators._sed_fit.prior_edges import models_at_edge
 from picasssso.estimators._sed_fit.shared_error import SharedError, measure_shared_error
 from picasssso.sps import ModelLibrary, SEDPrior, SSPGrid
 from picasssso.sps.dust import AttenuationLaw, get_law
-
-__all__ = ["Fitter", "FitterOptions", "get_fitter"]
 
 #: Fitters kept; each takes about 80 MB with 50,000 models.
 MAXIMUM_FITTERS = 8
@@ -114,7 +113,7 @@ def get_fitter(options: FitterOptions) -> Fitter:
     with _LOCK:
         fitter = _FITTERS.get(key)
         if fitter is None:
-            fitter = Fitter(options)
+            fitter = run_calmly(Fitter, options)
             _FITTERS[key] = fitter
             while len(_FITTERS) > MAXIMUM_FITTERS:
                 _FITTERS.popitem(last=False)

@@ -9,8 +9,6 @@ import numpy.typing as npt
 
 from picasssso.sps import SEDPrior
 
-__all__ = ["EDGE", "models_at_edge"]
-
 #: Part of a parameter's range, at either end, that counts as its edge.
 EDGE = 0.05
 

@@ -12,8 +12,6 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["order_draws"]
-
 FloatArray = npt.NDArray[np.floating]
 
 #: How often pairs of samples are compared. More would gain little: what is left is that few

@@ -16,8 +16,6 @@ import numpy.typing as npt
 
 from picasssso.estimators._grid_posterior import GridPosterior
 
-__all__ = ["SharedError", "measure_shared_error"]
-
 FloatArray = npt.NDArray[np.floating]
 
 #: Models fitted, samples of each, and the error that stands for none.

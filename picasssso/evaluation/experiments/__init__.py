@@ -5,22 +5,7 @@ and `write_results` makes the JSON, the tables and the pictures. The command is
 ``picasssso evaluate``.
 """
 
-from picasssso.evaluation.experiments.batches import BatchEstimate, estimate_with
-from picasssso.evaluation.experiments.configuration import (
-    Configuration,
-    Run,
-    load_configuration,
-)
-from picasssso.evaluation.experiments.results import write_results
-from picasssso.evaluation.experiments.running import collect_figures, run_experiments
+from picasssso.evaluation.experiments.configuration import load_configuration
+from picasssso.evaluation.experiments.running import run_experiments
 
-__all__ = [
-    "BatchEstimate",
-    "Configuration",
-    "Run",
-    "collect_figures",
-    "estimate_with",
-    "load_configuration",
-    "run_experiments",
-    "write_results",
-]
+__all__ = ["load_configuration", "run_experiments"]

@@ -28,8 +28,6 @@ if TYPE_CHECKING:
     from picasssso.maps import PropertyMaps
     from picasssso.pairs.source import Batch
 
-__all__ = ["BatchEstimate", "BatchFunction", "band_images", "estimate_with", "select_bands"]
-
 #: By property: percentiles of sums, shape (n, 5).
 SumPercentiles = Mapping[str, Any]
 

@@ -60,8 +60,6 @@ from picasssso.evaluation.measuring import Settings
 from picasssso.evaluation.summary import Bins
 from picasssso.exceptions import FileFormatError, InvalidInputError
 
-__all__ = ["Configuration", "Run", "load_configuration", "parse_configuration"]
-
 _COMMON = {"count", "batch", "truth", "source", "bands"}
 _ESTIMATOR = {
     "label",

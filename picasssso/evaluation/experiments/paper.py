@@ -10,8 +10,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
-__all__ = ["PAPER", "PAPER_PROPERTIES"]
-
 #: The columns of the paper's table.
 PAPER_PROPERTIES = (
     "stellar_mass",

@@ -14,8 +14,6 @@ from picasssso.exceptions import FileFormatError
 from picasssso.mocks.illustris import read_illustris_maps, read_synthetic_image
 from picasssso.pairs.source import Batch, PairSource
 
-__all__ = ["PaperPairs"]
-
 _BANDS = tuple(f"sdss2010-{band}" for band in "ugriz")
 #: FWHM of the paper's PSF, kpc.
 _PSF_KPC = 1.0
@@ -120,7 +118,7 @@ def _noise(image: np.ndarray) -> float:
 
 
 def _sums(maps: Any) -> np.ndarray:
-    """Return what adds up over area, in the order of `picasssso.pairs.sums.SUMS`."""
+    """Return what adds up over area, in the order of `picasssso.pairs.truth.SUMS`."""
     mass = maps["stellar_mass"]
     nothing = np.zeros_like(mass)
     gas = maps.get("gas_mass", nothing)

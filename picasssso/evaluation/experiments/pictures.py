@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from picasssso._plotting import LINE_STYLES, shared_legend
 from picasssso.evaluation.experiments.paper import PAPER
 from picasssso.evaluation.stacks import DERIVED
 from picasssso.properties import PROPERTIES
@@ -15,13 +16,10 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["make_pictures"]
-
 #: Panels, as far as there are such properties.
 _SHOWN = ("stellar_mass", "stellar_metallicity", "stellar_age", "sfr", "gas_mass",
           "gas_metallicity", "hi_mass", "attenuation_v")  # fmt: skip
 _COLUMNS = 4
-_COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 
 
 def make_pictures(figures: Mapping[str, Any]) -> dict[str, Figure]:
@@ -65,9 +63,9 @@ def _panels(rows: Sequence[Mapping[str, Any]]) -> tuple[Figure, list[tuple[str, 
     return figure, list(zip(names, axes, strict=False))
 
 
-def _colors(rows: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+def _styles(rows: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
     labels = dict.fromkeys(_name(row) for row in rows)
-    return {label: _COLORS[k % len(_COLORS)] for k, label in enumerate(labels)}
+    return {label: LINE_STYLES[k % len(LINE_STYLES)] for k, label in enumerate(labels)}
 
 
 def _name(row: Mapping[str, Any]) -> str:
@@ -78,25 +76,10 @@ def _series(entries: Sequence[Mapping[str, Any]], key: str) -> np.ndarray:
     return np.array([np.nan if e[key] is None else e[key] for e in entries], dtype=float)
 
 
-def _legend(figure: Figure, panels: Sequence[tuple[str, Axes]]) -> None:
-    found: dict[str, Any] = {}
-    for _, axis in panels:
-        for handle, label in zip(*axis.get_legend_handles_labels(), strict=True):
-            found.setdefault(label, handle)
-    figure.legend(
-        found.values(),
-        found.keys(),
-        loc="outside lower center",
-        ncols=3,
-        fontsize=8,
-        frameon=False,
-    )
-
-
 def _radial(rows: Sequence[Mapping[str, Any]]) -> Figure:
     """Bias (line) and scatter (band) against radius."""
     figure, panels = _panels(rows)
-    colors = _colors(rows)
+    styles = _styles(rows)
     for name, axis in panels:
         for row in rows:
             entries = row["properties"].get(name, {}).get("radial")
@@ -104,21 +87,22 @@ def _radial(rows: Sequence[Mapping[str, Any]]) -> Figure:
                 continue
             radius = np.array([(e["low"] + e["high"]) / 2 for e in entries])
             mean, sigma = _series(entries, "median"), _series(entries, "nmad")
-            color = colors[_name(row)]
-            axis.plot(radius, mean, color=color, label=_name(row), lw=1.4)
-            axis.fill_between(radius, mean - sigma, mean + sigma, color=color, alpha=0.15, lw=0)
+            style = styles[_name(row)]
+            axis.plot(radius, mean, label=_name(row), lw=1.4, ms=3, **style)
+            band = {"color": style["color"], "alpha": 0.15, "lw": 0}
+            axis.fill_between(radius, mean - sigma, mean + sigma, **band)
         axis.axhline(0, color="0.5", lw=0.7)
         axis.set_xlabel("radius / half-mass radius", fontsize=8)
         axis.set_ylabel(f"estimate - truth, {_unit(name)}", fontsize=8)
         axis.set_ylim(-0.8, 0.8)
-    _legend(figure, panels)
+    shared_legend(figure, [axis for _, axis in panels])
     return figure
 
 
 def _snr(rows: Sequence[Mapping[str, Any]]) -> Figure:
     """Scatter of pixels against signal to noise."""
     figure, panels = _panels(rows)
-    colors = _colors(rows)
+    styles = _styles(rows)
     for name, axis in panels:
         for row in rows:
             entries = row["properties"].get(name, {}).get("pixel", {}).get("by_snr")
@@ -127,13 +111,13 @@ def _snr(rows: Sequence[Mapping[str, Any]]) -> Figure:
             place = np.arange(len(entries))
             axis.errorbar(
                 place, _series(entries, "nmad"), _series(entries, "nmad_error"),
-                color=colors[_name(row)], label=_name(row), marker="o", ms=3, lw=1.2, capsize=2,
+                label=_name(row), ms=3, lw=1.2, capsize=2, **styles[_name(row)],
             )  # fmt: skip
             axis.set_xticks(place, [_bin_name(entry) for entry in entries])
         axis.set_ylim(bottom=0)
         axis.set_xlabel("i-band S/N of the pixel", fontsize=8)
         axis.set_ylabel(f"NMAD, {_unit(name)}", fontsize=8)
-    _legend(figure, panels)
+    shared_legend(figure, [axis for _, axis in panels])
     return figure
 
 
@@ -150,21 +134,21 @@ def _structure(rows: Sequence[Mapping[str, Any]]) -> Figure:
 
     figure = Figure(figsize=(7.4, 3.3), layout="constrained")
     axes = figure.subplots(1, 2)
-    colors = _colors(rows)
+    styles = _styles(rows)
     for row in rows:
         entry = row["properties"].get("stellar_mass", {}).get("structure")
         if entry is None:
             continue
         for axis, kind in zip(axes, ("power", "coherence"), strict=True):
             values = [np.nan if v is None else v for v in entry[kind]]
-            axis.plot(entry["frequency"], values, color=colors[_name(row)], label=_name(row))
+            axis.plot(entry["frequency"], values, label=_name(row), ms=3, **styles[_name(row)])
     axes[0].set_yscale("log")
     for axis, what in zip(axes, ("power / true power", "coherence"), strict=True):
         axis.axhline(1, color="0.5", lw=0.7)
         axis.set_xlabel("spatial frequency, cycles per pixel", fontsize=8)
         axis.set_ylabel(f"{what}, log stellar mass density", fontsize=8)
         axis.tick_params(labelsize=8)
-    _legend(figure, [("", axes[0])])
+    shared_legend(figure, axes[:1])
     return figure
 
 
@@ -184,8 +168,8 @@ def _curve(rows: Sequence[Mapping[str, Any]], what: str) -> Figure:
             entries = [row["properties"][name]["aperture"] for row in own]
             axis.errorbar(
                 [row["x"] for row in own], _series(entries, "sigma"),
-                _series(entries, "sigma_error"), color=_COLORS[k % len(_COLORS)], label=label,
-                marker="o", ms=3, lw=1.2, capsize=2,
+                _series(entries, "sigma_error"), label=label, ms=3, lw=1.2, capsize=2,
+                **LINE_STYLES[k % len(LINE_STYLES)],
             )  # fmt: skip
         paper = {row["x"]: PAPER[row["paper"]][name]["sigma"] for row in rows
                  if row["paper"] in PAPER and name in PAPER[row["paper"]]
@@ -202,5 +186,5 @@ def _curve(rows: Sequence[Mapping[str, Any]], what: str) -> Figure:
         axis.set_ylim(bottom=0)
         axis.set_xlabel(what, fontsize=8)
         axis.set_ylabel(f"sigma of sums, {_unit(name)}", fontsize=8)
-    _legend(figure, panels)
+    shared_legend(figure, [axis for _, axis in panels])
     return figure

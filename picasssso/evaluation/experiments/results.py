@@ -11,8 +11,6 @@ from picasssso._core.files import atomic_write
 from picasssso.evaluation.experiments.pictures import make_pictures
 from picasssso.evaluation.experiments.tables import make_tables
 
-__all__ = ["write_results"]
-
 
 def write_results(figures: Mapping[str, Any], folder: Path | str) -> list[Path]:
     """Write figures, tables and pictures."""

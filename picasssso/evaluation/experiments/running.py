@@ -30,8 +30,6 @@ from picasssso.exceptions import FileFormatError, PicassssoError
 if TYPE_CHECKING:
     from picasssso.pairs import PairSource
 
-__all__ = ["collect_figures", "load_record", "run_experiments"]
-
 #: Signal to noise is that of the first of these bands that there is.
 _SNR_BANDS = "iIrRzZgG"
 
@@ -208,7 +206,7 @@ def _write_description(place: Path, run: Run, configuration: Configuration) -> N
 def _one_batch(
     run: Run, numbers: range, function: BatchFunction, configuration: Configuration, folder: Path
 ) -> Record:
-    from picasssso.pairs.sums import TrueSums
+    from picasssso.pairs.truth import TrueSums
 
     source = make_source(run.source)
     pairs = source.batch(numbers)

@@ -16,8 +16,6 @@ from picasssso.exceptions import FileFormatError, InvalidInputError
 if TYPE_CHECKING:
     from picasssso.pairs import PairSource
 
-__all__ = ["KINDS", "make_source"]
-
 #: ``mocks``: `picasssso.mocks.GeneratedPairs`, whose arguments are the other entries.
 #: ``stored``: ``folder`` and ``split`` of `picasssso.pairs.StoredPairs`.
 #: ``illustris``: maps in the files of Buck & Wolf (2021) in ``folder``, painted and observed.
@@ -71,10 +69,11 @@ def _painted_illustris(
     Where the survey has pixels of its own, each galaxy is seen from as far as its maps'
     pixels are the survey's, so that nothing is resampled; else at the redshift given.
     """
-    from picasssso.mocks import LightTable, ObservedPairs, observe
+    from picasssso.mocks import ObservedPairs, observe
     from picasssso.mocks.illustris import read_illustris_maps
-    from picasssso.mocks.observing import get_survey
+    from picasssso.mocks.light import LightTable
     from picasssso.mocks.observing.observe import join_observed
+    from picasssso.mocks.observing.surveys import get_survey
 
     paths = sorted(
         path
@@ -128,10 +127,11 @@ def _observed_particles(
     import astropy.units as u
     import torch
 
-    from picasssso.mocks import LightTable, ObservedPairs, observe
-    from picasssso.mocks.framing import join_galaxies
-    from picasssso.mocks.observing import get_survey
-    from picasssso.mocks.particles import read_particles
+    from picasssso.mocks import ObservedPairs, observe
+    from picasssso.mocks.galaxy_maps import join_galaxies
+    from picasssso.mocks.light import LightTable
+    from picasssso.mocks.observing.surveys import get_survey
+    from picasssso.mocks.particles.snapshots import read_particles
 
     chosen = get_survey(survey)
     if chosen.pixel_scale is None:
@@ -172,7 +172,7 @@ def _path_of(one: str | dict[str, Any]) -> str:
 
 def _redshift_of_pixel(kpc: float, arcsec: float) -> float:
     """Return the redshift at which a length has an angle."""
-    from picasssso.mocks.framing import pixel_sizes
+    from picasssso.mocks.distances import pixel_sizes
 
     low, high = 0.003, 1.0
     for _ in range(60):

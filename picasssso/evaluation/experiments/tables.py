@@ -9,8 +9,6 @@ from picasssso.evaluation.experiments.paper import PAPER
 from picasssso.evaluation.stacks import DERIVED
 from picasssso.properties import PROPERTIES
 
-__all__ = ["make_tables"]
-
 #: In this order, as far as there are.
 _ORDER = (
     "stellar_mass",

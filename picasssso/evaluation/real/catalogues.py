@@ -17,8 +17,6 @@ from picasssso.exceptions import FileFormatError, InvalidInputError
 if TYPE_CHECKING:
     from astropy.table import Row, Table
 
-__all__ = ["GALAXY_BANDS", "GalaxyCatalogue", "column", "read_catalogue"]
-
 FloatArray = npt.NDArray[np.floating]
 
 #: Bands of the columns of fluxes of the NASA-Sloan Atlas, in their order.

@@ -9,8 +9,6 @@ import numpy.typing as npt
 
 from picasssso.exceptions import InvalidInputError
 
-__all__ = ["compare_values", "log10_positive"]
-
 FloatArray = npt.NDArray[np.floating]
 
 
@@ -19,7 +17,7 @@ def log10_positive(values: npt.ArrayLike) -> FloatArray:
 
     Examples
     --------
-    >>> from picasssso.evaluation.real import log10_positive
+    >>> from picasssso.evaluation.real.comparison import log10_positive
     >>> log10_positive([10.0, 0.0]).tolist()
     [1.0, nan]
     """
@@ -38,7 +36,7 @@ def compare_values(
 
     Examples
     --------
-    >>> from picasssso.evaluation.real import compare_values
+    >>> from picasssso.evaluation.real.comparison import compare_values
     >>> found = compare_values([10.1, 9.3, 11.1], [10.0, 9.2, 11.0], [10.0] * 3, [10.2] * 3)
     >>> found["n"], round(found["median"], 3), round(found["own_error"], 3)
     (3, 0.1, 0.1)

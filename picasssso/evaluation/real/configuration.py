@@ -50,8 +50,6 @@ from typing import Any
 from picasssso.evaluation.experiments.configuration import _fingerprints
 from picasssso.exceptions import FileFormatError, InvalidInputError
 
-__all__ = ["RealConfiguration", "is_real", "load_real_configuration"]
-
 _KNOWN = {
     "kind", "seed", "cosmology", "estimators", "galaxies", "rings", "fields", "truths", "small",
     "requirements",

@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from picasssso.estimators.base import PropertyMapEstimator
     from picasssso.maps import PropertyMaps
 
-__all__ = ["RealEstimator", "describe_region"]
-
 #: What an estimator gets: images, or one pixel of light.
 IMAGES = ("maps", "total", "annuli")
 #: Value, then the percentiles.

@@ -18,10 +18,8 @@ from scipy.ndimage import gaussian_filter
 
 from picasssso.bands import BandImages, GalacticExtinction
 from picasssso.exceptions import FileFormatError, InvalidInputError
-from picasssso.mocks.observing import get_survey
+from picasssso.mocks.observing.surveys import get_survey
 from picasssso.preparation.extinction import band_extinction
-
-__all__ = ["Field", "move_to_redshift"]
 
 FloatArray = npt.NDArray[np.floating]
 

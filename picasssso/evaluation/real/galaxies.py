@@ -23,8 +23,6 @@ from picasssso.quality import QualityFlag
 if TYPE_CHECKING:
     from astropy.cosmology import FLRW
 
-__all__ = ["estimate_galaxies", "galaxy_figures", "paint_catalogue_galaxy", "total_light"]
-
 #: u, g, r, i, z.
 OPTICAL = GALAXY_BANDS[2:]
 #: GSWLC's log10 of SFR / mass, per yr, of galaxies that form stars and of those that do not.

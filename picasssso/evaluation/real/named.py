@@ -16,8 +16,6 @@ from picasssso.evaluation.real.comparison import log10_positive
 from picasssso.evaluation.real.estimating import FIELDS, RealEstimator, describe_region
 from picasssso.evaluation.real.fields import Field
 
-__all__ = ["estimate_named", "named_figures"]
-
 
 def estimate_named(
     description: Mapping[str, Any], folder: Path | str, estimator: RealEstimator, seed: int = 0

@@ -22,18 +22,10 @@ from scipy.ndimage import gaussian_filter
 
 from picasssso.bands import BandImages, GalacticExtinction
 from picasssso.exceptions import InvalidInputError
-from picasssso.mocks.observing import get_survey
+from picasssso.mocks.observing.surveys import get_survey
 
 if TYPE_CHECKING:
-    from picasssso.mocks.observing import Survey
-
-__all__ = [
-    "GalaxyProfile",
-    "PaintedGalaxy",
-    "major_axis_factor",
-    "observe_profile",
-    "paint_profile",
-]
+    from picasssso.mocks.observing.surveys import Survey
 
 FloatArray = npt.NDArray[np.floating]
 
@@ -156,7 +148,7 @@ def major_axis_factor(axis_ratio: float) -> float:
 
     Examples
     --------
-    >>> from picasssso.evaluation.real import major_axis_factor
+    >>> from picasssso.evaluation.real.painting import major_axis_factor
     >>> major_axis_factor(1.0)
     1.0
     >>> 1.3 < major_axis_factor(0.4) < 1.6
@@ -180,7 +172,7 @@ def paint_profile(
     Examples
     --------
     >>> import numpy as np
-    >>> from picasssso.evaluation.real import GalaxyProfile, paint_profile
+    >>> from picasssso.evaluation.real.painting import GalaxyProfile, paint_profile
     >>> profile = GalaxyProfile(("sdss2010-r",), np.array([1.0, 4.0]), np.array([[2.0, 1.0]]))
     >>> image = paint_profile(profile, (32, 32), 0.4)
     >>> float(np.round(image.sum() / profile.fluxes.sum(), 2))

@@ -2,26 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from picasssso._plotting import LINE_STYLES, shared_legend
+
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["make_real_pictures"]
-
-#: To be told apart without color.
-_STYLES: tuple[dict[str, Any], ...] = (
-    {"color": "black", "marker": "o", "ls": "-"},
-    {"color": "0.45", "marker": "s", "ls": "--"},
-    {"color": "0.6", "marker": "^", "ls": ":"},
-    {"color": "0.3", "marker": "D", "ls": "-."},
-    {"color": "0.7", "marker": "v", "ls": (0, (1, 3))},
-)
 _COLUMNS = 3
 _RINGS = (
     ("stellar_mass", "stars, Msun / kpc$^2$"),
@@ -61,22 +52,6 @@ def _panels(number: int) -> tuple[Figure, np.ndarray]:
     return figure, axes.ravel()[:number]
 
 
-def _legend(figure: Figure, axes: Iterable[Axes], columns: int) -> None:
-    """Put what all panels show below them, once."""
-    found: dict[str, Any] = {}
-    for axis in axes:
-        for handle, label in zip(*axis.get_legend_handles_labels(), strict=True):
-            found.setdefault(label, handle)
-    figure.legend(
-        found.values(),
-        found.keys(),
-        loc="outside lower center",
-        ncols=columns,
-        fontsize=8,
-        frameon=False,
-    )
-
-
 def _masses(estimators: Mapping[str, Mapping[str, Any]]) -> Figure:
     """Difference of masses against mass: star-forming galaxies open, quiescent ones filled."""
     figure, axes = _panels(len(estimators))
@@ -99,7 +74,7 @@ def _masses(estimators: Mapping[str, Mapping[str, Any]]) -> Figure:
         axis.tick_params(labelsize=8)
     for axis in axes[:: min(len(axes), _COLUMNS)]:
         axis.set_ylabel("estimate - GSWLC-X2, dex", fontsize=8)
-    _legend(figure, axes, 2)
+    shared_legend(figure, axes, 2)
     return figure
 
 
@@ -110,7 +85,7 @@ def _dust_and_rates(estimators: Mapping[str, Mapping[str, Any]]) -> Figure:
     figure = Figure(figsize=(7.4, 3.7), layout="constrained")
     axes = figure.subplots(1, 2)
     shown = [one for one in estimators.values() if "attenuation" in one["points"]]
-    for one, style in zip(shown, _STYLES, strict=False):
+    for one, style in zip(shown, LINE_STYLES, strict=False):
         points = one["points"]
         pairs = (
             (axes[0], points["log_ssfr"], points["attenuation_difference"]),
@@ -127,7 +102,7 @@ def _dust_and_rates(estimators: Mapping[str, Mapping[str, Any]]) -> Figure:
         axis.set_xticks(range(-13, -8))
         axis.set_xlabel("log SFR / mass (GSWLC-X2), 1 / yr", fontsize=8)
         axis.tick_params(labelsize=8)
-    _legend(figure, axes, 2)
+    shared_legend(figure, axes, 2)
     return figure
 
 
@@ -158,7 +133,7 @@ def _rings(estimators: Mapping[str, Mapping[str, Any]]) -> Figure:
     labels = dict(_RINGS)
     for axis, name in zip(axes, names, strict=True):
         drawn = False
-        for one, style in zip(estimators.values(), _STYLES, strict=False):
+        for one, style in zip(estimators.values(), LINE_STYLES, strict=False):
             points = one["points"]
             if name not in points["properties"]:
                 continue
@@ -178,5 +153,5 @@ def _rings(estimators: Mapping[str, Mapping[str, Any]]) -> Figure:
         axis.set_xlabel("radius, kpc", fontsize=8)
         axis.set_ylabel(labels[name], fontsize=8)
         axis.tick_params(labelsize=8)
-    _legend(figure, axes, 3)
+    shared_legend(figure, axes, 3)
     return figure

@@ -12,8 +12,6 @@ from picasssso._core.files import atomic_write
 from picasssso.evaluation.real.pictures import make_real_pictures
 from picasssso.evaluation.real.tables import make_real_tables
 
-__all__ = ["write_real"]
-
 
 def write_real(figures: Mapping[str, Any], folder: Path | str) -> list[Path]:
     """Write figures, tables and pictures."""

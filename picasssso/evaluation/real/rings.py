@@ -18,8 +18,6 @@ from picasssso.evaluation.real.fields import Field, move_to_redshift
 from picasssso.exceptions import InvalidInputError, PicassssoWarning
 from picasssso.maps.totals import known_correlation
 
-__all__ = ["estimate_rings", "read_rings", "ring_figures"]
-
 #: Of a table of rings, after Leroy et al. (2008, AJ 136, 2782), table 7.
 _COLUMNS = ("galaxy", "radius_kpc", "sigma_hi", "sigma_h2", "sigma_star", "sigma_sfr")
 #: Msun/pc2, and 1e-4 Msun/yr/kpc2, in units of maps.

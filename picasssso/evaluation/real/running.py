@@ -23,8 +23,6 @@ from picasssso.exceptions import FileFormatError
 if TYPE_CHECKING:
     from astropy.cosmology import FLRW
 
-__all__ = ["collect_real", "run_real"]
-
 #: Galaxies at once; what is kept grows by as many.
 _BATCH = 12
 #: Under which a field is kept.

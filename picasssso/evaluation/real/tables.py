@@ -7,8 +7,6 @@ from typing import Any
 
 from picasssso.evaluation.experiments.tables import _list_table
 
-__all__ = ["make_real_tables"]
-
 _NOTHING = "–"
 #: Of galaxies, in this order: key, what it is, unit.
 _ROWS = (

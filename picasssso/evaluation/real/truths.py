@@ -11,8 +11,6 @@ import numpy as np
 from picasssso.evaluation.real.catalogues import column, read_catalogue
 from picasssso.evaluation.real.comparison import compare_values
 
-__all__ = ["compare_truths"]
-
 #: Of each table: what is compared, and the two columns.
 _PAIRS = {
     "alfalfa": (

@@ -20,9 +20,9 @@ from picasssso.evaluation.agreement import compare_estimates, disagreements
 from picasssso.evaluation.apertures import fit_apertures
 from picasssso.evaluation.evaluation import Evaluation, check_comparable
 from picasssso.evaluation.measuring import Settings
-from picasssso.evaluation.report import drawings
 from picasssso.evaluation.summary import Bins
 from picasssso.exceptions import InvalidInputError, PicassssoWarning
+from picasssso.maps import pictures
 from picasssso.maps.ellipses import local_jacobian
 from picasssso.maps.notices import outside_notice
 from picasssso.maps.totals import known_correlation
@@ -34,8 +34,6 @@ if TYPE_CHECKING:
 
     from picasssso.bands import BandImages
     from picasssso.maps import PropertyMaps, Total
-
-__all__ = ["write_report"]
 
 #: Where the profile of the maps reaches less far, pixels, an ellipse is measured that does
 #: not ask for significance; the annuli then reach so many half-mass radii.
@@ -223,7 +221,7 @@ def _galaxy(images: BandImages | None) -> str:
 
     shown = ", ".join(choose_bands(images))
     return "<h2>The galaxy</h2>" + _picture(
-        drawings.draw_galaxy(images), "The galaxy in colour", f"Red to blue: {shown}."
+        pictures.draw_galaxy(images), "The galaxy in colour", f"Red to blue: {shown}."
     )
 
 
@@ -337,9 +335,9 @@ def _all_maps(maps: PropertyMaps, truth: PropertyMaps | None) -> str:
         text.append(f"<h3>{html.escape(definition.label.capitalize())}</h3>")
         text.append(
             _picture(
-                drawings.draw_maps(maps, name, truth),
+                pictures.draw_property(maps, name, truth),
                 words + (", the truth and the difference" if truth is not None else ""),
-                f"{definition.definition} ({unit}). Grey: no estimate, or not positive.",
+                f"{definition.definition} ({unit}). Gray: no estimate, or not positive.",
             )
         )
     return "\n".join(text)
@@ -367,7 +365,7 @@ def _profiles(maps: PropertyMaps, truth: PropertyMaps | None) -> str:
             f"{shape['position_angle'].value:.0f}° from north through east, measured on the "
             f"{measured}. Bands: errors. Surface densities are as projected on the sky."
         )
-        figure = drawings.draw_profiles(maps, tables, true_tables)
+        figure = pictures.draw_profiles(maps, tables, true_tables, "truth")
         text += _picture(figure, "Radial profiles of all properties", words)
     return text + "".join(map(_note, notes))
 
@@ -484,7 +482,7 @@ def _quality(maps: PropertyMaps) -> str:
         + f"<p>{clean:.1f} % of the pixels have no flag.</p>"
         + _table(["flag", "meaning", "pixels", "share"], rows, numbers=2)
         + _picture(
-            drawings.draw_quality(maps),
+            pictures.draw_quality(maps),
             "Map of quality flags",
             "Where a pixel has several flags, the rarest is shown.",
         )
@@ -510,6 +508,10 @@ def _flattened(record: Mapping[str, Any], before: str = "") -> Iterable[tuple[st
         if isinstance(value, Mapping):
             if value:
                 yield from _flattened(value, f"{label}: ")
+        elif name == "preparation" and isinstance(value, list):
+            from picasssso.preparation.steps import describe_steps
+
+            yield from ((f"{label}: {step}", words) for step, words in describe_steps(value))
         elif isinstance(value, list | tuple):
             yield label, ", ".join(map(str, value))
         elif value is not None:

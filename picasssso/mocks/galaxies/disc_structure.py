@@ -15,8 +15,6 @@ import torch
 
 from picasssso._core.random import Stream
 
-__all__ = ["CHANNELS", "DiscStructure", "draw_structure", "sample_structure"]
-
 #: What is modulated, in the order of the channels.
 CHANNELS = ("old", "h2", "sfr100", "sfr10", "hi")
 

@@ -11,8 +11,6 @@ from __future__ import annotations
 
 import torch
 
-__all__ = ["behind_fraction", "layer_transmission", "slab_transmission"]
-
 _PER_MAG = 0.4 * 2.302585092994046
 
 

@@ -6,8 +6,6 @@ import numpy as np
 
 from picasssso.mocks.age_bins import AGE_EDGES
 
-__all__ = ["delayed_history", "timescale_of_rate"]
-
 
 def _younger(age: np.ndarray, start: np.ndarray, tau: np.ndarray) -> np.ndarray:
     """Return the fraction of the mass of delayed exponentials younger than ages, in Gyr."""

@@ -20,8 +20,6 @@ from picasssso.mocks.galaxies.histories import timescale_of_rate
 from picasssso.mocks.galaxies.profiles import sersic_fraction
 from picasssso.mocks.worlds import Worlds
 
-__all__ = ["draw_parameters"]
-
 #: Normal numbers are cut at this many standard deviations: tails of relations are not known.
 _CUT = 3.0
 
@@ -68,14 +66,17 @@ def draw_parameters(
     draws = _Draws(stream, prefix, widen)
     if log_mass is None:
         log_mass = relations.sample_masses(draws.uniform("mass"), mass_range, mass_weight)
-    kind = _draw_kind(draws, log_mass)
-    shape = _draw_shape(draws, log_mass, kind)
     world = (Worlds() if worlds is None else worlds).draw(stream)
+    kind = _draw_kind(draws, log_mass, world)
+    shape = _draw_shape(draws, log_mass, kind)
+    _smooth(shape, world["world_smooth"] > 0)
     if link_structure:
         populations = _draw_populations(draws, log_mass, kind, shape, world)
     else:
         other = _Draws(stream, prefix + "unlinked ", widen)
-        populations = _draw_populations(other, log_mass, _draw_kind(other, log_mass), shape, world)
+        populations = _draw_populations(
+            other, log_mass, _draw_kind(other, log_mass, world), shape, world
+        )
         _forget_structure(populations, other)
     parameters = {**kind, **shape, **populations, **world}
     parameters["log_mass"] = log_mass
@@ -83,9 +84,12 @@ def draw_parameters(
     return {name: np.asarray(value, dtype=np.float64) for name, value in parameters.items()}
 
 
-def _draw_kind(draws: _Draws, log_mass: np.ndarray) -> dict[str, np.ndarray]:
+def _draw_kind(
+    draws: _Draws, log_mass: np.ndarray, world: dict[str, np.ndarray]
+) -> dict[str, np.ndarray]:
     """Draw whether a galaxy forms stars, and of what type it is."""
-    quenched = draws.happens("quenched", relations.quenched_fraction(log_mass))
+    forming = (1.0 - relations.quenched_fraction(log_mass)) * (1.0 - world["world_environment"])
+    quenched = draws.happens("quenched", 1.0 - forming)
     green = ~quenched & draws.happens("green valley", relations.green_fraction(log_mass))
     # Round quenched galaxies become common at the highest masses (Emsellem et al. 2011,
     # MNRAS 414, 888) and are dwarf ellipticals at the lowest; the rest are lenticulars.
@@ -226,6 +230,15 @@ def _draw_shape(
     }
 
 
+def _smooth(shape: dict[str, np.ndarray], smooth: np.ndarray) -> None:
+    """Take arms, clumps, bars, rings, lopsidedness and dust lanes from some galaxies, in place."""
+    for name in (
+        "arm_old", "arm_gas", "floccules", "clumps", "bar_fraction", "ring", "lopsided", "tidal",
+        "near_side",
+    ):  # fmt: skip
+        shape[name] = np.where(smooth, 0.0, shape[name])
+
+
 def _half_mass_radius(bulge: np.ndarray, ratio: np.ndarray, index: np.ndarray) -> np.ndarray:
     """Return the half-mass radius of a bulge and a disc in disc scale lengths, by bisection."""
     low, high = np.full(bulge.shape, 0.02), np.full(bulge.shape, 4.0)
@@ -269,7 +282,7 @@ def _draw_populations(
         **_draw_histories(draws, log_mass, kind, rates, world),
         **_draw_metals(draws, log_mass, kind, rates, world),
         **_draw_gas(draws, log_mass, kind, shape, rates, world),
-        **_draw_dust(draws, log_mass, kind, rates, world),
+        **_draw_dust(draws, log_mass, shape, rates, world),
     }
 
 
@@ -314,16 +327,18 @@ def _draw_histories(
     quenched, green = kind["quenched"].astype(bool), kind["green"].astype(bool)
     n, u = draws.normal, draws.uniform
     typical, scatter = relations.formation_start(log_mass, quenched)
-    start = np.clip(typical + scatter * n("start") + world["world_age"], 3.0, 13.0)
+    older = 10.0 ** world["world_age_scale"]
+    start = typical + scatter * n("start") + world["world_age"]
+    start = np.clip(start * older, 2.5, 13.0)
     old = relations.OLD_FRACTION + relations.OLD_FRACTION_SCATTER * n("old fraction")
-    old = np.where(quenched, 0.0, np.clip(old, 0.05, 0.9))
+    old = np.where(quenched, 0.0, np.clip(old + world["world_old_fraction"], 0.0, 0.9))
     tau = timescale_of_rate(10.0 ** rates["slow_log_rate"] * 0.62 / (1.0 - old), start)
     # Quenched: massive galaxies formed fast and stopped early (Thomas et al. 2010, MNRAS
     # 404, 1775), dwarfs late.
     early = 10.0 ** (0.05 - 0.30 * (log_mass - 10.7) + 0.15 * n("quenched timescale"))
     tau = np.where(quenched, np.clip(early, 0.4, 4.0), tau)
     end = np.clip(10.0 ** (0.50 + 0.22 * (log_mass - 10.5) + 0.25 * n("quenching time")), 0.4, 8.0)
-    end = np.minimum(end, 0.6 * start)
+    end = np.minimum(end * older, 0.6 * start)
     # Those in the green valley have been fading for 0.4-2.5 Gyr (Schawinski et al. 2014, MNRAS
     # 440, 889).
     fading = 0.4 + 2.1 * u("green time")
@@ -337,8 +352,11 @@ def _draw_histories(
         "tau": tau,
         # Stars of an early, short phase, as even dwarfs have (Weisz et al. 2014, ApJ 789, 147).
         "old_fraction": old,
+        "early_start": np.maximum(start, np.minimum(11.5 * older, 13.0)),
         "end": end,
-        "bulge_start": np.where(quenched, start, np.maximum(start, 10.5)),
+        "bulge_start": np.where(
+            quenched, start, np.maximum(start, np.minimum(10.5 * older, 13.0))
+        ),
         "bulge_tau": np.clip(
             10.0 ** (np.where(quenched, np.log10(early), -0.1) + 0.2 * n("bulge timescale")),
             0.3,
@@ -430,7 +448,7 @@ def _draw_gas(
 def _draw_dust(
     draws: _Draws,
     log_mass: np.ndarray,
-    kind: dict[str, np.ndarray],
+    shape: dict[str, np.ndarray],
     rates: dict[str, np.ndarray],
     world: dict[str, np.ndarray],
 ) -> dict[str, np.ndarray]:
@@ -439,6 +457,9 @@ def _draw_dust(
     # Dust in clumps dims less than its mean column (Witt & Gordon 2000, ApJ 528, 799).
     factor = relations.dust_factor(log_mass, rates["below_sequence"])
     factor = factor * 10.0 ** (0.15 * n("dust") + world["world_dust"])
+    factor = factor * relations.dust_inclination(
+        shape["cos_inclination"], world["world_dust_inclination"]
+    )
     return {
         "dust_factor": np.where(world["world_dust_free"] > 0, 0.0, factor),
         "dust_thickness": np.clip(0.45 + 0.12 * n("dust thickness"), 0.15, 0.9),

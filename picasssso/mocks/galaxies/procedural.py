@@ -10,16 +10,18 @@ import torch
 
 from picasssso._core.random import Stream
 from picasssso.exceptions import InvalidInputError
-from picasssso.mocks.distances import angular_diameter_distance, redshift_of_distance
+from picasssso.mocks.distances import (
+    ARCSEC_PER_RAD,
+    angular_diameter_distance,
+    redshift_of_distance,
+)
 from picasssso.mocks.galaxies.population import draw_parameters
 from picasssso.mocks.galaxies.render import Frame, merge_parts, render_parts
-from picasssso.mocks.galaxy import Galaxies
+from picasssso.mocks.galaxy_maps import Galaxies
 from picasssso.mocks.observing.surveys import Survey, get_survey
 from picasssso.mocks.worlds import Worlds
 
 __all__ = ["ProceduralGalaxies"]
-
-_ARCSEC_PER_RAD = 648000.0 / np.pi
 
 #: Redshifts that surveys' galaxies are drawn from.
 REDSHIFT_RANGE = (0.01, 0.15)
@@ -41,7 +43,7 @@ class ProceduralGalaxies:
     n_pixels : int, optional
         Pixels along each side of the frame.
     survey : str or Survey, optional
-        Sets the pixel scale: one of `picasssso.mocks.observing.SURVEYS`.
+        Sets the pixel scale: one of those `get_survey` knows.
     margin : int, optional
         Pixels added at each side, for light that a PSF scatters in; cut by
         `picasssso.mocks.observe`.
@@ -204,14 +206,14 @@ class ProceduralGalaxies:
             redshift = low + (high - low) * stream.uniform("redshift")
         else:
             # Even in the logarithm of the apparent size, as far as the redshifts allow.
-            per_pixel = radius / (pixel_scale / _ARCSEC_PER_RAD) / 1e3  # Mpc times pixels
+            per_pixel = radius / (pixel_scale / ARCSEC_PER_RAD) / 1e3  # Mpc times pixels
             smallest, largest = (r * self.n_pixels / 64 for r in self.apparent_radius)
             far, near = (per_pixel / angular_diameter_distance(np.array(z)) for z in (high, low))
             bottom = np.log(np.clip(smallest, far, near))
             top = np.log(np.clip(largest, far, near))
             pixels = np.exp(bottom + (top - bottom) * stream.uniform("apparent size"))
             redshift = redshift_of_distance(per_pixel / pixels, (low, high))
-        arcsec_per_kpc = _ARCSEC_PER_RAD / (1e3 * angular_diameter_distance(redshift))
+        arcsec_per_kpc = ARCSEC_PER_RAD / (1e3 * angular_diameter_distance(redshift))
         if pixel_scale is None:
             kpc = survey.frame * (radius / self.n_pixels if survey.framing == "radii" else 1.0)
             pixel_scale = kpc * arcsec_per_kpc

@@ -13,8 +13,6 @@ from functools import lru_cache
 import numpy as np
 import torch
 
-__all__ = ["GAUSSIAN_WIDTHS", "elliptical_gaussians", "sersic_fraction", "sersic_weights"]
-
 #: Widths of the Gaussians in half-mass radii.
 GAUSSIAN_WIDTHS = np.geomspace(0.02, 4.5, 11)
 

@@ -11,8 +11,6 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-__all__ = ["inclining_matrix", "to_sky"]
-
 
 def inclining_matrix(
     plane_y: torch.Tensor,

@@ -26,8 +26,6 @@ from picasssso.mocks.galaxies.scaling_relations import (
     early_type_size,
 )
 
-__all__ = ["Frame", "Parts", "merge_parts", "render_parts"]
-
 #: Cells of a disc's plane per pixel of the frame, along one axis.
 PLANE_SAMPLING = 1.1
 
@@ -81,7 +79,7 @@ def _histories(parameters: dict[str, np.ndarray]) -> tuple[np.ndarray, dict[str,
     outer = delayed_history(
         p["start"] - np.clip(2.0 * p["age_gradient"], -2.0, 2.0), p["tau"] * tilt, p["end"] / later
     )
-    early = delayed_history(np.maximum(p["start"], 11.5), 1.5 + 0.0 * p["tau"], 0.0 * p["tau"])
+    early = delayed_history(p["early_start"], 1.5 + 0.0 * p["tau"], 0.0 * p["tau"])
     old = p["old_fraction"][:, None]
     inner, outer = (part * (1.0 - old) + early * old for part in (inner, outer))
     bulge = delayed_history(p["bulge_start"], p["bulge_tau"], p["bulge_end"])

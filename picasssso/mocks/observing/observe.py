@@ -12,19 +12,21 @@ import torch
 
 from picasssso._core.random import Stream
 from picasssso.exceptions import InvalidInputError
-from picasssso.mocks.galaxy import Galaxies
+from picasssso.mocks.galaxy_maps import Galaxies
 from picasssso.mocks.light import Light
-from picasssso.mocks.observing.psf import convolve, gaussian_transfer, moffat_transfer
-from picasssso.mocks.observing.sources import field_sources, uneven_background
+from picasssso.mocks.observing.contaminants import field_sources, uneven_background
 from picasssso.mocks.observing.surveys import Survey, get_survey
-from picasssso.pairs.sums import TrueSums, plain_number
+from picasssso.mocks.observing.transfer_functions import (
+    convolve,
+    gaussian_transfer,
+    moffat_transfer,
+)
+from picasssso.pairs.truth import LEADERS, TrueSums, plain_number
 
 if TYPE_CHECKING:
     from astropy.wcs import WCS
 
     from picasssso.bands import BandImages
-
-__all__ = ["ObservedGalaxies", "observe"]
 
 #: Seeing is drawn from this many values of a normal distribution's quantiles, so that the
 #: transfer functions of a survey are computed once.
@@ -102,21 +104,13 @@ class ObservedGalaxies:
 
     def to_property_maps(self, galaxy: int, *, at_psf: bool = False, **keywords: Any) -> Any:
         """Return one galaxy's truth as `~picasssso.maps.PropertyMaps`."""
-        from picasssso.pairs.sums import maps_from_arrays
-
         sums = self.truth_at_psf if at_psf else self.truth
         if sums is None:
             raise InvalidInputError(
                 "The truth at the images' resolution was not made: call observe() with "
                 "truth_at_psf=True."
             )
-        maps = {name: value[galaxy].cpu().numpy() for name, value in sums.properties().items()}
-        return maps_from_arrays(
-            maps,
-            redshift=plain_number(self.redshift[galaxy]),
-            pixel_scale=plain_number(self.pixel_scale[galaxy]),
-            **keywords,
-        )
+        return sums.to_property_maps(galaxy, self, **keywords)
 
 
 def join_observed(chunks: Sequence[ObservedGalaxies]) -> ObservedGalaxies:
@@ -286,7 +280,7 @@ def observe(
         Fraction of pixels without data: single ones, columns and discs.
     transfer : Tensor, optional
         Transfer functions to use instead of the survey's PSF, of shape (n or 1, n_band, y,
-        x // 2 + 1) (``picasssso.mocks.observing.psf.image_transfer``).
+        x // 2 + 1) (``picasssso.mocks.observing.transfer_functions.image_transfer``).
     truth_at_psf : bool, optional
         Whether to convolve the truth.
     resolution_band : int, optional
@@ -387,9 +381,7 @@ def _convolved_sums(sums: torch.Tensor, transfer: torch.Tensor) -> torch.Tensor:
     sums, which differ by less than anyone could measure, are kept.
     """
     convolved = convolve(sums, transfer)
-    # Metals and ages go with the mass, attenuated light with light.
-    leader = torch.tensor([0, 0, 0, 3, 4, 4, 6, 7, 7], device=sums.device)
-    lead = convolved[:, leader]
+    lead = convolved[:, LEADERS]
     trusted = lead > 1e-5 * lead.amax(dim=(-2, -1), keepdim=True)
     return torch.where(trusted, convolved, sums).clamp_(min=0.0)
 

@@ -20,8 +20,6 @@ import numpy as np
 
 from picasssso.exceptions import InvalidInputError
 
-__all__ = ["SURVEYS", "Survey", "get_survey"]
-
 #: Depth of SDSS imaging: AB magnitude of a point source at 5 sigma, as published on the
 #: survey's page on its scope (https://www.sdss4.org/dr17/scope/).
 _SDSS_DEPTH = {"u": 22.15, "g": 23.13, "r": 22.70, "i": 22.20, "z": 20.71}
@@ -85,7 +83,7 @@ class Survey:
 
     Examples
     --------
-    >>> from picasssso.mocks.observing import get_survey
+    >>> from picasssso.mocks import get_survey
     >>> survey = get_survey("sdss")
     >>> survey.pixel_scale, survey.bands[1]
     (0.396, 'sdss2010-g')
@@ -144,7 +142,7 @@ class Survey:
 
         Examples
         --------
-        >>> from picasssso.mocks.observing import get_survey
+        >>> from picasssso.mocks import get_survey
         >>> get_survey("sdss").varied(seeing=0.3, pixel_scale=(0.2, 0.6)).seeing_scatter
         0.3
         """
@@ -287,7 +285,7 @@ def get_survey(survey: str | Survey) -> Survey:
     Parameters
     ----------
     survey : str or Survey
-        A name of `SURVEYS`, or a survey.
+        A name of ``SURVEYS``, or a survey.
 
     Returns
     -------
@@ -301,7 +299,7 @@ def get_survey(survey: str | Survey) -> Survey:
 
     Examples
     --------
-    >>> from picasssso.mocks.observing import get_survey
+    >>> from picasssso.mocks import get_survey
     >>> get_survey("paper_field").mean_snr
     25.0
     """

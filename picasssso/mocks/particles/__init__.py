@@ -4,8 +4,3 @@
 Magneticum files; `Particles.to_galaxies` describes what it read on a pixel grid, from
 where light, images and true maps follow as for every other mock galaxy.
 """
-
-from picasssso.mocks.particles.particles import GasParticles, Particles, StarParticles
-from picasssso.mocks.particles.reading import read_particles
-
-__all__ = ["GasParticles", "Particles", "StarParticles", "read_particles"]

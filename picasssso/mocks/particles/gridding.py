@@ -10,23 +10,21 @@ import torch
 
 from picasssso._core.constants import HELIUM
 from picasssso.exceptions import InvalidInputError
-from picasssso.mocks.age_bins import AGE_CENTRES, AGE_EDGES, N_AGE
-from picasssso.mocks.framing import checked_redshift, pixel_sizes, surviving_fraction
+from picasssso.mocks.age_bins import AGE_CENTRES, AGE_EDGES, N_AGE, surviving_fraction
+from picasssso.mocks.distances import checked_redshift, pixel_sizes
 from picasssso.mocks.galaxies.scaling_relations import (
     attenuation_per_surface_density,
     attenuation_slope,
 )
-from picasssso.mocks.galaxy import Galaxies
+from picasssso.mocks.galaxy_maps import Galaxies
+from picasssso.mocks.particles.components import GasParticles, StarParticles
 from picasssso.mocks.particles.orientation import viewing_matrix
-from picasssso.mocks.particles.particles import Particles
 from picasssso.mocks.particles.smoothing import deposit, neighbour_distance
 
 if TYPE_CHECKING:
     import astropy.units as u
 
     from picasssso.sps import SSPGrid
-
-__all__ = ["share_between_ages"]
 
 #: Lowest mass fraction of metals; pristine stars have it.
 _LEAST_METALS = 1e-6
@@ -102,12 +100,16 @@ def _mean(weighted: np.ndarray, weight: np.ndarray) -> np.ndarray:
         return np.where(weight > 0, weighted / np.where(weight > 0, weight, 1.0), overall)
 
 
-def to_galaxies(
-    particles: Particles,
+def grid_particles(
+    stars: StarParticles,
+    gas: GasParticles,
     *,
+    half_mass_radius: float,
+    source: str,
     n_pixels: int | tuple[int, int],
     pixel_scale: u.Quantity | None,
     redshift: float | None,
+    own_redshift: float,
     line_of_sight: str | Sequence[float] | np.ndarray,
     position_angle: float,
     phase: str,
@@ -130,23 +132,21 @@ def to_galaxies(
     if not 0.0 <= dust <= 10.0:
         raise InvalidInputError(f"dust={dust!r} cannot be used: expected 0 to 10.")
     shape = _checked_shape(n_pixels)
-    z = checked_redshift(redshift, particles.redshift, particles.source or "the galaxy")
-    half_mass = particles.half_mass_radius()
-    default = 10.0 * half_mass / min(shape)
+    z = checked_redshift(redshift, own_redshift, source or "the galaxy")
+    default = 10.0 * half_mass_radius / min(shape)
     if pixel_scale is None and not default > 0:
         raise InvalidInputError(
-            f"{particles.source} has no extent, so no pixel scale follows: give pixel_scale=."
+            f"{source} has no extent, so no pixel scale follows: give pixel_scale=."
         )
     arcsec, kpc = pixel_sizes(pixel_scale, z, default)
     matrix = viewing_matrix(
-        line_of_sight, particles.stars, max(3.0 * half_mass, 1e-6), position_angle
+        line_of_sight, stars, max(3.0 * half_mass_radius, 1e-6), position_angle
     )
-    stars, gas = particles.stars, particles.gas
     view = _View(stars.position, matrix, kpc, shape)
     gas_view = _View(gas.position, matrix, kpc, shape)
 
     formed, log_metallicity = _stellar_maps(
-        particles, view, gas_view, stellar_mass, young_stars, grid
+        stars, gas, view, gas_view, stellar_mass, young_stars, grid
     )
     hi, h2 = gas_view.deposit(np.stack([gas.hi_mass, gas.h2_mass]))
     if phase == "all":
@@ -156,7 +156,7 @@ def to_galaxies(
         counted = gas.hi_mass + gas.h2_mass
     metals = gas_view.deposit(counted * gas.metallicity)[0]
     gas_metallicity = np.clip(_mean(metals, hi + h2), _LEAST_METALS, 1.0)
-    attenuation = _attenuation(particles, view, gas_view, formed, gas_metallicity, dust)
+    attenuation = _attenuation(stars, gas, view, gas_view, formed, gas_metallicity, dust)
     light = formed.sum(axis=0)
     typical = float((attenuation[0] * light).sum() / max(light.sum(), 1e-30))
 
@@ -178,9 +178,9 @@ def to_galaxies(
         pixel_scale_kpc=torch.tensor([kpc], dtype=torch.float32),
         index=torch.tensor([index]),
         parameters={
-            "half_mass_radius": np.array([half_mass]),
+            "half_mass_radius": np.array([half_mass_radius]),
             "log_mass": np.log10([stars.mass.sum()]),
-            "source": np.array([particles.source]),
+            "source": np.array([source]),
         },
     )
 
@@ -198,7 +198,8 @@ def _checked_shape(n_pixels: int | tuple[int, int]) -> tuple[int, int]:
 
 
 def _stellar_maps(
-    particles: Particles,
+    stars: StarParticles,
+    gas: GasParticles,
     view: _View,
     gas_view: _View,
     stellar_mass: str,
@@ -206,7 +207,6 @@ def _stellar_maps(
     grid: SSPGrid | None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return mass formed and log metallicity in age bins, (n_age, y, x)."""
-    stars = particles.stars
     formed_known = bool(np.isfinite(stars.initial_mass).all())
     keep_formed = stellar_mass == "formed" and formed_known
     weight = stars.initial_mass if keep_formed else stars.mass
@@ -221,7 +221,6 @@ def _stellar_maps(
     log_metallicity = _log_means(metals, mass)
     formed = mass if keep_formed else mass / surviving_fraction(log_metallicity, grid)
     if young_stars == "gas":
-        gas = particles.gas
         rate, rate_metals = gas_view.deposit(
             np.stack([gas.star_formation_rate, gas.star_formation_rate * gas.metallicity])
         )
@@ -238,7 +237,8 @@ def _log_means(metals: np.ndarray, mass: np.ndarray) -> np.ndarray:
 
 
 def _attenuation(
-    particles: Particles,
+    stars: StarParticles,
+    gas: GasParticles,
     view: _View,
     gas_view: _View,
     formed: np.ndarray,
@@ -250,7 +250,6 @@ def _attenuation(
     Gas and stars are cut into layers along the line of sight. Light of a layer passes the
     dust of those in front of it; with that of its own layer stars are mixed.
     """
-    gas, stars = particles.gas, particles.stars
     result = np.zeros((2, *view.shape))
     dusty = (gas.hi_mass + gas.h2_mass) * gas.metallicity
     if dust == 0 or not dusty.sum() > 0:

@@ -16,8 +16,6 @@ from __future__ import annotations
 
 import numpy as np
 
-__all__ = ["molecular_fraction", "neutral_fraction", "star_formation_pressure"]
-
 # Rahmati et al. (2013): redshift, log n_0 in cm^-3, rate of the background in 1/s, alpha_1,
 # alpha_2, beta, 1 - f. Table A2 (the larger volume) at z = 0, table A1 above.
 _SHIELDING = np.array(

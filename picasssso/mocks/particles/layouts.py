@@ -17,8 +17,6 @@ from picasssso.exceptions import FileFormatError
 if TYPE_CHECKING:
     import h5py
 
-__all__ = ["LAYOUTS", "Layout", "recognise"]
-
 Names = Mapping[str, tuple[str, ...]]
 
 

@@ -11,9 +11,7 @@ from picasssso.exceptions import InvalidInputError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from picasssso.mocks.particles.particles import StarParticles
-
-__all__ = ["spin_axis", "viewing_matrix"]
+    from picasssso.mocks.particles.components import StarParticles
 
 _AXES = {"x": (1.0, 0.0, 0.0), "y": (0.0, 1.0, 0.0), "z": (0.0, 0.0, 1.0)}
 

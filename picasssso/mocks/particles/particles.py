@@ -1,4 +1,4 @@
-"""The stars and the gas of a simulated galaxy, and what an observer sees of them."""
+"""A simulated galaxy, and what an observer sees of it."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from picasssso.mocks.particles.cosmology import SimulationCosmology
+from picasssso.mocks.galaxy_maps import Galaxies
+from picasssso.mocks.particles.components import GasParticles, StarParticles
+from picasssso.mocks.particles.gridding import grid_particles
+from picasssso.mocks.particles.header import SimulationCosmology
 
 if TYPE_CHECKING:
     import astropy.units as u
 
-    from picasssso.mocks.galaxy import Galaxies
     from picasssso.sps import SSPGrid
-
-__all__ = ["GasParticles", "Particles", "StarParticles"]
 
 
 def _select(particles: Any, chosen: np.ndarray) -> Any:
@@ -27,71 +27,6 @@ def _select(particles: Any, chosen: np.ndarray) -> Any:
             for f in fields(particles)
         },
     )
-
-
-@dataclass(frozen=True, eq=False)
-class StarParticles:
-    """Star particles.
-
-    Parameters
-    ----------
-    position : ndarray
-        In kpc, of shape (n, 3).
-    mass : ndarray
-        What is left of them, living stars and remnants, in Msun.
-    initial_mass : ndarray
-        Mass at formation in Msun; NaN if not known.
-    age : ndarray
-        In Gyr.
-    metallicity : ndarray
-        Mass fraction of metals.
-    velocity : ndarray, optional
-        In km/s, of shape (n, 3).
-    """
-
-    position: np.ndarray
-    mass: np.ndarray
-    initial_mass: np.ndarray
-    age: np.ndarray
-    metallicity: np.ndarray
-    velocity: np.ndarray | None = None
-
-
-@dataclass(frozen=True, eq=False)
-class GasParticles:
-    """Gas particles or cells.
-
-    Parameters
-    ----------
-    position : ndarray
-        In kpc, of shape (n, 3).
-    mass : ndarray
-        Mass of all gas in Msun.
-    metallicity : ndarray
-        Mass fraction of metals.
-    star_formation_rate : ndarray
-        In Msun/yr.
-    hi_mass, h2_mass : ndarray
-        Atomic and molecular hydrogen without helium, in Msun.
-    """
-
-    position: np.ndarray
-    mass: np.ndarray
-    metallicity: np.ndarray
-    star_formation_rate: np.ndarray
-    hi_mass: np.ndarray
-    h2_mass: np.ndarray
-
-    @classmethod
-    def empty(cls) -> GasParticles:
-        """Return no gas.
-
-        Returns
-        -------
-        GasParticles
-            Without particles.
-        """
-        return cls(np.zeros((0, 3)), *(np.zeros(0) for _ in range(5)))
 
 
 @dataclass(frozen=True, eq=False)
@@ -246,13 +181,15 @@ class Particles:
         InvalidTypeError
             If ``pixel_scale`` has no unit.
         """
-        from picasssso.mocks.particles.gridding import to_galaxies
-
-        return to_galaxies(
-            self,
+        return grid_particles(
+            self.stars,
+            self.gas,
+            half_mass_radius=self.half_mass_radius(),
+            source=self.source,
             n_pixels=n_pixels,
             pixel_scale=pixel_scale,
             redshift=redshift,
+            own_redshift=self.redshift,
             line_of_sight=line_of_sight,
             position_angle=position_angle,
             phase=phase,

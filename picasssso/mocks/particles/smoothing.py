@@ -6,8 +6,6 @@ from functools import lru_cache
 
 import numpy as np
 
-__all__ = ["NEIGHBOURS", "deposit", "neighbour_distance"]
-
 #: Particles are spread over as many of their nearest neighbours (Torrey et al. 2015, MNRAS
 #: 447, 2753).
 NEIGHBOURS = 16

@@ -1,0 +1,233 @@
+"""One description of a galaxy: stars, dust and gas on a pixel grid.
+
+Every source of mock galaxies (recipes, simulation particles, maps from files) ends here;
+images and true maps follow from it by the same code (`picasssso.mocks.light`,
+`picasssso.mocks.light`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
+from typing import Any
+
+import numpy as np
+import torch
+
+from picasssso.exceptions import InvalidInputError
+from picasssso.mocks.age_bins import N_AGE
+
+_MAPS = (
+    "mass_formed",
+    "log_metallicity",
+    "attenuation",
+    "hi_mass",
+    "h2_mass",
+    "gas_metallicity",
+)
+
+
+@dataclass(frozen=True, eq=False)
+class Galaxies:
+    """A batch of galaxies, each on a pixel grid of its own scale.
+
+    Parameters
+    ----------
+    mass_formed : Tensor
+        Mass of stars formed in each age bin (``picasssso.mocks.age_bins.AGE_EDGES``), in
+        Msun/kpc2, of shape (n, n_age, y, x).
+    log_metallicity : Tensor
+        log10 of the mass fraction of metals of those stars, of the same shape, or with one
+        metallicity for all ages (n, 1, y, x).
+    attenuation : Tensor
+        Attenuation at 5500 AA in mag, of shape (n, 2, y, x): of the diffuse dust, which all
+        light passes, and of birth clouds, which light of the first age bin and of the gas it
+        ionises passes as well (Charlot & Fall 2000, ApJ 539, 718).
+    attenuation_slope : Tensor
+        Exponents of the two power laws of wavelength, of shape (n, 2).
+    hi_mass, h2_mass : Tensor
+        Atomic and molecular hydrogen without helium, in Msun/kpc2, of shape (n, y, x).
+    gas_metallicity : Tensor
+        Mass fraction of metals of the cold gas, of shape (n, y, x).
+    redshift : Tensor
+        Redshifts, of shape (n,).
+    pixel_scale : Tensor
+        Size of a pixel in arcsec, of shape (n,).
+    pixel_scale_kpc : Tensor
+        Size of a pixel in kpc, of shape (n,).
+    index : Tensor, optional
+        Number of each galaxy in its set; observing noise is keyed by it. 0, 1, ... if not
+        given.
+    parameters : mapping, optional
+        What else is known of each galaxy: names to arrays of shape (n, ...).
+
+    Raises
+    ------
+    InvalidInputError
+        If shapes do not fit.
+
+    Examples
+    --------
+    >>> from picasssso.mocks import ProceduralGalaxies
+    >>> galaxies = ProceduralGalaxies(n_pixels=32).draw([0, 1])
+    >>> galaxies.n_galaxies, galaxies.shape
+    (2, (32, 32))
+    """
+
+    mass_formed: torch.Tensor
+    log_metallicity: torch.Tensor
+    attenuation: torch.Tensor
+    attenuation_slope: torch.Tensor
+    hi_mass: torch.Tensor
+    h2_mass: torch.Tensor
+    gas_metallicity: torch.Tensor
+    redshift: torch.Tensor
+    pixel_scale: torch.Tensor
+    pixel_scale_kpc: torch.Tensor
+    index: torch.Tensor | None = None
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.mass_formed.ndim != 4 or self.mass_formed.shape[1] != N_AGE:
+            raise InvalidInputError(
+                f"mass_formed of galaxies has shape {tuple(self.mass_formed.shape)}: expected "
+                f"(n, {N_AGE}, y, x)."
+            )
+        n, _, *pixels = self.mass_formed.shape
+        expected: dict[str, tuple[tuple[int, ...], ...]] = {
+            "log_metallicity": ((n, N_AGE, *pixels), (n, 1, *pixels)),
+            "attenuation": ((n, 2, *pixels),),
+            "attenuation_slope": ((n, 2),),
+            **dict.fromkeys(("hi_mass", "h2_mass", "gas_metallicity"), ((n, *pixels),)),
+            **dict.fromkeys(("redshift", "pixel_scale", "pixel_scale_kpc"), ((n,),)),
+        }
+        for name, shapes in expected.items():
+            shape = tuple(getattr(self, name).shape)
+            if shape not in shapes:
+                raise InvalidInputError(
+                    f"{name} of galaxies has shape {shape}: expected "
+                    f"{' or '.join(map(str, shapes))}, to fit mass_formed of shape "
+                    f"{tuple(self.mass_formed.shape)}."
+                )
+        if self.index is None:
+            object.__setattr__(self, "index", torch.arange(n, device=self.mass_formed.device))
+
+    def __len__(self) -> int:
+        return self.n_galaxies
+
+    @property
+    def n_galaxies(self) -> int:
+        """Number of galaxies (int)."""
+        return self.mass_formed.shape[0]
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Shape of the pixel grid, (y, x)."""
+        return (self.mass_formed.shape[2], self.mass_formed.shape[3])
+
+    @property
+    def device(self) -> torch.device:
+        """Where the tensors are (torch.device)."""
+        return self.mass_formed.device
+
+    def _apply(self, function: Any, names: tuple[str, ...]) -> Galaxies:
+        return replace(self, **{name: function(getattr(self, name)) for name in names})
+
+    def select(self, galaxies: slice | torch.Tensor | np.ndarray) -> Galaxies:
+        """Return some of the galaxies.
+
+        Parameters
+        ----------
+        galaxies : slice, ndarray or Tensor
+            Which.
+
+        Returns
+        -------
+        Galaxies
+            Those.
+        """
+        if isinstance(galaxies, np.ndarray):
+            galaxies = torch.from_numpy(galaxies)
+        names = tuple(f.name for f in fields(self) if f.name != "parameters")
+        chosen = self._apply(lambda tensor: tensor[galaxies], names)
+        key = galaxies if isinstance(galaxies, slice) else galaxies.cpu().numpy()
+        return replace(chosen, parameters={k: v[key] for k, v in self.parameters.items()})
+
+    def to(self, device: torch.device | str) -> Galaxies:
+        """Return the galaxies on a device.
+
+        Parameters
+        ----------
+        device : torch.device or str
+            Where to.
+
+        Returns
+        -------
+        Galaxies
+            There; the parameters stay where they are.
+        """
+        names = tuple(f.name for f in fields(self) if f.name != "parameters")
+        return self._apply(lambda tensor: tensor.to(device), names)
+
+    def crop(self, margin: int) -> Galaxies:
+        """Return the galaxies without a border of pixels.
+
+        Parameters
+        ----------
+        margin : int
+            Number of pixels to cut at each side.
+
+        Returns
+        -------
+        Galaxies
+            The inner part.
+        """
+        if margin == 0:
+            return self
+        return self._apply(lambda tensor: tensor[..., margin:-margin, margin:-margin], _MAPS)
+
+    def rotate(self, quarter_turns: int) -> Galaxies:
+        """Return the galaxies turned by multiples of 90 degrees.
+
+        Parameters
+        ----------
+        quarter_turns : int
+            How many quarters, from x towards y.
+
+        Returns
+        -------
+        Galaxies
+            Turned.
+        """
+        # torch.rot90 turns from the first axis to the second.
+        return self._apply(lambda tensor: torch.rot90(tensor, -quarter_turns, (-2, -1)), _MAPS)
+
+
+def join_galaxies(parts: Sequence[Galaxies]) -> Galaxies:
+    """Return several batches of galaxies as one.
+
+    ``parts``: batches on pixel grids of one shape.
+    """
+    if not parts:
+        raise InvalidInputError("No galaxies were given to be joined.")
+    shapes = {part.shape for part in parts}
+    if len(shapes) > 1:
+        raise InvalidInputError(
+            f"Galaxies on grids of {' and '.join(map(str, sorted(shapes)))} pixels cannot be "
+            "joined: expected one shape."
+        )
+    ages = max(part.log_metallicity.shape[1] for part in parts)
+    joined = {}
+    for name in Galaxies.__dataclass_fields__:
+        if name == "parameters":
+            continue
+        tensors = [getattr(part, name) for part in parts]
+        if name == "log_metallicity":
+            tensors = [t.expand(-1, ages, -1, -1) for t in tensors]
+        joined[name] = torch.cat(tensors)
+    common = set.intersection(*(set(part.parameters) for part in parts))
+    parameters = {
+        name: np.concatenate([np.atleast_1d(part.parameters[name]) for part in parts])
+        for name in sorted(common)
+    }
+    return Galaxies(**joined, parameters=parameters)
