@@ -392,7 +392,9 @@ class ImageFile:
             )
         return value
 
-    def noise(self, kind: str, hdu: int, unit: u.UnitBase, shape: Sequence[int]) -> NDUncertainty:
+    def noise(
+        self, kind: str, hdu: int, unit: u.UnitBase, shape: Sequence[int], band: str = ""
+    ) -> NDUncertainty:
         """Return a plane of noise, in its own unit where it states one.
 
         Parameters
@@ -406,6 +408,8 @@ class ImageFile:
             Unit of the image.
         shape : tuple of int
             Shape of the image.
+        band : str, optional
+            The band, where its wavelength is needed to convert the unit.
 
         Returns
         -------
@@ -419,7 +423,9 @@ class ImageFile:
         # What only repeats the image's BUNIT says nothing of its own.
         bunit = header.get("BUNIT")
         own = bunit if "UTYPE" in header or bunit not in bunits else None
-        return make_uncertainty(kind, array, header.get("UTYPE"), own, unit, str(self))
+        return make_uncertainty(
+            kind, array, header.get("UTYPE"), own, unit, band or self.band or ""
+        )
 
     def bad_pixels(
         self, hdu: int, shape: Sequence[int], bits: int | None = None
@@ -508,7 +514,7 @@ class ImageFile:
             if isinstance(noise, tuple):
                 kind, number = noise
                 image.uncertainty = (
-                    None if number is None else self.noise(kind, number, unit, shape)
+                    None if number is None else self.noise(kind, number, unit, shape, band)
                 )
             elif noise is not None:
                 image.uncertainty = noise(shape, unit)

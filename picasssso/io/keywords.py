@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 from astropy.nddata import NDUncertainty
 
+from picasssso.bands.band_names import pivot_wavelength
 from picasssso.bands.flux_units import flux_scale, is_count_like, is_magnitude, parse_unit
 from picasssso.bands.records import UNCERTAINTY_POWERS, UNCERTAINTY_TYPES
 from picasssso.exceptions import FileFormatError, InvalidInputError
@@ -145,7 +146,7 @@ def contradicts(bunit: Any, unit: u.UnitBase) -> bool:
 
 
 def make_uncertainty(
-    kind: str, array: npt.NDArray[Any], utype: Any, bunit: Any, unit: u.UnitBase, what: str
+    kind: str, array: npt.NDArray[Any], utype: Any, bunit: Any, unit: u.UnitBase, band: str
 ) -> NDUncertainty:
     """Return noise as a plane's header defines it: UTYPE over ``kind``, BUNIT over the image's.
 
@@ -157,29 +158,42 @@ def make_uncertainty(
     if is_magnitude(unit):
         if kind != "std":
             raise InvalidInputError(
-                f"{what}: found inverse variances or variances for an image in {unit}, expected "
+                f"Band {band!r}: found inverse variances or variances for an image in {unit}, expected "
                 "uncertainty= in mag."
             )
         return UNCERTAINTY_TYPES[kind](array, unit=unit, copy=False)
     power = UNCERTAINTY_POWERS[kind]
-    return UNCERTAINTY_TYPES[kind](array, unit=_noise_unit(bunit, unit, power), copy=False)
+    array, own = _converted(array, bunit, unit, power, band)
+    return UNCERTAINTY_TYPES[kind](array, unit=own, copy=False)
 
 
-def _noise_unit(bunit: Any, unit: u.UnitBase, power: int) -> u.UnitBase:
-    """Return the unit of a noise plane: its own if it makes a flux, else the image's."""
-    if str(bunit or "").strip():
+def _converted(
+    array: npt.NDArray[Any], bunit: Any, unit: u.UnitBase, power: int, band: str
+) -> tuple[npt.NDArray[Any], u.UnitBase]:
+    """Return noise in its own unit, if that is one of the image's kind, or converted."""
+    try:
+        stated = parse_unit(bunit, band, "BUNIT") if str(bunit or "").strip() else unit
+    except InvalidInputError:
+        return array, unit**power
+    # Many pipelines copy the image's BUNIT to planes of variances and weights.
+    for own in (stated, stated**power):
+        if own.is_equivalent(unit**power):
+            return array, own
+    for own in (stated, stated**power):
         try:
-            found = parse_unit(bunit, "", "BUNIT")
+            found, wanted = (
+                flux_scale(one, band=band, pivot=lambda: pivot_wavelength(band))
+                for one in (own ** (1 / power), unit)
+            )
         except InvalidInputError:
-            return unit**power
-        # Many pipelines copy the image's BUNIT to planes of variances and weights.
-        for own in (found, found**power):
-            try:
-                flux_scale(own ** (1 / power), band="", pivot=lambda: 5000 * u.AA)
-            except InvalidInputError:
-                continue
-            return own
-    return unit**power
+            continue  # counts, or no flux at all: the image's unit
+        if found.per_area == wanted.per_area:
+            return array * (found.factor / wanted.factor) ** power, unit**power
+        raise InvalidInputError(
+            f"Band {band!r}: found an uncertainty in {own} for an image in {unit}, expected both "
+            "per pixel or both per solid angle. Correct one BUNIT."
+        )
+    return array, unit**power
 
 
 def bad_bits(header: Mapping[str, Any]) -> int:
