@@ -22,6 +22,7 @@ COMMANDS = {
     "demo": "picasssso._cli.demo:demo",
     "estimate": "picasssso._cli.estimate:estimate",
     "evaluate": "picasssso._cli.evaluate:evaluate",
+    "filters": "picasssso._cli.filters:filters",
     "info": "picasssso._cli.info:info",
     "list": "picasssso._cli.listing:list_command",
     "prepare": "picasssso._cli.prepare:prepare",

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 import click
 
+from picasssso._cli.filters import filter_option
 from picasssso._cli.parsing import (
     QuantityType,
     RedshiftType,
@@ -24,7 +25,7 @@ _OPTIONS: tuple[tuple[tuple[str, ...], dict[str, Any]], ...] = (
         {
             "multiple": True,
             "metavar": "BAND=FILE[HDU]",
-            "help": "One band: the name of a speclite filter and the file; with the name or "
+            "help": "One band: the name of a filter and the file; with the name or "
             "number of an extension only that image is read, without its noise and mask. Once "
             "for each band. `picasssso info FILE` suggests this line.",
         },
@@ -129,6 +130,7 @@ _OPTIONS: tuple[tuple[tuple[str, ...], dict[str, Any]], ...] = (
 
 def reading_options(function: Function) -> Function:
     """Add files, bands and what can be said of them to a command."""
+    function = filter_option(function)
     for names, options in reversed(_OPTIONS):
         function = click.option(*names, **options)(function)
     return click.argument("files", nargs=-1, metavar="[FILE]...")(function)

@@ -16,7 +16,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 
 from picasssso._core.files import atomic_write
@@ -94,17 +93,12 @@ def filter_hashes(bands: Iterable[str]) -> dict[str, str | None]:
     """
     names = sorted(set(bands))
     try:
-        import speclite.filters
+        import speclite.filters  # noqa: F401
+
+        from picasssso.filters.library import filter_hash, load_filter
     except ImportError:
         return dict.fromkeys(names)
-    found: dict[str, str | None] = {}
-    for name in names:
-        curve = speclite.filters.load_filter(name)
-        digest = hashlib.sha256()
-        for values in (curve.wavelength, curve.response):
-            digest.update(np.ascontiguousarray(values, "<f8").tobytes())
-        found[name] = digest.hexdigest()
-    return found
+    return {name: filter_hash(load_filter(name)) for name in names}
 
 
 def write_weights(
