@@ -158,8 +158,8 @@ def make_uncertainty(
     if is_magnitude(unit):
         if kind != "std":
             raise InvalidInputError(
-                f"Band {band!r}: found inverse variances or variances for an image in {unit}, expected "
-                "uncertainty= in mag."
+                f"Band {band!r}: found inverse variances or variances for an image in {unit}, "
+                "expected uncertainty= in mag."
             )
         return UNCERTAINTY_TYPES[kind](array, unit=unit, copy=False)
     power = UNCERTAINTY_POWERS[kind]
