@@ -45,6 +45,8 @@ NOT_RUN = [
     ("real_galaxies.rst", "needs the catalogs"),
     ("simulations.rst", "20,000 pairs are too many for a test"),
     ("sps.rst", "needs the catalogs"),
+    ("survey_runs.rst", "needs the cut-outs of a survey"),
+    ("survey_runs.rst", "needs a Slurm cluster"),
 ]
 
 

@@ -95,7 +95,11 @@ def write_example_files(folder):
     for band in "griz":
         flux, sigma = found[band]
         des_coadd(folder / f"DES_{band}.fits", band, flux, wcs, sigma=sigma)
-        frame = sdss_frame(folder / f"frame-{band}-003903-3-0123.fits", band, flux, wcs, run=3903)
+        # As many electrons per count as the survey's formula needs for this noise, roughly.
+        frame = sdss_frame(
+            folder / f"frame-{band}-003903-3-0123.fits", band, flux, wcs, run=3903,
+            per_count=sigma[0, 0] / 5,
+        )  # fmt: skip
         frame.with_suffix(".fits.bz2").write_bytes(bz2.compress(frame.read_bytes(), 1))
         frame.unlink()
         ps1_stack(folder, band, flux, wcs, sigma=sigma)
@@ -103,6 +107,7 @@ def write_example_files(folder):
     images.write(folder / "images.fits")
     images.write(folder / "bands.fits")
     truth.write(folder / "truth.fits")
+    (folder / "scratch").mkdir()
     write_snapshot(folder / "galaxy.hdf5")
     write_paper_files(folder, images, truth)
     maps = MassToLightEstimator().estimate(images)
