@@ -111,6 +111,7 @@ def _name(row: Mapping[str, Any]) -> str:
 
 
 def list_table(header: Sequence[str], body: Iterable[Sequence[str]]) -> str:
+    """Return a table in reStructuredText."""
     lines = [".. list-table::", "   :header-rows: 1", ""]
     for row in (header, *body):
         for k, cell in enumerate(row):
