@@ -25,7 +25,6 @@ from __future__ import annotations
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -34,6 +33,7 @@ from picasssso.exceptions import InvalidInputError, PicassssoWarning
 from picasssso.sps.dust import AttenuationLaw
 from picasssso.sps.grid import SOLAR_LUMINOSITY, SSPGrid
 from picasssso.sps.nebular import LINES, nebular_lines
+from picasssso.sps.responses import load_response
 
 #: Wavelength over the largest width of a slice of a band.
 SLICE_RESOLUTION = 70.0
@@ -41,7 +41,7 @@ SLICE_RESOLUTION = 70.0
 #: The filter of ``attenuation_v``, at rest.
 V_BAND = "bessell-V"
 
-_SPEED_OF_LIGHT = 2.99792458e18  # AA/s
+SPEED_OF_LIGHT = 2.99792458e18  # AA/s
 _KPC = 3.0856775814913673e21  # cm
 _ARCSEC2 = (np.pi / 648000.0) ** 2  # sr
 _NMGY = 3.631e-29  # erg/s/cm2/Hz
@@ -51,37 +51,6 @@ SOLAR_SURFACE_BRIGHTNESS = SOLAR_LUMINOSITY * _ARCSEC2 / (4.0 * np.pi * _KPC**2 
 
 #: Light of shorter wavelength at rest is absorbed between the galaxies, in AA.
 LYMAN_ALPHA = 1215.67
-
-
-@lru_cache(maxsize=64)
-def load_response(band: str) -> tuple[np.ndarray, np.ndarray]:
-    """Return a filter's response.
-
-    Returns observed wavelengths in AA and the response to photons there (any scale), both of
-    shape (k,), starting and ending with a response of 0.
-
-    Examples
-    --------
-    >>> from picasssso.sps.photometry import load_response
-    >>> wavelength, response = load_response("sdss2010-r")
-    >>> float(response[0]), float(response[-1])
-    (0.0, 0.0)
-    """
-    import speclite.filters
-
-    try:
-        curve = speclite.filters.load_filter(band)
-    except (ValueError, TypeError, AttributeError) as error:
-        raise InvalidInputError(
-            f"speclite has no filter {band!r} ({error}): expected a name such as 'sdss2010-g', "
-            "'decam2014-i' or 'panstarrs-r'."
-        ) from error
-    wavelength = np.array(curve.wavelength, dtype=np.float64)
-    response = np.array(curve.response, dtype=np.float64)
-    # Trailing zeros would only add slices without light.
-    seen = np.flatnonzero(response > 0)
-    cut = slice(max(seen[0] - 1, 0), seen[-1] + 2)
-    return wavelength[cut], response[cut]
 
 
 @dataclass(frozen=True)
@@ -115,7 +84,7 @@ def _cut(grid: SSPGrid, band: str, index: int, redshift: float) -> list[_Slice]:
     if redshift > 0 and rest[0] < LYMAN_ALPHA:
         warnings.warn(
             f"The filter {band} begins at {rest[0]:.0f} AA at rest at redshift {redshift:g}: the "
-            "absorption between the galaxies shortward of Lyman alpha is not modelled, so its "
+            "absorption between the galaxies shortward of Lyman alpha is not modeled, so its "
             "model fluxes are too bright.",
             PicassssoWarning,
             stacklevel=2,
@@ -132,7 +101,7 @@ def _cut(grid: SSPGrid, band: str, index: int, redshift: float) -> list[_Slice]:
     # <f_nu> = int f_lambda R lambda dlambda / int (c / lambda^2) R lambda dlambda, observed.
     # The second is int c R / lambda dlambda, which needs no redshift. In the first,
     # f_lambda dlambda is the luminosity at rest, and lambda is (1 + z) times that at rest.
-    per_photon = (1.0 + redshift) / (_SPEED_OF_LIGHT * np.sum(seen / points * width))
+    per_photon = (1.0 + redshift) / (SPEED_OF_LIGHT * np.sum(seen / points * width))
     weights = seen * points * width * per_photon
     ends = np.searchsorted(points, borders)
     return [
@@ -276,7 +245,7 @@ class GridPhotometry:
         ``age_weights``: mass formed at each of the grid's ages, of shape (n, n_age);
         ``metallicity_weights``: weights of the grid's metallicities, of shape (n,
         n_metallicity); ``diffuse, birth_clouds``: attenuation at V of either kind of dust in
-        mag, of shape (n,) or one for all; ``escape_fraction``: fraction of the ionising photons
+        mag, of shape (n,) or one for all; ``escape_fraction``: fraction of the ionizing photons
         that make no gas shine, of shape (n,) or one for all; returns fluxes of shape (n,
         n_band), in nmgy/arcsec2 per Msun/kpc2 of unit weight.
         """
