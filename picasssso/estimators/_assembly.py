@@ -19,6 +19,7 @@ import numpy.typing as npt
 from picasssso._core.blocks import Block
 from picasssso.estimators.context import EstimationContext
 from picasssso.exceptions import InvalidInputError
+from picasssso.filters.own import own_curves
 from picasssso.maps.arrays import PERCENTILES, PropertyArrays
 from picasssso.model_uncertainty import model_shift
 from picasssso.properties import Property, get_property
@@ -225,6 +226,8 @@ class MapAssembler:
             "images": _plain(dict(images.meta)),
             "target_label": self.target_label,
         }
+        if own := own_curves(images.bands):
+            meta["filters"] = own
         return meta | {k: _plain(v) for k, v in self.estimator.describe(context).items()}
 
 

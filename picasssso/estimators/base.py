@@ -29,6 +29,7 @@ from picasssso.exceptions import (
     MissingBandError,
     PicassssoWarning,
 )
+from picasssso.filters.library import warn_beyond_stars
 from picasssso.maps.arrays import PropertyArrays
 from picasssso.properties import Property
 
@@ -403,6 +404,8 @@ class PropertyMapEstimator(abc.ABC):
                 "from the images: correct the fluxes and set applied=True in the "
                 "GalacticExtinction record."
             )
+        if self.tags.models_stars_only:
+            warn_beyond_stars(images.bands, images.redshift)
 
     def _blocks(self, images: BandImages, n_samples: int) -> tuple[Iterable[Block], int]:
         """Return the blocks and how many there are."""

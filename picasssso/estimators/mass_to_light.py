@@ -126,7 +126,9 @@ class MassToLightEstimator(PropertyMapEstimator):
     MassToLightEstimator(relation='zibetti2009', color=('g', 'r'), luminosity_band='r')
     """
 
-    tags = EstimatorTags(properties=("stellar_mass",), supports_samples=True)
+    tags = EstimatorTags(
+        properties=("stellar_mass",), supports_samples=True, models_stars_only=True
+    )
 
     def __init__(
         self,

@@ -160,6 +160,7 @@ class SEDFitEstimator(PropertyMapEstimator):
         definitions={"reduced_chi2": _REDUCED_CHI2},
         minimum_bands=2,
         supports_samples=True,
+        models_stars_only=True,
     )
 
     def __init__(

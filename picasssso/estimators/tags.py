@@ -30,6 +30,8 @@ class EstimatorTags:
     assumes_common_psf : bool, optional
         Whether images of different resolution are taken as if they had the same; pixels are
         flagged PSF_MISMATCH then.
+    models_stars_only : bool, optional
+        Whether stars alone are modelled: bands beyond 3 um at rest, where dust shines, warn then.
     needs_noise_level : bool, optional
         Whether the median noise of the whole image is needed
         (`~picasssso.estimators.EstimationContext`).
@@ -57,6 +59,7 @@ class EstimatorTags:
     needs_uncertainty: bool = True
     supports_samples: bool = False
     assumes_common_psf: bool = True
+    models_stars_only: bool = False
     needs_noise_level: bool = False
     shift_tolerance: float = 0.0
 

@@ -34,6 +34,7 @@ from __future__ import annotations
 
 import json
 import os
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -108,8 +109,15 @@ def read_content(path: str | os.PathLike[str], what: str) -> Content:
     """Read what `write_content` or somebody following its layout wrote."""
     from astropy.io import fits
 
+    from picasssso._core.files import short
+
     try:
-        with fits.open(path, memmap=False) as hdus:
+        with warnings.catch_warnings(), fits.open(path, memmap=False) as hdus:
+            # What astropy warns of is wrong with the file.
+            warnings.simplefilter("ignore")
+            packed = os.fspath(path).endswith(".gz")
+            if not packed and sum(hdu.size for hdu in hdus) > os.path.getsize(path):
+                raise FileFormatError(f"{path} is damaged or cut short: its arrays end early.")
             cards = dict(hdus[0].header)
             _check_format(path, cards, what)
             meta = str(hdus["META"].data["META"][0]) if "META" in hdus else "{}"
@@ -126,7 +134,7 @@ def read_content(path: str | os.PathLike[str], what: str) -> Content:
         raise
     # A damaged file makes astropy and numpy raise anything.
     except Exception as error:
-        raise FileFormatError(f"{path} cannot be read as a {what}: {error}.") from error
+        raise FileFormatError(f"{path} cannot be read as a {what}: {short(error)}.") from error
 
 
 def _check_format(path: Any, cards: Mapping[str, Any], what: str) -> None:

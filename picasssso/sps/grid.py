@@ -368,6 +368,7 @@ class SSPGrid:
         FileFormatError
             If the file cannot be read, is not such a grid, or is of a newer format.
         """
+        from picasssso._core.files import short
         from picasssso.sps.files import read_content
 
         content = read_content(path, "stellar grid")
@@ -384,8 +385,10 @@ class SSPGrid:
                 name=str(content.cards.get("GRID", "unnamed")),
                 provenance=content.record,
             )
-        except (InvalidInputError, ValueError, TypeError, AttributeError) as error:
-            raise FileFormatError(f"{path} holds no usable stellar grid: {error}") from error
+        except (InvalidInputError, ValueError, TypeError, AttributeError, RecursionError) as error:
+            raise FileFormatError(
+                f"{path} holds no usable stellar grid: {short(error)}"
+            ) from error
 
     def write(self, path: str | os.PathLike[str], *, overwrite: bool = False) -> None:
         """Write the grid as FITS.

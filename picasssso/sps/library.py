@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from picasssso._core.files import short
 from picasssso.exceptions import FileFormatError, InvalidInputError
 from picasssso.sps.dust import AttenuationLaw, get_law, law_from_dict
 from picasssso.sps.files import Content, read_content, write_content
@@ -165,7 +166,9 @@ class ModelLibrary:
         law = get_law(attenuation_law)
         photometry = GridPhotometry.build(grid, bands, redshift, nebular=nebular)
         if cosmology is None:
-            from astropy.cosmology import Planck18 as cosmology
+            from astropy.cosmology import Planck18
+
+            cosmology = Planck18
         age_limit = limit_age(cosmology.age(max(float(redshift), 0.0)).to_value("Gyr"), grid)
         populations = draw_populations(grid, prior, n_models, seed, age_limit)
         fluxes, attenuation_v = _photometry_of(populations, photometry, _v_band(grid), law)
@@ -314,8 +317,10 @@ class ModelLibrary:
                 content.record["meta"],
             )
             expected = content.cards["LIBHASH"]
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise FileFormatError(f"{path} cannot be read as a model library: {error}.") from error
+        except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
+            raise FileFormatError(
+                f"{path} cannot be read as a model library: {short(error)}."
+            ) from error
         if library.hash != expected:
             raise FileFormatError(
                 f"{path} is damaged: its numbers have the hash {library.hash}, not {expected}."

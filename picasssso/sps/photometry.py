@@ -30,10 +30,10 @@ from typing import Any
 import numpy as np
 
 from picasssso.exceptions import InvalidInputError, PicassssoWarning
+from picasssso.filters import load_filter
 from picasssso.sps.dust import AttenuationLaw
 from picasssso.sps.grid import SOLAR_LUMINOSITY, SSPGrid
 from picasssso.sps.nebular import LINES, nebular_lines
-from picasssso.sps.responses import load_response
 
 #: Wavelength over the largest width of a slice of a band.
 SLICE_RESOLUTION = 70.0
@@ -51,6 +51,23 @@ SOLAR_SURFACE_BRIGHTNESS = SOLAR_LUMINOSITY * _ARCSEC2 / (4.0 * np.pi * _KPC**2 
 
 #: Light of shorter wavelength at rest is absorbed between the galaxies, in AA.
 LYMAN_ALPHA = 1215.67
+
+
+def load_response(band: str) -> tuple[np.ndarray, np.ndarray]:
+    """Return a filter's response.
+
+    Returns observed wavelengths in AA and the response to photons there (any scale), both of
+    shape (k,), starting and ending with a response of 0.
+
+    Examples
+    --------
+    >>> from picasssso.sps.photometry import load_response
+    >>> wavelength, response = load_response("sdss2010-r")
+    >>> float(response[0]), float(response[-1])
+    (0.0, 0.0)
+    """
+    curve = load_filter(band)
+    return np.array(curve.wavelength, np.float64), np.array(curve.response, np.float64)
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,7 @@ import numpy as np
 import numpy.typing as npt
 
 from picasssso.exceptions import FileFormatError, InvalidInputError
-from picasssso.sps.responses import pivot_wavelength
+from picasssso.filters import pivot_wavelength
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -325,7 +325,7 @@ class TemplateError:
         InvalidInputError
             If a band is unknown.
         """
-        rest = np.array([pivot_wavelength(band) for band in bands]) / (1.0 + redshift)
+        rest = np.array([pivot_wavelength(band).value for band in bands]) / (1.0 + redshift)
         return _MAG * self.error_at(rest)
 
 

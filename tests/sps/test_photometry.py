@@ -6,8 +6,7 @@ import pytest
 
 from picasssso.exceptions import InvalidInputError, PicassssoWarning
 from picasssso.sps import Calzetti, SSPGrid, TwoComponent
-from picasssso.sps.photometry import SOLAR_SURFACE_BRIGHTNESS, GridPhotometry
-from picasssso.sps.responses import load_response
+from picasssso.sps.photometry import SOLAR_SURFACE_BRIGHTNESS, GridPhotometry, load_response
 
 UGRIZ = tuple(f"sdss2010-{band}" for band in "ugriz")
 SPEED_OF_LIGHT = 2.99792458e18

@@ -19,6 +19,7 @@ from picasssso._core.threads import run_calmly
 from picasssso.estimators._grid_posterior import GridPosterior
 from picasssso.estimators._sed_fit.prior_edges import models_at_edge
 from picasssso.estimators._sed_fit.shared_error import SharedError, measure_shared_error
+from picasssso.filters.library import filter_hashes
 from picasssso.sps import ModelLibrary, SEDPrior, SSPGrid
 from picasssso.sps.dust import AttenuationLaw, get_law
 
@@ -48,6 +49,7 @@ class FitterOptions:
         law = get_law(self.attenuation_law)
         return (
             self.bands,
+            filter_hashes(self.bands),
             self.redshift,
             self.n_models,
             self.seed,
