@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from picasssso._cli.filters import filter_option
 from picasssso._cli.parsing import (
     QuantityType,
     RedshiftType,
@@ -46,7 +47,7 @@ Examples:
     "bands",
     multiple=True,
     metavar="BAND=FILE[HDU]",
-    help="One band: the name of a speclite filter, the file, and the name or number of its "
+    help="One band: the name of a filter, the file, and the name or number of its "
     "extension. Once for each band. `picasssso info FILE` suggests this line.",
 )
 @click.option("-o", "--output", required=True, metavar="OUT.fits", help="File of maps to write.")
@@ -177,6 +178,7 @@ Examples:
     help="Joint posterior samples to keep, if the estimator can draw them.",
 )
 @click.option("--seed", type=click.IntRange(min=0), metavar="S", help="Seed of the samples.")
+@filter_option
 @common_options
 def estimate(**arguments: Any) -> None:
     """Estimate maps from images in several bands.

@@ -52,8 +52,11 @@ def _facts(estimator: type[PropertyMapEstimator]) -> Iterator[tuple[str, str]]:
         return
     yield "gives", ", ".join(instance.properties)
     yield "bands", _bands(instance)
-    yield "uncertainty", "needed in every band" if instance.needs_uncertainty else "not needed"
-    yield "samples", "can be drawn" if instance.supports_samples else "none"
+    yield (
+        "uncertainty",
+        "needed in every band" if instance.tags.needs_uncertainty else "not needed",
+    )
+    yield "samples", "can be drawn" if instance.tags.supports_samples else "none"
     yield "parameters", _parameters(estimator)
 
 
@@ -66,7 +69,7 @@ def _bands(estimator: PropertyMapEstimator) -> str:
     except PicassssoError as error:
         # What is needed comes first; that nothing is there comes after.
         return re.split(r"[,;:] (?:but|the images|found|there is)", str(error))[0].rstrip(".")
-    return f"any {estimator.minimum_bands} or more"
+    return f"any {estimator.tags.minimum_bands} or more"
 
 
 def _parameters(estimator: type[PropertyMapEstimator]) -> str:

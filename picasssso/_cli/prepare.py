@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from picasssso._cli.filters import filter_option
 from picasssso._cli.parsing import QuantityType, RedshiftType, parse_bands, parse_per_band
 from picasssso._cli.running import common_options
 
@@ -32,7 +33,7 @@ Examples:
     "bands",
     multiple=True,
     metavar="BAND=FILE",
-    help="A file whose header does not name its band, with the name of a speclite filter.",
+    help="A file whose header does not name its band, with the name of a filter.",
 )
 @click.option("-o", "--output", required=True, metavar="OUT.fits", help="File to write.")
 @click.option(
@@ -112,6 +113,7 @@ Examples:
     metavar="FOLDER",
     help="Keep intermediate images of a large field there instead of in memory.",
 )
+@filter_option
 @common_options
 def prepare(**arguments: Any) -> None:
     """Turn survey files into images that estimators can use.

@@ -1,21 +1,26 @@
-"""Random numbers that depend on a seed, a galaxy's number and a name, and on nothing else.
+"""Random numbers that depend on what they are for, and not on when they are drawn.
 
-A counter-based generator: every number is a hash of (seed, name, galaxy, position).
+Every number is a hash of a seed and of what it belongs to: of galaxy and name (`Stream`), of
+pixel, sample and use (`uniform_numbers`), or of place, band and draw (`pixel_normals`).
 Galaxy k of seed s is therefore the same whatever the batch, the worker or the order, and
 an added parameter, having a name of its own, changes no other. The hash is integer
 arithmetic, so the CPU and CUDA draw the same bits; floating-point functions of them
 agree to rounding.
 
-The hash is the finaliser of SplitMix64 (Steele, Lea & Flood 2014, OOPSLA, 453).
+The hash is the finalizer of SplitMix64 (Steele, Lea & Flood 2014, OOPSLA, 453,
+doi:10.1145/2660193.2660195); that of `pixel_normals` is numpy's Philox.
 """
 
 from __future__ import annotations
 
 import math
 import zlib
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
+
+if TYPE_CHECKING:
+    import torch
 
 
 def _signed(value: int) -> int:
@@ -66,6 +71,8 @@ class Stream:
     def __init__(
         self, seed: int, index: np.ndarray | torch.Tensor, device: torch.device | str = "cpu"
     ) -> None:
+        import torch
+
         self.seed = int(seed)
         self.index = torch.as_tensor(index, dtype=torch.int64)
         self.device = torch.device(device)
@@ -76,6 +83,8 @@ class Stream:
         return _mix_numpy(_mix_numpy(np.array([start % (1 << 64)], np.uint64)) ^ self._mixed)
 
     def _bits(self, name: str, count: int) -> torch.Tensor:
+        import torch
+
         counter = torch.arange(count, device=self.device) * _GOLDEN
         keys = torch.from_numpy(self._keys(name).view(np.int64)).to(self.device)
         return _mix(keys[:, None] + counter)
@@ -96,6 +105,8 @@ class Stream:
 
         Returns of shape (n,), or (n, count).
         """
+        import torch
+
         return torch.special.ndtri(torch.from_numpy(self.uniform(name, count))).numpy()
 
     def uniform_field(self, name: str, shape: tuple[int, ...]) -> torch.Tensor:
@@ -104,19 +115,86 @@ class Stream:
         ``shape``: shape per galaxy; returns of shape (n, ...), float32; never 0 or 1.
         """
         bits = _shift(self._bits(name, math.prod(shape)), 41)
-        return bits.to(torch.float32).add_(0.5).mul_(2.0**-23).reshape(-1, *shape)
+        return bits.float().add_(0.5).mul_(2.0**-23).reshape(-1, *shape)
 
     def normal_field(self, name: str, shape: tuple[int, ...]) -> torch.Tensor:
         """Return standard normal numbers on the device.
 
         ``shape``: shape per galaxy; returns of shape (n, ...), float32.
         """
+        import torch
+
         count = math.prod(shape)
         half = (count + 1) // 2
         # Box & Muller's two numbers from the two halves of the bits of one hash.
         bits = self._bits(name, half)
-        radius = _shift(bits, 41).to(torch.float32).add_(0.5).mul_(2.0**-23)
+        radius = _shift(bits, 41).float().add_(0.5).mul_(2.0**-23)
         radius = radius.log_().mul_(-2.0).sqrt_()
-        angle = bits.bitwise_and_((1 << 24) - 1).to(torch.float32).mul_(2.0 * math.pi * 2.0**-24)
+        angle = bits.bitwise_and_((1 << 24) - 1).float().mul_(2.0 * math.pi * 2.0**-24)
         both = torch.cat([torch.cos(angle) * radius, torch.sin(angle) * radius], dim=1)
         return both[:, :count].reshape(-1, *shape)
+
+
+def uniform_numbers(seed: int, pixel: torch.Tensor, n_samples: int, use: int) -> torch.Tensor:
+    """Return numbers between 0 and 1 of the samples of pixels, (n_pixel, n_samples), float64.
+
+    ``pixel``: numbers of the pixels; ``use``: number of what they are for.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from picasssso._core.random import uniform_numbers
+    >>> pixels = torch.arange(3)
+    >>> few, many = (uniform_numbers(1, pixels, n, 0) for n in (2, 4))
+    >>> torch.equal(few, many[:, :2])
+    True
+    """
+    import torch
+
+    key = _mix(torch.tensor([_signed(seed)], device=pixel.device))
+    key = _mix(key ^ pixel)[:, None]
+    key = _mix(key ^ torch.arange(n_samples, device=pixel.device))
+    return (_shift(_mix(key ^ use), 11).double() + 0.5) * 2.0**-53
+
+
+#: Philox gives four 64-bit words for each count; no band has the second number.
+_WORDS, _NO_BAND = 4, 2**32
+
+
+def _normals(words: np.ndarray) -> np.ndarray:
+    """Turn random words into standard normal numbers, one for one."""
+    from scipy.special import ndtri
+
+    # The upper 53 bits, at the middle of their interval: never 0 or 1.
+    return ndtri(((words >> np.uint64(11)).astype(np.float64) + 0.5) * 2.0**-53)
+
+
+def pixel_normals(
+    shape: tuple[int, int], origin: tuple[int, int], *, seed: int, draw: int, band: int
+) -> np.ndarray:
+    """Return standard normal numbers of the pixels of a block, whatever the block.
+
+    ``shape``: shape ``(y, x)`` of the block; ``origin``: where its pixel (0, 0) lies in the
+    whole image, ``(y, x)``.
+
+    Examples
+    --------
+    >>> from picasssso._core.random import pixel_normals
+    >>> whole = pixel_normals((4, 9), (0, 0), seed=1, draw=0, band=0)
+    >>> part = pixel_normals((2, 3), (1, 5), seed=1, draw=0, band=0)
+    >>> bool((whole[1:3, 5:8] == part).all())
+    True
+    """
+    first, skip = divmod(origin[1], _WORDS)
+    words = np.empty(shape, np.uint64)
+    for row in range(shape[0]):
+        counter = np.array([first, origin[0] + row, band, draw], np.uint64)
+        generator = np.random.Philox(key=seed, counter=counter)
+        words[row] = generator.random_raw(skip + shape[1])[skip:]
+    return _normals(words)
+
+
+def shared_normal(*, seed: int, draw: int) -> float:
+    """Return the standard normal number that all pixels of a draw share."""
+    counter = np.array([0, 0, _NO_BAND, draw], np.uint64)
+    return float(_normals(np.random.Philox(key=seed, counter=counter).random_raw(1))[0])

@@ -16,7 +16,7 @@ import numpy as np
 from astropy.nddata import NDData, NDUncertainty, UnknownUncertainty
 from astropy.wcs import WCS
 
-from picasssso.bands.band_names import check_band, pivot_wavelength, resolve_band
+from picasssso.bands.band_names import check_band, resolve_band
 from picasssso.bands.flux_units import flux_scale, is_count_like, is_magnitude, parse_zero_point
 from picasssso.bands.pixels import central_solid_angle, grid_offset
 from picasssso.bands.records import (
@@ -27,6 +27,7 @@ from picasssso.bands.records import (
 )
 from picasssso.bands.slots import check_softening, per_band, scalar_quantity
 from picasssso.exceptions import InvalidInputError, InvalidTypeError
+from picasssso.filters import pivot_wavelength
 
 #: Bands farther apart than this many pixels are refused.
 MAX_OFFSET = 0.1

@@ -152,6 +152,7 @@ def _quantity(value: u.Quantity) -> dict[str, Any]:
 def _contents(images: BandImages) -> dict[str, Any]:
     """Return everything that is no plane, in plain types."""
     from picasssso._core.records import check_record
+    from picasssso.filters.own import own_curves
 
     distance = images._given_distance
     cosmology = images._cosmology
@@ -178,6 +179,7 @@ def _contents(images: BandImages) -> dict[str, Any]:
             band: None if isinstance(record.meta, fits.Header) else _notes(band, record.meta)
             for band, record in images._records.items()
         },
+        "filters": own_curves(images.bands),
         "redshift": images.redshift,
         "survey": images.survey,
         "luminosity_distance_mpc": None if distance is None else float(distance.value),
@@ -268,12 +270,16 @@ def read_images(path: str | os.PathLike[str]) -> tuple[list[tuple[str, NDData]],
         If there is no such file, it is damaged, is no file of band images, or of a format
         that only a newer version reads.
     """
+    from picasssso.filters.own import adopt_curves
+
     what = "Images"
     try:
         with open_fits(path, what) as hdus:
             _check_format(hdus[0].header, path)
             names = {hdu.name for hdu in hdus}
-            return _assemble(os.fspath(path), names, _read_contents(hdus))
+            contents = _read_contents(hdus)
+            adopt_curves(contents.get("filters", {}), os.fspath(path))
+            return _assemble(os.fspath(path), names, contents)
     except (
         ValueError, TypeError, KeyError, IndexError, AttributeError, zlib.error, fits.VerifyError,
     ) as error:  # fmt: skip

@@ -17,7 +17,7 @@ from astropy.nddata import CCDData, NDData
 from astropy.wcs import WCS
 
 from picasssso.bands import checks, slots
-from picasssso.bands.band_names import pivot_wavelength, resolve_band
+from picasssso.bands.band_names import resolve_band
 from picasssso.bands.extinction import GalacticExtinction
 from picasssso.bands.flux_units import FluxScale, flux_scale, is_count_like, is_magnitude
 from picasssso.bands.noise import NoiseScaling
@@ -32,6 +32,8 @@ from picasssso.bands.pixels import (
 from picasssso.bands.psf import kernel_fwhm
 from picasssso.bands.records import BandRecord, read_only
 from picasssso.exceptions import InvalidInputError, InvalidTypeError, MissingBandError
+from picasssso.filters import pivot_wavelength
+from picasssso.filters.own import adopt_curves, own_curves
 
 if TYPE_CHECKING:
     from astropy.coordinates import SkyCoord
@@ -297,7 +299,13 @@ class BandImages(Mapping[str, CCDData]):
         # `Mapping` would take two slices for a band, and refuse what is no text.
         return isinstance(key, str) and resolve_band(key, self._survey) in self._records
 
+    def __getstate__(self) -> dict[str, Any]:
+        # Another process may not have the curves that were defined in this one.
+        return {**self.__dict__, "filters": own_curves(self._records)}
+
     def __setstate__(self, state: dict[str, Any]) -> None:
+        state = dict(state)
+        adopt_curves(state.pop("filters", {}), "what was pickled")
         # Pickle and deepcopy forget that arrays are read-only.
         self.__dict__.update(state)
         self._records = {band: record.protected() for band, record in self._records.items()}

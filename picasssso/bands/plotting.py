@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from picasssso.bands.band_names import pivot_wavelength
 from picasssso.exceptions import InvalidInputError
+from picasssso.filters import pivot_wavelength
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

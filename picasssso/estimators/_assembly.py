@@ -19,6 +19,7 @@ import numpy.typing as npt
 from picasssso._core.blocks import Block
 from picasssso.estimators.context import EstimationContext
 from picasssso.exceptions import InvalidInputError
+from picasssso.filters.own import own_curves
 from picasssso.maps.arrays import PERCENTILES, PropertyArrays
 from picasssso.model_uncertainty import model_shift
 from picasssso.properties import Property, get_property
@@ -75,7 +76,7 @@ class MapAssembler:
         )
         valid = np.isnan(inverse_variance) | (inverse_variance > 0)
         n_valid = valid.sum(axis=0)
-        no_data = n_valid < self.estimator.minimum_bands
+        no_data = n_valid < self.estimator.tags.minimum_bands
         quality = np.where(n_valid < len(flux), int(QualityFlag.MISSING_BAND), 0)
         quality = np.where(no_data, quality | int(QualityFlag.NO_DATA), quality)
         for name, arrays in results.items():
@@ -162,11 +163,11 @@ class MapAssembler:
 
         images, estimator, context = self.images, self.estimator, self.context
         widths = np.array(context.psf_fwhm_arcsec)
-        if estimator.assumes_common_psf and np.isfinite(widths).all():
+        if estimator.tags.assumes_common_psf and np.isfinite(widths).all():
             if widths.max() > PSF_RATIO * widths.min():
                 self.quality |= int(QualityFlag.PSF_MISMATCH)
         names = tuple(estimator.properties)
-        if models := estimator._model_properties:
+        if models := estimator.model_properties:
             self.systematics[MODELS] = {
                 name: model_shift(name, self._central_plane(name)) for name in models
             }
@@ -186,7 +187,7 @@ class MapAssembler:
             definitions={n: p for n, p in estimator.definitions.items() if n in names},
             redshift=images.redshift,
             luminosity_distance=images.luminosity_distance,
-            shared_error=dict(estimator._shared_error(context)),
+            shared_error=dict(estimator.shared_error(context)),
             systematics=self.systematics or None,
             noise_scaling=worst_noise_scaling(images),
             bins=images.bins,
@@ -221,11 +222,13 @@ class MapAssembler:
             "percentiles": list(PERCENTILES),
             "n_samples": context.n_samples,
             "seed": context.seed if context.n_samples else None,
-            "shared_error_dex": dict(self.estimator._shared_error(context)),
+            "shared_error_dex": dict(self.estimator.shared_error(context)),
             "images": _plain(dict(images.meta)),
             "target_label": self.target_label,
         }
-        return meta | {k: _plain(v) for k, v in self.estimator._describe(context).items()}
+        if own := own_curves(images.bands):
+            meta["filters"] = own
+        return meta | {k: _plain(v) for k, v in self.estimator.describe(context).items()}
 
 
 def _central(arrays: PropertyArrays) -> FloatArray:

@@ -13,7 +13,7 @@ import secrets
 import warnings
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 import astropy.units as u
 import numpy as np
@@ -22,12 +22,14 @@ import numpy.typing as npt
 from picasssso._core.blocks import Block, choose_core_shape, count_blocks, iterate_blocks
 from picasssso.estimators._assembly import MapAssembler, worst_noise_scaling
 from picasssso.estimators.context import EstimationContext
+from picasssso.estimators.tags import EstimatorTags, take_former_names
 from picasssso.exceptions import (
     InvalidInputError,
     InvalidTypeError,
     MissingBandError,
     PicassssoWarning,
 )
+from picasssso.filters.library import warn_beyond_stars
 from picasssso.maps.arrays import PropertyArrays
 from picasssso.properties import Property
 
@@ -57,10 +59,10 @@ class PropertyMapEstimator(abc.ABC):
     An estimator that paints one solar mass per nanomaggy and square kiloparsec:
 
     >>> import numpy as np
-    >>> from picasssso.maps.arrays import PropertyArrays
-    >>> from picasssso.estimators import PropertyMapEstimator
+    >>> from picasssso.estimators import EstimatorTags, PropertyMapEstimator
+    >>> from picasssso.maps import PropertyArrays
     >>> class Naive(PropertyMapEstimator):
-    ...     properties = ("stellar_mass",)
+    ...     tags = EstimatorTags(properties=("stellar_mass",))
     ...     def _select_bands(self, available):
     ...         return tuple(available)[:1]
     ...     def _estimate(self, flux, inverse_variance, context):
@@ -71,27 +73,24 @@ class PropertyMapEstimator(abc.ABC):
     Naive()
     """
 
-    #: Names of the properties estimated, in the order of the maps. A subclass may make
-    #: it a Python property that depends on its parameters.
-    properties: tuple[str, ...] = ()
-    #: Definitions of properties that are not built in, by name.
-    definitions: Mapping[str, Property] = {}
-    #: A pixel needs at least this many valid bands to be estimated.
-    minimum_bands: ClassVar[int] = 1
-    #: Whether every band must come with an uncertainty.
-    needs_uncertainty: ClassVar[bool] = True
-    #: Whether joint posterior samples can be drawn.
-    supports_samples: ClassVar[bool] = False
-    #: Whether the maps depend on images of different resolution as if they had the same.
-    assumes_common_psf: ClassVar[bool] = True
-    #: Whether the median noise of the whole image is needed (`EstimationContext`).
-    needs_noise_level: ClassVar[bool] = False
+    #: What it gives and needs. A Python property where that depends on the parameters.
+    tags: EstimatorTags = EstimatorTags()
     #: Bytes that one block may take while it is worked on.
-    memory_budget: ClassVar[int] = 512 * 2**20
-    #: Largest difference of medians between estimating a slice and slicing an estimate where
-    #: the slice does not start on a multiple of `stride`, relative to the value or to the 95 %
-    #: range, whichever is larger, in all but one pixel in a hundred. If 0, all is the same.
-    shift_tolerance: ClassVar[float] = 0.0
+    memory_budget: int = 512 * 2**20
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        take_former_names(cls)
+
+    @property
+    def properties(self) -> tuple[str, ...]:
+        """Names of the properties estimated, in the order of the maps (tuple of str)."""
+        return self.tags.properties
+
+    @property
+    def definitions(self) -> Mapping[str, Property]:
+        """Definitions of properties that are not built in, by name (mapping)."""
+        return self.tags.definitions
 
     # ---- what a subclass implements -------------------------------------------------
 
@@ -107,7 +106,7 @@ class PropertyMapEstimator(abc.ABC):
 
         ``flux``: flux per pixel, nmgy; 0 where not valid; ``inverse_variance``: its inverse
         variance, nmgy^-2; 0 where not valid, NaN in a band without uncertainty (only if
-        `needs_uncertainty` is False).
+        ``tags.needs_uncertainty`` is False).
         """
 
     # ---- what a subclass may override -----------------------------------------------
@@ -125,17 +124,8 @@ class PropertyMapEstimator(abc.ABC):
         """Grid, in pixels, on which the estimator is exactly shift-equivariant."""
         return 1
 
-    def _bytes_per_pixel(self, n_bands: int, n_samples: int) -> float:
-        """Return the working memory that a pixel of a block takes, in bytes."""
-        planes = 4 * n_bands + len(self.properties) * (16 + 2 * n_samples)
-        return 4.0 * planes
-
-    def _shared_error(self, context: EstimationContext) -> Mapping[str, float]:
-        """Return the error that all pixels share, dex, by property (none by default)."""
-        return {}
-
     @property
-    def _model_properties(self) -> tuple[str, ...]:
+    def model_properties(self) -> tuple[str, ...]:
         """Properties whose maps carry the disagreement of models (none by default).
 
         The amounts are those of `picasssso.model_uncertainty`; the maps have them as the
@@ -143,9 +133,92 @@ class PropertyMapEstimator(abc.ABC):
         """
         return ()
 
-    def _describe(self, context: EstimationContext) -> Mapping[str, Any]:
-        """Return what else the maps should record: references, hashes, colour terms."""
+    def bytes_per_pixel(self, n_bands: int, n_samples: int) -> float:
+        """Return the working memory that a pixel of a block takes.
+
+        Parameters
+        ----------
+        n_bands, n_samples : int
+            Bands used, and joint samples asked for.
+
+        Returns
+        -------
+        float
+            In bytes; blocks are cut so that ``memory_budget`` holds.
+        """
+        planes = 4 * n_bands + len(self.properties) * (16 + 2 * n_samples)
+        return 4.0 * planes
+
+    def shared_error(self, context: EstimationContext) -> Mapping[str, float]:
+        """Return the error that all pixels share, such as that of a relation.
+
+        Parameters
+        ----------
+        context : EstimationContext
+            That of the whole image.
+
+        Returns
+        -------
+        mapping of str to float
+            Dex by property (none by default). Totals and profiles count it, and percentiles
+            and samples must contain it.
+        """
         return {}
+
+    def describe(self, context: EstimationContext) -> Mapping[str, Any]:
+        """Return what else the maps should record: references, hashes, color terms.
+
+        Parameters
+        ----------
+        context : EstimationContext
+            That of the whole image.
+
+        Returns
+        -------
+        mapping
+            What JSON can hold, for ``PropertyMaps.meta``.
+        """
+        return {}
+
+    def measure(self, images: BandImages, context: EstimationContext) -> tuple[float, ...]:
+        """Return what is measured on the whole image before it is cut.
+
+        Parameters
+        ----------
+        images : BandImages
+            The images, of the bands used.
+        context : EstimationContext
+            That of the whole image.
+
+        Returns
+        -------
+        tuple of float
+            What blocks find as ``context.statistics`` (nothing by default).
+        """
+        return ()
+
+    def check_images(self, images: BandImages) -> None:  # noqa: B027
+        """Refuse images that the estimator cannot use (none by default).
+
+        Parameters
+        ----------
+        images : BandImages
+            The images, of the bands used.
+
+        Raises
+        ------
+        InvalidInputError
+            With what was found, what was expected and what to do.
+        """
+
+    def review(self, maps: PropertyMaps) -> None:  # noqa: B027
+        """Warn of what a user should know of the maps (nothing by default).
+
+        Parameters
+        ----------
+        maps : PropertyMaps
+            What was estimated.
+        """
 
     # ---- parameters -----------------------------------------------------------------
 
@@ -252,7 +325,7 @@ class PropertyMapEstimator(abc.ABC):
         n_samples, seed = self._check_sampling(n_samples, seed)
         bands = self._checked_bands(images)
         images = images.select(bands)
-        self._check_images(images)
+        self._check_usable(images)
         context = self._make_context(images, n_samples, seed)
         assembler = MapAssembler(self, images, context)
         for block in self._progress_bar(self._blocks(images, n_samples), images, progress):
@@ -260,11 +333,8 @@ class PropertyMapEstimator(abc.ABC):
             origin = (block.padded[0].start, block.padded[1].start)
             assembler.add(block, flux, inverse_variance, replace(context, origin=origin))
         maps = assembler.finish()
-        self._review(maps)
+        self.review(maps)
         return maps
-
-    def _review(self, maps: PropertyMaps) -> None:  # noqa: B027
-        """Warn of what a user should know of the maps (nothing by default)."""
 
     def _as_band_images(
         self, images: BandImages | Mapping[str, CCDData], redshift: float | None
@@ -287,7 +357,7 @@ class PropertyMapEstimator(abc.ABC):
             raise InvalidInputError(
                 f"n_samples={n_samples!r}: expected a whole number of at least 0."
             )
-        if n_samples and not self.supports_samples:
+        if n_samples and not self.tags.supports_samples:
             raise InvalidInputError(
                 f"n_samples={n_samples}: {type(self).__name__} has no joint samples; "
                 "leave n_samples=0 and give total() a correlation= instead."
@@ -309,9 +379,10 @@ class PropertyMapEstimator(abc.ABC):
             )
         return bands
 
-    def _check_images(self, images: BandImages) -> None:
+    def _check_usable(self, images: BandImages) -> None:
+        self.check_images(images)
         name = type(self).__name__
-        if self.needs_uncertainty and images.missing_uncertainty:
+        if self.tags.needs_uncertainty and images.missing_uncertainty:
             raise InvalidInputError(
                 f"{name} needs an uncertainty in every band, but "
                 f"{', '.join(images.missing_uncertainty)} "
@@ -333,6 +404,8 @@ class PropertyMapEstimator(abc.ABC):
                 "from the images: correct the fluxes and set applied=True in the "
                 "GalacticExtinction record."
             )
+        if self.tags.models_stars_only:
+            warn_beyond_stars(images.bands, images.redshift)
 
     def _blocks(self, images: BandImages, n_samples: int) -> tuple[Iterable[Block], int]:
         """Return the blocks and how many there are."""
@@ -345,7 +418,7 @@ class PropertyMapEstimator(abc.ABC):
                 shape,
                 halo=halo,
                 stride=stride,
-                bytes_per_pixel=self._bytes_per_pixel(len(images.bands), n_samples),
+                bytes_per_pixel=self.bytes_per_pixel(len(images.bands), n_samples),
                 memory_budget=self.memory_budget,
             )
         blocks = iterate_blocks(shape, core_shape=core_shape, halo=halo, stride=stride)
@@ -376,7 +449,7 @@ class PropertyMapEstimator(abc.ABC):
             kpc = float(angular_diameter.to_value(u.kpc) * (arcsec * u.arcsec).to_value(u.rad))
         fwhm = [images.psf_fwhm(band) for band in images.bands]
         unknown = (np.nan,) * len(images.bands)
-        return EstimationContext(
+        context = EstimationContext(
             bands=images.bands,
             redshift=float(images.redshift),
             luminosity_distance=None if distance is None else float(distance.to_value(u.Mpc)),
@@ -386,12 +459,13 @@ class PropertyMapEstimator(abc.ABC):
             psf_fwhm_arcsec=tuple(
                 np.nan if width is None else float(width.to_value(u.arcsec)) for width in fwhm
             ),
-            noise_level=_noise_level(images) if self.needs_noise_level else unknown,
+            noise_level=_noise_level(images) if self.tags.needs_noise_level else unknown,
             binned=images.bins is not None,
             n_samples=n_samples,
             seed=seed,
             noise_scaling=worst_noise_scaling(images),
         )
+        return replace(context, statistics=self.measure(images, context))
 
 
 def _noise_level(images: BandImages, rows: int = 256) -> tuple[float, ...]:

@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from picasssso._core.devices import check_device, has_bfloat16, resolve_device
+from picasssso._core.threads import run_calmly
 from picasssso.estimators._assembly import MapAssembler
 from picasssso.estimators._cnn.weights import (
     check_weights,
@@ -22,6 +23,7 @@ from picasssso.estimators._cnn.weights import (
 )
 from picasssso.estimators.base import PropertyMapEstimator
 from picasssso.estimators.context import EstimationContext
+from picasssso.estimators.tags import EstimatorTags
 from picasssso.exceptions import InvalidInputError, InvalidTypeError, OutsideTrainingWarning
 from picasssso.maps.arrays import PropertyArrays
 
@@ -122,13 +124,6 @@ class CNNEstimator(PropertyMapEstimator):
     >>> CNNEstimator(weights=None, resolution="native")
     CNNEstimator(weights=None, resolution='native')
     """
-
-    # Each band comes with the width of its own PSF.
-    assumes_common_psf = False
-    needs_noise_level = True
-    # Other pixels are merged where a slice starts beside the grid of the network. Medians move
-    # by a few hundredths of their 95 % range then, the worst in a hundred by a tenth.
-    shift_tolerance = 0.2
 
     def __init__(
         self,
@@ -231,7 +226,7 @@ class CNNEstimator(PropertyMapEstimator):
                     from picasssso.networks.weights import read_weights
 
                     assert self.weights is not None
-                    self._loaded["cpu"] = read_weights(weights_path(self.weights))
+                    self._loaded["cpu"] = run_calmly(read_weights, weights_path(self.weights))
             if device not in self._loaded:
                 self._loaded[device] = _moved(self._loaded["cpu"], device)
             return self._loaded[device]
@@ -239,14 +234,19 @@ class CNNEstimator(PropertyMapEstimator):
     # ---- the contract ---------------------------------------------------------------
 
     @property
-    def properties(self) -> tuple[str, ...]:  # type: ignore[override]
-        """Names of the properties estimated (tuple of str)."""
-        return _ALL[:-1] if self._is_baseline else _ALL
-
-    @property
-    def supports_samples(self) -> bool:  # type: ignore[override]
-        """Whether joint samples can be drawn (bool)."""
-        return not self._is_baseline
+    def tags(self) -> EstimatorTags:  # type: ignore[override]
+        """What it gives and needs, which depends on the weights (EstimatorTags)."""
+        return EstimatorTags(
+            properties=_ALL[:-1] if self._is_baseline else _ALL,
+            supports_samples=not self._is_baseline,
+            # Each band comes with the width of its own PSF.
+            assumes_common_psf=False,
+            needs_noise_level=True,
+            # Other pixels are merged where a slice starts beside the grid of the network.
+            # Medians move by a few hundredths of their 95 % range then, the worst in a hundred
+            # by a tenth.
+            shift_tolerance=0.2,
+        )
 
     @property
     def receptive_field(self) -> int | None:
@@ -274,7 +274,8 @@ class CNNEstimator(PropertyMapEstimator):
 
         return select_slots(available)
 
-    def _check_images(self, images: BandImages) -> None:
+    def check_images(self, images: BandImages) -> None:
+        """Refuse images without the PSF of a band, or without a distance."""
         unknown = [band for band in images.bands if images.psf_fwhm(band) is None]
         if unknown:
             raise InvalidInputError(
@@ -288,27 +289,26 @@ class CNNEstimator(PropertyMapEstimator):
                 f"{images.redshift:g} gives no distance: give it, "
                 "images.replace(luminosity_distance=20 * u.Mpc)."
             )
-        super()._check_images(images)
 
-    def _make_context(self, images: BandImages, n_samples: int, seed: int) -> EstimationContext:
-        context = super()._make_context(images, n_samples, seed)
-        if not self._is_trained:
-            return context
-        calibration = self._model().calibration
+    def measure(self, images: BandImages, context: EstimationContext) -> tuple[float, ...]:
+        """Return how the images look as a whole, as far as that was calibrated."""
+        calibration = self._model().calibration if self._is_trained else None
         if calibration is None or calibration.structure is None:
-            return context
+            return ()
         from picasssso.estimators._cnn.inputs import image_structure
 
-        return replace(context, statistics=image_structure(images, context))
+        return run_calmly(image_structure, images, context)
 
-    def _review(self, maps: PropertyMaps) -> None:
+    def review(self, maps: PropertyMaps) -> None:
+        """Warn of maps of a galaxy unlike the training set."""
         from picasssso.maps.notices import outside_notice
 
         notice = outside_notice(maps)
         if notice is not None:
             warnings.warn(notice, OutsideTrainingWarning, stacklevel=3)
 
-    def _bytes_per_pixel(self, n_bands: int, n_samples: int) -> float:
+    def bytes_per_pixel(self, n_bands: int, n_samples: int) -> float:
+        """Return the working memory that a pixel of a block takes, in bytes."""
         widths = self._read_card().get("training", {}).get("network", {}).get("widths", (32,))
         # Features of the first level a dozen times, raw outputs and what is made of them.
         return 4.0 * (12 * widths[0] + 700 + 10 * n_samples)
@@ -319,7 +319,8 @@ class CNNEstimator(PropertyMapEstimator):
             return None
         return weights_path(self.weights).name
 
-    def _describe(self, context: EstimationContext) -> Mapping[str, Any]:
+    def describe(self, context: EstimationContext) -> Mapping[str, Any]:
+        """Return what else the maps record."""
         card = self._read_card()
         model = self._model()
         record: dict[str, Any] = {
@@ -370,6 +371,14 @@ class CNNEstimator(PropertyMapEstimator):
         contexts: Sequence[EstimationContext],
     ) -> list[dict[str, PropertyArrays]]:
         """Estimate blocks of one shape together."""
+        return run_calmly(self._answer, flux, inverse_variance, contexts)
+
+    def _answer(
+        self,
+        flux: Sequence[FloatArray],
+        inverse_variance: Sequence[FloatArray],
+        contexts: Sequence[EstimationContext],
+    ) -> list[dict[str, PropertyArrays]]:
         from picasssso.estimators._cnn.answers import answer
         from picasssso.estimators._cnn.baseline import baseline_answer
         from picasssso.estimators._cnn.framing import cut_frame, frame_of, in_frame
@@ -568,7 +577,7 @@ class CNNEstimator(PropertyMapEstimator):
         disable = None if progress is None else not progress
         with tqdm(total=len(jobs), desc=type(self).__name__, unit="image", disable=disable) as bar:
             for shape, members in groups.items():
-                pixels = shape[0] * shape[1] * self._bytes_per_pixel(5, n_samples)
+                pixels = shape[0] * shape[1] * self.bytes_per_pixel(5, n_samples)
                 size = max(1, min(batch_size, int(self.memory_budget // pixels)))
                 for start in range(0, len(members), size):
                     some = members[start : start + size]
@@ -585,7 +594,7 @@ class CNNEstimator(PropertyMapEstimator):
         try:
             images = self._as_band_images(images, None)
             images = images.select(self._checked_bands(images))
-            self._check_images(images)
+            self._check_usable(images)
         except InvalidInputError as error:
             raise type(error)(f"Image {number}: {error}") from error
         return images, self._make_context(images, n_samples, seed)
@@ -609,7 +618,7 @@ class CNNEstimator(PropertyMapEstimator):
                 assembler.add(block, flux, weights, context, result)
         found = [assembler.finish() for assembler in assemblers]
         for maps in found:
-            self._review(maps)
+            self.review(maps)
         return found
 
 

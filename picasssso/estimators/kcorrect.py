@@ -19,7 +19,9 @@ import numpy.typing as npt
 
 from picasssso.estimators.base import PropertyMapEstimator
 from picasssso.estimators.context import EstimationContext
+from picasssso.estimators.tags import EstimatorTags
 from picasssso.exceptions import InvalidInputError, MissingBandError, MissingDependencyError
+from picasssso.filters.library import filter_hashes, load_filter
 from picasssso.maps.arrays import NORMAL_SCORES, PERCENTILES, PropertyArrays
 from picasssso.quality import QualityFlag
 
@@ -81,8 +83,11 @@ class KCorrectEstimator(PropertyMapEstimator):
     >>> maps = KCorrectEstimator(n_monte_carlo=4).estimate(images)  # doctest: +SKIP
     """
 
-    properties = ("stellar_mass", "stellar_metallicity")
-    minimum_bands = 2
+    tags = EstimatorTags(
+        properties=("stellar_mass", "stellar_metallicity"),
+        minimum_bands=2,
+        models_stars_only=True,
+    )
 
     def __init__(self, *, n_monte_carlo: int = 32) -> None:
         if importlib.util.find_spec("kcorrect") is None:
@@ -97,17 +102,19 @@ class KCorrectEstimator(PropertyMapEstimator):
         self.n_monte_carlo = n_monte_carlo
 
     def _select_bands(self, available: tuple[str, ...]) -> tuple[str, ...]:
-        if len(available) < self.minimum_bands:
+        if len(available) < self.tags.minimum_bands:
             raise MissingBandError(
-                f"KCorrectEstimator needs at least {self.minimum_bands} bands; the images have "
-                f"{', '.join(available)}."
+                f"KCorrectEstimator needs at least {self.tags.minimum_bands} bands; the images "
+                f"have {', '.join(available)}."
             )
         return tuple(available)
 
-    def _shared_error(self, context: EstimationContext) -> Mapping[str, float]:
+    def shared_error(self, context: EstimationContext) -> Mapping[str, float]:
+        """Return the error that all pixels share, dex."""
         return {"stellar_mass": MODEL_ERROR}
 
-    def _describe(self, context: EstimationContext) -> Mapping[str, Any]:
+    def describe(self, context: EstimationContext) -> Mapping[str, Any]:
+        """Return what else the maps record."""
         from importlib.metadata import version
 
         return {
@@ -121,7 +128,7 @@ class KCorrectEstimator(PropertyMapEstimator):
     ) -> dict[str, PropertyArrays]:
         fitter = _fitter(context.bands, context.redshift)
         n_bands, height, width = flux.shape
-        valid = (inverse_variance > 0).sum(axis=0) >= self.minimum_bands
+        valid = (inverse_variance > 0).sum(axis=0) >= self.tags.minimum_bands
         maggies = 1e-9 * flux[:, valid].T.astype(np.float64)
         weights = 1e18 * inverse_variance[:, valid].T.astype(np.float64)
         sigma = np.zeros_like(weights)
@@ -165,19 +172,17 @@ class _Fitter:
     def __init__(self, bands: tuple[str, ...], redshift: float) -> None:
         from kcorrect.kcorrect import Kcorrect
         from kcorrect.response import Response, ResponseDict
-        from speclite.filters import load_filter
 
         responses = ResponseDict()
         with warnings.catch_warnings():
             # kcorrect leaves closing its data files to the garbage collector.
             warnings.simplefilter("ignore", ResourceWarning)
             for band in bands:
-                if band not in responses:
-                    curve = load_filter(band)
-                    responses[band] = Response(
-                        wave=np.asarray(curve.wavelength, float),
-                        response=np.asarray(curve.response, float),
-                    )
+                curve = load_filter(band)
+                responses[band] = Response(
+                    wave=np.asarray(curve.wavelength, float),
+                    response=np.asarray(curve.response, float),
+                )
             # kcorrect interpolates its design matrix in redshift: two nodes close by,
             # a little apart since it works in single precision.
             kcorrect = Kcorrect(
@@ -205,12 +210,12 @@ class _Masses:
 # kcorrect keeps its responses in one dictionary for the whole process and moves its
 # templates while it works, so fitters are made under a lock, and kept.
 _LOCK = threading.Lock()
-_FITTERS: OrderedDict[tuple[tuple[str, ...], float], _Fitter] = OrderedDict()
+_FITTERS: OrderedDict[tuple[object, ...], _Fitter] = OrderedDict()
 _MAXIMUM_FITTERS = 16
 
 
 def _fitter(bands: tuple[str, ...], redshift: float) -> _Fitter:
-    key = (bands, redshift)
+    key = (bands, filter_hashes(bands), redshift)
     with _LOCK:
         if key not in _FITTERS:
             _FITTERS[key] = _Fitter(bands, redshift)

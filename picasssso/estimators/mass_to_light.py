@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from picasssso.estimators._draws import pixel_normals, shared_normal
+from picasssso._core.random import pixel_normals, shared_normal
 from picasssso.estimators._mass_to_light.adaptive_colours import (
     MAG,
     ColourFluxes,
@@ -29,6 +29,7 @@ from picasssso.estimators._mass_to_light.products import product_percentiles
 from picasssso.estimators._mass_to_light.relations import get_relation
 from picasssso.estimators.base import PropertyMapEstimator
 from picasssso.estimators.context import EstimationContext
+from picasssso.estimators.tags import EstimatorTags
 from picasssso.exceptions import InvalidInputError, InvalidTypeError
 from picasssso.maps.arrays import PropertyArrays
 from picasssso.quality import QUALITY_DTYPE, QualityFlag
@@ -125,8 +126,9 @@ class MassToLightEstimator(PropertyMapEstimator):
     MassToLightEstimator(relation='zibetti2009', color=('g', 'r'), luminosity_band='r')
     """
 
-    properties = ("stellar_mass",)
-    supports_samples = True
+    tags = EstimatorTags(
+        properties=("stellar_mass",), supports_samples=True, models_stars_only=True
+    )
 
     def __init__(
         self,
@@ -232,18 +234,22 @@ class MassToLightEstimator(PropertyMapEstimator):
         check_redshift(context.redshift)
         return MassModel(get_relation(self.relation), plan, context.redshift)
 
-    def _shared_error(self, context: EstimationContext) -> Mapping[str, float]:
+    def shared_error(self, context: EstimationContext) -> Mapping[str, float]:
+        """Return the error that all pixels share, dex."""
         return {"stellar_mass": self._model(context).shared_error()}
 
     @property
-    def _model_properties(self) -> tuple[str, ...]:
+    def model_properties(self) -> tuple[str, ...]:
+        """Properties whose maps carry the disagreement of models (tuple of str)."""
         return self.properties if self.model_uncertainty else ()
 
-    def _bytes_per_pixel(self, n_bands: int, n_samples: int) -> float:
+    def bytes_per_pixel(self, n_bands: int, n_samples: int) -> float:
+        """Return the working memory that a pixel of a block takes, in bytes."""
         # Double precision planes at the peak, counted for three bands: about 90.
         return 8.0 * (24 * n_bands + 24) + 4.0 * n_samples
 
-    def _describe(self, context: EstimationContext) -> Mapping[str, Any]:
+    def describe(self, context: EstimationContext) -> Mapping[str, Any]:
+        """Return what else the maps record."""
         return {
             **self._model(context).describe(),
             # Neighbouring pixels of a bin repeat one measurement: nothing is gained by them.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Mapping
 from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any
@@ -12,8 +11,11 @@ import astropy.units as u
 import numpy as np
 import numpy.typing as npt
 
+from picasssso._core.devices import check_device, resolve_device
+from picasssso._core.threads import run_calmly
 from picasssso.estimators.base import PropertyMapEstimator
 from picasssso.estimators.context import EstimationContext
+from picasssso.estimators.tags import EstimatorTags
 from picasssso.exceptions import InvalidInputError, InvalidTypeError, MissingBandError
 from picasssso.maps.arrays import PropertyArrays
 from picasssso.model_uncertainty import MODEL_UNCERTAINTY
@@ -146,17 +148,20 @@ class SEDFitEstimator(PropertyMapEstimator):
     Unit("Gyr")
     """
 
-    properties = (
-        "stellar_mass",
-        "stellar_metallicity",
-        "stellar_age",
-        "sfr",
-        "attenuation_v",
-        "reduced_chi2",
+    tags = EstimatorTags(
+        properties=(
+            "stellar_mass",
+            "stellar_metallicity",
+            "stellar_age",
+            "sfr",
+            "attenuation_v",
+            "reduced_chi2",
+        ),
+        definitions={"reduced_chi2": _REDUCED_CHI2},
+        minimum_bands=2,
+        supports_samples=True,
+        models_stars_only=True,
     )
-    definitions: Mapping[str, Property] = {"reduced_chi2": _REDUCED_CHI2}
-    minimum_bands = 2
-    supports_samples = True
 
     def __init__(
         self,
@@ -221,12 +226,7 @@ class SEDFitEstimator(PropertyMapEstimator):
                 f"mass_definition={self.mass_definition!r}: expected one of "
                 f"{', '.join(map(repr, MASS_DEFINITIONS))}."
             )
-        device: Any = self.device
-        if device is not None and not re.fullmatch(r"cpu|cuda(:\d+)?", str(device)):
-            raise InvalidInputError(
-                f"device={device!r}: expected 'cpu', 'cuda', 'cuda:1' ..., or None for CUDA if "
-                "there is one."
-            )
+        check_device(self.device)
 
     def _fitter(self, context: EstimationContext) -> Fitter:
         from picasssso.estimators._sed_fit.fitters import FitterOptions, get_fitter
@@ -244,7 +244,7 @@ class SEDFitEstimator(PropertyMapEstimator):
                 nebular=bool(self.nebular),
                 error_floor=self._band_errors(grid, context),
                 mass_definition=self.mass_definition,
-                device=_resolve_device(self.device),
+                device=resolve_device(self.device),
             )
         )
 
@@ -261,26 +261,30 @@ class SEDFitEstimator(PropertyMapEstimator):
     # ---- the contract ---------------------------------------------------------------
 
     def _select_bands(self, available: tuple[str, ...]) -> tuple[str, ...]:
-        if len(available) < self.minimum_bands:
+        if len(available) < self.tags.minimum_bands:
             raise MissingBandError(
-                f"SEDFitEstimator needs at least {self.minimum_bands} bands; the images have "
+                f"SEDFitEstimator needs at least {self.tags.minimum_bands} bands; the images have "
                 f"{', '.join(available) or 'none'}."
             )
         return tuple(available)
 
-    def _shared_error(self, context: EstimationContext) -> Mapping[str, float]:
+    def shared_error(self, context: EstimationContext) -> Mapping[str, float]:
+        """Return the error that all pixels share, dex."""
         return self._fitter(context).shared_error.dex
 
     @property
-    def _model_properties(self) -> tuple[str, ...]:
+    def model_properties(self) -> tuple[str, ...]:
+        """Properties whose maps carry the disagreement of models (tuple of str)."""
         return tuple(MODEL_UNCERTAINTY) if self.model_uncertainty else ()
 
-    def _bytes_per_pixel(self, n_bands: int, n_samples: int) -> float:
+    def bytes_per_pixel(self, n_bands: int, n_samples: int) -> float:
+        """Return the working memory that a pixel of a block takes, in bytes."""
         # Fluxes in both precisions, all planes twice, and samples with what orders them.
         n_properties = len(self.properties)
         return 24.0 * n_bands + 48.0 * n_properties + 32.0 * n_properties * n_samples
 
-    def _describe(self, context: EstimationContext) -> Mapping[str, Any]:
+    def describe(self, context: EstimationContext) -> Mapping[str, Any]:
+        """Return what else the maps record."""
         return {
             "library": dict(self._fitter(context).record),
             "mass_definition": MASS_DEFINITIONS[self.mass_definition],
@@ -290,8 +294,13 @@ class SEDFitEstimator(PropertyMapEstimator):
     def _estimate(
         self, flux: FloatArray, inverse_variance: FloatArray, context: EstimationContext
     ) -> dict[str, PropertyArrays]:
+        return run_calmly(self._fit, flux, inverse_variance, context)
+
+    def _fit(
+        self, flux: FloatArray, inverse_variance: FloatArray, context: EstimationContext
+    ) -> dict[str, PropertyArrays]:
         shape = flux.shape[1:]
-        valid = (inverse_variance > 0).sum(axis=0) >= self.minimum_bands
+        valid = (inverse_variance > 0).sum(axis=0) >= self.tags.minimum_bands
         fluxes, weights = flux[:, valid].T, inverse_variance[:, valid].T
         number, origin = np.indices(shape, np.int64), context.origin
         index = ((number[0] + origin[0]) << 32 | (number[1] + origin[1]))[valid]
@@ -337,20 +346,6 @@ class SEDFitEstimator(PropertyMapEstimator):
         return result
 
 
-def _resolve_device(device: str | None) -> str:
-    import torch
-
-    if device is None:
-        return "cuda" if torch.cuda.is_available() else "cpu"
-    number = int(device.partition(":")[2] or 0)
-    if device != "cpu" and number >= torch.cuda.device_count():
-        raise InvalidInputError(
-            f"device={device!r}, but torch finds {torch.cuda.device_count()} CUDA devices here: "
-            "use device='cpu', or None."
-        )
-    return device
-
-
 def _number_of(row: FloatArray) -> int:
     """Return a number that belongs to the content of a row, whatever the block."""
     digest = hashlib.blake2b(row.tobytes(), digest_size=8).digest()
@@ -384,7 +379,7 @@ def _ordered_samples(
     import torch
     from scipy.special import ndtri
 
-    from picasssso.estimators._grid_posterior.random import uniform_numbers
+    from picasssso._core.random import uniform_numbers
     from picasssso.estimators._sed_fit.shared_draws import order_draws
     from picasssso.maps.propagation import mean_square_error, relative_variance
 

@@ -10,6 +10,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from picasssso._core.threads import map_calmly
 from picasssso.networks.heads import PER_OUTPUT, Prediction, decode, limit_hydrogen
 from picasssso.networks.inputs import Conditions, input_planes
 from picasssso.networks.outputs import OUTPUTS
@@ -79,21 +80,27 @@ class Ensemble:
         """
         planes = input_planes(flux, inverse_variance, conditions)
         vector = conditions.vector(has_band)
-        total: torch.Tensor | None = None
-        medians = []
-        for turn in range(orientations):
+
+        @torch.inference_mode()
+        def predict_one(job: tuple[int, int]) -> torch.Tensor:
+            turn, number = job
             image = turned(planes, turn)
             height, width = image.shape[-2:]
-            for number, network in enumerate(self.networks):
-                y, x = self._offset(number)
-                sides = (x, -(width + x) % self.stride, y, -(height + y) % self.stride)
-                # Outside the image its edge goes on: a border without data would be a sight
-                # that no galaxy was trained with.
-                seen = functional.pad(image, sides, mode="replicate")
-                seen = seen.contiguous(memory_format=torch.channels_last)
-                with torch.autocast(planes.device.type, torch.bfloat16, enabled=mixed_precision):
-                    raw = network(seen, vector)
-                raw = turned_back(raw.float()[..., y : y + height, x : x + width], turn)
+            y, x = self._offset(number)
+            sides = (x, -(width + x) % self.stride, y, -(height + y) % self.stride)
+            # Outside the image its edge goes on: a border without data would be a sight
+            # that no galaxy was trained with.
+            seen = functional.pad(image, sides, mode="replicate")
+            seen = seen.contiguous(memory_format=torch.channels_last)
+            with torch.autocast(planes.device.type, torch.bfloat16, enabled=mixed_precision):
+                raw = self.networks[number](seen, vector)
+            return turned_back(raw.float()[..., y : y + height, x : x + width], turn)
+
+        medians = []
+        total: torch.Tensor | None = None
+        numbers = range(len(self.networks))
+        for turn in range(orientations):
+            for raw in map_calmly(predict_one, [(turn, number) for number in numbers]):
                 medians.append(raw[:, : PER_OUTPUT * len(OUTPUTS) : PER_OUTPUT].clone())
                 total = raw if total is None else total.add_(raw)
         assert total is not None

@@ -16,8 +16,8 @@ import numpy.typing as npt
 
 from picasssso._core.blocks import Block
 from picasssso.bands import GalacticExtinction
-from picasssso.bands.band_names import check_band
 from picasssso.exceptions import InvalidInputError, MissingDependencyError
+from picasssso.filters import load_filter
 from picasssso.preparation.steps import with_step
 from picasssso.preparation.storage import transform, variance_of
 
@@ -65,14 +65,12 @@ def band_extinction(
     >>> round(band_extinction("sdss2010-r", 0.1, scale="SF11"), 2)
     0.26
     """
-    import speclite.filters
     from scipy.integrate import trapezoid
 
     record = GalacticExtinction(ebv, scale=scale, law=law, r_v=r_v, applied=False)
     true_ebv = record.ebv * (SF11_OVER_SFD98 if scale == "SFD98" else 1.0)
     model = _law(law, record.r_v)
-    check_band(band, band, None)
-    response = speclite.filters.load_filter(band)
+    response = load_filter(band)
     wave = np.asarray(response.wavelength, dtype=float)
     weight = np.asarray(response.response, dtype=float) / wave  # photons of a flat f_nu
     used = weight > 1e-6 * weight.max()

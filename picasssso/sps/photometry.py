@@ -25,12 +25,12 @@ from __future__ import annotations
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
 
 from picasssso.exceptions import InvalidInputError, PicassssoWarning
+from picasssso.filters import load_filter
 from picasssso.sps.dust import AttenuationLaw
 from picasssso.sps.grid import SOLAR_LUMINOSITY, SSPGrid
 from picasssso.sps.nebular import LINES, nebular_lines
@@ -53,7 +53,6 @@ SOLAR_SURFACE_BRIGHTNESS = SOLAR_LUMINOSITY * _ARCSEC2 / (4.0 * np.pi * _KPC**2 
 LYMAN_ALPHA = 1215.67
 
 
-@lru_cache(maxsize=64)
 def load_response(band: str) -> tuple[np.ndarray, np.ndarray]:
     """Return a filter's response.
 
@@ -67,21 +66,8 @@ def load_response(band: str) -> tuple[np.ndarray, np.ndarray]:
     >>> float(response[0]), float(response[-1])
     (0.0, 0.0)
     """
-    import speclite.filters
-
-    try:
-        curve = speclite.filters.load_filter(band)
-    except (ValueError, TypeError, AttributeError) as error:
-        raise InvalidInputError(
-            f"speclite has no filter {band!r} ({error}): expected a name such as 'sdss2010-g', "
-            "'decam2014-i' or 'panstarrs-r'."
-        ) from error
-    wavelength = np.array(curve.wavelength, dtype=np.float64)
-    response = np.array(curve.response, dtype=np.float64)
-    # Trailing zeros would only add slices without light.
-    seen = np.flatnonzero(response > 0)
-    cut = slice(max(seen[0] - 1, 0), seen[-1] + 2)
-    return wavelength[cut], response[cut]
+    curve = load_filter(band)
+    return np.array(curve.wavelength, np.float64), np.array(curve.response, np.float64)
 
 
 @dataclass(frozen=True)

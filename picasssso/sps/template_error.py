@@ -23,7 +23,7 @@ import numpy as np
 import numpy.typing as npt
 
 from picasssso.exceptions import FileFormatError, InvalidInputError
-from picasssso.sps.photometry import load_response
+from picasssso.filters import pivot_wavelength
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -325,14 +325,8 @@ class TemplateError:
         InvalidInputError
             If a band is unknown.
         """
-        rest = np.array([_pivot_wavelength(band) for band in bands]) / (1.0 + redshift)
+        rest = np.array([pivot_wavelength(band).value for band in bands]) / (1.0 + redshift)
         return _MAG * self.error_at(rest)
-
-
-def _pivot_wavelength(band: str) -> float:
-    wavelength, response = load_response(band)
-    counts = np.trapezoid(response * wavelength, wavelength)
-    return float(np.sqrt(counts / np.trapezoid(response / wavelength, wavelength)))
 
 
 def write_template_errors(

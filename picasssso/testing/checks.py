@@ -321,7 +321,7 @@ def check_missing_uncertainty(
     estimator: PropertyMapEstimator, *, bands: Bands, redshift: float
 ) -> None:
     """A band without uncertainty is refused with the way out, if one is needed."""
-    if not estimator.needs_uncertainty:
+    if not estimator.tags.needs_uncertainty:
         _skip("the estimator does without uncertainties")
     images = _images(estimator, bands, redshift)
     band = _used(estimator, bands)[0]
@@ -456,7 +456,7 @@ def check_slicing(estimator: PropertyMapEstimator, *, bands: Bands, redshift: fl
         _skip("the whole image matters to every pixel")
     images = _images(estimator, bands, redshift)
     whole = estimator.estimate(images)
-    tolerance = estimator.shift_tolerance
+    tolerance = estimator.tags.shift_tolerance
     for start in (stride, stride + 1):
         window = (slice(start, images.shape[0]), slice(start, images.shape[1]))
         inside = (slice(reach, None), slice(reach, None))
@@ -478,7 +478,7 @@ def check_blocks(estimator: PropertyMapEstimator, *, bands: Bands, redshift: flo
     # An attribute of the instance, so that no other estimator is affected.
     n_bands = len(_used(estimator, bands))
     n_pixels = images.shape[0] * images.shape[1]
-    frugal.memory_budget = int(estimator._bytes_per_pixel(n_bands, 0) * n_pixels / 6)
+    frugal.memory_budget = int(estimator.bytes_per_pixel(n_bands, 0) * n_pixels / 6)
     _, n_blocks = frugal._blocks(images, 0)
     assert n_blocks > 1, "the memory budget is not honoured"
     _assert_same(whole, frugal.estimate(images, progress=False), "in blocks", ROUNDING)
@@ -520,7 +520,7 @@ def check_threads(estimator: PropertyMapEstimator, *, bands: Bands, redshift: fl
 def check_samples(estimator: PropertyMapEstimator, *, bands: Bands, redshift: float) -> None:
     """Joint samples repeat with their seed and do not depend on slicing."""
     images = _images(estimator, bands, redshift)
-    if not estimator.supports_samples:
+    if not estimator.tags.supports_samples:
         refused = _message_of(InvalidInputError, partial(estimator.estimate, n_samples=2), images)
         assert refused is not None, "supports_samples is False, yet samples are given"
         _skip("the estimator has no samples, and says so")
@@ -541,7 +541,7 @@ def check_samples_share_the_shared_error(
     estimator: PropertyMapEstimator, *, bands: Bands, redshift: float
 ) -> None:
     """Sums of joint samples scatter by at least the error declared as shared by all pixels."""
-    if not estimator.supports_samples:
+    if not estimator.tags.supports_samples:
         _skip("the estimator has no samples")
     images = _images(estimator, bands, redshift)
     n_samples = 40

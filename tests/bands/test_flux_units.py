@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from picasssso.bands import BandImages
-from picasssso.bands.band_names import SURVEYS, pivot_wavelength, resolve_band
+from picasssso.bands.band_names import SURVEYS, resolve_band
+from picasssso.filters import pivot_wavelength
 
 R = "sdss2010-r"
 PIXEL_AREA = 0.16  # arcsec2

@@ -1,14 +1,17 @@
 """What the base class promises of every estimator."""
 
+from dataclasses import replace
+
 import astropy.units as u
 import numpy as np
 import pytest
 from toy_estimators import ConstantRatio, Sampling, Smoothed
 
 from picasssso import GalacticExtinction
-from picasssso.estimators import PropertyMapEstimator
+from picasssso.estimators import EstimatorTags, PropertyMapEstimator
 from picasssso.exceptions import InvalidInputError, InvalidTypeError, PicassssoWarning
 from picasssso.maps.arrays import PropertyArrays
+from picasssso.properties import PROPERTIES
 from picasssso.quality import QualityFlag
 from picasssso.testing import make_galaxy
 
@@ -143,7 +146,7 @@ def test_the_noise_level_is_that_of_the_whole_image(images):
     seen = []
 
     class Curious(ConstantRatio):
-        needs_noise_level = True
+        tags = replace(ConstantRatio.tags, needs_noise_level=True)
 
         def _estimate(self, flux, inverse_variance, context):
             seen.append(context.noise_level)
@@ -222,3 +225,60 @@ def test_progress_bar_can_be_forced_and_switched_off(images, capsys):
     assert capsys.readouterr().err == ""
     frugal.estimate(images, progress=True)
     assert "ConstantRatio" in capsys.readouterr().err
+
+
+def test_what_a_subclass_stated_before_there_were_tags_still_counts(images):
+    class Old(ConstantRatio):
+        minimum_bands = 2
+        needs_uncertainty = False
+
+        def _describe(self, context):
+            return {"made_by": "an old plugin"}
+
+        def _shared_error(self, context):
+            return {"stellar_mass": 0.2}
+
+    assert Old().tags == replace(ConstantRatio.tags, minimum_bands=2, needs_uncertainty=False)
+    maps = Old().estimate(images)
+    assert maps.meta["made_by"] == "an old plugin"
+    assert maps.shared_error["stellar_mass"] == 0.2
+    assert maps["stellar_mass"].mask.all()
+
+
+def test_what_is_computed_belongs_into_the_tags():
+    with pytest.raises(InvalidTypeError, match="states supports_samples by itself: expected"):
+
+        class Computed(ConstantRatio):
+            @property
+            def supports_samples(self):
+                return True
+
+
+def test_tags_are_checked():
+    with pytest.raises(InvalidInputError, match="expected a tuple of names"):
+        EstimatorTags(properties="stellar_mass")
+    with pytest.raises(InvalidInputError, match="expected the same name"):
+        EstimatorTags(definitions={"mass": PROPERTIES["stellar_mass"]})
+
+
+def test_hooks_of_a_plugin(images):
+    class Hooked(ConstantRatio):
+        def check_images(self, images):
+            if images.redshift > 0.1:
+                raise InvalidInputError("Too far away: expected redshifts below 0.1.")
+
+        def measure(self, images, context):
+            return (float(images.redshift), float(len(context.bands)))
+
+        def review(self, maps):
+            seen.append(maps)
+
+        def _estimate(self, flux, inverse_variance, context):
+            assert context.statistics == (0.05, 1.0)
+            return super()._estimate(flux, inverse_variance, context)
+
+    seen = []
+    maps = Hooked().estimate(images)
+    assert seen == [maps]
+    with pytest.raises(InvalidInputError, match="Too far away"):
+        Hooked().estimate(images.replace(redshift=0.2))

@@ -231,7 +231,7 @@ def test_orientations(path, images):
 def test_blocks_equal_the_whole_with_samples(path, images):
     whole = CNNEstimator(weights=path, device="cpu")
     frugal = CNNEstimator(weights=path, device="cpu")
-    frugal.memory_budget = int(whole._bytes_per_pixel(5, 3) * 40 * 48 / 4)
+    frugal.memory_budget = int(whole.bytes_per_pixel(5, 3) * 40 * 48 / 4)
     assert frugal._blocks(images, 3)[1] > 1
     first, second = (one.estimate(images, n_samples=3, seed=2) for one in (whole, frugal))
     assert_equal(first, second)

@@ -120,7 +120,7 @@ def test_blocks_equal_the_whole_on_sky_and_galaxy(example, estimator):
     light[8:56, 8:56] = 0.5 * disc(5.0, 48)
     images = made(example, light)
     frugal = CNNEstimator(device="cpu")
-    frugal.memory_budget = int(frugal._bytes_per_pixel(5, 0) * 208 * 208 / 2)
+    frugal.memory_budget = int(frugal.bytes_per_pixel(5, 0) * 208 * 208 / 2)
     assert frugal._blocks(images, 0)[1] > 1
     whole, cut = estimator.estimate(images), frugal.estimate(images)
     for name in SUMMED:

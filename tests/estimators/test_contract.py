@@ -1,12 +1,14 @@
 """The contract holds for estimators that keep it and catches those that do not."""
 
 import threading
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from toy_estimators import ConstantRatio, Sampling, Smoothed, WholeImage
 
 from picasssso import get_estimator, list_estimators
+from picasssso.estimators import EstimatorTags
 from picasssso.exceptions import InvalidInputError, InvalidTypeError
 from picasssso.maps.arrays import PropertyArrays
 from picasssso.testing import parametrize_with_checks
@@ -60,7 +62,7 @@ class ChangesParameters(ConstantRatio):
 
 
 class ForgetsProperties(ConstantRatio):
-    properties = ()
+    tags = EstimatorTags()
 
 
 class HidesParameters(ConstantRatio):
@@ -112,7 +114,7 @@ class ReachesTooFar(ConstantRatio):
 
 
 class LeaksMaskedFlux(ConstantRatio):
-    minimum_bands = 0
+    tags = replace(ConstantRatio.tags, minimum_bands=0)
 
     def _estimate(self, flux, inverse_variance, context):
         result = super()._estimate(flux, inverse_variance, context)
@@ -163,7 +165,7 @@ class UnseededSamples(Sampling):
 class IndependentSamples(Sampling):
     """Declares an error that all pixels share, and draws each pixel for itself."""
 
-    def _shared_error(self, context):
+    def shared_error(self, context):
         return {"stellar_mass": 0.3}
 
 

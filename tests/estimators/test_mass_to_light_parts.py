@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from picasssso.estimators._draws import pixel_normals, shared_normal
+from picasssso._core.random import pixel_normals, shared_normal
 from picasssso.estimators._mass_to_light.adaptive_colours import (
     colour_error,
     measure_colours,

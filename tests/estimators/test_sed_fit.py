@@ -208,7 +208,7 @@ def test_samples_are_the_posteriors_own_in_another_order(estimator, galaxy, maps
 def test_samples_do_not_depend_on_the_block(estimator, galaxy):
     whole = estimator.estimate(galaxy, n_samples=5, seed=4)
     small = pickle.loads(pickle.dumps(estimator))
-    small.memory_budget = int(estimator._bytes_per_pixel(5, 5) * 40)
+    small.memory_budget = int(estimator.bytes_per_pixel(5, 5) * 40)
     blocks = estimator.__class__.estimate(small, galaxy, n_samples=5, seed=4, progress=False)
     for name in ("stellar_mass", "sfr", "stellar_metallicity"):
         a, b = whole.samples(name).value, blocks.samples(name).value

@@ -1,8 +1,10 @@
 """Estimators of a make-believe third party, small enough to know every answer."""
 
+from dataclasses import replace
+
 import numpy as np
 
-from picasssso.estimators import PropertyMapEstimator
+from picasssso.estimators import EstimatorTags, PropertyMapEstimator
 from picasssso.exceptions import InvalidInputError, MissingBandError
 from picasssso.maps.arrays import PropertyArrays
 
@@ -10,7 +12,7 @@ from picasssso.maps.arrays import PropertyArrays
 class ConstantRatio(PropertyMapEstimator):
     """Mass proportional to the light of one band."""
 
-    properties = ("stellar_mass",)
+    tags = EstimatorTags(properties=("stellar_mass",))
 
     def __init__(self, *, ratio=2.0, band="sdss2010-r"):
         if not ratio > 0:
@@ -39,7 +41,7 @@ class Smoothed(ConstantRatio):
 
     receptive_field = 7
     stride = 4
-    shift_tolerance = 1e9
+    tags = replace(ConstantRatio.tags, shift_tolerance=1e9)
 
     def _estimate(self, flux, inverse_variance, context):
         result = super()._estimate(flux, inverse_variance, context)["stellar_mass"]
@@ -74,7 +76,7 @@ class WholeImage(ConstantRatio):
 class Sampling(ConstantRatio):
     """Draws joint samples keyed by seed and place."""
 
-    supports_samples = True
+    tags = replace(ConstantRatio.tags, supports_samples=True)
 
     def _estimate(self, flux, inverse_variance, context):
         result = super()._estimate(flux, inverse_variance, context)["stellar_mass"]

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from picasssso.estimators._draws import pixel_normals
+from picasssso._core.random import pixel_normals
 from picasssso.estimators.context import EstimationContext
 from picasssso.networks.conformal import ConformalCalibration, gaussian_kernel
 from picasssso.networks.outputs import OUTPUTS

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -63,13 +62,12 @@ def select_slots(available: Sequence[str]) -> tuple[str, ...]:
     return tuple(found[slot] for slot in sorted(found))
 
 
-@lru_cache(maxsize=256)
 def wavelength(band: str) -> float:
     """Return the pivot wavelength of a filter.
 
     Returns in AA.
     """
-    from picasssso.bands.band_names import pivot_wavelength
+    from picasssso.filters import pivot_wavelength
 
     return float(pivot_wavelength(band).to_value("AA"))
 

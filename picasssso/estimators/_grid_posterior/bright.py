@@ -1,9 +1,14 @@
-"""Pixels that tell neighbouring models apart: every model that matters, one by one.
+"""Pixels that tell neighboring models apart: every model that matters, one by one.
 
 Cells of models that cannot matter for any pixel of a chunk are ruled out by a bound that
 holds for all their members. What is left is summed in bins of each property, which are
 fixed for the library, by `torch.nn.functional.embedding_bag`: the rows of the matrix of
 weights (models x pixels) that belong to a bin are added up where they lie.
+
+Pixels that no model describes, or that are significantly negative, are fitted with all models
+in double precision, with what the cut at zero brightness leaves of their amplitude. They are
+rare (artifacts, wrong zero points) and flagged by their chi2; what counts is that they get a
+finite, reproducible answer.
 """
 
 from __future__ import annotations
@@ -17,13 +22,23 @@ import numpy as np
 import torch
 from torch.nn.functional import embedding_bag
 
-from picasssso.estimators._grid_posterior.bins import GROUP, common_bins
-from picasssso.estimators._grid_posterior.block import Block, stack
-from picasssso.estimators._grid_posterior.library import Cells, FineBins, SortedLibrary
-from picasssso.estimators._grid_posterior.pixels import BITS, Pixels
-from picasssso.estimators._grid_posterior.products import multiply
+from picasssso.estimators._grid_posterior.library import (
+    GROUP,
+    Cells,
+    FineBins,
+    SortedLibrary,
+    common_bins,
+)
+from picasssso.estimators._grid_posterior.pixels import (
+    BITS,
+    Block,
+    Draws,
+    Pixels,
+    draw_rows,
+    multiply,
+    stack,
+)
 from picasssso.estimators._grid_posterior.quantiles import binned_quantiles, mixture_quantiles
-from picasssso.estimators._grid_posterior.sampling import Draws, draw_rows
 
 _TINY = 1e-30
 
@@ -179,10 +194,7 @@ def _reach(tables: ModelTables, cells: _CellTables, pixels: Pixels) -> _Reach:
 def find_wanted_cells(
     tables: ModelTables, pixels: Pixels
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Return which cells may matter for each pixel.
-
-    ``pixels``: the pixels.
-    """
+    """Return which cells may matter for each pixel."""
     return _reach(tables, tables.cells, pixels)
 
 
@@ -308,7 +320,7 @@ def fit_bright(
 ) -> tuple[Block, torch.Tensor | None]:
     """Fit pixels with the models that matter for any of them.
 
-    ``pixels``: the pixels, best with similar colours; amplitudes significantly above zero.
+    ``pixels``: the pixels, best with similar colors; amplitudes significantly above zero.
     """
     n_pixels, width = len(pixels), tables.width
     # The last pixel is repeated to fill the last part.
@@ -445,4 +457,62 @@ def summarize(
         improvement=best,
         n_effective=total.square() / square,
         edge=edge / total,
+    )
+
+
+_DOUBTFUL_SEARCH = Search(window=256, n_iterations=12)
+
+
+def fit_doubtful(
+    tables: ModelTables,
+    pixels: Pixels,
+    probabilities: torch.Tensor,
+    *,
+    draws: Draws | None = None,
+) -> tuple[Block, torch.Tensor | None]:
+    """Fit pixels with all models, cut off at zero brightness.
+
+    The amplitude of each model enters the percentiles as a normal distribution with the
+    mean and variance of what the cut leaves.
+    """
+    every = torch.arange(len(tables.cells.center), device=tables.device)
+    models = GatheredModels(tables, every)
+    sums = ModelSums.nothing(tables, len(pixels))
+    product = models.flux @ pixels.weighted_flux
+    inverse = 1 / (models.square @ pixels.weight)
+    brightness = product * inverse
+    power = product * brightness
+    width = torch.sqrt(BITS * inverse)
+    signal = brightness / width
+    sums.best = torch.where(signal > 0, power, 0).amax(0)
+    # Signed: the means and the samples.
+    weight = torch.exp2(power - power.amax(0))
+    weight[models.idle] = 0
+    ratios = tables.ratios.double().reshape(len(tables.ratios), -1)
+    signed = (ratios @ (weight * brightness)) / weight.sum(0)
+    slots = None
+    if draws is not None:
+        # All cells: rows are slots.
+        slots = draw_rows(weight, draws)
+    # Cut off at zero: the percentiles.
+    left = torch.special.log_ndtr(signal)
+    weight = power + left / math.log(2)
+    weight = torch.exp2(weight - weight.amax(0))
+    weight[models.idle] = 0
+    hazard = torch.exp(-0.5 * signal.square() - left) / math.sqrt(2 * math.pi)
+    first = weight * width * (signal + hazard).clamp(min=0)
+    second = weight * width.square() * (1 + signal * (signal + hazard)).clamp(min=0)
+    sums.add(models, *(table.float() for table in (weight, first, second)))
+    block = summarize(tables, [sums], probabilities, True, _DOUBTFUL_SEARCH)
+    return (
+        Block(
+            value_percentiles=block.value_percentiles,
+            value_means=block.value_means,
+            ratio_percentiles=block.ratio_percentiles.clamp(min=0),
+            ratio_means=signed,
+            improvement=block.improvement,
+            n_effective=block.n_effective,
+            edge=block.edge,
+        ),
+        slots,
     )

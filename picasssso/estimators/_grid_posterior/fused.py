@@ -23,8 +23,8 @@ from picasssso.estimators._grid_posterior.bright import (
     ModelTables,
     find_wanted_cells,
 )
+from picasssso.estimators._grid_posterior.faint import RATIO_STEP
 from picasssso.estimators._grid_posterior.library import SortedLibrary
-from picasssso.estimators._grid_posterior.nodes import RATIO_STEP
 from picasssso.estimators._grid_posterior.pixels import BITS, Pixels
 
 #: The kernels keep this many bands in registers.
@@ -82,7 +82,7 @@ class _Rows:
 def sum_models(fused: FusedTables, tables: ModelTables, pixels: Pixels) -> ModelSums:
     """Sum over all models that matter, each amplitude with its own variance.
 
-    ``pixels``: the pixels, a multiple of `FusedTables.pixels`, best with similar colours;
+    ``pixels``: the pixels, a multiple of `FusedTables.pixels`, best with similar colors;
     amplitudes significantly above zero.
     """
     block = fused.pixels

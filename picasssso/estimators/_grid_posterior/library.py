@@ -1,14 +1,16 @@
-"""A model library made ready for fitting: sorted by colour, scaled, binned."""
+"""A model library made ready for fitting: sorted by color, scaled, binned.
+
+Models are sorted into a balanced tree of cells of neighbors. Weights are summed in bins of
+each property before percentiles are taken. Bins belong to the library, never to a pixel or a
+chunk of pixels, so that a pixel's answer does not depend on which others it is computed with.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 
 import torch
-
-from picasssso.estimators._grid_posterior.bins import PropertyBins, bin_ratios, bin_values
-from picasssso.estimators._grid_posterior.tree import count_levels, sort_by_colour
 
 #: Largest number of models per cell, the unit in which models are ruled out.
 CELL_SIZE = 32
@@ -23,10 +25,128 @@ FAINTEST = 1e-4
 #: squares vanishes.
 _LIFT = 1e-8
 
+#: Bins are added up in groups of this many for the first look at a cumulative sum.
+GROUP = 16
+
+#: Ratios have fine bins down to this many dex below the largest.
+_FINE = 6.0
+
+#: Values below this part of the largest share the resolution of what is above.
+_DYNAMIC_RANGE = 1e-5
+
+
+def count_levels(n_models: int, cell_size: int) -> int:
+    """Return how often models must be halved for cells of at most ``cell_size``."""
+    cells = -(-n_models // cell_size)
+    return (cells - 1).bit_length()
+
+
+def _sort_by_color(color: torch.Tensor, n_levels: int) -> torch.Tensor:
+    """Sort points into ``2**n_levels`` cells of equal size whose members are neighbors.
+
+    Every cell is halved across its own principal axis, so the cells adapt to a thin,
+    curved distribution in any number of dimensions. Neighboring cells lie next to each
+    other in the list, and 2, 4, 8 ... of them make up larger cells.
+    """
+    n = len(color)
+    cell_size = -(-n // 2**n_levels)
+    cells = torch.arange(cell_size * 2**n_levels)[None]
+    for _ in range(n_levels):
+        points = color[cells % n]
+        points = points - points.mean(1, keepdim=True)
+        axis = torch.linalg.eigh(points.mT @ points).eigenvectors[:, :, -1:]
+        # The sign of an eigenvector is the linear algebra library's choice: fix it.
+        largest = torch.gather(axis, 1, axis.abs().argmax(1, keepdim=True))
+        axis = torch.where(largest < 0, -axis, axis)
+        order = torch.argsort((points @ axis)[:, :, 0], dim=1, stable=True)
+        cells = torch.gather(cells, 1, order).reshape(2 * len(cells), -1)
+    return cells
+
+
+@dataclass(frozen=True)
+class PropertyBins:
+    """Assignment of models to bins of one property."""
+
+    index: torch.Tensor
+    edges: torch.Tensor
+    centers: torch.Tensor
+    n_bins: int
+
+
+def _make_bins(values: torch.Tensor, coordinate: torch.Tensor) -> PropertyBins:
+    """Make bins of what shares the integer part of a coordinate that rises with the value."""
+    _, index = torch.unique(coordinate.floor(), sorted=True, return_inverse=True)
+    n_bins = int(index.max()) + 1
+    lowest = torch.full((n_bins,), torch.inf, dtype=torch.float64)
+    lowest.scatter_reduce_(0, index, values, "amin")
+    highest = torch.full((n_bins,), -torch.inf, dtype=torch.float64)
+    highest.scatter_reduce_(0, index, values, "amax")
+    centers = torch.zeros(n_bins, dtype=torch.float64).scatter_add_(0, index, values)
+    centers /= torch.bincount(index, minlength=n_bins)
+    between = 0.5 * (highest[:-1] + lowest[1:])
+    edges = torch.cat([lowest[:1], between, highest[-1:]])
+    return PropertyBins(index, edges, centers, n_bins)
+
+
+def _logarithm(values: torch.Tensor) -> torch.Tensor:
+    return torch.log10(values.clamp(min=float(values.max()) * _DYNAMIC_RANGE))
+
+
+def _unit_range(values: torch.Tensor) -> torch.Tensor:
+    return (values - values.min()) / (values.max() - values.min()).clamp(min=1e-300)
+
+
+def bin_values(values: torch.Tensor, n_bins: int) -> PropertyBins:
+    """Make bins of a property that is the same whatever the amplitude.
+
+    A bin is at most three times as wide as one of ``n_bins`` equal bins in the value, in
+    its logarithm (over five decades) and in the rank of the models: whichever way a
+    prior spreads them, the bins are narrow where the models are.
+    """
+    order = values.sort().values
+    rank = torch.searchsorted(order, values).double()
+    measures = [_unit_range(values), _unit_range(rank)]
+    if values.min() >= 0 and values.max() > 0:
+        measures.append(_unit_range(_logarithm(values)))
+    coordinate = torch.stack(measures).mean(0) * n_bins
+    return _make_bins(values, coordinate.clamp(max=n_bins - 0.5))
+
+
+def _bin_ratios(ratios: torch.Tensor, width: float) -> PropertyBins:
+    """Make bins of a property per unit of brightness, such as a mass-to-light ratio.
+
+    ``width``: width in dex of the bins within six decades below the largest ratio; below that
+    they are five times as wide.
+    """
+    positive = ratios > 0
+    if not positive.any():
+        return _make_bins(ratios, torch.zeros_like(ratios))
+    logarithm = torch.log10(torch.where(positive, ratios, ratios.max()))
+    # Dex below the top, so that the largest ratio lies at a bin's edge for any unit.
+    below = logarithm - logarithm.max()
+    coordinate = below.clamp(min=-_FINE) / width + (below + _FINE).clamp(max=0) / (5 * width)
+    coordinate = torch.where(positive, coordinate.ceil(), -torch.inf)
+    return _make_bins(ratios, coordinate.clamp(min=-1e9))
+
+
+def common_bins(bins: Sequence[PropertyBins]) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return the edges and centers of several properties' bins as one table each."""
+    n_bins = -(-max((b.n_bins for b in bins), default=0) // GROUP) * GROUP
+    if not bins:
+        return torch.zeros(0, 1, dtype=torch.float64), torch.zeros(0, 0, dtype=torch.float64)
+    lacking = [n_bins - b.n_bins for b in bins]
+    edges, centers = (
+        torch.stack(
+            [torch.cat([t, t[-1:].expand(n)]) for t, n in zip(tables, lacking, strict=True)]
+        )
+        for tables in ([b.edges for b in bins], [b.centers for b in bins])
+    )
+    return edges, centers
+
 
 @dataclass(frozen=True)
 class SortedLibrary:
-    """Models in the order of the colour tree, each scaled to a brightness of about one.
+    """Models in the order of the color tree, each scaled to a brightness of about one.
 
     Slots are places in that order. A few models stand twice, to fill all cells; the
     second has ``count`` 0.
@@ -75,7 +195,7 @@ class SortedLibrary:
         brightness = torch.exp(logarithm.mean(1, keepdim=True))
         flux = torch.maximum(flux / brightness, torch.tensor(_LIFT, dtype=flux.dtype))
         levels = max(count_levels(n, CELL_SIZE), count_levels(min(n, FINEST), 1))
-        slots = sort_by_colour(logarithm - logarithm.mean(1, keepdim=True), levels).reshape(-1)
+        slots = _sort_by_color(logarithm - logarithm.mean(1, keepdim=True), levels).reshape(-1)
         model = slots % n
         ratios, units = [], []
         for values in amplitude_scaled.values():
@@ -107,16 +227,16 @@ class FineBins:
 
 
 def make_bins(library: SortedLibrary, n_bins: int, width: float) -> FineBins:
-    """Return bins of all properties (see `bin_values`, `bin_ratios`)."""
+    """Return bins of all properties (see `bin_values`, `_bin_ratios`)."""
     return FineBins(
         values=tuple(bin_values(values, n_bins) for values in library.values),
-        ratios=tuple(bin_ratios(ratios, width) for ratios in library.ratios),
+        ratios=tuple(_bin_ratios(ratios, width) for ratios in library.ratios),
     )
 
 
 @dataclass(frozen=True)
 class Cells:
-    """Groups of neighbouring slots, with what bounds their members."""
+    """Groups of neighboring slots, with what bounds their members."""
 
     center: torch.Tensor
     square: torch.Tensor

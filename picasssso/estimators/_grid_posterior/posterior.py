@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import importlib.util
+import threading
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from enum import IntEnum
@@ -13,30 +14,32 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from picasssso.estimators._grid_posterior.bins import bin_values
-from picasssso.estimators._grid_posterior.block import Block
+from picasssso._core.threads import map_calmly, run_calmly
 from picasssso.estimators._grid_posterior.bright import (
     ModelTables,
     Search,
     Workspace,
     fit_bright,
+    fit_doubtful,
     summarize,
 )
-from picasssso.estimators._grid_posterior.doubtful import fit_doubtful
-from picasssso.estimators._grid_posterior.faint import NodeTables, fit_faint, look
+from picasssso.estimators._grid_posterior.faint import NodeTables, fit_faint, look, make_nodes
 from picasssso.estimators._grid_posterior.library import (
     CELL_SIZE,
     SortedLibrary,
+    bin_values,
     make_bins,
     make_cells,
 )
-from picasssso.estimators._grid_posterior.nodes import make_nodes
-from picasssso.estimators._grid_posterior.pixels import BITS, Pixels, prepare_pixels
-from picasssso.estimators._grid_posterior.sampling import (
+from picasssso.estimators._grid_posterior.pixels import (
+    BITS,
+    Block,
     Draws,
+    Pixels,
     draw_amplitudes,
     draw_members,
     draw_rows,
+    prepare_pixels,
 )
 from picasssso.exceptions import InvalidInputError, PicassssoWarning
 from picasssso.maps.arrays import PERCENTILES
@@ -178,25 +181,21 @@ class GridPosterior:
             cells, supercells = make_cells(library, CELL_SIZE), make_cells(library, 8 * CELL_SIZE)
             self._nodes = NodeTables(nodes, self._device)
             tile, width = (1 << 15, 1024) if self._device.type == "cuda" else (16384, 32)
-            self._single = ModelTables(
-                library,
-                cells,
-                supercells,
-                make_bins(library, 768, 0.02),
-                dtype=torch.float32,
-                tile=tile,
-                width=width,
-                device=self._device,
-            )
-            self._double = ModelTables(
-                library,
-                cells,
-                supercells,
-                make_bins(library, 2048, 0.002),
-                dtype=torch.float64,
-                tile=tile,
-                width=width,
-                device=self._device,
+            self._single, self._double = (
+                ModelTables(
+                    library,
+                    cells,
+                    supercells,
+                    make_bins(library, n_bins, step),
+                    dtype=dtype,
+                    tile=tile,
+                    width=width,
+                    device=self._device,
+                )
+                for n_bins, step, dtype in (
+                    (768, 0.02, torch.float32),
+                    (2048, 0.002, torch.float64),
+                )
             )
             self._library = library.to(self._device)
             self._fused: FusedTables | None = self._make_fused()
@@ -208,7 +207,11 @@ class GridPosterior:
         """Return the tables of the fused sums, where those can be used."""
         if self._device.type != "cuda" or importlib.util.find_spec("triton") is None:
             return None
-        from picasssso.estimators._grid_posterior.fused import MOST_BANDS, FusedTables
+        from picasssso.estimators._grid_posterior.fused import (
+            MOST_BANDS,
+            FusedTables,
+            likelihood_levels,
+        )
 
         if self._n_bands > MOST_BANDS:
             return None
@@ -217,7 +220,7 @@ class GridPosterior:
         try:
             pixel = prepare_pixels(ones, 100 * ones, torch.zeros_like(ones[0]))
             half = torch.full((1,), 0.5, device=self._device)
-            self._nodes.fused = True
+            self._nodes.fused = likelihood_levels
             with torch.cuda.device(self._device) if ones.is_cuda else nullcontext():
                 self._fit_fused(pixel, half, _Kind.BRIGHT)
                 fit_faint(self._nodes, pixel, half)
@@ -230,7 +233,7 @@ class GridPosterior:
                 PicassssoWarning,
                 stacklevel=2,
             )
-            self._nodes.fused = False
+            self._nodes.fused = None
             return None
         return self._fused
 
@@ -250,7 +253,6 @@ class GridPosterior:
             f"{', '.join(self._scaled + self._intensive)}, on {self._device}>"
         )
 
-    @torch.no_grad()
     def evaluate(
         self,
         flux: Any,
@@ -262,8 +264,9 @@ class GridPosterior:
     ) -> PosteriorSummary:
         """Fit pixels.
 
-        ``n_samples``: joint samples per pixel; ``pixel_index``: numbers of the pixels in the
-        whole image, which the samples depend on; 0, 1, 2 .
+        ``flux, inverse_variance``: of shape (n_pixel, n_band); ``n_samples``: joint samples per
+        pixel; ``pixel_index``: numbers of the pixels in the whole image, which the samples
+        depend on; 0, 1, 2 ... if not given.
         """
         shape = tuple(np.shape(flux))
         if len(shape) != 2 or shape[1] != self._n_bands or np.shape(inverse_variance) != shape:
@@ -276,41 +279,38 @@ class GridPosterior:
             raise InvalidInputError(
                 f"pixel_index has shape {index.shape}: expected ({shape[0]},)."
             )
+        if self._device.type == "cpu":
+            return run_calmly(self._evaluate, flux, inverse_variance, n_samples, seed, index)
+        # Triton starts its kernels on the current device.
+        with torch.cuda.device(self._device):
+            return self._evaluate(flux, inverse_variance, n_samples, seed, index)
 
-        def planes(*sizes: int) -> torch.Tensor:
-            return torch.empty((*sizes, shape[0]), dtype=torch.float32)
-
-        n = len(self._scaled) + len(self._intensive)
-        percentiles, means = planes(n, len(PERCENTILES)), planes(n)
-        scalars, samples = planes(5), planes(n, n_samples)
-        n_bands = torch.empty(shape[0], dtype=torch.int64)
-        is_cuda = self._device.type == "cuda"
-        scratch = _Scratch(self._device)
-        batch = self._batch_size()
-        for start in range(0, shape[0], batch):
-            part = slice(start, min(start + batch, shape[0]))
+    @torch.no_grad()
+    def _evaluate(
+        self, flux: Any, inverse_variance: Any, n_samples: int, seed: int, index: np.ndarray
+    ) -> PosteriorSummary:
+        device, names = self._device, self._scaled + self._intensive
+        scratch = _Scratch()
+        parts = []
+        # At least once, for the shapes of nothing.
+        for start in range(0, max(len(index), 1), self._batch_size):
+            part = slice(start, start + self._batch_size)
             pixels = prepare_pixels(
-                _to_float64(flux[part]).to(self._device),
-                _to_float64(inverse_variance[part]).to(self._device),
+                _to_float64(flux[part]).to(device),
+                _to_float64(inverse_variance[part]).to(device),
                 self._error_floor,
             )
-            number = torch.as_tensor(index[part].astype(np.int64), device=self._device)
+            number = torch.as_tensor(index[part].astype(np.int64), device=device)
             draws = Draws(n_samples, seed, number) if n_samples else None
-            # Triton starts its kernels on the current device.
-            with torch.cuda.device(self._device) if is_cuda else nullcontext():
-                results = self._evaluate_batch(pixels, draws, scratch)
-            # Each is looked for by itself. Between the few models of a narrow posterior the
-            # search may end a little short, and neighbours in the wrong order.
-            percentiles[..., part] = results.percentiles.cpu().sort(dim=1).values
-            means[..., part], scalars[..., part] = results.means.cpu(), results.scalars.cpu()
-            samples[..., part] = results.samples.cpu()
-            n_bands[part] = pixels.n_bands.cpu()
-        names = self._scaled + self._intensive
+            parts.append(self._evaluate_batch(pixels, draws, scratch))
+        percentiles, means, scalars, samples, n_bands = (
+            torch.cat(planes, -1) for planes in zip(*parts, strict=True)
+        )
+        chi2, reduced_chi2, signal_to_noise, n_effective, edge = scalars
 
         def named(table: torch.Tensor) -> dict[str, torch.Tensor]:
             return dict(zip(names, table, strict=True))
 
-        chi2, reduced_chi2, signal_to_noise, n_effective, edge = scalars
         return PosteriorSummary(
             percentiles=named(percentiles),
             mean=named(means),
@@ -323,61 +323,81 @@ class GridPosterior:
             samples=named(samples) if n_samples else None,
         )
 
-    def _evaluate_batch(self, pixels: Pixels, draws: Draws | None, scratch: _Scratch) -> _Results:
-        results = _Results(
-            len(self._scaled),
-            len(self._intensive),
-            len(pixels),
-            draws.n_samples if draws is not None else 0,
-            self._device,
-        )
-        for which, block, slots in self._fit_batch(pixels, draws, scratch):
-            some = pixels.select(which)
-            results.store(which, block, some, self._units)
-            if draws is not None and slots is not None:
-                results.store_samples(
-                    which, slots, some, draws.select(which), self._library, self._units
-                )
-        return results
-
-    def _batch_size(self) -> int:
-        """Return how many pixels are sorted together."""
-        return 1 << 20 if self._device.type == "cuda" else 1 << 15
-
-    def _fit_batch(
+    def _evaluate_batch(
         self, pixels: Pixels, draws: Draws | None, scratch: _Scratch
-    ) -> Iterator[tuple[torch.Tensor, Block, torch.Tensor | None]]:
-        """Yield numbers of pixels, their results, and the slots of their samples."""
+    ) -> tuple[torch.Tensor, ...]:
+        """Return percentiles, means, scalars, samples and numbers of bands, on the CPU."""
+        results = _Results(self, len(pixels), draws)
         kinds, node = self._classify(pixels)
-        probabilities = torch.tensor(PERCENTILES, dtype=torch.float64, device=self._device) / 100
-        n_samples = 0 if draws is None else draws.n_samples
-        # Pixels of similar colours together need fewer models.
+        # Pixels of similar colors together need fewer models.
         order = torch.argsort(node, stable=True)
-        for kind in _Kind:
-            chosen = order[kinds[order] == kind]
-            if not len(chosen):
-                continue
-            for which in chosen.split(self._chunk_size(kind, n_samples)):
-                some = pixels.select(which)
-                wanted = None if draws is None else draws.select(which)
-                if kind is _Kind.FAINT:
-                    result = self._fit_faint(some, node[which], probabilities, wanted)
-                elif kind is _Kind.DOUBTFUL:
-                    result = fit_doubtful(self._double, some, probabilities, draws=wanted)
-                elif self._fused is not None and kind is not _Kind.SHARP and draws is None:
-                    result = self._fit_fused(some, probabilities, kind), None
-                else:
-                    tables = self._double if kind is _Kind.SHARP else self._single
-                    result = fit_bright(
-                        tables,
-                        some,
-                        probabilities,
-                        space=scratch.take(tables.dtype),
-                        exact_width=kind is _Kind.MODERATE,
-                        search=_SEARCH[kind],
-                        draws=wanted,
-                    )
-                yield which, *result
+        n_samples = 0 if draws is None else draws.n_samples
+        probabilities = torch.tensor(PERCENTILES, dtype=torch.float64, device=self._device) / 100
+
+        @torch.no_grad()
+        def fit(job: _Job) -> tuple[Block, torch.Tensor | None]:
+            some = pixels.select(job.pixels)
+            wanted = None if draws is None else draws.select(job.pixels)
+            return self._fit(job.kind, some, node[job.pixels], probabilities, wanted, scratch)
+
+        def jobs(kinds_wanted: Sequence[_Kind]) -> list[_Job]:
+            return [
+                _Job(kind, some)
+                for kind in kinds_wanted
+                if len(chosen := order[kinds[order] == kind])
+                for some in chosen.split(self._chunk_size(kind, n_samples))
+            ]
+
+        # Those that take much memory one after the other.
+        frugal = jobs([kind for kind in _Kind if kind is not _Kind.DOUBTFUL])
+        doubtful = jobs([_Kind.DOUBTFUL])
+        fits = map_calmly(fit, frugal) if self._device.type == "cpu" else map(fit, frugal)
+        for all_jobs, found in ((frugal, fits), (doubtful, map(fit, doubtful))):
+            for job, (block, slots) in zip(all_jobs, found, strict=True):
+                results.store(job.pixels, block, pixels.select(job.pixels))
+                if draws is not None and slots is not None:
+                    results.store_samples(job.pixels, slots, pixels, draws)
+        # Each percentile is looked for by itself. Between the few models of a narrow posterior
+        # the search may end a little short, and neighbors in the wrong order.
+        return (
+            results.percentiles.cpu().sort(dim=1).values,
+            results.means.cpu(),
+            results.scalars.cpu(),
+            results.samples.cpu(),
+            pixels.n_bands.cpu(),
+        )
+
+    def _fit(
+        self,
+        kind: _Kind,
+        pixels: Pixels,
+        node: torch.Tensor,
+        probabilities: torch.Tensor,
+        draws: Draws | None,
+        scratch: _Scratch,
+    ) -> tuple[Block, torch.Tensor | None]:
+        """Return results of pixels of one kind, and the slots of their samples."""
+        if kind is _Kind.FAINT:
+            return self._fit_faint(pixels, node, probabilities, draws)
+        if kind is _Kind.DOUBTFUL:
+            return fit_doubtful(self._double, pixels, probabilities, draws=draws)
+        if self._fused is not None and kind is not _Kind.SHARP and draws is None:
+            return self._fit_fused(pixels, probabilities, kind), None
+        tables = self._double if kind is _Kind.SHARP else self._single
+        return fit_bright(
+            tables,
+            pixels,
+            probabilities,
+            space=scratch.take(tables),
+            exact_width=kind is _Kind.MODERATE,
+            search=_SEARCH[kind],
+            draws=draws,
+        )
+
+    @property
+    def _batch_size(self) -> int:
+        """How many pixels are sorted together."""
+        return 1 << 20 if self._device.type == "cuda" else 1 << 15
 
     def _chunk_size(self, kind: _Kind, n_samples: int) -> int:
         """Return how many pixels share what is looked up in the library."""
@@ -399,7 +419,9 @@ class GridPosterior:
     def _classify(self, pixels: Pixels) -> tuple[torch.Tensor, torch.Tensor]:
         """Return each pixel's kind (0: no data) and best node."""
         step = 1 << 14 if self._device.type == "cuda" else 128
-        looks = [look(self._nodes, pixels.select(p)) for p in _slices(len(pixels), step)]
+        parts = [slice(start, start + step) for start in range(0, max(len(pixels), 1), step)]
+        seen = torch.no_grad()(lambda part: look(self._nodes, pixels.select(part)))
+        looks = map_calmly(seen, parts) if self._device.type == "cpu" else map(seen, parts)
         best, worst, node, share = (torch.cat(t) for t in zip(*looks, strict=True))
         chi2 = pixels.power / BITS - best.clamp(min=0).double().square()
         sharpness = best * chi2.clamp(min=4).sqrt()
@@ -422,11 +444,7 @@ class GridPosterior:
         n_pixels, step = len(pixels), self._fused.pixels
         filled = torch.arange(-(-n_pixels // step) * step, device=self._device)
         filled = filled.clamp_(max=n_pixels - 1)
-        on_device = (
-            torch.cuda.device(self._device) if self._device.type == "cuda" else nullcontext()
-        )
-        with on_device:
-            sums = sum_models(self._fused, self._single, pixels.select(filled))
+        sums = sum_models(self._fused, self._single, pixels.select(filled))
         block = summarize(self._single, [sums], probabilities, True, _SEARCH[kind])
         return block.head(n_pixels)
 
@@ -481,10 +499,6 @@ _CUDA_BYTES = {
 }
 
 
-def _slices(n: int, step: int) -> Iterator[slice]:
-    return (slice(start, min(start + step, n)) for start in range(0, n, step))
-
-
 def _to_float64(values: Any) -> torch.Tensor:
     if isinstance(values, torch.Tensor):
         return values.to(torch.float64)
@@ -506,41 +520,43 @@ def _checked(name: str, values: Any, n_models: int, positive: bool) -> torch.Ten
     return tensor
 
 
-class _Scratch:
-    """Working memory of one call, shared by its chunks."""
+@dataclass(frozen=True)
+class _Job:
+    """Pixels, by number, that are fitted together."""
 
-    def __init__(self, device: torch.device) -> None:
-        self._device = device
+    kind: _Kind
+    pixels: torch.Tensor
+
+
+class _Scratch(threading.local):
+    """Working memory of one call, shared by the chunks of a thread."""
+
+    def __init__(self) -> None:
         self._spaces: dict[torch.dtype, Workspace] = {}
 
-    def take(self, dtype: torch.dtype) -> Workspace:
-        if dtype not in self._spaces:
-            self._spaces[dtype] = Workspace(dtype, self._device)
-        return self._spaces[dtype]
+    def take(self, tables: ModelTables) -> Workspace:
+        """Return the working memory for tables."""
+        return self._spaces.setdefault(tables.dtype, Workspace(tables.dtype, tables.device))
 
 
 class _Results:
     """Results of the pixels of a batch on the device, filled in as they come."""
 
-    def __init__(
-        self, n_scaled: int, n_intensive: int, n_pixels: int, n_samples: int, device: torch.device
-    ) -> None:
+    def __init__(self, posterior: GridPosterior, n_pixels: int, draws: Draws | None) -> None:
         def planes(*shape: int) -> torch.Tensor:
-            return torch.full((*shape, n_pixels), torch.nan, device=device)
+            return torch.full((*shape, n_pixels), torch.nan, device=posterior.device)
 
-        n = n_scaled + n_intensive
-        self._n_scaled = n_scaled
+        self._library, self._units = posterior._library, posterior._units
+        self._n_scaled = len(posterior._scaled)
+        n = self._n_scaled + len(posterior._intensive)
         self.percentiles = planes(n, len(PERCENTILES))
-        self.means = planes(n)
-        self.scalars = planes(5)
-        self.samples = planes(n, n_samples)
+        self.means, self.scalars = planes(n), planes(5)
+        self.samples = planes(n, 0 if draws is None else draws.n_samples)
 
-    def store(
-        self, which: torch.Tensor, block: Block, pixels: Pixels, units: torch.Tensor
-    ) -> None:
+    def store(self, which: torch.Tensor, block: Block, pixels: Pixels) -> None:
         """Store results of some pixels, in the units of the input."""
         n = self._n_scaled
-        scale = units[:, None] * pixels.noise
+        scale = self._units[:, None] * pixels.noise
         self.percentiles[:n, :, which] = (block.ratio_percentiles * scale[:, None]).float()
         self.percentiles[n:, :, which] = block.value_percentiles.float()
         self.means[:n, which] = (block.ratio_means * scale).float()
@@ -552,17 +568,12 @@ class _Results:
         self.scalars[:, which] = torch.stack([s.float() for s in scalars])
 
     def store_samples(
-        self,
-        which: torch.Tensor,
-        slots: torch.Tensor,
-        pixels: Pixels,
-        draws: Draws,
-        library: SortedLibrary,
-        units: torch.Tensor,
+        self, which: torch.Tensor, slots: torch.Tensor, pixels: Pixels, draws: Draws
     ) -> None:
         """Store the samples of some pixels, given their models."""
-        brightness = draw_amplitudes(library.flux, slots, pixels, draws)
-        scale = units[:, None, None] * pixels.noise[:, None]
+        library, some = self._library, pixels.select(which)
+        brightness = draw_amplitudes(library.flux, slots, some, draws.select(which))
+        scale = self._units[:, None, None] * some.noise[:, None]
         scaled = library.ratios[:, slots] * brightness * scale
         samples = torch.cat([scaled, library.values[:, slots]])
         self.samples[:, :, which] = samples.transpose(1, 2).float()

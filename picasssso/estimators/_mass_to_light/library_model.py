@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from picasssso.exceptions import MissingBandError
+from picasssso.filters.library import filter_hashes
 
 FloatArray = npt.NDArray[np.floating]
 
@@ -131,9 +132,9 @@ class LibraryMassModel:
 
 @lru_cache(maxsize=16)
 def _tabulate(
-    colour: tuple[str, str], luminosity: str, redshift: float
+    colour: tuple[str, str], luminosity: str, redshift: float, curves: tuple[str, ...]
 ) -> tuple[FloatArray, FloatArray, float, tuple[float, float], Mapping[str, Any]]:
-    """Tabulate the relation between full band names; kept, since models take seconds."""
+    """Tabulate the relation between bands of these curves; kept, since models take seconds."""
     from picasssso.sps import ModelLibrary
 
     bands = tuple(dict.fromkeys((*colour, luminosity)))
@@ -170,5 +171,6 @@ def make_library_model(plan: LibraryPlan, redshift: float) -> LibraryMassModel:
     True
     """
     blue, red = (plan.bands[name] for name in plan.colour)
-    table = _tabulate((blue, red), plan.bands[plan.luminosity], redshift)
+    bands = (blue, red, plan.bands[plan.luminosity])
+    table = _tabulate(bands[:2], bands[2], redshift, filter_hashes(bands))
     return LibraryMassModel(plan, *table)

@@ -15,9 +15,11 @@ from typing import Any
 
 import numpy as np
 
+from picasssso._core.threads import run_calmly
 from picasssso.estimators._grid_posterior import GridPosterior
 from picasssso.estimators._sed_fit.prior_edges import models_at_edge
 from picasssso.estimators._sed_fit.shared_error import SharedError, measure_shared_error
+from picasssso.filters.library import filter_hashes
 from picasssso.sps import ModelLibrary, SEDPrior, SSPGrid
 from picasssso.sps.dust import AttenuationLaw, get_law
 
@@ -47,6 +49,7 @@ class FitterOptions:
         law = get_law(self.attenuation_law)
         return (
             self.bands,
+            filter_hashes(self.bands),
             self.redshift,
             self.n_models,
             self.seed,
@@ -112,7 +115,7 @@ def get_fitter(options: FitterOptions) -> Fitter:
     with _LOCK:
         fitter = _FITTERS.get(key)
         if fitter is None:
-            fitter = Fitter(options)
+            fitter = run_calmly(Fitter, options)
             _FITTERS[key] = fitter
             while len(_FITTERS) > MAXIMUM_FITTERS:
                 _FITTERS.popitem(last=False)

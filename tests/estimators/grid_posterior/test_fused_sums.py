@@ -21,7 +21,7 @@ if not (torch.cuda.is_available() or INTERPRETED):
 @pytest.mark.parametrize("skip", [True, False])
 @pytest.mark.parametrize("n_bands", [2, 5])
 def test_fused_sums(n_bands, skip, library, observe):
-    from picasssso.estimators._grid_posterior.fused import FusedTables
+    from picasssso.estimators._grid_posterior.fused import FusedTables, likelihood_levels
 
     n_models, n_pixels = (100, 24) if INTERPRETED else (3000, 200)
     device = "cpu" if INTERPRETED else "cuda"
@@ -39,7 +39,7 @@ def test_fused_sums(n_bands, skip, library, observe):
     posterior = GridPosterior(**arguments, device=device)
     posterior._fused = FusedTables(posterior._library, posterior._single)
     posterior._fused.skip = skip
-    posterior._nodes.fused = True
+    posterior._nodes.fused = likelihood_levels
     posterior._fused.pixels = 16 if INTERPRETED else 512
     found = posterior.evaluate(flux, weight)
     for name in library.values:

@@ -1,0 +1,12 @@
+"""Filters: their response curves, from speclite, from astro-sedpy, or of one's own.
+
+A filter is called ``group-band``, such as ``sdss2010-g`` or ``jwst_nircam-f200w``. A curve is a
+``speclite.filters.FilterResponse``: the response to photons, at any scale, by wavelength. Making
+one defines the filter of its name for the session, in place of any curve of that name before; so
+does `read_filter`. A curve of one's own is kept in the files of images and maps that rest on it.
+"""
+
+from picasssso.filters.library import list_filters, load_filter, pivot_wavelength
+from picasssso.filters.own import read_filter
+
+__all__ = ["list_filters", "load_filter", "pivot_wavelength", "read_filter"]

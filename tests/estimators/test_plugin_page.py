@@ -1,0 +1,65 @@
+"""The plugin of the page "Write your own estimator", as somebody who read it would have it."""
+
+import os
+import re
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import pytest
+
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "plugins.rst"
+
+CONTRACT = "test_contract.py"
+
+
+def blocks(language):
+    """Return the page's blocks of code in a language."""
+    pattern = rf"^\.\. code-block:: {language}\n\n((?:    .*\n|\n)+)"
+    return [textwrap.dedent(found) for found in re.findall(pattern, PAGE.read_text(), re.M)]
+
+
+def run(*arguments, **options):
+    found = subprocess.run(
+        [sys.executable, *arguments], capture_output=True, text=True, timeout=300, **options
+    )
+    assert found.returncode == 0, found.stdout[-3000:] + found.stderr[-3000:]
+    return found.stdout
+
+
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory):
+    """The package of the page in a folder of its own, installed into another."""
+    source, target = tmp_path_factory.mktemp("source"), tmp_path_factory.mktemp("installed")
+    module, contract = blocks("python")
+    (settings,) = blocks("toml")
+    for name, text in (
+        ("my_package.py", module),
+        (CONTRACT, contract),
+        ("pyproject.toml", settings),
+    ):
+        (source / name).write_text(text)
+    quiet = ("--no-deps", "--no-build-isolation", "--no-index", "--disable-pip-version-check")
+    run("-m", "pip", "install", *quiet, "--target", str(target), str(source))
+    paths = [str(target), str(PAGE.parents[1]), os.environ.get("PYTHONPATH", "")]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths))}
+    return source, environment
+
+
+def test_the_plugin_is_found_and_estimates(installed):
+    _, environment = installed
+    code = (
+        "import numpy as np, picasssso; from picasssso.testing import make_galaxy; "
+        "estimator = picasssso.get_estimator('fixed_ratio')(); images = make_galaxy(); "
+        "mass = estimator.estimate(images).mean('stellar_mass'); "
+        "print(mass.unit, bool((mass.value[20, 20] > 0) and np.isfinite(mass.value).all()))"
+    )
+    assert run("-W", "error", "-c", code, env=environment) == "solMass / kpc2 True\n"
+
+
+def test_the_plugin_keeps_the_contract(installed):
+    source, environment = installed
+    options = ("-q", "-W", "error", "-p", "no:cacheprovider")
+    found = run(*("-W", "error", "-m", "pytest", *options, CONTRACT), cwd=source, env=environment)
+    assert int(re.search(r"(\d+) passed", found)[1]) >= 2 * 12
