@@ -474,7 +474,7 @@ class PropertyMaps(MapPlanes):
         """
         from picasssso.maps.files import read_maps
 
-        return read_maps(path)
+        return read_maps(path, cls)
 
     def __reduce__(self) -> tuple[Any, ...]:
         # Through the constructor, since pickle forgets that arrays are read-only.
