@@ -30,6 +30,7 @@ COMMANDS = {
     "prepare": "picasssso._cli.prepare:prepare",
     "report": "picasssso._cli.report:report",
     "simulate": "picasssso._cli.simulate:simulate",
+    "survey": "picasssso._cli.survey:survey",
     "train": "picasssso._cli.train:train",
 }
 
