@@ -45,7 +45,7 @@ def start(tmp_path, how):
         process = subprocess.Popen(
             command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment
         )
-        started.append(psutil.Process(process.pid))
+        started.append(process)
         return process
 
     def begin_run(**more):
@@ -54,10 +54,12 @@ def start(tmp_path, how):
     begin_run.command = begin
     yield begin_run
     for process in started:
-        if process.is_running():
-            for child in process.children(recursive=True):
+        if process.poll() is None:
+            for child in psutil.Process(process.pid).children(recursive=True):
                 child.kill()
             process.kill()
+        process.wait(timeout=60)
+        process.stdout.close()
 
 
 def check(folder, failed=0):
