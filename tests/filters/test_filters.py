@@ -18,8 +18,8 @@ from hypothesis import strategies as st
 from picasssso.bands import BandImages, GalacticExtinction
 from picasssso.estimators import get_estimator
 from picasssso.exceptions import FileFormatError, InvalidInputError, PicassssoWarning
-from picasssso.filters import list_filters, load_filter, pivot_wavelength, read_filter
-from picasssso.filters.library import filter_hash
+from picasssso.filters import list_filters, read_filter
+from picasssso.filters.library import filter_hash, load_filter, pivot_wavelength
 from picasssso.filters.own import adopt_curves, own_curves
 from picasssso.maps import PropertyMaps
 from picasssso.sps import SSPGrid
@@ -160,7 +160,7 @@ def test_unknown_names_say_what_there_is():
 def test_without_sedpy_the_error_names_it(monkeypatch):
     from speclite.filters import _filter_cache
 
-    from picasssso.filters import library
+    from picasssso.filters.library import library
 
     _filter_cache.pop("jwst_nircam-f200w", None)
     names = {n: p for n, p in library._library_files().items() if p.endswith(".ecsv")}
