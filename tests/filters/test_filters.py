@@ -160,7 +160,7 @@ def test_unknown_names_say_what_there_is():
 def test_without_sedpy_the_error_names_it(monkeypatch):
     from speclite.filters import _filter_cache
 
-    from picasssso.filters.library import library
+    from picasssso.filters import library
 
     _filter_cache.pop("jwst_nircam-f200w", None)
     names = {n: p for n, p in library._library_files().items() if p.endswith(".ecsv")}
