@@ -1,14 +1,16 @@
 """The ``picasssso`` command.
 
 Exit codes: 0 for success, 2 for wrong use (what can be told from the command line alone),
-1 for every other failure, 130 when interrupted. Results go to stdout, everything else to
-stderr. Heavy packages are imported by the commands that need them, so that ``--help`` is
-quick.
+1 for every other failure, 130 when interrupted, 143 when ended by SIGTERM. Results go to
+stdout, everything else to stderr. Heavy packages are imported by the commands that need them,
+so that ``--help`` is quick.
 """
 
 from __future__ import annotations
 
 import errno
+import os
+import signal
 from typing import Any
 
 import click
@@ -28,6 +30,7 @@ COMMANDS = {
     "prepare": "picasssso._cli.prepare:prepare",
     "report": "picasssso._cli.report:report",
     "simulate": "picasssso._cli.simulate:simulate",
+    "survey": "picasssso._cli.survey:survey",
     "train": "picasssso._cli.train:train",
 }
 
@@ -74,6 +77,19 @@ def cli() -> None:
 
 def main() -> None:
     """Run the command; the entry point of the console script."""
+    process = os.getpid()
+
+    def end(number: int, frame: Any) -> None:
+        # As an error does, so that no half-written file is left; what the parent of a worker
+        # holds is not the worker's.
+        if os.getpid() != process:
+            os._exit(128 + number)
+        raise SystemExit(128 + number)
+
+    for number in (signal.SIGTERM, getattr(signal, "SIGHUP", signal.SIGTERM)):
+        # Who is started with signals ignored, as by nohup, keeps ignoring them.
+        if signal.getsignal(number) is signal.SIG_DFL:
+            signal.signal(number, end)
     cli(prog_name="picasssso")
 
 

@@ -25,9 +25,25 @@ __all__ = [
     "PicassssoWarning",
 ]
 
+#: Characters of a message, at most.
+_LONGEST = 600
+
 
 class PicassssoError(Exception):
-    """Base class of every error that picasssso raises on purpose."""
+    """Base class of every error that picasssso raises on purpose.
+
+    Messages longer than 600 characters, as those that quote a damaged file may become, lose
+    their middle.
+    """
+
+    def __init__(self, *args: object) -> None:
+        super().__init__(*map(_shortened, args))
+
+
+def _shortened(text: object) -> object:
+    if not isinstance(text, str) or len(text) <= _LONGEST:
+        return text
+    return f"{text[:390]} [...] {text[-200:]}"
 
 
 class InvalidInputError(PicassssoError, ValueError):

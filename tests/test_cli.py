@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 
@@ -664,3 +665,35 @@ def test_module_runs_as_a_script(folder):
     assert result.stdout == ""
     assert "nowhere.fits" in result.stderr
     assert "Traceback" not in result.stderr
+
+
+SLOW = """
+import signal, time, click
+from picasssso import cli
+from picasssso._core.files import atomic_write
+
+@click.command()
+def slow():
+    with atomic_write("maps.fits") as temporary:
+        temporary.write_text("half")
+        print("begun", flush=True)
+        time.sleep(60)
+
+cli.cli.get_command = lambda ctx, name: slow
+cli.main()
+"""
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="Windows has no such signals")
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGHUP"])
+def test_a_command_that_is_ended_leaves_nothing_half_written(tmp_path, name):
+    number = getattr(signal, name)
+    process = subprocess.Popen(
+        [sys.executable, "-c", SLOW, "slow"], cwd=tmp_path, stdout=subprocess.PIPE, text=True
+    )
+    assert process.stdout.readline() == "begun\n"
+    assert len(list(tmp_path.iterdir())) == 1
+    process.send_signal(number)
+    assert process.wait(20) == 128 + number
+    assert not list(tmp_path.iterdir())
+    process.stdout.close()

@@ -1,13 +1,17 @@
-"""``picasssso compare``: whether estimates of one galaxy agree."""
+"""``picasssso compare``: whether sets of maps of one galaxy agree."""
 
 from __future__ import annotations
 
 import itertools
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from picasssso._cli.running import common_options
+
+if TYPE_CHECKING:
+    from picasssso.evaluation.agreement import Comparison
 
 
 @click.command()
@@ -20,34 +24,81 @@ from picasssso._cli.running import common_options
     metavar="SIGMA",
     help="Standard deviations, of both errors together, beyond which totals disagree.",
 )
+@click.option(
+    "-o", "--output", type=click.Path(path_type=Path), metavar="FILE.fits",
+    help="Write residual maps and radial profiles of two files.",
+)  # fmt: skip
+@click.option(
+    "--plot", type=click.Path(path_type=Path), metavar="FILE",
+    help="Draw two files, their residuals and profiles: a picture, such as compare.png.",
+)  # fmt: skip
+@click.option("--overwrite", is_flag=True, help="Replace existing files.")
 @common_options
-def compare(files: tuple[str, ...], threshold: float, quiet: bool) -> None:
-    """Compare maps of one galaxy by two or more estimators.
+def compare(
+    files: tuple[str, ...],
+    threshold: float,
+    output: Path | None,
+    plot: Path | None,
+    overwrite: bool,
+    quiet: bool,
+) -> None:
+    """Compare maps of one galaxy, whatever made them.
 
-    For every property that two files have: both totals (averages of ages, metallicities and
-    attenuation) over the pixels that both have, by how much they differ, and in how many
-    pixels. Where totals differ by more than both errors allow, a warning says so; with --quiet
-    only that.
+    Maps on other pixels, at another resolution or in other units are brought to the coarser
+    pixels, the coarser resolution and the units of the first. For every property that two files
+    have: both totals (averages of ages, metallicities and attenuation) over the pixels that
+    both have and by how much they differ; over pixels, the median and scatter of the
+    difference, and how often it is within both errors (68 % and 95 % would be right). Where
+    totals differ by more than both errors allow, a warning says so; with --quiet only that.
     """
+    from picasssso._core.files import atomic_write, check_output
+    from picasssso._plotting import check_picture_name
     from picasssso.evaluation import compare_estimates
     from picasssso.evaluation.agreement import disagreements
     from picasssso.maps import PropertyMaps
 
     if len(files) < 2:
         raise click.UsageError("Give at least two files of maps to compare.")
+    if len(files) > 2 and (output or plot):
+        raise click.UsageError("--output and --plot are for two files of maps.")
+    for path in filter(None, (output, plot)):
+        check_output(path, overwrite)
+    if plot:
+        check_picture_name(plot)
     estimates: dict[str, PropertyMaps] = {}
-    for number, path in enumerate(files):
-        maps = PropertyMaps.read(path)
-        name = str(maps.meta.get("estimator", Path(path).name))
-        estimates[name if name not in estimates else f"{name} ({number + 1})"] = maps
-    if not quiet:
-        for (one, first), (other, second) in itertools.combinations(estimates.items(), 2):
-            click.echo(f"{one} against {other}:")
-            for found in compare_estimates(first, second, threshold=threshold):
-                click.echo(
-                    f"  {found.label:28} {found.first} against {found.second}: "
-                    f"{found.offset}, {found.deviation:+.1f} sigma; "
-                    f"{100 * found.pixels_beyond:.0f} % of pixels beyond {threshold:g}"
-                )
+    for number, name in enumerate(files):
+        maps = PropertyMaps.read(name)
+        label = str(maps.meta.get("estimator", Path(name).name))
+        estimates[label if label not in estimates else f"{label} ({number + 1})"] = maps
+    for (one, first), (other, second) in itertools.combinations(estimates.items(), 2):
+        found = compare_estimates(first, second, threshold=threshold)
+        if not quiet:
+            _report(one, other, found)
+        if output:
+            found.write(output, overwrite)
+        if plot:
+            from picasssso.maps.pictures import draw_residuals
+
+            figure = draw_residuals(found, (one, other))
+            with atomic_write(plot, overwrite) as temporary:
+                figure.savefig(temporary, dpi=130)
     for line in disagreements(estimates, threshold=threshold):
         click.echo(f"Warning: {line}", err=True)
+
+
+def _report(one: str, other: str, comparison: Comparison) -> None:
+    """Print what was done and what was found."""
+    click.echo(f"{one} against {other}:")
+    for note in comparison.notes:
+        click.echo(f"  ({note})")
+    for found in comparison:
+        click.echo(
+            f"  {found.label:28} {found.first} against {found.second}: {found.offset}, "
+            f"{found.deviation:+.1f} sigma"
+        )
+        click.echo(
+            f"  {'':28} {found.n_pixels} pixels: bias {found.bias:+.3f} {found.unit}, "
+            f"scatter {found.scatter:.3f}; {100 * found.coverage_68:.0f} % / "
+            f"{100 * found.coverage_95:.0f} % within errors (68 / 95 %), "
+            f"{100 * found.pixels_beyond:.0f} % beyond {found.threshold:g} sigma"
+        )

@@ -17,6 +17,7 @@ _DEBUG = "picasssso.debug"
 # What messages tell Python users to do, and the option that does it here.
 _OPTIONS = {
     "overwrite=True": "--overwrite",
+    "resume=True": "--resume",
     "with_estimated_noise": "--estimate-noise",
     "zero_point=": "--zero-point",
     "unit=": "--unit",

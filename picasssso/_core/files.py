@@ -6,14 +6,17 @@ name in the folder where it belongs, and takes its own name only when it is whol
 
 from __future__ import annotations
 
+import json
+import multiprocessing
 import os
 import secrets
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from picasssso.exceptions import FileFormatError
+from picasssso.exceptions import FileFormatError, PicassssoError
 
 if TYPE_CHECKING:
     import h5py
@@ -43,6 +46,10 @@ def check_output(path: str | os.PathLike[str], overwrite: bool = False) -> Path:
             f"Cannot write {path}: no permission to write in {target.parent}; choose another "
             "folder."
         )
+    if target.exists() and not target.is_file():
+        raise FileFormatError(
+            f"Cannot write {path}: it is a device or a pipe, not a file; choose another name."
+        )
     if target.exists() and not overwrite:
         raise FileFormatError(
             f"Cannot write {path}: the file exists; choose another name, or allow it to be "
@@ -56,7 +63,8 @@ def atomic_write(path: str | os.PathLike[str], overwrite: bool = False) -> Itera
     """Write a file under a temporary name; give it its own name once it is whole.
 
     If anything fails on the way (an error, an interrupt, a full disk), the temporary file
-    is removed and what stood there before still stands there.
+    is removed and what stood there before still stands there. A file that is replaced keeps
+    its permissions.
 
     Examples
     --------
@@ -76,6 +84,8 @@ def atomic_write(path: str | os.PathLike[str], overwrite: bool = False) -> Itera
         yield temporary
         # Somebody else may have written the file meanwhile.
         check_output(target, overwrite)
+        if target.exists():
+            temporary.chmod(target.stat().st_mode & 0o7777)
         temporary.replace(target)
     except OSError as error:
         if isinstance(error, FileFormatError):
@@ -83,6 +93,51 @@ def atomic_write(path: str | os.PathLike[str], overwrite: bool = False) -> Itera
         raise FileFormatError(f"Cannot write {path}: {error}.") from error
     finally:
         temporary.unlink(missing_ok=True)
+
+
+#: Folders that this process holds, by file descriptor.
+_HELD: set[int] = set()
+
+
+@contextmanager
+def locked_folder(path: str | os.PathLike[str]) -> Iterator[None]:
+    """Hold a folder for this process alone; whatever ends the process, it is free again."""
+    try:
+        import fcntl
+    except ImportError:  # Windows
+        yield
+        return
+    handle = os.open(path, os.O_RDONLY)
+    _HELD.add(handle)
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise FileFormatError(
+                f"Another process is writing to {path}: wait until it has ended, or choose "
+                "another folder."
+            ) from None
+        except OSError:
+            pass  # a file system without locks
+        yield
+    finally:
+        _HELD.discard(handle)
+        os.close(handle)
+
+
+def follow_parent() -> None:
+    """Make a worker process end with the process that made it, and hold none of its locks."""
+    parent = multiprocessing.parent_process()
+    for handle in _HELD:
+        os.close(handle)
+    _HELD.clear()
+
+    def wait() -> None:
+        if parent is not None:
+            parent.join()
+            os._exit(1)
+
+    threading.Thread(target=wait, daemon=True).start()
 
 
 @contextmanager
@@ -102,7 +157,45 @@ def open_hdf5(path: str | os.PathLike[str]) -> Iterator[h5py.File]:
     with file:
         try:
             yield file
-        except OSError as error:
-            if isinstance(error, FileFormatError):
-                raise
-            raise FileFormatError(f"{path} is damaged: {error}.") from error
+        except PicassssoError:
+            raise
+        except HDF5_DAMAGE as error:
+            raise FileFormatError(f"{path} is damaged: {short(error)}.") from error
+
+
+def read_datasets(file: h5py.File) -> dict[str, Any]:
+    """Return the data sets of a file without compression, none larger than the file."""
+    import h5py
+
+    found = dict(file.items())
+    size = os.path.getsize(file.filename)
+    for name, data in found.items():
+        if not isinstance(data, h5py.Dataset) or data.ndim == 0 or data.nbytes > size:
+            raise FileFormatError(f"{file.filename} is damaged: {name} is no array of its size.")
+    return found
+
+
+#: What h5py raises where a file is damaged.
+HDF5_DAMAGE = (
+    OSError, RuntimeError, KeyError, ValueError, TypeError, AttributeError, MemoryError,
+    OverflowError,
+)  # fmt: skip
+
+
+def short(error: Exception) -> str:
+    """Return the first line of an error, cut where it is long."""
+    line = (str(error).splitlines() or [repr(error)])[0]
+    return line if len(line) < 250 else f"{line[:250]} ..."
+
+
+def read_json(path: str | os.PathLike[str], what: str) -> dict[str, Any]:
+    """Return the object that a JSON file holds."""
+    try:
+        content = json.loads(Path(path).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise FileFormatError(f"There is no file {path}.") from None
+    except (OSError, ValueError, RecursionError) as error:
+        raise FileFormatError(f"{path} is no {what}: {short(error)}.") from error
+    if not isinstance(content, dict):
+        raise FileFormatError(f"{path} is no {what}: expected a JSON object.")
+    return content

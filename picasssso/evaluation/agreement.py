@@ -3,20 +3,29 @@
 from __future__ import annotations
 
 import itertools
+import os
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, overload
 
 import astropy.units as u
 import numpy as np
+import numpy.typing as npt
 
+from picasssso.evaluation.apertures import common_ellipse
 from picasssso.evaluation.evaluation import check_comparable
+from picasssso.evaluation.matching import match_maps
 from picasssso.exceptions import InvalidInputError, PicassssoWarning
 from picasssso.maps.totals import known_correlation
 
 if TYPE_CHECKING:
+    from astropy.table import QTable
+
     from picasssso.maps import PropertyMaps, Total
+
+FloatArray = npt.NDArray[np.floating]
 
 
 @dataclass(frozen=True)
@@ -25,7 +34,10 @@ class Agreement:
 
     ``first, second``: totals, or averages, over the pixels that both have; ``pixels_beyond``:
     part of the pixels whose difference is larger than ``threshold`` times both errors in
-    quadrature, each on the side that faces the other.
+    quadrature, each on the side that faces the other. ``bias`` and ``scatter``: median and
+    NMAD of log10(first / second), or of the difference in mag, over the ``n_pixels`` in which
+    the two together exceed their errors; ``coverage_68, coverage_95``: part of these that
+    differ by less than one and 1.96 standard deviations of both errors.
     """
 
     name: str
@@ -35,6 +47,11 @@ class Agreement:
     deviation: float
     pixels_beyond: float
     threshold: float
+    n_pixels: int
+    bias: float
+    scatter: float
+    coverage_68: float
+    coverage_95: float
 
     @property
     def disagrees(self) -> bool:
@@ -48,38 +65,264 @@ class Agreement:
         return float(np.log10(first / second)) if first > 0 and second > 0 else float("nan")
 
     @property
+    def unit(self) -> str:
+        """Unit of offset, bias and scatter: dex, or mag where maps are in mag (str)."""
+        return "mag" if self.first.value.unit == u.mag else "dex"
+
+    @property
     def offset(self) -> str:
         """First less second, in dex, or in mag where that is the unit (str)."""
-        if self.first.value.unit == u.mag:
+        if self.unit == "mag":
             return f"{(self.first.value - self.second.value).value:+.2f} mag"
         return f"{self.dex:+.2f} dex"
 
 
-def compare_estimates(
-    first: PropertyMaps, second: PropertyMaps, *, threshold: float = 3.0
-) -> list[Agreement]:
-    """Compare two estimates of one galaxy, neither of which is the truth.
+class Comparison(Sequence[Agreement]):
+    """Two estimates of one galaxy, property by property: a sequence of `Agreement`.
 
     Parameters
     ----------
     first, second : PropertyMaps
-        Maps by two estimators, on the same pixels.
+        Maps on the same pixels.
+    threshold : float
+        Standard deviations beyond which totals disagree.
+    notes : sequence of str
+        What was done to match them.
+
+    Examples
+    --------
+    >>> from picasssso.data import load_example_truth
+    >>> from picasssso.evaluation import compare_estimates
+    >>> truth = load_example_truth()
+    >>> found = compare_estimates(truth, truth)
+    >>> found[0].bias, found[0].scatter
+    (0.0, 0.0)
+    >>> found.residual("stellar_mass").shape
+    (128, 128)
+    >>> found.profile("stellar_mass").colnames
+    ['radius', 'first', 'first_error', 'second', 'second_error', 'difference']
+    """
+
+    def __init__(
+        self,
+        first: PropertyMaps,
+        second: PropertyMaps,
+        threshold: float = 3.0,
+        notes: Sequence[str] = (),
+    ) -> None:
+        self.first, self.second = first, second
+        self.threshold, self.notes = threshold, tuple(notes)
+
+    @cached_property
+    def _found(self) -> list[Agreement]:
+        found = (self._agreement(name) for name in self.first if name in self.second)
+        return [one for one in found if one is not None]
+
+    @overload
+    def __getitem__(self, key: int) -> Agreement: ...
+
+    @overload
+    def __getitem__(self, key: slice) -> list[Agreement]: ...
+
+    def __getitem__(self, key: int | slice) -> Agreement | list[Agreement]:
+        return self._found[key]
+
+    def __len__(self) -> int:
+        return len(self._found)
+
+    def residual(self, name: str) -> u.Quantity:
+        """Return first over second in dex, or the difference in mag, of every pixel.
+
+        Parameters
+        ----------
+        name : str
+            A property that both have.
+
+        Returns
+        -------
+        `~astropy.units.Quantity`, shape (y, x)
+            NaN where one has no value, or none above zero.
+        """
+        one, other = (maps.percentile(name, 50).value.astype(float) for maps in self._pair)
+        if self.first.definition(name).unit == u.mag:
+            return (one - other) * u.mag
+        with np.errstate(divide="ignore", invalid="ignore"):
+            ratio = np.where((one > 0) & (other > 0), one / other, np.nan)
+        return np.log10(ratio) * u.dex
+
+    def profile(self, name: str) -> QTable:
+        """Return radial profiles of both in the same elliptical annuli.
+
+        Parameters
+        ----------
+        name : str
+            A property that both have.
+
+        Returns
+        -------
+        `~astropy.table.QTable`
+            ``radius``, ``first``, ``second``, their errors and ``difference`` (first over second
+            in dex, or first less second in mag).
+
+        Raises
+        ------
+        InvalidInputError
+            If no ellipse can be found, or the property cannot be averaged.
+        """
+        from astropy.table import QTable
+
+        shape = common_ellipse(self.first)
+        tables = [maps.profile(name, correlation="independent", **shape) for maps in self._pair]
+        values = [np.asarray(table[name].value, dtype=float) for table in tables]
+        unit = tables[0][name].unit
+        if unit == u.mag:
+            difference = (values[0] - values[1]) * u.mag
+        else:
+            with np.errstate(divide="ignore", invalid="ignore"):
+                difference = np.log10(values[0] / values[1]) * u.dex
+        result = QTable({"radius": tables[0]["radius"]})
+        for key, table, value in zip(("first", "second"), tables, values, strict=True):
+            result[key] = value * (unit or u.one)
+            result[f"{key}_error"] = table[f"{name}_error"]
+        result["difference"] = difference
+        return result
+
+    def write(self, path: str | os.PathLike[str], overwrite: bool = False) -> None:
+        """Write residual maps and profiles to a FITS file.
+
+        Parameters
+        ----------
+        path : str or path-like
+            The file; each property has an image ``NAME`` and a table ``NAME_PROFILE``.
+        overwrite : bool, optional
+            Whether an existing file may be replaced.
+
+        Raises
+        ------
+        FileFormatError
+            If the file exists or cannot be written.
+        """
+        from astropy.io import fits
+
+        from picasssso._core.files import atomic_write
+
+        header = None if self.first.wcs is None else self.first.wcs.to_header()
+        hdus = fits.HDUList([fits.PrimaryHDU()])
+        for note in self.notes:
+            hdus[0].header.add_history(note)
+        for one in self:
+            residual = self.residual(one.name)
+            image = fits.ImageHDU(residual.value, header, name=one.name)
+            image.header["BUNIT"] = one.unit
+            image.header["BIAS"], image.header["SCATTER"] = one.bias, one.scatter
+            hdus.append(image)
+            try:
+                profile = self.profile(one.name)
+            except InvalidInputError:
+                continue
+            # FITS knows no dex.
+            profile["difference"] = profile["difference"].value
+            table = fits.table_to_hdu(profile)
+            table.header["COMMENT"] = f"difference is in {one.unit}"
+            table.name = f"{one.name}_PROFILE"
+            hdus.append(table)
+        with atomic_write(path, overwrite) as temporary, temporary.open("wb") as file:
+            hdus.writeto(file)
+
+    @property
+    def _pair(self) -> tuple[PropertyMaps, PropertyMaps]:
+        return self.first, self.second
+
+    def _agreement(self, name: str) -> Agreement | None:
+        region = ~self.first.masks[name] & ~self.second.masks[name]
+        for maps in self._pair:
+            if maps.target is not None:
+                region &= maps.target
+        if not region.any():
+            return None
+        try:
+            one, other = (_total(maps, name, region) for maps in self._pair)
+        except InvalidInputError:
+            return None  # no distance, or no weight
+        difference = float((one.value - other.value).to_value(one.value.unit))
+        error = float(np.hypot(one.uncertainty, other.uncertainty).to_value(one.value.unit))
+        if not np.isfinite(difference):
+            return None
+        deviation = difference / error if error > 0 else (0.0 if difference == 0 else np.inf)
+        deviations = self._deviations(name)
+        seen = region & self._significant(name)
+        residual = self.residual(name).value[seen]
+        known = np.isfinite(residual)
+        residual, within = residual[known], np.abs(deviations[seen][known])
+        bias = float(np.median(residual)) if len(residual) else float("nan")
+        scatter = 1.4826 * float(np.median(np.abs(residual - bias))) if len(residual) else bias
+        return Agreement(
+            name, self.first.definition(name).label, one, other, deviation,
+            float(np.mean(np.abs(deviations[region]) > self.threshold)), self.threshold,
+            len(residual), bias, scatter,
+            *(float(np.mean(within <= n)) if len(within) else float("nan") for n in (1.0, 1.96)),
+        )  # fmt: skip
+
+    def _deviations(self, name: str) -> FloatArray:
+        """Return differences in units of both errors, each on the side that faces the other."""
+        low, middle, high = (
+            [maps.percentile(name, q).value.astype(float) for maps in self._pair]
+            for q in (16, 50, 84)
+        )
+        difference = middle[0] - middle[1]
+        above = difference > 0
+        facing = np.hypot(
+            np.where(above, middle[0] - low[0], high[0] - middle[0]),
+            np.where(above, high[1] - middle[1], middle[1] - low[1]),
+        )
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return np.where(difference == 0, 0.0, difference / facing)
+
+    def _significant(self, name: str) -> npt.NDArray[np.bool_]:
+        """Return where the two together exceed their errors: neither alone may choose."""
+        definition = self.first.definition(name)
+        traced = name if definition.is_surface_density else definition.weight or "stellar_mass"
+        if not all(traced in maps for maps in self._pair):
+            return np.ones(self.first.shape, bool)
+        value, error = (
+            np.sum([maps[traced].data for maps in self._pair], axis=0, dtype=float),
+            np.hypot(*(maps[traced].uncertainty.array.astype(float) for maps in self._pair)),
+        )
+        return value > error
+
+
+def compare_estimates(
+    first: PropertyMaps, second: PropertyMaps, *, threshold: float = 3.0, match: bool = True
+) -> Comparison:
+    """Compare two sets of maps of one galaxy, whatever made them, neither of them the truth.
+
+    Parameters
+    ----------
+    first, second : PropertyMaps
+        Maps of the same galaxy.
     threshold : float, optional
         Standard deviations, of both errors together, beyond which they disagree.
+    match : bool, optional
+        Whether maps on other pixels, at another resolution (as their meta say) or in other
+        units are brought to the coarser pixels, the coarser resolution and the units of the
+        first; otherwise they must be on the same pixels, and are compared as they are.
 
     Returns
     -------
-    list of Agreement
-        For each property that both have, where they share pixels: over the target where the
-        maps know of one. Errors of totals are those of joint samples where there are any, else
-        those that the estimators know to be shared are included, and where they know of none
-        all pixels err alike. Errors of the two are taken to be independent, though noise and
-        distance are the same for both: true disagreement is, if anything, larger.
+    Comparison
+        A sequence of `~picasssso.evaluation.agreement.Agreement`, one for each property that
+        both have, where they share pixels: over the target where the maps know of one. It also
+        has residual maps and profiles, and says in ``notes`` how the maps were matched. Errors
+        of totals are those of joint samples where there are any, else those that the estimators
+        know to be shared are included, and where they know of none all pixels err alike. Errors
+        of the two are taken to be independent, though noise and distance are the same for both:
+        true disagreement is, if anything, larger.
 
     Raises
     ------
     InvalidInputError
-        If the maps are not on the same pixels, or the threshold is not positive.
+        If the maps cannot be matched or mean other things by their names, or the threshold is
+        not positive.
 
     Examples
     --------
@@ -87,59 +330,22 @@ def compare_estimates(
     >>> from picasssso.data import load_example_images
     >>> from picasssso.evaluation import compare_estimates
     >>> maps = MassToLightEstimator().estimate(load_example_images())
-    >>> [(one.name, one.deviation) for one in compare_estimates(maps, maps)]
-    [('stellar_mass', 0.0)]
+    >>> [(one.name, one.deviation, one.bias) for one in compare_estimates(maps, maps)]
+    [('stellar_mass', 0.0, 0.0)]
     """
     if not threshold > 0:
         raise InvalidInputError(f"threshold={threshold!r}: expected a number above 0.")
+    notes: list[str] = []
+    if match:
+        first, second, notes = match_maps(first, second)
     check_comparable(first, second, any_resolution=True)
-    found = []
-    for name in first:
-        if name not in second:
-            continue
-        region = ~first.masks[name] & ~second.masks[name]
-        for maps in (first, second):
-            if maps.target is not None:
-                region &= maps.target
-        if not region.any():
-            continue
-        try:
-            totals = [_total(maps, name, region) for maps in (first, second)]
-        except InvalidInputError:
-            continue  # no distance, or no weight
-        one, other = totals
-        difference = float((one.value - other.value).to_value(one.value.unit))
-        error = float(np.hypot(one.uncertainty, other.uncertainty).to_value(one.value.unit))
-        if not np.isfinite(difference):
-            continue
-        deviation = difference / error if error > 0 else (0.0 if difference == 0 else np.inf)
-        beyond = _pixels_beyond(first, second, name, region, threshold)
-        label = first.definition(name).label
-        found.append(Agreement(name, label, one, other, deviation, beyond, threshold))
-    return found
+    return Comparison(first, second, threshold, notes)
 
 
-def _total(maps: PropertyMaps, name: str, region: np.ndarray) -> Total:
+def _total(maps: PropertyMaps, name: str, region: Any) -> Total:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", PicassssoWarning)  # an empty average is NaN
         return maps.total(name, region, known_correlation(maps, name))
-
-
-def _pixels_beyond(
-    first: PropertyMaps, second: PropertyMaps, name: str, region: np.ndarray, threshold: float
-) -> float:
-    """Return the part of pixels that differ by more than both errors allow."""
-    low, middle, high = (
-        [maps.percentile(name, q).value[region].astype(float) for maps in (first, second)]
-        for q in (16, 50, 84)
-    )
-    difference = middle[0] - middle[1]
-    above = difference > 0
-    facing = np.hypot(
-        np.where(above, middle[0] - low[0], high[0] - middle[0]),
-        np.where(above, high[1] - middle[1], middle[1] - low[1]),
-    )
-    return float(np.mean(np.abs(difference) > threshold * facing))
 
 
 def disagreements(
@@ -147,7 +353,7 @@ def disagreements(
 ) -> Sequence[str]:
     """Return what estimates of one galaxy disagree about, as sentences.
 
-    ``estimates``: maps by the names of the estimators, on the same pixels.
+    ``estimates``: maps by the names of the estimators.
     """
     lines = []
     for (one, first), (other, second) in itertools.combinations(estimates.items(), 2):

@@ -10,13 +10,18 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+import astropy.units as u
 import numpy as np
 import numpy.typing as npt
 
 from picasssso.evaluation.stacks import as_array
 from picasssso.exceptions import InvalidInputError
+from picasssso.maps.ellipses import local_jacobian
+
+if TYPE_CHECKING:
+    from picasssso.maps import PropertyMaps
 
 FloatArray = npt.NDArray[np.floating]
 
@@ -32,6 +37,8 @@ _LEAST_AXIS_RATIO = 0.05
 _ITERATIONS = 6
 #: Half-mass radii are not smaller than this many pixels.
 _LEAST_RADIUS = 0.5
+#: Of profiles: pixels that they reach at least, half-mass radii, number of annuli.
+_LEAST_REACH, _REACH, _N_ANNULI = 8.0, 3.0, 12
 
 
 @dataclass(frozen=True, eq=False)
@@ -177,6 +184,42 @@ def fit_apertures(
                 x[k], y[k], axis_ratio[k], angle[k] = ellipse
                 fitted[k] = True
     return Apertures(x, y, axis_ratio, angle, radius, fitted, maps.shape[1:])
+
+
+def common_ellipse(maps: PropertyMaps) -> dict[str, Any]:
+    """Return arguments of `PropertyMaps.profile` that are the same for all maps of a galaxy.
+
+    Where the profile of the maps reaches less far than 8 pixels, an ellipse is measured that
+    does not ask for significance; the annuli then reach 3 half-mass radii.
+    """
+    densities = [name for name in maps if maps.definition(name).is_surface_density]
+    if not densities:
+        raise InvalidInputError("There is no surface density to find the galaxy in.")
+    name = "stellar_mass" if "stellar_mass" in densities else densities[0]
+    pixel = np.sqrt(maps.pixel_solid_angle.to_value(u.arcsec**2))
+    try:
+        table = maps.profile(name, correlation="independent")
+        edges = np.append(table["radius_inner"].value, table["radius_outer"].value[-1])
+        if edges[-1] >= _LEAST_REACH * pixel:
+            return {
+                "center": tuple(table.meta["center"]),
+                "position_angle": table.meta["position_angle"] * u.deg,
+                "axis_ratio": table.meta["axis_ratio"],
+                "edges": edges * u.arcsec,
+            }
+    except InvalidInputError:
+        pass  # hardly a pixel is significant by itself where errors are large
+    found = fit_apertures(maps.mean(name).value[None], method="moments")
+    center = (float(found.x[0]), float(found.y[0]))
+    direction = [np.cos(found.angle[0]), np.sin(found.angle[0])]
+    east, north = local_jacobian(maps, center) @ direction
+    reach = _REACH * float(found.half_mass_radius[0]) * pixel
+    return {
+        "center": center,
+        "position_angle": float(np.rad2deg(np.arctan2(east, north)) % 180) * u.deg,
+        "axis_ratio": float(found.axis_ratio[0]),
+        "edges": np.linspace(0, reach, _N_ANNULI + 1) * u.arcsec,
+    }
 
 
 def _squared_radius(

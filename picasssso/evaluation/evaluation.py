@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 #: Averaging time of star formation rates where nothing else is said.
 _DEFAULT_TIME = 100.0
 #: Largest offset between pixels of the truth and the estimate, pixels.
-_LARGEST_OFFSET = 0.1
+LARGEST_OFFSET = 0.1
 
 
 class Evaluation:
@@ -202,7 +202,12 @@ def check_comparable(
             f"The truth has shape {truth.shape}, the estimate {estimate.shape}: expected maps on "
             "the same pixels."
         )
-    _check_positions(truth, estimate)
+    offset = corner_offset(truth, estimate)
+    if offset > LARGEST_OFFSET:
+        raise InvalidInputError(
+            f"Pixels of the truth and of the estimate lie up to {offset:.2g} pixels apart on the "
+            "sky: expected maps on the same pixels."
+        )
     common = [name for name in estimate if name in truth]
     if not common:
         raise InvalidInputError(
@@ -233,21 +238,17 @@ def check_comparable(
                 "expected the same definition."
             )
     if not any_resolution:
-        check_resolutions(*(_resolution(maps) for maps in (truth, estimate)))
+        check_resolutions(*(resolution_of(maps) for maps in (truth, estimate)))
 
 
-def _check_positions(truth: PropertyMaps, estimate: PropertyMaps) -> None:
-    if truth.wcs is None or estimate.wcs is None:
-        return
-    height, width = truth.shape
+def corner_offset(one: PropertyMaps, other: PropertyMaps) -> float:
+    """Return how far corners of two maps lie apart on the sky, pixels; 0 without a WCS."""
+    if one.wcs is None or other.wcs is None:
+        return 0.0
+    height, width = one.shape
     x, y = np.array([0, width - 1, 0, width - 1]), np.array([0, 0, height - 1, height - 1])
-    there = estimate.wcs.world_to_pixel(truth.wcs.pixel_to_world(x, y))
-    offset = float(np.nanmax(np.hypot(there[0] - x, there[1] - y)))
-    if offset > _LARGEST_OFFSET:
-        raise InvalidInputError(
-            f"Pixels of the truth and of the estimate lie up to {offset:.2g} pixels apart on the "
-            "sky: expected maps on the same pixels."
-        )
+    there = other.wcs.world_to_pixel(one.wcs.pixel_to_world(x, y))
+    return float(np.nanmax(np.hypot(there[0] - x, there[1] - y)))
 
 
 def _averaging_time(maps: PropertyMaps) -> str:
@@ -275,7 +276,7 @@ def _is_mass_formed(maps: PropertyMaps) -> bool:
     return any(str(value).startswith(("formed", "mass formed")) for value in stated)
 
 
-def _resolution(maps: PropertyMaps) -> float | None:
+def resolution_of(maps: PropertyMaps) -> float | None:
     """Return the resolution that maps claim, FWHM in arcsec, or None."""
     value = maps.meta.get("resolution_fwhm", maps.meta.get("resolution_fwhm_arcsec"))
     if value is None:

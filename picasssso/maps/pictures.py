@@ -25,6 +25,7 @@ from picasssso._plotting import (
     property_scale,
     unit_label,
 )
+from picasssso.exceptions import InvalidInputError
 from picasssso.maps.plotting import draw_sky_scale
 from picasssso.quality import QualityFlag, describe_quality
 
@@ -311,6 +312,43 @@ def draw_profiles(
         axis.tick_params(labelsize=8)
     if others:
         axes[0].legend(fontsize=8, frameon=False)
+    return figure
+
+
+def draw_residuals(comparison: Any, names: tuple[str, str]) -> Figure:
+    """Draw two sets of maps that were compared: both, the residual, and profiles."""
+    import matplotlib as mpl
+
+    with mpl.rc_context(_SMALL_FONT):
+        figure, axes = _grid(max(len(comparison), 1), 4, (2.6, 2.6))
+        for row, one in zip(axes, comparison, strict=False):
+            definition = comparison.first.definition(one.name)
+            pair = (comparison.first, comparison.second)
+            planes = [_plane(maps, one.name) for maps in pair]
+            scale = property_scale(definition, planes)
+            offset = np.where(np.isnan(sum(planes)), np.nan, comparison.residual(one.name).value)
+            title = "first / second" if one.unit == "dex" else "first - second"
+            panels = [(name, plane, scale) for name, plane in zip(names, planes, strict=True)]
+            _draw_tile(figure, row[:3], [*panels, (title, offset, offset_scale(one.unit))])
+            row[0].set_ylabel(definition.label, fontsize="large")
+            try:
+                table = comparison.profile(one.name)
+            except InvalidInputError:
+                continue
+            axis, radius = row[3], table["radius"]
+            axis.set_frame_on(True)
+            axis.xaxis.set_major_locator(mpl.ticker.MaxNLocator(4))
+            axis.yaxis.set_major_locator(mpl.ticker.AutoLocator())
+            for key, style, name in zip(
+                ("first", "second"), (_ESTIMATE, _TRUTH), names, strict=True
+            ):
+                axis.plot(radius.value, table[key].value, label=name, **style)
+            if definition.is_surface_density:
+                axis.set_yscale("log")
+            axis.set_title("profile")
+            axis.set_ylabel(unit_label(definition))
+            axis.set_xlabel(f"radius ({radius.unit})")
+            axis.legend(fontsize=6, frameon=False)
     return figure
 
 

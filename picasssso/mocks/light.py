@@ -24,7 +24,7 @@ import numpy as np
 import torch
 
 from picasssso._core.constants import HELIUM
-from picasssso._core.files import atomic_write, open_hdf5
+from picasssso._core.files import atomic_write, open_hdf5, read_datasets
 from picasssso.exceptions import FileFormatError, InvalidInputError
 from picasssso.mocks.age_bins import AGE_CENTRES, AGE_EDGES, N_AGE
 from picasssso.mocks.galaxy_maps import Galaxies
@@ -355,31 +355,38 @@ class LightTable:
         return mass_formed @ np.array(fractions) / mass_formed.sum(axis=1)
 
 
+#: What a file holds of a table.
+_ARRAYS = (
+    "redshifts", "log_metallicities", "stars", "gas", "wavelength", "v_stars", "v_wavelength",
+    "surviving",
+)  # fmt: skip
+
+
 def write_light_table(path: Path, table: LightTable) -> None:
     """Write a table of light."""
     import h5py
 
     with atomic_write(path, overwrite=True) as temporary, h5py.File(temporary, "w") as file:
-        for name, value in vars(table).items():
-            if name == "_on_device":
-                continue
-            if isinstance(value, np.ndarray):
-                data = file.create_dataset(name, data=value, track_times=False)
-                data.attrs["sha256"] = checksum(value)
-            else:
-                file.attrs[name] = value if isinstance(value, str) else list(value)
+        for name in _ARRAYS:
+            value = getattr(table, name)
+            data = file.create_dataset(name, data=value, track_times=False)
+            data.attrs["sha256"] = checksum(value)
+        file.attrs["bands"], file.attrs["grid_hash"] = list(table.bands), table.grid_hash
 
 
 def read_light_table(path: Path) -> LightTable:
     """Read a table of light."""
     with open_hdf5(path) as file:
-        try:
-            arrays = {name: data[()] for name, data in file.items()}
-            sums = {name: str(data.attrs["sha256"]) for name, data in file.items()}
-            bands = tuple(str(band) for band in file.attrs["bands"])
-            table = LightTable(bands=bands, grid_hash=str(file.attrs["grid_hash"]), **arrays)
-        except (KeyError, TypeError, AttributeError) as error:
-            raise FileFormatError(f"{path} is no table of light: {error}.") from error
+        data = read_datasets(file)
+        lacking = {*_ARRAYS, "bands", "grid_hash"} - {*data, *file.attrs}
+        if lacking or set(data) != set(_ARRAYS):
+            raise FileFormatError(
+                f"{path} is no table of light: it lacks {', '.join(sorted(lacking)) or 'nothing'}."
+            )
+        arrays = {name: values[()] for name, values in data.items()}
+        sums = {name: str(values.attrs["sha256"]) for name, values in data.items()}
+        bands = tuple(str(band) for band in file.attrs["bands"])
+        table = LightTable(bands=bands, grid_hash=str(file.attrs["grid_hash"]), **arrays)
     wrong = [name for name, values in arrays.items() if checksum(values) != sums[name]]
     if wrong:
         raise FileFormatError(f"{path} is damaged: checksums of {', '.join(wrong)} do not fit.")

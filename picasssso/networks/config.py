@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
@@ -87,6 +88,14 @@ class TrainingConfig:
     compiled: bool = False
 
     def __post_init__(self) -> None:
+        for f in fields(self):
+            value, kind = getattr(self, f.name), str(f.type).partition("[")[0]
+            wanted = {"float": (int, float), "str": str, "dict": dict, "bool": bool}.get(kind)
+            if wanted is not None and (
+                not isinstance(value, wanted)
+                or (kind == "float" and (isinstance(value, bool) or not math.isfinite(value)))
+            ):
+                raise InvalidInputError(f"{f.name}={value!r}: expected a {kind}.")
         if self.architecture not in ARCHITECTURES:
             raise InvalidInputError(
                 f"architecture={self.architecture!r}: expected one of {', '.join(ARCHITECTURES)}."
@@ -97,10 +106,13 @@ class TrainingConfig:
             raise InvalidInputError(
                 f"mixed_precision={self.mixed_precision!r}: expected True, False or 'always'."
             )
-        for name in ("members", "steps", "batch_size", "pool_size", "replays"):
+        least = dict.fromkeys(("members", "steps", "batch_size", "pool_size", "replays"), 1)
+        for name, low in (least | {"seed": 0, "warmup": 0}).items():
             value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-                raise InvalidInputError(f"{name}={value!r}: expected an integer of at least 1.")
+            if isinstance(value, bool) or not isinstance(value, int) or value < low:
+                raise InvalidInputError(
+                    f"{name}={value!r}: expected an integer of at least {low}."
+                )
         for name in ("band_dropout", "depth_noise", "masked_pixels", "sharp"):
             if not 0.0 <= getattr(self, name) <= 1.0:
                 raise InvalidInputError(f"{name}={getattr(self, name)!r}: expected 0 to 1.")
@@ -184,7 +196,7 @@ class TrainingConfig:
         """
         try:
             settings = json.loads(text)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise InvalidInputError(f"The configuration is no JSON: {error}.") from error
         if not isinstance(settings, dict):
             raise InvalidInputError("The configuration is no JSON object of settings.")

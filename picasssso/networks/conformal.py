@@ -27,6 +27,7 @@ from dataclasses import dataclass, fields
 import torch
 from torch.nn import functional
 
+from picasssso.exceptions import InvalidInputError
 from picasssso.networks.heads import QUANTILES, Prediction, limit_hydrogen
 from picasssso.networks.outputs import OUTPUT_NAMES, OUTPUTS
 
@@ -57,6 +58,20 @@ SIGNAL_RADIUS = 2
 
 #: Numbers of bands that are told apart: 1 to 5.
 N_COUNTS = 5
+
+#: Shapes of the tensors of a calibration, by name.
+_SHAPES = {
+    "factors": (N_COUNTS, len(OUTPUTS), len(SIGNALS), len(QUANTILES)),
+    "mean_shift": (N_COUNTS, len(OUTPUTS), len(SIGNALS)),
+    **dict.fromkeys(("shared", "smooth"), (len(OUTPUTS),)),
+    "mixing": (len(OUTPUTS), len(OUTPUTS)),
+    "disagreement": (len(OUTPUTS), len(SIGNALS)),
+    "ranges": (33, 2),
+    "presence": (N_COUNTS, 3, 2),
+    "structure": (5, 2),
+    **dict.fromkeys(("colours", "whole_colours"), (7, 6)),
+    **dict.fromkeys(("colour_limits", "whole_colour_limits"), (32,)),
+}
 
 _OCCUPIED = [k for k, output in enumerate(OUTPUTS) if output.has_occupancy]
 _COMPANIONS = [
@@ -180,9 +195,14 @@ class ConformalCalibration:
             The calibration.
         """
         optional = {f.name for f in fields(cls) if f.default is None} - set(tensors)
-        return cls(
-            **{f.name: tensors[f.name].float() for f in fields(cls) if f.name not in optional}
-        )
+        names = [f.name for f in fields(cls) if f.name not in optional]
+        for name in names:
+            found, wanted = tuple(tensors[name].shape), _SHAPES[name]
+            if found != wanted and not (name == "ranges" and found == (0, 2)):
+                raise InvalidInputError(
+                    f"{name} of a calibration has shape {found}: expected {wanted}."
+                )
+        return cls(**{name: tensors[name].float() for name in names})
 
     def with_presence(self, prediction: Prediction, n_bands: torch.Tensor) -> Prediction:
         """Return predictions with true probabilities of being there, dust held to gas.

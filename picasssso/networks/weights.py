@@ -18,7 +18,7 @@ from typing import Any
 
 import torch
 
-from picasssso._core.files import atomic_write
+from picasssso._core.files import atomic_write, read_json, short
 from picasssso.exceptions import FileFormatError
 from picasssso.networks.architectures import build_network
 from picasssso.networks.config import TrainingConfig
@@ -26,8 +26,6 @@ from picasssso.networks.conformal import ConformalCalibration
 from picasssso.networks.ensemble import Ensemble
 from picasssso.networks.inputs import SLOT_WAVELENGTHS, SLOTS
 from picasssso.networks.outputs import OUTPUT_NAMES
-
-__all__ = ["FORMAT", "TrainedModel", "filter_hashes", "read_weights", "write_weights"]
 
 #: Number of the format written here. 1 had no `presence`, and dust everywhere.
 FORMAT = 2
@@ -185,12 +183,9 @@ def read_weights(path: str | os.PathLike[str]) -> TrainedModel:
                 f"There is no file {needed}: weights are a .safetensors file and a .json file "
                 "of one name."
             )
-    try:
-        card = json.loads(card_path.read_text(encoding="utf-8"))
-        version = card["format"]
-    except (ValueError, KeyError, TypeError) as error:
-        raise FileFormatError(f"{card_path} is no model card: {error}.") from error
-    if not isinstance(version, int):
+    card = read_json(card_path, "model card")
+    version = card.get("format")
+    if isinstance(version, bool) or not isinstance(version, int):
         raise FileFormatError(f"{card_path} is no model card: its format is {version!r}.")
     if version > FORMAT:
         raise FileFormatError(
@@ -206,27 +201,54 @@ def read_weights(path: str | os.PathLike[str]) -> TrainedModel:
     try:
         tensors = load(data)
         config = TrainingConfig.from_dict(card["training"])
-        networks = []
-        for number in range(int(card["members"])):
-            prefix = f"member{number}."
-            state = {
-                name.removeprefix(prefix): value.float()
-                for name, value in tensors.items()
-                if name.startswith(prefix)
-            }
-            network = build_network(config)
-            network.load_state_dict(state)
-            networks.append(
-                network.to(memory_format=torch.channels_last).requires_grad_(False)  # type: ignore[call-overload]
-            )
+        networks = [_network(config, tensors, k) for k in range(_members(card, tensors))]
+        kept = _named(tensors, "calibration.")
+        calibration = ConformalCalibration.from_tensors(kept) if kept else None
     except (SafetensorError, KeyError, RuntimeError, TypeError, ValueError) as error:
         raise FileFormatError(
-            f"{tensors_path} does not hold what its card says: {error}"
+            f"{tensors_path} does not hold what its card says: {short(error)}"
         ) from error
-    kept = {
-        name.removeprefix("calibration."): value
-        for name, value in tensors.items()
-        if name.startswith("calibration.")
-    }
-    calibration = ConformalCalibration.from_tensors(kept) if kept else None
     return TrainedModel(Ensemble(networks), config, calibration, card)
+
+
+def _named(tensors: dict[str, torch.Tensor], prefix: str) -> dict[str, torch.Tensor]:
+    """Return the tensors whose names begin so, in single precision, without that."""
+    found = {
+        name.removeprefix(prefix): value.float()
+        for name, value in tensors.items()
+        if name.startswith(prefix)
+    }
+    for name, value in found.items():
+        if bool(torch.isnan(value).any()) or (prefix[0] == "m" and bool(torch.isinf(value).any())):
+            raise ValueError(f"{prefix}{name} holds values that are no numbers.")
+    return found
+
+
+def _members(card: dict[str, Any], tensors: dict[str, torch.Tensor]) -> int:
+    there = len({name.partition(".")[0] for name in tensors if name.startswith("member")})
+    if card["members"] != there or there == 0:
+        raise ValueError(f"members={card['members']!r}, found those of {there}.")
+    return there
+
+
+def _network(
+    config: TrainingConfig, tensors: dict[str, torch.Tensor], number: int
+) -> torch.nn.Module:
+    """Return a member, of a size that its tensors have, whatever the card asks for."""
+    state = _named(tensors, f"member{number}.")
+    largest = max([len(state), *(n for value in state.values() for n in value.shape)])
+    for name, value in config.network.items():
+        numbers = value if isinstance(value, list) else [value]
+        sizes = [n for n in numbers if not isinstance(n, str)]
+        # Blocks have tensors of their own; channels are as many as a tensor's side.
+        asked = max([len(numbers), *sizes, sum(sizes) if name == "depths" else 0])
+        if asked > largest:
+            raise ValueError(f"{name}={value!r} is more than there are tensors for.")
+    with torch.device("meta"):
+        # Its sizes are compared before there is memory for them.
+        wanted = {name: value.shape for name, value in build_network(config).state_dict().items()}
+    if wanted != {name: value.shape for name, value in state.items()}:
+        raise ValueError("the network's tensors have other names or shapes.")
+    network = build_network(config)
+    network.load_state_dict(state)
+    return network.to(memory_format=torch.channels_last).requires_grad_(False)  # type: ignore[call-overload]

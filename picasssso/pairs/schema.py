@@ -23,16 +23,21 @@ from typing import Any
 
 import numpy as np
 
-from picasssso._core.files import atomic_write
-from picasssso.exceptions import FileFormatError
+from picasssso._core.files import atomic_write, read_json
+from picasssso.exceptions import FileFormatError, InvalidInputError
 from picasssso.pairs.source import FIELDS
+from picasssso.pairs.splits import check_fractions
 
 #: Number of the format written here; older ones are read.
 FORMAT = 1
 
 INDEX = "pairs.json"
 TABLE = "light_table.h5"
-_NEEDED = ("format", "version", "source", "bands", "fields", "shard_size", "count", "splits")
+#: What an index holds, and of which type.
+_NEEDED: dict[str, type] = {
+    "format": int, "version": str, "source": dict, "bands": list, "fields": list,
+    "shard_size": int, "count": int, "splits": dict,
+}  # fmt: skip
 
 
 def shard_name(shard: int) -> str:
@@ -87,18 +92,26 @@ def read_index(folder: str | os.PathLike[str]) -> dict[str, Any]:
             f"{folder} holds no set of pairs: there is no {INDEX} in it. Sets are written by "
             "write_pairs() or 'picasssso simulate'."
         )
-    try:
-        index = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise FileFormatError(f"{path} is damaged: {error}.") from error
-    if not isinstance(index, dict) or not isinstance(index.get("format"), int):
+    index = read_json(path, "index of a set of pairs")
+    version = index.get("format")
+    if isinstance(version, bool) or not isinstance(version, int):
         raise FileFormatError(f"{path} is no index of a set of pairs: it has no format number.")
-    if index["format"] > FORMAT:
+    if version > FORMAT:
         raise FileFormatError(
-            f"{path} has format {index['format']}, this picasssso reads up to {FORMAT}: it was "
+            f"{path} has format {version}, this picasssso reads up to {FORMAT}: it was "
             f"written by picasssso {index.get('version', '?')}; install that or a newer one."
         )
     missing = [name for name in _NEEDED if name not in index]
     if missing:
         raise FileFormatError(f"{path} lacks {', '.join(missing)}.")
+    for name, kind in _NEEDED.items():
+        value = index[name]
+        named = kind is not list or all(isinstance(one, str) for one in value)
+        least = not isinstance(value, int) or (value >= 1 and not isinstance(value, bool))
+        if not (isinstance(value, kind) and named and least):
+            raise FileFormatError(f"{path} is damaged: {name} is {str(value)[:100]!r}.")
+    try:
+        check_fractions(index["splits"])
+    except (InvalidInputError, TypeError, ValueError) as error:
+        raise FileFormatError(f"{path} is damaged: {error}") from error
     return index

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from picasssso._core.files import open_hdf5
-from picasssso.exceptions import FileFormatError, InvalidInputError
+from picasssso._core.files import HDF5_DAMAGE, open_hdf5, read_datasets, short
+from picasssso.exceptions import FileFormatError, InvalidInputError, PicassssoError
 from picasssso.pairs.schema import checksum, read_index, shard_name
 from picasssso.pairs.source import Batch, PairSource
 from picasssso.pairs.splits import split_of
@@ -82,15 +82,19 @@ class StoredPairs(PairSource):
                 "'picasssso simulate' again as before, and it goes on."
             )
         with open_hdf5(path) as file:
-            absent = [name for name in self.index["fields"] if name not in file]
+            data = read_datasets(file)
+            absent = [name for name in self.index["fields"] if name not in data]
             if absent:
                 raise FileFormatError(f"{path} lacks {', '.join(absent)}.")
-            short = {n: len(file[n]) for n in self.index["fields"] if len(file[n]) < wanted}
+            short = {n: len(data[n]) for n in self.index["fields"] if len(data[n]) < wanted}
             if short:
                 raise FileFormatError(
                     f"{path} has too few pairs: expected {wanted}, found {short}."
                 )
-            return np.asarray(file["galaxy"][:wanted])
+            galaxy = np.asarray(data["galaxy"][:wanted])
+            if galaxy.ndim != 1 or galaxy.dtype.kind not in "iu":
+                raise FileFormatError(f"{path} is damaged: galaxy holds no numbers.")
+            return galaxy
 
     def __len__(self) -> int:
         return len(self._numbers)
@@ -110,11 +114,15 @@ class StoredPairs(PairSource):
                 oldest = next(iter(self._files))
                 self._files.pop(oldest).close()
                 del self._shards[oldest]
-            self._files[shard] = h5py.File(self.folder / shard_name(shard), "r")
-            self._shards[shard] = {
-                name: data if data.ndim > 2 else data[()]
-                for name, data in self._files[shard].items()
-            }
+            path = self.folder / shard_name(shard)
+            try:
+                self._files[shard] = h5py.File(path, "r")
+                self._shards[shard] = {
+                    name: data if data.ndim > 2 else data[()]
+                    for name, data in read_datasets(self._files[shard]).items()
+                }
+            except HDF5_DAMAGE as error:
+                raise FileFormatError(f"{path} is damaged: {short(error)}.") from error
         return self._shards[shard]
 
     def close(self) -> None:
@@ -147,20 +155,31 @@ class StoredPairs(PairSource):
         places = self._numbers[asked]
         shards, rows = places // self._shard_size, places % self._shard_size
         batch: dict[str, np.ndarray] = {}
+        try:
+            self._read(batch, shards, rows)
+        except PicassssoError:
+            raise
+        except HDF5_DAMAGE as error:
+            raise FileFormatError(
+                f"{self.folder} is damaged ({short(error)}): verify() says which of its files."
+            ) from error
+        return {name: torch.from_numpy(values) for name, values in batch.items()}
+
+    def _read(self, batch: dict[str, np.ndarray], shards: np.ndarray, rows: np.ndarray) -> None:
+        """Fill a batch with rows of shards."""
         for shard in np.unique(shards):
             file = self._shard(int(shard))
             inside = np.flatnonzero(shards == shard)
             for name in self.index["fields"]:
                 data = file[name]
                 if name not in batch:
-                    batch[name] = np.empty((len(asked), *data.shape[1:]), data.dtype)
+                    batch[name] = np.empty((len(rows), *data.shape[1:]), data.dtype)
                 if isinstance(data, np.ndarray):
                     batch[name][inside] = data[rows[inside]]
                     continue
                 # Row by row, which is quicker than HDF5's choice of several.
                 for place in inside:
                     data.read_direct(batch[name], rows[place], place)
-        return {name: torch.from_numpy(values) for name, values in batch.items()}
 
     def describe(self) -> dict[str, Any]:
         """Return what made the pairs.
@@ -191,10 +210,11 @@ class StoredPairs(PairSource):
         for shard in tqdm(range(count), disable=not progress, unit="shard"):
             path = self.folder / shard_name(shard)
             with open_hdf5(path) as file:
+                data = read_datasets(file)
                 wrong = [
                     name
                     for name in self.index["fields"]
-                    if checksum(file[name][()]) != str(file[name].attrs.get("sha256", ""))
+                    if checksum(data[name][()]) != str(data[name].attrs.get("sha256", ""))
                 ]
             if wrong:
                 raise FileFormatError(

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from torch.utils.data import DataLoader, Dataset
 
-from picasssso._core.files import open_hdf5
+from picasssso._core.files import follow_parent, locked_folder, open_hdf5
 from picasssso._core.version import __version__
 from picasssso.exceptions import FileFormatError, InvalidInputError
 from picasssso.pairs.schema import (
@@ -45,6 +45,10 @@ def _as_is(batch: Any) -> Any:
     return batch
 
 
+def _start_worker(number: int) -> None:
+    follow_parent()
+
+
 def write_pairs(
     source: PairSource,
     folder: str | os.PathLike[str],
@@ -67,7 +71,8 @@ def write_pairs(
     source : PairSource
         Where the pairs come from.
     folder : str or path-like
-        The folder; made if it is not there. One process at a time may write to it.
+        The folder; made if it is not there. One process at a time may write to it: others
+        are refused.
     count : int, optional
         How many pairs the set is to have; all of the source if not given.
     shard_size : int, optional
@@ -85,12 +90,11 @@ def write_pairs(
     Raises
     ------
     FileFormatError
-        If the folder holds something else, or a set made with other settings.
+        If the folder holds something else, or a set made with other settings, or another
+        process is writing to it.
     InvalidInputError
         If a number makes no sense.
     """
-    from tqdm import tqdm
-
     total = _checked_count(source, count)
     for name, value, least in (
         ("shard_size", shard_size, 1), ("batch_size", batch_size, 1), ("workers", workers, 0),
@@ -114,6 +118,22 @@ def write_pairs(
         "count": total,
         "splits": check_fractions(SPLITS if splits is None else splits),
     }
+    with locked_folder(path):
+        _write(source, path, index, batch_size, workers, progress)
+
+
+def _write(
+    source: PairSource,
+    path: Path,
+    index: dict[str, Any],
+    batch_size: int,
+    workers: int,
+    progress: bool,
+) -> None:
+    """Write what a set lacks."""
+    from tqdm import tqdm
+
+    total, shard_size = index["count"], index["shard_size"]
     _check_folder(path, index)
     missing = _missing_shards(path, total, shard_size)
     if not missing:
@@ -133,6 +153,7 @@ def write_pairs(
         sampler=batches,
         num_workers=min(workers, len(batches)),
         collate_fn=_as_is,
+        worker_init_fn=_start_worker,
     )
     stream = iter(loader)
     with tqdm(
@@ -174,8 +195,9 @@ def _checked_count(source: PairSource, count: int | None) -> int:
 def _check_folder(path: Path, index: dict[str, Any]) -> None:
     """Make sure that a folder is empty or holds the same set; adopt its fields."""
     # What a killed process leaves; files of sets have no other hidden names.
-    for leftover in (*path.glob(".????????-shard_*.h5"), *path.glob(f".????????-{TABLE}")):
-        leftover.unlink(missing_ok=True)
+    for name in ("shard_*.h5", TABLE, INDEX):
+        for leftover in path.glob(f".????????-{name}"):
+            leftover.unlink(missing_ok=True)
     if not (path / INDEX).exists():
         others = sorted(entry.name for entry in path.iterdir() if entry.name != TABLE)
         if others:

@@ -22,11 +22,14 @@ from __future__ import annotations
 
 import json
 import os
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from picasssso.exceptions import FileFormatError, InvalidInputError
+from picasssso.exceptions import FileFormatError, InvalidInputError, PicassssoError
 
 if TYPE_CHECKING:
     from picasssso.sps.grid import SSPGrid
@@ -85,17 +88,13 @@ def write_grid(grid: SSPGrid, path: str | os.PathLike[str], *, overwrite: bool =
 
 def read_grid(path: str | os.PathLike[str]) -> SSPGrid:
     """Read a grid that `write_grid` or somebody following its layout wrote."""
-    from astropy.io import fits
-
+    from picasssso._core.files import short
     from picasssso.sps.grid import SSPGrid
 
-    try:
-        with fits.open(path, memmap=False) as hdus:
-            header = hdus[0].header
-            arrays = {hdu.name: np.array(hdu.data) for hdu in hdus[1:] if hdu.name in _UNITS}
-            meta = str(hdus["META"].data["META"][0]) if "META" in hdus else "{}"
-    except (OSError, KeyError, IndexError, TypeError, ValueError) as error:
-        raise FileFormatError(f"{path} cannot be read as a stellar grid: {error}.") from error
+    with opened(path, "a stellar grid") as hdus:
+        header = hdus[0].header
+        arrays = {hdu.name: np.array(hdu.data) for hdu in hdus[1:] if hdu.name in _UNITS}
+        meta = str(hdus["META"].data["META"][0]) if "META" in hdus else "{}"
     check_format(path, header, _KEYWORD, "a stellar grid", FORMAT)
     missing = [name for name in _REQUIRED if name not in arrays]
     if missing:
@@ -115,8 +114,36 @@ def read_grid(path: str | os.PathLike[str]) -> SSPGrid:
             name=str(header.get("GRID", "unnamed")),
             provenance=json.loads(meta),
         )
-    except (InvalidInputError, ValueError, TypeError) as error:
-        raise FileFormatError(f"{path} holds no usable stellar grid: {error}") from error
+    except (InvalidInputError, ValueError, TypeError, RecursionError) as error:
+        raise FileFormatError(f"{path} holds no usable stellar grid: {short(error)}") from error
+
+
+@contextmanager
+def opened(path: str | os.PathLike[str], what: str) -> Iterator[Any]:
+    """Open a FITS file; whatever is wrong with it is one error."""
+    from astropy.io import fits
+
+    from picasssso._core.files import short
+
+    try:
+        with warnings.catch_warnings():
+            # What astropy warns of is wrong with the file.
+            warnings.simplefilter("ignore")
+            with fits.open(path, memmap=False) as hdus:
+                if sum(hdu.size for hdu in hdus) > os.path.getsize(path):
+                    raise FileFormatError(f"{path} is damaged or cut short: its arrays end early.")
+                yield hdus
+    except PicassssoError:
+        raise
+    except (*_DAMAGE, fits.VerifyError) as error:
+        raise FileFormatError(f"{path} cannot be read as {what}: {short(error)}.") from error
+
+
+#: What astropy raises where a file is damaged.
+_DAMAGE = (
+    OSError, KeyError, IndexError, TypeError, ValueError, AttributeError, MemoryError, EOFError,
+    OverflowError, RecursionError, AssertionError,
+)  # fmt: skip
 
 
 def check_format(path: Any, header: Any, keyword: str, what: str, newest: int) -> None:

@@ -15,7 +15,7 @@ import json
 import os
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -82,34 +82,27 @@ def write_library(
 
 def read_library(path: str | os.PathLike[str]) -> ModelLibrary:
     """Read a library that `write_library` wrote."""
-    from astropy.io import fits
-
-    from picasssso.sps.grid_files import check_format
+    from picasssso.sps.grid_files import check_format, opened
     from picasssso.sps.library import ModelLibrary, as_single
 
-    def arrays(hdu: fits.BinTableHDU) -> Mapping[str, np.ndarray]:
+    def arrays(hdu: Any) -> Mapping[str, np.ndarray]:
         return MappingProxyType({key: as_single(hdu.data[key]) for key in hdu.columns.names})
 
-    try:
-        with fits.open(path, memmap=False) as hdus:
-            header = hdus[0].header
-            check_format(path, header, _KEYWORD, "a model library", FORMAT)
-            meta = json.loads(str(hdus["META"].data["META"][0]))
-            library = ModelLibrary(
-                bands=tuple(meta["bands"]),
-                redshift=float(header["REDSHIFT"]),
-                fluxes=as_single(hdus["FLUXES"].data),
-                properties=arrays(hdus["PROPERTIES"]),
-                parameters=arrays(hdus["PARAMETERS"]),
-                meta=MappingProxyType(meta["meta"]),
-            )
-            expected = header["LIBHASH"]
-    except FileFormatError:
-        raise
-    except (OSError, KeyError, IndexError, TypeError, ValueError) as error:
-        raise FileFormatError(f"{path} cannot be read as a model library: {error}.") from error
-    if library.hash != expected:
+    with opened(path, "a model library") as hdus:
+        header = hdus[0].header
+        check_format(path, header, _KEYWORD, "a model library", FORMAT)
+        meta = json.loads(str(hdus["META"].data["META"][0]))
+        library = ModelLibrary(
+            bands=tuple(meta["bands"]),
+            redshift=float(header["REDSHIFT"]),
+            fluxes=as_single(hdus["FLUXES"].data),
+            properties=arrays(hdus["PROPERTIES"]),
+            parameters=arrays(hdus["PARAMETERS"]),
+            meta=MappingProxyType(meta["meta"]),
+        )
+        expected, found = header["LIBHASH"], library.hash
+    if found != expected:
         raise FileFormatError(
-            f"{path} is damaged: its numbers have the hash {library.hash}, not {expected}."
+            f"{path} is damaged: its numbers have the hash {found}, not {expected}."
         )
     return library

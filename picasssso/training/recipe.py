@@ -21,6 +21,7 @@ torch and numpy only.
 from __future__ import annotations
 
 import json
+import math
 import os
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
@@ -28,10 +29,11 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from picasssso._core.files import atomic_write
+from picasssso._core.files import atomic_write, short
 from picasssso.exceptions import FileFormatError, InvalidInputError
 from picasssso.mocks import GeneratedPairs
-from picasssso.mocks.light import read_light_table, write_light_table
+from picasssso.mocks.galaxies.procedural import ProceduralGalaxies
+from picasssso.mocks.light import LightTable, read_light_table, write_light_table
 from picasssso.mocks.observing.surveys import Survey, get_survey
 from picasssso.networks.config import TrainingConfig
 from picasssso.networks.inputs import slot_letters, slot_of
@@ -168,21 +170,18 @@ class Recipe:
             raise InvalidInputError("The recipe names no pairs: expected at least one survey.")
         try:
             pairs, calibration = (
-                tuple(
-                    PairRecipe(**{**one, "bands": tuple(one.get("bands") or ()) or None})
-                    for one in content.get(part, ())
-                )
+                tuple(_pair_recipe(one) for one in content.get(part, ()))
                 for part in ("pairs", "calibration")
             )
-        except TypeError as error:
-            raise InvalidInputError(f"The recipe's pairs make no sense: {error}.") from None
-        return cls(
-            TrainingConfig.from_dict(content.get("training", {})),
-            pairs,
-            calibration,
-            int(content.get("pair_seed", 1)),
-            int(content.get("first_pair", 100_000)),
-        )
+            training = TrainingConfig.from_dict(content.get("training", {}))
+        except (TypeError, AttributeError, KeyError, ValueError) as error:
+            raise InvalidInputError(f"The recipe makes no sense: {short(error)}") from None
+        numbers = {"pair_seed": 1, "first_pair": 100_000}
+        for name in numbers:
+            numbers[name] = value = content.get(name, numbers[name])
+            if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+                raise InvalidInputError(f"{name}={value!r}: expected an integer from 0 on.")
+        return cls(training, pairs, calibration, **numbers)
 
     @classmethod
     def from_json(cls, text: str) -> Recipe:
@@ -205,20 +204,34 @@ class Recipe:
         """
         try:
             content = json.loads(text)
-        except ValueError as error:
-            raise InvalidInputError(f"The recipe is no JSON: {error}.") from error
+        except (ValueError, RecursionError) as error:
+            raise InvalidInputError(f"The recipe is no JSON: {short(error)}.") from error
         if not isinstance(content, dict):
             raise InvalidInputError("The recipe is no JSON object.")
         return cls.from_dict(content)
+
+
+#: Settings of pairs that are no arguments of `ProceduralGalaxies`.
+_OBSERVING = ("model_error", "truth_at_psf", "observing")
+
+
+def _pair_recipe(content: dict[str, Any]) -> PairRecipe:
+    """Return mock galaxies as a recipe describes them, checked."""
+    one = PairRecipe(**{**content, "bands": tuple(content.get("bands") or ()) or None})
+    if isinstance(one.share, bool) or not 0.0 < one.share < math.inf:
+        raise InvalidInputError(f"share={one.share!r}: expected a number above 0.")
+    settings = one.resolved_settings()
+    population = {name: value for name, value in settings.items() if name not in _OBSERVING}
+    one.resolved_survey().select(one.resolved_bands())
+    ProceduralGalaxies(survey=one.resolved_survey(), **population)
+    Path(one.grid)
+    return one
 
 
 def prepare_tables(
     recipe: Recipe, folder: str | os.PathLike[str], *, progress: bool = False
 ) -> None:
     """Make the tables of light and wavelengths that a recipe needs, where they are missing."""
-    from picasssso.mocks.galaxies.procedural import ProceduralGalaxies
-    from picasssso.mocks.light import LightTable
-
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     known = _read_wavelengths(folder) if (folder / _WAVELENGTHS).exists() else {}

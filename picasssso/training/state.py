@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from picasssso._core.files import atomic_write
+from picasssso._core.files import atomic_write, short
 from picasssso.exceptions import FileFormatError
 from picasssso.networks.architectures import build_network
 from picasssso.networks.buck_wolf import MAPS, BuckWolfNetwork, squared_loss
@@ -160,21 +160,21 @@ class TrainingState:
         try:
             content: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
             version = content["format"]
+            if version == _FORMAT:
+                state = cls(TrainingConfig.from_json(content["config"]), device)
+                state.step = int(content["step"])
+                for name in ("networks", "averages", "optimisers"):
+                    for mine, saved in zip(getattr(state, name), content[name], strict=True):
+                        mine.load_state_dict(saved)
+                return state
         except FileNotFoundError:
             raise FileFormatError(f"There is no checkpoint {path}.") from None
         # torch raises whatever its readers of zip files and pickles come upon.
         except Exception as error:
-            raise FileFormatError(f"{path} is no checkpoint of a training: {error}.") from error
-        if version != _FORMAT:
             raise FileFormatError(
-                f"{path} is a checkpoint of format {version}: expected {_FORMAT}."
-            )
-        state = cls(TrainingConfig.from_json(content["config"]), device)
-        state.step = int(content["step"])
-        for name in ("networks", "averages", "optimisers"):
-            for mine, saved in zip(getattr(state, name), content[name], strict=True):
-                mine.load_state_dict(saved)
-        return state
+                f"{path} is no checkpoint of a training: {short(error)}."
+            ) from error
+        raise FileFormatError(f"{path} is a checkpoint of format {version}: expected {_FORMAT}.")
 
 
 def _groups(network: nn.Module, decay: float) -> list[dict[str, Any]]:

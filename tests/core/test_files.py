@@ -1,6 +1,7 @@
 """Files are written whole or not at all."""
 
 import os
+import pickle
 
 import pytest
 
@@ -98,3 +99,29 @@ def test_targets_that_cannot_be(tmp_path, make, message):
         pytest.fail("work was begun for nothing")
     assert (tmp_path / "file").read_text() == "keep"
     assert len(list(tmp_path.iterdir())) == 1
+
+
+def test_a_replaced_file_keeps_its_permissions(tmp_path):
+    path = tmp_path / "maps.fits"
+    path.write_text("old")
+    path.chmod(0o640)
+    with atomic_write(path, overwrite=True) as temporary:
+        temporary.write_text("new")
+    assert path.read_text() == "new"
+    assert path.stat().st_mode & 0o7777 == 0o640
+
+
+def test_only_regular_files_are_replaced(tmp_path):
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    for path in (pipe, "/dev/null"):
+        with pytest.raises(FileFormatError, match="a device or a pipe"):
+            check_output(path, overwrite=True)
+
+
+def test_long_messages_lose_their_middle():
+    error = FileFormatError("found " + 5000 * "x" + " do this")
+    assert str(error).startswith("found xxx")
+    assert str(error).endswith("x do this")
+    assert len(str(error)) <= 600
+    assert str(pickle.loads(pickle.dumps(error))) == str(error)

@@ -124,7 +124,7 @@ def test_maps_of_which_little_can_be_said(tmp_path):
 def test_profiles_of_maps_with_large_errors_reach_over_the_galaxy(tmp_path):
     import astropy.units as u
 
-    from picasssso.evaluation.report.page import _common_ellipse
+    from picasssso.evaluation.apertures import common_ellipse
 
     y, x = np.mgrid[:61, :61] - 30.0
     mass = 1e8 * np.exp(-np.hypot(x, y / 0.5) / 6)
@@ -134,7 +134,7 @@ def test_profiles_of_maps_with_large_errors_reach_over_the_galaxy(tmp_path):
         quality=None,
         pixel_solid_angle=0.25 * u.arcsec**2,
     )
-    found = _common_ellipse(maps)
+    found = common_ellipse(maps)
     # Three half-mass radii of 0.5"/pixel; the major axis lies along x, that is east-west.
     assert 10 < found["edges"][-1].value < 25
     assert found["axis_ratio"] == pytest.approx(0.5, abs=0.05)

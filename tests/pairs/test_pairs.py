@@ -1,11 +1,13 @@
 """Pairs: generated, in memory and stored; the same whatever the batches and interruptions."""
 
+import contextlib
 import json
 import os
 import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import h5py
 import numpy as np
@@ -259,6 +261,64 @@ def test_a_killed_command_goes_on_where_it_stopped(paper_table, tmp_path):
     assert contents(folder) == contents(at_once)
 
 
+def workers_of(process):
+    """Return the processes that a process made (Linux)."""
+    found = []
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):
+            fields = stat.read_text().rpartition(")")[2].split()
+            if int(fields[1]) == process.pid and fields[0] != "Z":
+                found.append(int(stat.parent.name))
+    return found
+
+
+def running(pid):
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except OSError:
+        return False
+    return state != "Z"
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="needs /proc to find workers")
+@pytest.mark.parametrize("ending", [signal.SIGTERM, signal.SIGKILL])
+def test_an_ended_command_leaves_no_workers_and_no_lock(paper_table, tmp_path, ending):
+    folder = tmp_path / "set"
+    source = GeneratedPairs(
+        5, survey="paper_field", n_pixels=16, redshift=None, truth_at_psf=True, bands=None,
+        table=paper_table, device="cpu",
+    )  # fmt: skip
+    write_pairs(source, folder, 4, shard_size=4, workers=0)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "picasssso.cli", "simulate", str(folder), "--survey", "paper_field",
+         "--pixels", "16", "--shard-size", "4", "--workers", "2", "--seed", "5", "-q",
+         "-n", "90000"],
+        cwd=tmp_path,
+    )  # fmt: skip
+    deadline = time.monotonic() + 60
+    while not (folder / "shard_00003.h5").exists() and time.monotonic() < deadline:
+        time.sleep(0.02)
+    workers = workers_of(process)
+    assert len(workers) >= 2
+    # One set, one writer: what the first has under way is left alone.
+    with pytest.raises(FileFormatError, match="Another process is writing"):
+        write_pairs(source, folder, 12, shard_size=4, workers=0)
+    assert process.poll() is None
+    process.send_signal(ending)
+    code = process.wait(30)
+    deadline = time.monotonic() + 20
+    while any(map(running, workers)) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not any(map(running, workers))
+    if ending == signal.SIGTERM:
+        assert code == 143
+        assert not [path for path in folder.iterdir() if path.name.startswith(".")]
+    else:
+        assert code == -signal.SIGKILL
+    write_pairs(source, folder, 8, shard_size=4, workers=0)
+    StoredPairs(folder).verify()
+
+
 # --- splits ------------------------------------------------------------------------------
 
 
@@ -394,8 +454,9 @@ def _cut(folder):
     ("change", "message"),
     [
         (lambda folder: (folder / "pairs.json").unlink(), "no pairs.json"),
-        (lambda folder: (folder / "pairs.json").write_text("{"), "damaged"),
-        (lambda folder: (folder / "pairs.json").write_text("[]"), "no format number"),
+        (lambda folder: (folder / "pairs.json").write_text("{"), "no index of a set"),
+        (lambda folder: (folder / "pairs.json").write_text("[]"), "a JSON object"),
+        (_index(format="1"), "no format number"),
         (_index(format=99), "format 99, this picasssso reads up to 1"),
         (_index(bands=None), "lacks bands"),
         (lambda folder: (folder / "shard_00000.h5").unlink(), "lacks shard_00000.h5"),

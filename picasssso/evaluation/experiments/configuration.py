@@ -49,7 +49,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -58,7 +57,8 @@ from typing import Any
 from picasssso.estimators._cnn.weights import weights_path
 from picasssso.evaluation.measuring import Settings
 from picasssso.evaluation.summary import Bins
-from picasssso.exceptions import FileFormatError, InvalidInputError
+from picasssso.evaluation.toml import check_choice, check_name, check_table, own_errors, read_toml
+from picasssso.exceptions import InvalidInputError
 
 _COMMON = {"count", "batch", "truth", "source", "bands"}
 _ESTIMATOR = {
@@ -142,16 +142,8 @@ class Configuration:
 
     def select(self, experiments: tuple[str, ...], estimators: tuple[str, ...]) -> Configuration:
         """Return only some of the experiments and estimators."""
-        known = {run.estimator for run in self.runs}
-        for kind, asked, there in (
-            ("experiment", experiments, set(self.experiments)), ("estimator", estimators, known),
-        ):  # fmt: skip
-            unknown = [name for name in asked if name not in there]
-            if unknown:
-                raise InvalidInputError(
-                    f"There is no {kind} {', '.join(map(repr, unknown))} in the configuration: "
-                    f"expected some of {', '.join(sorted(there))}."
-                )
+        check_choice("experiment", experiments, self.experiments)
+        check_choice("estimator", estimators, {run.estimator for run in self.runs})
         runs = tuple(
             run
             for run in self.runs
@@ -186,16 +178,10 @@ def load_configuration(path: str | os.PathLike[str], *, small: bool = False) -> 
     InvalidInputError
         If it holds something unknown.
     """
-    file = Path(path)
-    try:
-        content = tomllib.loads(file.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise FileFormatError(f"There is no configuration {file}.") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise FileFormatError(f"{file} is no TOML: {error}.") from error
-    return parse_configuration(content, small=small)
+    return parse_configuration(read_toml(path), small=small)
 
 
+@own_errors
 def parse_configuration(content: Mapping[str, Any], *, small: bool = False) -> Configuration:
     """Make a configuration of what a file holds.
 
@@ -208,15 +194,17 @@ def parse_configuration(content: Mapping[str, Any], *, small: bool = False) -> C
     >>> found.runs[0].label, found.runs[0].count
     ('M/L', 1000)
     """
-    _check("", content, {"common", "small", "settings", "bins", "estimators", "experiments"})
+    known = {"common", "small", "settings", "bins", "estimators", "experiments"}
+    check_table("The configuration", content, known)
+    check_table("[common]", content.get("common", {}), _COMMON)
+    check_table("[small]", content.get("small", {}), _COMMON | {"settings", "bins"})
     changes = dict(content.get("small", {})) if small else {}
     common = {**_COMMON_DEFAULTS, **content.get("common", {})}
     common["source"] = _merge_sources([_COMMON_DEFAULTS["source"], common["source"]])
-    _check("common", common, _COMMON)
-    _check("small", content.get("small", {}), _COMMON | {"settings", "bins"})
     estimators = content.get("estimators", {})
     for key, specification in estimators.items():
-        _check(f"estimators.{key}", specification, _ESTIMATOR)
+        check_name("The estimator's key", key)
+        check_table(f"[estimators.{key}]", specification, _ESTIMATOR)
         if ("name" in specification) == ("batch_function" in specification):
             raise InvalidInputError(
                 f"[estimators.{key}] needs either name or batch_function, and not both."
@@ -226,13 +214,13 @@ def parse_configuration(content: Mapping[str, Any], *, small: bool = False) -> C
     runs: list[Run] = []
     experiments: dict[str, dict[str, Any]] = {}
     for experiment in content.get("experiments", []):
-        _check("experiments", experiment, _EXPERIMENT, ("id", "title"))
-        identifier = experiment["id"]
+        check_table("[experiments]", experiment, _EXPERIMENT, ("id", "title"))
+        identifier = check_name("The experiment's id", experiment["id"])
         if identifier in experiments:
             raise InvalidInputError(f"There are two experiments with the id {identifier!r}.")
         experiments[identifier] = {k: experiment.get(k) for k in ("title", "axis", "reference")}
         for setting in experiment.get("settings") or [{}]:
-            _check(f"experiments {identifier!r}, settings", setting, _SETTING)
+            check_table(f"[experiments {identifier!r}, settings]", setting, _SETTING)
             runs += _make_runs(experiment, setting, common, changes, estimators)
     if not runs:
         raise InvalidInputError("The configuration names no experiment with an estimator.")
@@ -318,22 +306,7 @@ def _fingerprints(specification: Mapping[str, Any]) -> dict[str, str]:
     return found
 
 
-def _check(
-    where: str, table: Mapping[str, Any], known: set[str], needed: tuple[str, ...] = ()
-) -> None:
-    place = f"[{where}]" if where else "The configuration"
-    unknown = sorted(set(table) - known)
-    if unknown:
-        raise InvalidInputError(
-            f"{place} holds {', '.join(map(repr, unknown))}: expected some of "
-            f"{', '.join(sorted(known))}."
-        )
-    missing = [name for name in needed if name not in table]
-    if missing:
-        raise InvalidInputError(f"{place} lacks {', '.join(missing)}.")
-
-
 def _make(kind: Any, table: Mapping[str, Any]) -> Any:
     names = {f.name for f in fields(kind)}
-    _check(kind.__name__.lower(), table, names)
+    check_table(f"[{kind.__name__.lower()}]", table, names)
     return kind(**{k: tuple(v) if isinstance(v, list) else v for k, v in table.items()})

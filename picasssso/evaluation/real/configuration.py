@@ -41,13 +41,12 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 from picasssso.evaluation.experiments.configuration import _fingerprints
+from picasssso.evaluation.toml import check_choice, check_name, check_table, own_errors, read_toml
 from picasssso.exceptions import FileFormatError, InvalidInputError
 
 _KNOWN = {
@@ -63,9 +62,8 @@ _ESTIMATOR = {
 def is_real(path: str | os.PathLike[str]) -> bool:
     """Return whether a configuration is one of real galaxies."""
     try:
-        with Path(path).open("rb") as file:
-            return tomllib.load(file).get("kind") == "real"
-    except (OSError, ValueError):
+        return read_toml(path).get("kind") == "real"
+    except FileFormatError:
         return False
 
 
@@ -93,16 +91,8 @@ class RealConfiguration:
 
     def select(self, parts: tuple[str, ...], estimators: tuple[str, ...]) -> RealConfiguration:
         """Return only some of the parts and estimators."""
-        for kind, asked, there in (
-            ("experiment", parts, {*self.parts, "truths"}),
-            ("estimator", estimators, set(self.estimators)),
-        ):
-            unknown = [name for name in asked if name not in there]
-            if unknown:
-                raise InvalidInputError(
-                    f"There is no {kind} {', '.join(map(repr, unknown))} in the configuration: "
-                    f"expected some of {', '.join(sorted(there))}."
-                )
+        check_choice("experiment", parts, {*self.parts, "truths"})
+        check_choice("estimator", estimators, self.estimators)
         return replace(
             self,
             parts={k: v for k, v in self.parts.items() if not parts or k in parts},
@@ -127,26 +117,27 @@ def load_real_configuration(
     path: str | os.PathLike[str], *, small: bool = False
 ) -> RealConfiguration:
     """Read a configuration."""
-    try:
-        content = tomllib.loads(Path(path).read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise FileFormatError(f"There is no configuration {path}.") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise FileFormatError(f"{path} is no TOML: {error}.") from error
-    _check("The configuration", content, _KNOWN)
+    return _parse(read_toml(path), small)
+
+
+@own_errors
+def _parse(content: Mapping[str, Any], small: bool) -> RealConfiguration:
+    check_table("The configuration", content, _KNOWN)
     estimators = dict(content.get("estimators", {}))
     for key, one in estimators.items():
-        _check(f"[estimators.{key}]", one, _ESTIMATOR)
-        if "name" not in one:
-            raise InvalidInputError(f"[estimators.{key}] lacks name, that of an estimator.")
+        check_name("The estimator's key", key)
+        check_table(f"[estimators.{key}]", one, _ESTIMATOR, ("name",))
     parts: dict[str, dict[str, Any]] = {}
     if "galaxies" in content:
         parts["galaxies"] = {"kind": "galaxies", "title": "Galaxies", **content["galaxies"]}
     for kind in ("rings", "fields"):
         for table in content.get(kind, ()):
-            if "id" not in table:
-                raise InvalidInputError(f"A table [[{kind}]] lacks id.")
-            parts[table["id"]] = {"kind": kind, "title": table["id"], **table}
+            check_table(f"[[{kind}]]", table, table, ("id",))
+            parts[check_name(f"The id of [[{kind}]]", table["id"])] = {
+                "kind": kind,
+                "title": table["id"],
+                **table,
+            }
     changes = content.get("small", {}) if small else {}
     if "counts" in changes and "galaxies" in parts:
         parts["galaxies"]["counts"] = changes["counts"]
@@ -168,12 +159,3 @@ def load_real_configuration(
         content.get("cosmology"),
         small,
     )
-
-
-def _check(where: str, table: Mapping[str, Any], known: set[str]) -> None:
-    unknown = sorted(set(table) - known)
-    if unknown:
-        raise InvalidInputError(
-            f"{where} holds {', '.join(map(repr, unknown))}: expected some of "
-            f"{', '.join(sorted(known))}."
-        )

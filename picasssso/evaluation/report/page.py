@@ -17,13 +17,12 @@ import numpy as np
 from picasssso._core.files import atomic_write, check_output
 from picasssso._core.version import __version__ as version
 from picasssso.evaluation.agreement import compare_estimates, disagreements
-from picasssso.evaluation.apertures import fit_apertures
+from picasssso.evaluation.apertures import common_ellipse
 from picasssso.evaluation.evaluation import Evaluation, check_comparable
 from picasssso.evaluation.measuring import Settings
 from picasssso.evaluation.summary import Bins
 from picasssso.exceptions import InvalidInputError, PicassssoWarning
 from picasssso.maps import pictures
-from picasssso.maps.ellipses import local_jacobian
 from picasssso.maps.notices import outside_notice
 from picasssso.maps.totals import known_correlation
 from picasssso.quality import QualityFlag, describe_quality
@@ -34,10 +33,6 @@ if TYPE_CHECKING:
 
     from picasssso.bands import BandImages
     from picasssso.maps import PropertyMaps, Total
-
-#: Where the profile of the maps reaches less far, pixels, an ellipse is measured that does
-#: not ask for significance; the annuli then reach so many half-mass radii.
-_LEAST_REACH, _REACH, _N_ANNULI = 8.0, 3.0, 12
 
 _STYLE = """
 :root { color-scheme: light; }
@@ -345,9 +340,10 @@ def _all_maps(maps: PropertyMaps, truth: PropertyMaps | None) -> str:
 
 def _profiles(maps: PropertyMaps, truth: PropertyMaps | None) -> str:
     text = "<h2>Radial profiles</h2>"
-    shape = _common_ellipse(maps if truth is None else truth)
-    if isinstance(shape, str):
-        return text + _note(shape)
+    try:
+        shape = common_ellipse(maps if truth is None else truth)
+    except InvalidInputError as error:
+        return text + _note(str(error))
     tables: dict[str, QTable] = {}
     true_tables: dict[str, QTable] = {}
     notes: list[str] = []
@@ -368,45 +364,6 @@ def _profiles(maps: PropertyMaps, truth: PropertyMaps | None) -> str:
         figure = pictures.draw_profiles(maps, tables, true_tables, "truth")
         text += _picture(figure, "Radial profiles of all properties", words)
     return text + "".join(map(_note, notes))
-
-
-def _common_ellipse(maps: PropertyMaps) -> dict[str, Any] | str:
-    """Return arguments of `PropertyMaps.profile`, the same for all maps, or what failed."""
-    densities = [name for name in maps if maps.definition(name).is_surface_density]
-    if not densities:
-        return "There is no surface density to find the galaxy in."
-    name = "stellar_mass" if "stellar_mass" in densities else densities[0]
-    pixel = np.sqrt(maps.pixel_solid_angle.to_value(u.arcsec**2))
-    try:
-        table = maps.profile(name, correlation="independent")
-        edges = np.append(table["radius_inner"].value, table["radius_outer"].value[-1])
-        if edges[-1] >= _LEAST_REACH * pixel:
-            return {
-                "center": tuple(table.meta["center"]),
-                "position_angle": table.meta["position_angle"] * u.deg,
-                "axis_ratio": table.meta["axis_ratio"],
-                "edges": edges * u.arcsec,
-            }
-    except InvalidInputError:
-        pass  # hardly a pixel is significant by itself where errors are large
-    try:
-        apertures = fit_apertures(maps.mean(name).value[None], method="moments")
-    except InvalidInputError as error:
-        return str(error)
-    center = (float(apertures.x[0]), float(apertures.y[0]))
-    reach = _REACH * float(apertures.half_mass_radius[0]) * pixel
-    return {
-        "center": center,
-        "position_angle": _position_angle(maps, center, float(apertures.angle[0])),
-        "axis_ratio": float(apertures.axis_ratio[0]),
-        "edges": np.linspace(0, reach, _N_ANNULI + 1) * u.arcsec,
-    }
-
-
-def _position_angle(maps: PropertyMaps, center: tuple[float, float], angle: float) -> u.Quantity:
-    """Return the position angle of a direction on the pixel grid."""
-    east, north = local_jacobian(maps, center) @ [np.cos(angle), np.sin(angle)]
-    return float(np.rad2deg(np.arctan2(east, north)) % 180) * u.deg
 
 
 def _agreement(maps: PropertyMaps, truth: PropertyMaps | None) -> str:

@@ -1,0 +1,265 @@
+"""``picasssso survey``: a catalog of galaxies in, maps and a table out, over a Dask cluster."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from picasssso._cli.parsing import (
+    QuantityType,
+    check_estimator,
+    parse_bands,
+    parse_parameters,
+    parse_per_band,
+    wrong_use,
+)
+from picasssso._cli.running import common_options, progress_wanted
+
+__all__ = ["survey"]
+
+EXAMPLES = """
+\b
+Examples:
+  picasssso survey galaxies.ecsv -e mass_to_light -o run --survey sdss \\
+    --images 'cutouts/{id}_{band}.fits' -b g -b r -b i --ebv-scale SFD98
+  picasssso survey sample.fits -e sed_fit -o run --tiles 'decam2014-g=tiles/*_g.fits' \\
+    --tiles 'decam2014-r=tiles/*_r.fits' --size '40 arcsec' --column redshift=Z_SPEC
+  picasssso survey galaxies.ecsv -e sed_fit -o run --images 'cutouts/{id}.fits' \\
+    --scheduler tcp://head:8786 --resume
+  picasssso survey field.fits --mosaic -e sed_fit -o field
+"""
+
+
+@click.command(epilog=EXAMPLES)
+@click.argument("catalog", type=click.Path(path_type=Path), metavar="CATALOG")
+@click.option(
+    "-e", "--estimator", "estimator_name", required=True, metavar="NAME",
+    help="See `picasssso list`.",
+)  # fmt: skip
+@click.option(
+    "-o", "--output", required=True, type=click.Path(path_type=Path), metavar="FOLDER",
+    help="Where results go; made if it is not there.",
+)  # fmt: skip
+@click.option(
+    "--mosaic", is_flag=True,
+    help="CATALOG is one large image instead, as `picasssso prepare` writes it: work on it in "
+    "blocks.",
+)  # fmt: skip
+@click.option(
+    "--images", metavar="PATTERN",
+    help="Files with {id}, {band} or any column in braces: 'cutouts/{id}_{band}.fits'. Without "
+    "{band}, files with all bands.",
+)  # fmt: skip
+@click.option(
+    "-b", "--band", "bands", multiple=True, metavar="BAND[=PATTERN]",
+    help="A band: what {band} stands for, or with a pattern of its own, such as a column, "
+    "'sdss2010-g={file_g}'. Once for each band.",
+)  # fmt: skip
+@click.option(
+    "--tiles", multiple=True, metavar="BAND=FILES",
+    help="Large images to cut the galaxies out of, such as 'sdss2010-g=tiles/*_g.fits'. Once for "
+    "each band.",
+)  # fmt: skip
+@click.option(
+    "--size", type=QuantityType("angle"), metavar="'S arcsec'",
+    help="Side of what is cut out of tiles; by default from the catalog.",
+)  # fmt: skip
+@click.option(
+    "--column", "columns", multiple=True, metavar="WHAT=NAME",
+    help="Which column is the id, ra, dec, redshift, distance, ebv or size, where names are not "
+    "the usual; 'distance=dist [Mpc]' gives a unit too.",
+)  # fmt: skip
+@click.option(
+    "--option", "parameters", multiple=True, metavar="NAME=VALUE",
+    help="A parameter of the estimator, written as in Python. May be repeated.",
+)  # fmt: skip
+@click.option("--survey", "band_survey", metavar="NAME", help="Survey of bare band names.")
+@click.option(
+    "--zero-point", "zero_points", multiple=True, metavar="[BAND=]MAG",
+    help="AB magnitude of one count, for files that do not say it.",
+)  # fmt: skip
+@click.option("--unit", metavar="UNIT", help="Unit, for files that do not say it.")
+@click.option(
+    "--psf", "psfs", multiple=True, metavar="[BAND=]'FWHM arcsec'",
+    help="Width of the PSF; by default it is measured from stars.",
+)  # fmt: skip
+@click.option(
+    "--sky", type=click.Choice(["background2d", "median", "none"]), default="background2d",
+    show_default=True, help="How to subtract the sky.",
+)  # fmt: skip
+@click.option(
+    "--no-prepare", is_flag=True,
+    help="Use images as they are: no sky subtracted, no PSF matched, nothing masked.",
+)  # fmt: skip
+@click.option(
+    "--ebv-scale", type=click.Choice(["SFD98", "SF11"]),
+    help="Whose E(B-V) the catalog has: Schlegel et al. 1998, or Schlafly & Finkbeiner 2011.",
+)  # fmt: skip
+@click.option(
+    "--extinction-removed", is_flag=True, help="The images are corrected for it already."
+)
+@click.option(
+    "--aperture", metavar="'R kpc'", default="10 kpc", show_default=True,
+    help="Radius of the fixed aperture, a length or an angle.",
+)  # fmt: skip
+@click.option("--no-maps", is_flag=True, help="Keep the table only.")
+@click.option("--reports", is_flag=True, help="Write a page about each galaxy.")
+@click.option(
+    "--page", "on_page", type=click.IntRange(min=0), default=1000, show_default=True, metavar="N",
+    help="Galaxies on the page of the run, the first of the catalog; 0 for no page.",
+)  # fmt: skip
+@click.option(
+    "--samples", "n_samples", type=click.IntRange(min=0), default=0, metavar="N",
+    help="Joint posterior samples for the errors of totals, if the estimator can draw them.",
+)  # fmt: skip
+@click.option("--seed", type=click.IntRange(min=0), default=0, metavar="S",
+              help="Seed of the samples.")  # fmt: skip
+@click.option(
+    "--batch", "batch_size", type=click.IntRange(min=1), default=1, show_default=True,
+    metavar="N", help="Galaxies in a task: more for networks on a GPU.",
+)  # fmt: skip
+@click.option(
+    "--scheduler", metavar="ADDRESS",
+    help="A Dask scheduler, such as tcp://head:8786; by default a cluster on this machine.",
+)  # fmt: skip
+@click.option(
+    "--workers", type=click.IntRange(min=1), metavar="N",
+    help="Processes on this machine; one for each core by default.",
+)  # fmt: skip
+@click.option(
+    "--resource", "resources", multiple=True, metavar="NAME=AMOUNT",
+    help="Dask resource that a galaxy takes, such as GPU=1.",
+)  # fmt: skip
+@click.option("--resume", is_flag=True, help="Go on with the run in the folder.")
+@click.option("--retry-failed", is_flag=True, help="With --resume: do those again that failed.")
+@common_options
+def survey(**given: Any) -> None:
+    """Estimate maps of all galaxies of CATALOG, and one table of what they are made of.
+
+    CATALOG is a table that astropy reads. Its columns are found by their usual names. A galaxy
+    that fails gets a row that says why; the exit status is then 1. A run that was ended goes on
+    with --resume.
+    """
+    from picasssso.surveys import run, run_mosaic, write_page
+
+    cluster: dict[str, Any] = {
+        "scheduler": given["scheduler"],
+        "workers": given["workers"],
+        "resources": _resources(given["resources"]),
+        "resume": given["resume"] or given["retry_failed"],
+        "retry_failed": given["retry_failed"],
+        "progress": progress_wanted(given["quiet"]),
+    }
+    if given["mosaic"]:
+        if given["images"] or given["bands"] or given["tiles"] or given["columns"]:
+            raise click.UsageError("--mosaic needs no catalog: leave out what is about one.")
+        summary = run_mosaic(given["catalog"], _estimator(given), given["output"], **cluster)
+        if not given["quiet"]:
+            click.echo(f"{given['output']}: blocks: {summary}.")
+        click.get_current_context().exit(1 if summary.failed else 0)
+    summary = run(
+        given["catalog"],
+        _estimator(given),
+        given["output"],
+        **_images(given),
+        size=given["size"],
+        columns=_assignments(given["columns"], "--column") or None,
+        prepare=not given["no_prepare"],
+        options=_options(given),
+        ebv_scale=given["ebv_scale"],
+        extinction_removed=given["extinction_removed"],
+        aperture=_aperture(given["aperture"]),
+        keep_maps=not given["no_maps"],
+        reports=given["reports"],
+        pictures=given["on_page"],
+        n_samples=given["n_samples"],
+        seed=given["seed"],
+        batch_size=given["batch_size"],
+        **cluster,
+    )
+    if given["on_page"]:
+        write_page(given["output"], limit=given["on_page"], overwrite=True)
+    if not given["quiet"]:
+        click.echo(f"Written: {given['output'] / 'results.fits'}")
+        click.echo(f"{given['output']}: {summary}.")
+    if summary.failed:
+        click.get_current_context().exit(1)
+
+
+def _estimator(given: dict[str, Any]) -> Any:
+    from picasssso.estimators import get_estimator
+
+    check_estimator(given["estimator_name"])
+    estimator = get_estimator(given["estimator_name"])
+    parameters = parse_parameters(given["parameters"], estimator._parameter_defaults())
+    with wrong_use("--option" if parameters else "--estimator"):
+        return estimator(**parameters)
+
+
+def _images(given: dict[str, Any]) -> dict[str, Any]:
+    if given["tiles"]:
+        if given["images"] or given["bands"]:
+            raise click.UsageError("--tiles name their bands: leave out --images and --band.")
+        return {"tiles": parse_bands(given["tiles"], "--tiles")}
+    with_pattern = ["=" in text for text in given["bands"]]
+    if any(with_pattern):
+        if given["images"] or not all(with_pattern):
+            raise click.UsageError(
+                "Give either --images with --band BAND for each band, or --band BAND=PATTERN for "
+                "each, not both."
+            )
+        return {"images": parse_bands(given["bands"])}
+    if not given["images"]:
+        raise click.UsageError("Say where the images are: --images, --band or --tiles.")
+    return {"images": given["images"], "bands": list(given["bands"]) or None}
+
+
+def _options(given: dict[str, Any]) -> dict[str, Any]:
+    import astropy.units as u
+
+    found: dict[str, Any] = {"survey": given["band_survey"], "unit": given["unit"]}
+    bands = [text.partition("=")[0] for text in (*given["bands"], *given["tiles"])]
+    found["psf"] = parse_per_band(given["psfs"], bands, QuantityType("angle"), "--psf")
+    zero_point = parse_per_band(given["zero_points"], bands, click.FLOAT, "--zero-point")
+    if isinstance(zero_point, dict):
+        zero_point = {band: value * u.ABmag for band, value in zero_point.items()}
+    elif zero_point is not None:
+        zero_point = zero_point * u.ABmag
+    found["zero_point"] = zero_point
+    found = {name: value for name, value in found.items() if value is not None}
+    if not given["no_prepare"]:
+        found["sky"] = None if given["sky"] == "none" else given["sky"]
+    return found
+
+
+def _aperture(text: str) -> Any:
+    import astropy.units as u
+
+    try:
+        return u.Quantity(text)
+    except (TypeError, ValueError):
+        raise click.BadParameter(
+            f"{text!r}: expected a radius, such as '10 kpc' or '3 arcsec'.",
+            param_hint="--aperture",
+        ) from None
+
+
+def _resources(texts: tuple[str, ...]) -> dict[str, float] | None:
+    try:
+        return {k: float(v) for k, v in _assignments(texts, "--resource").items()} or None
+    except ValueError:
+        raise click.BadParameter(
+            f"{', '.join(texts)}: expected NAME=AMOUNT, such as GPU=1.", param_hint="--resource"
+        ) from None
+
+
+def _assignments(texts: tuple[str, ...], option: str) -> dict[str, str]:
+    found = {}
+    for text in texts:
+        name, equals, value = text.partition("=")
+        if not (name and equals and value):
+            raise click.BadParameter(f"{text!r}: expected NAME=VALUE.", param_hint=option)
+        found[name] = value
+    return found

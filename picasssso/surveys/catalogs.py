@@ -1,0 +1,231 @@
+"""Tables of galaxies: which column is what, and what each galaxy needs to be worked on."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import astropy.units as u
+import numpy as np
+import numpy.typing as npt
+from astropy.table import Table
+
+from picasssso.exceptions import FileFormatError, InvalidInputError
+
+__all__ = ["Catalog", "Galaxy", "read_catalog"]
+
+#: Names under which columns are found, in small letters.
+USUAL = {
+    "id": ("id", "name", "objid", "obj_id", "object_id", "source_id", "galaxy", "specobjid",
+           "nsaid", "plateifu"),
+    "ra": ("ra", "raj2000", "ra_j2000", "alpha_j2000", "_raj2000", "ra_icrs"),
+    "dec": ("dec", "dej2000", "dec_j2000", "decj2000", "delta_j2000", "_dej2000", "de_icrs"),
+    "redshift": ("redshift", "z", "z_spec", "zspec", "specz", "spec_z"),
+    "distance": ("distance", "luminosity_distance", "d_l", "dl"),
+    "ebv": ("ebv", "e_bv", "e(b-v)", "ebmv"),
+    "size": ("size", "cutout_size"),
+}  # fmt: skip
+#: What a column is brought to; whether numbers without a unit are taken to be in it already.
+UNITS = {"ra": (u.deg, True), "dec": (u.deg, True), "distance": (u.Mpc, False),
+         "size": (u.arcsec, False)}  # fmt: skip
+#: A column z beside one of these may be a magnitude.
+_MAGNITUDES = {"u", "g", "r", "i", "y"}
+
+
+@dataclass(frozen=True)
+class Galaxy:
+    """One row of a catalog: angles in degrees, size in arcsec, distance in Mpc.
+
+    ``values``: of all columns, for patterns of file names.
+    """
+
+    number: int
+    id: str
+    redshift: float
+    position: tuple[float, float] | None = None
+    distance: float | None = None
+    ebv: float | None = None
+    size: float | None = None
+    values: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, eq=False)
+class Catalog:
+    """A table of galaxies, checked; ``columns``: name by role."""
+
+    table: Table
+    columns: Mapping[str, str]
+    numbers: Mapping[str, npt.NDArray[np.float64]]
+    ids: tuple[str, ...]
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def __getitem__(self, k: int) -> Galaxy:
+        numbers = {role: float(values[k]) for role, values in self.numbers.items()}
+        given = {role: value for role, value in numbers.items() if np.isfinite(value)}
+        place = (given["ra"], given["dec"]) if {"ra", "dec"} <= given.keys() else None
+        row = self.table[k]
+        return Galaxy(
+            k,
+            self.ids[k],
+            numbers["redshift"],
+            place,
+            given.get("distance"),
+            given.get("ebv"),
+            given.get("size"),
+            values={name: _plain(row[name]) for name in self.table.colnames},
+        )
+
+
+def read_catalog(
+    catalog: Table | str | os.PathLike[str], columns: Mapping[str, str] | None = None
+) -> Catalog:
+    """Read a catalog of galaxies and find its columns.
+
+    ``columns``: name of a column by role (`USUAL`), with a unit as in ``"dist [Mpc]"`` where the
+    table does not give one.
+    """
+    table = catalog if isinstance(catalog, Table) else _read(catalog)
+    if not len(table):
+        raise InvalidInputError("The catalog has no rows: expected one for each galaxy.")
+    found, units = _find_columns(table, dict(columns or {}))
+    ids = tuple(_text(value) for value in table[found["id"]])
+    seen: set[str] = set()
+    for name in ids:
+        if not name or name in seen:
+            raise InvalidInputError(
+                f"The catalog's column {found['id']!r} holds {name!r} "
+                f"{'twice' if name else '(nothing)'}: expected a name of its own for each "
+                "galaxy. Say which column it is: columns={'id': 'NAME'}."
+            )
+        seen.add(name)
+    numbers = {
+        role: _numbers(table, name, role, units.get(role))
+        for role, name in found.items()
+        if role != "id"
+    }
+    return Catalog(table, found, numbers, ids)
+
+
+def _read(path: str | os.PathLike[str]) -> Table:
+    name = Path(path).expanduser()
+    if not name.is_file():
+        raise FileFormatError(f"There is no catalog {path}.")
+    # What these endings stand for, astropy finds by looking at what is inside.
+    kind = {"format": "ascii"} if name.suffix in ("", ".txt", ".dat", ".cat", ".tab") else {}
+    try:
+        return Table.read(name, **kind)
+    except Exception as error:  # whatever the reader of some format raises
+        raise FileFormatError(
+            f"The catalog {path} cannot be read as a table: {str(error).splitlines()[0][:200]} "
+            "Expected ECSV, FITS, VOTable, CSV, Parquet (with pandas and pyarrow) or another "
+            "format of astropy.table.Table.read."
+        ) from error
+
+
+def _find_columns(
+    table: Table, told: dict[str, str]
+) -> tuple[dict[str, str], dict[str, u.UnitBase]]:
+    unknown = set(told) - set(USUAL)
+    if unknown:
+        raise InvalidInputError(
+            f"columns= names {', '.join(sorted(unknown))}: expected some of {', '.join(USUAL)}."
+        )
+    found: dict[str, str] = {}
+    units: dict[str, u.UnitBase] = {}
+    lower = {name.lower() for name in table.colnames}
+    for role, usual in USUAL.items():
+        if role in told:
+            found[role], unit = _split(told[role], table)
+            if unit is not None:
+                units[role] = unit
+            continue
+        names = [name for name in table.colnames if name.lower() in usual]
+        if role == "redshift" and len(_MAGNITUDES & lower) > 1:
+            names = [name for name in names if name.lower() != "z"]
+        if len(names) > 1:
+            raise InvalidInputError(
+                f"The catalog has {' and '.join(names)}, which could each be the {role}: say "
+                f"which, columns={{{role!r}: {names[0]!r}}}."
+            )
+        if names:
+            found[role] = names[0]
+        elif role in ("id", "redshift"):
+            raise InvalidInputError(
+                f"The catalog has no column that is plainly the {role} (such as "
+                f"{', '.join(usual[:3])}): say which it is, columns={{{role!r}: 'NAME'}}. It "
+                f"has {', '.join(table.colnames)[:300]}."
+            )
+    return found, units
+
+
+def _split(text: str, table: Table) -> tuple[str, u.UnitBase | None]:
+    """Return a column's name, and its unit if it was given as ``name [unit]``."""
+    if text in table.colnames:
+        return text, None
+    match = re.fullmatch(r"\s*(.+?)\s*\[(.+)\]\s*", text)
+    name = match[1] if match else text
+    if name not in table.colnames:
+        raise InvalidInputError(
+            f"The catalog has no column {name!r}; it has {', '.join(table.colnames)[:300]}."
+        )
+    try:
+        return name, u.Unit(match[2]) if match else None
+    except ValueError as error:
+        raise InvalidInputError(f"{text!r}: found no unit in brackets ({error}).") from None
+
+
+def _numbers(
+    table: Table, name: str, role: str, unit: u.UnitBase | None
+) -> npt.NDArray[np.float64]:
+    column = table[name]
+    try:
+        values: npt.NDArray[np.float64] = np.ma.filled(np.ma.asarray(column, float), np.nan)
+    except (TypeError, ValueError):
+        raise InvalidInputError(
+            f"The catalog's column {name!r}, the {role}, holds {_plain(column[0])!r}: expected "
+            + ("numbers, degrees where no unit is given." if role in ("ra", "dec") else "numbers.")
+        ) from None
+    if role == "redshift":
+        bad = np.flatnonzero(~(values > -0.005))
+        if len(bad) == len(values):
+            raise InvalidInputError(
+                f"The catalog's column {name!r} holds no redshift (numbers above -0.005): say "
+                "which column does, columns={'redshift': 'NAME'}."
+            )
+        return values  # a galaxy without one fails by itself
+    if role not in UNITS:
+        return values
+    target, taken = UNITS[role]
+    unit = unit or column.unit
+    if unit is None and not taken:
+        raise InvalidInputError(
+            f"The catalog's column {name!r}, the {role}, has no unit: give it, "
+            f"columns={{{role!r}: '{name} [{target}]'}}."
+        )
+    try:
+        values = (values * (unit or target)).to_value(target)
+    except u.UnitConversionError:
+        raise InvalidInputError(
+            f"The catalog's column {name!r}, the {role}, is in {unit}: expected a unit like "
+            f"{target}."
+        ) from None
+    if role == "dec" and np.nanmax(np.abs(values), initial=0) > 90:
+        raise InvalidInputError(f"The catalog's column {name!r} holds declinations beyond 90 deg.")
+    return values
+
+
+def _plain(value: Any) -> Any:
+    """Return a cell as a plain Python value."""
+    value = getattr(value, "value", value)
+    value = value.item() if hasattr(value, "item") and np.ndim(value) == 0 else value
+    return value.decode() if isinstance(value, bytes) else value
+
+
+def _text(value: Any) -> str:
+    return "" if np.ma.is_masked(value) else str(_plain(value)).strip()

@@ -1,0 +1,205 @@
+"""Work over the workers of a Dask cluster: one on this machine, or one that is there.
+
+Dask does the scheduling, the transport and the retries. Beside it there are three things:
+the work travels to each worker once, as a plugin, and stays there; only so many tasks are
+under way as keep the workers busy, so that memory does not grow with the catalog; and of
+several galaxies in one task, those that failed are tried again one by one.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import secrets
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from picasssso.exceptions import InvalidInputError, MissingDependencyError, PicassssoError
+from picasssso.surveys.galaxies import describe_failure
+
+try:
+    import dask
+    from distributed import (
+        Client,
+        KilledWorker,
+        LocalCluster,
+        WorkerPlugin,
+        as_completed,
+        get_worker,
+    )
+except ImportError as error:
+    raise MissingDependencyError(
+        "Survey runs need dask.distributed: python -m pip install 'picasssso[survey]'."
+    ) from error
+
+__all__ = ["SurveyInterruptedError", "connect", "iterate_results"]
+
+logger = logging.getLogger("picasssso.surveys")
+
+#: Tasks under way for each thread of a worker: one that works and some that wait.
+_AHEAD = 4
+#: Seconds between looks at how many workers there are.
+_LOOK = 2.0
+#: What fails is tried once more.
+_RETRIES = 1
+
+
+class SurveyInterruptedError(PicassssoError, RuntimeError):
+    """A run ended before its end; what it has is kept."""
+
+
+class _Work(WorkerPlugin):
+    """The work of a run on a worker, and the number of threads that it may use there."""
+
+    def __init__(self, name: str, work: Callable[[Sequence[Any]], list[Any]]) -> None:
+        self.name, self.work, self.client = name, work, os.getpid()
+
+    def setup(self, worker: Any) -> None:
+        if os.getpid() != self.client:  # a process of Dask's, not one of the user's
+            import torch
+
+            torch.set_num_threads(max(int(worker.state.nthreads), 1))
+
+
+def _run(name: str, batch: Sequence[Any]) -> list[Any]:
+    """Do the work on a batch; runs on a worker."""
+    plugin: Any = get_worker().plugins[name]
+    return plugin.work(batch)
+
+
+@contextmanager
+def connect(
+    scheduler: str | None, workers: int | None, resources: Mapping[str, float] | None
+) -> Iterator[Any]:
+    """Connect to a Dask cluster, or start one on this machine and end it afterwards."""
+    if scheduler is not None:
+        if workers is not None:
+            raise InvalidInputError(
+                "workers= is for a cluster on this machine; that of scheduler= has its own."
+            )
+        try:
+            with Client(scheduler, timeout="20s", set_as_default=False) as client:
+                yield client
+        except (OSError, ValueError) as error:
+            if isinstance(error, PicassssoError):
+                raise
+            raise InvalidInputError(
+                f"There is no Dask scheduler at {scheduler} ({describe_failure(error)}): start "
+                "one with `dask scheduler`, and workers with `dask worker ADDRESS`."
+            ) from error
+        return
+    number = _cores() if workers is None else workers
+    if number < 1:
+        raise InvalidInputError(f"workers={workers!r}: expected at least 1.")
+    settings = {
+        # The tasks that a dead worker held are the one that it worked on, and no other.
+        "distributed.scheduler.worker-saturation": 1.0,
+        "distributed.scheduler.allowed-failures": _RETRIES,
+    }
+    with (
+        dask.config.set(settings),
+        LocalCluster(
+            n_workers=number,
+            threads_per_worker=1,
+            processes=True,
+            dashboard_address="127.0.0.1:0",
+            resources=dict(resources or {}),
+            silence_logs=logging.CRITICAL,
+        ) as cluster,
+        Client(cluster, set_as_default=False) as client,
+    ):
+        yield client
+
+
+def _cores() -> int:
+    return (
+        len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    )
+
+
+def iterate_results(
+    client: Any,
+    work: Callable[[Sequence[Any]], list[Any]],
+    batches: Iterable[Sequence[Any]],
+    resources: Mapping[str, float] | None = None,
+) -> Iterator[tuple[Any, Any]]:
+    """Yield (item, result) as they come; a result may be the exception that an item ended in.
+
+    ``work``: returns a result for each item of a batch; a mapping with ``"failed"`` says that an
+    item of several is to be tried alone; of a batch of one it raises.
+    """
+    plugin = _Work(f"picasssso-{secrets.token_hex(4)}", work)
+    client.register_plugin(plugin)
+    waiting = iter(batches)
+    again: list[tuple[Sequence[Any], int]] = []
+    running = as_completed(loop=client.loop, raise_errors=False)
+    under_way: dict[Any, Sequence[Any]] = {}
+    threads, looked = 1, float("-inf")
+
+    def submit(batch: Sequence[Any], retries: int) -> None:
+        # One group of tasks, which the scheduler hands out as workers become free.
+        key = (plugin.name, len(under_way), secrets.token_hex(4))
+        future = client.submit(
+            _run, plugin.name, batch, key=key, retries=retries,
+            resources=dict(resources) if resources else None, pure=False,
+        )  # fmt: skip
+        under_way[future.key] = batch
+        running.add(future)
+
+    def refill() -> None:
+        nonlocal threads, looked
+        if time.monotonic() - looked > _LOOK:  # clusters grow and shrink
+            threads, looked = max(sum(client.nthreads().values()), 1), time.monotonic()
+        while len(under_way) < threads * _AHEAD:
+            if again:
+                submit(*again.pop())
+                continue
+            batch = next(waiting, None)
+            if batch is None:
+                return
+            submit(batch, _RETRIES if len(batch) == 1 else 0)
+
+    try:
+        refill()
+        while under_way:
+            future = next(running)
+            batch = under_way.pop(future.key)
+            outcome = _outcome(future, client)
+            if isinstance(outcome, Exception):
+                if len(batch) == 1:
+                    yield batch[0], outcome
+                else:
+                    again += [([item], _RETRIES) for item in batch]
+            else:
+                for item, result in zip(batch, outcome, strict=True):
+                    if len(batch) > 1 and isinstance(result, Mapping) and "failed" in result:
+                        again.append(([item], _RETRIES - 1))  # alone
+                    else:
+                        yield item, result
+            del future
+            refill()
+    finally:
+        if client.status == "running":
+            client.cancel(list(running.futures), force=True)
+            client.unregister_worker_plugin(plugin.name)
+
+
+def _outcome(future: Any, client: Any) -> Any:
+    """Return a task's results, or the exception that it ended in."""
+    if future.status == "finished":
+        return future.result()
+    error = future.exception() if future.status == "error" else None
+    if isinstance(error, KilledWorker):
+        return PicassssoError(
+            f"its worker was killed each time it was tried ({error.allowed_failures + 1} times): "
+            "out of memory, or ended from outside"
+        )
+    if isinstance(error, Exception):
+        return error
+    where = getattr(client.scheduler, "address", "?")
+    raise SurveyInterruptedError(
+        f"The connection to the scheduler at {where} was lost. What was done is kept: start a "
+        "scheduler again, and go on with resume=True."
+    )

@@ -1,0 +1,227 @@
+"""What a worker does with a galaxy: prepare, estimate, keep the maps, measure a row."""
+
+from __future__ import annotations
+
+import io
+import time
+import warnings
+import zlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+import astropy.units as u
+import numpy as np
+
+from picasssso.exceptions import InvalidInputError, PicassssoError, PicassssoWarning
+from picasssso.surveys.measuring import measure_galaxy
+from picasssso.surveys.sources import Located, read_source
+
+if TYPE_CHECKING:
+    from picasssso.bands import BandImages
+    from picasssso.estimators.base import PropertyMapEstimator
+    from picasssso.maps import PropertyMaps
+
+__all__ = ["READ_ONLY", "GalaxyWork", "describe_failure", "file_of"]
+
+#: Arguments of `prepare` that leave out every step.
+READ_ONLY = {"sky": None, "noise": False, "match": False, "mask": False}
+#: Arguments that say how files are read.
+READING = ("survey", "layout", "zero_point", "unit")
+#: Tiles that a worker keeps open for the galaxies that follow.
+_OPEN_TILES = 16
+#: Longest text of an error or a note.
+_LONGEST = 300
+#: Side of the pictures on the page, pixels at most.
+_PICTURE = 128
+#: What the picture of a surface density spans, dex.
+_DEX = 3.0
+
+
+def file_of(folder: Path, kind: str, name: str, ending: str) -> Path:
+    """Return where a galaxy's file stands: among 4096 folders, so that none grows too full."""
+    shard = f"{zlib.crc32(name.encode()) % 4096:03x}"
+    return folder / kind / shard / f"{quote(name, safe='+')}{ending}"
+
+
+@dataclass(frozen=True, eq=False)
+class GalaxyWork:
+    """The work of a run, the same for all galaxies; it travels to each worker once.
+
+    What an estimator keeps from one galaxy to the next (model libraries by redshift, networks)
+    lives as long as the worker.
+    """
+
+    estimator: PropertyMapEstimator
+    folder: Path
+    options: Mapping[str, Any]
+    aperture: u.Quantity
+    keep_maps: bool = True
+    reports: bool = False
+    n_samples: int = 0
+    seed: int = 0
+    extinction_removed: str | None = None
+    pictures: int = 0
+
+    @cached_property
+    def _open_tile(self) -> Any:
+        from picasssso.io import read_images
+
+        reading = {key: value for key, value in self.options.items() if key in READING}
+        return lru_cache(_OPEN_TILES)(lambda band, path: read_images({band: path}, **reading)[0])
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {key: value for key, value in vars(self).items() if key != "_open_tile"}
+
+    def __call__(self, batch: Sequence[Located]) -> list[dict[str, Any]]:
+        """Return a row for each galaxy; of several, one that fails gets the error as its row.
+
+        Of a single galaxy the error is raised, so that whoever called may try again.
+        """
+        started = time.perf_counter()
+        rows: list[dict[str, Any]] = [{} for _ in batch]
+        ready: dict[int, tuple[BandImages, list[str]]] = {}
+        for k, located in enumerate(batch):
+            try:
+                ready[k] = self._prepare(located)
+            except Exception as error:
+                if len(batch) == 1:
+                    raise
+                rows[k] = {"id": located.galaxy.id, "failed": describe_failure(error)}
+        maps = self._estimate(batch, ready)
+        for k, (images, notes) in ready.items():
+            galaxy = batch[k].galaxy
+            try:
+                if isinstance(maps[k], Exception):
+                    raise maps[k]
+                row = self._finish(batch[k], images, maps[k])
+                rows[k] = {"id": galaxy.id, **row, "notes": "; ".join(notes)[:_LONGEST]}
+            except Exception as error:
+                if len(batch) == 1:
+                    raise
+                rows[k] = {"id": galaxy.id, "failed": describe_failure(error)}
+        seconds = (time.perf_counter() - started) / len(batch)
+        return [{**row, "seconds": seconds} for row in rows]
+
+    def _prepare(self, located: Located) -> tuple[BandImages, list[str]]:
+        from picasssso.bands import BandImages, GalacticExtinction
+        from picasssso.preparation import prepare
+
+        galaxy, options = located.galaxy, dict(self.options)
+        if located.error:
+            raise InvalidInputError(located.error)
+        source = read_source(located, self._open_tile)
+        distance = None if galaxy.distance is None else galaxy.distance * u.Mpc
+        own: dict[str, Any] = {"redshift": galaxy.redshift, "luminosity_distance": distance}
+        if galaxy.ebv is not None and self.extinction_removed is not None:
+            own["galactic_extinction"] = GalacticExtinction(
+                ebv=galaxy.ebv, scale=self.extinction_removed, applied=True
+            )
+        elif galaxy.ebv is not None:
+            options["ebv"] = galaxy.ebv
+        own = {key: value for key, value in own.items() if value is not None}
+        if isinstance(source, BandImages):
+            source, own = source.replace(**own), {}
+        elif galaxy.position is not None and located.size is not None:
+            from astropy.coordinates import SkyCoord
+
+            options.setdefault("position", SkyCoord(*galaxy.position, unit="deg"))
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always", PicassssoWarning)
+            images = prepare(source, **options, **own)
+        notes = list(located.notes) + [_one_line(w.message) for w in caught]
+        return images, list(dict.fromkeys(notes))
+
+    def _estimate(
+        self, batch: Sequence[Located], ready: Mapping[int, tuple[BandImages, list[str]]]
+    ) -> dict[int, Any]:
+        """Return maps, or what failed, by number."""
+        found: dict[int, Any] = {}
+        how: dict[str, Any] = {"progress": False}
+        if self.n_samples:
+            how["n_samples"] = self.n_samples
+        with warnings.catch_warnings():
+            # Flags say the same of every galaxy.
+            warnings.simplefilter("ignore")
+            if len(ready) > 1 and hasattr(self.estimator, "estimate_many") and not self.n_samples:
+                try:
+                    together = self.estimator.estimate_many([i for i, _ in ready.values()], **how)
+                    return dict(zip(ready, together, strict=True))
+                except Exception:
+                    pass  # one of them: which, comes out one by one
+            for k, (images, _) in ready.items():
+                if self.n_samples:
+                    how["seed"] = self.seed + batch[k].galaxy.number
+                try:
+                    found[k] = self.estimator.estimate(images, **how)
+                except Exception as error:
+                    found[k] = error
+        return found
+
+    def _finish(self, located: Located, images: BandImages, maps: PropertyMaps) -> dict[str, Any]:
+        galaxy = located.galaxy
+        row = measure_galaxy(maps, self.aperture)
+        if self.keep_maps:
+            path = file_of(self.folder, "maps", galaxy.id, ".fits")
+            path.parent.mkdir(parents=True, exist_ok=True)
+            maps.write(path, overwrite=True)
+            row["maps"] = path.relative_to(self.folder).as_posix()
+        if self.reports:
+            from picasssso.evaluation.report import write_report
+
+            path = file_of(self.folder, "reports", galaxy.id, ".html")
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                write_report(maps, path, images=images, title=galaxy.id, overwrite=True)
+            row["report"] = path.relative_to(self.folder).as_posix()
+        if galaxy.number < self.pictures:
+            row["pictures"] = (_color_png(images), _mass_png(maps))
+        return row
+
+
+def describe_failure(error: BaseException) -> str:
+    """Return an error in one line."""
+    text = _one_line(error)
+    if isinstance(error, PicassssoError) and text:
+        return text
+    return f"{type(error).__name__}: {text}"[:_LONGEST]
+
+
+def _one_line(message: Any) -> str:
+    return " ".join(str(message).split())[:_LONGEST]
+
+
+def _color_png(images: BandImages) -> bytes:
+    from picasssso.bands.plotting import color_picture
+
+    return _png(color_picture(images, None, 99.7, 3.0))
+
+
+def _mass_png(maps: PropertyMaps) -> bytes:
+    import matplotlib
+
+    name = "stellar_mass" if "stellar_mass" in maps else next(iter(maps))
+    definition = maps.definition(name)
+    values = np.where(maps.masks[name], np.nan, maps[name].data).astype(float)
+    if definition.is_surface_density:
+        values = np.log10(np.where(values > 0, values, np.nan))
+    usable = values[np.isfinite(values)]
+    low, high = np.percentile(usable, (5, 99.5)) if usable.size else (0.0, 1.0)
+    if definition.is_surface_density:
+        low = max(low, high - _DEX)
+    place = np.ma.masked_invalid((values - low) / (high - low or 1.0))
+    colors = matplotlib.colormaps[definition.color_map].with_extremes(bad="0.85")
+    return _png(colors(place, bytes=True))
+
+
+def _png(picture: Any) -> bytes:
+    from matplotlib.image import imsave
+
+    step = -(-max(picture.shape[:2]) // _PICTURE)
+    buffer = io.BytesIO()
+    imsave(buffer, np.ascontiguousarray(picture[::-step, ::step]), format="png")
+    return buffer.getvalue()

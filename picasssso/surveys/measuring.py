@@ -1,0 +1,119 @@
+"""The numbers that a row of results holds, measured on a galaxy's maps."""
+
+from __future__ import annotations
+
+import warnings
+from typing import TYPE_CHECKING, Any
+
+import astropy.units as u
+import numpy as np
+
+from picasssso.evaluation.apertures import fit_apertures
+from picasssso.evaluation.gradients import radial_gradients
+from picasssso.evaluation.stacks import MapStack
+from picasssso.evaluation.sums import radial_profiles
+from picasssso.exceptions import InvalidInputError, PicassssoWarning
+from picasssso.maps.regions import pixel_weights
+from picasssso.maps.totals import known_correlation
+from picasssso.properties import PROPERTIES
+from picasssso.quality import describe_quality
+
+if TYPE_CHECKING:
+    from picasssso.maps import PropertyMaps
+    from picasssso.properties import Property
+
+__all__ = ["TOTALS", "column_unit", "measure_galaxy", "measure_region"]
+
+#: Semi-major axis of the ellipse that totals are summed in, in half-mass radii.
+TOTALS = 2.0
+#: Annuli between which gradients are fitted, in half-mass radii.
+_EDGES = (0.0, 0.5, 1.0, 1.5, 2.0)
+
+
+def measure_galaxy(maps: PropertyMaps, aperture: u.Quantity) -> dict[str, Any]:
+    """Return a galaxy's totals, sizes and gradients.
+
+    ``aperture``: radius of the fixed circle, an angle or a length.
+    """
+    from photutils.aperture import CircularAperture
+
+    tracer = _tracer(maps)
+    mass = np.nan_to_num(maps.mean(tracer).value.astype(float))
+    if maps.target is not None:
+        mass = np.where(maps.target, mass, 0.0)
+    ellipse = fit_apertures(mass[None], method="moments")
+    pixel = float(np.sqrt(maps.pixel_solid_angle.to_value(u.arcsec**2)))
+    radius = float(ellipse.half_mass_radius[0]) * pixel
+    distance = maps.angular_diameter_distance
+    row: dict[str, Any] = {
+        "half_mass_radius": radius,
+        "half_mass_radius_kpc": np.nan,
+        "axis_ratio": float(ellipse.axis_ratio[0]),
+    }
+    if distance is not None:
+        row["half_mass_radius_kpc"] = float(
+            (radius * u.arcsec).to_value(u.rad) * distance.to_value(u.kpc)
+        )
+    row |= measure_region(maps, ellipse.aperture(0, TOTALS))
+    middle = (float(ellipse.x[0]), float(ellipse.y[0]))
+    circle = _pixels(aperture, distance, pixel)
+    fixed: dict[str, Any] = {}
+    if circle is not None:
+        fixed = measure_region(maps, CircularAperture(middle, circle))
+    for name, value in fixed.items():
+        plain = name.removesuffix("_error")
+        row[f"{plain}_aperture{name[len(plain) :]}"] = value
+    stack = MapStack(
+        {name: np.asarray(maps[name].data if maps._planes(name).mean is None
+                          else maps.mean(name).value)[None] for name in maps},
+        definitions={name: maps.definition(name) for name in maps},
+    )  # fmt: skip
+    for name, profile in radial_profiles(stack, ellipse, _EDGES).items():
+        row[f"{name}_gradient"] = float(radial_gradients(profile, _EDGES)[0])
+    return row
+
+
+def measure_region(maps: PropertyMaps, region: Any) -> dict[str, Any]:
+    """Return totals and averages in a region with their errors, and how good they are."""
+    row: dict[str, Any] = {}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", PicassssoWarning)  # an empty average is a NaN
+        for name in maps:
+            try:
+                total = maps.total(name, region, known_correlation(maps, name))
+            except InvalidInputError:  # no distance, or no weight
+                row |= {name: np.nan, f"{name}_error": np.nan}
+                continue
+            unit = column_unit(name, maps.definition(name))
+            row[name] = float(total.value.to_value(unit))
+            row[f"{name}_error"] = float(total.uncertainty.to_value(unit))
+            row["masked"] = min(float(total.masked_fraction), row.get("masked", 1.0))
+    weights = pixel_weights(region, maps.shape, maps.wcs)
+    quality = maps.quality[weights.window]
+    bad = float((weights.weights * (quality != 0)).sum() / weights.weights.sum())
+    counted = quality[weights.weights > 0]
+    flags = describe_quality(int(np.bitwise_or.reduce(counted, axis=None))) if counted.size else ()
+    return row | {"flagged": bad, "flags": ",".join(flags)}
+
+
+def column_unit(name: str, definition: Property | None = None) -> u.UnitBase:
+    """Return the unit of a property's column: that of totals of surface densities."""
+    known = definition or PROPERTIES[name]
+    return known.total_unit if known.is_surface_density else known.unit
+
+
+def _tracer(maps: PropertyMaps) -> str:
+    """Return the map that says where the galaxy is."""
+    names = [name for name in maps if maps.definition(name).is_surface_density]
+    if not names:
+        raise InvalidInputError("There is no surface density to find the galaxy in.")
+    return "stellar_mass" if "stellar_mass" in names else names[0]
+
+
+def _pixels(aperture: u.Quantity, distance: u.Quantity | None, pixel: float) -> float | None:
+    """Return a radius in pixels; None for a length where there is no distance."""
+    if aperture.unit.physical_type == "length":
+        if distance is None:
+            return None
+        aperture = float((aperture / distance).to_value(u.dimensionless_unscaled)) * u.rad
+    return float(aperture.to_value(u.arcsec)) / pixel

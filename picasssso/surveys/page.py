@@ -1,0 +1,200 @@
+"""The page of a run: one HTML file with a row for each galaxy, to sort and to search.
+
+The table is a plain one, which shows without scripts; DataTables (MIT license), which is
+part of the file, sorts, searches and pages it.
+"""
+
+from __future__ import annotations
+
+import base64
+import html
+import os
+from collections.abc import Mapping
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from picasssso._core.files import atomic_write
+from picasssso.exceptions import InvalidInputError
+from picasssso.properties import PROPERTIES
+from picasssso.surveys.store import read_rows
+
+__all__ = ["write_page"]
+
+#: Columns of numbers beside the properties: heading, format.
+_NUMBERS = {
+    "redshift": ("redshift", "{:.4f}"),
+    "half_mass_radius": ("R½ [″]", "{:.2f}"),
+    "half_mass_radius_kpc": ("R½ [kpc]", "{:.2f}"),
+    "reduced_chi2": ("reduced χ²", "{:.2f}"),
+    "flagged": ("flagged", "{:.0%}"),
+    "seconds": ("seconds", "{:.2f}"),
+}
+_STYLE = """
+body { font: 15px/1.4 system-ui, sans-serif; color: #1b1b1b; background: #fff; margin: 1.5rem; }
+h1 { font-size: 1.5rem; margin-bottom: .2rem; } p { max-width: 60rem; }
+table { border-collapse: collapse; width: 100%; }
+th, td { text-align: left; padding: .25rem .6rem; border-bottom: 1px solid #e3e3e3; }
+th { border-bottom: 2px solid #888; white-space: nowrap; }
+td.number { font-variant-numeric: tabular-nums; white-space: nowrap; }
+td img { width: 96px; height: 96px; object-fit: contain; image-rendering: pixelated;
+         display: block; }
+tr.failed td { background: #fff3cd; } td.words { font-size: .88rem; max-width: 22rem; }
+.dt-layout-row { display: flex; justify-content: space-between; align-items: center;
+                 margin: .6rem 0; }
+.dt-search input, .dt-length select { font: inherit; padding: .2rem .4rem; }
+.dt-paging button { font: inherit; margin: 0 .1rem; } button.current { font-weight: bold; }
+th.dt-orderable-asc { cursor: pointer; }
+th.dt-ordering-asc::after { content: " ▲"; } th.dt-ordering-desc::after { content: " ▼"; }
+"""
+_SCRIPT = """
+new DataTable("#galaxies", {
+  pageLength: 25, order: [], autoWidth: false,
+  columnDefs: [{targets: "picture", orderable: false, searchable: false}],
+});
+"""
+
+
+def write_page(
+    folder: str | os.PathLike[str],
+    path: str | os.PathLike[str] | None = None,
+    *,
+    title: str | None = None,
+    limit: int = 1000,
+    overwrite: bool = False,
+) -> Path:
+    """Write a page about a survey run: one HTML file that needs nothing else.
+
+    It has a row for each galaxy, with its picture and mass map, totals and their errors, flags
+    and notes, or why it failed, and links to its maps and its report. Columns sort at a click,
+    and the search looks at all words.
+
+    Parameters
+    ----------
+    folder : path
+        Folder of the run, finished or not.
+    path : path, optional
+        The file to write; default: ``index.html`` in the folder.
+    title : str, optional
+        Heading of the page.
+    limit : int, optional
+        Galaxies on the page, the first of the catalog: browsers do not like much larger ones.
+    overwrite : bool, optional
+        Whether an existing file may be replaced.
+
+    Returns
+    -------
+    `~pathlib.Path`
+        The file.
+
+    Raises
+    ------
+    FileFormatError
+        If there are no results in the folder, or the file exists or cannot be written.
+    InvalidInputError
+        If ``limit`` is less than 1.
+
+    Examples
+    --------
+    >>> from picasssso.surveys import write_page
+    >>> write_page("survey")  # doctest: +SKIP
+    """
+    if limit < 1:
+        raise InvalidInputError(f"limit={limit!r}: expected at least 1.")
+    place = Path(folder).expanduser().resolve()
+    target = place / "index.html" if path is None else Path(path).expanduser().resolve()
+    rows = list(read_rows(place, pictures=True, limit=limit + 1))
+    more, rows = len(rows) > limit, rows[:limit]
+    failed = sum("failed" in row for row in rows)
+    words = f"{len(rows)} galaxies{', the first of the catalog' if more else ''}; {failed} failed."
+    heading = html.escape(title or f"Survey run: {place.name}")
+    text = (
+        f'<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8"><title>{heading}</title>'
+        f"<style>{_STYLE}</style></head><body><h1>{heading}</h1>"
+        f"<p>{words} Totals, and averages of intensive properties, are those inside 2 half-mass "
+        f"radii.</p>{_table(rows, place, target.parent)}"
+        f"<script>{_library()}</script><script>{_SCRIPT}</script></body></html>\n"
+    )
+    with atomic_write(target, overwrite) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+    return target
+
+
+def _library() -> str:
+    file = resources.files("picasssso.data").joinpath("page", "dataTables.min.js")
+    return file.read_text(encoding="utf-8").replace("</script", "<\\/script")
+
+
+def _table(rows: list[dict[str, Any]], folder: Path, page: Path) -> str:
+    names = dict.fromkeys(name for row in rows for name in row)
+    properties = [name for name in names if f"{name}_error" in names and name not in _NUMBERS]
+    numbers = [name for name in _NUMBERS if name in names]
+    drawn = any("pictures" in row for row in rows)
+    pictures = '<th class="picture">galaxy</th><th class="picture">mass</th>' if drawn else ""
+    headings = ["name", *(_NUMBERS[n][0] for n in numbers), *map(_label, properties)]
+    cells = "".join(f"<th>{html.escape(text)}</th>" for text in headings)
+    head = f"<tr>{pictures}{cells}<th>flags and notes</th><th>files</th></tr>"
+    body = "\n".join(_row(row, numbers, properties, drawn, folder, page) for row in rows)
+    return f'<table id="galaxies"><thead>{head}</thead><tbody>\n{body}\n</tbody></table>'
+
+
+def _row(
+    row: Mapping[str, Any],
+    numbers: list[str],
+    properties: list[str],
+    drawn: bool,
+    folder: Path,
+    page: Path,
+) -> str:
+    cells = []
+    if drawn:
+        words = (f"{row['id']} in color", f"stellar mass of {row['id']}")
+        cells += [
+            _picture(data, label)
+            for data, label in zip(row.get("pictures", (None, None)), words, strict=True)
+        ]
+    cells.append(f"<td>{html.escape(row['id'])}</td>")
+    for name in numbers:
+        value = row.get(name, np.nan)
+        cells.append(_number(value, _NUMBERS[name][1].format(value)))
+    for name in properties:
+        value, error = row.get(name, np.nan), row.get(f"{name}_error", np.nan)
+        cells.append(_number(value, f"{value:.3g} ± {error:.2g}"))
+    notes = [row.get("failed", ""), row.get("flags", "").replace(",", ", "), row.get("notes", "")]
+    text = "; ".join(filter(None, notes))
+    cells.append(f'<td class="words">{html.escape(text)}</td>')
+    links = [
+        f'<a href="{html.escape(os.path.relpath(folder / row[kind], page))}">{kind}</a>'
+        for kind in ("maps", "report")
+        if row.get(kind)
+    ]
+    cells.append(f"<td>{' '.join(links)}</td>")
+    return f"<tr{' class=failed' if 'failed' in row else ''}>{''.join(cells)}</tr>"
+
+
+def _label(name: str) -> str:
+    known = PROPERTIES.get(name)
+    if known is None:
+        return name.replace("_", " ")
+    unit = known.total_unit if known.is_surface_density else known.unit
+    text = unit.to_string("unicode").replace("M⊙", "M☉")
+    return f"{known.label} [{text}]" if text else known.label
+
+
+def _number(value: float, text: str) -> str:
+    if not np.isfinite(value):
+        # Sorted below everything there is.
+        return '<td class="number" data-order="-1e300">–</td>'
+    return f'<td class="number" data-order="{value:.8g}">{html.escape(text)}</td>'
+
+
+def _picture(data: bytes | None, words: str) -> str:
+    if data is None:
+        return "<td></td>"
+    source = base64.b64encode(data).decode("ascii")
+    return (
+        f'<td><img loading="lazy" alt="{html.escape(words, quote=True)}" '
+        f'src="data:image/png;base64,{source}"></td>'
+    )

@@ -1,0 +1,423 @@
+"""One call for a whole catalog: `run`, and the table that it leaves."""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+from array import array
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import astropy.units as u
+import numpy as np
+
+from picasssso._core.files import atomic_write
+from picasssso.exceptions import InvalidInputError, InvalidTypeError
+from picasssso.surveys.catalogs import Catalog, read_catalog
+from picasssso.surveys.galaxies import READ_ONLY, GalaxyWork, describe_failure
+from picasssso.surveys.measuring import column_unit
+from picasssso.surveys.sources import FilePatterns, Located, Source, Tiles
+from picasssso.surveys.store import Store, read_rows
+
+if TYPE_CHECKING:
+    from astropy.table import QTable, Table
+
+    from picasssso.estimators.base import PropertyMapEstimator
+
+__all__ = ["Summary", "collect", "finish", "read_results", "run"]
+
+logger = logging.getLogger("picasssso.surveys")
+
+#: Seconds between commits: a galaxy that is not yet committed is done again.
+_COMMIT = 1.0
+#: Columns that every table has, in this order, with their units; then come the properties.
+_FIRST = {"id": "", "ra": "deg", "dec": "deg", "redshift": "", "failed": "", "notes": "",
+          "half_mass_radius": "arcsec", "half_mass_radius_kpc": "kpc", "axis_ratio": "",
+          "flagged": "", "flags": "", "masked": "", "flagged_aperture": "", "flags_aperture": "",
+          "masked_aperture": "", "seconds": "s", "maps": "", "report": ""}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Summary:
+    """How many of a run's galaxies are done and how many of those failed."""
+
+    done: int
+    failed: int
+    asked: int
+
+    def __str__(self) -> str:
+        text = f"{self.done - self.failed} of {self.asked} done, {self.failed} failed"
+        missing = self.asked - self.done
+        return f"{text}, {missing} missing" if missing else text
+
+
+def run(
+    catalog: Table | str | os.PathLike[str],
+    estimator: PropertyMapEstimator,
+    folder: str | os.PathLike[str],
+    *,
+    images: str | os.PathLike[str] | Mapping[str, str] | None = None,
+    bands: Sequence[str] | None = None,
+    tiles: Mapping[str, str | Sequence[str]] | None = None,
+    size: u.Quantity | None = None,
+    columns: Mapping[str, str] | None = None,
+    prepare: bool = True,
+    options: Mapping[str, Any] | None = None,
+    ebv_scale: str | None = None,
+    extinction_removed: bool = False,
+    aperture: u.Quantity = 10 * u.kpc,
+    keep_maps: bool = True,
+    reports: bool = False,
+    pictures: int = 1000,
+    n_samples: int = 0,
+    seed: int = 0,
+    batch_size: int = 1,
+    scheduler: str | None = None,
+    workers: int | None = None,
+    resources: Mapping[str, float] | None = None,
+    resume: bool = False,
+    retry_failed: bool = False,
+    progress: bool | None = None,
+) -> Summary:
+    """Estimate maps of all galaxies of a catalog, over the workers of a Dask cluster.
+
+    Each galaxy is read, prepared, estimated and measured by a worker; its row is committed to
+    ``folder/results.sqlite``, which `read_results` reads at any time. At the end the table is
+    written to ``folder/results.fits``. Maps stand in ``folder/maps``, in subfolders.
+
+    A galaxy that fails is tried once more and then gets a row that says why. If the run ends
+    early, whatever the reason, ``resume=True`` does what is missing.
+
+    Parameters
+    ----------
+    catalog : `~astropy.table.Table` or path
+        A table that astropy reads: ECSV, FITS, VOTable, CSV, Parquet. Columns are found by
+        their usual names: the name and the redshift of each galaxy; where they are needed its
+        position (degrees); if it has them, a luminosity distance, E(B-V), and the size of
+        cutouts.
+    estimator : PropertyMapEstimator
+        What makes the maps.
+    folder : path
+        Where results go; made if it is not there.
+    images : str or mapping from band to str, optional
+        Names of files with ``{id}``, ``{band}`` or any column in braces, such as
+        ``"cutouts/{id}_{band}.fits"``; or one for each band, ``{"sdss2010-g": "{file_g}"}``.
+        Without ``{band}``, files that hold all bands. This or ``tiles``.
+    bands : sequence of str, optional
+        What ``{band}`` stands for.
+    tiles : mapping from band to pattern or paths, optional
+        Large images to cut galaxies out of. A galaxy across an edge comes from the tile that
+        holds most of it; its row says so.
+    size : `~astropy.units.Quantity`, optional
+        Side of the squares that are cut out of tiles, an angle.
+    columns : mapping, optional
+        Which column is what, where names are not the usual: ``id``, ``ra``, ``dec``,
+        ``redshift``, ``distance``, ``ebv``, ``size``; ``"dist [Mpc]"`` gives a unit too.
+    prepare : bool, optional
+        Whether to go through all steps of `picasssso.preparation.prepare`; if not, images are
+        used as they are.
+    options : mapping, optional
+        Arguments of `picasssso.preparation.prepare`, the same for all galaxies.
+    ebv_scale : {"SFD98", "SF11"}, optional
+        Scale of the catalog's E(B-V); needed if it has some.
+    extinction_removed : bool, optional
+        Whether the images are corrected for that E(B-V) already.
+    aperture : `~astropy.units.Quantity`, optional
+        Radius of the fixed circular aperture, a length or an angle.
+    keep_maps, reports : bool, optional
+        Whether to write each galaxy's maps, and a page about them.
+    pictures : int, optional
+        For so many galaxies, from the first, keep small pictures for `write_page`.
+    n_samples, seed : int, optional
+        Joint samples for the errors of totals, and their seed: galaxy k has ``seed + k``.
+    batch_size : int, optional
+        Galaxies in a task. Larger for networks on a GPU, which take several together.
+    scheduler : str, optional
+        Address of a Dask scheduler. By default a cluster is started on this machine.
+    workers : int, optional
+        Processes of that cluster, with a thread each; by default one for each core.
+    resources : mapping, optional
+        Dask resources that a galaxy takes, such as ``{"GPU": 1}``.
+    resume, retry_failed : bool, optional
+        Go on with the run in the folder; do galaxies again that failed.
+    progress : bool, optional
+        Whether to show a progress bar; by default only on a terminal.
+
+    Returns
+    -------
+    Summary
+        ``done``, ``failed`` and ``asked``, numbers of galaxies.
+
+    Raises
+    ------
+    InvalidInputError
+        If columns, images or options cannot be used, another run writes to the folder, or
+        there is one in it and ``resume`` is not set.
+    MissingDependencyError
+        If ``dask.distributed`` is not installed.
+    PicassssoError
+        If the connection to the scheduler is lost; what is done is kept.
+
+    Notes
+    -----
+    Rows hold, for each property, its total (average, for intensive ones) and error inside an
+    ellipse with semi-major axis of 2 half-mass radii (``stellar_mass``, ``stellar_mass_error``)
+    and inside the fixed aperture (``..._aperture``), and its gradient out to 2 half-mass radii,
+    dex per half-mass radius; the ellipse is that of the moments of the mass map. ``flagged``
+    is the part of that ellipse whose pixels have a quality flag.
+
+    Examples
+    --------
+    >>> from picasssso import MassToLightEstimator
+    >>> from picasssso.surveys import run
+    >>> run("galaxies.ecsv", MassToLightEstimator(), "survey",
+    ...     images="cutouts/{id}_{band}.fits", bands=["sdss2010-g", "sdss2010-i"],
+    ...     ebv_scale="SFD98")  # doctest: +SKIP
+    Summary(done=2000, failed=3, asked=2000)
+    """
+    from picasssso.surveys.engine import connect, iterate_results
+
+    table = read_catalog(catalog, columns)
+    source = _make_source(table, images, bands, tiles, size)
+    options = _check_options(table, options, prepare, ebv_scale, extinction_removed)
+    _check_numbers(aperture, batch_size=batch_size, n_samples=n_samples, seed=seed)
+    where = Path(folder).expanduser().resolve()
+    work = GalaxyWork(
+        _check_estimator(estimator),
+        where,
+        options,
+        aperture,
+        keep_maps=keep_maps,
+        reports=reports,
+        n_samples=n_samples,
+        seed=seed,
+        extinction_removed=ebv_scale if extinction_removed else None,
+        pictures=pictures,
+    )
+    settings = {
+        "estimator": repr(estimator),
+        "images": str(images or tiles),
+        "options": repr(sorted(options.items())),
+        "aperture": str(aperture),
+        "samples": [n_samples, seed],
+    }
+    with Store(where, settings, resume=resume, retry_failed=retry_failed) as store:
+        done = store.done()
+        todo = [k for k, name in enumerate(table.ids) if name not in done]
+        if todo:
+            with connect(scheduler, workers, resources) as client:
+                logger.info("%d galaxies to do; dashboard: %s", len(todo), client.dashboard_link)
+                batches = _batches(table, source, todo, batch_size)
+                results = iterate_results(client, work, batches, resources)
+                collect(store, results, len(todo), progress, "galaxy")
+        number, failed = store.count()
+        finish(where)
+    return Summary(number, failed, len(table))
+
+
+def _make_source(
+    catalog: Catalog, images: Any, bands: Any, tiles: Any, size: u.Quantity | None
+) -> Source:
+    if (images is None) == (tiles is None):
+        raise InvalidInputError(
+            "Give either images=, files of each galaxy, or tiles=, large images to cut galaxies "
+            f"out of; found {'neither' if images is None else 'both'}."
+        )
+    if tiles is None:
+        source: Source = FilePatterns(images, bands)
+        source.locate(catalog[0])  # a pattern that cannot be filled in
+        return source
+    if not isinstance(tiles, Mapping):
+        raise InvalidTypeError(
+            f"tiles={tiles!r}: expected a mapping from band to a pattern or files, such as "
+            "{'sdss2010-g': 'tiles/*_g.fits'}."
+        )
+    return Tiles(tiles, catalog, None if size is None else float(size.to_value(u.arcsec)))
+
+
+def _check_options(
+    catalog: Catalog,
+    options: Mapping[str, Any] | None,
+    prepare: bool,
+    ebv_scale: str | None,
+    removed: bool,
+) -> dict[str, Any]:
+    found = {**(READ_ONLY if not prepare else {}), **(options or {})}
+    for name in ("redshift", "luminosity_distance", "position"):
+        if name in found:
+            raise InvalidInputError(f"options= holds {name}, which comes from the catalog.")
+    has = "ebv" in catalog.columns
+    if has and ebv_scale not in ("SFD98", "SF11"):
+        raise InvalidInputError(
+            f"The catalog has E(B-V), its column {catalog.columns['ebv']!r}, and "
+            f"ebv_scale={ebv_scale!r}: say whose, 'SFD98' (Schlegel et al. 1998) or 'SF11' "
+            "(Schlafly & Finkbeiner 2011), and extinction_removed=True if the images are "
+            "corrected for it already."
+        )
+    if not has and (ebv_scale is not None or removed):
+        raise InvalidInputError(
+            "ebv_scale= and extinction_removed= are about the catalog's E(B-V), and it has none: "
+            "say which column it is, columns={'ebv': 'NAME'}."
+        )
+    if has and not removed:
+        found["ebv_scale"] = ebv_scale
+    return found
+
+
+def _check_numbers(aperture: Any, **numbers: Any) -> None:
+    if not (
+        isinstance(aperture, u.Quantity)
+        and aperture.isscalar
+        and aperture.unit.physical_type in ("length", "angle")
+        and 0 < aperture.value < np.inf
+    ):
+        raise InvalidInputError(
+            f"aperture={aperture!r}: expected a radius, such as 10 * u.kpc or 3 * u.arcsec."
+        )
+    for name, value in numbers.items():
+        least = 1 if name == "batch_size" else 0
+        if isinstance(value, bool) or not isinstance(value, int) or value < least:
+            raise InvalidInputError(f"{name}={value!r}: expected at least {least}.")
+
+
+def _check_estimator(estimator: Any) -> PropertyMapEstimator:
+    from picasssso.estimators import PropertyMapEstimator
+
+    if not isinstance(estimator, PropertyMapEstimator):
+        raise InvalidTypeError(
+            f"estimator={estimator!r}: expected an estimator, such as MassToLightEstimator()."
+        )
+    return estimator
+
+
+def _batches(
+    catalog: Catalog, source: Source, numbers: Sequence[int], size: int
+) -> Iterator[list[Located]]:
+    # By redshift, so that what an estimator keeps of one serves the next (model libraries);
+    # out of tiles tile by tile, since opening one costs more than that.
+    redshifts = catalog.numbers["redshift"]
+    order = sorted(numbers, key=lambda k: (source.group(k), redshifts[k]))
+    places = (source.locate(catalog[k]) for k in order)
+    while batch := list(islice(places, size)):
+        yield batch
+
+
+def collect(
+    store: Store,
+    results: Iterable[tuple[Any, Any]],
+    number: int,
+    progress: bool | None,
+    what: str,
+) -> None:
+    """Put results into the store as they come, with a progress bar."""
+    from tqdm.auto import tqdm
+
+    fresh: list[tuple[int, dict[str, Any]]] = []
+    committed = time.monotonic()
+    failed = 0
+    bar = tqdm(total=number, unit=what, disable=None if progress is None else not progress)
+    try:
+        for located, result in results:
+            galaxy = located.galaxy
+            row = _row_of_failure(result) if isinstance(result, Exception) else dict(result)
+            row["id"] = galaxy.id
+            if galaxy.redshift is not None:
+                row["redshift"] = galaxy.redshift
+            if galaxy.position is not None:
+                row["ra"], row["dec"] = galaxy.position
+            if "failed" in row:
+                failed += 1
+                logger.warning("%s failed: %s", galaxy.id, row["failed"])
+                bar.set_postfix(failed=failed)
+            fresh.append((galaxy.number, row))
+            bar.update()
+            if time.monotonic() - committed > _COMMIT:
+                store.add(fresh)
+                fresh, committed = [], time.monotonic()
+    finally:
+        bar.close()
+        store.add(fresh)
+
+
+def _row_of_failure(error: Exception) -> dict[str, Any]:
+    return {"failed": describe_failure(error)}
+
+
+def finish(folder: Path) -> None:
+    """Write the table of results as one FITS file, instead of what is there."""
+    table = read_results(folder)
+    for name in table.colnames:
+        if table[name].dtype.kind == "U":  # FITS knows ASCII only
+            table[name] = np.char.encode(table[name], "ascii", "replace")
+    with atomic_write(folder / "results.fits", overwrite=True) as temporary:
+        table.write(temporary, format="fits")
+
+
+def read_results(folder: str | os.PathLike[str]) -> QTable:
+    """Read the results of a survey run, finished or not.
+
+    Parameters
+    ----------
+    folder : path
+        Folder of the run.
+
+    Returns
+    -------
+    `~astropy.table.QTable`
+        A row for each galaxy done, in the catalog's order, with units. ``failed`` says in one
+        line why a galaxy has no numbers; what a row lacks is NaN, or an empty text.
+
+    Raises
+    ------
+    FileFormatError
+        If there are no results, or the file is damaged.
+
+    Examples
+    --------
+    >>> from picasssso.surveys import read_results
+    >>> table = read_results("survey")  # doctest: +SKIP
+    >>> table["id", "stellar_mass", "stellar_mass_error"]  # doctest: +SKIP
+    """
+    from astropy.table import QTable
+
+    columns: dict[str, Any] = {name: [] for name in ("id", "failed", "notes")}
+    n = 0
+    # Row by row into columns: a million of dictionaries would not fit.
+    for row in read_rows(folder):
+        for name, value in row.items():
+            number = isinstance(value, int | float)
+            if name not in columns:
+                columns[name] = array("d", [np.nan] * n) if number else [""] * n
+            columns[name].append(value if number else str(value))
+        n += 1
+        for values in columns.values():
+            if len(values) < n:
+                values.append(np.nan if isinstance(values, array) else "")
+    del columns["number"]
+    table = QTable()
+    for name in dict.fromkeys([*(name for name in _FIRST if name in columns), *columns]):
+        values = columns.pop(name)
+        unit = _unit_of(name)
+        if isinstance(values, list):
+            table[name] = np.array(values, str)
+        else:
+            plain = np.array(values)
+            table[name] = plain if unit == u.dimensionless_unscaled else plain * unit
+    return table
+
+
+def _unit_of(name: str) -> u.UnitBase:
+    if name in _FIRST:
+        return u.Unit(_FIRST[name])
+    if name.endswith("_gradient"):
+        return u.dimensionless_unscaled  # dex per half-mass radius
+    for ending in ("_error", "_aperture"):
+        name = name.removesuffix(ending)
+    try:
+        return column_unit(name)
+    except KeyError:  # of an estimator that brings its own
+        return u.dimensionless_unscaled

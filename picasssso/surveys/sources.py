@@ -1,0 +1,252 @@
+"""Where a galaxy's images come from: files of its own, or tiles that it is cut out of."""
+
+from __future__ import annotations
+
+import glob
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Protocol
+
+import astropy.units as u
+import numpy as np
+import numpy.typing as npt
+from astropy.coordinates import SkyCoord, search_around_sky
+from astropy.io import fits
+from astropy.nddata import overlap_slices
+from astropy.wcs import WCS
+
+from picasssso._core.headers import IMAGES_FORMAT
+from picasssso.exceptions import FileFormatError, InvalidInputError
+from picasssso.surveys.catalogs import Catalog, Galaxy
+
+__all__ = ["FilePatterns", "Located", "Source", "Tiles", "read_source"]
+
+
+@dataclass(frozen=True)
+class Located:
+    """A galaxy and its files: one file of all bands, or a file for each band.
+
+    ``size``: side of the square to cut out of them, arcsec; None for the whole images.
+    """
+
+    galaxy: Galaxy
+    files: str | Mapping[str, str]
+    size: float | None = None
+    notes: tuple[str, ...] = ()
+    error: str | None = None
+
+
+class Source(Protocol):
+    """Finds the files of galaxies."""
+
+    def locate(self, galaxy: Galaxy) -> Located:
+        """Return the files of a galaxy."""
+        ...
+
+    def group(self, number: int) -> tuple[int, ...]:
+        """Return what galaxies have in common that are best worked on one after the other."""
+        ...
+
+
+class FilePatterns:
+    """Names of files with ``{id}``, ``{band}`` or any column of the catalog in braces."""
+
+    def __init__(
+        self, images: str | os.PathLike[str] | Mapping[str, Any], bands: Sequence[str] | None
+    ) -> None:
+        if isinstance(images, Mapping):
+            if bands is not None:
+                raise InvalidInputError(
+                    "bands= was given with images= by band: expected one of them."
+                )
+            self.patterns: dict[str | None, str] = {b: os.fspath(p) for b, p in images.items()}
+            return
+        pattern = os.fspath(images)
+        if "{band}" not in pattern:
+            if bands is not None:
+                raise InvalidInputError(
+                    f"images={pattern!r} has no {{band}} for bands={list(bands)}: expected one, "
+                    "such as 'cutouts/{id}_{band}.fits', or no bands=, of files with all bands."
+                )
+            self.patterns = {None: pattern}
+            return
+        if not bands:
+            raise InvalidInputError(
+                f"images={pattern!r} needs the bands: give bands=, such as "
+                "bands=['sdss2010-g', 'sdss2010-r'], or bare letters with the survey."
+            )
+        self.patterns = dict.fromkeys(bands, pattern)
+
+    def locate(self, galaxy: Galaxy) -> Located:
+        """Return the files of a galaxy."""
+        files = {
+            band: self._fill(pattern, band, galaxy) for band, pattern in self.patterns.items()
+        }
+        if None in files:
+            return Located(galaxy, files[None])
+        return Located(galaxy, {str(band): file for band, file in files.items()})
+
+    def group(self, number: int) -> tuple[int, ...]:
+        """Return the same for all: each has files of its own."""
+        return ()
+
+    def _fill(self, pattern: str, band: str | None, galaxy: Galaxy) -> str:
+        values = {**galaxy.values, "id": galaxy.id}
+        if band is not None:
+            values["band"] = band
+        try:
+            name = pattern.format_map(values)
+        except (KeyError, ValueError, IndexError, AttributeError) as error:
+            raise InvalidInputError(
+                f"images={pattern!r} cannot be filled in for {galaxy.id!r} ({error!r}): expected "
+                f"braces around band or a column of the catalog ({', '.join(values)[:200]})."
+            ) from error
+        # Workers may stand in another folder.
+        return os.path.abspath(os.path.expanduser(name))
+
+
+class Tiles:
+    """Large images that each hold many galaxies, by band.
+
+    A galaxy is cut out of the tile that holds most of its square, and of those that hold as
+    much, the one where it lies farthest from the edge.
+    """
+
+    def __init__(self, tiles: Mapping[str, Any], catalog: Catalog, size: float | None) -> None:
+        if not {"ra", "dec"} <= catalog.columns.keys():
+            raise InvalidInputError(
+                "tiles= needs positions: the catalog has no columns ra and dec. Say which they "
+                "are, columns={'ra': 'NAME', 'dec': 'NAME'}."
+            )
+        if size is None and "size" not in catalog.columns:
+            raise InvalidInputError(
+                "tiles= needs the size of cutouts: give size=1 * u.arcmin, or a column, "
+                "columns={'size': 'NAME [arcsec]'}."
+            )
+        sizes = catalog.numbers.get("size", np.full(len(catalog), np.nan))
+        self.sizes = np.where(np.isfinite(sizes), sizes, np.nan if size is None else size)
+        self.positions = (catalog.numbers["ra"], catalog.numbers["dec"])
+        if not tiles:
+            raise InvalidInputError("tiles= is empty: expected files by band.")
+        self.files = {band: _list_tiles(band, given) for band, given in tiles.items()}
+        self.choices = {band: self._choose(files) for band, files in self.files.items()}
+
+    def _choose(
+        self, files: Sequence[str]
+    ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]]:
+        """Return the number of the best tile of every galaxy, -1 for none, and what it holds."""
+        n = len(self.sizes)
+        best = np.full(n, -1)
+        held, depth = np.zeros(n), np.full(n, -np.inf)
+        known = np.flatnonzero(np.isfinite(self.positions).all(axis=0) & (self.sizes > 0))
+        if not len(known):
+            return best, held
+        sky = SkyCoord(*(p[known] for p in self.positions), unit="deg")
+        for number, file in enumerate(files):
+            wcs, shape = _grid(file)
+            corners = wcs.pixel_to_world(
+                [-0.5, shape[1] - 0.5] * 2, [-0.5] * 2 + [shape[0] - 0.5] * 2
+            )
+            middle = wcs.pixel_to_world((shape[1] - 1) / 2, (shape[0] - 1) / 2)
+            reach = corners.separation(middle).max() + self.sizes[known].max() * u.arcsec
+            near = known[search_around_sky(middle.reshape(1), sky, reach)[1]]
+            if not len(near):
+                continue
+            x, y = wcs.world_to_pixel(SkyCoord(*(p[near] for p in self.positions), unit="deg"))
+            half = self.sizes[near] / 2 / _pixel_arcsec(wcs, shape)
+            fraction, margin = np.ones(len(near)), np.full(len(near), np.inf)
+            for place, side in ((x, shape[1]), (y, shape[0])):
+                inside = np.minimum(place + half, side - 0.5) - np.maximum(place - half, -0.5)
+                fraction *= np.clip(inside / (2 * half), 0, 1)
+                margin = np.minimum(margin, np.minimum(place + 0.5, side - 0.5 - place))
+            # The galaxy itself has to lie on the tile.
+            fraction = np.where(margin > 0, np.round(fraction, 6), 0.0)
+            better = (fraction > held[near]) | ((fraction == held[near]) & (margin > depth[near]))
+            better &= fraction > 0
+            best[near[better]] = number
+            held[near[better]], depth[near[better]] = fraction[better], margin[better]
+        return best, held
+
+    def locate(self, galaxy: Galaxy) -> Located:
+        """Return the tiles of a galaxy, and of what they hold only a part."""
+        k, files, notes = galaxy.number, {}, []
+        for band, (best, held) in self.choices.items():
+            if best[k] < 0:
+                error = f"no tile of {band} holds it"
+                return Located(galaxy, {}, error=error)
+            files[band] = self.files[band][best[k]]
+            if held[k] < 1:
+                notes.append(
+                    f"{band}: across the edge of {os.path.basename(files[band])}, which holds "
+                    f"{100 * held[k]:.0f} %"
+                )
+        return Located(galaxy, files, float(self.sizes[k]), tuple(notes))
+
+    def group(self, number: int) -> tuple[int, ...]:
+        """Return the numbers of the galaxy's tiles."""
+        return tuple(int(best[number]) for best, _ in self.choices.values())
+
+
+def _list_tiles(band: str, given: Any) -> list[str]:
+    paths = sorted(glob.glob(os.path.expanduser(given))) if isinstance(given, str) else given
+    files = [os.path.abspath(os.path.expanduser(os.fspath(path))) for path in paths]
+    if not files:
+        raise InvalidInputError(f"tiles={{{band!r}: {given!r}}}: there is no such file.")
+    return files
+
+
+def _grid(path: str) -> tuple[WCS, tuple[int, int]]:
+    """Return WCS and shape of the first image of a file that has both."""
+    try:
+        with fits.open(path) as hdus:
+            for hdu in hdus:
+                if hdu.is_image and len(hdu.shape) == 2:
+                    wcs = WCS(hdu.header)
+                    if wcs.has_celestial:
+                        return wcs, hdu.shape
+    except OSError as error:
+        raise FileFormatError(f"The tile {path} cannot be read: {error}.") from error
+    raise FileFormatError(f"The tile {path} holds no image with a celestial WCS.")
+
+
+def _pixel_arcsec(wcs: WCS, shape: tuple[int, int]) -> float:
+    x, y = (shape[1] - 1) / 2, (shape[0] - 1) / 2
+    here, aside, above = (
+        wcs.pixel_to_world(x + dx, y + dy) for dx, dy in ((0, 0), (1, 0), (0, 1))
+    )
+    return float(np.sqrt(here.separation(aside).arcsec * here.separation(above).arcsec))
+
+
+# ---- on the worker ------------------------------------------------------------------------
+
+
+def read_source(located: Located, open_tile: Callable[[str, str], Any]) -> Any:
+    """Return what `picasssso.preparation.prepare` takes: files, images, or parts of tiles.
+
+    ``open_tile``: (band, path) -> the whole tile as a `picasssso.io.SurveyImage`.
+    """
+    if located.size is not None:
+        position = SkyCoord(*(located.galaxy.position or (np.nan, np.nan)), unit="deg")
+        return [
+            _cut(open_tile(band, path), position, located.size)
+            for band, path in dict(located.files).items()  # type: ignore[arg-type]
+        ]
+    if isinstance(located.files, str):
+        from picasssso.bands import BandImages
+        from picasssso.bands.reading import open_fits
+
+        with open_fits(located.files, "Images") as hdus:
+            own = IMAGES_FORMAT in hdus[0].header
+        if own:
+            return BandImages.read(located.files)
+    return located.files
+
+
+def _cut(whole: Any, position: SkyCoord, size: float) -> Any:
+    """Return a tile's image around a position, without the rest of the tile."""
+    image = whole.image
+    side = max(round(size / _pixel_arcsec(image.wcs, image.shape)), 1)
+    x, y = image.wcs.world_to_pixel(position)
+    window, _ = overlap_slices(image.shape, (side, side), (float(y), float(x)), mode="partial")
+    return replace(whole, image=image[window])

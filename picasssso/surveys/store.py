@@ -1,0 +1,180 @@
+"""The results of a run in its folder: what is in there is whole, and one run writes at a time.
+
+Rows stand in an SQLite file, each under the galaxy's name: a row is either committed or not
+there, whatever happens to the process, and no galaxy can be there twice. The lock is the
+operating system's, so that it ends with the process that holds it.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import socket
+import sqlite3
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from picasssso.exceptions import FileFormatError, InvalidInputError
+
+__all__ = ["RESULTS", "Store", "read_rows"]
+
+#: Name of the file in a run's folder.
+RESULTS = "results.sqlite"
+#: Name of the log beside it.
+LOG = "run.log"
+logger = logging.getLogger("picasssso.surveys")
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS settings (name TEXT PRIMARY KEY, value TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS rows (id TEXT PRIMARY KEY, number INTEGER NOT NULL, failed TEXT,
+                                 json TEXT NOT NULL, color BLOB, mass BLOB);
+"""
+
+
+class Store:
+    """The results of a run, open for writing; a context manager.
+
+    ``settings``: what decides the results; a run can only be resumed with the same.
+    """
+
+    def __init__(
+        self, folder: Path, settings: Mapping[str, Any], *, resume: bool, retry_failed: bool
+    ) -> None:
+        from filelock import FileLock, Timeout
+
+        self.folder = folder
+        folder.mkdir(parents=True, exist_ok=True)
+        self._lock = FileLock(folder / ".lock")
+        try:
+            self._lock.acquire(timeout=0)
+        except Timeout:
+            raise InvalidInputError(
+                f"Another run is writing to {folder} ({_read_holder(folder)}): wait for it, or "
+                "choose another folder."
+            ) from None
+        try:
+            self._open(dict(settings), resume, retry_failed)
+        except BaseException:
+            self._lock.release()
+            raise
+
+    def _open(self, settings: dict[str, Any], resume: bool, retry_failed: bool) -> None:
+        (self.folder / ".holder").write_text(f"process {os.getpid()} on {socket.gethostname()}")
+        begun = (self.folder / RESULTS).exists()
+        self._database = sqlite3.connect(self.folder / RESULTS)
+        self._database.executescript(_SCHEMA)
+        known = dict(self._database.execute("SELECT name, value FROM settings"))
+        if begun and known and not resume:
+            number = self._database.execute("SELECT COUNT(*) FROM rows").fetchone()[0]
+            self._database.close()
+            raise InvalidInputError(
+                f"There is a run in {self.folder}, with {number} results: go on with it "
+                "(resume=True), or choose another folder."
+            )
+        new = {name: json.dumps(value, sort_keys=True) for name, value in settings.items()}
+        changed = sorted(name for name in new if name in known and known[name] != new[name])
+        if changed:
+            first = changed[0]
+            self._database.close()
+            raise InvalidInputError(
+                f"The run in {self.folder} was made with another {', '.join(changed)} ("
+                f"{known[first][:80]}, now {new[first][:80]}): resume it with the same, or choose "
+                "another folder."
+            )
+        with self._database as database:
+            database.executemany("INSERT OR IGNORE INTO settings VALUES (?, ?)", new.items())
+            if retry_failed:
+                database.execute("DELETE FROM rows WHERE failed IS NOT NULL")
+        self._handler = logging.FileHandler(self.folder / LOG)
+        self._handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+        logger.addHandler(self._handler)
+        self._level = logger.level
+        logger.setLevel(min(logger.getEffectiveLevel(), logging.INFO))
+        # What workers were writing when they were killed.
+        for left in self.folder.glob("*/???/.????????-*"):
+            left.unlink(missing_ok=True)
+
+    def done(self) -> set[str]:
+        """Return the names of the galaxies that have a row."""
+        return {name for (name,) in self._database.execute("SELECT id FROM rows")}
+
+    def add(self, rows: Iterable[tuple[int, Mapping[str, Any]]]) -> None:
+        """Append rows, each with the galaxy's number; all of them, or none."""
+        values = []
+        for number, row in rows:
+            color, mass = row.get("pictures") or (None, None)
+            plain = {key: value for key, value in row.items() if key not in ("id", "pictures")}
+            values.append((row["id"], number, row.get("failed"), json.dumps(plain), color, mass))
+        with self._database as database:
+            database.executemany("INSERT INTO rows VALUES (?, ?, ?, ?, ?, ?)", values)
+
+    def clear(self) -> None:
+        """Forget all rows."""
+        with self._database as database:
+            database.execute("DELETE FROM rows")
+
+    def count(self) -> tuple[int, int]:
+        """Return the number of rows, and how many of them failed."""
+        return self._database.execute("SELECT COUNT(*), COUNT(failed) FROM rows").fetchone()
+
+    def __enter__(self) -> Store:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        number, failed = self.count()
+        ending = "ended" if error is None else f"ended by {type(error).__name__}: {error}"
+        logger.info("%s; %d rows, %d of them failed", ending, number, failed)
+        logger.removeHandler(self._handler)
+        logger.setLevel(self._level)
+        self._handler.close()
+        self._database.close()
+        (self.folder / ".holder").unlink(missing_ok=True)
+        self._lock.release()
+
+
+def _read_holder(folder: Path) -> str:
+    try:
+        return (folder / ".holder").read_text()
+    except OSError:
+        return "unknown process"
+
+
+def read_rows(
+    folder: str | os.PathLike[str], *, pictures: bool = False, limit: int = -1
+) -> Iterator[dict[str, Any]]:
+    """Yield the rows of a run in the catalog's order, while it works too.
+
+    ``pictures``: whether to yield them too, as PNG; ``limit``: at most so many rows.
+    """
+    file = Path(folder).expanduser() / RESULTS
+    if not file.is_file():
+        raise FileFormatError(f"There are no results of a survey run in {folder} (no {RESULTS}).")
+    images = "color, mass" if pictures else "NULL, NULL"
+    query = f"SELECT id, number, json, {images} FROM rows ORDER BY number LIMIT ?"
+    try:
+        database = sqlite3.connect(f"file:{quote_path(file)}?mode=rw", uri=True)
+        try:
+            for name, number, text, color, mass in database.execute(query, (limit,)):
+                row = {"id": name, "number": number, **json.loads(text)}
+                if color is not None:
+                    row["pictures"] = (color, mass)
+                yield row
+        finally:
+            database.close()
+    except sqlite3.DatabaseError as error:
+        raise FileFormatError(f"{file} is damaged, or no results: {error}.") from error
+
+
+def quote_path(path: Path) -> str:
+    """Return a path as SQLite's URIs want it."""
+    from urllib.parse import quote
+
+    return quote(str(path.resolve()))

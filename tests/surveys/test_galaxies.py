@@ -1,0 +1,181 @@
+"""A worker's part, without a cluster: files found, tiles cut, rows measured."""
+
+import pickle
+import warnings
+
+import astropy.units as u
+import numpy as np
+import pytest
+from astropy.table import Table
+from survey_estimators import Quick
+
+from picasssso import MassToLightEstimator, PropertyMaps
+from picasssso.exceptions import FileFormatError, InvalidInputError
+from picasssso.preparation import prepare
+from picasssso.surveys.catalogs import read_catalog
+from picasssso.surveys.galaxies import READ_ONLY, GalaxyWork, file_of
+from picasssso.surveys.sources import FilePatterns, Tiles, read_source
+
+OPTIONS = {**READ_ONLY, "survey": "sdss", "psf": 1.3 * u.arcsec}
+
+
+@pytest.fixture
+def catalog(galaxies):
+    return read_catalog(galaxies / "galaxies.ecsv")
+
+
+@pytest.fixture
+def located(galaxies, catalog):
+    source = FilePatterns(str(galaxies / "cutouts/{id}_{band}.fits"), ["g", "i"])
+    return [source.locate(catalog[k]) for k in range(len(catalog))]
+
+
+def make_work(folder, estimator=None, **changes):
+    return GalaxyWork(
+        estimator or MassToLightEstimator(), folder, **{"options": OPTIONS,
+        "aperture": 1 * u.arcsec, **changes}
+    )  # fmt: skip
+
+
+def test_a_row_is_that_of_the_maps(tmp_path, located):
+    work = pickle.loads(pickle.dumps(make_work(tmp_path)))
+    (row,) = work([located[2]])
+    maps = PropertyMaps.read(tmp_path / row["maps"])
+    images = prepare(located[2].files, redshift=0.052, **OPTIONS)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        expected = MassToLightEstimator().estimate(images)
+    np.testing.assert_array_equal(maps["stellar_mass"].data, expected["stellar_mass"].data)
+    assert row["id"] == "galaxy 2"
+    assert row["seconds"] > 0
+    # A circle of 1 arcsec around the galaxy's middle holds less than 2 half-mass radii.
+    assert 0 < row["stellar_mass_aperture"] < row["stellar_mass"]
+    assert row["stellar_mass"] < expected.total("stellar_mass", "frame", "full").value.value
+    assert row["stellar_mass_error"] > 0
+    assert row["stellar_mass_gradient"] < 0
+    assert 0 <= row["flagged"] <= 1
+
+
+def test_rows_scale_with_the_light(tmp_path, located):
+    small, large = (make_work(tmp_path, Quick())([located[k]])[0] for k in (0, 0))
+    assert small["stellar_mass"] == large["stellar_mass"]
+    bright = make_work(tmp_path, Quick())([located[3]])[0]
+    # Four times the light at a little more distance, of another noise.
+    ratio = bright["stellar_mass"] / small["stellar_mass"]
+    assert ratio == pytest.approx(4 * (0.053 / 0.05) ** 2, rel=0.1)
+
+
+def test_a_batch_is_like_one_by_one(tmp_path, located):
+    work = make_work(tmp_path, keep_maps=False)
+    together = work(located[:3])
+    for k, row in enumerate(together):
+        (alone,) = work([located[k]])
+        assert {**row, "seconds": 0} == {**alone, "seconds": 0}
+
+
+def test_what_fails_in_a_batch_costs_only_itself(tmp_path, located):
+    rows = make_work(tmp_path, Quick(wrong=(0.051,)), keep_maps=False)(located[:3])
+    assert ["failed" in row for row in rows] == [False, True, False]
+    assert rows[1]["failed"] == "RuntimeError: an estimator's own mistake"
+    with pytest.raises(RuntimeError, match="own mistake"):
+        make_work(tmp_path, Quick(wrong=(0.051,)))([located[1]])
+
+
+def test_names_of_files_are_safe_and_spread(tmp_path):
+    paths = [file_of(tmp_path, "maps", f"../{k}/é", ".fits") for k in range(3000)]
+    assert all(path.parent.parent == tmp_path / "maps" for path in paths)
+    folders = [path.parent.name for path in paths]
+    assert len(set(folders)) > 1500
+    assert len(set(paths)) == 3000
+
+
+@pytest.mark.parametrize("removed", [None, "SF11"])
+def test_extinction_of_the_catalog(tmp_path, galaxies, removed):
+    table = Table.read(galaxies / "galaxies.ecsv")
+    table["ebv"] = 0.1
+    source = FilePatterns(str(galaxies / "cutouts/{id}_{band}.fits"), ["g", "i"])
+    located = source.locate(read_catalog(table)[0])
+    options = OPTIONS if removed else {**OPTIONS, "ebv_scale": "SF11"}
+    images, _ = make_work(tmp_path, options=options, extinction_removed=removed)._prepare(located)
+    plain = prepare(located.files, redshift=0.05, **OPTIONS)
+    ratio = np.median(images.to_arrays()[0] / plain.to_arrays()[0])
+    assert images.galactic_extinction.applied
+    assert (ratio == 1) if removed else (1.2 < ratio < 1.6)
+
+
+def test_patterns_by_column_and_one_file_for_all_bands(tmp_path, galaxies):
+    table = Table.read(galaxies / "galaxies.ecsv")
+    table["file"] = [str(galaxies / "cutouts" / f"{name}_g.fits") for name in table["id"]]
+    galaxy = read_catalog(table)[1]
+    files = FilePatterns({"sdss2010-g": "{file}"}, None).locate(galaxy).files
+    assert files == {"sdss2010-g": table["file"][1]}
+    prepare(files, redshift=0.1, **OPTIONS).write(tmp_path / "galaxy 1.fits")
+    located = FilePatterns(str(tmp_path / "{id}.fits"), None).locate(galaxy)
+    assert read_source(located, None).bands == ("sdss2010-g",)
+    images, _ = make_work(tmp_path, options=READ_ONLY)._prepare(located)
+    assert images.redshift == pytest.approx(0.051)
+
+
+@pytest.mark.parametrize(
+    ("images", "bands", "message"),
+    [
+        ("{id}_{band}.fits", None, "needs the bands"),
+        ("{id}.fits", ["g"], "has no {band}"),
+        ("{nothing}.fits", None, "cannot be filled in"),
+        ({"g": "{id}"}, ["g"], "expected one of them"),
+    ],
+)
+def test_patterns_that_cannot_be(catalog, images, bands, message):
+    with pytest.raises(InvalidInputError, match=message):
+        FilePatterns(images, bands).locate(catalog[0])
+
+
+def field_catalog(positions):
+    names = list(positions)
+    return read_catalog(
+        Table(
+            {
+                "id": [*names, "off"],
+                "ra": [*(positions[n].ra.deg for n in names), 10.0],
+                "dec": [*(positions[n].dec.deg for n in names), 10.0],
+                "redshift": [0.05] * (len(names) + 1),
+            }
+        )
+    )
+
+
+def test_galaxies_come_from_the_tile_that_holds_them_best(tmp_path, tiles):
+    folder, positions = tiles
+    catalog = field_catalog(positions)
+    files = {f"sdss2010-{b}": str(folder / f"*_{b}.fits") for b in "gi"}
+    source = Tiles(files, catalog, 20 * 0.396)
+    found = {galaxy.galaxy.id: galaxy for galaxy in (source.locate(catalog[k]) for k in range(4))}
+    tile = {name: {path[-8:-7] for path in one.files.values()} for name, one in found.items()}
+    assert tile == {"left": {"a"}, "both": {"b"}, "edge": {"a"}, "off": set()}
+    assert found["left"].notes == found["both"].notes == ()
+    assert "across the edge of a_g.fits, which holds" in found["edge"].notes[0]
+    assert found["off"].error == "no tile of sdss2010-g holds it"
+    work = make_work(tmp_path, Quick(), options={**READ_ONLY, "psf": 1.3 * u.arcsec})
+    row = work([found["both"]])[0]
+    maps = PropertyMaps.read(tmp_path / row["maps"])
+    assert maps.shape == (20, 20)
+    # The source is where the catalog has it.
+    y, x = np.unravel_index(np.argmax(maps["stellar_mass"].data), maps.shape)
+    assert maps.wcs.pixel_to_world(x, y).separation(positions["both"]).arcsec < 0.3
+    edge = work([found["edge"]])[0]
+    assert "across the edge" in edge["notes"]
+    with pytest.raises(InvalidInputError, match="no tile"):
+        work([found["off"]])
+
+
+def test_tiles_that_cannot_be(tiles, catalog):
+    folder, positions = tiles
+    with pytest.raises(InvalidInputError, match="needs positions"):
+        Tiles({"g": str(folder / "*_g.fits")}, catalog, 10.0)
+    field = field_catalog(positions)
+    with pytest.raises(InvalidInputError, match="size of cutouts"):
+        Tiles({"g": str(folder / "*_g.fits")}, field, None)
+    with pytest.raises(InvalidInputError, match="no such file"):
+        Tiles({"g": str(folder / "*_q.fits")}, field, 10.0)
+    with pytest.raises(FileFormatError, match="cannot be read"):
+        Tiles({"g": [folder / "none.fits"]}, field, 10.0)

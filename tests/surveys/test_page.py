@@ -1,0 +1,92 @@
+"""The page of a run: all that is in the results, sorted and searched in a browser."""
+
+import re
+import shutil
+import subprocess
+
+import pytest
+
+from picasssso.exceptions import FileFormatError, InvalidInputError
+from picasssso.surveys import write_page
+from picasssso.surveys.store import Store
+
+BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")
+PIXEL = bytes.fromhex(
+    "89504e470d0a1a0a0000000d4948445200000001000000010806000000"
+    "1f15c4890000000d49444154789c6360f8cf50000003010180c3b5d1f2"
+    "0000000049454e44ae426082"
+)
+
+
+@pytest.fixture
+def folder(tmp_path):
+    with Store(tmp_path / "run", {}, resume=False, retry_failed=False) as store:
+        for k, mass in enumerate((3e9, 2e11, 5e8)):
+            row = {"id": f"<g{k}>", "redshift": 0.1, "stellar_mass": mass,
+                   "stellar_mass_error": mass / 10, "flagged": 0.25, "flags": "BAD_FIT",
+                   "maps": f"maps/0a{k}/g.fits", "pictures": (PIXEL, PIXEL)}  # fmt: skip
+            store.add([(k, row)])
+        store.add([(3, {"id": "g3", "redshift": 0.1, "failed": "no & file"})])
+    return tmp_path / "run"
+
+
+def test_a_row_for_each_galaxy(folder):
+    text = write_page(folder).read_text()
+    rows = re.findall(r"<tr[ >].*?</tr>", text, re.DOTALL)[1:]
+    assert len(rows) == 4
+    assert "4 galaxies; 1 failed." in text
+    assert "&lt;g1&gt;" in rows[1]
+    assert "2e+11 ± 2e+10" in rows[1]
+    assert 'data-order="2e+11"' in rows[1]
+    assert 'href="maps/0a1/g.fits"' in rows[1]
+    assert rows[1].count("data:image/png;base64,") == 2
+    assert "BAD_FIT" in rows[1]
+    assert "no &amp; file" in rows[3]
+    assert "class=failed" in rows[3]
+    assert "stellar mass [M☉]" in text
+    # Nothing is loaded from elsewhere.
+    assert not re.findall(r'(?:src|href)="(?!data:|maps/)', text)
+
+
+def test_where_it_stands_and_how_long_it_is(folder, tmp_path):
+    page = write_page(folder, tmp_path / "page.html", title="My <run>", limit=2)
+    text = page.read_text()
+    assert "2 galaxies, the first of the catalog; 0 failed." in text
+    assert 'href="run/maps/0a1/g.fits"' in text
+    assert "<h1>My &lt;run&gt;</h1>" in text
+    with pytest.raises(FileFormatError, match="overwrite"):
+        write_page(folder, page)
+    with pytest.raises(InvalidInputError, match="limit"):
+        write_page(folder, limit=0)
+    with pytest.raises(FileFormatError, match="no results"):
+        write_page(tmp_path)
+
+
+def test_it_sorts_and_searches_in_a_browser(folder, tmp_path):
+    browser = next(filter(None, map(shutil.which, BROWSERS)), None)
+    if browser is None:
+        pytest.skip(f"needs a browser, one of {', '.join(BROWSERS)}, and there is none")
+    text = write_page(folder).read_text()
+    assert text.count("</body>") == 1
+    # A reader who clicks the heading of the mass twice, and one who types a name.
+    script = """<script>
+const names = () => [...document.querySelectorAll("#galaxies tbody tr")]
+  .map(row => row.children[2].textContent).join(" ");
+const table = DataTable.tables({api: true});
+const heading = [...document.querySelectorAll("th")]
+  .find(th => /stellar mass/.test(th.textContent));
+const found = [names()];
+table.order([[heading.cellIndex, "desc"]]).draw(); found.push(names());
+table.search("file").draw(); found.push(names());
+document.body.dataset.found = found.join("|");
+</script></body>"""
+    page = tmp_path / "tried.html"
+    page.write_text(text.replace("</body>", script))
+    command = [browser, "--headless", "--no-sandbox", "--disable-gpu", "--no-first-run",
+               "--disable-background-networking", "--disable-component-update", "--disable-sync",
+               f"--user-data-dir={tmp_path / 'profile'}", "--dump-dom", page.as_uri()]  # fmt: skip
+    dom = subprocess.run(command, check=True, capture_output=True, text=True, timeout=120).stdout
+    (found,) = re.findall(r'data-found="([^"]*)"', dom)
+    assert found.replace("&lt;", "<").replace("&gt;", ">") == (
+        "<g0> <g1> <g2> g3|<g1> <g0> <g2> g3|g3"
+    )

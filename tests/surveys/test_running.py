@@ -1,0 +1,248 @@
+"""Runs over a cluster: every galaxy once, whatever fails on the way."""
+
+import logging
+import re
+import warnings
+
+import astropy.units as u
+import numpy as np
+import pytest
+from astropy.table import QTable, Table
+from click.testing import CliRunner
+from survey_estimators import Quick
+
+from picasssso import PropertyMaps
+from picasssso.cli import cli
+from picasssso.exceptions import InvalidInputError, InvalidTypeError
+from picasssso.surveys import read_results, run, run_mosaic
+from picasssso.testing import make_galaxy
+
+pytest.importorskip("distributed")
+
+from picasssso.surveys.engine import connect
+
+NAMES = [f"galaxy {k}" for k in range(6)]
+
+
+@pytest.fixture(scope="module")
+def scheduler():
+    """Address of a cluster of two workers."""
+    with connect(None, 2, {"GPU": 1}) as client:
+        yield client.scheduler.address
+
+
+@pytest.fixture
+def seen(tmp_path):
+    """Folder where `Quick` counts, by redshift."""
+    (tmp_path / "seen").mkdir()
+    return tmp_path / "seen"
+
+
+def counts(seen):
+    return {path.name: len(path.read_text()) for path in seen.iterdir()}
+
+
+def test_a_run_and_its_table(tmp_path, how, scheduler, seen):
+    summary = run(estimator=Quick(seen=str(seen)), folder=tmp_path / "run",
+                  scheduler=scheduler, **how)  # fmt: skip
+    assert (summary.done, summary.failed, summary.asked) == (6, 0, 6)
+    assert set(counts(seen).values()) == {1}
+    table = read_results(tmp_path / "run")
+    assert list(table["id"]) == NAMES
+    assert (np.diff(table["stellar_mass"].value) > 0).all()
+    stored = QTable.read(tmp_path / "run" / "results.fits")
+    assert stored["stellar_mass"].unit == u.Msun
+    np.testing.assert_array_equal(stored["stellar_mass"].value, table["stellar_mass"].value)
+    for row in table:
+        maps = PropertyMaps.read(tmp_path / "run" / str(row["maps"]))
+        assert maps.redshift == pytest.approx(row["redshift"])
+    # Nothing is done twice.
+    again = run(estimator=Quick(seen=str(seen)), folder=tmp_path / "run", scheduler=scheduler,
+                resume=True, **how)  # fmt: skip
+    assert again == summary
+    assert set(counts(seen).values()) == {1}
+
+
+@pytest.mark.parametrize("batch_size", [1, 3])
+def test_what_fails_gets_a_row_after_a_retry(
+    tmp_path, how, galaxies, scheduler, seen, batch_size, caplog
+):
+    table = Table.read(galaxies / "galaxies.ecsv")
+    table["redshift"][4] = np.nan
+    table.add_row(["missing", 0.3, "x"])
+    broken = tmp_path / "broken_g.fits"
+    broken.write_bytes(b"SIMPLE  = ")
+    how |= {"catalog": table, "batch_size": batch_size}
+    estimator = Quick(seen=str(seen), wrong=(0.052,))
+    with caplog.at_level(logging.WARNING, "picasssso.surveys"):
+        summary = run(estimator=estimator, folder=tmp_path / "run", scheduler=scheduler, **how)
+    assert (summary.done, summary.failed) == (7, 3)
+    assert counts(seen) == {"0.05": 1, "0.051": 1, "0.052": 2, "0.053": 1, "0.055": 1}
+    results = read_results(tmp_path / "run")
+    failed = dict(zip(results["id"], results["failed"], strict=True))
+    assert failed["galaxy 2"] == "RuntimeError: an estimator's own mistake"
+    assert "redshift: found nan" in failed["galaxy 4"]
+    assert "missing_g.fits" in failed["missing"]
+    assert all("\n" not in text and len(text) <= 320 for text in failed.values())
+    assert "galaxy 2 failed" in caplog.text
+    log = (tmp_path / "run" / "run.log").read_text()
+    assert "7 galaxies to do; dashboard: http" in log
+    assert "missing failed: " in log
+    assert log.splitlines()[-1].endswith("ended; 7 rows, 3 of them failed")
+    # Once the reason is gone.
+    run(estimator=estimator, folder=tmp_path / "run", scheduler=scheduler, resume=True,
+        retry_failed=True, **how)  # fmt: skip
+    assert counts(seen)["0.052"] == 4
+    assert counts(seen)["0.05"] == 1
+
+
+def test_resources_and_samples_reach_the_worker(tmp_path, how, scheduler):
+    how |= {"resources": {"GPU": 1}, "scheduler": scheduler}
+    assert run(estimator=Quick(), folder=tmp_path / "gpu", **how).failed == 0
+    summary = run(estimator=Quick(), folder=tmp_path / "samples", n_samples=3, **how)
+    assert summary.failed == 6
+    assert "has no joint samples" in read_results(tmp_path / "samples")["failed"][0]
+
+
+def test_a_galaxy_that_kills_its_worker_twice_costs_no_other(tmp_path, how, seen):
+    summary = run(estimator=Quick(seen=str(seen), deadly=(0.053,)), folder=tmp_path / "run",
+                  workers=2, **how)  # fmt: skip
+    assert (summary.done, summary.failed) == (6, 1)
+    assert counts(seen)["0.053"] == 2
+    table = read_results(tmp_path / "run")
+    assert list(table["id"]) == NAMES
+    assert "worker was killed each time it was tried (2 times)" in table["failed"][3]
+    assert np.isfinite(np.delete(table["stellar_mass"].value, 3)).all()
+
+
+def test_two_runs_in_one_folder(tmp_path, how, scheduler):
+    from picasssso.surveys.store import Store
+
+    with Store(tmp_path, {}, resume=False, retry_failed=False):
+        with pytest.raises(InvalidInputError, match="Another run"):
+            run(estimator=Quick(), folder=tmp_path, scheduler=scheduler, resume=True, **how)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"tiles": {"g": "x"}}, "found both"),
+        ({"images": None}, "found neither"),
+        ({"images": None, "tiles": "x*.fits"}, "expected a mapping"),
+        ({"ebv_scale": "SF11"}, "it has none"),
+        ({"options": {"redshift": 1.0}}, "comes from the catalog"),
+        ({"aperture": 3}, "expected a radius"),
+        ({"batch_size": 0}, "batch_size=0"),
+        ({"workers": 2, "scheduler": "tcp://127.0.0.1:1"}, "has its own"),
+        ({"workers": 0}, "expected at least 1"),
+        ({"estimator": "mass_to_light"}, "expected an estimator"),
+    ],
+)
+def test_what_cannot_be_is_said_at_once(tmp_path, how, changes, message):
+    how = {**how, "estimator": Quick(), **changes}
+    with pytest.raises((InvalidInputError, InvalidTypeError), match=message):
+        run(folder=tmp_path / "run", **how)
+
+
+def test_an_ebv_is_never_applied_silently(tmp_path, how, galaxies):
+    table = Table.read(galaxies / "galaxies.ecsv")
+    table["ebv"] = 0.1
+    with pytest.raises(InvalidInputError, match="say whose, 'SFD98'"):
+        run(estimator=Quick(), folder=tmp_path / "run", **{**how, "catalog": table})
+
+
+def test_no_scheduler_there(tmp_path, how):
+    with pytest.raises(InvalidInputError, match=r"no Dask scheduler at tcp://127.0.0.1:1 "):
+        run(estimator=Quick(), folder=tmp_path / "run", scheduler="tcp://127.0.0.1:1", **how)
+
+
+def test_the_command(tmp_path, galaxies, scheduler):
+    folder = tmp_path / "run"
+    command = ["survey", str(galaxies / "galaxies.ecsv"), "-e", "mass_to_light", "-o", str(folder),
+               "--images", str(galaxies / "cutouts" / "{id}_{band}.fits"), "-b", "g", "-b", "i",
+               "--survey", "sdss", "--psf", "1.3 arcsec", "--no-prepare", "--page", "2",
+               "--scheduler", scheduler]  # fmt: skip
+    result = CliRunner().invoke(cli, command)
+    assert result.exit_code == 0, result.output
+    assert result.output.splitlines()[-1] == f"{folder}: 6 of 6 done, 0 failed."
+    page = (folder / "index.html").read_text()
+    assert len(re.findall("<tr", page)) == 3
+    assert page.count("data:image/png") == 4
+    result = CliRunner().invoke(cli, command)
+    assert result.exit_code == 1
+    assert "(On the command line: --resume.)" in result.output
+    (galaxies / "cutouts" / "galaxy 1_g.fits").rename(tmp_path / "away.fits")
+    try:
+        result = CliRunner().invoke(cli, [*command[:5], str(tmp_path / "other"), *command[6:]])
+    finally:
+        (tmp_path / "away.fits").rename(galaxies / "cutouts" / "galaxy 1_g.fits")
+    assert result.exit_code == 1
+    assert result.output.splitlines()[-1].endswith("5 of 6 done, 1 failed.")
+
+
+@pytest.fixture
+def field(tmp_path):
+    """File of a field with two labels, which blocks cut apart."""
+    labels = np.zeros((50, 44), int)
+    labels[15:40, 12:30], labels[:6, :9] = 1, 5
+    images = make_galaxy((50, 44), bands=("sdss2010-g", "sdss2010-i")).replace(labels=labels)
+    images.write(tmp_path / "field.fits")
+    return tmp_path / "field.fits", images
+
+
+def test_a_mosaic_is_the_whole_in_blocks(tmp_path, field, scheduler, monkeypatch):
+    from picasssso import MassToLightEstimator
+
+    path, images = field
+    monkeypatch.setattr(MassToLightEstimator, "memory_budget", 40_000)
+    estimator = MassToLightEstimator()
+    summary = run_mosaic(path, estimator, tmp_path / "run", scheduler=scheduler, progress=False)
+    assert summary.done == summary.asked > 8
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        expected = estimator.estimate(images.replace(labels=None), progress=False)
+    maps = PropertyMaps.read(tmp_path / "run" / "maps.fits")
+    np.testing.assert_array_equal(maps.mean("stellar_mass"), expected.mean("stellar_mass"))
+    for q in (2.5, 16, 50, 84, 97.5):
+        np.testing.assert_array_equal(maps.percentile("stellar_mass", q),
+                                      expected.percentile("stellar_mass", q))  # fmt: skip
+    np.testing.assert_array_equal(maps.quality, expected.quality)
+    expected.write(tmp_path / "expected.fits")
+    assert maps.wcs.wcs.compare(PropertyMaps.read(tmp_path / "expected.fits").wcs.wcs)
+    assert dict(maps.meta) == dict(expected.meta)
+    table = read_results(tmp_path / "run")
+    assert list(table["id"]) == ["1", "5"]
+    total = expected.total("stellar_mass", images.labels == 5, "full")
+    assert u.isclose(table["stellar_mass"][1], total.value, rtol=1e-5)
+    # Begun again it has nothing left to do.
+    command = ["survey", str(path), "--mosaic", "-e", "mass_to_light", "-o", str(tmp_path / "run"),
+               "--scheduler", scheduler, "--resume"]  # fmt: skip
+    result = CliRunner().invoke(cli, command)
+    assert result.exit_code == 0, result.output
+    assert result.output.splitlines()[-1] == f"{tmp_path / 'run'}: blocks: {summary}."
+
+
+def test_blocks_that_failed_leave_no_maps(tmp_path, field, scheduler, monkeypatch):
+    path, _ = field
+    monkeypatch.setattr(Quick, "memory_budget", 40_000)
+    good = Quick()
+    folder = tmp_path / "run"
+    from picasssso.surveys import mosaics
+
+    # One block cannot be written: what is there is whole, or not there.
+    kept = mosaics._read_layout
+    monkeypatch.setattr(mosaics, "_read_layout", lambda file: {"QUALITY": (0, "broken", (1,))})
+    summary = run_mosaic(path, good, folder, scheduler=scheduler, progress=False)
+    assert summary.failed == summary.asked
+    assert not (folder / "maps.fits").exists()
+    monkeypatch.setattr(mosaics, "_read_layout", kept)
+    summary = run_mosaic(path, good, folder, scheduler=scheduler, progress=False, resume=True,
+                         retry_failed=True)  # fmt: skip
+    assert summary.failed == 0
+    assert (PropertyMaps.read(folder / "maps.fits").mean("stellar_mass").value != 0).any()
+
+
+def test_a_mosaic_that_cannot_be_in_blocks(tmp_path, field, monkeypatch):
+    monkeypatch.setattr(Quick, "receptive_field", None)
+    with pytest.raises(InvalidInputError, match="whole image at once"):
+        run_mosaic(field[0], Quick(), tmp_path / "run")

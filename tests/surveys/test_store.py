@@ -1,0 +1,98 @@
+"""Results survive, and one run writes at a time."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from picasssso.exceptions import FileFormatError, InvalidInputError
+from picasssso.surveys.running import read_results
+from picasssso.surveys.store import RESULTS, Store, read_rows
+
+SETTINGS = {"estimator": "E()"}
+HOW = {"resume": False, "retry_failed": False}
+AGAIN = {"resume": True, "retry_failed": False}
+
+
+def test_rows_come_back_in_the_catalogs_order(tmp_path):
+    with Store(tmp_path, SETTINGS, **HOW) as store:
+        store.add([(5, {"id": "b", "sfr": 2.0}), (1, {"id": "a", "failed": "broken"})])
+        assert [row["id"] for row in read_rows(tmp_path)] == ["a", "b"]  # while it is written
+        store.add([(3, {"id": "é, '", "sfr": np.nan, "pictures": (b"1", b"2")})])
+        assert store.done() == {"a", "b", "é, '"}
+        assert store.count() == (3, 1)
+    table = read_results(tmp_path)
+    assert list(table["id"]) == ["a", "é, '", "b"]
+    assert list(table["failed"]) == ["broken", "", ""]
+    assert np.isnan(table["sfr"][:2]).all()
+    assert table["sfr"].unit == "Msun / yr"
+    assert next(read_rows(tmp_path, pictures=True, limit=1)).get("pictures") is None
+
+
+def test_nothing_is_there_twice(tmp_path):
+    with Store(tmp_path, SETTINGS, **HOW) as store:
+        store.add([(0, {"id": "a"})])
+        with pytest.raises(Exception, match="UNIQUE"):
+            store.add([(1, {"id": "b"}), (0, {"id": "a"})])
+        assert store.done() == {"a"}  # all of a batch, or none
+
+
+def test_resuming(tmp_path):
+    with Store(tmp_path, SETTINGS, **HOW) as store:
+        store.add([(0, {"id": "a"}), (1, {"id": "b", "failed": "x"})])
+    left = tmp_path / "maps" / "0a1"
+    left.mkdir(parents=True)
+    (left / ".0123abcd-a.fits").write_text("half")
+    with pytest.raises(InvalidInputError, match=r"with 2 results: go on with it \(resume=True\)"):
+        Store(tmp_path, SETTINGS, **HOW)
+    with pytest.raises(InvalidInputError, match="made with another estimator"):
+        Store(tmp_path, {"estimator": "F()"}, **AGAIN)
+    with Store(tmp_path, SETTINGS, **AGAIN) as store:
+        assert store.done() == {"a", "b"}
+    assert not list(left.iterdir())
+    with Store(tmp_path, SETTINGS, resume=True, retry_failed=True) as store:
+        assert store.done() == {"a"}
+
+
+def test_two_runs_refuse_each_other_and_a_dead_one_does_not(tmp_path):
+    code = (
+        "import sys, time; from picasssso.surveys.store import Store\n"
+        f"store = Store(__import__('pathlib').Path({str(tmp_path)!r}), {SETTINGS!r}, **{HOW!r})\n"
+        "store.add([(0, {'id': 'a'})]); print('ready', flush=True); time.sleep(300)"
+    )
+    other = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
+    try:
+        assert other.stdout.readline() == "ready\n"
+        with pytest.raises(InvalidInputError, match=f"Another run.*process {other.pid} on"):
+            Store(tmp_path, SETTINGS, **AGAIN)
+    finally:
+        os.kill(other.pid, signal.SIGKILL)
+        other.communicate()
+    for _ in range(50):  # the system needs a moment to clean up
+        try:
+            with Store(tmp_path, SETTINGS, **AGAIN) as store:
+                assert store.done() == {"a"}
+            break
+        except InvalidInputError:
+            time.sleep(0.1)
+    else:
+        pytest.fail("the lock of a dead process was not taken over")
+
+
+@given(data=st.binary(min_size=1, max_size=200))
+def test_a_damaged_file_is_an_error_in_words(tmp_path_factory, data):
+    folder = tmp_path_factory.mktemp("damaged")
+    (folder / RESULTS).write_bytes(data)
+    with pytest.raises(FileFormatError, match="damaged, or no results"):
+        list(read_rows(folder))
+
+
+def test_no_results(tmp_path):
+    with pytest.raises(FileFormatError, match="no results of a survey run"):
+        read_results(tmp_path)
