@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -15,10 +16,10 @@ from astropy.wcs import WCS
 from click.testing import CliRunner
 
 import picasssso
-from picasssso._cli.guesses import guess_band, guess_role
 from picasssso._cli.parsing import parse_parameters, parse_per_band
 from picasssso.bands import BandImages
 from picasssso.cli import cli
+from picasssso.io.keywords import guess_band, plane_kind
 from picasssso.maps import PropertyMaps
 from picasssso.testing import make_galaxy
 
@@ -289,7 +290,7 @@ def test_file_of_band_images_is_read(folder):
     assert run(*base, "-z", "0.05", "--overwrite").exit_code == 0
     assert PropertyMaps.read("maps.fits").redshift == 0.05
     assert_fails(run(*base, *bands()), 2, "not both")
-    assert_fails(run(*base, "--weight", "WGT"), 2, "--band only")
+    assert_fails(run(*base, "--weight", "WGT", "--overwrite"), 1, "found weight", "says all of it")
 
 
 def test_psf_is_recorded(folder, monkeypatch):
@@ -416,7 +417,7 @@ BAD_FILES = {
     "magnitudes": (magnitudes, {"g": "bad.fits[SCI]"}, ["mag"]),
     "cube": (a_cube, {"g": "bad.fits[0]"}, ["sdss2010-g"]),
     "table": (a_table, {"g": "bad.fits[SCI]"}, ["SCI"]),
-    "maps for images": (maps_file, {"g": "bad.fits[STELLAR_MASS]"}, ["unit"]),
+    "maps for images": (maps_file, {"g": "bad.fits[STELLAR_MASS]"}, ["maps of properties"]),
 }
 
 
@@ -558,14 +559,19 @@ def test_info_of_a_survey_file(folder):
     assert result.exit_code == 0, result.stderr
     for word in ("SCI", "30 x 26", "electrons", "MAGZERO = 30.0", "0.396", "185.0", "g DECam"):
         assert word in result.output
+    assert "Recognized as DES (DECam) coadd" in result.output
+    assert "picasssso estimate des.fits -z Z" in result.output
+    write_band(folder / "other.fits", 1.0, FILTER="g", SURVEY="SDSS")
+    result = run("info", "other.fits")
     assert "guess" in result.output
-    assert "--band decam2014-g='des.fits[SCI]' --weight WGT --mask DQ" in result.output
+    assert "--band sdss2010-g=other.fits" in result.output
 
 
 def test_line_suggested_by_info_works(folder):
-    write_band(folder / "r.fits", 1.7, FILTER="r DECam SDSS c0002 6415.0 1480.0")
-    lines = [run("info", "-q", f"{band}.fits").output for band in "gri"]
-    options = [word for line in lines for word in line.replace("'", "").split()[:2]]
+    for band, flux in (("g", 1.0), ("r", 1.7), ("i", 2.2)):
+        write_band(folder / f"sdss_{band}.fits", flux, FILTER=band, SURVEY="SDSS")
+    lines = [run("info", "-q", f"sdss_{band}.fits").output for band in "gri"]
+    options = [word for line in lines for word in shlex.split(line)]
     result = run(*BASE, *options, "--weight", "WGT", *NO_DUST)
     assert result.exit_code == 0, result.stderr + " ".join(options)
 
@@ -619,9 +625,10 @@ def test_guessed_bands(header, expected):
     assert guess_band(header) == expected
 
 
-def test_guessed_roles():
-    assert [guess_role(name) for name in ("WHT", "ERR", "MSK", "IMAGE", "BIN_MAP")] == [
-        "weight", "uncertainty", "mask", None, "labels",
+def test_planes_by_name():
+    names = ("WHT", "ERR", "MSK", "IMAGE", "BIN_MAP", "VAR_POISSON", "variance", "SCI2")
+    assert [plane_kind(name) for name in names] == [
+        "weight", "std", "mask", None, "labels", "other", "var", None,
     ]  # fmt: skip
 
 

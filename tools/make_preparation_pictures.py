@@ -24,7 +24,7 @@ from astropy.wcs import WCS
 from photutils.aperture import SkyCircularAperture
 
 from picasssso import MassToLightEstimator, PropertyMaps
-from picasssso.io import read_survey, recognise
+from picasssso.io import read_survey, recognize
 from picasssso.preparation import (
     bin_images,
     correct_extinction,
@@ -93,7 +93,7 @@ def des_steps(folder: Path) -> None:
     """Draw one panel for each step of the DES files."""
     figure = plt.figure(figsize=(9, 12.3), layout="constrained")
     raw = read_survey(des_files(folder), redshift=STAND_IN["redshift"])
-    print({path.name: recognise(path).title for path in des_files(folder)})
+    print({path.name: recognize(path).title for path in des_files(folder)})
     frame(raw.plot(figure.add_subplot(4, 3, 1, projection=raw.wcs)), "1. as read")
     hidden = mask_sky_sources(raw)
     band = "decam2014-i"

@@ -1,26 +1,34 @@
-"""``picasssso info``: what a FITS file holds, and which options would read it."""
+"""``picasssso info``: what a FITS file holds, and a line that reads it."""
 
 from __future__ import annotations
 
 import shlex
+import warnings
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from picasssso._cli.guesses import (
-    FILTER_KEYWORDS,
-    ZERO_POINT_KEYWORDS,
-    guess_band,
-    guess_role,
-)
 from picasssso._cli.running import common_options
 
 if TYPE_CHECKING:
     from astropy.io.fits import Header
 
     from picasssso.bands import BandImages
+    from picasssso.io import ImageFile, Recognition
     from picasssso.maps import PropertyMaps
+
+#: What extensions are called here, by the kind of plane.
+_KINDS = {
+    "std": "the uncertainty",
+    "var": "the variance",
+    "ivar": "the inverse variance",
+    "weight": "a weight",
+    "mask": "the mask",
+    "labels": "the labels",
+    "psf": "the PSF",
+    "other": "no image of a band",
+}
 
 
 @click.command()
@@ -29,10 +37,10 @@ if TYPE_CHECKING:
 def info(files: tuple[str, ...], quiet: bool) -> None:
     """Say what FITS files hold and how to read them.
 
-    For a survey's image: units, zero points, filter, pixel scale and centre of each
-    extension, and a `--band` line that would read it. Guesses are marked as guesses: check
-    them. For files of picasssso's own: bands or maps, and how they were made. With --quiet
-    only the `--band` lines.
+    For a survey's image: what it is recognized as, the units, zero points, filter, pixel scale
+    and centre of each extension, and a line of options that reads it, tried on the file. Guesses
+    are marked as guesses: check them. For files of picasssso's own: bands or maps, and how they
+    were made. With --quiet only the lines that read the files.
     """
     for index, name in enumerate(files):
         if index and not quiet:
@@ -42,90 +50,72 @@ def info(files: tuple[str, ...], quiet: bool) -> None:
 
 
 def _describe(name: str, quiet: bool) -> Iterator[str]:
-    from picasssso.bands.reading import open_fits
+    from picasssso._core.headers import IMAGES_FORMAT, MAPS_FORMAT
+    from picasssso.exceptions import FileFormatError
+    from picasssso.io import ImageFile, recognize
 
-    with open_fits(name, "File") as hdus:
-        kind = _own_format(hdus[0].header)
-        if kind is None:
-            extensions = [_extension(index, hdu) for index, hdu in enumerate(hdus)]
-            headers = [hdu.header.copy() for hdu in hdus]
-    if kind == "maps":
+    file = ImageFile(name)
+    if MAPS_FORMAT in file.headers[0]:
         from picasssso.maps import PropertyMaps
 
-        if not quiet:
-            yield from _describe_maps(name, PropertyMaps.read(name))
-    elif kind == "images":
+        yield from [] if quiet else _describe_maps(name, PropertyMaps.read(name))
+        return
+    if IMAGES_FORMAT in file.headers[0]:
         from picasssso.bands import BandImages
 
-        yield from _describe_images(name, BandImages.read(name), quiet)
-    else:
-        if not quiet:
-            yield f"{name}: FITS file, {len(extensions)} HDU{'s' * (len(extensions) > 1)}"
-            for lines in extensions:
-                yield from lines
-            yield from _recognised(name)
-        yield from _suggestion(name, headers, quiet)
-
-
-def _recognised(name: str) -> Iterator[str]:
-    """Say which survey's layout it is, if any."""
-    from picasssso.exceptions import PicassssoError
-    from picasssso.io import recognise
-
+        yield from [] if quiet else _describe_images(name, BandImages.read(name))
+        return
     try:
-        found = recognise(name)
-    except PicassssoError:
-        return
-    if found.layout == "generic":
-        return
-    role = f": its {found.role}" if found.role else ""
-    yield f"Recognised as {found.title}{role}. As it stands, with the survey's noise and mask:"
-    yield f"  picasssso prepare {shlex.quote(name)} ..."
-
-
-def _own_format(header: Header) -> str | None:
-    """Return which of picasssso's own files this is: "maps", "images" or None."""
-    from picasssso._core.headers import IMAGES_FORMAT, MAPS_FORMAT
-
-    return "maps" if MAPS_FORMAT in header else "images" if IMAGES_FORMAT in header else None
+        found = recognize(name)
+    except FileFormatError:
+        found = None
+    if not quiet:
+        yield f"{name}: FITS file, {len(file.headers)} HDU{'s' * (len(file.headers) > 1)}"
+        for hdu in range(len(file.headers)):
+            yield from _extension(file, hdu)
+        if found is not None and found.format != "generic":
+            role = f": its {found.role}" if found.role else ""
+            yield f"Recognized as {found.title}{role}, by {found.why}."
+    yield from _proposal(file, found, quiet)
 
 
 # ---- files of other people ----------------------------------------------------------
 
 
-def _extension(index: int, hdu: Any) -> list[str]:
-    from picasssso.bands.reading import ZERO_POINT_KEYWORDS as DEFINED
+def _extension(file: ImageFile, hdu: int) -> Iterator[str]:
+    from picasssso.io import keywords
 
-    header = hdu.header
-    shape = " x ".join(str(header[f"NAXIS{k}"]) for k in range(1, header.get("NAXIS", 0) + 1))
-    if not hdu.is_image:
-        return [f"  [{index}] {hdu.name}: table"]
-    if not shape:
-        return [f"  [{index}] {hdu.name}: no data"]
-    lines = [f"  [{index}] {hdu.name or '(no name)'}: image, {shape} pixels"]
-    role = guess_role(hdu.name)
-    if role:
-        lines[0] += f", by its name the {role}"
-    lines.append(f"      unit        {_unit(header)}")
-    keywords = dict.fromkeys((*DEFINED, *ZERO_POINT_KEYWORDS))
-    found = [f"{k} = {header[k]}" for k in keywords if k in header]
-    lines.append(f"      zero point  {', '.join(found) or 'no keyword known for it'}")
-    found = [f"{k} = {str(header[k])!r}" for k in FILTER_KEYWORDS if k in header]
-    lines.append(f"      filter      {', '.join(found) or 'no keyword known for it'}")
-    lines.append(f"      WCS         {_wcs(header)}")
-    if header["NAXIS"] > 2:
-        lines.append("      A cube is read in Python, with BandImages.from_cube.")
-    return lines
+    header = file.headers[hdu]
+    axes = [header.get(f"ZNAXIS{k}", header.get(f"NAXIS{k}")) for k in range(1, 10)]
+    shape = " x ".join(str(axis) for axis in axes if axis is not None)
+    name = file.label(hdu) or "(no name)"
+    if not file.axes[hdu]:
+        table = str(header.get("XTENSION", "")).strip() == "BINTABLE"
+        yield f"  [{hdu}] {name}: {'table' if table else 'no data'}"
+        return
+    kind = keywords.plane_kind(file.label(hdu))
+    role = f", by its name {_KINDS[kind]}" if kind else ""
+    yield f"  [{hdu}] {name}: image, {shape} pixels{role}"
+    yield f"      unit        {_unit(header)}"
+    for what, wanted in (
+        ("zero point", (*keywords.ZERO_POINT_KEYWORDS, *keywords.VAGUE_KEYWORDS,
+                        *keywords.SCALE_KEYWORDS)),
+        ("filter", keywords.FILTER_KEYWORDS),
+    ):  # fmt: skip
+        found = [f"{k} = {header[k]!r}" for k in dict.fromkeys(wanted) if k in header]
+        yield f"      {what:10}  {', '.join(found) or 'no keyword known for it'}"
+    yield f"      WCS         {_wcs(header)}"
+    if file.axes[hdu] > 2:
+        yield "      A cube is read in Python, with BandImages.from_cube."
 
 
 def _unit(header: Header) -> str:
-    from picasssso.bands.flux_units import is_count_like
-    from picasssso.bands.reading import parse_unit
+    from picasssso.bands.flux_units import is_count_like, parse_unit
     from picasssso.exceptions import InvalidInputError
 
     text = str(header.get("BUNIT", "")).strip()
     if not text:
-        return "no BUNIT: give --unit"
+        return "no BUNIT"
     try:
         unit = parse_unit(text, "", "BUNIT")
     except InvalidInputError:
@@ -135,15 +125,16 @@ def _unit(header: Header) -> str:
 
 def _wcs(header: Header) -> str:
     from astropy.coordinates import SkyCoord
-    from astropy.wcs import WCS
     from astropy.wcs.utils import proj_plane_pixel_scales
 
+    from picasssso._core.fits_files import celestial_wcs
+    from picasssso.exceptions import FileFormatError
+
     try:
-        wcs = WCS(header).celestial
-    # Whatever a broken header makes wcslib raise, it means the same to the user.
-    except Exception as error:
+        wcs = celestial_wcs(header, "WCS")
+    except FileFormatError as error:
         return f"not readable ({error})"
-    if not wcs.has_celestial:
+    if wcs is None:
         return "none: give --pixel-scale"
     scales = proj_plane_pixel_scales(wcs) * 3600
     centre = wcs.pixel_to_world((header["NAXIS1"] - 1) / 2, (header["NAXIS2"] - 1) / 2)
@@ -153,63 +144,116 @@ def _wcs(header: Header) -> str:
     return f"{wcs.wcs.ctype[0]}, {scale} arcsec per pixel, centre RA Dec {position}"
 
 
-def _suggestion(name: str, headers: list[Header], quiet: bool) -> Iterator[str]:
-    """Return the options that would read the file."""
-    images = [
-        (index, header)
-        for index, header in enumerate(headers)
-        if header.get("NAXIS") == 2 and header.get("XTENSION", "IMAGE").strip() != "BINTABLE"
-    ]
-    planes = [(i, h) for i, h in images if guess_role(str(h.get("EXTNAME", ""))) is None]
+def _proposal(file: ImageFile, found: Recognition | None, quiet: bool) -> Iterator[str]:
+    """Return a line that reads the file: it was tried."""
+    from picasssso.io.keywords import guess_band, plane_kind
+
+    if found is not None and found.role is not None:
+        yield from [] if quiet else ["It goes with an image: give both."]
+        return
+    if found is not None and found.format != "generic":
+        images, problem = _try([file.path], {})
+        if images is not None:
+            yield from [] if quiet else ["To read it, with the survey's noise and mask:"]
+            yield from _lines(shlex.quote(file.path), images, quiet)
+            return
+        yield from [] if quiet else [f"As it stands it cannot be read: {problem}"]
+        return
+    planes = [k for k, n in enumerate(file.axes) if n == 2 and not plane_kind(file.label(k))]
     if not planes:
         if not quiet:
             yield "There is no two-dimensional image in it that could be a band."
         return
-    extras = {
-        guess_role(str(h.get("EXTNAME", ""))): h["EXTNAME"]
-        for i, h in images
-        if (i, h) not in planes
-    }
-    extras.pop(None, None)
-    extras.pop("labels", None)
     if not quiet:
         yield "To read it (the filter is a guess from the header: check it):"
-    for index, header in planes:
-        group, letter = guess_band(header)
-        hdu = header.get("EXTNAME") or index
+    for hdu in planes:
+        group, letter = guess_band({**file.headers[0], **file.headers[hdu]})
         band = f"{group or 'GROUP'}-{letter or 'BAND'}"
-        line = f"--band {band}={shlex.quote(f'{name}[{hdu}]')}{_needed(header, band)}"
-        for role, extension in extras.items():
-            line += f" --{role} {extension}"
+        label = file.label(hdu) or str(hdu)
+        labels = [file.label(k) for k in planes]
+        if labels.count(label) > 1:
+            label += f",{file.headers[hdu].get('EXTVER', 1)}"
+        # Alone, its noise and mask are found by themselves.
+        alone = len(planes) == 1 or (labels.count("SCI") == 1 and label == "SCI")
+        name = file.path if alone else f"{file.path}[{label}]"
+        known = band if group and letter else "sdss2010-r"  # any band, to try the rest
+        options: dict[str, Any] = {}
+        needs = _needed(file, hdu, known, options)
+        images, problem = _try({known: name}, options)
+        if images is None and problem is not None:
+            yield from [] if quiet else [f"  {label}: cannot be read: {problem}"]
+            continue
+        line = f"--band {band}={shlex.quote(name)}{needs}"
         yield line if quiet else f"  {line}"
+        if not quiet and images is not None:
+            yield f"    {_what_was_read(images)}"
 
 
-def _needed(header: Header, band: str) -> str:
+def _lines(name: str, images: BandImages, quiet: bool) -> Iterator[str]:
+    if quiet:
+        yield name
+        return
+    yield f"  picasssso estimate {name} -z Z -e ESTIMATOR -o maps.fits"
+    yield f"    {_what_was_read(images)}"
+
+
+def _what_was_read(images: BandImages) -> str:
+    noise = ", ".join(images.missing_uncertainty)
+    masked = any(image.mask is not None for image in images.values())
+    return (
+        f"bands {', '.join(images)}; {f'no uncertainty of {noise}' if noise else 'uncertainties'}"
+        f"; {'a mask' if masked else 'no mask'}"
+    )
+
+
+def _try(files: Any, options: dict[str, Any]) -> tuple[BandImages | None, str | None]:
+    """Read the files as proposed; return images, or why they cannot be read."""
+    from picasssso.bands import BandImages
+    from picasssso.exceptions import PicassssoError
+
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return BandImages.read(files, redshift=0.1, **options), None
+    except PicassssoError as error:
+        return None, str(error)
+
+
+def _needed(file: ImageFile, hdu: int, band: str, options: dict[str, Any]) -> str:
     """Return options without which the image has no meaning, for the user to fill in."""
-    from picasssso.bands.flux_units import is_count_like
-    from picasssso.bands.reading import find_zero_point, parse_unit
-    from picasssso.exceptions import InvalidInputError
+    import astropy.units as u
 
+    from picasssso.bands.flux_units import is_count_like, parse_unit
+    from picasssso.exceptions import FileFormatError, InvalidInputError
+    from picasssso.io.keywords import find_zero_point
+
+    header, needs = file.headers[hdu], ""
+    try:
+        if file.wcs(hdu) is None:
+            options["pixel_scale"], needs = 1 * u.arcsec, " --pixel-scale 'P arcsec'"
+    except FileFormatError:
+        pass
     try:
         unit = parse_unit(header.get("BUNIT", ""), band, "BUNIT")
     except InvalidInputError:
-        return " --unit UNIT"
+        unit = u.dimensionless_unscaled
+        header = {}
     if "BUNIT" not in header:
-        return " --unit UNIT"
+        options["unit"] = "nmgy"
+        return f" --unit UNIT{needs}"
     try:
         if is_count_like(unit):
-            find_zero_point(header, band, band, unit)
+            find_zero_point(header, band, unit)
     except InvalidInputError:
-        return " --zero-point MAG"
-    return ""
+        options["zero_point"] = 30 * u.ABmag
+        return f" --zero-point MAG{needs}"
+    return needs
 
 
 # ---- picasssso's own files ----------------------------------------------------------
 
 
-def _describe_images(name: str, images: BandImages, quiet: bool) -> Iterator[str]:
-    if quiet:
-        return
+def _describe_images(name: str, images: BandImages) -> Iterator[str]:
     yield f"{name}: images of picasssso (BandImages), {images.shape[1]} x {images.shape[0]} pixels"
     yield from _geometry(images)
     for band in images.bands:
@@ -218,7 +262,7 @@ def _describe_images(name: str, images: BandImages, quiet: bool) -> Iterator[str
         noise = "no uncertainty" if band in images.missing_uncertainty else "with uncertainty"
         yield f"  {band:20} {images[band].unit}, {seeing}, {noise}"
     yield "To read it:"
-    yield f"  picasssso estimate {shlex.quote(name)} ..."
+    yield f"  picasssso estimate {shlex.quote(name)} -e ESTIMATOR -o maps.fits"
 
 
 def _describe_maps(name: str, maps: PropertyMaps) -> Iterator[str]:

@@ -61,7 +61,7 @@ class UnitType(click.ParamType):
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         """Return the unit, or fail."""
-        from picasssso.bands.reading import parse_unit
+        from picasssso.bands.flux_units import parse_unit
         from picasssso.exceptions import InvalidInputError
 
         try:

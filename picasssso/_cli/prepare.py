@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from picasssso._cli.filters import filter_option
-from picasssso._cli.parsing import QuantityType, RedshiftType, parse_bands, parse_per_band
+from picasssso._cli.parsing import QuantityType
+from picasssso._cli.reading import (
+    check_outputs,
+    read_arguments,
+    reading_options,
+)
 from picasssso._cli.running import common_options
 
 if TYPE_CHECKING:
@@ -26,24 +28,8 @@ Examples:
 
 
 @click.command(epilog=EXAMPLES)
-@click.argument("files", nargs=-1, metavar="FILE...")
-@click.option(
-    "-b",
-    "--band",
-    "bands",
-    multiple=True,
-    metavar="BAND=FILE",
-    help="A file whose header does not name its band, with the name of a filter.",
-)
+@reading_options
 @click.option("-o", "--output", required=True, metavar="OUT.fits", help="File to write.")
-@click.option(
-    "-z",
-    "--redshift",
-    type=RedshiftType(),
-    required=True,
-    metavar="Z",
-    help="Observed redshift; it is never guessed.",
-)
 @click.option("--overwrite", is_flag=True, help="Replace the output if it exists.")
 @click.option(
     "--position",
@@ -60,13 +46,6 @@ Examples:
     help="How to subtract the sky.",
 )
 @click.option("--keep-noise", is_flag=True, help="Do not check noise against the empty sky.")
-@click.option(
-    "--psf",
-    "psfs",
-    multiple=True,
-    metavar="[BAND=]'FWHM arcsec'",
-    help="Width of the PSF; by default it is measured from stars.",
-)
 @click.option(
     "--match",
     default="broadest",
@@ -100,41 +79,29 @@ Examples:
     help="Bin the target to this signal-to-noise ratio.",
 )
 @click.option(
-    "--zero-point",
-    "zero_points",
-    multiple=True,
-    metavar="[BAND=]MAG",
-    help="AB magnitude of one count, for files that do not say it.",
-)
-@click.option("--unit", metavar="UNIT", help="Unit, for files that do not say it.")
-@click.option(
     "--folder",
     type=click.Path(exists=True, file_okay=False),
     metavar="FOLDER",
     help="Keep intermediate images of a large field there instead of in memory.",
 )
-@filter_option
 @common_options
 def prepare(**arguments: Any) -> None:
     """Turn survey files into images that estimators can use.
 
-    Layouts are recognised from the headers. In this order: read, subtract the sky, calibrate
+    Layouts are recognized from the headers. In this order: read, subtract the sky, calibrate
     the noise, align, measure the PSFs, bring all bands to one PSF, remove Galactic extinction,
     mask stars and neighbours, cut out, bin.
     """
-    files = _list_files(arguments)
-    _check_output(arguments["output"], files)
-    from picasssso._core.files import check_output
+    from picasssso.preparation import prepare as prepare_images
 
-    check_output(arguments["output"], arguments["overwrite"])
-    images = prepare_files(
+    files, reading = read_arguments(arguments)
+    check_outputs(files, [arguments["output"]], arguments["overwrite"])
+    images = prepare_images(
         files,
-        redshift=arguments["redshift"],
         position=_position(arguments["position"]),
         onto=arguments["onto"],
         sky=None if arguments["sky"] == "none" else arguments["sky"],
         noise=not arguments["keep_noise"],
-        psf=_per_band(arguments["psfs"], files, QuantityType("angle"), "--psf"),
         match=_match(arguments["match"]),
         ebv=_ebv(arguments["ebv"]),
         ebv_scale=arguments["ebv_scale"],
@@ -142,31 +109,14 @@ def prepare(**arguments: Any) -> None:
         mask=not arguments["no_mask"],
         cutout=arguments["cutout"],
         snr=arguments["snr"],
-        zero_point=_zero_points(arguments["zero_points"], files),
-        unit=arguments["unit"],
         folder=arguments["folder"],
+        **reading,
     )
     images.write(arguments["output"], overwrite=arguments["overwrite"])
     if not arguments["quiet"]:
         for line in describe_steps(images):
             click.echo(line)
         click.echo(f"Written: {arguments['output']}")
-
-
-def prepare_files(files: Any, **options: Any) -> BandImages:
-    """Prepare files; a function of its own so that ``estimate`` can do the same."""
-    from picasssso.preparation import prepare as prepare_images
-
-    return prepare_images(files, **options)
-
-
-def is_band_images(path: str) -> bool:
-    """Return whether a file is one that `BandImages.write` wrote."""
-    from picasssso._core.headers import IMAGES_FORMAT
-    from picasssso.bands.reading import open_fits
-
-    with open_fits(path, "Images") as hdus:
-        return IMAGES_FORMAT in hdus[0].header
 
 
 def describe_steps(images: BandImages) -> list[str]:
@@ -178,40 +128,6 @@ def describe_steps(images: BandImages) -> list[str]:
         f"{len(images)} bands, {images.shape[1]} x {images.shape[0]} pixels of "
         f"{images.pixel_scale.value:.3g} arcsec",
     ]
-
-
-def _list_files(arguments: dict[str, Any]) -> Sequence[str] | dict[str, str]:
-    bands = parse_bands(arguments["bands"])
-    if bool(bands) == bool(arguments["files"]):
-        raise click.UsageError(
-            "Give the files either as FILE..., or each with its band as --band BAND=FILE"
-            + (", not both." if bands else ".")
-        )
-    return bands or arguments["files"]
-
-
-def _check_output(output: str, files: Sequence[str] | dict[str, str]) -> None:
-    names = files.values() if isinstance(files, dict) else files
-    taken = {Path(name).expanduser().resolve() for name in names}
-    if Path(output).expanduser().resolve() in taken:
-        raise click.UsageError(f"{output} is already the name of an input.")
-
-
-def _per_band(texts: Sequence[str], files: Any, convert: click.ParamType, option: str) -> Any:
-    """Return one value for all bands, or by band; of bands that headers name, any."""
-    if isinstance(files, dict):
-        return parse_per_band(texts, files, convert, option)
-    named = [text.partition("=")[0] for text in texts if "=" in text]
-    return parse_per_band(texts, named, convert, option)
-
-
-def _zero_points(texts: Sequence[str], files: Any) -> Any:
-    import astropy.units as u
-
-    found = _per_band(texts, files, click.FLOAT, "--zero-point")
-    if isinstance(found, dict):
-        return {band: value * u.ABmag for band, value in found.items()}
-    return None if found is None else found * u.ABmag
 
 
 def _position(text: str | None) -> Any:

@@ -127,10 +127,13 @@ def _check_type(given: str, image: Any) -> None:
             f"Band {given!r}: found {type(image).__name__}, expected CCDData. Use {make}."
         )
     if not isinstance(image.data, np.ndarray) or image.data.dtype.kind not in "fiu":
-        found = getattr(image.data, "dtype", type(image.data).__name__)
-        raise InvalidTypeError(
-            f"Band {given!r}: found data of type {found}, expected real numbers."
-        )
+        if isinstance(image.data, np.ndarray):
+            found, hint = f"data of type {image.data.dtype}", ""
+        else:
+            kind = type(image.data)
+            found = f"an array of {kind.__module__.partition('.')[0]} ({kind.__name__})"
+            hint = " in a numpy array. Use np.asarray"
+        raise InvalidTypeError(f"Band {given!r}: found {found}, expected real numbers{hint}.")
 
 
 def _check_shapes(names: Sequence[tuple[str, str]], images: Sequence[NDData]) -> None:

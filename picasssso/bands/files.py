@@ -19,10 +19,10 @@ import numpy.typing as npt
 from astropy.io import fits
 from astropy.nddata import NDData
 
+from picasssso._core.fits_files import celestial_wcs, open_fits, read_array
 from picasssso._core.headers import IMAGES_FORMAT
 from picasssso.bands.extinction import GalacticExtinction
 from picasssso.bands.noise import NoiseScaling
-from picasssso.bands.reading import open_fits, read_array, read_wcs
 from picasssso.bands.records import UNCERTAINTY_TYPES, BandRecord
 from picasssso.exceptions import FileFormatError, InvalidInputError, PicassssoError
 
@@ -348,7 +348,7 @@ def _assemble(
                 NDData(
                     data,
                     unit=u.Unit(contents["units"][band]),
-                    wcs=read_wcs(header, "Images"),
+                    wcs=celestial_wcs(header, "Images"),
                     uncertainty=uncertainty,
                     mask=mask,
                     meta=header if notes is None else notes,

@@ -5,6 +5,7 @@ One nanomaggy is 1e-9 of the AB zero-point flux density, about 3.63 microjansky.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
@@ -14,6 +15,7 @@ import astropy.units as u
 import numpy as np
 import numpy.typing as npt
 
+from picasssso._core.quiet import silence
 from picasssso.exceptions import InvalidInputError
 
 _NANOMAGGY = u.nmgy
@@ -21,6 +23,52 @@ _AB = u.zero_point_flux(1 * u.ABflux)
 _F_LAMBDA = u.erg / u.s / u.cm**2 / u.AA
 _COUNTS = (u.adu, u.electron, u.ct, u.DN, u.photon, u.dimensionless_unscaled)
 _MAGNITUDE_PER_LOG = 2.5 / np.log(10)
+
+
+#: Spellings in headers that astropy does not read and that can mean nothing else.
+_SPELLINGS = {
+    "nanomaggies": "nmgy",
+    "nanomaggys": "nmgy",
+    "maggies": "mgy",
+    "adu": "adu",
+    "adus": "adu",
+    "count": "ct",
+    "counts": "ct",
+    "dns": "DN",
+    "electron": "electron",
+    "electrons": "electron",
+    "photons": "photon",
+    "s": "s",  # upper-case headers mean seconds, not siemens
+    "sec": "s",
+    "seconds": "s",
+    "pixels": "pix",
+}
+
+
+def parse_unit(text: Any, band: str, source: str) -> u.UnitBase:
+    """Return the unit that a text stands for.
+
+    ``text``: such as ``"nanomaggy"`` or ``"1e-17 erg/s/cm2/AA"``.
+
+    Examples
+    --------
+    >>> from picasssso.bands.flux_units import parse_unit
+    >>> parse_unit("nanomaggies/arcsec^2", "sdss2010-g", "BUNIT")
+    Unit("nmgy / arcsec2")
+    """
+    if isinstance(text, u.UnitBase | u.FunctionUnitBase):
+        return text
+    plain = re.sub(
+        r"[A-Za-z]+", lambda word: _SPELLINGS.get(word[0].lower(), word[0]), str(text).strip()
+    )
+    try:
+        with silence(u.UnitsWarning):
+            return u.Unit(plain)
+    except (ValueError, TypeError):
+        raise InvalidInputError(
+            f"Band {band!r}: found {source}={text!r}, which astropy does not know as a unit. Say "
+            "what it is: unit='nmgy' (or 'Jy', 'erg/s/cm2/AA', 'adu' with zero_point= ...)."
+        ) from None
 
 
 @dataclass(frozen=True)

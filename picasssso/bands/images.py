@@ -16,6 +16,7 @@ from astropy.io import fits
 from astropy.nddata import CCDData, NDData
 from astropy.wcs import WCS
 
+from picasssso._core.plugins import load
 from picasssso.bands import checks, slots
 from picasssso.bands.band_names import resolve_band
 from picasssso.bands.extinction import GalacticExtinction
@@ -1125,106 +1126,126 @@ class BandImages(Mapping[str, CCDData]):
     @classmethod
     def read(
         cls,
-        source: str | os.PathLike[str] | Mapping[str, str | os.PathLike[str]],
+        files: Any,
         *,
-        unit: Any = None,
+        redshift: float | None = None,
+        survey: str | None = None,
+        format: str | None = None,
         zero_point: Any = None,
+        unit: Any = None,
         weight: Any = None,
         uncertainty: Any = None,
         variance: Any = None,
         mask: Any = None,
         mask_bits: int | None = None,
-        survey: str | None = None,
+        onto: Any = None,
         **arguments: Any,
     ) -> BandImages:
-        """Read a file that `write` wrote, or a survey's files band by band.
+        """Read images from files of any format, and what `write` wrote.
 
-        Images are memory-mapped where the file allows.
+        The format of each file is recognized from its headers (`picasssso.io.recognize`), and
+        unit, zero point, noise and mask are those that it defines; what was found is kept in
+        ``meta["source"]``. Nothing is guessed: what a file does not say is asked for.
+        Large images are memory-mapped where the format allows.
 
         Parameters
         ----------
-        source : path, or mapping from band to path
-            A file written by `write`, without any other argument; or ``"file.fits[HDU]"`` by
-            band, with the HDU's name or number (it may be left out where there is only one
-            image).
-        unit : str, `~astropy.units.UnitBase` or mapping, optional
-            Unit of the images; default: BUNIT. One that contradicts BUNIT is taken, with a
-            warning.
+        files : path, sequence of paths, or mapping from band to path or paths
+            Images, and the weight and mask files that go with them; or one file written by
+            `write`. Bands come from the headers unless they are given. In a mapping
+            ``"file.fits[HDU]"`` names the HDU of the image by name, number, or name and
+            EXTVER (``[SCI,2]``); of noise and mask only what is named is read then.
+        redshift : float
+            Observed redshift. Required, but for files written by `write`, whose it replaces.
+        survey : str, optional
+            Survey of bare band names.
+        format : str, optional
+            Format of all files, instead of recognizing it; one of `picasssso.io.list_formats`.
         zero_point : `~astropy.units.Quantity` or mapping, optional
-            Magnitude of one count, for images in counts. Default: the first of these
-            keywords: MAGZERO (DECam bands), FLUXMAG0 (HSC bands), ZP_AB, ABZP, MAGZP_AB.
+            Magnitude of one count, for images in counts. Default: what the format defines; in
+            other files the first of MAGZERO (DECam bands), FLUXMAG0 (HSC bands), MAGZEROP
+            (Euclid bands), ZP_AB, ABZP, MAGZP_AB.
+        unit : str, `~astropy.units.UnitBase` or mapping, optional
+            Unit of the images; default: what the format defines, or BUNIT. One that
+            contradicts BUNIT is taken, with a warning.
         weight, uncertainty, variance : str, int, path or mapping, optional
             HDU (of the same file), or ``"file.fits[HDU]"``, of inverse variances, standard
-            deviations or variances, in the image's unit.
+            deviations or variances, in their own BUNIT or the image's unit; instead of those
+            that the format defines. A weight beside an uncertainty says where there are data.
         mask : str, int, path or mapping, optional
             The same of a mask, non-zero where bad.
         mask_bits : int, optional
-            Bits of the mask that mean bad; default: all.
-        survey : str, optional
-            Survey of bare band names.
+            Bits of ``mask`` that mean bad; default: those that its header names so, else all.
+        onto : str, `~astropy.wcs.WCS` or `~astropy.io.fits.Header`, optional
+            Grid for bands on different ones, as of `picasssso.bands.align`; default: they must
+            be on the same.
         **arguments : object
-            Other arguments of `BandImages`; ``redshift`` is required.
+            Other arguments of `BandImages`, such as ``psf``.
 
         Returns
         -------
         BandImages
-            The images. ``meta["source"]`` says where each band came from.
+            The images.
 
         Raises
         ------
         FileFormatError
-            If a file is missing, no FITS, damaged, or of a format that needs a newer version.
+            If a file is missing, no FITS, damaged, not what its header says, or of a format
+            that needs a newer version.
         InvalidInputError
-            If an HDU is missing, or a unit or zero point is neither given nor stated.
-        """
-        noise = {"weight": weight, "uncertainty": uncertainty, "variance": variance}
-        if not isinstance(source, Mapping):
-            given = {"unit": unit, "zero_point": zero_point, "mask": mask, "survey": survey}
-            given |= {"mask_bits": mask_bits, **noise, **arguments}
-            return cls._read_own(
-                source, [key for key, value in given.items() if value is not None]
-            )
-        from picasssso.bands.reading import read_bands
+            If an HDU is missing, something that the file does not say is not given, or bands
+            are on different grids.
 
-        images, zero_points, sources = read_bands(
-            source,
+        Warns
+        -----
+        PicassssoWarning
+            If the noise that a file states is off by more than a factor of 2 from what its
+            pixels show, or a unit that is given contradicts BUNIT.
+
+        Examples
+        --------
+        >>> import os, tempfile
+        >>> from astropy import units as u
+        >>> from astropy.io import fits
+        >>> from astropy.wcs import WCS
+        >>> from picasssso.bands import BandImages
+        >>> wcs = WCS(naxis=2)
+        >>> wcs.wcs.ctype, wcs.wcs.cdelt = ("RA---TAN", "DEC--TAN"), (-1e-4, 1e-4)
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     path = os.path.join(folder, "r.fits")
+        ...     fits.PrimaryHDU([[1.0, 2.0], [3.0, 4.0]], wcs.to_header()).writeto(path)
+        ...     images = BandImages.read({"sdss2010-r": path}, redshift=0.1,
+        ...                              zero_point=30 * u.ABmag)
+        >>> images
+        <BandImages: sdss2010-r; 2 x 2 pixels of 0.36 arcsec; z = 0.1>
+        """
+        # Files are the business of `picasssso.io`, a room above this one. As plugins are, it is
+        # found by name when it is needed, so that no import points up.
+        return load("picasssso.io.reading:read")(
+            files,
+            redshift=redshift,
             survey=survey,
-            unit=unit,
+            format=format,
             zero_point=zero_point,
-            noise=noise,
+            unit=unit,
+            weight=weight,
+            uncertainty=uncertainty,
+            variance=variance,
             mask=mask,
             mask_bits=mask_bits,
+            onto=onto,
+            **arguments,
         )
-        meta = {"source": sources, **(arguments.pop("meta", None) or {})}
-        return cls(images, survey=survey, zero_point=zero_points or None, meta=meta, **arguments)
-
-    @classmethod
-    def _read_own(cls, path: Any, given: list[str]) -> BandImages:
-        if not isinstance(path, str | os.PathLike):
-            raise InvalidTypeError(
-                f"read: found {path!r}, expected the name of a file that BandImages.write wrote, "
-                "or {band: 'file.fits[HDU]'}."
-            )
-        if given:
-            raise InvalidInputError(
-                f"read: found {', '.join(given)} with one file, whose contents say all of it; "
-                "expected {band: 'file.fits[HDU]'} for a survey's files. Use "
-                "BandImages.read(path).replace(...) to change something."
-            )
-        from picasssso.bands.files import read_images
-
-        images, arguments = read_images(path)
-        area, equal = (arguments.pop(key) for key in ("pixel_solid_angle_arcsec2", "equal_pixels"))
-        new = cls._restore(images, arguments)
-        new._solid_angle, new._equal_pixels = area, equal
-        return new
 
     @classmethod
     def _restore(cls, images: Any, arguments: dict[str, Any]) -> BandImages:
         """Make images that were whole once, whose bands may be masked all over."""
         new = object.__new__(cls)
+        # What is kept of the pixels' areas, so that parts keep the values of the whole.
+        areas = {"solid_angle": "pixel_solid_angle_arcsec2", "equal_pixels": "equal_pixels"}
+        known = {name: arguments.pop(key) for name, key in areas.items() if key in arguments}
         new._open(images, **arguments, allow_empty=True)
-        return new
+        return new._derive(**known)
 
     @classmethod
     def from_cube(
@@ -1271,7 +1292,7 @@ class BandImages(Mapping[str, CCDData]):
         ...                      redshift=0.02, pixel_scale=0.262 * u.arcsec)
         <BandImages: decam2014-g, decam2014-r, decam2014-z; 8 x 9 pixels of 0.262 arcsec; z = 0.02>
         """
-        from picasssso.bands.reading import list_cube
+        from picasssso.bands.cubes import list_cube
 
         planes = list_cube(cube, bands, unit, wcs=wcs, uncertainty=uncertainty, mask=mask)
         return cls(planes, **arguments)

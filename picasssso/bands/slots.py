@@ -163,7 +163,8 @@ def check_psf(value: Any, band: str) -> Any:
     except (TypeError, ValueError, u.UnitsError):
         kernel = np.zeros(())
     if kernel.ndim != 2 or kernel.size == 0:
-        raise InvalidInputError(f"{what}: found {value!r}, expected {example}.")
+        found = f"an array of shape {np.shape(value)}" if np.ndim(value) else repr(value)
+        raise InvalidInputError(f"{what}: found {found:.200}, expected {example}.")
     total = float(kernel.sum())
     if not np.isfinite(total) or total <= 0:
         raise InvalidInputError(

@@ -1,13 +1,20 @@
-"""Reading the files that surveys hand out: one module for each layout."""
+"""Reading images: a registry of formats, and what plugins need to add theirs.
 
-from picasssso.io.reading import Recognition, read_images, read_survey, recognise
-from picasssso.io.survey_files import SurveyFile, SurveyImage
+Files are read with `picasssso.BandImages.read`, which finds the format of each.
+"""
+
+from picasssso.bands.images import BandImages
+from picasssso.io.formats import ImageReader, Recognition, list_formats, recognize
+from picasssso.io.image_files import BandPlane, ImageFile
 
 __all__ = [
+    "BandPlane",
+    "ImageFile",
+    "ImageReader",
     "Recognition",
-    "SurveyFile",
-    "SurveyImage",
-    "read_images",
-    "read_survey",
-    "recognise",
+    "list_formats",
+    "recognize",
 ]
+
+#: Its name before there was one way in.
+read_survey = BandImages.read

@@ -10,69 +10,70 @@ not promise; they are used only for which pixels have data, and the noise is lef
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import Any
 
 import astropy.units as u
-import numpy as np
 
 from picasssso.exceptions import FileFormatError, InvalidInputError
-from picasssso.io.survey_files import SurveyFile, SurveyImage, check_filter, same_shape
+from picasssso.io.formats import ImageReader, Recognition
+from picasssso.io.image_files import BandPlane, ImageFile
 
-TITLE = "ESO survey image (KiDS, VIKING, ATLAS)"
 #: OmegaCAM's filters copy those of SDSS; speclite has none of its own for either camera.
 _BANDS = {f"{band}_SDSS": f"sdss2010-{band}" for band in "ugriz"}
 
 
-def matches(file: SurveyFile) -> bool:
-    """Return whether a file follows ESO's standard of science data products."""
-    return file.get("PRODCATG") is not None or (
-        file.get("PHOTZP") is not None and file.get("PHOTSYS") is not None
-    )
+class ESOReader(ImageReader):
+    """Reads images to ESO's standard of science data products."""
 
+    title = "ESO survey image (KiDS, VIKING, ATLAS)"
 
-def companion(file: SurveyFile) -> str | None:
-    """Return what a file is, if it is not an image but goes with one."""
-    category = str(file.get("PRODCATG", "")).upper()
-    for word, role in (("WEIGHTMAP", "weight"), ("MASK", "mask")):
-        if word in category:
-            return role
-    return None
+    def recognize(self, file: ImageFile) -> Recognition | None:
+        """Recognize by the category of the product, or the standard's photometry."""
+        category = file.text("PRODCATG").upper()
+        if category:
+            roles = {"WEIGHTMAP": "weight", "MASK": "mask"}
+            role = next((role for word, role in roles.items() if word in category), None)
+            return Recognition("PRODCATG", role=role)
+        if file.get("PHOTZP") is not None and file.get("PHOTSYS") is not None:
+            return Recognition("PHOTZP and PHOTSYS")
+        return None
 
+    def read(self, file: ImageFile) -> list[BandPlane]:
+        """Read an image."""
+        if not file.images:
+            raise FileFormatError(f"{file}: found no image among {file.contents}.")
+        hdu = file.images[0]
+        name = file.text("FILTER") or file.text("HIERARCH ESO INS FILT1 NAME")
+        band = file.band_of(re.sub(r"^OCAM_", "", name), _BANDS)
 
-def read(file: SurveyFile, options: Any) -> list[SurveyImage]:
-    """Read an image."""
-    if not file.images:
-        raise FileFormatError(f"{file.path}: found no image among {file.contents}.")
-    hdu = file.images[0]
-    band = options.band
-    if band is None:
-        names = (file.get(key) for key in ("FILTER", "HIERARCH ESO INS FILT1 NAME"))
-        name = next((str(name) for name in names if name is not None), "")
-        band = check_filter(file, re.sub(r"^OCAM_", "", name.strip()), _BANDS)
-    zero_point, source = options.zero_point_of(band), "given"
-    if zero_point is None:
-        system = str(file.get("PHOTSYS", "")).strip().upper()
-        if system != "AB":
-            raise InvalidInputError(
-                f"{file.path}: found a zero point in the system {system or 'unknown'!r}, expected "
-                "AB. Give the AB magnitude of one count, zero_point=30 * u.ABmag."
+        def stated() -> float:
+            system = file.text("PHOTSYS").upper()
+            if system != "AB":
+                raise InvalidInputError(
+                    f"{file}: found a zero point in the system {system or 'unknown'!r}, "
+                    "expected AB. Give the AB magnitude of one count, zero_point=30 * u.ABmag."
+                )
+            return file.number("PHOTZP")
+
+        zero_point, source = file.zero_point(band, stated, "PHOTZP")
+        weight = file.companions.get("weight")
+
+        def mask(shape: Sequence[int]) -> Any:
+            if weight is None:
+                return None
+            return ~(weight.array(weight.images[0], "weight", like=shape) > 0)
+
+        fwhm = file.get("PSF_FWHM")
+        good = isinstance(fwhm, int | float) and not isinstance(fwhm, bool) and 0 < fwhm < 60
+        return [
+            file.plane(
+                hdu,
+                band,
+                u.ct,
+                mask=mask,
+                zero_point=zero_point,
+                psf=fwhm * u.arcsec if good else None,
+                zero_point_source=source,
             )
-        zero_point, source = file.number("PHOTZP") * u.ABmag, "PHOTZP"
-    data = file.array(hdu)
-    mask = None
-    if (other := options.companions.get("weight")) is not None:
-        weight = other.array(other.images[0], "weight")
-        same_shape(other, "weight", weight, data.shape)
-        mask = np.asarray(weight <= 0)
-    fwhm = file.get("PSF_FWHM")
-    good = isinstance(fwhm, int | float) and not isinstance(fwhm, bool) and 0 < fwhm < 60
-    record = file.record("eso", zero_point_mag=float(zero_point.value), zero_point_source=source)
-    return [
-        SurveyImage(
-            band,
-            file.ccd(hdu, data, u.ct, mask=mask),
-            record,
-            zero_point=zero_point,
-            psf=fwhm * u.arcsec if good else None,
-        )
-    ]
+        ]

@@ -10,55 +10,96 @@ beside an image holds variances, the ``.mask.fits`` file bits that its header na
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import Any
 
 import astropy.units as u
 import numpy as np
 import numpy.typing as npt
+from astropy.nddata import VarianceUncertainty
 
 from picasssso.exceptions import FileFormatError, InvalidInputError
-from picasssso.io.survey_files import (
-    SurveyFile,
-    SurveyImage,
-    bits_set,
-    check_filter,
-    same_shape,
-    variance_noise,
-)
-
-TITLE = "Pan-STARRS1 stack"
+from picasssso.io.formats import ImageReader, Recognition
+from picasssso.io.image_files import BandPlane, ImageFile
+from picasssso.io.keywords import bad_bits
 
 _BANDS = {band: f"panstarrs-{band}" for band in "grizyw"}
 #: All that Waters et al. (2020) call bad; suspect, burn-tool and poor convolution are not.
 _BAD_BITS = 0x217F | 0x0200 | 0x0400 | 0x0800 | 0x1000
-_GOOD_NAMES = ("SUSPECT", "BURNTOOL", "CONV.POOR", "MARK.VALUE", "MASK.VALUE")
 _ROLES = {"wt": "weight", "weight": "weight", "mask": "mask", "exp": "exp", "num": "num",
           "expwt": "exp"}  # fmt: skip
+_CAMERA = ("FPA.TELESCOPE", "FPA.INSTRUMENT", "PSCAMERA", "TELESCOP", "INSTRUME")
 
 
-def matches(file: SurveyFile) -> bool:
-    """Return whether a file is a Pan-STARRS1 stack, or goes with one."""
-    camera = " ".join(
-        str(file.get(key, ""))
-        for key in ("FPA.TELESCOPE", "FPA.INSTRUMENT", "PSCAMERA", "TELESCOP", "INSTRUME")
-    )
-    return bool(re.search(r"\bPS1\b|GPC1|Pan-?STARRS", camera, re.IGNORECASE)) or (
-        file.get("FPA.FILTERID") is not None
-    )
+class PanSTARRSReader(ImageReader):
+    """Reads stacks, with the files of weights and masks beside them."""
+
+    title = "Pan-STARRS1 stack"
+
+    def recognize(self, file: ImageFile) -> Recognition | None:
+        """Recognize by the camera, and what the file is by its name."""
+        camera = re.search(r"\bPS1\b|GPC1|Pan-?STARRS", file.text(*_CAMERA), re.IGNORECASE)
+        if not camera and file.get("FPA.FILTERID") is None:
+            return None
+        stem = re.sub(r"\.(fits|fz|gz|fit)", "", file.name.lower())
+        role = _ROLES.get(re.split(r"[._-]", stem)[-1])
+        return Recognition("the camera, or FPA.FILTERID", role=role, group=_filter(file))
+
+    def read(self, file: ImageFile) -> list[BandPlane]:
+        """Read a stack."""
+        name = _filter(file)
+        if not name and file.band is None:
+            raise InvalidInputError(
+                f"{file}: found neither FPA.FILTERID nor FILTER. Say which band it is: "
+                "BandImages.read({'panstarrs-g': path}, ...)."
+            )
+        band = file.band_of(name, _BANDS)
+        data, hdu, scaled = _counts(file, "stack")
+
+        def stated() -> float:
+            time = file.number("EXPTIME")
+            if time <= 0:
+                raise FileFormatError(
+                    f"{file}: found EXPTIME = {time:g}, expected a positive number: the zero "
+                    "point is 25 + 2.5 log10(EXPTIME). Give zero_point= if it is known otherwise."
+                )
+            return 25 + 2.5 * np.log10(time)
+
+        zero_point, source = file.zero_point(band, stated, "25 + 2.5 log10(EXPTIME)")
+        weight, bad = file.companions.get("weight"), file.companions.get("mask")
+
+        def noise(shape: Sequence[int], unit: u.UnitBase) -> Any:
+            if weight is None:
+                return None
+            array = _counts(weight, "variance", shape)[0]
+            return VarianceUncertainty(array, unit=unit**2, copy=False)
+
+        def mask(shape: Sequence[int]) -> Any:
+            if bad is None:
+                return None
+            if not bad.images:
+                raise FileFormatError(f"{bad.path}: found no mask among {bad.contents}.")
+            named = bad_bits(bad.headers[bad.images[0]])
+            return bad.bad_pixels(bad.images[0], shape, _BAD_BITS if named == ~0 else named)
+
+        return [
+            file.plane(
+                hdu,
+                band,
+                u.ct,
+                data=data,
+                noise=noise,
+                mask=mask,
+                zero_point=zero_point,
+                zero_point_source=source,
+                asinh_scaled=scaled,
+            )
+        ]
 
 
-def companion(file: SurveyFile) -> str | None:
-    """Return what a file is, if it is not an image but goes with one."""
-    stem = re.sub(r"\.(fits|fz|gz|fit)", "", file.name.lower())
-    end = re.split(r"[._-]", stem)[-1]
-    return _ROLES.get(end)
-
-
-def group(file: SurveyFile) -> str:
-    """Return what an image and its weight and mask have in common: the filter."""
+def _filter(file: ImageFile) -> str:
     name = file.get("FPA.FILTERID", file.get("FPA.FILTER", file.get("FILTER", "")))
-    # "g.00000" in stacks.
-    return str(name).strip().partition(".")[0]
+    return str(name).strip().partition(".")[0]  # "g.00000" in stacks
 
 
 def linear_flux(values: npt.NDArray[Any], softening: float, offset: float) -> npt.NDArray[Any]:
@@ -76,74 +117,25 @@ def linear_flux(values: npt.NDArray[Any], softening: float, offset: float) -> np
         return (offset + 2 * softening * np.sinh(x)).astype(np.float32)
 
 
-def _counts(file: SurveyFile, what: str) -> tuple[npt.NDArray[Any], int, bool]:
+def _counts(
+    file: ImageFile, what: str, like: Sequence[int] | None = None
+) -> tuple[npt.NDArray[Any], int, bool]:
     """Return linear values, their HDU, and whether they were asinh-scaled."""
     if not file.images:
-        raise FileFormatError(f"{file.path}: found no image among {file.contents}.")
+        raise FileFormatError(f"{file}: found no image among {file.contents}.")
     hdu = file.images[0]
-    values = file.array(hdu, what)
-    header = file.headers[hdu]
-    given = [key for key in ("BSOFTEN", "BOFFSET") if key in header]
+    values = file.array(hdu, what, like=like)
+    given = [key for key in ("BSOFTEN", "BOFFSET") if key in file.headers[hdu]]
     if not given:
         return values, hdu, False
     if len(given) == 1:
         raise FileFormatError(
-            f"{file.path}: found {given[0]} alone, expected BSOFTEN and BOFFSET together, or "
+            f"{file}: found {given[0]} alone, expected BSOFTEN and BOFFSET together, or "
             "none of them. The header is damaged."
         )
     softening = file.number("BSOFTEN")
     if softening <= 0:
         raise FileFormatError(
-            f"{file.path}: found BSOFTEN = {softening:g}, expected a positive number."
+            f"{file}: found BSOFTEN = {softening:g}, expected a positive number."
         )
     return linear_flux(values, softening, file.number("BOFFSET")), hdu, True
-
-
-def read(file: SurveyFile, options: Any) -> list[SurveyImage]:
-    """Read a stack."""
-    name = group(file)
-    if not name and options.band is None:
-        raise InvalidInputError(
-            f"{file.path}: found neither FPA.FILTERID nor FILTER. Say which band it is: "
-            "read_survey({'panstarrs-g': path}, ...)."
-        )
-    band = options.band or check_filter(file, name, _BANDS)
-    data, hdu, scaled = _counts(file, "stack")
-    zero_point = options.zero_point_of(band)
-    source = "given"
-    if zero_point is None:
-        time = file.number("EXPTIME")
-        if time <= 0:
-            raise FileFormatError(
-                f"{file.path}: found EXPTIME = {time:g}, expected a positive number: the zero "
-                "point is 25 + 2.5 log10(EXPTIME). Give zero_point= if it is known otherwise."
-            )
-        zero_point, source = (25 + 2.5 * np.log10(time)) * u.ABmag, "25 + 2.5 log10(EXPTIME)"
-    uncertainty = mask = None
-    if (other := options.companions.get("weight")) is not None:
-        variance, _, _ = _counts(other, "variance")
-        same_shape(other, "variance", variance, data.shape)
-        uncertainty = variance_noise(variance, u.ct)
-    if (other := options.companions.get("mask")) is not None:
-        bits = other.array(other.images[0], "mask") if other.images else np.zeros((0, 0), int)
-        same_shape(other, "mask", bits, data.shape)
-        mask = bits_set(other, bits, _bad_bits(other))
-    record = file.record(
-        "panstarrs",
-        zero_point_mag=float(zero_point.value),
-        zero_point_source=source,
-        asinh_scaled=scaled,
-    )
-    image = file.ccd(hdu, data, u.ct, uncertainty=uncertainty, mask=mask)
-    return [SurveyImage(band, image, record, zero_point=zero_point)]
-
-
-def _bad_bits(file: SurveyFile) -> int:
-    """Return the bits that mean bad, by the names in the header where it has them."""
-    header = file.headers[file.images[0]]
-    found, k = 0, 0
-    while f"MSKNAM{k:02d}" in header and f"MSKVAL{k:02d}" in header:
-        if str(header[f"MSKNAM{k:02d}"]).strip().upper() not in _GOOD_NAMES:
-            found |= int(header[f"MSKVAL{k:02d}"])
-        k += 1
-    return found or _BAD_BITS

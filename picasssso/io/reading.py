@@ -1,339 +1,309 @@
-"""Recognising survey files, and making `BandImages` of them."""
+"""One way in for images: from files of any format to `BandImages`."""
 
 from __future__ import annotations
 
-import importlib
 import os
+import re
+import warnings
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
-from types import ModuleType
-from typing import TYPE_CHECKING, Any
+from dataclasses import replace
+from typing import Any
 
-import astropy.units as u
+import numpy as np
+from astropy.io import fits
 
-from picasssso._core.headers import IMAGES_FORMAT, MAPS_FORMAT
+from picasssso._core.fits_files import HDUKey, split_specification
+from picasssso.bands import BandImages, align
 from picasssso.bands.band_names import check_band, resolve_band
-from picasssso.exceptions import FileFormatError, InvalidInputError, InvalidTypeError
-from picasssso.io.survey_files import SurveyFile, SurveyImage
-
-if TYPE_CHECKING:
-    from picasssso.bands import BandImages
+from picasssso.bands.files import read_images
+from picasssso.bands.flux_units import is_count_like
+from picasssso.bands.pixels import grid_offset
+from picasssso.bands.slots import PER_BAND_SLOTS
+from picasssso.exceptions import (
+    FileFormatError,
+    InvalidInputError,
+    InvalidTypeError,
+    PicassssoWarning,
+)
+from picasssso.io.formats import Recognition, get_reader, identify
+from picasssso.io.image_files import BandPlane, ImageFile, Stated, path_of
+from picasssso.io.planes import NOISE_FACTOR, middle, noise_ratio
 
 PathLike = str | os.PathLike[str]
-Files = PathLike | Iterable[PathLike] | Mapping[str, PathLike]
+Files = PathLike | Iterable[PathLike] | Mapping[str, Any]
 
-#: Layouts in the order in which they are tried, each a module of `picasssso.io`.
-LAYOUTS = ("sdss", "legacy", "des", "panstarrs", "lsst", "eso", "generic")
-
-
-@dataclass(frozen=True)
-class Recognition:
-    """What a file was recognised as.
-
-    Parameters
-    ----------
-    layout : str
-        One of `LAYOUTS`.
-    title : str
-        The same in words.
-    role : str or None
-        What the file is, if it is not an image but goes with one, such as ``"mask"``.
-    """
-
-    layout: str
-    title: str
-    role: str | None = None
+#: What the user can say of files, beside the arguments of `BandImages`.
+_NOISE = {"weight": "ivar", "uncertainty": "std", "variance": "var"}
+ABOUT_FILES = ("survey", "format", "zero_point", "unit", *_NOISE, "mask", "mask_bits")
+_SAME_GRID = 0.1  # pixels, as BandImages has it
 
 
-@dataclass(frozen=True, eq=False)
-class ReadOptions:
-    """What the user said of the files."""
-
-    band: str | None = None
-    zero_point: Any = None
-    unit: Any = None
-    survey: str | None = None
-    companions: dict[str, SurveyFile] = field(default_factory=dict)
-
-    def _of(self, value: Any, band: str) -> Any:
-        if isinstance(value, Mapping):
-            by_band = {resolve_band(key, self.survey): item for key, item in value.items()}
-            return by_band.get(band)
-        return value
-
-    def zero_point_of(self, band: str) -> u.Quantity | None:
-        """Return the zero point that was given for a band."""
-        value = self._of(self.zero_point, band)
-        if value is not None and not isinstance(value, u.Quantity | u.Magnitude):
-            raise InvalidTypeError(
-                f"Band {band!r}: found zero_point={value!r} without a unit, expected the AB "
-                "magnitude of one count such as 30 * u.ABmag."
-            )
-        return value
-
-    def unit_of(self, band: str) -> Any:
-        """Return the unit that was given for a band."""
-        return self._of(self.unit, band)
+def read(files: Files, *, onto: Any = None, **arguments: Any) -> BandImages:
+    """Read images; see `BandImages.read`."""
+    parts = read_parts(files, **arguments)
+    if len(parts) == 1 and onto is None:
+        return parts[0]
+    images = {band: image for part in parts for band, image in part.items()}
+    kept = {key: value for key, value in parts[0]._arguments().items() if key != "pixel_scale"}
+    for slot in PER_BAND_SLOTS:
+        kept[slot] = {b: v for part in parts for b, v in getattr(part, slot).items()}
+    kept["meta"]["source"] = {b: r for part in parts for b, r in part.meta["source"].items()}
+    # On different grids without onto=, this is the error that says how they are aligned.
+    return align(images, onto=onto, **kept) if onto is not None else BandImages(images, **kept)
 
 
-def _reader(layout: str) -> ModuleType:
-    if layout not in LAYOUTS:
-        raise InvalidInputError(f"Found layout={layout!r}, expected one of {', '.join(LAYOUTS)}.")
-    return importlib.import_module(f"picasssso.io.{layout}")
+def read_parts(files: Files, **arguments: Any) -> list[BandImages]:
+    """Read images in groups of bands that share a pixel grid."""
+    about = {key: arguments.pop(key, None) for key in ABOUT_FILES}
+    survey, named = about.pop("survey"), about.pop("format")
+    listed = _list_files(files, survey)
+    try:
+        found = [(file, identify(file, named)) for file in listed]
+        if len(found) == 1 and found[0][1].format == "picasssso":
+            return [_read_own(found[0][0].path, {"survey": survey, **about}, arguments)]
+        planes = _read_planes(found, Stated(survey, about))
+    except fits.VerifyError as error:
+        raise FileFormatError(
+            f"{listed[0]}: found a header that cannot be read ({error}) Correct it, or "
+            "download the file again."
+        ) from error
+    parts = []
+    for group in _same_grids(planes):
+        one = len(group) == len(planes)
+        parts.append(_to_images(group, one, survey, about["zero_point"], arguments))
+    return parts
 
 
-def _recognise(file: SurveyFile) -> Recognition:
-    _refuse_own(file)
-    for layout in LAYOUTS:
-        reader = _reader(layout)
-        if reader.matches(file):
-            role = reader.companion(file) if hasattr(reader, "companion") else None
-            return Recognition(layout, reader.TITLE, role)
-    raise FileFormatError(
-        f"{file.path}: found no image in it ({file.contents}), expected a survey's image."
-    )
-
-
-def _refuse_own(file: SurveyFile) -> None:
-    header = file.headers[0]
-    if IMAGES_FORMAT in header:
-        raise InvalidInputError(
-            f"{file.path}: found a file that BandImages.write wrote. Read it with BandImages.read."
-        )
-    if MAPS_FORMAT in header:
-        raise InvalidInputError(
-            f"{file.path}: found maps of properties. Read them with PropertyMaps.read."
-        )
-
-
-def recognise(path: PathLike) -> Recognition:
-    """Say from its headers which survey's layout a FITS file has.
-
-    Parameters
-    ----------
-    path : str or path-like
-        The file.
-
-    Returns
-    -------
-    Recognition
-        The layout, its title, and what the file holds besides the image (its role).
-
-    Examples
-    --------
-    >>> from astropy.io import fits
-    >>> from picasssso.io import recognise
-    >>> import tempfile, os
-    >>> with tempfile.TemporaryDirectory() as folder:
-    ...     path = os.path.join(folder, "image.fits")
-    ...     fits.PrimaryHDU([[1.0, 2.0], [3.0, 4.0]]).writeto(path)
-    ...     recognise(path)
-    Recognition(layout='generic', title='FITS image', role=None)
-    """
-    return _recognise(SurveyFile(os.path.expanduser(os.fspath(path))))
-
-
-def _list_files(files: Files, survey: str | None) -> list[tuple[str | None, SurveyFile]]:
-    """Return (band or None, file) of everything that was given."""
+def _list_files(files: Any, survey: str | None) -> list[ImageFile]:
+    """Return everything that was given, with the band where the user said it."""
+    expected = "expected the name of a file, a list of them, or {band: 'file.fits[HDU]'}"
     if isinstance(files, str | os.PathLike):
         files = [files]
     pairs: list[tuple[str | None, Any]]
     if isinstance(files, Mapping):
         pairs = []
         for given, path in files.items():
-            band = resolve_band(given, survey)
-            check_band(band, given, survey)
-            paths = [path] if isinstance(path, str | os.PathLike) else list(path)
-            pairs += [(band, one) for one in paths]
-    else:
+            name = resolve_band(given, survey)
+            check_band(name, given, survey)
+            several = isinstance(path, Iterable) and not isinstance(path, str)
+            pairs.extend((name, one) for one in (path if several else [path]))
+    elif isinstance(files, Iterable):
         pairs = [(None, path) for path in files]
-    for _, path in pairs:
-        if not isinstance(path, str | os.PathLike):
-            raise InvalidTypeError(f"Survey files: found {path!r}, expected the name of a file.")
+    else:
+        raise InvalidTypeError(f"read: found {files!r}, {expected}.")
     if not pairs:
-        raise InvalidInputError("Survey files: found none, expected at least one.")
-    return [(band, SurveyFile(os.path.expanduser(os.fspath(path)))) for band, path in pairs]
+        raise InvalidInputError(f"read: found no file, {expected}.")
+    listed = []
+    for band, path in pairs:
+        what = "read" if band is None else f"Band {band!r}"
+        place, hdu = split_specification(path_of(path, what))
+        listed.append(ImageFile(place, band=band, hdu=hdu))
+    return listed
 
 
-def _group_of(file: SurveyFile, band: str | None, layout: str) -> str:
-    """Return what an image and the files that go with it have in common."""
-    if band is not None:
-        return band
-    reader = _reader(layout)
-    return reader.group(file) if hasattr(reader, "group") else ""
+def _read_own(path: str, about: dict[str, Any], arguments: dict[str, Any]) -> BandImages:
+    given = [key for key, value in about.items() if value is not None]
+    if given:
+        raise InvalidInputError(
+            f"read: found {', '.join(given)} with {path}, which BandImages.write wrote and which "
+            "says all of it; expected them with other files. Use BandImages.read(path).replace"
+            "(...) to change something."
+        )
+    images, stored = read_images(path)
+    own = BandImages._restore(images, stored)
+    changes = {key: value for key, value in arguments.items() if value is not None}
+    return own.replace(**changes) if changes else own
 
 
-def read_images(
-    files: Files,
-    *,
-    survey: str | None = None,
-    layout: str | None = None,
-    zero_point: Any = None,
-    unit: Any = None,
-) -> list[SurveyImage]:
-    """Read survey files, each band on its own pixel grid.
+# ---- planes --------------------------------------------------------------------------------
 
-    Parameters
-    ----------
-    files : path, sequence of paths, or mapping from band to path or paths
-        Images, and the weight and mask files that go with them.
-    survey : str, optional
-        Survey of bare band names.
-    layout : str, optional
-        One of `LAYOUTS`, instead of recognising it.
-    zero_point : `~astropy.units.Quantity` or mapping, optional
-        AB magnitude of one count, for files that do not state it.
-    unit : str, `~astropy.units.UnitBase` or mapping, optional
-        Unit, for generic files that do not state it.
 
-    Returns
-    -------
-    list of SurveyImage
-        One for each band.
-
-    Raises
-    ------
-    FileFormatError, InvalidInputError
-        If a file cannot be read as what it is, or a band comes twice.
-    """
-    images: list[tuple[str | None, SurveyFile, str]] = []
-    companions: dict[tuple[str, str], dict[str, SurveyFile]] = {}
-    for band, file in _list_files(files, survey):
-        found = _recognise(file)
-        if layout is not None:
-            reader = _reader(layout)
-            role = reader.companion(file) if hasattr(reader, "companion") else None
-            found = Recognition(layout, reader.TITLE, role)
-        if found.role is None:
-            images.append((band, file, found.layout))
-            continue
-        group = (found.layout, _group_of(file, band, found.layout))
-        if found.role in companions.setdefault(group, {}):
-            raise InvalidInputError(
-                f"{file.path}: found a second {found.role} file of the same band, expected one."
-            )
-        companions[group][found.role] = file
-    options = ReadOptions(zero_point=zero_point, unit=unit, survey=survey)
-    result: dict[str, SurveyImage] = {}
-    used = set()
-    for band, file, name in images:
-        group = (name, _group_of(file, band, name))
-        # Mask bits of the Legacy Surveys hold for all bands.
-        shared = {} if name != "legacy" else companions.get((name, ""), {})
-        used |= {group, (name, "")} if shared else {group}
-        own = replace(options, band=band, companions={**shared, **companions.get(group, {})})
-        for image in _reader(name).read(file, own):
-            if band is not None and image.band != band:
-                image = replace(image, band=band, record={**image.record, "band": "given"})
-            if image.band in result:
+def _read_planes(found: list[tuple[ImageFile, Recognition]], stated: Stated) -> list[BandPlane]:
+    """Read every image with the files that go with it."""
+    companions: dict[tuple[str, str], dict[str, ImageFile]] = {}
+    for file, what in found:
+        if what.role is not None:
+            some = companions.setdefault((what.format, file.band or what.group), {})
+            if what.role in some:
                 raise InvalidInputError(
-                    f"{file.path}: found band {image.band} twice, also in "
-                    f"{result[image.band].record['file']}, expected one image for each band."
+                    f"{file}: found a second {what.role} file of the same band, expected one."
                 )
-            result[image.band] = image
-    left = [file for group, some in companions.items() if group not in used
-            for file in some.values()]  # fmt: skip
+            some[what.role] = file
+    planes: dict[str, BandPlane] = {}
+    used = set()
+    for file, what in found:
+        if what.role is not None:
+            continue
+        # Companions without a group of their own go with every image.
+        groups = [(what.format, ""), (what.format, file.band or what.group)]
+        used |= set(groups)
+        together = {role: f for group in groups for role, f in companions.get(group, {}).items()}
+        for plane in _read_file(replace(file, stated=stated, companions=together), what):
+            if plane.band in planes:
+                raise InvalidInputError(
+                    f"{file}: found band {plane.band} twice, also in "
+                    f"{planes[plane.band].record['file']}, expected one image for each band."
+                )
+            planes[plane.band] = plane
+    left = [f for key, some in companions.items() if key not in used for f in some.values()]
     if left:
         raise InvalidInputError(
-            f"{left[0].path}: found a file that goes with an image, and no image of its band. "
+            f"{left[0]}: found a file that goes with an image, and no image of its band. "
             "Give the image too."
         )
-    return list(result.values())
+    return list(planes.values())
 
 
-def read_survey(
-    files: Files,
-    *,
-    redshift: float | None = None,
-    survey: str | None = None,
-    layout: str | None = None,
-    zero_point: Any = None,
-    unit: Any = None,
-    onto: Any = None,
-    **arguments: Any,
+def _read_file(file: ImageFile, what: Recognition) -> list[BandPlane]:
+    planes = []
+    # A named HDU is read as its format defines it, if that is the format's image.
+    if file.named is None or what.format != "generic":
+        planes = get_reader(what.format).read(file)
+    if file.named is not None:
+        planes = [plane for plane in planes if plane.hdu == file.named]
+        if len(planes) != 1:
+            planes, what = get_reader("generic").read(file), replace(what, format="generic")
+    if file.band is not None and len(planes) == 1 and planes[0].band != file.band:
+        planes = [replace(planes[0], band=file.band)]
+    return [
+        replace(_as_stated(file, plane), record={"format": what.format, **plane.record})
+        for plane in planes
+    ]
+
+
+def _as_stated(file: ImageFile, plane: BandPlane) -> BandPlane:
+    """Return a plane with the noise and the mask that the user names."""
+    band, image = plane.band, plane.image
+    stated = {name: v for name in _NOISE if (v := file.stated.of(name, band)) is not None}
+    if len(stated) > 1 and set(stated) != {"weight", "uncertainty"}:
+        raise InvalidInputError(
+            f"Band {band!r}: found {' and '.join(f'{name}=' for name in stated)}, expected only "
+            "one of them."
+        )
+    shape = image.data.shape
+    if stated:
+        # A weight beside an uncertainty says where there are data.
+        name = "uncertainty" if len(stated) > 1 else next(iter(stated))
+        source, hdu = _companion(file, stated[name], name, band)
+        image.uncertainty = source.noise(_NOISE[name], hdu, image.unit, shape)
+    if len(stated) > 1:
+        source, hdu = _companion(file, stated["weight"], "weight", band)
+        image.mask = ~(source.array(hdu, "weight", like=shape) > 0)
+    mask, bits = file.stated.of("mask", band), file.stated.of("mask_bits", band)
+    if mask is not None:
+        source, hdu = _companion(file, mask, "mask", band)
+        if bits is not None and source.array(hdu, "mask").dtype.kind not in "biu":
+            raise InvalidInputError(
+                f"Band {band!r}: found a mask of {source.array(hdu).dtype}, expected integers for "
+                f"mask_bits={bits}."
+            )
+        found = source.bad_pixels(hdu, shape, bits)
+        image.mask = found if len(stated) < 2 else image.mask | (found != 0)
+    return plane
+
+
+def _companion(file: ImageFile, value: Any, name: str, band: str) -> tuple[ImageFile, int]:
+    """Return file and HDU of a weight, uncertainty or mask that the user names."""
+    hdu: HDUKey | None
+    separate = isinstance(value, os.PathLike) or (
+        isinstance(value, str) and re.search(r"[\[\].]|" + re.escape(os.sep), value)
+    )
+    if separate:
+        path, hdu = split_specification(path_of(value, f"Band {band!r}: {name}"))
+    elif isinstance(value, int | str):
+        path, hdu = file.path, value
+    else:
+        raise InvalidTypeError(
+            f"Band {band!r}: found {name}={value!r}, expected the name or number of an HDU in the "
+            "same file, or 'file.fits[HDU]'."
+        )
+    source = ImageFile(path, band=band, hdu=hdu)
+    if source.named is not None:
+        return source, source.named
+    images = [k for k, axes in enumerate(source.axes) if axes == 2]
+    if len(images) != 1:
+        raise InvalidInputError(
+            f"Band {band!r}: {name}: found {len(images)} 2-D images in {path} "
+            f"({source.contents}), expected the name of one: '{source.name}[HDU]'."
+        )
+    return source, images[0]
+
+
+# ---- images --------------------------------------------------------------------------------
+
+
+def _same_grids(planes: list[BandPlane]) -> list[list[BandPlane]]:
+    groups: list[list[BandPlane]] = []
+    for plane in planes:
+        for group in groups:
+            first, other = group[0].image, plane.image
+            if first.data.shape != other.data.shape:
+                continue
+            if (first.wcs is None) != (other.wcs is None):
+                continue
+            if first.wcs is None or (
+                grid_offset(other.wcs, first.wcs, first.data.shape)[0] < _SAME_GRID
+            ):
+                group.append(plane)
+                break
+        else:
+            groups.append([plane])
+    return groups
+
+
+def _to_images(
+    planes: list[BandPlane],
+    whole: bool,
+    survey: str | None,
+    stated_zero_point: Any,
+    arguments: Mapping[str, Any],
 ) -> BandImages:
-    """Read the files that surveys hand out, as the surveys define them.
-
-    Layouts are recognised from the headers: SDSS frames, Legacy Survey cut-outs and coadds, DES
-    coadds, Pan-STARRS1 stacks, HSC and LSST images, images to ESO's standard (KiDS, VIKING,
-    ATLAS), and any FITS image whose band is given. Unit, zero point, noise and mask are those
-    that the survey defines; what was found and done is kept in ``meta["source"]``.
-
-    Parameters
-    ----------
-    files : path, sequence of paths, or mapping from band to path or paths
-        Images, and the weight and mask files that go with them. Bands come from the headers
-        unless they are given.
-    redshift : float
-        Observed redshift. Required.
-    survey : str, optional
-        Survey of bare band names in ``files``.
-    layout : str, optional
-        Layout of all files, instead of recognising it: sdss, legacy, des, panstarrs, lsst, eso
-        or generic.
-    zero_point : `~astropy.units.Quantity` or mapping, optional
-        AB magnitude of one count, for files that do not state it.
-    unit : str, `~astropy.units.UnitBase` or mapping, optional
-        Unit of generic files that do not state it.
-    onto : str, `~astropy.wcs.WCS` or `~astropy.io.fits.Header`, optional
-        Grid for bands on different ones, as of `picasssso.bands.align`; default:
-        they must be on the same.
-    **arguments : object
-        Other arguments of `~picasssso.bands.BandImages`, such as ``psf``.
-
-    Returns
-    -------
-    BandImages
-        The bands.
-
-    Raises
-    ------
-    FileFormatError
-        If a file is missing, damaged, or not what its header says.
-    InvalidInputError
-        If something the file does not say is not given, or bands are on different grids.
-
-    Examples
-    --------
-    >>> import os, tempfile
-    >>> from astropy import units as u
-    >>> from astropy.io import fits
-    >>> from astropy.wcs import WCS
-    >>> from picasssso.io import read_survey
-    >>> wcs = WCS(naxis=2)
-    >>> wcs.wcs.ctype, wcs.wcs.cdelt = ("RA---TAN", "DEC--TAN"), (-1e-4, 1e-4)
-    >>> with tempfile.TemporaryDirectory() as folder:
-    ...     path = os.path.join(folder, "r.fits")
-    ...     fits.PrimaryHDU([[1.0, 2.0], [3.0, 4.0]], wcs.to_header()).writeto(path)
-    ...     images = read_survey({"sdss2010-r": path}, redshift=0.1, zero_point=30 * u.ABmag)
-    >>> images
-    <BandImages: sdss2010-r; 2 x 2 pixels of 0.36 arcsec; z = 0.1>
-    """
-    planes = read_images(files, survey=survey, layout=layout, zero_point=zero_point, unit=unit)
-    return assemble(planes, redshift=redshift, survey=survey, onto=onto, **arguments)
+    """Make `BandImages` of bands on one grid."""
+    names = [plane.band for plane in planes]
+    own: dict[str, Any] = dict(arguments)
+    for slot in set(PER_BAND_SLOTS) & set(own):
+        if isinstance(own[slot], Mapping) and not whole:
+            by_band = {resolve_band(key, survey): value for key, value in own[slot].items()}
+            own[slot] = {band: by_band[band] for band in names if band in by_band}
+    files_psf = {p.band: p.psf for p in planes if p.psf is not None}
+    if own.get("psf") is None:
+        own["psf"] = files_psf or None
+    elif isinstance(own["psf"], Mapping):
+        own["psf"] = files_psf | {resolve_band(k, survey): v for k, v in own["psf"].items()}
+    zero_points: Any = {p.band: p.zero_point for p in planes if p.zero_point is not None}
+    if stated_zero_point is not None:
+        # One that no band has a use for is refused at the door, with the reason.
+        if isinstance(stated_zero_point, Mapping):
+            by_band = {resolve_band(k, survey): v for k, v in stated_zero_point.items()}
+            zero_points |= {b: v for b, v in by_band.items() if whole or b in names}
+        elif not any(is_count_like(p.image.unit) for p in planes) and whole:
+            zero_points = stated_zero_point
+    own["meta"] = {"source": {p.band: p.record for p in planes}, **(own.get("meta") or {})}
+    images = BandImages(
+        [(p.band, p.image) for p in planes],
+        survey=survey,
+        zero_point=zero_points or None,
+        **own,
+    )
+    _doubt_noise(images)
+    return images
 
 
-def assemble(
-    planes: Iterable[SurveyImage],
-    *,
-    redshift: float | None,
-    survey: str | None = None,
-    onto: Any = None,
-    **arguments: Any,
-) -> BandImages:
-    """Make `BandImages` of what was read."""
-    from picasssso.bands import BandImages, align
-
-    planes = list(planes)
-    zero_points = {p.band: p.zero_point for p in planes if p.zero_point is not None}
-    arguments["meta"] = {
-        "source": {p.band: p.record for p in planes},
-        **(arguments.get("meta") or {}),
-    }
-    if arguments.get("psf") is None:
-        arguments["psf"] = {p.band: p.psf for p in planes if p.psf is not None} or None
-    arguments |= {"zero_point": zero_points or None, "redshift": redshift, "survey": survey}
-    images = [(p.band, p.image) for p in planes]
-    if onto is None:
-        return BandImages(images, **arguments)
-    return align(images, onto=onto, **arguments)
+def _doubt_noise(images: BandImages) -> None:
+    """Warn where the noise that files state is far from what their pixels show."""
+    for band in images:
+        if band in images.missing_uncertainty:
+            continue
+        flux, precision = (p[0] for p in images.to_arrays(middle(images.shape), bands=[band]))
+        ratio = noise_ratio(flux, precision)
+        if ratio is None or 1 / NOISE_FACTOR < ratio < NOISE_FACTOR:
+            continue
+        stated = float(np.median(precision[precision > 0])) ** -0.5
+        warnings.warn(
+            f"Band {band!r}: found a stated noise of {stated:.3g} nmgy per pixel, and a measured "
+            f"one of {ratio * stated:.3g}, expected them to agree within a factor of "
+            f"{NOISE_FACTOR:g}. Check the kind and the unit of the uncertainty; prepare() and "
+            "with_estimated_noise(bands) measure it.",
+            PicassssoWarning,
+            stacklevel=5,
+        )

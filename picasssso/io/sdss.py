@@ -12,17 +12,18 @@ page on flux calibration). The fluxes are brought to AB here, and the record say
 from __future__ import annotations
 
 import warnings
-from typing import Any
+from collections.abc import Sequence
 
 import astropy.units as u
 import numpy as np
 import numpy.typing as npt
 from astropy.nddata import StdDevUncertainty
 
+from picasssso._core.fits_files import open_fits
 from picasssso.exceptions import FileFormatError, PicassssoWarning
-from picasssso.io.survey_files import SurveyFile, SurveyImage, check_filter
+from picasssso.io.formats import ImageReader, Recognition
+from picasssso.io.image_files import BandPlane, ImageFile
 
-TITLE = "SDSS frame"
 #: What is added to the survey's magnitudes to make them AB.
 AB_OFFSETS = {"u": -0.04, "g": 0.0, "r": 0.0, "i": 0.0, "z": 0.02}
 
@@ -53,6 +54,61 @@ _LATER_DARK = {
     (4, "z"): (1500, 12.6025),
     (5, "z"): (1500, 2.1025),
 }
+#: Where frames have the reference pixel of their WCS (FITS numbering); cut-outs shift it.
+_REFERENCE_PIXEL = (1025.0, 745.0)
+
+
+class SDSSReader(ImageReader):
+    """Reads frames, and cut-outs of them."""
+
+    title = "SDSS frame"
+
+    def recognize(self, file: ImageFile) -> Recognition | None:
+        """Recognize by the CCD and the unit."""
+        header = file.headers[0]
+        unit = "nanomagg" in str(header.get("BUNIT", "")).lower() or "NMGY" in header
+        if unit and {"CAMCOL", "RUN", "FILTER"} <= set(header):
+            return Recognition("BUNIT or NMGY, with CAMCOL, RUN and FILTER")
+        return None
+
+    def read(self, file: ImageFile) -> list[BandPlane]:
+        """Read a frame."""
+        letter = str(file.headers[0].get("FILTER")).strip()
+        band = file.band_of(letter, _BANDS)
+        # Another band's name does not change the CCD.
+        letter = letter if letter in _BANDS else band[-1]
+        data = file.array(0)
+        offset = AB_OFFSETS.get(letter, 0.0)
+        to_ab = 10 ** (-0.4 * offset)
+        camcol, run = (int(file.number(key)) for key in ("CAMCOL", "RUN"))
+        if camcol not in _GAIN or letter not in _BANDS:
+            raise FileFormatError(
+                f"{file}: found CAMCOL = {camcol} and FILTER = {letter!r}, expected 1 to 6 "
+                "and one of u, g, r, i, z. The header is damaged."
+            )
+        gain, dark = ccd_properties(camcol, letter, run)
+
+        def noise(shape: Sequence[int], unit: u.UnitBase) -> StdDevUncertainty | None:
+            found = _calibration_and_sky(file, shape)
+            if found is None:
+                return None
+            per_count, sky = found
+            counts = data / per_count + sky
+            sigma = np.sqrt(np.maximum(counts, 0.0) / gain + dark) * per_count * to_ab
+            return StdDevUncertainty(sigma.astype(np.float32), copy=False)
+
+        return [
+            file.plane(
+                0,
+                band,
+                u.nmgy,
+                data=data if offset == 0 else np.asarray(data * to_ab, dtype=np.float32),
+                noise=noise,
+                ab_offset_mag=offset,
+                gain_electrons_per_count=gain,
+                dark_variance_counts2=dark,
+            )
+        ]
 
 
 def ccd_properties(camcol: int, band: str, run: int) -> tuple[float, float]:
@@ -73,83 +129,56 @@ def ccd_properties(camcol: int, band: str, run: int) -> tuple[float, float]:
     return gain, dark
 
 
-def matches(file: SurveyFile) -> bool:
-    """Return whether a file is an SDSS frame."""
-    header = file.headers[0]
-    return {"CAMCOL", "RUN", "FILTER"} <= set(header) and (
-        "nanomagg" in str(header.get("BUNIT", "")).lower() or "NMGY" in header
+def _calibration_and_sky(
+    file: ImageFile, shape: Sequence[int]
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]] | None:
+    """Return nanomaggies per count of each column, and the sky in counts; None if unknown.
+
+    Of cut-outs that kept the frame's vectors the part is taken that CRPIX says.
+    """
+    reason = f"found {file.contents}, without the calibration vector and the sky"
+    if len(file.headers) >= 3:
+        vector = _calibration(file)
+        sky, rows, columns = _sky(file)
+        if (rows.size, columns.size) == (shape[0], vector.size) and vector.size == shape[1]:
+            return vector, _interpolate(sky, rows, columns)
+        corner = [
+            _REFERENCE_PIXEL[k] - float(file.headers[0].get(f"CRPIX{k + 1}", np.nan))
+            for k in (0, 1)
+        ]
+        whole = np.all(np.abs(np.rint(corner) - corner) < 1e-3)
+        x, y = (int(v) for v in np.rint(corner)) if whole else (-1, -1)
+        inside = x >= 0 and y >= 0 and y + shape[0] <= rows.size
+        if inside and x + shape[1] <= min(vector.size, columns.size):
+            part = _interpolate(sky, rows[y : y + shape[0]], columns[x : x + shape[1]])
+            return vector[x : x + shape[1]], part
+        reason = (
+            f"found a calibration vector of {vector.size} columns for an image of {shape[1]}, and "
+            "no place in the frame (CRPIX) that would say which part belongs to it,"
+        )
+    # Cut-outs often keep the image alone.
+    warnings.warn(
+        f"{file.path}: {reason} that define the noise. It is left unknown: prepare() and "
+        "with_estimated_noise() measure it; whole frames have it.",
+        PicassssoWarning,
+        stacklevel=7,
     )
+    return None
 
 
-def read(file: SurveyFile, options: Any) -> list[SurveyImage]:
-    """Read an SDSS frame."""
-    band = check_filter(file, file.headers[0]["FILTER"], _BANDS)
-    letter = band[-1]
-    data = file.array(0)
-    offset = AB_OFFSETS[letter]
-    to_ab = 10 ** (-0.4 * offset)
-    camcol, run = (int(file.number(key)) for key in ("CAMCOL", "RUN"))
-    if camcol not in _GAIN:
-        raise FileFormatError(
-            f"{file.path}: found CAMCOL = {camcol}, expected 1 to 6. The header is damaged."
-        )
-    gain, dark = ccd_properties(camcol, letter, run)
-    uncertainty = None
-    if len(file.headers) < 3:
-        # Cut-outs often keep the image alone.
-        warnings.warn(
-            f"{file.path}: found {file.contents}, without the calibration vector and the sky that "
-            "define the noise. It is left unknown: prepare() and with_estimated_noise() measure "
-            "it; whole frames have it.",
-            PicassssoWarning,
-            stacklevel=4,
-        )
-    else:
-        calibration = _calibration(file, data.shape)
-        counts = data / calibration + _sky(file, data.shape)
-        noise = np.sqrt(np.maximum(counts, 0.0) / gain + dark) * calibration * to_ab
-        uncertainty = StdDevUncertainty(noise.astype(np.float32), copy=False)
-    record = file.record(
-        "sdss",
-        ab_offset_mag=offset,
-        gain_electrons_per_count=gain,
-        dark_variance_counts2=dark,
-    )
-    return [
-        SurveyImage(
-            band,
-            file.ccd(
-                0,
-                data if offset == 0 else np.asarray(data * to_ab, dtype=np.float32),
-                u.nmgy,
-                uncertainty=uncertainty,
-            ),
-            record,
-        )
-    ]
-
-
-def _calibration(file: SurveyFile, shape: tuple[int, ...]) -> npt.NDArray[np.float64]:
-    """Return nanomaggies per count of each column."""
-    vector = np.asarray(file.array(1, "calibration vector", ndim=1), dtype=np.float64)
-    if vector.shape != shape[1:]:
-        raise FileFormatError(
-            f"{file.path}: found a calibration vector of {vector.size} columns for an image of "
-            f"{shape[1]}, expected the same. A cut-out needs that part of the vector."
-        )
+def _calibration(file: ImageFile) -> npt.NDArray[np.float64]:
+    """Return nanomaggies per count of each of the frame's columns."""
+    vector = np.ravel(file.array(1, "calibration vector", cube=True)).astype(np.float64)
     if not (vector > 0).all():
         raise FileFormatError(
-            f"{file.path}: found calibrations that are not positive. Download the file again."
+            f"{file}: found calibrations that are not positive. Download the file again."
         )
     return vector
 
 
-def _sky(file: SurveyFile, shape: tuple[int, int]) -> npt.NDArray[np.float64]:
-    """Return the sky in counts: bilinear between the points of a coarse grid."""
+def _sky(file: ImageFile) -> tuple[npt.NDArray[np.float64], ...]:
+    """Return the sky in counts on a coarse grid, and where on it rows and columns lie."""
     from astropy.table import Table
-    from scipy.ndimage import map_coordinates
-
-    from picasssso.bands.reading import open_fits
 
     with open_fits(file.path, "sky") as hdus:
         try:
@@ -159,13 +188,17 @@ def _sky(file: SurveyFile, shape: tuple[int, int]) -> npt.NDArray[np.float64]:
                     ("XINTERP", "YINTERP"))  # fmt: skip
         except (KeyError, IndexError, TypeError, ValueError) as error:
             raise FileFormatError(
-                f"{file.path}: found no sky (ALLSKY, XINTERP, YINTERP) in HDU 2 ({error}). "
+                f"{file}: found no sky (ALLSKY, XINTERP, YINTERP) in HDU 2 ({error}). "
                 "Download the file again."
             ) from error
-    if (y.size, x.size) != tuple(shape):
-        raise FileFormatError(
-            f"{file.path}: found a sky for {y.size} x {x.size} pixels and an image of "
-            f"{shape[0]} x {shape[1]}, expected the same."
-        )
+    return grid, y, x
+
+
+def _interpolate(
+    grid: npt.NDArray[np.float64], y: npt.NDArray[np.float64], x: npt.NDArray[np.float64]
+) -> npt.NDArray[np.float64]:
+    """Return values between the points of a grid, bilinear."""
+    from scipy.ndimage import map_coordinates
+
     rows, columns = np.meshgrid(y, x, indexing="ij")
     return map_coordinates(grid, [rows, columns], order=1, mode="nearest")

@@ -9,12 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 import astropy.units as u
 
+from picasssso.bands import BandImages
 from picasssso.bands.band_names import resolve_band
 from picasssso.bands.merging import merge_bands
-from picasssso.bands.pixels import grid_offset
 from picasssso.exceptions import InvalidInputError, InvalidTypeError, PicassssoWarning
-from picasssso.io.reading import assemble, read_images
-from picasssso.io.survey_files import SurveyImage
+from picasssso.io.reading import read_parts
 from picasssso.preparation.alignment import align_bands
 from picasssso.preparation.background import METHODS, mask_sky_sources, subtract_background
 from picasssso.preparation.binning import bin_images
@@ -28,10 +27,6 @@ from picasssso.preparation.steps import with_step
 
 if TYPE_CHECKING:
     from astropy.coordinates import SkyCoord
-
-    from picasssso.bands import BandImages
-
-_SAME_GRID = 0.1  # pixels, as BandImages has it
 
 
 def prepare(
@@ -54,10 +49,6 @@ def prepare(
     cutout: float | None = None,
     snr: float | None = None,
     folder: str | os.PathLike[str] | None = None,
-    survey: str | None = None,
-    layout: str | None = None,
-    zero_point: Any = None,
-    unit: Any = None,
     **arguments: Any,
 ) -> BandImages:
     """Turn survey files into images that estimators can use.
@@ -69,8 +60,8 @@ def prepare(
 
     Parameters
     ----------
-    images : path, sequence of paths, mapping, sequence of SurveyImage, or BandImages
-        Survey files, as for `picasssso.io.read_survey`, or what was read.
+    images : path, sequence of paths, mapping, BandImages, or sequence of BandImages
+        Files, as for `BandImages.read`; or what was read, also on several pixel grids.
     redshift : float
         Observed redshift. Required with files.
     position : `~astropy.coordinates.SkyCoord` or tuple of float, optional
@@ -107,10 +98,9 @@ def prepare(
     folder : path, optional
         Where to keep the images of a large field, memory-mapped; default: in memory. The
         result lives there as long as it is used, and is gone afterwards: write it.
-    survey, layout, zero_point, unit : object, optional
-        As for `picasssso.io.read_survey`.
     **arguments : object
-        Other arguments of `~picasssso.bands.BandImages`, of images read from files.
+        Other arguments of `BandImages.read`, of images read from files: ``survey``, ``format``,
+        ``zero_point``, ``unit``, ``weight``, ``mask`` ...
 
     Returns
     -------
@@ -140,16 +130,7 @@ def prepare(
         raise InvalidInputError(
             f"prepare: found sky={sky!r}, expected one of {', '.join(METHODS)}, or None."
         )
-    parts = _parts(
-        images,
-        redshift=redshift,
-        survey=survey,
-        layout=layout,
-        zero_point=zero_point,
-        unit=unit,
-        psf=psf,
-        arguments=arguments,
-    )
+    parts = _parts(images, {"redshift": redshift, "psf": psf, **arguments})
     whole = _align([_clean(part, sky, noise, folder) for part in parts], onto, resampling, folder)
     whole = register_bands(whole, position, mend=register, method=resampling, folder=folder)
     whole = _psf(whole, match, position, folder)
@@ -166,75 +147,29 @@ def prepare(
     return whole if snr is None else bin_images(whole, snr)
 
 
-def _parts(
-    images: Any,
-    *,
-    arguments: dict[str, Any],
-    **given: Any,
-) -> list[BandImages]:
+def _parts(images: Any, given: dict[str, Any]) -> list[BandImages]:
     """Return the bands in groups that share a pixel grid."""
-    from picasssso.bands import BandImages
-
-    if isinstance(images, BandImages):
-        about_files = ("survey", "layout", "zero_point", "unit")
-        reading = [key for key in about_files if given[key] is not None]
-        if reading or arguments:
+    parts = [images] if isinstance(images, BandImages) else images
+    if isinstance(parts, Sequence) and parts and all(isinstance(p, BandImages) for p in parts):
+        known = ("psf", "redshift")
+        more = [key for key in given if given[key] is not None and key not in known]
+        if more:
             raise InvalidInputError(
-                f"prepare: found {', '.join([*reading, *arguments])} with BandImages, which know "
-                "all of it; expected them with files only. Use images.replace(...)."
+                f"prepare: found {', '.join(more)} with BandImages, which know all of it; "
+                "expected them with files only. Use images.replace(...)."
             )
-        changes = {key: given[key] for key in ("psf", "redshift") if given[key] is not None}
-        return [images.replace(**changes) if changes else images]
-    planes = _planes(images, given)
-    by_band = given["psf"] if isinstance(given["psf"], Mapping) else None
-    groups = []
-    for group in _same_grids(planes):
-        own = dict(arguments)
-        names = {p.band for p in group}
-        if by_band is not None:
-            found = {resolve_band(k, given["survey"]): v for k, v in by_band.items()}
-            own["psf"] = {k: v for k, v in found.items() if k in names}
-            own["psf"] = {p.band: p.psf for p in group if p.psf is not None} | own["psf"]
-        elif given["psf"] is not None:
-            own["psf"] = given["psf"]
-        part = assemble(group, redshift=given["redshift"], survey=given["survey"], **own)
-        files = {p.band: p.record.get("file") for p in group}
-        groups.append(with_step(part, "read", files=files))
-    return groups
-
-
-def _planes(images: Any, given: Mapping[str, Any]) -> list[SurveyImage]:
-    if isinstance(images, Sequence) and not isinstance(images, str) and images and all(
-        isinstance(image, SurveyImage) for image in images
-    ):  # fmt: skip
-        return list(images)
+        changes = {key: given[key] for key in known if given[key] is not None}
+        return [part.replace(**changes) if changes else part for part in parts]
     if not isinstance(images, str | os.PathLike | Mapping | Iterable):
         raise InvalidTypeError(
             f"prepare: found {type(images).__name__}, expected files or BandImages."
         )
-    return read_images(
-        images,
-        survey=given["survey"],
-        layout=given["layout"],
-        zero_point=given["zero_point"],
-        unit=given["unit"],
-    )
-
-
-def _same_grids(planes: Sequence[SurveyImage]) -> list[list[SurveyImage]]:
-    groups: list[list[SurveyImage]] = []
-    for plane in planes:
-        for group in groups:
-            first = group[0].image
-            if (
-                first.shape == plane.image.shape
-                and grid_offset(plane.image.wcs, first.wcs, first.shape)[0] < _SAME_GRID
-            ):
-                group.append(plane)
-                break
-        else:
-            groups.append([plane])
-    return groups
+    return [
+        with_step(part, "read", files={b: r.get("file") for b, r in part.meta["source"].items()})
+        if "source" in part.meta
+        else part
+        for part in read_parts(images, **given)
+    ]
 
 
 def _clean(images: BandImages, sky: str | None, noise: bool, folder: Any) -> BandImages:

@@ -417,17 +417,17 @@ CASES = {
         lambda k: k.read(k.file(BUNIT="nmgy"), weight="WGT"),
         [R, "weight", "'WGT'", "1 SCI (6 x 8)"],
     ),
-    "weight and uncertainty": (
-        lambda k: k.read(k.file(BUNIT="nmgy"), weight="SCI", uncertainty="SCI"),
-        [R, "weight= and uncertainty=", "only one"],
+    "variance and uncertainty": (
+        lambda k: k.read(k.file(BUNIT="nmgy"), variance="SCI", uncertainty="SCI"),
+        [R, "uncertainty= and variance=", "only one"],
     ),
     "survey file as own": (
         lambda k: BandImages.read(k.file(BUNIT="nmgy")),
-        ["r.fits", "BANDSFMT", "{'sdss2010-g': 'file.fits[HDU]'"],
+        ["r.fits", "{'sdss2010-r': path}"],
     ),
     "own file with more": (
-        lambda k: BandImages.read(newer_format(k), redshift=0.1),
-        ["redshift", "replace("],
+        lambda k: BandImages.read(own_file(k), redshift=0.1, unit="Jy", mask="DQ"),
+        ["unit, mask", "own.fits", "replace("],
     ),
     "newer format": (
         lambda k: BandImages.read(newer_format(k)),
@@ -534,9 +534,14 @@ CASES = {
 }
 
 
+def own_file(kit):
+    kit.one().write(kit.folder / "own.fits")
+    return kit.folder / "own.fits"
+
+
 def _two_images(kit):
     path = kit.folder / "two.fits"
-    images = [fits.ImageHDU(np.ones(SHAPE), name=name) for name in ("SCI", "WGT")]
+    images = [fits.ImageHDU(np.ones(SHAPE), name=name) for name in ("G", "R")]
     fits.HDUList([fits.PrimaryHDU(), *images]).writeto(path)
     return path
 

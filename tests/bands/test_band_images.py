@@ -203,13 +203,14 @@ def test_types_and_byte_orders(make_wcs, dtype):
 @pytest.fixture
 def mapped_file(tmp_path, make_wcs):
     path = tmp_path / "large.fits"
-    header = make_wcs().to_header()
+    shape = (1100, 1000)  # small arrays are read
+    header = make_wcs(shape).to_header()
     header["BUNIT"] = "nmgy"
     rng = np.random.default_rng(5)
     hdus = [
-        fits.PrimaryHDU(rng.normal(size=(24, 30)).astype("f4"), header),
-        fits.ImageHDU(rng.uniform(1, 2, (24, 30)).astype("f4"), name="WGT"),
-        fits.ImageHDU((rng.uniform(size=(24, 30)) < 0.1).astype("u1"), name="MSK"),
+        fits.PrimaryHDU(rng.normal(size=shape).astype("f4"), header),
+        fits.ImageHDU(rng.uniform(1, 2, shape).astype("f4"), name="WGT"),
+        fits.ImageHDU((rng.uniform(size=shape) < 0.1).astype("u1"), name="MSK"),
     ]
     fits.HDUList(hdus).writeto(path)
     return path

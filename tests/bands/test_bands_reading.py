@@ -14,8 +14,9 @@ from astropy.wcs import WCS
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from picasssso._core.fits_files import split_specification
 from picasssso.bands import BandImages
-from picasssso.bands.reading import parse_unit, split_specification
+from picasssso.bands.flux_units import parse_unit
 from picasssso.exceptions import PicassssoError, PicassssoWarning
 
 G, R = "sdss2010-g", "sdss2010-r"
@@ -140,7 +141,9 @@ def test_unit_from_the_header_or_given(survey_file, values):
     for unit in ("uJy", u.uJy, {R: "uJy"}):
         with pytest.warns(PicassssoWarning, match="BUNIT='nanomaggy'"):
             assert read(f"{path}[SCI]", unit=unit)[R].unit == u.uJy
-    assert images.meta["source"][R] == {"file": "nanomaggy.fits", "hdu": "SCI"}
+    assert images.meta["source"][R] == {
+        "file": "nanomaggy.fits", "hdu": "SCI", "format": "generic",
+    }  # fmt: skip
     with_notes = read(f"{path}[SCI]", meta={"a": 1})
     assert set(with_notes.meta) == {"source", "a"}
 
@@ -189,7 +192,7 @@ def test_zero_points_that_keywords_define(survey_file, band, cards, zero_point):
     images = BandImages.read({band: f"{path}[SCI]"}, redshift=0.1)
     assert images.zero_point[band].value == pytest.approx(zero_point, abs=1e-9)
     assert images.zero_point[band].unit == u.ABmag
-    assert images.meta["source"][band]["zero_point_keyword"] in cards
+    assert images.meta["source"][band]["zero_point_source"] in cards
     given = BandImages.read({band: f"{path}[SCI]"}, redshift=0.1, zero_point=20 * u.ABmag)
     assert given.zero_point[band] == 20 * u.ABmag
 

@@ -7,7 +7,8 @@ import survey_layouts as layouts
 from astropy.io import fits
 
 from picasssso.exceptions import FileFormatError, InvalidInputError, PicassssoWarning
-from picasssso.io import read_images, read_survey, recognise
+from picasssso.io import read_survey, recognize
+from picasssso.io.reading import read_parts
 from picasssso.io.sdss import ccd_properties
 
 SHAPE = (40, 52)
@@ -51,7 +52,7 @@ def test_sdss_frames_in_ab_with_the_surveys_noise(tmp_path, wcs):
         layouts.sdss_frame(tmp_path / f"frame-{b}.fits", b, star(b), wcs, sky=130.0)
         for b in "ugriz"
     ]
-    assert recognise(paths[0]).layout == "sdss"
+    assert recognize(paths[0]).format == "sdss"
     images = read_survey(paths, redshift=0.05)
     check(images, {f"sdss2010-{b}": b for b in "ugriz"})
     source = images.meta["source"]
@@ -83,6 +84,35 @@ def test_sdss_cutout_of_the_image_alone(tmp_path, wcs):
     assert images.missing_uncertainty == ("sdss2010-z",)
 
 
+@pytest.mark.parametrize("place", ["CRPIX", "nowhere"])
+def test_sdss_cutout_that_kept_the_frames_vectors(tmp_path, place):
+    """The part of calibration and sky that CRPIX says; no noise and a warning without it."""
+    shape, (x, y) = (40, 52), (900, 400)
+    wcs = layouts.tangent_wcs(shape, 0.4)
+    wcs.wcs.crpix = (1025.0 - x, 745.0 - y)
+    path = layouts.sdss_frame(tmp_path / "frame-r.fits", "r", star("r"), wcs)
+    per_count = (0.004 + 1e-6 * np.arange(2048)).astype("f4")
+    sky = np.zeros(1, dtype=[("ALLSKY", "f4", (2, 2)), ("XINTERP", "f4", 2048),
+                             ("YINTERP", "f4", 1489)])  # fmt: skip
+    sky["ALLSKY"], sky["YINTERP"] = [[100, 100], [200, 200]], np.linspace(0, 1, 1489)
+    with fits.open(path) as hdus:
+        image = fits.PrimaryHDU(hdus[0].data, hdus[0].header)
+    if place == "nowhere":
+        image.header["CRPIX1"] = 7.25
+    hdus = [image, fits.ImageHDU(per_count), fits.BinTableHDU(sky)]
+    fits.HDUList(hdus).writeto(path, overwrite=True)
+    if place == "nowhere":
+        with pytest.warns(PicassssoWarning, match="no place in the frame"):
+            images = read_survey(path, redshift=0.05)
+        assert images.missing_uncertainty == ("sdss2010-r",)
+        return
+    images = read_survey(path, redshift=0.05)
+    gain, dark = ccd_properties(3, "r", 3000)
+    counts = 100 + 100 * y / 1488
+    expected = np.sqrt(counts / gain + dark) * per_count[x]
+    assert sigma_of(images, "sdss2010-r")[0, 0] == pytest.approx(expected, rel=1e-5)
+
+
 def test_sdss_ccds_that_changed():
     assert ccd_properties(2, "u", 1000)[0] == 1.595
     assert ccd_properties(2, "u", 1200)[0] == 1.825
@@ -99,7 +129,7 @@ def test_legacy_cube_with_inverse_variance_and_mask_bits(tmp_path):
         tmp_path / "cutout.fits", "grz", flux, wcs,
         inverse_variance=np.full(flux.shape, 400.0), maskbits=maskbits,
     )  # fmt: skip
-    assert recognise(path).layout == "legacy"
+    assert recognize(path).format == "legacy"
     images = read_survey(path, redshift=0.05)
     expected = {f"decam2014-{b}": b for b in "grz"}
     assert images.bands == tuple(expected)
@@ -120,7 +150,7 @@ def test_legacy_files_apart_and_north(tmp_path):
     bits = np.zeros(SHAPE)
     bits[3, 4] = 0x10
     mask = layouts.legacy_cutout(tmp_path / "m.fits", "grz", None, wcs, maskbits=bits)
-    assert recognise(noise).role == "invvar"
+    assert recognize(noise).role == "invvar"
     images = read_survey([noise, mask, image], redshift=0.05)
     check(images, {"BASS-g": "g", "BASS-r": "r", "MzLS-z": "z"})
     assert sigma_of(images, "BASS-g")[0, 0] == pytest.approx(0.5)
@@ -144,7 +174,7 @@ def test_des_coadd(tmp_path, wcs):
         layouts.des_coadd(tmp_path / f"{b}.fits", b, star(b), wcs, sigma=0.02, mask=mask)
         for b in "grizY"
     ]
-    assert recognise(paths[0]).layout == "des"
+    assert recognize(paths[0]).format == "des"
     images = read_survey(paths, redshift=0.05)
     check(images, {f"decam2014-{b}": b for b in "grizY"})
     assert sigma_of(images, "decam2014-i")[0, 0] == pytest.approx(0.02, rel=1e-4)
@@ -176,8 +206,8 @@ def test_ps1_stack_weight_and_mask(tmp_path, wcs, asinh):
             tmp_path, b, star(b), wcs, sigma=0.03, mask=mask, asinh=asinh, time=400 + ord(b)
         )
     ]
-    assert recognise(paths[0]).layout == "panstarrs"
-    assert [recognise(path).role for path in paths[:3]] == [None, "weight", "mask"]
+    assert recognize(paths[0]).format == "panstarrs"
+    assert [recognize(path).role for path in paths[:3]] == [None, "weight", "mask"]
     images = read_survey(paths, redshift=0.05)
     check(images, {f"panstarrs-{b}": b for b in "grizy"})
     assert sigma_of(images, "panstarrs-g")[4, 4] == pytest.approx(0.03, rel=1e-4)
@@ -195,7 +225,7 @@ def test_lsst_pipelines(tmp_path, wcs, camera):
         )
         for b in "griz"
     ]
-    assert recognise(paths[0]).layout == "lsst"
+    assert recognize(paths[0]).format == "lsst"
     images = read_survey(paths, redshift=0.05)
     group = "hsc2017" if camera == "HSC" else "lsst2023"
     check(images, {f"{group}-{b}": b for b in "griz"})
@@ -214,7 +244,7 @@ def test_hsc_cutout_whose_name_alone_tells_the_band(tmp_path, wcs):
 
 def test_eso_standard(tmp_path, wcs):
     paths = [layouts.eso_image(tmp_path / f"{b}.fits", b, star(b), wcs) for b in "ugri"]
-    assert recognise(paths[0]).layout == "eso"
+    assert recognize(paths[0]).format == "eso"
     images = read_survey(paths, redshift=0.05)
     check(images, {f"sdss2010-{b}": b for b in "ugri"})
     assert images.psf["sdss2010-r"] == 0.7 * u.arcsec
@@ -232,7 +262,7 @@ def test_eso_standard(tmp_path, wcs):
 
 def test_gama_and_generic(tmp_path, wcs):
     files = {b: layouts.gama_image(tmp_path / f"{b}.fits", star(b), wcs) for b in "gri"}
-    assert recognise(files["g"]).layout == "generic"
+    assert recognize(files["g"]).format == "generic"
     images = read_survey(files, survey="sdss", zero_point=30 * u.ABmag, redshift=0.05)
     check(images, {f"sdss2010-{b}": b for b in "gri"})
     zero_points = {"g": 29 * u.ABmag, "r": 30 * u.ABmag, "i": 31 * u.ABmag}
@@ -264,8 +294,8 @@ def test_bands_on_different_grids_are_aligned_on_request(tmp_path, wcs):
     images = read_survey([first, second], redshift=0.05, onto="decam2014-g")
     assert images.shape == SHAPE
     assert set(images.meta["source"]) == {"decam2014-g", "decam2014-r"}
-    planes = read_images([first, second])
-    assert [plane.image.shape for plane in planes] == [SHAPE, (36, 40)]
+    parts = read_parts([first, second], redshift=0.05)
+    assert [part.shape for part in parts] == [SHAPE, (36, 40)]
 
 
 def test_a_given_band_overrules_the_header(tmp_path, wcs):
@@ -346,12 +376,6 @@ class Malformed:
         ).writeto(self.path("table.fits"))
         return self.path("table.fits"), "no image"
 
-    def sdss_cut_without_its_vector(self):
-        path = self.sdss()
-        with fits.open(path, mode="update") as hdus:
-            hdus[0].data = hdus[0].data[:, :30].copy()
-        return path, "52 columns for an image of 30"
-
     def sdss_unknown_filter(self):
         return _edit(self.sdss(), FILTER="x"), "filter 'x'"
 
@@ -392,7 +416,7 @@ class Malformed:
         path = self.des()
         with fits.open(path, mode="update") as hdus:
             hdus["WGT"].data *= -1
-        return path, "negative weights"
+        return path, "no pixel with a usable InverseVariance"
 
     def des_weight_of_another_size(self):
         path = self.des()
@@ -450,7 +474,7 @@ class Malformed:
     def our_own_file(self):
         path = self.path("bands.fits")
         read_survey(self.des(), redshift=0.1).write(path)
-        return path, "BandImages.read"
+        return [path, self.folder / "des.fits"], "BandImages.read"
 
 
 CASES = [name for name in vars(Malformed) if name.count("_") and not name.startswith("__")]
@@ -475,7 +499,7 @@ def test_zero_point_without_unit(tmp_path, wcs):
 
 def test_real_des(shared_data):
     paths = sorted((shared_data / "real/j0151_des").glob("DES_*.fits"))
-    assert {recognise(path).layout for path in paths} == {"des"}
+    assert {recognize(path).format for path in paths} == {"des"}
     images = read_survey(paths, redshift=0.02)
     assert set(images.bands) == {f"decam2014-{b}" for b in "griz"}
     assert images.missing_uncertainty == ()

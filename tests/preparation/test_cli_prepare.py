@@ -117,5 +117,5 @@ def test_what_fails(run):
 
 def test_info_names_the_layout(run):
     out = run("info", "g.fits")
-    assert "Recognised as DES (DECam) coadd" in out
-    assert "picasssso prepare g.fits" in out
+    assert "Recognized as DES (DECam) coadd" in out
+    assert "picasssso estimate g.fits -z Z" in out

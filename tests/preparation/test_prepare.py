@@ -7,7 +7,8 @@ import survey_layouts as layouts
 
 from picasssso import BandImages
 from picasssso.exceptions import InvalidInputError, InvalidTypeError, PicassssoWarning
-from picasssso.io import read_images, read_survey
+from picasssso.io import read_survey
+from picasssso.io.reading import read_parts
 from picasssso.preparation import prepare
 from picasssso.preparation.registration import measure_shifts
 
@@ -97,10 +98,10 @@ def test_steps_can_be_left_out(files):
     np.testing.assert_array_equal(images.to_arrays()[0], plain.to_arrays()[0])
 
 
-def test_band_images_and_planes(files):
+def test_band_images_and_parts(files):
     images = read_survey(files, redshift=0.03)
     one = prepare(images, match=False)
-    two = prepare(read_images(files), redshift=0.03, match=False)
+    two = prepare(read_parts(files, redshift=0.03), match=False)
     np.testing.assert_array_equal(one.to_arrays()[0], two.to_arrays()[0])
 
 

@@ -1,0 +1,103 @@
+"""Drizzled images of HST, and calibrated and combined images of JWST.
+
+HST's are in electrons per second (or electrons, by EXPTIME), whose AB magnitude PHOTFLAM and
+PHOTPLAM define: -2.5 log10(PHOTFLAM) - 5 log10(PHOTPLAM) - 2.408 (STScI, ACS and WFC3 Data
+Handbooks). What WHT holds depends on how they were drizzled. JWST's are in MJy/sr, with ERR and,
+in images that are not combined, DQ, whose bit 1 (DO_NOT_USE) means bad (jwst-pipeline
+documentation, "Data Quality flags").
+"""
+
+from __future__ import annotations
+
+import astropy.units as u
+import numpy as np
+
+from picasssso.bands.flux_units import is_count_like, parse_unit
+from picasssso.exceptions import FileFormatError, InvalidInputError
+from picasssso.io.formats import ImageReader, Recognition
+from picasssso.io.image_files import BandPlane, ImageFile
+from picasssso.io.planes import companion_planes, science_hdu
+
+_DO_NOT_USE = 1
+#: Groups of filters by telescope, instrument and detector, as headers name them.
+_GROUPS = {
+    "HST ACS WFC": "hst_acs_wfc",
+    "HST WFC3 UVIS": "hst_wfc3_uvis",
+    "HST WFC3 IR": "hst_wfc3_ir",
+    "JWST NIRCAM": "jwst_nircam",
+    "JWST NIRISS": "jwst_niriss",
+    "JWST MIRI": "jwst_miri",
+}
+
+
+class HSTJWSTReader(ImageReader):
+    """Reads images of HST and JWST."""
+
+    title = "HST or JWST image"
+
+    def recognize(self, file: ImageFile) -> Recognition | None:
+        """Recognize by the telescope, and for HST by the keywords that define its flux."""
+        telescope = file.text("TELESCOP").upper()
+        if telescope == "HST" and {None} != {file.get("PHOTFLAM"), file.get("PHOTPLAM")}:
+            return Recognition("TELESCOP = HST, with PHOTFLAM and PHOTPLAM")
+        return Recognition("TELESCOP = JWST") if telescope == "JWST" else None
+
+    def read(self, file: ImageFile) -> list[BandPlane]:
+        """Read an image."""
+        hdu = science_hdu(file)
+        band = file.band or _band(file)
+        noise, mask = companion_planes(file, hdu)
+        text = str(file.headers[hdu].get("BUNIT", file.get("BUNIT", ""))).strip()
+        if not text and file.stated.of("unit", band) is None:
+            raise InvalidInputError(
+                f"{file}: found no BUNIT, expected the image's unit. Give unit='electron/s'."
+            )
+        unit = parse_unit(text or u.electron / u.s, band, "BUNIT")
+        zero_point, source = None, "BUNIT"
+        if is_count_like(unit):
+            rate = unit.is_equivalent(u.electron / u.s) or unit.is_equivalent(u.ct / u.s)
+            zero_point, source = file.zero_point(
+                band, lambda: _ab_zero_point(file, rate), "PHOTFLAM, PHOTPLAM"
+            )
+        flags = file.find("DQ")
+        if flags is not None and file.text("TELESCOP").upper() == "JWST":
+            mask = lambda shape: file.bad_pixels(flags, shape, _DO_NOT_USE)  # noqa: E731
+        return [
+            file.plane(
+                hdu,
+                band,
+                unit,
+                noise=noise,
+                mask=mask,
+                zero_point=zero_point,
+                zero_point_source=source,
+            )
+        ]
+
+
+def _ab_zero_point(file: ImageFile, rate: bool) -> float:
+    """Return the AB magnitude of one electron per second, or of one electron."""
+    flux, pivot = file.number("PHOTFLAM"), file.number("PHOTPLAM")
+    if flux <= 0 or pivot <= 0:
+        raise FileFormatError(
+            f"{file}: found PHOTFLAM = {flux:g} and PHOTPLAM = {pivot:g}, expected positive "
+            "numbers. Give zero_point=, the AB magnitude of one count."
+        )
+    magnitude = -2.5 * np.log10(flux) - 5 * np.log10(pivot) - 2.408
+    return magnitude if rate else magnitude + 2.5 * np.log10(file.number("EXPTIME"))
+
+
+def _band(file: ImageFile) -> str:
+    """Return the band that the header names."""
+    camera = " ".join(file.text("TELESCOP", "INSTRUME", "DETECTOR").upper().split())
+    group = next((g for words, g in _GROUPS.items() if camera.startswith(words)), None)
+    # The filter wheels: what is no CLEAR; in NIRCam's pupil wheel stand the narrower ones.
+    names = [file.text(key).lower() for key in ("PUPIL", "FILTER", "FILTER1", "FILTER2")]
+    name = next((name for name in names if name[:1] == "f" and name[1:4].isdigit()), None)
+    if group is None or name is None:
+        raise InvalidInputError(
+            f"{file}: found no known camera and filter ({camera or 'none'}, "
+            f"{', '.join(filter(None, names)) or 'none'}). Say which band it is: "
+            "BandImages.read({'hst_acs_wfc-f814w': path}, ...)."
+        )
+    return f"{group}-{name}"

@@ -1,0 +1,539 @@
+"""What readers work with: a FITS file as the user gave it, and the band that they return."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import astropy.units as u
+import numpy as np
+import numpy.typing as npt
+from astropy.io import fits
+from astropy.nddata import NDData, NDUncertainty
+from astropy.wcs import WCS
+
+from picasssso._core.fits_files import (
+    HDUKey,
+    celestial_wcs,
+    find_image,
+    image_shape,
+    list_hdus,
+    open_fits,
+    read_array,
+    read_cube,
+)
+from picasssso.bands.band_names import resolve_band
+from picasssso.bands.flux_units import is_count_like, parse_unit
+from picasssso.exceptions import (
+    FileFormatError,
+    InvalidInputError,
+    InvalidTypeError,
+    PicassssoWarning,
+)
+from picasssso.io.keywords import bad_bits, bits_set, contradicts, make_uncertainty
+
+Noise = Callable[[Sequence[int], u.UnitBase], NDUncertainty | None]
+Mask = Callable[[Sequence[int]], npt.NDArray[Any] | None]
+
+
+@dataclass(frozen=True, eq=False)
+class BandPlane:
+    """One band as a file defines it.
+
+    Parameters
+    ----------
+    band : str
+        Full name of the band, such as ``"sdss2010-g"``.
+    image : `~astropy.nddata.NDData`, shape (y, x)
+        Values with unit, WCS, uncertainty and mask.
+    record : dict
+        Where it came from and what was done to it, for ``meta``.
+    zero_point : `~astropy.units.Quantity`, optional
+        AB magnitude of one count, of images in counts.
+    psf : `~astropy.units.Quantity` or array, optional
+        FWHM or kernel of the PSF, where the file states it.
+    hdu : int, optional
+        Number of the HDU of the values.
+    """
+
+    band: str
+    image: NDData
+    record: dict[str, Any] = field(default_factory=dict)
+    zero_point: u.Quantity | None = None
+    psf: Any = None
+    hdu: int | None = None
+
+
+@dataclass(frozen=True)
+class Stated:
+    """What the user said of all files: one value for all, or by band."""
+
+    survey: str | None = None
+    values: Mapping[str, Any] = field(default_factory=dict)
+
+    def of(self, name: str, band: str) -> Any:
+        """Return what was said of a band."""
+        value = self.values.get(name)
+        if isinstance(value, Mapping):
+            by_band = {resolve_band(key, self.survey): item for key, item in value.items()}
+            return by_band.get(band)
+        return value
+
+
+@dataclass(frozen=True, eq=False)
+class ImageFile:
+    """A FITS file as the user gave it: headers, arrays on demand, and what was said of it.
+
+    Parameters
+    ----------
+    path : str
+        Name of the file.
+    band : str, optional
+        Full name of the band, if the user said it.
+    hdu : str, int or (str, int), optional
+        The HDU of the image, if the user said it (``"file.fits[SCI,2]"``).
+    stated : Stated, optional
+        What else the user said; see `zero_point`.
+    companions : dict, optional
+        Files that go with this one, by role (see `Recognition`).
+    """
+
+    path: str
+    band: str | None = None
+    hdu: HDUKey | None = None
+    stated: Stated = field(default_factory=Stated)
+    companions: Mapping[str, ImageFile] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        return self.path if self.band is None else f"Band {self.band!r}: {self.path}"
+
+    @cached_property
+    def _content(self) -> tuple[list[fits.Header], list[int], str]:
+        what = "File" if self.band is None else f"Band {self.band!r}"
+        with open_fits(self.path, what) as hdus:
+            axes = [len(image_shape(hdu) or ()) for hdu in hdus]
+            return [hdu.header.copy() for hdu in hdus], axes, list_hdus(hdus)
+
+    @cached_property
+    def named(self) -> int | None:
+        """Number of the HDU that the user named (int or None)."""
+        if self.hdu is None:
+            return None
+        what = "File" if self.band is None else f"Band {self.band!r}"
+        with open_fits(self.path, what) as hdus:
+            found = find_image(hdus, self.hdu, what, self.path)
+            return next(k for k, hdu in enumerate(hdus) if hdu is found)
+
+    @property
+    def headers(self) -> list[fits.Header]:
+        """Headers of all HDUs (list of `~astropy.io.fits.Header`)."""
+        return self._content[0]
+
+    @property
+    def contents(self) -> str:
+        """A short list of what the file holds, for messages (str)."""
+        return self._content[2]
+
+    @property
+    def axes(self) -> list[int]:
+        """Axes of the image in each HDU, without those of length 1; 0: no image."""
+        return self._content[1]
+
+    @property
+    def name(self) -> str:
+        """The file's name without its folder (str)."""
+        return Path(self.path).name
+
+    @property
+    def images(self) -> list[int]:
+        """Numbers of the HDUs that hold an image (list of int)."""
+        return [k for k, axes in enumerate(self.axes) if axes > 0]
+
+    def label(self, hdu: int) -> str:
+        """Return the name of an HDU, in capitals.
+
+        Parameters
+        ----------
+        hdu : int
+            Number of the HDU.
+
+        Returns
+        -------
+        str
+            EXTNAME; empty if there is none.
+        """
+        return str(self.headers[hdu].get("EXTNAME", "")).strip().upper()
+
+    def find(self, *names: str) -> int | None:
+        """Return the number of the first HDU of one of these names.
+
+        Parameters
+        ----------
+        *names : str
+            Values of EXTNAME, in capitals.
+
+        Returns
+        -------
+        int or None
+            Its number; None if there is none.
+        """
+        return next((k for k in range(len(self.headers)) if self.label(k) in names), None)
+
+    def get(self, keyword: str, default: Any = None) -> Any:
+        """Return the value of a keyword in the first header that has it.
+
+        Parameters
+        ----------
+        keyword : str
+            The keyword.
+        default : object, optional
+            What to return if there is none.
+
+        Returns
+        -------
+        object
+            Its value.
+        """
+        found = (header[keyword] for header in self.headers if keyword in header)
+        return next(found, default)
+
+    def text(self, *keywords: str) -> str:
+        """Return the values of some keywords as one text.
+
+        Parameters
+        ----------
+        *keywords : str
+            The keywords; those that are missing count as empty.
+
+        Returns
+        -------
+        str
+            The values, with spaces between.
+        """
+        return " ".join(str(self.get(key, "")).strip() for key in keywords).strip()
+
+    def number(self, keyword: str, hdu: int | None = None) -> float:
+        """Return the value of a keyword that has to be a number.
+
+        Parameters
+        ----------
+        keyword : str
+            The keyword.
+        hdu : int, optional
+            In which HDU; default: the first that has it.
+
+        Returns
+        -------
+        float
+            Its value.
+
+        Raises
+        ------
+        FileFormatError
+            If it is missing or no finite number.
+        """
+        value = self.get(keyword) if hdu is None else self.headers[hdu].get(keyword)
+        if isinstance(value, bool) or not isinstance(value, int | float) or not np.isfinite(value):
+            raise FileFormatError(
+                f"{self}: found {keyword} = {value!r}, expected a number. Download the file "
+                "again; if it is meant to be so, correct the header."
+            )
+        return float(value)
+
+    def array(
+        self,
+        hdu: int,
+        what: str = "image",
+        *,
+        like: Sequence[int] | None = None,
+        cube: bool = False,
+    ) -> npt.NDArray[Any]:
+        """Return the array of an HDU; large ones are memory-mapped where the format allows.
+
+        Parameters
+        ----------
+        hdu : int
+            Number of the HDU.
+        what : str, optional
+            What it is, for messages.
+        like : sequence of int, optional
+            Shape that it must have.
+        cube : bool, optional
+            Whether it may have other than two axes.
+
+        Returns
+        -------
+        ndarray, shape (y, x)
+            The array; axes of length 1 beyond two are left out.
+
+        Raises
+        ------
+        FileFormatError
+            If it is damaged, or has another shape or number of axes.
+        """
+        if cube:
+            array = read_cube(self.path, hdu, f"{self}: {what}")
+        elif self.axes[hdu] != 2:
+            raise FileFormatError(
+                f"{self}: found {self.axes[hdu]} axes in HDU {hdu} ({what}), expected 2. The "
+                f"file holds {self.contents}."
+            )
+        else:
+            array = read_array(self.path, hdu, f"{self}: {what}")[0]
+        if like is not None and array.shape != tuple(like):
+            raise FileFormatError(
+                f"{self}: found a {what} of shape {array.shape} for an image of shape "
+                f"{tuple(like)}, expected the same. Files of different cutouts may be mixed up."
+            )
+        return array
+
+    def wcs(self, hdu: int) -> WCS | None:
+        """Return the celestial WCS of an HDU.
+
+        Parameters
+        ----------
+        hdu : int
+            Number of the HDU.
+
+        Returns
+        -------
+        `~astropy.wcs.WCS` or None
+            Two-dimensional; None if the header has none.
+
+        Raises
+        ------
+        FileFormatError
+            If it cannot be read.
+        """
+        return celestial_wcs(self.headers[hdu], str(self))
+
+    def band_of(self, name: str, filters: Mapping[str, str]) -> str:
+        """Return the band of a filter, unless the user said which it is.
+
+        Parameters
+        ----------
+        name : str
+            The filter as the header names it.
+        filters : mapping
+            Full names of bands by the names that headers use.
+
+        Returns
+        -------
+        str
+            Full name of the band.
+
+        Raises
+        ------
+        InvalidInputError
+            If the filter is unknown and the user named no band.
+        """
+        if self.band is not None:
+            return self.band
+        if name not in filters:
+            raise InvalidInputError(
+                f"{self}: found the filter {name!r}, expected one of {', '.join(filters)}. "
+                "Say which band it is: BandImages.read({'panstarrs-g': path}, ...)."
+            )
+        return filters[name]
+
+    def zero_point(
+        self, band: str, define: Callable[[], float], source: str
+    ) -> tuple[u.Quantity, str]:
+        """Return the zero point that the user gave for a band, else that of the file.
+
+        Parameters
+        ----------
+        band : str
+            The band.
+        define : callable
+            Returns the AB magnitude of one count, as the file defines it.
+        source : str
+            How, for the record.
+
+        Returns
+        -------
+        zero_point : `~astropy.units.Quantity`
+            AB magnitude of one count.
+        source : str
+            ``"given"``, or ``source``.
+        """
+        given = self.given_zero_point(band)
+        return (define() * u.ABmag, source) if given is None else (given, "given")
+
+    def given_zero_point(self, band: str) -> u.Quantity | None:
+        """Return the zero point that the user gave for a band, if any.
+
+        Parameters
+        ----------
+        band : str
+            The band.
+
+        Returns
+        -------
+        `~astropy.units.Quantity` or None
+            AB magnitude of one count.
+
+        Raises
+        ------
+        InvalidTypeError
+            If it has no unit.
+        """
+        value = self.stated.of("zero_point", band)
+        if value is not None and not isinstance(value, u.Quantity | u.Magnitude):
+            raise InvalidTypeError(
+                f"Band {band!r}: found zero_point={value!r} without a unit, whose magnitude "
+                "system is not stated; expected the AB magnitude of one count such as 30 * "
+                "u.ABmag (from astropy import units as u)."
+            )
+        return value
+
+    def noise(
+        self, kind: str, hdu: int, unit: u.UnitBase, shape: Sequence[int], band: str = ""
+    ) -> NDUncertainty:
+        """Return a plane of noise, in its own unit where it states one.
+
+        Parameters
+        ----------
+        kind : {"std", "var", "ivar"}
+            Standard deviations, variances or inverse variances; a header with UTYPE, as
+            `~astropy.nddata.CCDData` writes it, overrules it.
+        hdu : int
+            Number of the HDU.
+        unit : `~astropy.units.UnitBase`
+            Unit of the image.
+        shape : tuple of int
+            Shape of the image.
+        band : str, optional
+            The band, where its wavelength is needed to convert the unit.
+
+        Returns
+        -------
+        `~astropy.nddata.NDUncertainty`
+            The noise; where it is not positive and finite there is no data.
+        """
+        what = {"std": "uncertainty", "var": "variance", "ivar": "weight"}[kind]
+        array = self.array(hdu, what, like=shape)
+        header = self.headers[hdu]
+        bunits = [h.get("BUNIT") for k, h in enumerate(self.headers) if k != hdu]
+        # What only repeats the image's BUNIT says nothing of its own.
+        bunit = header.get("BUNIT")
+        own = bunit if "UTYPE" in header or bunit not in bunits else None
+        return make_uncertainty(
+            kind, array, header.get("UTYPE"), own, unit, band or self.band or ""
+        )
+
+    def bad_pixels(
+        self, hdu: int, shape: Sequence[int], bits: int | None = None
+    ) -> npt.NDArray[Any]:
+        """Return where a mask says that pixels cannot be used.
+
+        Parameters
+        ----------
+        hdu : int
+            Number of the mask's HDU.
+        shape : tuple of int
+            Shape of the image.
+        bits : int, optional
+            The bits that mean it; default: as the header names them, else all.
+
+        Returns
+        -------
+        ndarray of bool or int, shape (y, x)
+            True, or not zero, where bad.
+        """
+        array = self.array(hdu, "mask", like=shape)
+        if bits is None and array.dtype.kind in "biu" and bad_bits(self.headers[hdu]) == ~0:
+            return array  # as it is in the file, memory-mapped if it is large
+        return bits_set(array, bad_bits(self.headers[hdu]) if bits is None else bits, str(self))
+
+    def plane(
+        self,
+        hdu: int,
+        band: str,
+        unit: Any,
+        *,
+        data: npt.NDArray[Any] | None = None,
+        noise: tuple[str, int | None] | Noise | None = None,
+        mask: int | Mask | None = None,
+        zero_point: u.Quantity | None = None,
+        psf: Any = None,
+        **record: Any,
+    ) -> BandPlane:
+        """Return a band of this file, with the WCS and header of an HDU.
+
+        A unit that the user gave overrules ``unit``, with a warning where they contradict.
+        Where the user named the HDU, its noise and mask are those that the user names too, and
+        ``noise`` and ``mask`` are not called.
+
+        Parameters
+        ----------
+        hdu : int
+            Number of the HDU.
+        band : str
+            The band.
+        unit : str or `~astropy.units.UnitBase`
+            Unit of the values.
+        data : ndarray, shape (y, x), optional
+            Values; default: those of the HDU.
+        noise : (str, int) or callable, optional
+            Kind and HDU of a plane, as for `noise`, such as ``("ivar", file.find("WGT"))``; or
+            what returns the uncertainty, given shape and unit. No HDU (None): no noise.
+        mask : int or callable, optional
+            HDU of a mask, as for `bad_pixels`; or what returns where the image is bad, given
+            the shape.
+        zero_point : `~astropy.units.Quantity`, optional
+            AB magnitude of one count.
+        psf : `~astropy.units.Quantity`, optional
+            FWHM of the PSF.
+        **record : object
+            What to keep in ``meta["source"]``, but None.
+
+        Returns
+        -------
+        BandPlane
+            The band.
+        """
+        data = self.array(hdu) if data is None else data
+        stated, bunit = self.stated.of("unit", band), self.headers[hdu].get("BUNIT")
+        unit = parse_unit(unit if stated is None else stated, band, "unit")
+        if stated is not None and contradicts(bunit, unit):
+            warnings.warn(
+                f"Band {band!r}: found BUNIT={str(bunit)!r} in {self.path}, but unit="
+                f"{str(unit)!r} was given and is taken. Leave it out if the file is right.",
+                PicassssoWarning,
+                stacklevel=6,
+            )
+        image = NDData(data, unit=unit, wcs=self.wcs(hdu), meta=self.headers[hdu].copy())
+        if self.hdu is None:
+            shape = data.shape
+            if isinstance(noise, tuple):
+                kind, number = noise
+                image.uncertainty = (
+                    None if number is None else self.noise(kind, number, unit, shape, band)
+                )
+            elif noise is not None:
+                image.uncertainty = noise(shape, unit)
+            if isinstance(mask, int):
+                image.mask = self.bad_pixels(mask, shape)
+            elif mask is not None:
+                image.mask = mask(shape)
+        if zero_point is not None and not is_count_like(unit):
+            zero_point = None
+        where = {"file": self.name, "hdu": self.label(hdu) or str(hdu)}
+        record = {key: value for key, value in record.items() if value is not None}
+        return BandPlane(band, image, {**where, **record}, zero_point, psf, hdu)
+
+
+def path_of(value: Any, what: str) -> str:
+    """Return the name of a file, with the home folder in full."""
+    if not isinstance(value, str | os.PathLike):
+        raise InvalidTypeError(
+            f"{what}: found {value!r}, expected the name of a file, such as 'file.fits' "
+            "or 'file.fits[HDU]'."
+        )
+    return os.path.expanduser(os.fspath(value))

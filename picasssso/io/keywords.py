@@ -1,0 +1,231 @@
+"""What FITS headers say, in one place: zero points, filters, names of planes, bits of masks.
+
+Nothing is guessed. A zero point comes from a keyword whose definition is known; a filter that is
+only guessed is shown by `picasssso info` for the user to check, and used nowhere.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import astropy.units as u
+import numpy as np
+import numpy.typing as npt
+from astropy.nddata import NDUncertainty
+
+from picasssso.bands.flux_units import flux_scale, is_count_like, is_magnitude, parse_unit
+from picasssso.bands.records import UNCERTAINTY_POWERS, UNCERTAINTY_TYPES
+from picasssso.exceptions import FileFormatError, InvalidInputError
+from picasssso.filters import pivot_wavelength
+
+#: Keywords that say the AB magnitude of one count: (start of the bands for which the keyword is
+#: defined so, or None for any; conversion to a magnitude).
+ZERO_POINT_KEYWORDS: dict[str, tuple[str | None, Callable[[float], float]]] = {
+    # DES coadds and DECam pipelines (Morganson et al. 2018, PASP 130, 074501).
+    "MAGZERO": ("decam", float),
+    # HSC and LSST pipelines: counts of a source of AB magnitude 0 (Bosch et al. 2018).
+    "FLUXMAG0": ("hsc", lambda flux: 2.5 * np.log10(flux)),
+    # Euclid's MER mosaics (Euclid Collaboration: Romelli et al. 2025).
+    "MAGZEROP": ("Euclid", float),
+    # These name the magnitude system themselves.
+    "ZP_AB": (None, float),
+    "ABZP": (None, float),
+    "MAGZP_AB": (None, float),
+}
+#: Keywords that hold a zero point in a system that they do not state.
+VAGUE_KEYWORDS = (
+    "MAGZERO", "MAGZPT", "MAGZP", "PHOTZP", "ZEROPT", "ZEROPNT", "ZPT", "MAGZEROP",
+)  # fmt: skip
+#: What else in a header may tell of the flux scale.
+SCALE_KEYWORDS = ("PHOTFNU", "PHOTFLAM", "NMGY", "EXPTIME")
+
+#: Keywords in which files name their filter, and their camera.
+FILTER_KEYWORDS = ("FILTER", "FILTER1", "FILTNAM", "FILTERS", "BAND")
+_CAMERA_KEYWORDS = ("INSTRUME", "TELESCOP", "CAMERA", "SURVEY", "DETECTOR", "ORIGIN")
+# Camera or survey, as headers write it, and speclite's name for its filters. The first
+# that fits wins: DECam calls its filters "g DECam SDSS".
+_CAMERAS = (
+    ("decam", "decam2014"),
+    ("hyper suprime|hsc", "hsc2017"),
+    ("gpc1|pan-?starrs|ps1", "panstarrs"),
+    ("lsst|comcam", "lsst2023"),
+    ("megacam|megaprime|cfht", "cfht_megacam"),
+    ("2mass", "twomass"),
+    ("galex", "galex"),
+    ("wise", "wise2010"),
+    ("euclid", "Euclid"),
+    ("sdss", "sdss2010"),
+)
+_LETTER = re.compile(r"^\s*(?:sdss|hsc|cfht|ps1|lsst)?[-_. ]*([ugrizyYJHK])(?![A-Za-z])")
+
+#: What extensions that go with an image are called, the first that fits; what holds neither
+#: image, noise nor mask is "other".
+_PLANES = (
+    (r"(err|errors?|sigma|std|stddev|unc|uncert|uncertainty|noise|rms)\d*", "std"),
+    (r"(var|variance)\d*", "var"),
+    (r"(ivar|invvar|inverse_?variance)\d*", "ivar"),
+    (r"(wgt|wht|weight)s?(map)?\d*", "weight"),
+    (r"(msk|mask|dq|flags?|bpm|badpix)\d*", "mask"),
+    # Labels of bins or sources: no band, and read in Python only.
+    (r"(bin_?map|bins?|bin_?id|segm.*|labels?)", "labels"),
+    (r"psfimage", "psf"),
+    (
+        r"(var_.*|con|ctx|area|exp(osure|time)?(map)?|cov(erage)?|samp|time|nimg|wcsdvarr|d2imarr"
+        r"|wcscorr|psf.*|sky|bkg|background|hdrlet|moffset.*|chi2?|depth|nexp)\d*",
+        "other",
+    ),
+)
+#: Mask planes of the LSST pipelines that make a pixel unusable. Interpolated and cosmic-ray
+#: pixels of a coadd have values from other exposures, and detected ones are what one looks for.
+BAD_PLANES = ("BAD", "SAT", "NO_DATA", "UNMASKEDNAN", "SUSPECT")
+#: Names of bits of Pan-STARRS1 masks that do not make a pixel unusable (Waters et al. 2020).
+_GOOD_PS1_NAMES = ("SUSPECT", "BURNTOOL", "CONV.POOR", "MARK.VALUE", "MASK.VALUE")
+
+
+def plane_kind(name: str) -> str | None:
+    """Return what an extension that goes with an image holds, by its name; None: an image.
+
+    Examples
+    --------
+    >>> from picasssso.io.keywords import plane_kind
+    >>> plane_kind("WHT"), plane_kind("ERR"), plane_kind("VAR_POISSON"), plane_kind("SCI")
+    ('weight', 'std', 'other', None)
+    """
+    plain = name.strip().lower()
+    return next((kind for words, kind in _PLANES if re.fullmatch(words, plain)), None)
+
+
+def guess_band(header: Mapping[str, Any]) -> tuple[str | None, str | None]:
+    """Guess speclite's group and letter of a filter from a header.
+
+    Examples
+    --------
+    >>> from picasssso.io.keywords import guess_band
+    >>> guess_band({"FILTER": "g DECam SDSS c0001 4720.0 1520.0"})
+    ('decam2014', 'g')
+    """
+    texts = [str(header.get(key, "")) for key in (*FILTER_KEYWORDS, *_CAMERA_KEYWORDS)]
+    everything = " ".join(texts)
+    group = next((g for words, g in _CAMERAS if re.search(words, everything, re.I)), None)
+    letters = (_LETTER.match(text) for text in texts[: len(FILTER_KEYWORDS)])
+    letter = next((match.group(1) for match in letters if match), None)
+    return group, letter
+
+
+def find_zero_point(header: Any, band: str, unit: u.UnitBase) -> tuple[u.Quantity, str]:
+    """Return the zero point that a header states in a well-defined keyword, and the keyword."""
+    for keyword, (group, convert) in ZERO_POINT_KEYWORDS.items():
+        value = header.get(keyword)
+        if isinstance(value, int | float) and (group is None or band.startswith(group)):
+            return float(convert(float(value))) * u.ABmag, keyword
+    vague = [f"{key} = {header[key]}" for key in VAGUE_KEYWORDS if key in header]
+    hint = (
+        f" The header has {', '.join(vague)}, but not in which magnitude system." if vague else ""
+    )
+    raise InvalidInputError(
+        f"Band {band!r}: found an image in {str(unit) or 'pure numbers'!r} and no keyword that "
+        f"defines its zero point ({', '.join(ZERO_POINT_KEYWORDS)}).{hint} Give the AB magnitude "
+        "of one count: zero_point=30 * u.ABmag."
+    )
+
+
+def contradicts(bunit: Any, unit: u.UnitBase) -> bool:
+    """Return whether a file says another unit, of which fluxes can be made, than a given one."""
+    if not str(bunit or "").strip():
+        return False
+    try:
+        found = parse_unit(bunit, "", "BUNIT")
+        if is_count_like(found):
+            return not is_count_like(unit)
+        flux_scale(found, band="", pivot=lambda: 5000 * u.AA)  # or it is no flux
+    except InvalidInputError:
+        return False
+    return found != unit
+
+
+def make_uncertainty(
+    kind: str, array: npt.NDArray[Any], utype: Any, bunit: Any, unit: u.UnitBase, band: str
+) -> NDUncertainty:
+    """Return noise as a plane's header defines it: UTYPE over ``kind``, BUNIT over the image's.
+
+    ``kind``: "std", "var" or "ivar"; ``unit``: the image's.
+    """
+    stated = str(utype or "").strip()
+    kinds = {cls.__name__: key for key, cls in UNCERTAINTY_TYPES.items()}
+    kind = kinds.get(stated, kind)
+    if is_magnitude(unit):
+        if kind != "std":
+            raise InvalidInputError(
+                f"Band {band!r}: found inverse variances or variances for an image in {unit}, "
+                "expected uncertainty= in mag."
+            )
+        return UNCERTAINTY_TYPES[kind](array, unit=unit, copy=False)
+    power = UNCERTAINTY_POWERS[kind]
+    array, own = _converted(array, bunit, unit, power, band)
+    return UNCERTAINTY_TYPES[kind](array, unit=own, copy=False)
+
+
+def _converted(
+    array: npt.NDArray[Any], bunit: Any, unit: u.UnitBase, power: int, band: str
+) -> tuple[npt.NDArray[Any], u.UnitBase]:
+    """Return noise in its own unit, if that is one of the image's kind, or converted."""
+    try:
+        stated = parse_unit(bunit, band, "BUNIT") if str(bunit or "").strip() else unit
+    except InvalidInputError:
+        return array, unit**power
+    # Many pipelines copy the image's BUNIT to planes of variances and weights.
+    for own in (stated, stated**power):
+        if own.is_equivalent(unit**power):
+            return array, own
+    for own in (stated, stated**power):
+        try:
+            found, wanted = (
+                flux_scale(one, band=band, pivot=lambda: pivot_wavelength(band))
+                for one in (own ** (1 / power), unit)
+            )
+        except InvalidInputError:
+            continue  # counts, or no flux at all: the image's unit
+        if found.per_area == wanted.per_area:
+            return array * (found.factor / wanted.factor) ** power, unit**power
+        raise InvalidInputError(
+            f"Band {band!r}: found an uncertainty in {own} for an image in {unit}, expected both "
+            "per pixel or both per solid angle. Correct one BUNIT."
+        )
+    return array, unit**power
+
+
+def bad_bits(header: Mapping[str, Any]) -> int:
+    """Return the bits of a mask that make a pixel unusable, by the names in its header.
+
+    All of them where it has no names. Bits of detected sources are never among them.
+    """
+    if any(key.startswith("MP_") for key in header):
+        return sum(1 << int(header[f"MP_{name}"]) for name in BAD_PLANES if f"MP_{name}" in header)
+    found, k = 0, 0
+    while f"MSKNAM{k:02d}" in header and f"MSKVAL{k:02d}" in header:
+        if str(header[f"MSKNAM{k:02d}"]).strip().upper() not in _GOOD_PS1_NAMES:
+            found |= int(header[f"MSKVAL{k:02d}"])
+        k += 1
+    return found or ~0
+
+
+def bits_set(array: npt.NDArray[Any], bits: int, what: str) -> npt.NDArray[np.bool_]:
+    """Return where any of some bits is set, whatever the mask's type of number."""
+    array = np.asarray(array)
+    if array.dtype.kind == "f":
+        # Masks written as floats by cutout services still hold whole numbers.
+        whole = np.nan_to_num(np.asarray(array, dtype=np.float64), nan=-1.0)
+        if not np.array_equal(whole, np.rint(whole)):
+            raise FileFormatError(
+                f"{what}: found a mask with fractions, expected bits: whole numbers. It was "
+                "resampled like an image; download it again."
+            )
+        return (whole < 0) | bits_set(np.maximum(whole, 0).astype(np.int64), bits, what)
+    if array.dtype.kind == "b":
+        return array & bool(bits & 1)
+    # As many of the bits as the type has, in that type.
+    all_bits = (1 << 8 * array.dtype.itemsize) - 1
+    unsigned = np.dtype(f"u{array.dtype.itemsize}")
+    return (array & np.array(bits & all_bits, dtype=unsigned).astype(array.dtype)) != 0

@@ -1,0 +1,30 @@
+"""The files that `BandImages.write` writes; `picasssso.bands.files` defines them."""
+
+from __future__ import annotations
+
+from picasssso._core.headers import IMAGES_FORMAT, MAPS_FORMAT
+from picasssso.exceptions import InvalidInputError
+from picasssso.io.formats import ImageReader, Recognition
+from picasssso.io.image_files import BandPlane, ImageFile
+
+
+class OwnReader(ImageReader):
+    """Recognizes the package's own files, which hold whole `BandImages` and are read as such."""
+
+    title = "file of BandImages"
+
+    def recognize(self, file: ImageFile) -> Recognition | None:
+        """Recognize by the number of the format."""
+        if MAPS_FORMAT in file.headers[0]:
+            raise InvalidInputError(
+                f"{file}: found maps of properties, expected images. Read them with "
+                "PropertyMaps.read."
+            )
+        return Recognition(IMAGES_FORMAT, 1.0) if IMAGES_FORMAT in file.headers[0] else None
+
+    def read(self, file: ImageFile) -> list[BandPlane]:
+        """Refuse: it is read whole, by itself."""
+        raise InvalidInputError(
+            f"{file}: found a file that BandImages.write wrote among others, expected it "
+            "alone. Read it with BandImages.read(path)."
+        )
