@@ -1,4 +1,7 @@
-"""The floors of the package: the contract of imports holds, and what breaks it is found."""
+"""The floors of the package: the contract of imports holds, and what breaks it is found.
+
+Nothing imports itself by way of others, neither files nor folders.
+"""
 
 import os
 import shutil
@@ -77,3 +80,44 @@ def test_a_new_room_needs_a_floor(copy):
     found = lint(copy)
     assert found.returncode == 1, found.stdout + found.stderr
     assert "attic" in found.stdout
+
+
+def cycles(imports):
+    """Return the groups of modules that import each other, by way of others too."""
+    import networkx
+
+    graph = networkx.DiGraph((one, other) for one, found in imports.items() for other in found)
+    return [group for group in networkx.strongly_connected_components(graph) if len(group) > 1]
+
+
+def imports_between(graph, rooms):
+    """Return which of some files or folders import which others, within functions too."""
+    found = {room: set() for room in rooms}
+    for module in graph.modules:
+        here = {room for room in rooms if f"{module}.".startswith(f"{room}.")}
+        for imported in graph.find_modules_directly_imported_by(module) if here else ():
+            there = {room for room in rooms if f"{imported}.".startswith(f"{room}.")}
+            for room in here:
+                found[room] |= there - here
+    return found
+
+
+@pytest.fixture(scope="module")
+def graph():
+    import grimp
+
+    return grimp.build_graph("picasssso", exclude_type_checking_imports=True, cache_dir=None)
+
+
+def test_no_file_imports_itself_by_way_of_others(graph):
+    imports = {m: graph.find_modules_directly_imported_by(m) for m in graph.modules}
+    assert cycles(imports) == []
+
+
+def test_no_folder_imports_itself_by_way_of_others(graph):
+    for folder in (module for module in graph.modules if graph.find_children(module)):
+        assert cycles(imports_between(graph, graph.find_children(folder))) == [], folder
+
+
+def test_cycles_are_found():
+    assert cycles({"a": {"b"}, "b": {"c"}, "c": {"b", "d"}}) == [{"b", "c"}]

@@ -49,7 +49,7 @@ def evaluate(
     interrupted, or called again with more galaxies, it goes on where it stopped. At the
     end FOLDER/results holds evaluation.json, tables in reStructuredText and pictures.
     """
-    from picasssso.evaluation.real.configuration import is_real
+    from picasssso.evaluation.real.samples import is_real
 
     if is_real(configuration):
         _evaluate_real(
@@ -81,9 +81,9 @@ def _evaluate_real(
     quiet: bool,
 ) -> None:
     """Measure estimators on real galaxies."""
-    from picasssso.evaluation.real.configuration import load_real_configuration
-    from picasssso.evaluation.real.results import write_real
-    from picasssso.evaluation.real.running import collect_real, run_real
+    from picasssso.evaluation.real.figures import write_real
+    from picasssso.evaluation.real.runs import collect_real, run_real
+    from picasssso.evaluation.real.samples import load_real_configuration
 
     if data is None:
         raise click.UsageError(

@@ -23,16 +23,7 @@ if TYPE_CHECKING:
 
 
 def check_output(path: str | os.PathLike[str], overwrite: bool = False) -> Path:
-    """Check that a file can be written, before any work is put into its contents.
-
-    Examples
-    --------
-    >>> from picasssso._core.files import check_output
-    >>> check_output("no_such_folder/maps.fits")
-    Traceback (most recent call last):
-    ...
-    picasssso.exceptions.FileFormatError: Cannot write no_such_folder/maps.fits: ...
-    """
+    """Check that a file can be written, before any work is put into its contents."""
     # Following links first: replacing a link instead of what it points to would surprise.
     target = Path(path).expanduser().resolve()
     if target.is_dir():
@@ -65,17 +56,6 @@ def atomic_write(path: str | os.PathLike[str], overwrite: bool = False) -> Itera
     If anything fails on the way (an error, an interrupt, a full disk), the temporary file
     is removed and what stood there before still stands there. A file that is replaced keeps
     its permissions.
-
-    Examples
-    --------
-    >>> import tempfile
-    >>> from pathlib import Path
-    >>> from picasssso._core.files import atomic_write
-    >>> with tempfile.TemporaryDirectory() as folder:
-    ...     with atomic_write(Path(folder, "numbers.txt")) as temporary:
-    ...         _ = temporary.write_text("1 2 3")
-    ...     Path(folder, "numbers.txt").read_text()
-    '1 2 3'
     """
     target = check_output(path, overwrite)
     # In the same folder: a rename is atomic only within one file system.

@@ -27,7 +27,6 @@ from picasssso.quality import QUALITY_DTYPE, QualityFlag
 
 if TYPE_CHECKING:
     from picasssso.bands import BandImages
-    from picasssso.estimators.base import PropertyMapEstimator
     from picasssso.maps import PropertyMaps
 
 FloatArray = npt.NDArray[np.floating]
@@ -40,11 +39,12 @@ PSF_RATIO = 1.1
 
 
 class MapAssembler:
-    """Collects the results of blocks and wraps them as `PropertyMaps`."""
+    """Collects the results of blocks and wraps them as `PropertyMaps`.
 
-    def __init__(
-        self, estimator: PropertyMapEstimator, images: BandImages, context: EstimationContext
-    ) -> None:
+    ``estimator``: a `PropertyMapEstimator`, which knows this class.
+    """
+
+    def __init__(self, estimator: Any, images: BandImages, context: EstimationContext) -> None:
         self.estimator = estimator
         self.images = images
         self.context = context

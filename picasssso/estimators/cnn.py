@@ -475,8 +475,12 @@ class CNNEstimator(PropertyMapEstimator):
                 "config= describes a network that starts from nothing: leave it out to go on "
                 "from trained weights, or take CNNEstimator(weights=None)."
             )
-        sources = fitting.make_sources(self, pairs, size)
-        known = None if calibrate_on is None else fitting.make_sources(self, calibrate_on, size)
+        sources = fitting.make_sources(self._prepare, pairs, size)
+        known = (
+            None
+            if calibrate_on is None
+            else fitting.make_sources(self._prepare, calibrate_on, size)
+        )
         settings = fitting.configuration(
             config if start is None else start.config,
             sources,

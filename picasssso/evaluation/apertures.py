@@ -48,18 +48,6 @@ class Apertures:
     ``x, y``: centres, pixels; ``angle``: of the major axis from the x axis, counter-clockwise,
     radians; ``half_mass_radius``: along the major axis, pixels: the unit of all radii here;
     ``shape``: shape ``(y, x)`` of the maps.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from picasssso.evaluation.apertures import fit_apertures
-    >>> y, x = np.mgrid[:65, :65] - 32
-    >>> mass = np.exp(-np.hypot(x, y / 0.5) / 4)[None]
-    >>> apertures = fit_apertures(mass, half_mass_radius=6.7)
-    >>> float(apertures.axis_ratio[0].round(2)), apertures.n_fallbacks
-    (0.5, 0)
-    >>> apertures.weights(2.0).shape
-    (1, 65, 65)
     """
 
     x: FloatArray

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -72,15 +70,7 @@ class Calibration:
 
 
 def rank_intervals(truth: Any, percentiles: Any) -> npt.NDArray[np.int8]:
-    """Return between which percentiles each truth lies.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from picasssso.evaluation.calibration import rank_intervals
-    >>> rank_intervals(np.array([2.5]), np.array([[1.0, 2.0, 3.0, 4.0, 5.0]])).tolist()
-    [[2, 2]]
-    """
+    """Return between which percentiles each truth lies."""
     true, planes = as_array(truth), as_array(percentiles)
     expected = (*true.shape[:1], len(PERCENTILES), *true.shape[1:])
     if planes.shape != expected:
@@ -111,17 +101,6 @@ def calibration(
     ``truth``: true values: pixels (n, y, x), or sums (n,); ``percentiles``: the stored
     percentiles, or those of sums (`normal_percentiles`, or ``np.percentile(samples, PERCENTILES,
     axis=1).T`` of n sums' samples); ``logarithmic``: whether to give the sharpness in dex.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from picasssso.evaluation.calibration import calibration
-    >>> from picasssso.evaluation.sums import normal_percentiles
-    >>> rng = np.random.default_rng(1)
-    >>> estimate = 10 + rng.normal(size=4000)
-    >>> found = calibration(np.full(4000, 10.0), normal_percentiles(estimate, np.ones(4000)))
-    >>> round(found.coverage_68, 2), round(found.coverage_95, 2)
-    (0.68, 0.95)
     """
     true, planes = as_array(truth), as_array(percentiles)
     ranks = rank_intervals(true, planes)
@@ -140,48 +119,6 @@ def calibration(
         n_bootstrap=n_bootstrap,
         seed=seed,
     )
-
-
-def binned_calibration(
-    truth: Any,
-    percentiles: Any,
-    by: Any,
-    edges: Sequence[float],
-    galaxy: Any = None,
-    **keywords: Any,
-) -> list[Calibration]:
-    """Compare truths with percentiles in bins of something else."""
-    what = as_array(by)
-    if what.shape != as_array(truth).shape:
-        raise InvalidInputError(
-            f"by has shape {what.shape}, the truth {as_array(truth).shape}: expected the same."
-        )
-    return [
-        calibration(truth, percentiles, galaxy, where=(what >= low) & (what < high), **keywords)
-        for low, high in pairwise(edges)
-    ]
-
-
-def sample_ranks(truth: Any, samples: Any, n_bins: int = 10) -> FloatArray:
-    """Return the rank histogram of truths among joint samples.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from picasssso.evaluation.calibration import sample_ranks
-    >>> rng = np.random.default_rng(1)
-    >>> draws = rng.normal(size=(5000, 101))
-    >>> sample_ranks(draws[:, 0], draws[:, 1:], n_bins=5).round(1).tolist()
-    [0.2, 0.2, 0.2, 0.2, 0.2]
-    """
-    true, draws = as_array(truth), as_array(samples)
-    known = np.isfinite(true) & np.isfinite(draws).all(axis=1)
-    below = (draws < true[:, None]).sum(axis=1)[known]
-    ties = (draws == true[:, None]).sum(axis=1)[known]
-    # A truth that equals samples may have any of the ranks between; take the middle.
-    rank = (below + 0.5 * ties + 0.5) / (draws.shape[1] + 1)
-    counts, _ = np.histogram(rank, bins=n_bins, range=(0, 1))
-    return counts / max(len(rank), 1)
 
 
 def _widths(low: FloatArray, high: FloatArray, logarithmic: bool) -> FloatArray:

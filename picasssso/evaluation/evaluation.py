@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from picasssso.evaluation.apertures import Apertures, fit_apertures
-from picasssso.evaluation.measuring import Record, Settings, join_records, measure
+from picasssso.evaluation.measures import Record, Settings, join_records, measure
 from picasssso.evaluation.stacks import DERIVED, MapStack, check_resolutions
 from picasssso.evaluation.summary import Bins, summarise
 from picasssso.evaluation.sums import normal_percentiles

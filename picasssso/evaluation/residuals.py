@@ -7,9 +7,7 @@ magnitudes it is the difference.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -62,12 +60,6 @@ def residuals(estimate: Any, truth: Any, *, logarithmic: bool = True) -> FloatAr
     """Return residuals, log10(estimate / truth): positive where the estimate is too high.
 
     ``estimate, truth``: of the same shape, in the same unit; returns in dex.
-
-    Examples
-    --------
-    >>> from picasssso.evaluation.residuals import residuals
-    >>> residuals([20.0, 1.0, -1.0, 5.0], [2.0, 1.0, 3.0, 0.0])
-    array([  1.,   0., -inf,  nan])
     """
     mine, true = (as_array(values).astype(np.float64) for values in (estimate, truth))
     if mine.shape != true.shape:
@@ -96,17 +88,7 @@ def residual_statistics(
     n_bootstrap: int = N_BOOTSTRAP,
     seed: int = 0,
 ) -> ResidualStatistics:
-    """Return the statistics of residuals.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from picasssso.evaluation.residuals import residual_statistics
-    >>> rng = np.random.default_rng(1)
-    >>> found = residual_statistics(rng.normal(0.05, 0.1, size=2000))
-    >>> round(found.mean, 2), round(found.sigma, 2), round(found.sigma_error, 3)
-    (0.05, 0.1, 0.002)
-    """
+    """Return the statistics of residuals."""
     values = as_array(residual).astype(np.float64)
     if galaxy is None:
         first = np.arange(len(values)).reshape((-1, *(1,) * (values.ndim - 1)))
@@ -165,38 +147,6 @@ def residual_statistics(
     )
 
 
-def binned_statistics(
-    residual: Any,
-    by: Any,
-    edges: Sequence[float],
-    galaxy: Any = None,
-    **keywords: Any,
-) -> list[ResidualStatistics]:
-    """Return the statistics of residuals in bins of something else.
-
-    Examples
-    --------
-    >>> from picasssso.evaluation.residuals import binned_statistics
-    >>> found = binned_statistics([0.1, 0.1, 0.3], [1.0, 1.5, 2.5], [1, 2, 3])
-    >>> [round(one.mean, 2) for one in found]
-    [0.1, 0.3]
-    """
-    values, what = as_array(residual).astype(np.float64), as_array(by)
-    if what.shape != values.shape:
-        raise InvalidInputError(
-            f"by has shape {what.shape}, the residuals {values.shape}: expected the same."
-        )
-    if galaxy is None:
-        first = np.arange(len(values)).reshape((-1, *(1,) * (values.ndim - 1)))
-        galaxy = np.broadcast_to(first, values.shape)
-    owner = as_array(galaxy)
-    found = []
-    for low, high in pairwise(edges):
-        inside = (what >= low) & (what < high)
-        found.append(residual_statistics(values[inside], owner[inside], **keywords))
-    return found
-
-
 def scatter_ratio(
     residual: Any,
     other: Any,
@@ -206,18 +156,7 @@ def scatter_ratio(
     n_bootstrap: int = N_BOOTSTRAP,
     seed: int = 0,
 ) -> dict[str, float]:
-    """Compare the scatter of two estimators on the same galaxies.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from picasssso.evaluation.residuals import scatter_ratio
-    >>> rng = np.random.default_rng(1)
-    >>> noise, number = rng.normal(size=3000), np.arange(3000)
-    >>> found = scatter_ratio(0.8 * noise, noise, number, number)
-    >>> round(found["sigma"], 2), round(found["sigma_error"], 2)
-    (0.8, 0.0)
-    """
+    """Compare the scatter of two estimators on the same galaxies."""
     pairs = []
     for values, owner in ((residual, galaxy), (other, other_galaxy)):
         array, who = as_array(values).astype(np.float64), as_array(owner)

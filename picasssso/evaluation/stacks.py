@@ -49,15 +49,7 @@ DERIVED: Mapping[str, Property] = MappingProxyType(
 
 
 def as_array(values: Any) -> npt.NDArray[Any]:
-    """Return a tensor, wherever it lives, or anything like an array, as an ndarray.
-
-    Examples
-    --------
-    >>> import torch
-    >>> from picasssso.evaluation.stacks import as_array
-    >>> as_array(torch.ones(2))
-    array([1., 1.], dtype=float32)
-    """
+    """Return a tensor, wherever it lives, or anything like an array, as an ndarray."""
     if hasattr(values, "detach"):
         values = values.detach().cpu()
         if values.is_floating_point() and values.element_size() < 4:
@@ -68,19 +60,7 @@ def as_array(values: Any) -> npt.NDArray[Any]:
 
 @dataclass(frozen=True, eq=False)
 class MapStack:
-    """Maps of many galaxies of one size, as plain arrays in the properties' units.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from picasssso.evaluation.stacks import MapStack
-    >>> stack = MapStack({"stellar_mass": np.full((3, 8, 8), 2e8),
-    ...                   "stellar_metallicity": np.full((3, 8, 8), 0.01)})
-    >>> len(stack), stack.shape
-    (3, (8, 8))
-    >>> float(stack.with_derived().values["stellar_metal_mass"][0, 0, 0])
-    2000000.0
-    """
+    """Maps of many galaxies of one size, as plain arrays in the properties' units."""
 
     values: Mapping[str, Any]
     percentiles: Mapping[str, Any] = field(default_factory=dict)

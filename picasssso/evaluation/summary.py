@@ -12,8 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from picasssso.evaluation.calibration import Calibration, calibration, ranks_to_calibration
-from picasssso.evaluation.gradients import radial_gradients
-from picasssso.evaluation.measuring import Record, Settings
+from picasssso.evaluation.measures import Record, Settings
 from picasssso.evaluation.residuals import (
     N_BOOTSTRAP,
     bootstrap_counts,
@@ -22,6 +21,7 @@ from picasssso.evaluation.residuals import (
     scatter_ratio,
 )
 from picasssso.evaluation.stacks import DERIVED
+from picasssso.evaluation.sums import radial_gradients
 from picasssso.properties import PROPERTIES
 
 FloatArray = npt.NDArray[np.floating]

@@ -33,15 +33,6 @@ def aperture_values(
     the pixels that the estimate has (`MapStack.values` that are not NaN); returns totals in the
     property's unit times kpc2, or averages weighted as in `picasssso.maps.PropertyMaps.total`
     (an estimate with its own weight).
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from picasssso.evaluation.stacks import MapStack
-    >>> from picasssso.evaluation.sums import aperture_values
-    >>> stack = MapStack({"stellar_mass": np.full((1, 4, 4), 1e8)})
-    >>> float(aperture_values(stack, np.ones((1, 4, 4)), pixel_area=0.25)["stellar_mass"][0])
-    400000000.0
     """
     fractions = as_array(weights)
     if fractions.shape != (len(stack), *stack.shape):
@@ -94,14 +85,7 @@ def radial_profiles(
 
 
 def normal_percentiles(value: Any, error: Any) -> FloatArray:
-    """Return the stored percentiles of normal distributions.
-
-    Examples
-    --------
-    >>> from picasssso.evaluation.sums import normal_percentiles
-    >>> normal_percentiles([10.0], [1.0]).round(2).tolist()
-    [[8.04, 9.01, 10.0, 10.99, 11.96]]
-    """
+    """Return the stored percentiles of normal distributions."""
     mean, sigma = as_array(value), as_array(error)
     ladder = np.reshape(NORMAL_SCORES, (1, -1, *(1,) * (mean.ndim - 1)))
     return mean[:, None] + ladder * sigma[:, None]
@@ -142,3 +126,40 @@ def _ratio(
         return np.where(count > 0, top * pixel_area, np.nan)
     with np.errstate(divide="ignore", invalid="ignore"):
         return np.where(bottom > 0, top / bottom, np.nan)
+
+
+def radial_gradients(
+    profiles: Any,
+    edges: Sequence[float] = RADIAL_EDGES,
+    *,
+    inner: float = 0.0,
+    outer: float = 2.0,
+    logarithmic: bool = True,
+) -> FloatArray:
+    """Fit straight lines to radial profiles.
+
+    Returns slope in dex (or units) per half-mass radius, against the mean radius of each
+    annulus' area; NaN where fewer than two annuli have a value (a positive one, for a
+    logarithm).
+    """
+    values = as_array(profiles).astype(np.float64)
+    bounds = np.asarray(edges, dtype=float)
+    if values.ndim != 2 or values.shape[1] != len(bounds) - 1:
+        raise InvalidInputError(
+            f"The profiles have shape {values.shape}: expected (n, {len(bounds) - 1}), one value "
+            f"for each of the annuli between {len(bounds)} edges."
+        )
+    # Mean radius of the annulus' area.
+    radius = 2 / 3 * np.diff(bounds**3) / np.diff(bounds**2)
+    if logarithmic:
+        values = np.log10(np.where(values > 0, values, np.nan))
+    used = np.isfinite(values) & (bounds[:-1] >= inner - 1e-9) & (bounds[1:] <= outer + 1e-9)
+    number = used.sum(axis=1)
+    safe = np.maximum(number, 1)
+    filled = np.where(used, values, 0)
+    mean_r = (used * radius).sum(axis=1) / safe
+    mean_v = filled.sum(axis=1) / safe
+    offset = np.where(used, radius - mean_r[:, None], 0)
+    top = (offset * (filled - mean_v[:, None])).sum(axis=1)
+    bottom = (offset**2).sum(axis=1)
+    return np.where((number > 1) & (bottom > 0), top / np.maximum(bottom, 1e-30), np.nan)

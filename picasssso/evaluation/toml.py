@@ -87,7 +87,7 @@ def own_errors(function: Callable[P, T]) -> Callable[P, T]:
             raise InvalidInputError(
                 f"The configuration holds a value of a wrong kind ({error}): compare it with "
                 "the documentation of picasssso.evaluation.experiments.configuration, or of "
-                "picasssso.evaluation.real.configuration."
+                "picasssso.evaluation.real.samples."
             ) from error
 
     return guarded

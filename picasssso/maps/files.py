@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import warnings
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -193,8 +193,8 @@ def _table(records: dict[str, Any]) -> fits.BinTableHDU:
 # ---- reading --------------------------------------------------------------------------------
 
 
-def read_maps(path: str | os.PathLike[str]) -> PropertyMaps:
-    """Read maps from a FITS file; see `PropertyMaps.read`."""
+def read_maps(path: str | os.PathLike[str], make: Callable[..., PropertyMaps]) -> PropertyMaps:
+    """Read maps from a FITS file; see `PropertyMaps.read`. ``make``: that class."""
     file = Path(path).expanduser()
     if file.is_dir():
         raise FileFormatError(f"Cannot read {path}: it is a folder; give the name of a file.")
@@ -206,7 +206,7 @@ def read_maps(path: str | os.PathLike[str]) -> PropertyMaps:
             warnings.simplefilter("always", AstropyWarning)
             with fits.open(file, memmap=False) as hdus:
                 _check_format(hdus[0].header, path)
-                maps = _assemble(hdus)
+                maps = _assemble(hdus, make)
         for warning in caught:
             if "truncated" in str(warning.message):
                 raise FileFormatError(
@@ -260,15 +260,13 @@ def _check_format(header: fits.Header, path: str | os.PathLike[str]) -> None:
         )
 
 
-def _assemble(hdus: fits.HDUList) -> PropertyMaps:
-    from picasssso.maps.property_maps import PropertyMaps
-
+def _assemble(hdus: fits.HDUList, make: Callable[..., PropertyMaps]) -> PropertyMaps:
     records = {row["KEY"]: from_json(row["JSON"]) for row in _hdu(hdus, "META").data}
     definitions = {d["name"]: Property.from_dict(d) for d in records["properties"]}
     header = _hdu(hdus, "QUALITY").header
     solid_angle = records["pixel_solid_angle_arcsec2"]
     distance = records["luminosity_distance_mpc"]
-    return PropertyMaps(
+    return make(
         {name: _read_arrays(hdus, name) for name in definitions},
         quality=_data(hdus, "QUALITY"),
         wcs=read_wcs(header) if solid_angle is None else None,

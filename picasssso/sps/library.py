@@ -12,12 +12,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from picasssso.exceptions import InvalidInputError
+from picasssso._core.files import short
+from picasssso.exceptions import FileFormatError, InvalidInputError
 from picasssso.sps.dust import AttenuationLaw, get_law, law_from_dict
+from picasssso.sps.files import Content, read_content, write_content
 from picasssso.sps.grid import SSPGrid
 from picasssso.sps.histories import AgeBins
 from picasssso.sps.photometry import (
     SOLAR_SURFACE_BRIGHTNESS,
+    SPEED_OF_LIGHT,
     V_BAND,
     GridPhotometry,
 )
@@ -27,10 +30,6 @@ from picasssso.sps.priors import SEDPrior
 if TYPE_CHECKING:
     import specutils
     from astropy.cosmology import FLRW
-
-
-#: Speed of light in AA/s.
-_SPEED_OF_LIGHT = 2.99792458e18
 
 
 @dataclass(frozen=True, eq=False)
@@ -166,14 +165,17 @@ class ModelLibrary:
         prior = SEDPrior() if prior is None else prior
         law = get_law(attenuation_law)
         photometry = GridPhotometry.build(grid, bands, redshift, nebular=nebular)
-        cosmology = _cosmology(cosmology)
+        if cosmology is None:
+            from astropy.cosmology import Planck18
+
+            cosmology = Planck18
         age_limit = limit_age(cosmology.age(max(float(redshift), 0.0)).to_value("Gyr"), grid)
         populations = draw_populations(grid, prior, n_models, seed, age_limit)
         fluxes, attenuation_v = _photometry_of(populations, photometry, _v_band(grid), law)
         return cls(
             bands=photometry.bands,
             redshift=photometry.redshift,
-            fluxes=as_single(fluxes),
+            fluxes=_as_single(fluxes),
             properties=_singles({**populations.properties, "attenuation_v": attenuation_v}),
             parameters=_singles(populations.parameters),
             meta=MappingProxyType(
@@ -192,7 +194,7 @@ class ModelLibrary:
         )
 
     def spectrum(self, model: int, *, grid: SSPGrid | None = None) -> specutils.Spectrum:
-        """Return the observed spectrum of one model, normalised like its fluxes.
+        """Return the observed spectrum of one model, normalized like its fluxes.
 
         Parameters
         ----------
@@ -252,7 +254,7 @@ class ModelLibrary:
             nebular=self.meta["nebular"],
         )
         # L_nu = L_lambda lambda^2 / c at rest; the rest as in picasssso.sps.photometry.
-        flux = light * grid.wavelength**2 / _SPEED_OF_LIGHT
+        flux = light * grid.wavelength**2 / SPEED_OF_LIGHT
         flux *= SOLAR_SURFACE_BRIGHTNESS / (1.0 + self.redshift) ** 3
         return Spectrum(
             flux=flux * u.Unit("nmgy / arcsec2"),
@@ -262,7 +264,7 @@ class ModelLibrary:
     def write(self, path: str | os.PathLike[str], *, overwrite: bool = False) -> None:
         """Write the library as FITS.
 
-        The layout is documented in `picasssso.sps.library_files`.
+        The layout stands in :ref:`formats`.
 
         Parameters
         ----------
@@ -276,9 +278,14 @@ class ModelLibrary:
         FileFormatError
             If the file exists or cannot be written.
         """
-        from picasssso.sps.library_files import write_library
-
-        write_library(self, path, overwrite=overwrite)
+        cards = {"REDSHIFT": self.redshift, "LIBHASH": (self.hash, "of its numbers")}
+        content = Content(
+            cards,
+            {"FLUXES": self.fluxes},
+            {"PROPERTIES": self.properties, "PARAMETERS": self.parameters},
+            {"bands": list(self.bands), "meta": dict(self.meta)},
+        )
+        write_content(path, "model library", content, overwrite=overwrite)
 
     @classmethod
     def read(cls, path: str | os.PathLike[str]) -> ModelLibrary:
@@ -299,38 +306,47 @@ class ModelLibrary:
         FileFormatError
             If the file cannot be read, is not a library, is too new or damaged.
         """
-        from picasssso.sps.library_files import read_library
-
-        return read_library(path)
+        content = read_content(path, "model library")
+        try:
+            library = _make_library(
+                tuple(content.record["bands"]),
+                float(content.cards["REDSHIFT"]),
+                content.images["FLUXES"],
+                content.tables["PROPERTIES"],
+                content.tables["PARAMETERS"],
+                content.record["meta"],
+            )
+            expected = content.cards["LIBHASH"]
+        except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
+            raise FileFormatError(
+                f"{path} cannot be read as a model library: {short(error)}."
+            ) from error
+        if library.hash != expected:
+            raise FileFormatError(
+                f"{path} is damaged: its numbers have the hash {library.hash}, not {expected}."
+            )
+        return library
 
 
 def _make_library(
     bands: tuple[str, ...],
     redshift: float,
-    fluxes: np.ndarray,
-    properties: dict[str, np.ndarray],
-    parameters: dict[str, np.ndarray],
-    meta: dict[str, Any],
+    fluxes: np.ndarray | None,
+    properties: Mapping[str, np.ndarray],
+    parameters: Mapping[str, np.ndarray],
+    meta: Mapping[str, Any],
 ) -> ModelLibrary:
     return ModelLibrary(
         bands,
         redshift,
-        as_single(fluxes),
+        _as_single(fluxes),
         _singles(properties),
         _singles(parameters),
         MappingProxyType(meta),
     )
 
 
-def _cosmology(cosmology: FLRW | None) -> FLRW:
-    if cosmology is None:
-        from astropy.cosmology import Planck18
-
-        return Planck18
-    return cosmology
-
-
-def as_single(array: np.ndarray) -> np.ndarray:
+def _as_single(array: Any) -> np.ndarray:
     """Return an array as contiguous float32 that cannot be written to."""
     array = np.ascontiguousarray(array, dtype=np.float32)
     array.flags.writeable = False
@@ -338,7 +354,7 @@ def as_single(array: np.ndarray) -> np.ndarray:
 
 
 def _singles(arrays: Mapping[str, np.ndarray]) -> Mapping[str, np.ndarray]:
-    return MappingProxyType({name: as_single(array) for name, array in arrays.items()})
+    return MappingProxyType({name: _as_single(array) for name, array in arrays.items()})
 
 
 def _v_band(grid: SSPGrid) -> GridPhotometry:

@@ -41,7 +41,7 @@ SLICE_RESOLUTION = 70.0
 #: The filter of ``attenuation_v``, at rest.
 V_BAND = "bessell-V"
 
-_SPEED_OF_LIGHT = 2.99792458e18  # AA/s
+SPEED_OF_LIGHT = 2.99792458e18  # AA/s
 _KPC = 3.0856775814913673e21  # cm
 _ARCSEC2 = (np.pi / 648000.0) ** 2  # sr
 _NMGY = 3.631e-29  # erg/s/cm2/Hz
@@ -101,7 +101,7 @@ def _cut(grid: SSPGrid, band: str, index: int, redshift: float) -> list[_Slice]:
     if redshift > 0 and rest[0] < LYMAN_ALPHA:
         warnings.warn(
             f"The filter {band} begins at {rest[0]:.0f} AA at rest at redshift {redshift:g}: the "
-            "absorption between the galaxies shortward of Lyman alpha is not modelled, so its "
+            "absorption between the galaxies shortward of Lyman alpha is not modeled, so its "
             "model fluxes are too bright.",
             PicassssoWarning,
             stacklevel=2,
@@ -118,7 +118,7 @@ def _cut(grid: SSPGrid, band: str, index: int, redshift: float) -> list[_Slice]:
     # <f_nu> = int f_lambda R lambda dlambda / int (c / lambda^2) R lambda dlambda, observed.
     # The second is int c R / lambda dlambda, which needs no redshift. In the first,
     # f_lambda dlambda is the luminosity at rest, and lambda is (1 + z) times that at rest.
-    per_photon = (1.0 + redshift) / (_SPEED_OF_LIGHT * np.sum(seen / points * width))
+    per_photon = (1.0 + redshift) / (SPEED_OF_LIGHT * np.sum(seen / points * width))
     weights = seen * points * width * per_photon
     ends = np.searchsorted(points, borders)
     return [
@@ -262,7 +262,7 @@ class GridPhotometry:
         ``age_weights``: mass formed at each of the grid's ages, of shape (n, n_age);
         ``metallicity_weights``: weights of the grid's metallicities, of shape (n,
         n_metallicity); ``diffuse, birth_clouds``: attenuation at V of either kind of dust in
-        mag, of shape (n,) or one for all; ``escape_fraction``: fraction of the ionising photons
+        mag, of shape (n,) or one for all; ``escape_fraction``: fraction of the ionizing photons
         that make no gas shine, of shape (n,) or one for all; returns fluxes of shape (n,
         n_band), in nmgy/arcsec2 per Msun/kpc2 of unit weight.
         """

@@ -305,6 +305,8 @@ class _LabelWork:
 
 def read_window(path: Path, window: tuple[slice, slice]) -> PropertyMaps:
     """Read a part of a file of maps, and nothing else of it."""
+    from picasssso.maps import PropertyMaps
+
     rows, columns = window
     parts: list[Any] = []
     with fits.open(path, memmap=True) as hdus:
@@ -318,6 +320,6 @@ def read_window(path: Path, window: tuple[slice, slice]) -> PropertyMaps:
                     header[f"CRPIX{axis}"] -= start
             parts.append(fits.ImageHDU(np.array(hdu.section[..., rows, columns]), header))
         try:
-            return _assemble(fits.HDUList(parts))
+            return _assemble(fits.HDUList(parts), PropertyMaps)
         except PicassssoError as error:
             raise InvalidInputError(f"{path}: {error}") from error

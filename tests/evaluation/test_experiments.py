@@ -16,7 +16,7 @@ from picasssso.evaluation.experiments.paper import PAPER
 from picasssso.evaluation.experiments.results import write_results
 from picasssso.evaluation.experiments.running import collect_figures, load_record
 from picasssso.evaluation.experiments.sources import make_source
-from picasssso.evaluation.real.configuration import is_real, load_real_configuration
+from picasssso.evaluation.real.samples import is_real, load_real_configuration
 from picasssso.exceptions import FileFormatError, InvalidInputError
 
 CONTENT = {

@@ -4,12 +4,16 @@ import numpy as np
 import pytest
 
 from picasssso.evaluation.apertures import fit_apertures
-from picasssso.evaluation.calibration import binned_calibration, calibration, sample_ranks
-from picasssso.evaluation.gradients import radial_gradients
-from picasssso.evaluation.residuals import binned_statistics, residual_statistics, residuals
+from picasssso.evaluation.calibration import calibration
+from picasssso.evaluation.residuals import residual_statistics, residuals
 from picasssso.evaluation.stacks import MapStack
 from picasssso.evaluation.structure import power_spectra, structural_similarity
-from picasssso.evaluation.sums import aperture_values, normal_percentiles, radial_profiles
+from picasssso.evaluation.sums import (
+    aperture_values,
+    normal_percentiles,
+    radial_gradients,
+    radial_profiles,
+)
 
 LADDER = np.array([-1.959964, -0.994458, 0.0, 0.994458, 1.959964])
 
@@ -83,7 +87,8 @@ def test_a_residual_that_depends_on_something_is_found_in_bins():
     rng = np.random.default_rng(4)
     density = rng.uniform(6, 9, (40, 30, 30))
     planted = 0.1 * (density - 7.5) + 0.05 * standardised(rng, density.shape)
-    found = binned_statistics(planted, density, [6, 7, 8, 9], n_bootstrap=20)
+    bins = [(density >= low) & (density < low + 1) for low in (6, 7, 8)]
+    found = [residual_statistics(planted[one], n_bootstrap=20) for one in bins]
     np.testing.assert_allclose([one.mean for one in found], [-0.1, 0, 0.1], atol=0.001)
     expected = np.hypot(0.05, 0.1 / np.sqrt(12))
     np.testing.assert_allclose([one.sigma for one in found], expected, rtol=0.01)
@@ -134,7 +139,10 @@ def test_coverage_in_bins_and_its_error():
     wrong = np.where(noise < 0.5, 0.1, 0.2)  # claimed 0.1 everywhere
     estimate = rng.normal(0, wrong)
     percentiles = normal_percentiles(estimate, np.full(truth.shape, 0.1))
-    quiet, loud = binned_calibration(truth, percentiles, noise, [0, 0.5, 1], logarithmic=False)
+    quiet, loud = (
+        calibration(truth, percentiles, where=where, logarithmic=False)
+        for where in (noise < 0.5, noise >= 0.5)
+    )
     assert quiet.coverage_68 == pytest.approx(0.68, rel=0.01)
     assert loud.coverage_68 == pytest.approx(0.381, rel=0.02)
     assert quiet.coverage_68_error == pytest.approx(np.sqrt(0.68 * 0.32 / quiet.n), rel=0.2)
@@ -150,16 +158,6 @@ def test_truths_that_equal_percentiles_are_inside():
     found = calibration(np.zeros(6), percentiles)
     assert found.coverage_68 == found.coverage_95 == 1.0
     np.testing.assert_allclose(found.ranks, [25, 25, 25, 25, 0, 0])
-
-
-def test_ranks_among_samples_show_what_is_wrong():
-    rng = np.random.default_rng(7)
-    truth, draws = rng.normal(size=20_000), rng.normal(size=(20_000, 99))
-    right = sample_ranks(truth, draws)
-    np.testing.assert_allclose(right, 0.1, atol=0.01)
-    narrow = sample_ranks(truth, 0.5 * draws)
-    assert narrow[0] > 0.2
-    assert narrow[-1] > 0.2
 
 
 def test_smoothing_and_noise_are_told_apart(discs, apertures):

@@ -13,9 +13,8 @@ from photutils.aperture import EllipticalAperture
 
 from picasssso.cli import cli
 from picasssso.evaluation.real.catalogues import GALAXY_BANDS, GalaxyCatalogue
-from picasssso.evaluation.real.comparison import compare_values
-from picasssso.evaluation.real.configuration import is_real, load_real_configuration
-from picasssso.evaluation.real.estimating import RealEstimator, describe_region
+from picasssso.evaluation.real.comparison import compare_truths, compare_values
+from picasssso.evaluation.real.estimates import RealEstimator, describe_region
 from picasssso.evaluation.real.fields import Field, move_to_redshift
 from picasssso.evaluation.real.galaxies import (
     estimate_galaxies,
@@ -30,8 +29,8 @@ from picasssso.evaluation.real.painting import (
     paint_profile,
 )
 from picasssso.evaluation.real.rings import estimate_rings, read_rings, ring_figures
-from picasssso.evaluation.real.running import collect_real, run_real
-from picasssso.evaluation.real.truths import compare_truths
+from picasssso.evaluation.real.runs import collect_real, run_real
+from picasssso.evaluation.real.samples import is_real, load_real_configuration
 from picasssso.exceptions import FileFormatError, InvalidInputError
 
 BANDS = tuple(f"sdss2010-{band}" for band in "ugriz")
@@ -498,7 +497,7 @@ def test_kept_measurements_are_not_repeated_and_more_are_added(tmp_path, data, m
     configuration = load_real_configuration(tmp_path / "real.toml").select(
         ("galaxies",), ("maps",)
     )
-    import picasssso.evaluation.real.running as running
+    import picasssso.evaluation.real.runs as running
 
     asked = []
     original = running.estimate_galaxies

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from picasssso.evaluation.experiments.configuration import load_configuration, parse_configuration
-from picasssso.evaluation.real.configuration import is_real, load_real_configuration
+from picasssso.evaluation.real.samples import is_real, load_real_configuration
 from picasssso.evaluation.toml import check_name, read_toml
 from picasssso.exceptions import FileFormatError, InvalidInputError, PicassssoError
 

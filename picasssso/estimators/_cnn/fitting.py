@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from picasssso.exceptions import InvalidInputError
 from picasssso.networks.architectures import build_network
@@ -19,17 +20,17 @@ from picasssso.training.loop import run_training
 from picasssso.training.state import TrainingState
 from picasssso.training.trained_model import check_band_sets, finish_training
 
-if TYPE_CHECKING:
-    from picasssso.estimators.cnn import CNNEstimator
-
 Sources = list[TrainingSource]
 
 #: Pairs held ready at a time, at most.
 _LARGEST_POOL = 512
 
 
-def make_sources(estimator: CNNEstimator, pairs: Any, size: int) -> Sources:
-    """Return sources of pairs as `picasssso.training.PairPool` takes them."""
+def make_sources(prepare: Callable[..., Any], pairs: Any, size: int) -> Sources:
+    """Return sources of pairs as `picasssso.training.PairPool` takes them.
+
+    ``prepare``: brings images into the form that the network takes, with their context.
+    """
     from picasssso.estimators._cnn.inputs import wavelength
 
     if isinstance(pairs, PairSource):
@@ -42,7 +43,7 @@ def make_sources(estimator: CNNEstimator, pairs: Any, size: int) -> Sources:
             raise InvalidInputError(
                 f"Pair {number}: found {type(pair).__name__}, expected (BandImages, PropertyMaps)."
             ) from None
-        images, context = estimator._prepare(number, images, 0, 0)
+        images, context = prepare(number, images, 0, 0)
         groups.setdefault(images.bands, []).append((images, context, maps))
     if not groups:
         raise InvalidInputError("There are no pairs: expected at least one to train on.")

@@ -55,7 +55,7 @@ from pathlib import Path
 from typing import Any
 
 from picasssso.estimators._cnn.weights import weights_path
-from picasssso.evaluation.measuring import Settings
+from picasssso.evaluation.measures import Settings
 from picasssso.evaluation.summary import Bins
 from picasssso.evaluation.toml import check_choice, check_name, check_table, own_errors, read_toml
 from picasssso.exceptions import InvalidInputError
@@ -183,17 +183,7 @@ def load_configuration(path: str | os.PathLike[str], *, small: bool = False) -> 
 
 @own_errors
 def parse_configuration(content: Mapping[str, Any], *, small: bool = False) -> Configuration:
-    """Make a configuration of what a file holds.
-
-    Examples
-    --------
-    >>> from picasssso.evaluation.experiments.configuration import parse_configuration
-    >>> found = parse_configuration({
-    ...     "estimators": {"ml": {"label": "M/L", "name": "mass_to_light"}},
-    ...     "experiments": [{"id": "b", "title": "The same images", "estimators": ["ml"]}]})
-    >>> found.runs[0].label, found.runs[0].count
-    ('M/L', 1000)
-    """
+    """Make a configuration of what a file holds."""
     known = {"common", "small", "settings", "bins", "estimators", "experiments"}
     check_table("The configuration", content, known)
     check_table("[common]", content.get("common", {}), _COMMON)

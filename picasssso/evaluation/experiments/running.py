@@ -22,7 +22,7 @@ from picasssso.evaluation.apertures import Apertures, fit_apertures
 from picasssso.evaluation.experiments.batches import BatchFunction, estimate_with, select_bands
 from picasssso.evaluation.experiments.configuration import Configuration, Run
 from picasssso.evaluation.experiments.sources import make_source
-from picasssso.evaluation.measuring import Record, join_records, measure
+from picasssso.evaluation.measures import Record, join_records, measure
 from picasssso.evaluation.stacks import MapStack
 from picasssso.evaluation.summary import compare_scatter, measured_properties, summarise
 from picasssso.exceptions import FileFormatError, PicassssoError

@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from picasssso.evaluation.real.catalogues import column, read_catalogue
 from picasssso.exceptions import InvalidInputError
 
 FloatArray = npt.NDArray[np.floating]
 
 
 def log10_positive(values: npt.ArrayLike) -> FloatArray:
-    """Return logarithms, NaN where a value is not above zero.
-
-    Examples
-    --------
-    >>> from picasssso.evaluation.real.comparison import log10_positive
-    >>> log10_positive([10.0, 0.0]).tolist()
-    [1.0, nan]
-    """
+    """Return logarithms, NaN where a value is not above zero."""
     array = np.asarray(values, dtype=float)
     good = array > 0
     return np.where(good, np.log10(np.where(good, array, 1.0)), np.nan)
@@ -32,15 +28,7 @@ def compare_values(
     low: npt.ArrayLike | None = None,
     high: npt.ArrayLike | None = None,
 ) -> dict[str, Any]:
-    """Compare estimates with published values, galaxy by galaxy.
-
-    Examples
-    --------
-    >>> from picasssso.evaluation.real.comparison import compare_values
-    >>> found = compare_values([10.1, 9.3, 11.1], [10.0, 9.2, 11.0], [10.0] * 3, [10.2] * 3)
-    >>> found["n"], round(found["median"], 3), round(found["own_error"], 3)
-    (3, 0.1, 0.1)
-    """
+    """Compare estimates with published values, galaxy by galaxy."""
     ours, theirs = (np.asarray(x, dtype=float) for x in (estimate, published))
     if ours.shape != theirs.shape:
         raise InvalidInputError(
@@ -71,4 +59,41 @@ def compare_values(
         found["in_68"] = float(inside.mean())
         if np.isfinite(width).any():
             found["own_error"] = float(np.nanmedian(width))
+    return found
+
+
+#: Of each table: what is compared, and the two columns.
+_PAIRS = {
+    "alfalfa": (
+        ("stellar mass: Taylor et al. (2011) less GSWLC-2", "log_mass_taylor", "log_mass_gswlc"),
+        ("stellar mass: McGaugh less GSWLC-2", "log_mass_mcgaugh", "log_mass_gswlc"),
+        ("stellar mass: McGaugh less Taylor et al. (2011)", "log_mass_mcgaugh", "log_mass_taylor"),
+        ("star formation rate: 22 micron less GSWLC-2", "log_sfr_22", "log_sfr_gswlc"),
+        ("star formation rate: NUV and infrared less GSWLC-2", "log_sfr_nuvir", "log_sfr_gswlc"),
+        ("star formation rate: 22 micron less NUV and infrared", "log_sfr_22", "log_sfr_nuvir"),
+    ),
+    "firefly": (
+        ("age at one effective radius: light- less mass-weighted", "lw_age_1re", "mw_age_1re"),
+        ("metallicity at one effective radius: light- less mass-weighted", "lw_z_1re", "mw_z_1re"),
+    ),
+}  # fmt: skip
+#: Logarithms outside these are no measurements.
+_SENSIBLE = (-6.0, 14.0)
+
+
+def compare_truths(truths: Mapping[str, Any], folder: Path | str) -> list[dict[str, Any]]:
+    """Compare the published values of one quantity with each other.
+
+    Returns ``what`` is compared, and results of `compare_values` in dex.
+    """
+    found = []
+    for name, pairs in _PAIRS.items():
+        if name not in truths:
+            continue
+        needed = list(dict.fromkeys(one for _, *both in pairs for one in both))
+        table = read_catalogue(Path(folder) / truths[name], needed)
+        for what, first, second in pairs:
+            values = [column(table, one) for one in (first, second)]
+            values = [np.where((v > _SENSIBLE[0]) & (v < _SENSIBLE[1]), v, np.nan) for v in values]
+            found.append({"what": what, **compare_values(*values)})
     return found

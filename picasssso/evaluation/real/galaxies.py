@@ -12,7 +12,7 @@ from astropy.nddata import CCDData, StdDevUncertainty
 from picasssso.bands import BandImages, GalacticExtinction
 from picasssso.evaluation.real.catalogues import GALAXY_BANDS, GalaxyCatalogue
 from picasssso.evaluation.real.comparison import compare_values, log10_positive
-from picasssso.evaluation.real.estimating import FIELDS, RealEstimator, describe_region
+from picasssso.evaluation.real.estimates import FIELDS, RealEstimator, describe_region
 from picasssso.evaluation.real.painting import (
     PaintedGalaxy,
     major_axis_factor,

@@ -13,7 +13,7 @@ import numpy as np
 
 from picasssso.evaluation.real.catalogues import column, read_catalogue
 from picasssso.evaluation.real.comparison import compare_values, log10_positive
-from picasssso.evaluation.real.estimating import RealEstimator
+from picasssso.evaluation.real.estimates import RealEstimator
 from picasssso.evaluation.real.fields import Field, move_to_redshift
 from picasssso.exceptions import InvalidInputError, PicassssoWarning
 from picasssso.maps.totals import known_correlation

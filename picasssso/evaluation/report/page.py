@@ -19,7 +19,7 @@ from picasssso._core.version import __version__ as version
 from picasssso.evaluation.agreement import compare_estimates, disagreements
 from picasssso.evaluation.apertures import common_ellipse
 from picasssso.evaluation.evaluation import Evaluation, check_comparable
-from picasssso.evaluation.measuring import Settings
+from picasssso.evaluation.measures import Settings
 from picasssso.evaluation.summary import Bins
 from picasssso.exceptions import InvalidInputError, PicassssoWarning
 from picasssso.maps import pictures

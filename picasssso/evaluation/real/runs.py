@@ -12,12 +12,12 @@ import numpy as np
 from picasssso._core.files import atomic_write
 from picasssso._core.version import __version__ as version
 from picasssso.evaluation.real.catalogues import GalaxyCatalogue
-from picasssso.evaluation.real.configuration import RealConfiguration
-from picasssso.evaluation.real.estimating import RealEstimator
+from picasssso.evaluation.real.comparison import compare_truths
+from picasssso.evaluation.real.estimates import RealEstimator
+from picasssso.evaluation.real.fields import estimate_named, named_figures
 from picasssso.evaluation.real.galaxies import estimate_galaxies, galaxy_figures
-from picasssso.evaluation.real.named import estimate_named, named_figures
 from picasssso.evaluation.real.rings import estimate_rings, ring_figures
-from picasssso.evaluation.real.truths import compare_truths
+from picasssso.evaluation.real.samples import RealConfiguration
 from picasssso.exceptions import FileFormatError
 
 if TYPE_CHECKING:

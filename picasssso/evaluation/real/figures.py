@@ -1,17 +1,163 @@
-"""Pictures of figures on real galaxies."""
+"""Writing what came out on real galaxies: JSON, tables for the documentation, pictures."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from picasssso._plotting import LINE_STYLES, shared_legend
+from picasssso.evaluation.experiments.results import NOTHING, list_table, write_files
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+
+
+def write_real(figures: Mapping[str, Any], folder: Path | str) -> list[Path]:
+    """Write figures, tables and pictures."""
+    tables, pictures = make_real_tables(figures), make_real_pictures(figures)
+    return write_files(folder, "real.json", figures, tables, pictures)
+
+
+#: Of galaxies, in this order: key, what it is, unit.
+_ROWS = (
+    ("mass", "stellar mass, all (GSWLC-X2)", "dex"),
+    ("mass_star_forming", "stellar mass, star-forming (GSWLC-X2)", "dex"),
+    ("mass_quiescent", "stellar mass, quiescent (GSWLC-X2)", "dex"),
+    ("attenuation", "A_V, all (GSWLC-X2)", "mag"),
+    ("attenuation_quiescent", "A_V, quiescent (GSWLC-X2)", "mag"),
+    ("sfr_star_forming", "star formation rate, star-forming (GSWLC-X2)", "dex"),
+    ("age_light_weighted", "age, light-weighted at R_e (Firefly)", "dex"),
+    ("age_mass_weighted", "age, mass-weighted at R_e (Firefly)", "dex"),
+    ("hi", "neutral hydrogen, detected (ALFALFA)", "dex"),
+)
+_SHARES = (
+    ("quiescent_recognised", "quiescent galaxies with log SFR / mass below -11"),
+    (
+        "quiescent_without_gas",
+        "quiescent galaxies without HI detection, gas below 10\\ :sup:`9.5` Msun",
+    ),
+)  # fmt: skip
+
+
+def make_real_tables(figures: Mapping[str, Any]) -> dict[str, str]:
+    """Make the tables of real galaxies."""
+    tables = {
+        "real_requirements": _requirements(figures["requirements"]),
+        "real_truths": _truths(figures["truths"]),
+    }
+    for name, part in figures["parts"].items():
+        estimators = part["estimators"]
+        if not estimators:
+            continue
+        if part["kind"] == "galaxies":
+            tables[f"real_{name}"] = _galaxies(estimators)
+            tables[f"real_{name}_shares"] = _galaxy_shares(estimators)
+        elif part["kind"] == "rings":
+            tables[f"real_{name}"] = _rings(estimators)
+        else:
+            tables[f"real_{name}"] = _named(estimators)
+    return {name: text for name, text in tables.items() if text}
+
+
+def _number(value: float | None, sign: bool = False, digits: int = 2) -> str:
+    if value is None or value != value:
+        return NOTHING
+    return f"{value:+.{digits}f}" if sign else f"{value:.{digits}f}"
+
+
+def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    return list_table(header, rows) if rows else ""
+
+
+def _requirements(requirements: Sequence[Mapping[str, Any]]) -> str:
+    rows = []
+    for one in requirements:
+        low, high = one["between"]
+        limits = f"within ± {high:g}" if low == -high else f"{low:g} to {high:g}"
+        if low == 0 and not one["figure"].endswith((".in_68", ".share")):
+            limits = f"≤ {high:g}"
+        asked = f"{limits} {one.get('unit', '')}".strip()
+        verdict = {True: "met", False: "**missed**", None: NOTHING}[one["met"]]
+        rows.append([one["what"], asked, _number(one["value"], low == -high, 3), verdict])
+    return _table(["what", "asked for", "measured", ""], rows)
+
+
+def _truths(truths: Sequence[Mapping[str, Any]]) -> str:
+    rows = []
+    for one in truths:
+        cells = [_number(one[k], k != "nmad") for k in ("mean", "median", "nmad")]
+        rows.append([one["what"], f"{one['n']:,}", *cells])
+    return _table(["published values", "galaxies", "mean", "median", "NMAD"], rows)
+
+
+def _comparison(entry: Mapping[str, Any], unit: str) -> list[str]:
+    offset = _number(entry["mean"], True)
+    if entry["mean_error"] is not None:
+        offset += f" ± {entry['mean_error']:.2f}"
+    return [
+        str(entry["n"]),
+        f"{offset} {unit}" if entry["n"] else NOTHING,
+        _number(entry["median"], True),
+        _number(entry["nmad"]),
+        _number(entry["own_error"]),
+        _number(entry["in_68"]),
+    ]
+
+
+_COMPARED = ["mean offset", "median", "NMAD", "own error", "in 68 %"]
+
+
+def _galaxies(estimators: Mapping[str, Mapping[str, Any]]) -> str:
+    rows = [
+        [what, one["label"], *_comparison(one[key], unit)]
+        for key, what, unit in _ROWS
+        for one in estimators.values()
+        if key in one and one[key]["n"]
+    ]
+    return _table(["of", "estimator", "galaxies", *_COMPARED], rows)
+
+
+def _galaxy_shares(estimators: Mapping[str, Mapping[str, Any]]) -> str:
+    rows = [
+        [what, one["label"], str(one[key]["n"]), _number(one[key]["share"])]
+        for key, what in _SHARES
+        for one in estimators.values()
+        if key in one and one[key]["n"]
+    ]
+    return _table(["share of", "estimator", "galaxies", "share"], rows)
+
+
+def _rings(estimators: Mapping[str, Mapping[str, Any]]) -> str:
+    names = {"stars": "stars", "gas": "gas (HI and H2, with helium)", "sfr": "star formation rate"}
+    rows = [
+        [what, one["label"], *_comparison(one[key], "dex")]
+        for key, what in names.items()
+        for one in estimators.values()
+        if key in one
+    ]
+    return _table(["surface density of", "estimator", "rings", *_COMPARED], rows)
+
+
+def _named(estimators: Mapping[str, Mapping[str, Any]]) -> str:
+    found = [(name, one["label"], entry) for one in estimators.values()
+             for name, entry in one.items() if isinstance(entry, Mapping)]  # fmt: skip
+    order = list(dict.fromkeys(name for name, _, _ in found))
+    rows = [
+        [
+            name, label, f"{_number(entry['log_mass'])} ± {_number(entry['error'])}",
+            _number(entry["published"]), _number(entry["difference"], True),
+            _number(entry.get("age"), digits=1), _number(entry.get("attenuation")),
+        ]
+        for name, label, entry in sorted(found, key=lambda row: order.index(row[0]))
+    ]  # fmt: skip
+    header = ["galaxy", "estimator", "log mass", "published", "difference, dex", "age, Gyr",
+              "A_V, mag"]  # fmt: skip
+    return _table(header, rows)
+
 
 _COLUMNS = 3
 _RINGS = (
@@ -31,7 +177,7 @@ def make_real_pictures(figures: Mapping[str, Any]) -> dict[str, Figure]:
             if any("attenuation" in one["points"] for one in estimators.values()):
                 pictures[f"real_{name}_dust"] = _dust_and_rates(estimators)
         elif part["kind"] == "rings" and estimators:
-            pictures[f"real_{name}"] = _rings(estimators)
+            pictures[f"real_{name}"] = _draw_rings(estimators)
     return pictures
 
 
@@ -121,7 +267,7 @@ def _running(axis: Any, x: np.ndarray, y: np.ndarray, **style: Any) -> None:
     axis.errorbar(places, middles, [lows, highs], ms=4, lw=1.1, capsize=2, **style)
 
 
-def _rings(estimators: Mapping[str, Mapping[str, Any]]) -> Figure:
+def _draw_rings(estimators: Mapping[str, Mapping[str, Any]]) -> Figure:
     """Surface densities against radius, and those published."""
     from matplotlib.figure import Figure
 
