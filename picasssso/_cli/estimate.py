@@ -165,9 +165,11 @@ class _Job:
         if wanted is None:
             wanted = isinstance(self.files, list) and not is_own_file(self.files)
         if wanted:
+            from picasssso.io.reading import read_parts
             from picasssso.preparation import prepare
 
-            images = prepare(self.files, sky=sky or "background2d", **self.reading)
+            parts = read_parts(self.files, **self.reading)
+            images = prepare(parts, sky=sky or "background2d")
         else:
             images = BandImages.read(self.files, **self.reading)
         if sky and not wanted:

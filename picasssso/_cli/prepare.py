@@ -92,26 +92,26 @@ def prepare(**arguments: Any) -> None:
     the noise, align, measure the PSFs, bring all bands to one PSF, remove Galactic extinction,
     mask stars and neighbours, cut out, bin.
     """
+    from picasssso.io.reading import read_parts
     from picasssso.preparation import prepare as prepare_images
 
     files, reading = read_arguments(arguments)
     check_outputs(files, [arguments["output"]], arguments["overwrite"])
-    images = prepare_images(
-        files,
-        position=_position(arguments["position"]),
-        onto=arguments["onto"],
-        sky=None if arguments["sky"] == "none" else arguments["sky"],
-        noise=not arguments["keep_noise"],
-        match=_match(arguments["match"]),
-        ebv=_ebv(arguments["ebv"]),
-        ebv_scale=arguments["ebv_scale"],
-        law=arguments["law"],
-        mask=not arguments["no_mask"],
-        cutout=arguments["cutout"],
-        snr=arguments["snr"],
-        folder=arguments["folder"],
-        **reading,
-    )
+    options: dict[str, Any] = {
+        "position": _position(arguments["position"]),
+        "onto": arguments["onto"],
+        "sky": None if arguments["sky"] == "none" else arguments["sky"],
+        "noise": not arguments["keep_noise"],
+        "match": _match(arguments["match"]),
+        "ebv": _ebv(arguments["ebv"]),
+        "ebv_scale": arguments["ebv_scale"],
+        "law": arguments["law"],
+        "mask": not arguments["no_mask"],
+        "cutout": arguments["cutout"],
+        "snr": arguments["snr"],
+        "folder": arguments["folder"],
+    }
+    images = prepare_images(read_parts(files, **reading), **options)
     images.write(arguments["output"], overwrite=arguments["overwrite"])
     if not arguments["quiet"]:
         for line in describe_steps(images):

@@ -27,6 +27,8 @@ _LAG = 8
 _BOX, _MIN_BOXES = 16, 4
 #: Side of the middle of the image that is looked at.
 _SIDE = 1024
+#: Scatter in units of the stated noise below which an image is a model without noise.
+_MODEL = 0.02
 #: Factor by which noise may be off before a file is doubted.
 NOISE_FACTOR = 2.0
 
@@ -116,9 +118,10 @@ def noise_ratio(values: npt.NDArray[Any], precision: npt.NDArray[Any]) -> float 
     far, near = (_scatter(data, variance, lag) for lag in (_LAG, 1))
     if min(len(far), len(near)) < _MIN_BOXES:
         return None
-    # Light that is smooth from pixel to pixel, as of a model, tells nothing of noise.
     measured = float(np.percentile(far, 25))
-    return measured if np.percentile(near, 25) > 0.15 * measured > 0 else None
+    # Images without noise, as models are, are smooth from pixel to pixel, or far below it.
+    model = measured < _MODEL or np.percentile(near, 25) < 0.15 * measured
+    return None if model else measured
 
 
 def middle(shape: Sequence[int]) -> tuple[slice, slice]:

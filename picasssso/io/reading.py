@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import warnings
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -17,6 +17,7 @@ from picasssso.bands import BandImages, align
 from picasssso.bands.band_names import check_band, resolve_band
 from picasssso.bands.files import read_images
 from picasssso.bands.flux_units import is_count_like
+from picasssso.bands.merging import merge_bands
 from picasssso.bands.pixels import grid_offset
 from picasssso.bands.slots import PER_BAND_SLOTS
 from picasssso.exceptions import (
@@ -68,9 +69,9 @@ def read_parts(files: Files, **arguments: Any) -> list[BandImages]:
             "download the file again."
         ) from error
     parts = []
-    for group in _same_grids(planes):
-        one = len(group) == len(planes)
-        parts.append(_to_images(group, one, survey, about["zero_point"], arguments))
+    for group in _same_grids([(p.image.data.shape, p.image.wcs) for p in planes]):
+        some, one = [planes[k] for k in group], len(group) == len(planes)
+        parts.append(_to_images(some, one, survey, about["zero_point"], arguments))
     return parts
 
 
@@ -232,22 +233,25 @@ def _companion(file: ImageFile, value: Any, name: str, band: str) -> tuple[Image
 # ---- images --------------------------------------------------------------------------------
 
 
-def _same_grids(planes: list[BandPlane]) -> list[list[BandPlane]]:
-    groups: list[list[BandPlane]] = []
-    for plane in planes:
+def merge_parts(parts: Sequence[BandImages]) -> list[BandImages]:
+    """Put images that share a pixel grid together."""
+    grids = [(part.shape, part._wcs) for part in parts]
+    return [merge_bands([parts[k] for k in group]) for group in _same_grids(grids)]
+
+
+def _same_grids(grids: Sequence[tuple[Any, Any]]) -> list[list[int]]:
+    """Return the numbers of those that share shape and WCS, in groups."""
+    groups: list[list[int]] = []
+    for k, (shape, wcs) in enumerate(grids):
         for group in groups:
-            first, other = group[0].image, plane.image
-            if first.data.shape != other.data.shape:
+            first_shape, first = grids[group[0]]
+            if first_shape != shape or (first is None) != (wcs is None):
                 continue
-            if (first.wcs is None) != (other.wcs is None):
-                continue
-            if first.wcs is None or (
-                grid_offset(other.wcs, first.wcs, first.data.shape)[0] < _SAME_GRID
-            ):
-                group.append(plane)
+            if first is None or grid_offset(wcs, first, shape)[0] < _SAME_GRID:
+                group.append(k)
                 break
         else:
-            groups.append([plane])
+            groups.append([k])
     return groups
 
 

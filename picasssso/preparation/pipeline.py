@@ -13,7 +13,7 @@ from picasssso.bands import BandImages
 from picasssso.bands.band_names import resolve_band
 from picasssso.bands.merging import merge_bands
 from picasssso.exceptions import InvalidInputError, InvalidTypeError, PicassssoWarning
-from picasssso.io.reading import read_parts
+from picasssso.io.reading import merge_parts, read_parts
 from picasssso.preparation.alignment import align_bands
 from picasssso.preparation.background import METHODS, mask_sky_sources, subtract_background
 from picasssso.preparation.binning import bin_images
@@ -100,7 +100,7 @@ def prepare(
         result lives there as long as it is used, and is gone afterwards: write it.
     **arguments : object
         Other arguments of `BandImages.read`, of images read from files: ``survey``, ``format``,
-        ``zero_point``, ``unit``, ``weight``, ``mask`` ...
+        ``zero_point``, ``unit``, ``weight`` ...
 
     Returns
     -------
@@ -129,6 +129,11 @@ def prepare(
     if sky is not None and sky not in METHODS:
         raise InvalidInputError(
             f"prepare: found sky={sky!r}, expected one of {', '.join(METHODS)}, or None."
+        )
+    if not isinstance(mask, bool):
+        raise InvalidTypeError(
+            f"prepare: found mask={mask!r}, expected whether to mask stars and neighbors. For "
+            "masks in files use prepare(BandImages.read(files, mask=...))."
         )
     parts = _parts(images, {"redshift": redshift, "psf": psf, **arguments})
     whole = _align([_clean(part, sky, noise, folder) for part in parts], onto, resampling, folder)
@@ -159,16 +164,17 @@ def _parts(images: Any, given: dict[str, Any]) -> list[BandImages]:
                 "expected them with files only. Use images.replace(...)."
             )
         changes = {key: given[key] for key in known if given[key] is not None}
-        return [part.replace(**changes) if changes else part for part in parts]
-    if not isinstance(images, str | os.PathLike | Mapping | Iterable):
+        parts = merge_parts([part.replace(**changes) if changes else part for part in parts])
+    elif isinstance(images, str | os.PathLike | Mapping | Iterable):
+        parts = read_parts(images, **given)
+    else:
         raise InvalidTypeError(
             f"prepare: found {type(images).__name__}, expected files or BandImages."
         )
+    files = [{b: r.get("file") for b, r in p.meta.get("source", {}).items()} for p in parts]
     return [
-        with_step(part, "read", files={b: r.get("file") for b, r in part.meta["source"].items()})
-        if "source" in part.meta
-        else part
-        for part in read_parts(images, **given)
+        with_step(part, "read", files=names) if names and "preparation" not in part.meta else part
+        for part, names in zip(parts, files, strict=True)
     ]
 
 

@@ -30,7 +30,9 @@ __all__ = ["READ_ONLY", "GalaxyWork", "describe_failure", "file_of"]
 #: Arguments of `prepare` that leave out every step.
 READ_ONLY = {"sky": None, "noise": False, "match": False, "mask": False}
 #: Arguments that say how files are read.
-READING = ("survey", "layout", "zero_point", "unit")
+READING = (
+    "survey", "format", "zero_point", "unit", "weight", "uncertainty", "variance",
+)  # fmt: skip
 #: Tiles that a worker keeps open for the galaxies that follow.
 _OPEN_TILES = 16
 #: Longest text of an error or a note.
@@ -68,10 +70,15 @@ class GalaxyWork:
 
     @cached_property
     def _open_tile(self) -> Any:
-        from picasssso.io import read_images
+        from picasssso.bands import BandImages
 
         reading = {key: value for key, value in self.options.items() if key in READING}
-        return lru_cache(_OPEN_TILES)(lambda band, path: read_images({band: path}, **reading)[0])
+
+        def open_tile(band: str, path: str) -> BandImages:
+            # A tile is of no galaxy: each part of it gets the redshift of its own.
+            return BandImages.read({band: path}, redshift=0.0, **reading)
+
+        return lru_cache(_OPEN_TILES)(open_tile)
 
     def __getstate__(self) -> dict[str, Any]:
         return {key: value for key, value in vars(self).items() if key != "_open_tile"}
@@ -125,7 +132,10 @@ class GalaxyWork:
         own = {key: value for key, value in own.items() if value is not None}
         if isinstance(source, BandImages):
             source, own = source.replace(**own), {}
-        elif galaxy.position is not None and located.size is not None:
+        elif isinstance(source, list):
+            source, own = [part.replace(**own) for part in source], {}
+            options = {key: value for key, value in options.items() if key not in READING}
+        if isinstance(source, list) and galaxy.position is not None:
             from astropy.coordinates import SkyCoord
 
             options.setdefault("position", SkyCoord(*galaxy.position, unit="deg"))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import glob
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 import astropy.units as u
@@ -13,10 +13,8 @@ import numpy as np
 import numpy.typing as npt
 from astropy.coordinates import SkyCoord, search_around_sky
 from astropy.io import fits
-from astropy.nddata import overlap_slices
 from astropy.wcs import WCS
 
-from picasssso._core.headers import IMAGES_FORMAT
 from picasssso.exceptions import FileFormatError, InvalidInputError
 from picasssso.surveys.catalogs import Catalog, Galaxy
 
@@ -224,29 +222,18 @@ def _pixel_arcsec(wcs: WCS, shape: tuple[int, int]) -> float:
 def read_source(located: Located, open_tile: Callable[[str, str], Any]) -> Any:
     """Return what `picasssso.preparation.prepare` takes: files, images, or parts of tiles.
 
-    ``open_tile``: (band, path) -> the whole tile as a `picasssso.io.SurveyImage`.
+    ``open_tile``: (band, path) -> the whole tile as `BandImages`.
     """
     if located.size is not None:
         position = SkyCoord(*(located.galaxy.position or (np.nan, np.nan)), unit="deg")
         return [
-            _cut(open_tile(band, path), position, located.size)
+            open_tile(band, path).cutout(position, located.size * u.arcsec)
             for band, path in dict(located.files).items()  # type: ignore[arg-type]
         ]
     if isinstance(located.files, str):
         from picasssso.bands import BandImages
-        from picasssso.bands.reading import open_fits
+        from picasssso.io import recognize
 
-        with open_fits(located.files, "Images") as hdus:
-            own = IMAGES_FORMAT in hdus[0].header
-        if own:
+        if recognize(located.files).format == "picasssso":
             return BandImages.read(located.files)
     return located.files
-
-
-def _cut(whole: Any, position: SkyCoord, size: float) -> Any:
-    """Return a tile's image around a position, without the rest of the tile."""
-    image = whole.image
-    side = max(round(size / _pixel_arcsec(image.wcs, image.shape)), 1)
-    x, y = image.wcs.world_to_pixel(position)
-    window, _ = overlap_slices(image.shape, (side, side), (float(y), float(x)), mode="partial")
-    return replace(whole, image=image[window])
