@@ -382,7 +382,7 @@ def test_images_and_maps_keep_the_curve_for_others(tmp_path):
     path = str(tmp_path / "images.fits")
     result = run_python(
         f"from picasssso import BandImages; images = BandImages.read({path!r}); from "
-        f"picasssso.filters.library import pivot_wavelength; print(pivot_wavelength({NAME!r}).value)"
+        f"picasssso.filters.library import pivot_wavelength as p; print(p({NAME!r}).value)"
     )
     assert float(result) == pivot_wavelength(NAME).value
     with pytest.raises(InvalidInputError, match=f"found {NAME} kept"):
@@ -394,7 +394,7 @@ def test_images_take_the_curve_to_another_process(tmp_path):
     (tmp_path / "images.pickle").write_bytes(pickle.dumps(make_images("sdss2010-g", NAME)))
     result = run_python(
         f"import pickle; pickle.load(open({str(tmp_path / 'images.pickle')!r}, 'rb')); from "
-        f"picasssso.filters.library import pivot_wavelength; print(pivot_wavelength({NAME!r}).value)"
+        f"picasssso.filters.library import pivot_wavelength as p; print(p({NAME!r}).value)"
     )
     assert float(result) == pivot_wavelength(NAME).value
 
