@@ -54,7 +54,8 @@ from picasssso.pairs.source import Batch
 from picasssso.pairs.truth import TrueSums
 from picasssso.properties import PROPERTIES
 from picasssso.training.batches import SlottedBatch, to_slots
-from picasssso.training.calibration_fit import keep_bands, sample_scores
+from picasssso.training.error_correlation import sample_scores
+from picasssso.training.held_out import keep_bands
 from picasssso.training.targets import make_targets
 
 UGRIZ = tuple(f"sdss2010-{band}" for band in "ugriz")
@@ -268,7 +269,7 @@ def default(model: TrainedModel, pairs: Any, count: int) -> dict[str, Any]:
 
 def floored(batch: Any) -> MapStack:
     """Return the truth as the network is asked for it: nothing where there is too little."""
-    targets = make_targets(batch["truth_at_psf"])
+    targets = make_targets(TrueSums(batch["truth_at_psf"]))
     present, values = targets.held_together(), {}
     for k, output in enumerate(OUTPUTS):
         value = 10.0 ** targets.log_value[:, k] - output.offset

@@ -45,7 +45,7 @@ SURVEY_NOISE = np.array([4.0, 1.2, 1.0, 1.1, 2.0])
 
 def build_library(n_models: int) -> dict[str, np.ndarray]:
     """Return fluxes, properties and edges of a library."""
-    from picasssso.estimators._sed_fit.prior_edges import models_at_edge
+    from picasssso.estimators._sed_fit.fitters import models_at_edge
     from picasssso.sps import ModelLibrary, SEDPrior
 
     library = ModelLibrary.build(BANDS, 0.05, n_models=n_models)

@@ -169,7 +169,7 @@ def draw_compass(axes: Axes, wcs: Any, shape: tuple[int, int]) -> None:
 
     height, width = shape
     x, y = 0.85 * width, 0.12 * height
-    center = wcs.pixel_to_world(x, y)
+    center = wcs.pixel_to_world(x, y).icrs
     for label, angle in (("N", 0.0), ("E", 90.0)):
         tip = center.directional_offset_by(angle * u.deg, 1 * u.arcsec)
         tip_x, tip_y = wcs.world_to_pixel(tip)

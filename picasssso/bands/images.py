@@ -16,6 +16,7 @@ from astropy.io import fits
 from astropy.nddata import CCDData, NDData
 from astropy.wcs import WCS
 
+from picasssso._core.html import html_table
 from picasssso._core.plugins import load
 from picasssso.bands import checks, slots
 from picasssso.bands.band_names import resolve_band
@@ -324,6 +325,16 @@ class BandImages(Mapping[str, CCDData]):
             f"<BandImages: {', '.join(self.bands)}; {self._shape[0]} x {self._shape[1]} pixels of "
             f"{scale:.4g} arcsec; z = {self._redshift:g}>"
         )
+
+    def _repr_html_(self) -> str:
+        rows = []
+        for band, record in self._records.items():
+            fwhm = self.psf_fwhm(band)
+            width = "unknown" if fwhm is None else f"{fwhm.value:.3g} arcsec"
+            noise = "none" if record.uncertainty is None else "known"
+            rows.append((band, str(record.unit), width, noise))
+        header = ("band", "unit", "PSF (FWHM)", "uncertainty")
+        return html_table(repr(self).strip("<>"), header, rows)
 
     def _find(self, band: Any) -> str:
         """Return the full name of a band that these images have."""

@@ -128,6 +128,14 @@ def _primary(maps: PropertyMaps) -> fits.PrimaryHDU:
     header["CREATOR"] = (f"picasssso {__version__}", "what wrote this file")
     if maps.redshift is not None:
         header["REDSHIFT"] = (maps.redshift, "observed redshift")
+    meta = maps.meta
+    if isinstance(meta.get("estimator"), str):
+        header["ESTIMATR"] = (meta["estimator"], "estimator of the maps")
+    if meta.get("bands"):
+        header["BANDS"] = (",".join(map(str, meta["bands"])), "bands used")
+    if meta.get("resolution_fwhm_arcsec"):
+        fwhm = float(meta["resolution_fwhm_arcsec"])
+        header["RESFWHM"] = (round(fwhm, 4), "[arcsec] FWHM of the maps' resolution")
     return fits.PrimaryHDU(header=header)
 
 

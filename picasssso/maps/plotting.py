@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import astropy.units as u
@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from picasssso._plotting import (
     DYNAMIC_RANGE,
+    Scale,
     draw_panel,
     draw_scale_bar,
     property_scale,
@@ -93,10 +94,28 @@ def plot_maps(
     properties: Sequence[str] | None,
     truth: PropertyMaps | None,
     images: BandImages | None,
+    ax: Axes | None = None,
+    wanted: tuple[float | None, float | None, bool | None] = (None, None, None),
 ) -> Figure:
-    """Draw maps as a grid of panels; see `PropertyMaps.plot`."""
+    """Draw maps as a grid of panels; see `PropertyMaps.plot`.
+
+    ``wanted``: lowest and highest value and whether logarithmic, where the defaults are not.
+    """
     names = _checked_names(maps, properties)
     _check_truth(maps, truth)
+    if ax is not None:
+        if len(names) != 1 or truth is not None or images is not None:
+            raise InvalidInputError(
+                f"plot: found ax= with {len(names)} maps{' and more' * bool(truth or images)}, "
+                f"expected one map alone. Use maps.plot({names[0]!r}, ax=ax)."
+            )
+        (name,) = names
+        plane = maps.percentile(name, 50).value
+        scale = _scale(maps.definition(name), [plane[_worth_scaling(maps, name)]], wanted)
+        picture = draw_panel(ax, plane, scale)
+        bar = ax.figure.colorbar(picture, ax=ax)
+        bar.set_label(unit_label(maps.definition(name), brackets=True))
+        return ax.figure  # type: ignore[return-value]
     import matplotlib as mpl
     import matplotlib.pyplot as plt
 
@@ -120,7 +139,7 @@ def plot_maps(
             axes.set(xlabel="", ylabel="")
         for place, name in enumerate(names, start=first):
             beside_image = first == place == 1
-            _draw_property(figure, layout, place, name, maps, truth, beside_image)
+            _draw_property(figure, layout, place, name, maps, truth, beside_image, wanted)
         draw_sky_scale(figure.axes[0], maps, 7)
     return figure
 
@@ -176,7 +195,10 @@ def _add_axes(
         axes.locator_params(nbins=4)
         return axes
     axes = figure.add_axes(rectangle, projection=maps.wcs)
-    for coordinate, side, shown in zip(axes.coords, "bl", (last, left), strict=True):
+    # Each coordinate is written along the edge across which it changes most.
+    turned = abs(maps.wcs.pixel_scale_matrix[0, 0]) < abs(maps.wcs.pixel_scale_matrix[0, 1])
+    sides = ("lb", (left, last)) if turned else ("bl", (last, left))
+    for coordinate, side, shown in zip(axes.coords, *sides, strict=True):
         coordinate.set_auto_axislabel(False)
         coordinate.set_ticks(number=4)
         coordinate.tick_params(direction="in", length=3, width=0.6, color="0.25")
@@ -195,14 +217,15 @@ def _draw_property(
     maps: PropertyMaps,
     truth: PropertyMaps | None,
     beside_image: bool,
+    wanted: tuple[float | None, float | None, bool | None],
 ) -> None:
     definition = maps.definition(name)
     shown = [("", maps)] if truth is None else [("estimate", maps), ("truth", truth)]
     shown = [(label, these) for label, these in shown if name in these]
     planes = [these.percentile(name, 50).to_value(definition.unit) for _, these in shown]
     deciding = [_worth_scaling(these, name) for _, these in shown]
-    scale = property_scale(
-        definition, [plane[d] for plane, d in zip(planes, deciding, strict=True)]
+    scale = _scale(
+        definition, [plane[d] for plane, d in zip(planes, deciding, strict=True)], wanted
     )
     norm = scale.norm
     for row, ((label, these), plane) in enumerate(zip(shown, planes, strict=True)):
@@ -219,6 +242,28 @@ def _draw_property(
             )  # fmt: skip
         if row == 0:
             _draw_bar(figure, layout.bar(place), picture, definition)
+
+
+def _scale(
+    definition: Property,
+    planes: list[npt.NDArray[np.floating]],
+    wanted: tuple[float | None, float | None, bool | None],
+) -> Scale:
+    """Return the color scale, with its ends and kind as they are wanted."""
+    vmin, vmax, log = wanted
+    kind = definition
+    if log is not None:
+        # Positive values over three decades, as of a density; or linear.
+        kind = replace(definition, kind="surface_density" if log else "intensive", weight=None)
+    scale = property_scale(kind, planes)
+    low = scale.low if vmin is None else float(vmin)
+    high = scale.high if vmax is None else float(vmax)
+    if not (low < high and (low > 0 or not scale.logarithmic)):
+        raise InvalidInputError(
+            f"plot: found a color scale of {definition.name!r} from {low:g} to {high:g}, expected "
+            f"vmin below vmax{', both positive (or log=False)' * scale.logarithmic}."
+        )
+    return replace(scale, low=low, high=high)
 
 
 def _worth_scaling(maps: PropertyMaps, name: str) -> npt.NDArray[np.bool_]:

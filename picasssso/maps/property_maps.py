@@ -15,9 +15,10 @@ import numpy.typing as npt
 from astropy.nddata import CCDData, StdDevUncertainty
 from astropy.wcs import WCS
 
+from picasssso._core.html import html_table
 from picasssso._core.records import check_record
 from picasssso._core.solid_angles import pixel_solid_angles
-from picasssso.bands.pixels import slice_wcs
+from picasssso.bands.pixels import cutout_slices, slice_wcs
 from picasssso.exceptions import InvalidInputError, InvalidTypeError
 from picasssso.maps import checks
 from picasssso.maps.arrays import PERCENTILES, PropertyArrays
@@ -27,12 +28,14 @@ from picasssso.properties import Property
 if TYPE_CHECKING:
     from astropy.coordinates import SkyCoord
     from astropy.table import QTable
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
     from picasssso.bands import BandImages
     from picasssso.maps.regions import Region
     from picasssso.maps.totals import Total
 
+_HTML_HEADER = ("property", "unit", "medians, 16 to 84 % of pixels", "masked")
 _LOW, _MEDIAN, _HIGH = (PERCENTILES.index(q) for q in (16.0, 50.0, 84.0))
 
 
@@ -195,6 +198,16 @@ class PropertyMaps(Mapping[str, CCDData]):
         redshift = "" if self._redshift is None else f", z = {self._redshift:g}"
         return f"<PropertyMaps {self.shape[0]} x {self.shape[1]} pixels, {wcs}{redshift}: {names}>"
 
+    def _repr_html_(self) -> str:
+        rows = []
+        for name, planes in self._arrays.items():
+            middle = planes.percentiles[_MEDIAN]
+            values = middle[np.isfinite(middle)]
+            low, high = np.percentile(values, (16, 84)) if values.size else (np.nan, np.nan)
+            masked = f"{100 * self.masks[name].mean():.1f} %"
+            rows.append((name, self._unit_text(name), f"{low:.3g} to {high:.3g}", masked))
+        return html_table(repr(self).partition(": ")[0].lstrip("<"), _HTML_HEADER, rows)
+
     def _unit_text(self, name: str) -> str:
         return str(self._definitions[name].unit) or "dimensionless"
 
@@ -228,32 +241,27 @@ class PropertyMaps(Mapping[str, CCDData]):
         def cut(array: npt.NDArray[Any] | None) -> npt.NDArray[Any] | None:
             return None if array is None else array[window]
 
-        return PropertyMaps(
-            {
-                name: PropertyArrays(
-                    planes.percentiles[window],
-                    cut(planes.mean),
-                    cut(planes.samples),
-                    shared=cut(planes.shared),
-                )
-                for name, planes in self._arrays.items()
-            },
-            quality=self._quality[window],
-            wcs=None if self._wcs is None else slice_wcs(self._wcs, (rows, columns)),
-            pixel_solid_angle=self._pixel_solid_angle if self._wcs is None else None,
-            definitions=self._definitions,
-            redshift=self._redshift,
-            luminosity_distance=self._luminosity_distance,
-            shared_error=self._shared_error,
-            systematics={
+        options = self._arguments()
+        options |= {
+            "quality": self._quality[window],
+            "wcs": None if self._wcs is None else slice_wcs(self._wcs, (rows, columns)),
+            "systematics": {
                 mode: {name: plane[window] for name, plane in planes.items()}
                 for mode, planes in self._systematics.items()
             },
-            noise_scaling=self._noise_scaling,
-            bins=cut(self._bins),
-            target=cut(self._target),
-            meta=self._meta,
-        )
+            "bins": cut(self._bins),
+            "target": cut(self._target),
+        }
+        arrays = {
+            name: PropertyArrays(
+                planes.percentiles[window],
+                cut(planes.mean),
+                cut(planes.samples),
+                shared=cut(planes.shared),
+            )
+            for name, planes in self._arrays.items()
+        }
+        return PropertyMaps(arrays, **options)
 
     def _checked_slices(self, key: Any) -> tuple[slice, slice]:
         if not (isinstance(key, tuple) and len(key) == 2 and all(type(k) is slice for k in key)):
@@ -271,6 +279,78 @@ class PropertyMaps(Mapping[str, CCDData]):
                 )
             slices.append(slice(start, stop))
         return slices[0], slices[1]
+
+    def cutout(self, position: Any, size: Any) -> PropertyMaps:
+        """Return the part of the maps around a position.
+
+        Parameters
+        ----------
+        position : `~astropy.coordinates.SkyCoord` or tuple of float
+            Its middle, on the sky or as ``(x, y)`` in pixels.
+        size : `~astropy.units.Quantity` or float, or two of them ``(y, x)``
+            Sides, as angles or in pixels; what lies off the maps is left out.
+
+        Returns
+        -------
+        PropertyMaps
+            All maps there, as by slicing.
+
+        Raises
+        ------
+        InvalidInputError
+            If nothing of it lies on the maps.
+        """
+        scale = self.pixel_solid_angle**0.5
+        return self[cutout_slices(self._wcs, self.shape, scale, position, size)]
+
+    def select(self, names: str | Sequence[str]) -> PropertyMaps:
+        """Return only the maps of some properties.
+
+        Parameters
+        ----------
+        names : str or sequence of str
+            Names of the properties, in the order wanted. Averages need the weight's map too.
+
+        Returns
+        -------
+        PropertyMaps
+            Those maps.
+
+        Raises
+        ------
+        InvalidInputError
+            If there is no map of one.
+        """
+        chosen = [names] if isinstance(names, str) else list(names)
+        arrays = {name: self._planes(name) for name in chosen}
+        options = self._arguments()
+        for key in ("definitions", "shared_error"):
+            options[key] = {n: value for n, value in options[key].items() if n in arrays}
+        options["systematics"] = {
+            mode: {n: plane for n, plane in planes.items() if n in arrays}
+            for mode, planes in self._systematics.items()
+        }
+        return PropertyMaps(arrays, **options)
+
+    def with_specific_sfr(self) -> PropertyMaps:
+        """Return the maps and, beside them, the specific star formation rate.
+
+        Returns
+        -------
+        PropertyMaps
+            With ``specific_sfr`` in 1/Gyr, `sfr` over `stellar_mass`. Its percentiles come from
+            joint samples where there are; else errors of both are taken as independent, which
+            ``meta["specific_sfr_from"]`` says. Its average over a region is the region's star
+            formation rate over its stellar mass.
+
+        Raises
+        ------
+        InvalidInputError
+            If there is no map of one of the two.
+        """
+        from picasssso.maps.derived import add_specific_sfr
+
+        return add_specific_sfr(self)
 
     # ---- planes ---------------------------------------------------------------------
 
@@ -606,10 +686,14 @@ class PropertyMaps(Mapping[str, CCDData]):
 
     def plot(
         self,
-        properties: Sequence[str] | None = None,
+        properties: str | Sequence[str] | None = None,
         *,
         truth: PropertyMaps | None = None,
         images: BandImages | None = None,
+        ax: Axes | None = None,
+        vmin: float | None = None,
+        vmax: float | None = None,
+        log: bool | None = None,
     ) -> Figure:
         """Draw the maps as a grid of panels on the sky.
 
@@ -625,7 +709,14 @@ class PropertyMaps(Mapping[str, CCDData]):
             Maps to draw below, on the same colour scales: the truth of a mock, or what
             another estimator says.
         images : `picasssso.BandImages`, optional
-            The images, drawn in colour in the first panel.
+            The images, drawn in color in the first panel.
+        ax : `~matplotlib.axes.Axes`, optional
+            Where to draw, for one property: of any figure; ``projection=maps.wcs`` gives it
+            sky coordinates.
+        vmin, vmax : float, optional
+            Ends of the color scale, in the property's unit.
+        log : bool, optional
+            Whether the scale is logarithmic; default: for surface densities.
 
         Returns
         -------
@@ -635,7 +726,8 @@ class PropertyMaps(Mapping[str, CCDData]):
         Raises
         ------
         InvalidInputError
-            If there is no map of a property, or ``truth`` has another shape.
+            If there is no map of a property, ``truth`` has another shape, the color scale is
+            empty, or ``ax`` is given with more than one map.
         InvalidTypeError
             If ``truth`` is not `PropertyMaps`.
 
@@ -645,7 +737,7 @@ class PropertyMaps(Mapping[str, CCDData]):
         """
         from picasssso.maps.plotting import plot_maps
 
-        return plot_maps(self, properties, truth, images)
+        return plot_maps(self, properties, truth, images, ax, (vmin, vmax, log))
 
     def write(self, path: str | os.PathLike[str], overwrite: bool = False) -> None:
         """Write the maps to a FITS file, whole or not at all.
@@ -780,25 +872,26 @@ class PropertyMaps(Mapping[str, CCDData]):
         """How the maps were made; a copy, so that changing it changes nothing."""
         return MappingProxyType(copy.deepcopy(self._meta))
 
+    def _arguments(self) -> dict[str, Any]:
+        """Return the constructor's keyword arguments."""
+        return {
+            "quality": self._quality,
+            "wcs": self._wcs,
+            "pixel_solid_angle": self._pixel_solid_angle if self._wcs is None else None,
+            "definitions": self._definitions,
+            "redshift": self._redshift,
+            "luminosity_distance": self._luminosity_distance,
+            "shared_error": self._shared_error,
+            "systematics": self._systematics,
+            "noise_scaling": self._noise_scaling,
+            "bins": self._bins,
+            "target": self._target,
+            "meta": self._meta,
+        }
+
     def __reduce__(self) -> tuple[Any, ...]:
         # Through the constructor, since pickle forgets that arrays are read-only.
-        return _rebuild, (
-            self._arrays,
-            {
-                "quality": self._quality,
-                "wcs": self._wcs,
-                "pixel_solid_angle": self._pixel_solid_angle if self._wcs is None else None,
-                "definitions": self._definitions,
-                "redshift": self._redshift,
-                "luminosity_distance": self._luminosity_distance,
-                "shared_error": self._shared_error,
-                "systematics": self._systematics,
-                "noise_scaling": self._noise_scaling,
-                "bins": self._bins,
-                "target": self._target,
-                "meta": self._meta,
-            },
-        )
+        return _rebuild, (self._arrays, self._arguments())
 
 
 def _rebuild(arrays: Mapping[str, PropertyArrays], options: dict[str, Any]) -> PropertyMaps:

@@ -11,6 +11,7 @@ import astropy.units as u
 import numpy as np
 import numpy.typing as npt
 
+from picasssso._core.html import html_table
 from picasssso.exceptions import InvalidInputError, PicassssoWarning
 from picasssso.maps.arrays import PERCENTILES
 from picasssso.maps.propagation import Pixels, measurement_inflation, standard_deviations
@@ -63,6 +64,16 @@ class Total:
         name = self.assumptions.get("property", "")
         correlation = self.assumptions.get("correlation", "")
         return f"<Total {name} = {self}, {100 * self.masked_fraction:.1f} % masked, {correlation}>"
+
+    def _repr_html_(self) -> str:
+        known = self.assumptions
+        rows = [
+            (str(known.get("property", "")), str(self)),
+            ("masked", f"{100 * self.masked_fraction:.1f} % of the area"),
+            ("errors of pixels", str(known.get("correlation", ""))),
+            ("region", str(known.get("region", ""))),
+        ]
+        return html_table("Total", ("", ""), rows)
 
     def __str__(self) -> str:
         value, error = float(self.value.value), float(self.uncertainty.value)

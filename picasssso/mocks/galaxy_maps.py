@@ -203,6 +203,31 @@ class Galaxies:
         return self._apply(lambda tensor: torch.rot90(tensor, -quarter_turns, (-2, -1)), _MAPS)
 
 
+def one_galaxy(
+    maps: Mapping[str, np.ndarray],
+    place: tuple[float, float, float],
+    index: int,
+    **parameters: Any,
+) -> Galaxies:
+    """Return a batch of one galaxy.
+
+    ``maps``: the tensors of `Galaxies` without their first axis; ``place``: redshift and size of a
+    pixel in arcsec and in kpc; ``parameters``: what else is known of it.
+    """
+    single = {
+        name: torch.as_tensor(np.asarray(values, dtype=np.float32))[None]
+        for name, values in maps.items()
+    }
+    scales = (torch.tensor([value], dtype=torch.float32) for value in place)
+    known = {name: np.array([value]) for name, value in parameters.items()}
+    return Galaxies(
+        **single,
+        **dict(zip(("redshift", "pixel_scale", "pixel_scale_kpc"), scales, strict=True)),
+        index=torch.tensor([index]),
+        parameters=known,
+    )
+
+
 def join_galaxies(parts: Sequence[Galaxies]) -> Galaxies:
     """Return several batches of galaxies as one.
 

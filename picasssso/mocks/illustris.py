@@ -23,14 +23,13 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 
 from picasssso._core.constants import HELIUM
 from picasssso._core.files import open_hdf5
 from picasssso.exceptions import FileFormatError, InvalidInputError
 from picasssso.mocks.age_bins import AGE_CENTRES, AGE_EDGES, N_AGE, surviving_fraction
 from picasssso.mocks.distances import checked_redshift, pixel_sizes
-from picasssso.mocks.galaxy_maps import Galaxies
+from picasssso.mocks.galaxy_maps import Galaxies, one_galaxy
 from picasssso.pairs.truth import maps_from_arrays
 
 if TYPE_CHECKING:
@@ -177,26 +176,21 @@ class IllustrisMaps:
         hi = self.maps.get("hi_mass", empty)
         gas_metallicity = np.nan_to_num(self.maps.get("gas_metallicity", empty))
 
-        def tensor(array: np.ndarray) -> torch.Tensor:
-            return torch.as_tensor(np.asarray(array, dtype=np.float32))[None]
-
-        return Galaxies(
-            mass_formed=tensor(formed),
-            log_metallicity=tensor(log_metallicity),
-            attenuation=torch.zeros(1, 2, *self.shape),
-            attenuation_slope=torch.full((1, 2), -0.7),
-            hi_mass=tensor(np.minimum(hi, gas)) if gas.any() else tensor(hi),
-            h2_mass=tensor(np.maximum(gas - hi, 0.0)),
-            gas_metallicity=tensor(gas_metallicity),
-            redshift=torch.tensor([z], dtype=torch.float32),
-            pixel_scale=torch.tensor([arcsec], dtype=torch.float32),
-            pixel_scale_kpc=torch.tensor([kpc], dtype=torch.float32),
-            index=torch.tensor([index]),
-            parameters={
-                "half_mass_radius": np.array([self.half_mass_radius()]),
-                "log_mass": np.log10([self.total("stellar_mass")]),
-                "source": np.array([self.source]),
+        return one_galaxy(
+            {
+                "mass_formed": formed,
+                "log_metallicity": log_metallicity,
+                "attenuation": np.zeros((2, *self.shape)),
+                "attenuation_slope": np.full(2, -0.7),
+                "hi_mass": np.minimum(hi, gas) if gas.any() else hi,
+                "h2_mass": np.maximum(gas - hi, 0.0),
+                "gas_metallicity": gas_metallicity,
             },
+            (z, arcsec, kpc),
+            index,
+            half_mass_radius=self.half_mass_radius(),
+            log_mass=np.log10(self.total("stellar_mass")),
+            source=self.source,
         )
 
 

@@ -15,7 +15,7 @@ surface density :math:`\Sigma`: there is no dimming factor besides, and no dista
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -133,6 +133,7 @@ def _true_sums(
     return TrueSums(torch.stack(sums, dim=1))
 
 
+@dataclass(eq=False, repr=False)
 class LightTable:
     """Light per mass formed in parts of bands, by redshift, age bin and metallicity.
 
@@ -145,41 +146,19 @@ class LightTable:
     them with their gas, of shape (k, 2, n_part); ``v_stars, v_wavelength``: the same for the V
     band at rest, stars only: (n_age, n_z, n_v), (2, n_v); ``surviving``: living stars and
     remnants per mass formed, of shape (n_age, n_z).
-
-    Examples
-    --------
-    >>> from picasssso.mocks.light import LightTable
-    >>> from picasssso.mocks import ProceduralGalaxies
-    >>> table = LightTable.build(["sdss2010-g", "sdss2010-r"], 0.05)
-    >>> galaxies = ProceduralGalaxies(n_pixels=32, redshift=0.05).draw([0, 1])
-    >>> table.light(galaxies).surface_brightness.shape
-    torch.Size([2, 2, 32, 32])
     """
 
-    def __init__(
-        self,
-        bands: tuple[str, ...],
-        redshifts: np.ndarray,
-        log_metallicities: np.ndarray,
-        stars: np.ndarray,
-        gas: np.ndarray,
-        wavelength: np.ndarray,
-        v_stars: np.ndarray,
-        v_wavelength: np.ndarray,
-        surviving: np.ndarray,
-        grid_hash: str,
-    ) -> None:
-        self.bands = bands
-        self.redshifts = redshifts
-        self.log_metallicities = log_metallicities
-        self.stars = stars
-        self.gas = gas
-        self.wavelength = wavelength
-        self.v_stars = v_stars
-        self.v_wavelength = v_wavelength
-        self.surviving = surviving
-        self.grid_hash = grid_hash
-        self._on_device: dict[str, tuple[torch.Tensor, ...]] = {}
+    bands: tuple[str, ...]
+    redshifts: np.ndarray
+    log_metallicities: np.ndarray
+    stars: np.ndarray
+    gas: np.ndarray
+    wavelength: np.ndarray
+    v_stars: np.ndarray
+    v_wavelength: np.ndarray
+    surviving: np.ndarray
+    grid_hash: str
+    _on_device: dict[str, tuple[torch.Tensor, ...]] = field(default_factory=dict, init=False)
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_on_device": {}}

@@ -104,10 +104,7 @@ class BuckWolfNetwork(nn.Module):
         return None
 
     def forward(self, planes: torch.Tensor) -> torch.Tensor:
-        """Return log10 of the maps.
-
-        Returns of shape (n, 7, y, x), in the order of `MAPS`.
-        """
+        """Return log10 of the maps, of shape (n, 7, y, x), in the order of `MAPS`."""
         x = planes[:, : len(SLOTS)]
         kept = []
         for convolutions in self.down:

@@ -13,6 +13,11 @@ from picasssso.exceptions import InvalidInputError
 ARCHITECTURES = ("residual_unet", "buck_wolf_2021")
 
 
+_TYPES: dict[str, tuple[type, ...]] = {
+    "float": (int, float), "str": (str,), "dict": (dict,), "bool": (bool,)
+}  # fmt: skip
+
+
 @dataclass(frozen=True)
 class TrainingConfig:
     """Everything that a training depends on, beside the pairs.
@@ -90,11 +95,10 @@ class TrainingConfig:
     def __post_init__(self) -> None:
         for f in fields(self):
             value, kind = getattr(self, f.name), str(f.type).partition("[")[0]
-            wanted = {"float": (int, float), "str": str, "dict": dict, "bool": bool}.get(kind)
-            if wanted is not None and (
-                not isinstance(value, wanted)
-                or (kind == "float" and (isinstance(value, bool) or not math.isfinite(value)))
-            ):
+            right = isinstance(value, _TYPES.get(kind, (object,)))
+            if kind == "float":
+                right = right and not isinstance(value, bool) and abs(value) < math.inf
+            if not right:
                 raise InvalidInputError(f"{f.name}={value!r}: expected a {kind}.")
         if self.architecture not in ARCHITECTURES:
             raise InvalidInputError(

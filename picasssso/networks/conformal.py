@@ -106,53 +106,32 @@ def _place(signal: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
 
 
 def nearest_signal(signal: torch.Tensor) -> torch.Tensor:
-    """Return the number of the nearest point of `SIGNALS`.
-
-    Returns of the same shape.
-    """
+    """Return the number of the nearest point of `SIGNALS`, of the same shape."""
     below, part = _place(signal)
     return below + (part > 0.5)
 
 
 @dataclass(frozen=True)
 class ConformalCalibration:
-    """How quantiles are stretched, and how errors are correlated.
+    """How quantiles are stretched, and how errors are correlated; shapes as in `_SHAPES`.
 
-    Parameters
-    ----------
-    factors : Tensor, shape (5, 8, 10, 5)
-        By number of bands less one, property and point of `SIGNALS` (see `places`): shift of
-        the median in units of half the 16-84 range, at place 2; factors on the distances of
-        the other quantiles from it.
-    mean_shift : Tensor, shape (5, 8, 10)
-        What is added to log10 of the linear mean, by the same.
-    shared : Tensor, shape (8,)
-        Part of the variance of normal scores that a galaxy shares.
-    smooth : Tensor, shape (8,)
-        Part that a field smooth over about a PSF has.
-    mixing : Tensor, shape (8, 8)
-        Lower triangular factor of the correlation between properties.
-    disagreement : Tensor, shape (8, 10)
-        Disagreement of the members, over half the 16-84 range, that one pixel in a thousand
-        exceeds, by property and signal.
-    ranges : Tensor, shape (k, 2)
-        Smallest and largest value of what is checked for lying outside the training set
-        (`picasssso.networks.training_range`).
-    presence : Tensor, shape (5, 3, 2), or None
-        By number of bands less one and property that can be absent: what is added to the
-        logit of its probability, and the factor on it. None for calibrations that are older:
-        probabilities stay as they are, and there is some dust everywhere.
-    structure : Tensor, shape (5, 2), or None
-        Smallest and largest value of `picasssso.networks.morphology.STRUCTURES`. None, as in
-        older calibrations: they are not judged.
-    colours : Tensor, shape (7, 6), or None
-        Mean (first row) and covariance of the logarithms of the five bands' brightness and of
-        the redshift, of pixels with a clear signal. None: colours are not judged together.
-    colour_limits : Tensor, shape (32,), or None
-        Largest square of the distance of colours from their mean, in standard deviations, by
-        which bands there are (the first is worth 1, the last 16).
-    whole_colours, whole_colour_limits : Tensor, shapes (7, 6) and (32,), or None
-        The same for the detected light of whole images.
+    By number of bands less one, property and point of `SIGNALS` (see `places`): ``factors``, the
+    shift of the median in units of half the 16-84 range at place 2, and factors on the distances
+    of the other quantiles from it; ``mean_shift``, added to log10 of the linear mean.
+
+    Of the variance of normal scores, by property: ``shared``, the part that a galaxy shares;
+    ``smooth``, that of a field smooth over about a PSF. ``mixing``: lower triangular factor of the
+    correlation between properties. ``disagreement``: that of the members over half the 16-84
+    range, which one pixel in a thousand exceeds, by property and signal.
+
+    ``presence``: by number of bands less one and property that can be absent, what is added to the
+    logit of its probability, and the factor on it. What the training set is like: ``ranges``
+    (`picasssso.networks.training_range`) and ``structure`` (`picasssso.networks.morphology`),
+    smallest and largest values; ``colours``, mean (first row) and covariance of the logarithms of
+    the five bands' brightness and of the redshift, of pixels with a clear signal;
+    ``colour_limits``, their largest squared distance from the mean, by which bands there are (the
+    first is worth 1, the last 16); the same for the detected light of ``whole`` images. None, in
+    older calibrations, is not judged; dust is then everywhere.
     """
 
     factors: torch.Tensor
@@ -170,30 +149,13 @@ class ConformalCalibration:
     whole_colour_limits: torch.Tensor | None = None
 
     def to_tensors(self) -> dict[str, torch.Tensor]:
-        """Return the tensors by name.
-
-        Returns
-        -------
-        dict
-            `from_tensors` is the inverse.
-        """
+        """Return the tensors by name."""
         tensors = {f.name: getattr(self, f.name) for f in fields(self)}
         return {name: value for name, value in tensors.items() if value is not None}
 
     @classmethod
     def from_tensors(cls, tensors: dict[str, torch.Tensor]) -> ConformalCalibration:
-        """Return the calibration of some tensors.
-
-        Parameters
-        ----------
-        tensors : dict
-            What `to_tensors` returned.
-
-        Returns
-        -------
-        ConformalCalibration
-            The calibration.
-        """
+        """Return the calibration of what `to_tensors` returned."""
         optional = {f.name for f in fields(cls) if f.default is None} - set(tensors)
         names = [f.name for f in fields(cls) if f.name not in optional]
         for name in names:
@@ -207,17 +169,7 @@ class ConformalCalibration:
     def with_presence(self, prediction: Prediction, n_bands: torch.Tensor) -> Prediction:
         """Return predictions with true probabilities of being there, dust held to gas.
 
-        Parameters
-        ----------
-        prediction : Prediction
-            As the network gives it.
-        n_bands : Tensor of int64, shape (n,)
-            Number of bands of each image.
-
-        Returns
-        -------
-        Prediction
-            The same, not stretched. Quantiles and mean of dust are those of what is there.
+        ``n_bands``: of each image, (n,). Quantiles and mean of dust are those of what is there.
         """
         if self.presence is None:
             return prediction
@@ -239,20 +191,10 @@ class ConformalCalibration:
         return limit_hydrogen(Prediction(quantiles, log_mean, occupancy, logit))
 
     def places(self, prediction: Prediction, signal: torch.Tensor) -> torch.Tensor:
-        """Return where in `SIGNALS` the factors are looked up.
+        """Return where in `SIGNALS` the factors are looked up, (n, 8, y, x).
 
-        Parameters
-        ----------
-        prediction : Prediction
-            From `with_presence`.
-        signal : Tensor, shape (n, y, x)
-            From `local_signal`.
-
-        Returns
-        -------
-        Tensor
-            Of shape (n, 8, y, x): the signal; for dust the surprise if there were none, minus
-            the logarithm of the probability of that.
+        The signal; for dust the surprise if there were none, minus the logarithm of the
+        probability of that. ``prediction``: from `with_presence`; ``signal``: `local_signal`.
         """
         places = signal[:, None].expand_as(prediction.occupancy).clone()
         if self.presence is not None:
@@ -263,22 +205,7 @@ class ConformalCalibration:
     def apply(
         self, prediction: Prediction, signal: torch.Tensor, n_bands: torch.Tensor
     ) -> Prediction:
-        """Return calibrated predictions.
-
-        Parameters
-        ----------
-        prediction : Prediction
-            As the network gives it.
-        signal : Tensor, shape (n, y, x)
-            From `local_signal`.
-        n_bands : Tensor of int64, shape (n,)
-            Number of bands of each image.
-
-        Returns
-        -------
-        Prediction
-            The same with other quantiles, means and probabilities, hydrogen below gas.
-        """
+        """Return calibrated predictions; ``signal``: `local_signal`; ``n_bands``: (n,)."""
         prediction = self.with_presence(prediction, n_bands)
         table = torch.cat([self.factors, self.mean_shift[..., None]], -1).to(signal.device)
         table = table[n_bands.clamp(1, N_COUNTS) - 1]

@@ -79,14 +79,6 @@ def measure_light(
 
     ``inflation``: factor on the variance of the sum over a neighbourhood (of `NEIGHBOURS`
     pixels) where noise is correlated.
-
-    Examples
-    --------
-    >>> import torch
-    >>> from picasssso.networks.detection import measure_light
-    >>> bright = measure_light(torch.ones(1, 5, 9, 9), torch.ones(1, 5, 9, 9))
-    >>> bool((bright.significance > 6).all())
-    True
     """
     spectrum = torch.tensor(_SPECTRUM, device=flux.device)[:, None, None]
     weight = (inverse_variance * spectrum.square()).sum(1, keepdim=True)

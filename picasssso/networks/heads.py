@@ -44,16 +44,7 @@ class Prediction:
 
 
 def decode(raw: torch.Tensor) -> Prediction:
-    """Return the distributions that raw outputs stand for.
-
-    Examples
-    --------
-    >>> import torch
-    >>> from picasssso.networks.heads import N_RAW, decode
-    >>> prediction = decode(torch.randn(1, N_RAW, 4, 4))
-    >>> bool((prediction.quantiles.diff(dim=2) > 0).all())
-    True
-    """
+    """Return the distributions that raw outputs stand for."""
     raw = raw.float()
     n, _, height, width = raw.shape
     split = PER_OUTPUT * len(OUTPUTS)

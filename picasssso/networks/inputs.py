@@ -83,14 +83,7 @@ class Conditions:
 
 
 def slot_of(band: str) -> int | None:
-    """Return the slot of a filter, by its last letter-like part.
-
-    Examples
-    --------
-    >>> from picasssso.networks.inputs import slot_of
-    >>> slot_of("sdss2010-r"), slot_of("hsc2017-y")
-    (2, None)
-    """
+    """Return the slot of a filter, by its last letter-like part."""
     letter = band.rpartition("-")[2][:1].lower()
     return SLOTS.index(letter) if letter in SLOTS else None
 
@@ -116,16 +109,6 @@ def input_planes(
     ``flux``: flux per pixel in nmgy, a plane for each slot; ``inverse_variance``: in nmgy^-2; 0
     where there are no data; ``conditions``: redshift and pixel size; returns of shape (n, 20, y,
     x), of about unit size.
-
-    Examples
-    --------
-    >>> import torch
-    >>> from picasssso.networks.inputs import Conditions, input_planes
-    >>> one = torch.ones(1)
-    >>> conditions = Conditions(0.05 * one, one, one, torch.ones(1, 5), torch.ones(1, 5), one)
-    >>> planes = input_planes(torch.ones(1, 5, 8, 8), torch.zeros(1, 5, 8, 8), conditions)
-    >>> planes.shape, bool((planes == 0).all())
-    (torch.Size([1, 20, 8, 8]), True)
     """
     valid = (inverse_variance > 0) & torch.isfinite(inverse_variance) & torch.isfinite(flux)
     weight = torch.where(valid, inverse_variance, 1.0)

@@ -15,10 +15,7 @@ class ChannelNorm(nn.Module):
         self.channels = (channels,)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Return the normalised tensor.
-
-        Returns of the same shape.
-        """
+        """Return the normalised tensor, of the same shape."""
         if x.is_cuda:
             # The device's own kernel takes a block of threads for each pixel.
             x = x.float()
@@ -39,10 +36,7 @@ class PointwiseConv(nn.Conv2d):
         super().__init__(n_in, n_out, 1)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Return the mixed channels.
-
-        Returns of shape (n, n_out, y, x).
-        """
+        """Return the mixed channels, of shape (n, n_out, y, x)."""
         x = functional.linear(x.permute(0, 2, 3, 1), self.weight[:, :, 0, 0], self.bias)
         return x.permute(0, 3, 1, 2)
 
@@ -94,10 +88,7 @@ class ConditionedBlock(nn.Module):
         return int(self.look.padding[0])
 
     def forward(self, x: torch.Tensor, conditions: torch.Tensor) -> torch.Tensor:
-        """Return what the block makes of its input.
-
-        Returns of the shape of the input.
-        """
+        """Return what the block makes of its input, of the shape of the input."""
         scale, shift = self.modulate(conditions)[:, :, None, None].chunk(2, 1)
         h = torch.addcmul(shift, self.norm(x), 1.0 + scale)
         # Gradients would need what is overwritten.

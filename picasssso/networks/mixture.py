@@ -38,16 +38,6 @@ def linear_values(
     """Return the properties at given normal scores of their distributions.
 
     Returns of shape (n, 8, y, x), in the units of the properties.
-
-    Examples
-    --------
-    >>> import torch
-    >>> from picasssso.networks.heads import N_RAW, decode
-    >>> from picasssso.networks.mixture import linear_values
-    >>> raw = torch.zeros(1, N_RAW, 1, 1)
-    >>> raw[:, 48:] = -9.0  # star formation and gas are absent
-    >>> linear_values(decode(raw), torch.zeros(1, 8, 1, 1))[0, 3:5, 0, 0].tolist()
-    [0.0, 0.0]
     """
     occupancy = prediction.occupancy[:, _ABSENT]
     log_value = values_at(prediction.quantiles, score)
@@ -116,17 +106,6 @@ def shared_deviations(prediction: Prediction, shared: torch.Tensor) -> torch.Ten
     shared part a, the variance is m^2 (p exp(a s^2) - p^2).
 
     Returns standard deviations of shape (n, 8, y, x), in the units of the properties.
-
-    Examples
-    --------
-    >>> import torch
-    >>> from picasssso.networks.heads import N_RAW, decode
-    >>> from picasssso.networks.mixture import linear_means, shared_deviations
-    >>> prediction = decode(torch.zeros(1, N_RAW, 1, 1))
-    >>> nothing_shared = shared_deviations(prediction, torch.zeros(8))
-    >>> relative = nothing_shared / linear_means(prediction)
-    >>> relative[0, [0, 4], 0, 0].tolist()  # gas is there with a probability of 0.5
-    [0.0, 1.0]
     """
     width = 0.5 * math.log(10.0) * (prediction.quantiles[:, :, 3] - prediction.quantiles[:, :, 1])
     common = shared.to(width.device)[:, None, None] * width.clamp(max=_WIDEST).square()

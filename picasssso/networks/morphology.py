@@ -49,14 +49,6 @@ def measure_structure(flux: torch.Tensor, inverse_variance: torch.Tensor) -> tor
     """Measure how images look as a whole.
 
     Returns of shape (n, 5), in the order of `STRUCTURES`; NaN where it cannot be told.
-
-    Examples
-    --------
-    >>> import torch
-    >>> from picasssso.networks.morphology import measure_structure
-    >>> measured = measure_structure(torch.ones(1, 5, 40, 100), torch.ones(1, 5, 40, 100))
-    >>> round(10 ** float(measured[0, 0]))
-    40
     """
     n, _, height, width = flux.shape
     light = measure_light(flux, inverse_variance)

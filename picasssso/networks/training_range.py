@@ -119,34 +119,7 @@ def measure(
     conditions: Conditions,
     has_band: torch.Tensor,
 ) -> Measured:
-    """Measure images in slots; local, so that blocks equal the whole.
-
-    Parameters
-    ----------
-    flux, inverse_variance : Tensor, shape (n, 5, y, x)
-        Images in slots.
-    conditions : Conditions
-        What holds for whole images.
-    has_band : Tensor of bool, shape (n, 5)
-        Which slots hold an image.
-
-    Returns
-    -------
-    Measured
-        What was found.
-
-    Examples
-    --------
-    >>> import torch
-    >>> from picasssso.networks.inputs import Conditions
-    >>> from picasssso.networks.training_range import measure
-    >>> one, five = torch.ones(1), torch.ones(1, 5)
-    >>> conditions = Conditions(0.05 * one, one, one, five, 5000 * five, one)
-    >>> images = torch.ones(1, 5, 8, 8)
-    >>> measured = measure(images, 100 * images, conditions, five > 0)
-    >>> measured.image.shape, measured.pixel.shape
-    (torch.Size([1, 13]), torch.Size([1, 20, 8, 8]))
-    """
+    """Measure images in slots, (n, 5, y, x); local, so that blocks equal the whole."""
     valid = inverse_variance > 0
     scale = luminosity_per_flux(conditions)[:, None, None, None]
     variance = 1.0 / torch.where(valid, inverse_variance, 1.0)
@@ -304,21 +277,7 @@ def members_disagree(
 
 
 class TrainingRange:
-    """Collects, batch by batch, what the calibration's galaxies are like.
-
-    Examples
-    --------
-    >>> import torch
-    >>> from picasssso.networks.inputs import Conditions
-    >>> from picasssso.networks.training_range import TrainingRange, is_outside, measure
-    >>> one, five = torch.ones(1), torch.ones(1, 5)
-    >>> conditions = Conditions(0.05 * one, one, one, five, 5000 * five, one)
-    >>> measured = measure(torch.ones(1, 5, 8, 8), torch.ones(1, 5, 8, 8), conditions, five > 0)
-    >>> training = TrainingRange()
-    >>> training.add(measured)
-    >>> is_outside(measured, training.ranges())[0].any()
-    tensor(False)
-    """
+    """Collects, batch by batch, what the calibration's galaxies are like."""
 
     def __init__(self) -> None:
         self._low = torch.full((_N_IMAGE,), torch.inf)

@@ -27,18 +27,6 @@ class ResidualUNet(nn.Module):
     ``widths``: channels on each level; every level has pixels twice as large as the one before;
     ``kind``: with ``"pointwise"`` and a single level the network sees each pixel alone: colour
     without morphology.
-
-    Examples
-    --------
-    >>> import torch
-    >>> from picasssso.networks.unet import ResidualUNet
-    >>> network = ResidualUNet(widths=(8, 16), depths=(1, 1))
-    >>> network(torch.zeros(1, 20, 16, 16), torch.zeros(1, 19)).shape
-    torch.Size([1, 51, 16, 16])
-    >>> network.reach, network.stride
-    (6, 2)
-    >>> ResidualUNet(widths=(8,), depths=(2,), kind="pointwise").reach
-    0
     """
 
     def __init__(

@@ -41,14 +41,7 @@ _NEEDED: dict[str, type] = {
 
 
 def shard_name(shard: int) -> str:
-    """Return the name of a shard.
-
-    Examples
-    --------
-    >>> from picasssso.pairs.schema import shard_name
-    >>> shard_name(3)
-    'shard_00003.h5'
-    """
+    """Return the name of a shard."""
     return f"shard_{shard:05d}.h5"
 
 

@@ -100,15 +100,6 @@ class PairStream(IterableDataset):
 
     Batch j holds the same pairs whatever the number of workers, and comes at its place:
     give it to ``torch.utils.data.DataLoader(stream, batch_size=None, num_workers=...)``.
-
-    Examples
-    --------
-    >>> from picasssso.mocks import GeneratedPairs
-    >>> from picasssso.pairs.source import PairStream
-    >>> pairs = GeneratedPairs(seed=1, survey="paper_field", n_pixels=32)
-    >>> stream = iter(PairStream(pairs, batch_size=2))
-    >>> next(stream)["number"].tolist(), next(stream)["number"].tolist()
-    ([0, 1], [2, 3])
     """
 
     def __init__(

@@ -34,14 +34,6 @@ def split_of(
     changing sides.
 
     ``galaxy``: numbers of galaxies, of shape (n,); returns names, of shape (n,).
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from picasssso.pairs.splits import split_of
-    >>> names = split_of(np.arange(1000))
-    >>> bool(600 < (names == "train").sum() < 680)
-    True
     """
     chosen = check_fractions(SPLITS if fractions is None else fractions)
     place = Stream(seed, np.asarray(galaxy, dtype=np.int64)).uniform("split")

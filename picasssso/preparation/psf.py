@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from picasssso.bands.psf import kernel_fwhm
 from picasssso.exceptions import InvalidInputError, PicassssoWarning
+from picasssso.preparation.deblending import fill_with_surroundings
 from picasssso.preparation.steps import with_step
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ _MIN_SNR = 60.0
 _MAX_ELLIPTICITY = 0.25
 _LOCUS = 0.12  # relative width of the stars' sizes
 _MAX_STARS = 60
+_WINGS = 1.5  # FWHM beyond which the PSF is its fitted wings
 
 Array = npt.NDArray[Any]
 
@@ -89,7 +91,7 @@ def measure_psf(
     stars: npt.ArrayLike | None = None,
     min_stars: int = 3,
 ) -> MeasuredPSF | None:
-    """Measure the PSF of a band from its stars, with photutils' effective PSF.
+    """Measure the PSF of a band from its stars.
 
     Stars are the compact, round, isolated sources of high signal to noise whose sizes agree:
     the narrowest group of sizes that at least ``min_stars`` of them share. Without a sky
@@ -126,7 +128,7 @@ def measure_psf(
         size = _typical_size(flux, positions)
     if len(positions) < min_stars or not np.isfinite(size):
         return None
-    kernel = _effective_psf(flux, bad, positions, size)
+    kernel = _stack(flux, bad, positions, size)
     if kernel is None:
         return None
     found = positions + np.array([region[1].start, region[0].start])
@@ -260,42 +262,73 @@ def _typical_size(flux: Array, positions: Array) -> float:
     return float(np.median(sizes)) if sizes else np.nan
 
 
-def _effective_psf(
+def _stack(
     flux: Array, bad: Array, positions: Array, size: float
 ) -> npt.NDArray[np.float64] | None:
-    """Return the ePSF on the image's own pixels."""
-    from astropy.nddata import NDData
-    from astropy.table import Table
-    from photutils.psf import EPSFBuilder, extract_stars
+    """Return the PSF on the image's own pixels: stars shifted onto one another, by weight.
+
+    Pixels in which a star differs from the mean, such as those of neighbors, are left out.
+    """
+    from photutils.centroids import centroid_2dg
+    from scipy.ndimage import shift
 
     reach = int(np.ceil(_WIDTH * size / 2))
     inside = [(x, y) for x, y in positions if _box(x, y, reach + 1, flux.shape) is not None]
     if not inside:
         # Smaller stamps for stars near the edge of a small image.
         reach = int(np.ceil(2 * size)) + 1
-        inside = [(x, y) for x, y in positions if _box(x, y, reach, flux.shape) is not None]
+        inside = [(x, y) for x, y in positions if _box(x, y, reach + 1, flux.shape) is not None]
     if not inside:
         return None
-    side = 2 * reach + 1
-    table = Table({"x": [x for x, _ in inside], "y": [y for _, y in inside]})
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        stars = extract_stars(NDData(flux, mask=bad), table, size=side)
-        built = EPSFBuilder(oversampling=1, maxiters=8, smoothing_kernel=None, progress_bar=False)(
-            stars
-        )
-    kernel = np.asarray(built[0].data, dtype=float)
-    kernel = kernel[:side, :side]
-    y, x = np.indices(kernel.shape)
-    radius = np.hypot(y - (kernel.shape[0] - 1) / 2, x - (kernel.shape[1] - 1) / 2)
-    edge = radius > 0.92 * reach
-    kernel = kernel - np.median(kernel[edge])
-    # Noise in the wings must not carry the flux: beyond 2.5 FWHM the mean profile.
-    wings = radius > 2.5 * size
-    rings = np.rint(radius).astype(int)
-    counts = np.maximum(np.bincount(rings.ravel()), 1)
-    profile = np.bincount(rings.ravel(), weights=kernel.ravel()) / counts
-    kernel = np.where(wings, np.maximum(profile[rings], 0.0), kernel)
+    radius = np.hypot(*(np.indices((2 * reach + 1, 2 * reach + 1)) - reach))
+    core, edge = radius < 1.5 * size, radius > 0.92 * reach
+    stamps, lights = [], []
+    near = int(np.ceil(1.2 * size))
+    for x, y in inside:
+        box = _box(x, y, reach + 1, flux.shape)
+        inner = _box(x, y, near, flux.shape)
+        assert box is not None
+        assert inner is not None
+        center = centroid_2dg(flux[inner], mask=bad[inner]) - near
+        if not np.hypot(*center) < size:
+            continue
+        stamp = fill_with_surroundings(flux[box], ~bad[box], 2 * size)
+        stamp = shift(stamp, -center[::-1], order=3, mode="nearest")[1:-1, 1:-1]
+        stamp -= np.median(stamp[edge])
+        stamps.append(stamp)
+        lights.append(stamp[core].sum())
+    light = np.array(lights)[:, None, None]
+    if not np.any(light > 0):
+        return None
+    stars, used = np.stack(stamps)[light[:, 0, 0] > 0], np.ones(1)
+    light = light[light[:, 0, 0] > 0]
+    for _ in range(3):
+        weight = (light * light * used).sum(axis=0)
+        kernel = (light * stars * used).sum(axis=0) / np.maximum(weight, 1e-30)
+        left = stars - light * kernel
+        scatter = 1.4826 * np.median(np.abs(left[:, edge])) + 0.05 * light * np.abs(kernel)
+        used = (np.abs(left) < 4 * scatter).astype(float)
+    # Noise in the wings must not carry the flux: far out they are a Moffat profile's.
+    wings, sky = _fit_wings(kernel, radius, size)
+    kernel = np.where(radius > _WINGS * size, wings, kernel - sky)
     kernel = np.where(radius <= reach, kernel, 0.0)
     total = kernel.sum()
     return kernel / total if total > 0 else None
+
+
+def _fit_wings(kernel: Array, radius: Array, size: float) -> tuple[Array, float]:
+    """Return the Moffat profile that fits outside of the core, and the sky under it."""
+    from scipy.optimize import least_squares
+
+    outside = (radius > 0.75 * size) & (radius <= radius[0].min())
+    peak = float(kernel.max())
+
+    def moffat(p: Array, r: Array) -> Array:
+        return peak * p[0] * (1 + (r / (p[1] * size)) ** 2) ** -p[2]
+
+    found = least_squares(
+        lambda p: (moffat(p, radius[outside]) + peak * p[3] - kernel[outside]) / peak,
+        (1.0, 1.0, MOFFAT_INDEX, 0.0),
+        bounds=((0.0, 0.3, 1.8, -0.1), (3.0, 3.0, 10.0, 0.1)),
+    ).x
+    return moffat(found, radius), peak * float(found[3])

@@ -4,8 +4,10 @@ The matching kernel is the regularised quotient of the two PSFs' Fourier transfo
 K = (T S* + mu |L|^2 G) / (|S|^2 + mu |L|^2). L is the Laplacian, as in Boucaud et al. (2016, A&A
 596, A63): it grows where the PSFs hold no information. There they let K fall to zero, which
 rings if the two PSFs hardly differ; here it becomes G, the Gaussian whose width is the
-difference of the two in quadrature, which never rings. The sum of K is 1, so flux is kept. How
-well it matches is computed and recorded.
+difference of the two in quadrature, which never rings. What is left of the residual is given to
+the same filter again, within the kernel's own frame, until rings around a star are below half of
+0.1 % of its peak or the kernel would swing. The sum of K is 1, so flux is kept. How well it
+matches is computed and recorded.
 """
 
 from __future__ import annotations
@@ -34,7 +36,12 @@ if TYPE_CHECKING:
     from picasssso.bands import BandImages
 
 #: Weight of the Laplacian.
-REGULARISATION = 1e-3
+REGULARIZATION = 1e-4
+#: Amplitude of rings around a star, over its peak, beyond which a warning is given.
+RING = 1e-3
+#: Sum of a kernel's negative values up to which it is improved, and how often.
+_NEGATIVE = 0.2
+_ITERATIONS = 40
 #: Error of an aperture of one FWHM, in mag, beyond which a warning is given.
 TOLERANCE = 0.02
 #: PSFs whose widths agree so well are the same.
@@ -59,12 +66,16 @@ class MatchQuality:
         The same for two FWHM.
     ringing : float
         Sum of the kernel's negative values.
+    ring : float
+        Largest difference of the profiles of a star, means in rings of a pixel beyond half a
+        FWHM, over the star's peak.
     """
 
     residual: float
     aperture_error_mag: float
     aperture_error_mag_2: float
     ringing: float
+    ring: float
 
     def to_dict(self) -> dict[str, float]:
         """Return plain numbers, rounded.
@@ -77,7 +88,7 @@ class MatchQuality:
         return {name: round(value, 5) for name, value in vars(self).items()}
 
 
-def _centred(psf: Array, side: int) -> npt.NDArray[np.float64]:
+def _centered(psf: Array, side: int) -> npt.NDArray[np.float64]:
     """Return a PSF with a sum of 1, its centroid in the middle of a square of an odd side."""
     from scipy.ndimage import shift
 
@@ -96,7 +107,7 @@ def _centred(psf: Array, side: int) -> npt.NDArray[np.float64]:
 
 
 def matching_kernel(
-    source: npt.ArrayLike, target: npt.ArrayLike, *, regularisation: float = REGULARISATION
+    source: npt.ArrayLike, target: npt.ArrayLike, *, regularization: float = REGULARIZATION
 ) -> npt.NDArray[np.float64]:
     """Return the kernel that turns one PSF into another.
 
@@ -115,18 +126,45 @@ def matching_kernel(
     side = max(*source.shape, *target.shape) // 2 * 2 + 1
     # Twice as large, so that what wraps around the edge is cut off.
     wide = 2 * side + 1
-    s, t = (np.fft.rfft2(np.fft.ifftshift(_centred(psf, wide))) for psf in (source, target))
+    wanted = _centered(target, wide)
+    s, t = (np.fft.rfft2(np.fft.ifftshift(psf)) for psf in (_centered(source, wide), wanted))
     fy, fx = np.fft.fftfreq(wide)[:, None], np.fft.rfftfreq(wide)[None, :]
     laplacian = 4 * (np.sin(np.pi * fy) ** 2 + np.sin(np.pi * fx) ** 2)
     widths = [kernel_fwhm(psf) for psf in (source, target)]
     sigma2 = max(widths[1] ** 2 - widths[0] ** 2, 0.0) / (8 * np.log(2))
     gaussian = np.exp(-2 * np.pi**2 * sigma2 * (fy**2 + fx**2))
-    penalty = regularisation * laplacian**2
-    quotient = (t * np.conj(s) + penalty * gaussian) / (np.abs(s) ** 2 + penalty)
-    kernel = np.fft.fftshift(np.fft.irfft2(quotient, s=(wide, wide)))
-    start = (wide - side) // 2
-    kernel = kernel[start : start + side, start : start + side]
-    return kernel / kernel.sum()
+    penalty = regularization * laplacian**2
+    inner = slice((wide - side) // 2, (wide - side) // 2 + side)
+
+    def image(spectrum: Array) -> Array:
+        return np.fft.fftshift(np.fft.irfft2(spectrum, s=(wide, wide)))
+
+    def improved(old: Array, spectrum: Array) -> Array:
+        new = np.zeros((wide, wide))
+        new[inner, inner] = (old + image(spectrum))[inner, inner]
+        return new / new.sum()
+
+    weight = np.abs(s) ** 2 + penalty
+    kernel = improved(np.zeros((wide, wide)), (t * np.conj(s) + penalty * gaussian) / weight)
+    allowed = max(_NEGATIVE, float(-np.minimum(kernel, 0.0).sum()))
+    best, smallest = kernel, np.inf
+    for _ in range(_ITERATIONS):
+        left = t - s * np.fft.rfft2(np.fft.ifftshift(kernel))
+        ring = _ring(image(left), widths[1]) / wanted.max()
+        if ring < smallest:
+            best, smallest = kernel, ring
+        kernel = improved(kernel, np.conj(s) * left / weight)
+        # A kernel that swings makes rings of the noise, and of the PSFs' own errors.
+        if smallest < 0.5 * RING or -np.minimum(kernel, 0.0).sum() > allowed:
+            break
+    return best[inner, inner]
+
+
+def _ring(residual: Array, fwhm: float) -> float:
+    """Return the largest mean of a residual in rings of a pixel beyond half a FWHM."""
+    radius = np.rint(np.hypot(*(np.indices(residual.shape) - residual.shape[0] // 2))).astype(int)
+    profile = np.bincount(radius.ravel(), residual.ravel()) / np.bincount(radius.ravel())
+    return float(np.abs(profile[int(np.ceil(fwhm / 2)) : residual.shape[0] // 2]).max(initial=0.0))
 
 
 def match_quality(
@@ -137,8 +175,8 @@ def match_quality(
 
     source, target, kernel = (np.asarray(a, dtype=float) for a in (source, target, kernel))
     side = (max(*source.shape, *target.shape) + kernel.shape[0]) // 2 * 2 + 1
-    got = fftconvolve(_centred(source, side), kernel, mode="same")
-    wanted = _centred(target, side)
+    got = fftconvolve(_centered(source, side), kernel, mode="same")
+    wanted = _centered(target, side)
     width = kernel_fwhm(target)
     errors = [
         -2.5 * np.log10(_enclosed(got, n * width / 2) / _enclosed(wanted, n * width / 2))
@@ -149,6 +187,7 @@ def match_quality(
         aperture_error_mag=float(errors[0]),
         aperture_error_mag_2=float(errors[1]),
         ringing=float(-np.minimum(kernel, 0.0).sum()),
+        ring=_ring(got - wanted, width) / float(wanted.max()),
     )
 
 
@@ -168,13 +207,19 @@ def _kernels(images: BandImages, profile: str) -> dict[str, npt.NDArray[np.float
             "it, psf={band: 1.2 * u.arcsec}, or measure it with with_measured_psf(images)."
         )
     scale = images.pixel_scale.to_value(u.arcsec)
-    found = {}
-    for band, psf in images.psf.items():
-        if isinstance(psf, u.Quantity):
-            found[band] = model_psf(psf.to_value(u.arcsec) / scale, profile=profile)
-        else:
-            found[band] = np.asarray(psf, dtype=float)
-    return found
+    models = {
+        band: psf.to_value(u.arcsec) / scale
+        for band, psf in images.psf.items()
+        if isinstance(psf, u.Quantity)
+    }
+    # In one frame, so that their wings end at the same place.
+    side = len(model_psf(max(models.values()), profile=profile)) if models else None
+    return {
+        band: model_psf(models[band], side, profile=profile)
+        if band in models
+        else np.asarray(psf, dtype=float)
+        for band, psf in images.psf.items()
+    }
 
 
 def match_psf(
@@ -182,7 +227,7 @@ def match_psf(
     target: str | u.Quantity | npt.ArrayLike | None = None,
     *,
     profile: str = "moffat",
-    regularisation: float = REGULARISATION,
+    regularization: float = REGULARIZATION,
     folder: str | os.PathLike[str] | None = None,
 ) -> BandImages:
     """Return images of which all bands have the same PSF.
@@ -202,7 +247,7 @@ def match_psf(
         broadest.
     profile : {"moffat", "gaussian"}, optional
         Shape of PSFs of which only the FWHM is known.
-    regularisation : float, optional
+    regularization : float, optional
         Weight of the Laplacian in the matching kernel.
     folder : path, optional
         Where to keep the output of a large field; default: in memory.
@@ -221,7 +266,8 @@ def match_psf(
     Warns
     -----
     PicassssoWarning
-        If a band's aperture fluxes at one FWHM are off by more than 0.02 mag.
+        If a band's aperture fluxes at one FWHM are off by more than 0.02 mag, or rings are left
+        around stars of more than 0.1 % of their peak, with the figures.
     """
     if images.bins is not None:
         raise InvalidInputError(
@@ -245,23 +291,36 @@ def match_psf(
         "target_fwhm_arcsec": round(width * images.pixel_scale.to_value(u.arcsec), 4),
         "bands": {},
     }
-    poor = []
+    poor, ringed = [], []
     for band, source in sources.items():
         same = band == name or (
             abs(widths[band] / width - 1) < _SAME and source.shape == goal.shape
             and np.abs(source - goal).sum() < 0.01
         )  # fmt: skip
-        kernel = None if same else matching_kernel(source, goal, regularisation=regularisation)
+        kernel = None if same else matching_kernel(source, goal, regularization=regularization)
         kernels[band] = kernel
         quality = match_quality(source, goal, np.ones((1, 1)) if kernel is None else kernel)
         record["bands"][band] = {"convolved": kernel is not None, **quality.to_dict()}
         if abs(quality.aperture_error_mag) > TOLERANCE:
             poor.append(f"{band} ({quality.aperture_error_mag:+.3f} mag)")
+        elif quality.ring > RING:
+            ringed.append(f"{band} ({100 * quality.ring:.2f} %)")
+    advice = (
+        "Use a broader target, such as "
+        f"target={1.15 * width * images.pixel_scale.to_value(u.arcsec):.2g} * u.arcsec."
+    )
     if poor:
         warnings.warn(
             f"PSF matching leaves aperture fluxes of one FWHM off in {', '.join(poor)}: the "
-            "target is narrower than their PSF in some direction. Use a broader target, such as "
-            f"target={1.15 * width * images.pixel_scale.to_value(u.arcsec):.2g} * u.arcsec.",
+            f"target is narrower than their PSF in some direction. {advice}",
+            PicassssoWarning,
+            stacklevel=2,
+        )
+    if ringed:
+        warnings.warn(
+            f"PSF matching leaves rings around stars in {', '.join(ringed)} of their peak, more "
+            f"than {100 * RING:g} %: colors of faint light around bright cores are off by as much "
+            f"of the core. {advice}",
             PicassssoWarning,
             stacklevel=2,
         )

@@ -11,10 +11,10 @@ from picasssso.mocks import ProceduralGalaxies
 from picasssso.mocks.distances import angular_diameter_distance, redshift_of_distance
 from picasssso.mocks.galaxies import scaling_relations as relations
 from picasssso.mocks.galaxies.disc_structure import draw_structure
-from picasssso.mocks.galaxies.histories import delayed_history, timescale_of_rate
-from picasssso.mocks.galaxies.profiles import sersic_fraction, sersic_weights
+from picasssso.mocks.galaxies.formation import delayed_history, timescale_of_rate
 from picasssso.mocks.galaxies.projection import inclining_matrix
 from picasssso.mocks.galaxies.render import _histories
+from picasssso.mocks.galaxies.sersic import sersic_fraction, sersic_weights
 from picasssso.mocks.observing.surveys import get_survey
 
 MAPS = ("mass_formed", "log_metallicity", "attenuation", "hi_mass", "h2_mass", "gas_metallicity")

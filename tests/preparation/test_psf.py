@@ -1,5 +1,6 @@
 """PSFs measured from stars, and images brought to one PSF."""
 
+import warnings
 from itertools import pairwise
 
 import astropy.units as u
@@ -53,7 +54,33 @@ def test_kernels_match_without_ringing(profile, source, target):
     assert kernel.sum() == pytest.approx(1)
     assert abs(quality.aperture_error_mag) < 0.005
     assert quality.residual < 0.02
-    assert quality.ringing < 0.15
+    assert quality.ring < 1e-3
+    assert quality.ringing < 0.2
+
+
+def test_rings_of_stars_after_matching_measured_psfs():
+    """Judged on the profiles of the true PSFs, which nothing here has seen."""
+    images, true = make_field((420, 430), n_stars=25)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", PicassssoWarning)
+        measured = with_measured_psf(images)
+        matched = match_psf(measured)
+    goal = true["sdss2010-g"]
+    for band in ("sdss2010-r", "sdss2010-i"):
+        kernel = matching_kernel(measured.psf[band], measured.psf["sdss2010-g"])
+        assert match_quality(true[band], goal, kernel).ring < 3e-3
+        assert matched.meta["preparation"][-1]["bands"][band]["ring"] < 2e-3
+
+
+def test_rings_that_are_left_warn_with_the_figure(field):
+    images, psf = field
+    rng = np.random.default_rng(3)
+    noisy = {
+        band: np.maximum(kernel + rng.normal(0, 0.0015 * kernel.max(), kernel.shape), 0)
+        for band, kernel in psf.items()
+    }
+    with pytest.warns(PicassssoWarning, match=r"rings around stars in .* \(\d\.\d\d %\)"):
+        match_psf(images.replace(psf=noisy))
 
 
 def test_elongated_psfs_that_cannot_be_matched_warn(field):

@@ -16,8 +16,8 @@ import numpy as np
 
 from picasssso._core.random import Stream
 from picasssso.mocks.galaxies import scaling_relations as relations
-from picasssso.mocks.galaxies.histories import timescale_of_rate
-from picasssso.mocks.galaxies.profiles import sersic_fraction
+from picasssso.mocks.galaxies.formation import timescale_of_rate
+from picasssso.mocks.galaxies.sersic import sersic_fraction
 from picasssso.mocks.worlds import Worlds
 
 #: Normal numbers are cut at this many standard deviations: tails of relations are not known.

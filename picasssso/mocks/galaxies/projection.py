@@ -25,15 +25,6 @@ def inclining_matrix(
     of shape (n,); ``height``: standard deviation of the heights of matter above the plane, of
     shape (n,); returns of shape (n, k, m): surface density on the sky per surface density in the
     plane.
-
-    Examples
-    --------
-    >>> import torch
-    >>> from picasssso.mocks.galaxies.projection import inclining_matrix
-    >>> rows = torch.linspace(-10, 10, 41)[None]
-    >>> matrix = inclining_matrix(rows, rows, torch.tensor([0.5]), torch.tensor([1.0]))
-    >>> bool((matrix[0].sum(0) - 1).abs().max() < 1e-3)
-    True
     """
     sine = torch.sqrt(1.0 - cosine**2)
     plane_step = plane_y[:, 1] - plane_y[:, 0]

@@ -11,19 +11,19 @@ import torch
 from picasssso._core.constants import HELIUM
 from picasssso._core.random import Stream
 from picasssso.mocks.age_bins import N_AGE
-from picasssso.mocks.galaxies import dust
+from picasssso.mocks.galaxies import disc_dust as dust
 from picasssso.mocks.galaxies.disc_structure import draw_structure, sample_structure
-from picasssso.mocks.galaxies.histories import delayed_history
-from picasssso.mocks.galaxies.profiles import (
-    GAUSSIAN_WIDTHS,
-    elliptical_gaussians,
-    sersic_weights,
-)
+from picasssso.mocks.galaxies.formation import delayed_history
 from picasssso.mocks.galaxies.projection import inclining_matrix, to_sky
 from picasssso.mocks.galaxies.scaling_relations import (
     attenuation_per_surface_density,
     attenuation_slope,
     early_type_size,
+)
+from picasssso.mocks.galaxies.sersic import (
+    GAUSSIAN_WIDTHS,
+    elliptical_gaussians,
+    sersic_weights,
 )
 
 #: Cells of a disc's plane per pixel of the frame, along one axis.

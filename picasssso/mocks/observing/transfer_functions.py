@@ -32,13 +32,6 @@ def gaussian_transfer(fwhm: torch.Tensor, shape: tuple[int, int]) -> torch.Tenso
 
     ``fwhm``: full widths at half maximum in pixels, of shape (...); ``shape``: shape (y, x) of
     the images; returns of shape (..., y, x // 2 + 1), real.
-
-    Examples
-    --------
-    >>> import torch
-    >>> from picasssso.mocks.observing.transfer_functions import gaussian_transfer
-    >>> gaussian_transfer(torch.tensor([3.0]), (16, 16)).shape
-    torch.Size([1, 16, 9])
     """
     sigma = (fwhm / _FWHM_PER_SIGMA)[..., None]
     fy = torch.fft.fftfreq(shape[0], device=fwhm.device)

@@ -2,32 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 
-from picasssso._core.constants import HELIUM
 from picasssso.exceptions import InvalidInputError
 from picasssso.mocks.age_bins import AGE_CENTRES, AGE_EDGES, N_AGE, surviving_fraction
-from picasssso.mocks.distances import checked_redshift, pixel_sizes
 from picasssso.mocks.galaxies.scaling_relations import (
     attenuation_per_surface_density,
-    attenuation_slope,
 )
-from picasssso.mocks.galaxy_maps import Galaxies
 from picasssso.mocks.particles.components import GasParticles, StarParticles
-from picasssso.mocks.particles.orientation import viewing_matrix
 from picasssso.mocks.particles.smoothing import deposit, neighbour_distance
 
 if TYPE_CHECKING:
-    import astropy.units as u
-
     from picasssso.sps import SSPGrid
 
 #: Lowest mass fraction of metals; pristine stars have it.
-_LEAST_METALS = 1e-6
+LEAST_METALS = 1e-6
 
 #: Layers along the line of sight in which dust is counted.
 _LAYERS = 12
@@ -35,7 +26,7 @@ _LAYERS = 12
 #: Optical depth at V of birth clouds at solar metallicity: of a total of 1 the clouds have
 #: two thirds (Charlot & Fall 2000, ApJ 539, 718); slope of their dust law.
 _CLOUD_DEPTH = 2.0 / 3.0
-_CLOUD_SLOPE = -0.7
+CLOUD_SLOPE = -0.7
 _SOLAR = 0.0142
 
 _PER_MAG = 0.4 * np.log(10.0)
@@ -48,13 +39,6 @@ def share_between_ages(age: np.ndarray) -> np.ndarray:
     are shared between two bins such that the mean age is kept, from 200 Myr to 11.5 Gyr.
 
     ``age``: ages in Gyr, of shape (n,); returns of shape (n_age, n); sums to 1.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from picasssso.mocks.particles.gridding import share_between_ages
-    >>> share_between_ages(np.array([0.005, 4.25]))[:, 1].round(2).tolist()
-    [0.0, 0.0, 0.0, 0.0, 0.0, 0.5, 0.5, 0.0, 0.0]
     """
     years = np.asarray(age, dtype=np.float64) * 1e9
     share = np.zeros((N_AGE, years.size))
@@ -66,7 +50,7 @@ def share_between_ages(age: np.ndarray) -> np.ndarray:
     return np.where(young, share, np.clip(hats, 0.0, 1.0))
 
 
-class _View:
+class View:
     """Particles as an observer sees them: in pixels, with sizes."""
 
     def __init__(
@@ -92,7 +76,7 @@ class _View:
         return np.maximum(sums, 0.0) / self.area
 
 
-def _mean(weighted: np.ndarray, weight: np.ndarray) -> np.ndarray:
+def means(weighted: np.ndarray, weight: np.ndarray) -> np.ndarray:
     """Return means, and the mean of all where there is nothing."""
     total = weight.sum()
     overall = weighted.sum() / total if total > 0 else _SOLAR
@@ -100,92 +84,8 @@ def _mean(weighted: np.ndarray, weight: np.ndarray) -> np.ndarray:
         return np.where(weight > 0, weighted / np.where(weight > 0, weight, 1.0), overall)
 
 
-def grid_particles(
-    stars: StarParticles,
-    gas: GasParticles,
-    *,
-    half_mass_radius: float,
-    source: str,
-    n_pixels: int | tuple[int, int],
-    pixel_scale: u.Quantity | None,
-    redshift: float | None,
-    own_redshift: float,
-    line_of_sight: str | Sequence[float] | np.ndarray,
-    position_angle: float,
-    phase: str,
-    stellar_mass: str,
-    young_stars: str,
-    dust: float,
-    grid: SSPGrid | None,
-    index: int,
-) -> Galaxies:
-    """Describe a simulated galaxy on a pixel grid; see `Particles.to_galaxies`."""
-    for name, value, allowed in (
-        ("phase", phase, ("cold", "all")),
-        ("stellar_mass", stellar_mass, ("current", "formed")),
-        ("young_stars", young_stars, ("particles", "gas")),
-    ):
-        if value not in allowed:
-            raise InvalidInputError(
-                f"{name}={value!r} is unknown: expected {' or '.join(map(repr, allowed))}."
-            )
-    if not 0.0 <= dust <= 10.0:
-        raise InvalidInputError(f"dust={dust!r} cannot be used: expected 0 to 10.")
-    shape = _checked_shape(n_pixels)
-    z = checked_redshift(redshift, own_redshift, source or "the galaxy")
-    default = 10.0 * half_mass_radius / min(shape)
-    if pixel_scale is None and not default > 0:
-        raise InvalidInputError(
-            f"{source} has no extent, so no pixel scale follows: give pixel_scale=."
-        )
-    arcsec, kpc = pixel_sizes(pixel_scale, z, default)
-    matrix = viewing_matrix(
-        line_of_sight, stars, max(3.0 * half_mass_radius, 1e-6), position_angle
-    )
-    view = _View(stars.position, matrix, kpc, shape)
-    gas_view = _View(gas.position, matrix, kpc, shape)
-
-    formed, log_metallicity = _stellar_maps(
-        stars, gas, view, gas_view, stellar_mass, young_stars, grid
-    )
-    hi, h2 = gas_view.deposit(np.stack([gas.hi_mass, gas.h2_mass]))
-    if phase == "all":
-        counted = gas.mass / HELIUM
-        h2 = np.maximum(gas_view.deposit(counted)[0] - hi, 0.0)
-    else:
-        counted = gas.hi_mass + gas.h2_mass
-    metals = gas_view.deposit(counted * gas.metallicity)[0]
-    gas_metallicity = np.clip(_mean(metals, hi + h2), _LEAST_METALS, 1.0)
-    attenuation = _attenuation(stars, gas, view, gas_view, formed, gas_metallicity, dust)
-    light = formed.sum(axis=0)
-    typical = float((attenuation[0] * light).sum() / max(light.sum(), 1e-30))
-
-    def tensor(array: np.ndarray | list[float]) -> torch.Tensor:
-        return torch.as_tensor(np.asarray(array, dtype=np.float32))[None]
-
-    return Galaxies(
-        mass_formed=tensor(formed),
-        log_metallicity=tensor(log_metallicity),
-        attenuation=tensor(attenuation),
-        attenuation_slope=tensor(
-            [float(np.clip(attenuation_slope(np.array(typical)), -1.5, -0.35)), _CLOUD_SLOPE]
-        ),
-        hi_mass=tensor(hi),
-        h2_mass=tensor(h2),
-        gas_metallicity=tensor(gas_metallicity),
-        redshift=torch.tensor([z], dtype=torch.float32),
-        pixel_scale=torch.tensor([arcsec], dtype=torch.float32),
-        pixel_scale_kpc=torch.tensor([kpc], dtype=torch.float32),
-        index=torch.tensor([index]),
-        parameters={
-            "half_mass_radius": np.array([half_mass_radius]),
-            "log_mass": np.log10([stars.mass.sum()]),
-            "source": np.array([source]),
-        },
-    )
-
-
-def _checked_shape(n_pixels: int | tuple[int, int]) -> tuple[int, int]:
+def checked_shape(n_pixels: int | tuple[int, int]) -> tuple[int, int]:
+    """Return the shape (y, x) that was asked for."""
     shape = (n_pixels, n_pixels) if isinstance(n_pixels, (int, np.integer)) else tuple(n_pixels)
     if len(shape) != 2 or any(
         isinstance(n, bool) or not isinstance(n, (int, np.integer)) or not 1 <= n <= 8192
@@ -197,11 +97,11 @@ def _checked_shape(n_pixels: int | tuple[int, int]) -> tuple[int, int]:
     return int(shape[0]), int(shape[1])
 
 
-def _stellar_maps(
+def stellar_maps(
     stars: StarParticles,
     gas: GasParticles,
-    view: _View,
-    gas_view: _View,
+    view: View,
+    gas_view: View,
     stellar_mass: str,
     young_stars: str,
     grid: SSPGrid | None,
@@ -233,14 +133,14 @@ def _log_means(metals: np.ndarray, mass: np.ndarray) -> np.ndarray:
     """Return log10 of mean metallicities; empty pixels get that of the galaxy."""
     everywhere = metals.sum() / mass.sum() if mass.sum() > 0 else _SOLAR
     means = np.where(mass > 0, metals / np.where(mass > 0, mass, 1.0), everywhere)
-    return np.log10(np.clip(means, _LEAST_METALS, 1.0))
+    return np.log10(np.clip(means, LEAST_METALS, 1.0))
 
 
-def _attenuation(
+def attenuation_maps(
     stars: StarParticles,
     gas: GasParticles,
-    view: _View,
-    gas_view: _View,
+    view: View,
+    gas_view: View,
     formed: np.ndarray,
     gas_metallicity: np.ndarray,
     dust: float,

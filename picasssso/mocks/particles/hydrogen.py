@@ -38,15 +38,7 @@ STAR_FORMING_TEMPERATURE = 1e4
 
 
 def neutral_fraction(density: np.ndarray, temperature: np.ndarray, redshift: float) -> np.ndarray:
-    """Return the fraction of hydrogen that is neutral, atomic or molecular.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from picasssso.mocks.particles.hydrogen import neutral_fraction
-    >>> neutral_fraction(np.array([1e-4, 1.0, 1.0]), np.array([1e4, 1e4, 1e6]), 0.0).round(3)
-    array([0.001, 0.989, 0.   ])
-    """
+    """Return the fraction of hydrogen that is neutral, atomic or molecular."""
     density = np.maximum(np.asarray(density, dtype=np.float64), 1e-12)
     temperature = np.maximum(np.asarray(temperature, dtype=np.float64), 10.0)
     log_n0, log_rate, first, second, beta, part = (
@@ -71,14 +63,7 @@ def neutral_fraction(density: np.ndarray, temperature: np.ndarray, redshift: flo
 
 
 def molecular_fraction(pressure: np.ndarray) -> np.ndarray:
-    """Return the fraction of neutral hydrogen that is molecular.
-
-    Examples
-    --------
-    >>> from picasssso.mocks.particles.hydrogen import molecular_fraction
-    >>> float(molecular_fraction(4.3e4))
-    0.5
-    """
+    """Return the fraction of neutral hydrogen that is molecular."""
     ratio = (np.asarray(pressure, dtype=np.float64) / _EQUAL_PRESSURE) ** _PRESSURE_EXPONENT
     return ratio / (1.0 + ratio)
 

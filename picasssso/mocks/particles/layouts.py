@@ -41,51 +41,41 @@ class Layout:
     metal_masses: bool = False
 
 
+def _names(text: str) -> Names:
+    """Return what is called by which names: ``what=name|other name``, separated by spaces."""
+    pairs = (pair.split("=") for pair in text.split())
+    return {what: tuple(names.split("|")) for what, names in pairs}
+
+
 _MSUN_PER_YEAR = (1.98841e33 / 3.15576e7, 0.0, 0.0)
 
 EAGLE = Layout(
     name="EAGLE",
-    stars={
-        "position": ("Coordinates",),
-        "mass": ("Mass",),
-        "initial_mass": ("InitialMass",),
-        "formation": ("StellarFormationTime",),
-        "metallicity": ("SmoothedMetallicity", "Metallicity"),
-        "velocity": ("Velocity",),
-    },
-    gas={
-        "position": ("Coordinates",),
-        "mass": ("Mass",),
-        "metallicity": ("SmoothedMetallicity", "Metallicity"),
-        "rate": ("StarFormationRate",),
-        "density": ("Density",),
-        "temperature": ("Temperature",),
-        "hydrogen": ("SmoothedElementAbundance/Hydrogen", "ElementAbundance/Hydrogen"),
-    },
+    stars=_names(
+        "position=Coordinates mass=Mass initial_mass=InitialMass "
+        "formation=StellarFormationTime metallicity=SmoothedMetallicity|Metallicity "
+        "velocity=Velocity"
+    ),
+    gas=_names(
+        "position=Coordinates mass=Mass metallicity=SmoothedMetallicity|Metallicity "
+        "rate=StarFormationRate density=Density temperature=Temperature "
+        "hydrogen=SmoothedElementAbundance/Hydrogen|ElementAbundance/Hydrogen"
+    ),
     attributes=("CGSConversionFactor", "aexp-scale-exponent", "h-scale-exponent"),
 )
 
 ILLUSTRIS = Layout(
     name="Illustris",
-    stars={
-        "position": ("Coordinates",),
-        "mass": ("Masses",),
-        "initial_mass": ("GFM_InitialMass",),
-        "formation": ("GFM_StellarFormationTime",),
-        "metallicity": ("GFM_Metallicity",),
-        "velocity": ("Velocities",),
-    },
-    gas={
-        "position": ("Coordinates",),
-        "mass": ("Masses",),
-        "metallicity": ("GFM_Metallicity",),
-        "rate": ("StarFormationRate",),
-        "density": ("Density",),
-        "energy": ("InternalEnergy",),
-        "electrons": ("ElectronAbundance",),
-        "neutral": ("NeutralHydrogenAbundance",),
-        "elements": ("GFM_Metals",),
-    },
+    stars=_names(
+        "position=Coordinates mass=Masses initial_mass=GFM_InitialMass "
+        "formation=GFM_StellarFormationTime metallicity=GFM_Metallicity "
+        "velocity=Velocities"
+    ),
+    gas=_names(
+        "position=Coordinates mass=Masses metallicity=GFM_Metallicity "
+        "rate=StarFormationRate density=Density energy=InternalEnergy "
+        "electrons=ElectronAbundance neutral=NeutralHydrogenAbundance elements=GFM_Metals"
+    ),
     attributes=("to_cgs", "a_scaling", "h_scaling"),
     # Many files of this family say nothing of units; the releases' pages do.
     defaults={
@@ -102,25 +92,19 @@ ILLUSTRIS = Layout(
 
 SWIFT = Layout(
     name="SWIFT",
-    stars={
-        "position": ("Coordinates",),
-        "mass": ("Masses",),
-        "initial_mass": ("InitialMasses",),
-        "formation": ("BirthScaleFactors",),
-        "metallicity": ("MetalMassFractions", "SmoothedMetalMassFractions"),
-        "velocity": ("Velocities",),
-    },
-    gas={
-        "position": ("Coordinates",),
-        "mass": ("Masses",),
-        "metallicity": ("MetalMassFractions", "SmoothedMetalMassFractions"),
-        "rate": ("StarFormationRates",),
-        "density": ("Densities",),
-        "temperature": ("Temperatures",),
-        "hydrogen": ("ElementMassFractions/Hydrogen",),
-        "elements": ("ElementMassFractions", "SmoothedElementMassFractions"),
-        "species": ("SpeciesFractions",),
-    },
+    stars=_names(
+        "position=Coordinates mass=Masses initial_mass=InitialMasses "
+        "formation=BirthScaleFactors "
+        "metallicity=MetalMassFractions|SmoothedMetalMassFractions velocity=Velocities"
+    ),
+    gas=_names(
+        "position=Coordinates mass=Masses "
+        "metallicity=MetalMassFractions|SmoothedMetalMassFractions "
+        "rate=StarFormationRates density=Densities temperature=Temperatures "
+        "hydrogen=ElementMassFractions/Hydrogen "
+        "elements=ElementMassFractions|SmoothedElementMassFractions "
+        "species=SpeciesFractions"
+    ),
     attributes=(
         "Conversion factor to CGS (not including cosmological corrections)",
         "a-scale exponent",
@@ -130,22 +114,14 @@ SWIFT = Layout(
 
 MAGNETICUM = Layout(
     name="Magneticum",
-    stars={
-        "position": ("Coordinates",),
-        "mass": ("Mass",),
-        "initial_mass": ("InitialMass",),
-        "formation": ("StellarFormationTime",),
-        "metallicity": ("Metallicity",),
-        "velocity": ("Velocity",),
-    },
-    gas={
-        "position": ("Coordinates",),
-        "mass": ("Mass",),
-        "metallicity": ("Metallicity",),
-        "rate": ("StarFormationRate",),
-        "density": ("Density",),
-        "temperature": ("Temperature",),
-    },
+    stars=_names(
+        "position=Coordinates mass=Mass initial_mass=InitialMass "
+        "formation=StellarFormationTime metallicity=Metallicity velocity=Velocity"
+    ),
+    gas=_names(
+        "position=Coordinates mass=Mass metallicity=Metallicity rate=StarFormationRate "
+        "density=Density temperature=Temperature"
+    ),
     attributes=("CGSConversionFactor", "aexp-scale-exponent", "h-scale-exponent"),
     # Gadget-3 writes Msun/yr; cut-outs are found whose attributes say 1e10 Msun/h/yr, with
     # which gas would be used up within a year.

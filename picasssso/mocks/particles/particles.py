@@ -8,10 +8,23 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from picasssso.mocks.galaxy_maps import Galaxies
+from picasssso._core.constants import HELIUM
+from picasssso.exceptions import InvalidInputError
+from picasssso.mocks.distances import checked_redshift, pixel_sizes
+from picasssso.mocks.galaxies.scaling_relations import attenuation_slope
+from picasssso.mocks.galaxy_maps import Galaxies, one_galaxy
 from picasssso.mocks.particles.components import GasParticles, StarParticles
-from picasssso.mocks.particles.gridding import grid_particles
+from picasssso.mocks.particles.gridding import (
+    CLOUD_SLOPE,
+    LEAST_METALS,
+    View,
+    attenuation_maps,
+    checked_shape,
+    means,
+    stellar_maps,
+)
 from picasssso.mocks.particles.header import SimulationCosmology
+from picasssso.mocks.particles.orientation import viewing_matrix
 
 if TYPE_CHECKING:
     import astropy.units as u
@@ -181,21 +194,59 @@ class Particles:
         InvalidTypeError
             If ``pixel_scale`` has no unit.
         """
-        return grid_particles(
-            self.stars,
-            self.gas,
-            half_mass_radius=self.half_mass_radius(),
+        stars, gas, half_mass = self.stars, self.gas, self.half_mass_radius()
+        for name, value, allowed in (
+            ("phase", phase, ("cold", "all")),
+            ("stellar_mass", stellar_mass, ("current", "formed")),
+            ("young_stars", young_stars, ("particles", "gas")),
+        ):
+            if value not in allowed:
+                raise InvalidInputError(
+                    f"{name}={value!r} is unknown: expected {' or '.join(map(repr, allowed))}."
+                )
+        if not 0.0 <= dust <= 10.0:
+            raise InvalidInputError(f"dust={dust!r} cannot be used: expected 0 to 10.")
+        shape = checked_shape(n_pixels)
+        z = checked_redshift(redshift, self.redshift, self.source or "the galaxy")
+        default = 10.0 * half_mass / min(shape)
+        if pixel_scale is None and not default > 0:
+            raise InvalidInputError(
+                f"{self.source} has no extent, so no pixel scale follows: give pixel_scale=."
+            )
+        arcsec, kpc = pixel_sizes(pixel_scale, z, default)
+        matrix = viewing_matrix(line_of_sight, stars, max(3.0 * half_mass, 1e-6), position_angle)
+        view = View(stars.position, matrix, kpc, shape)
+        gas_view = View(gas.position, matrix, kpc, shape)
+
+        formed, log_metallicity = stellar_maps(
+            stars, gas, view, gas_view, stellar_mass, young_stars, grid
+        )
+        hi, h2 = gas_view.deposit(np.stack([gas.hi_mass, gas.h2_mass]))
+        if phase == "all":
+            counted = gas.mass / HELIUM
+            h2 = np.maximum(gas_view.deposit(counted)[0] - hi, 0.0)
+        else:
+            counted = gas.hi_mass + gas.h2_mass
+        metals = gas_view.deposit(counted * gas.metallicity)[0]
+        gas_metallicity = np.clip(means(metals, hi + h2), LEAST_METALS, 1.0)
+        attenuation = attenuation_maps(stars, gas, view, gas_view, formed, gas_metallicity, dust)
+        light = formed.sum(axis=0)
+        typical = float((attenuation[0] * light).sum() / max(light.sum(), 1e-30))
+
+        slope = float(np.clip(attenuation_slope(np.array(typical)), -1.5, -0.35))
+        return one_galaxy(
+            {
+                "mass_formed": formed,
+                "log_metallicity": log_metallicity,
+                "attenuation": attenuation,
+                "attenuation_slope": np.array([slope, CLOUD_SLOPE]),
+                "hi_mass": hi,
+                "h2_mass": h2,
+                "gas_metallicity": gas_metallicity,
+            },
+            (z, arcsec, kpc),
+            index,
+            half_mass_radius=half_mass,
+            log_mass=np.log10(stars.mass.sum()),
             source=self.source,
-            n_pixels=n_pixels,
-            pixel_scale=pixel_scale,
-            redshift=redshift,
-            own_redshift=self.redshift,
-            line_of_sight=line_of_sight,
-            position_angle=position_angle,
-            phase=phase,
-            stellar_mass=stellar_mass,
-            young_stars=young_stars,
-            dust=dust,
-            grid=grid,
-            index=index,
         )

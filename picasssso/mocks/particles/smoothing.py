@@ -42,14 +42,6 @@ def deposit(
     ``x, y``: positions in pixels, of shape (n,); the centre of the first pixel is 0; ``size``:
     radii in pixels, of shape (n,); ``values``: what to spread, of shape (k, n); ``shape``: shape
     of the grid; returns sums per pixel, of shape (k, *shape).
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from picasssso.mocks.particles.smoothing import deposit
-    >>> middle, one = np.array([15.5]), np.ones((1, 1))
-    >>> float(deposit(middle, middle, np.array([6.0]), one, (32, 32)).sum().round(6))
-    1.0
     """
     values = np.atleast_2d(np.asarray(values, dtype=np.float64))
     image = np.zeros((len(values), *shape))

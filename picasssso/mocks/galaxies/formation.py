@@ -24,13 +24,6 @@ def delayed_history(start: np.ndarray, tau: np.ndarray, end: np.ndarray) -> np.n
 
     ``start``: when it began, in Gyr ago, of shape (n,); ``tau``: timescale in Gyr; ``end``: when
     it ended, in Gyr ago; 0 for never; returns of shape (n, n_age); rows sum to 1.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from picasssso.mocks.galaxies.histories import delayed_history
-    >>> delayed_history(np.array([12.0]), np.array([4.0]), np.array([0.0])).sum().round(6)
-    np.float64(1.0)
     """
     edges = AGE_EDGES / 1e9
     start, tau, end = (np.asarray(value)[:, None] for value in (start, tau, end))

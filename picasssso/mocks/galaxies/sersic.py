@@ -74,13 +74,6 @@ def sersic_weights(index: np.ndarray) -> np.ndarray:
 
     ``index``: sersic indices, of shape (n,); between 0.5 and 7; returns of shape (n, 11), rows
     summing to 1.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from picasssso.mocks.galaxies.profiles import sersic_fraction
-    >>> float(sersic_fraction(np.array([1.0]), np.array([1.0]))[0].round(2))
-    0.5
     """
     place = np.interp(index, _INDICES, np.arange(len(_INDICES)))
     left = np.minimum(place.astype(int), len(_INDICES) - 2)

@@ -18,13 +18,6 @@ def slab_transmission(column: torch.Tensor) -> torch.Tensor:
     """Return the fraction of light that leaves a slab in which stars and dust are mixed.
 
     ``column``: attenuation at V of a source behind the slab, in mag.
-
-    Examples
-    --------
-    >>> import torch
-    >>> from picasssso.mocks.galaxies.dust import slab_transmission
-    >>> slab_transmission(torch.tensor([0.0, 1.0])).numpy().round(2).tolist()
-    [1.0, 0.65]
     """
     tau = (column * _PER_MAG).clamp(min=1e-4)
     return -torch.expm1(-tau) / tau
