@@ -35,6 +35,23 @@ def layer_transmission(column: torch.Tensor, thickness: torch.Tensor) -> torch.T
     return outside + thickness * slab_transmission(column)
 
 
+def spread_column(column: torch.Tensor, weight: torch.Tensor, power: torch.Tensor) -> torch.Tensor:
+    """Return columns of dust to a power, with the same mean.
+
+    Less than in proportion to gas and metals: attenuation falls little with radius (Gonzalez
+    Delgado et al. 2015, A&A 581, A103). ``column, weight``: shape (n, y, x), the weight is that
+    of the mean; ``power``: shape (n, 1, 1); returns shape (n, y, x).
+    """
+
+    def mean(values: torch.Tensor) -> torch.Tensor:
+        total = (weight * values).sum((1, 2), keepdim=True)
+        return total / (weight.sum((1, 2), keepdim=True) + 1e-6)
+
+    before = mean(column)
+    spread = torch.where(column > 0, (column / (before + 1e-12)).clamp(min=1e-12) ** power, 0.0)
+    return spread * before / (mean(spread) + 1e-12)
+
+
 def behind_fraction(
     minor: torch.Tensor, cosine: torch.Tensor, radius: torch.Tensor, near_side: torch.Tensor
 ) -> torch.Tensor:

@@ -416,6 +416,8 @@ def _assemble(
 
     column = (h2 + hi) * (torch.exp(gas_z * 2.302585) / 0.0142) * p("dust_factor")
     column = column * attenuation_per_surface_density()
+    weight = mass[:, :4].sum(1)
+    column = dust.spread_column(column, weight, p("dust_power"))
     behind = dust.behind_fraction(
         y.reshape(n, -1), cosine, v["bulge_radius"], v["near_side"]
     ).reshape(column.shape)
@@ -429,7 +431,6 @@ def _assemble(
     diffuse = -2.5 * torch.log10(seen)
     clouds = -2.5 * torch.log10(from_young) * (1.0 + p("cloud_factor")) - diffuse
     attenuation = torch.stack([diffuse, clouds.clamp(min=0.0)], dim=1).clamp_(0.0, 8.0)
-    weight = mass[:, :4].sum(1)
     typical = (weight * diffuse).sum((1, 2)) / (weight.sum((1, 2)) + 1e-6)
     slope = attenuation_slope(typical) * (1.0 + v["slope_error"]) + v["world_dust_slope"]
     slope = slope.clamp(-1.6, -0.3)
