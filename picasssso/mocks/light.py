@@ -24,7 +24,7 @@ import numpy as np
 import torch
 
 from picasssso._core.constants import HELIUM
-from picasssso._core.files import atomic_write, open_hdf5, read_datasets
+from picasssso._core.files import atomic_write, check_heaps, open_hdf5, read_datasets
 from picasssso.exceptions import FileFormatError, InvalidInputError
 from picasssso.mocks.age_bins import AGE_CENTRES, AGE_EDGES, N_AGE
 from picasssso.mocks.galaxy_maps import Galaxies
@@ -357,6 +357,7 @@ def read_light_table(path: Path) -> LightTable:
     """Read a table of light."""
     with open_hdf5(path) as file:
         data = read_datasets(file)
+        check_heaps(path)
         lacking = {*_ARRAYS, "bands", "grid_hash"} - {*data, *file.attrs}
         if lacking or set(data) != set(_ARRAYS):
             raise FileFormatError(
