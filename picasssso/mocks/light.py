@@ -80,7 +80,7 @@ def _summed(photometry: GridPhotometry, weights: np.ndarray) -> tuple[np.ndarray
     sort = (part[:, None] == np.arange(n_part)).astype(float)
     stars = np.einsum("ak,zks,sp->azp", weights, photometry.stars, sort)
     gas = np.einsum("ak,zks,sp->azp", weights, photometry.gas, sort)
-    # Stars in birth clouds and the others differ in colour, so where their light lies in a
+    # Stars in birth clouds and the others differ in color, so where their light lies in a
     # part of a band differs too. Within either group every age bin counts the same, and the
     # metallicities that most stars have.
     usual = slice(stars.shape[1] // 3, None)

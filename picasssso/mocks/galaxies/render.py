@@ -123,7 +123,7 @@ def render_parts(
 ) -> Parts:
     """Describe galaxies on pixels.
 
-    ``frame``: the pixels; ``offset``: centres in kpc from the frame's, in the frame turned by
+    ``frame``: the pixels; ``offset``: centers in kpc from the frame's, in the frame turned by
     ``rotation``; those of the parameters if not given.
     """
     device = stream.device
