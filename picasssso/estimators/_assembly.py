@@ -34,7 +34,7 @@ FloatArray = npt.NDArray[np.floating]
 #: Name of the systematic that holds how far models disagree.
 MODELS = "models"
 
-#: Bands whose PSF widths differ by more than this factor have distorted colours.
+#: Bands whose PSF widths differ by more than this factor have distorted colors.
 PSF_RATIO = 1.1
 
 

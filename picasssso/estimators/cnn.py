@@ -1,4 +1,4 @@
-"""Maps of all properties from a network that sees colours and morphology together."""
+"""Maps of all properties from a network that sees colors and morphology together."""
 
 from __future__ import annotations
 
@@ -14,7 +14,6 @@ import numpy.typing as npt
 
 from picasssso._core.devices import check_device, has_bfloat16, resolve_device
 from picasssso._core.threads import run_calmly
-from picasssso.estimators._assembly import MapAssembler
 from picasssso.estimators._cnn.weights import (
     check_weights,
     list_packaged,
@@ -56,7 +55,7 @@ _BASELINE = "buck_wolf_2021"
 class CNNEstimator(PropertyMapEstimator):
     """All properties, gas included, from a convolutional network.
 
-    The network sees the colours of a pixel and what lies around it: arms, bulge, clumps and
+    The network sees the colors of a pixel and what lies around it: arms, bulge, clumps and
     how bright they are. It takes one or more of u, g, r, i and z from any survey, each with
     the PSF it has, and tells a distribution for every property and pixel, whose quantiles
     are calibrated on galaxies it was never trained on.
@@ -105,7 +104,7 @@ class CNNEstimator(PropertyMapEstimator):
     redshift will do), since the network was told the size of a pixel in kpc.
 
     **Quality.** OUTSIDE_TRAINING where the redshift, the pixel, the PSF or a wavelength lies
-    outside the calibration's galaxies (then everywhere), or noise, brightness or colours of
+    outside the calibration's galaxies (then everywhere), or noise, brightness or colors of
     a pixel do, or the members of the ensemble disagree more than they do on one in a
     thousand pixels there; also for binned images. UPPER_LIMIT where star formation, gas or
     hydrogen is more likely absent than present. MISSING_BAND and NO_DATA as everywhere.
@@ -379,10 +378,8 @@ class CNNEstimator(PropertyMapEstimator):
         inverse_variance: Sequence[FloatArray],
         contexts: Sequence[EstimationContext],
     ) -> list[dict[str, PropertyArrays]]:
-        from picasssso.estimators._cnn.answers import answer
-        from picasssso.estimators._cnn.baseline import baseline_answer
-        from picasssso.estimators._cnn.framing import cut_frame, frame_of, in_frame
-        from picasssso.estimators._cnn.inputs import make_input
+        from picasssso.estimators._cnn.answers import answer, baseline_answer
+        from picasssso.estimators._cnn.inputs import cut_frame, frame_of, in_frame, make_input
 
         frame = frame_of(flux[0].shape[-2:], self.stride)
         flux, inverse_variance = in_frame(flux, frame), in_frame(inverse_variance, frame)
@@ -568,29 +565,13 @@ class CNNEstimator(PropertyMapEstimator):
         InvalidInputError
             For anything that `estimate` refuses; the message says which image.
         """
-        from tqdm.auto import tqdm
+        from picasssso.estimators._cnn.many import estimate_jobs
 
         if isinstance(batch_size, bool) or not isinstance(batch_size, int) or batch_size < 1:
             raise InvalidInputError(f"batch_size={batch_size!r}: expected at least 1.")
         n_samples, seed = self._check_sampling(n_samples, seed)
         jobs = [self._prepare(k, one, n_samples, seed + k) for k, one in enumerate(images)]
-        maps: list[Any] = [None] * len(jobs)
-        groups: dict[tuple[int, int], list[int]] = {}
-        for k, (one, _) in enumerate(jobs):
-            groups.setdefault(one.shape, []).append(k)
-        disable = None if progress is None else not progress
-        with tqdm(total=len(jobs), desc=type(self).__name__, unit="image", disable=disable) as bar:
-            for shape, members in groups.items():
-                pixels = shape[0] * shape[1] * self.bytes_per_pixel(5, n_samples)
-                size = max(1, min(batch_size, int(self.memory_budget // pixels)))
-                for start in range(0, len(members), size):
-                    some = members[start : start + size]
-                    for k, result in zip(
-                        some, self._run_jobs([jobs[k] for k in some]), strict=True
-                    ):
-                        maps[k] = result
-                        bar.update()
-        return maps
+        return estimate_jobs(self, jobs, batch_size, progress)
 
     def _prepare(
         self, number: int, images: BandImages, n_samples: int, seed: int
@@ -602,28 +583,6 @@ class CNNEstimator(PropertyMapEstimator):
         except InvalidInputError as error:
             raise type(error)(f"Image {number}: {error}") from error
         return images, self._make_context(images, n_samples, seed)
-
-    def _run_jobs(
-        self, jobs: Sequence[tuple[BandImages, EstimationContext]]
-    ) -> list[PropertyMaps]:
-        """Estimate images of one shape."""
-        assemblers = [MapAssembler(self, images, context) for images, context in jobs]
-        blocks, _ = self._blocks(jobs[0][0], jobs[0][1].n_samples)
-        for block in blocks:
-            arrays = [images.to_arrays(block.padded) for images, _ in jobs]
-            origin = (block.padded[0].start, block.padded[1].start)
-            contexts = [replace(context, origin=origin) for _, context in jobs]
-            results = self._estimate_batch(
-                [flux for flux, _ in arrays], [weights for _, weights in arrays], contexts
-            )
-            for assembler, (flux, weights), context, result in zip(
-                assemblers, arrays, contexts, results, strict=True
-            ):
-                assembler.add(block, flux, weights, context, result)
-        found = [assembler.finish() for assembler in assemblers]
-        for maps in found:
-            self.review(maps)
-        return found
 
 
 def _moved(model: TrainedModel, device: str) -> TrainedModel:

@@ -35,7 +35,7 @@ class EstimationContext:
     origin : tuple of int
         Where pixel (0, 0) of this block lies in the whole image, ``(y, x)``.
     binned : bool
-        Whether neighbouring pixels repeat the measurement of one bin, so that they must
+        Whether neighboring pixels repeat the measurement of one bin, so that they must
         not be taken for independent ones.
     n_samples : int
         Joint posterior samples asked for.

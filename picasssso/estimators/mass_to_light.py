@@ -1,4 +1,4 @@
-"""Stellar mass from one colour and one luminosity, by a published relation."""
+"""Stellar mass from one color and one luminosity, by a published relation."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ import numpy as np
 import numpy.typing as npt
 
 from picasssso._core.random import pixel_normals, shared_normal
-from picasssso.estimators._mass_to_light.adaptive_colours import (
+from picasssso.estimators._mass_to_light.adaptive_colors import (
     MAG,
-    ColourFluxes,
-    measure_colours,
+    ColorFluxes,
+    measure_colors,
     resum,
 )
 from picasssso.estimators._mass_to_light.k_corrections import check_redshift
@@ -44,22 +44,22 @@ LIBRARY_RELATION = "sps"
 
 LN10 = float(np.log(10))
 #: Steps, in mag, of the derivatives with respect to a magnitude: its own error, but
-#: neither so small that rounding counts nor so large that it leaves the galaxy colours.
+#: neither so small that rounding counts nor so large that it leaves the galaxy colors.
 _STEPS = (0.02, 0.3)
 #: A luminosity of less than this many sigma counts as not detected.
 _DETECTION = 2.0
 
 
 class MassToLightEstimator(PropertyMapEstimator):
-    """Stellar mass maps from a colour-mass-to-light relation.
+    """Stellar mass maps from a color-mass-to-light relation.
 
-    The luminosity in one band times a mass-to-light ratio that a rest-frame colour
+    The luminosity in one band times a mass-to-light ratio that a rest-frame color
     tells: fast, transparent, and as good as 0.1 dex for the stars of a normal galaxy. It
     gives nothing but stellar mass, on the Chabrier IMF (0.1-100 Msun), living stars and
     remnants, whatever the paper used.
 
     Images from another survey than SDSS are brought to SDSS AB magnitudes by published
-    colour terms; magnitudes are k-corrected by published polynomials up to redshift 0.5,
+    color terms; magnitudes are k-corrected by published polynomials up to redshift 0.5,
     beyond which it is an error.
 
     Parameters
@@ -69,22 +69,22 @@ class MassToLightEstimator(PropertyMapEstimator):
         ``"into_portinari2013"``, ``"roediger_courteau2015_bc03"`` or
         ``"roediger_courteau2015_fsps"``. Or ``"sps"``: the median relation of the models
         of `picasssso.sps.ModelLibrary` between the images' own bands at their redshift,
-        which needs neither colour terms nor k-corrections and works for any filters.
+        which needs neither color terms nor k-corrections and works for any filters.
     color : tuple of str, optional
-        Two SDSS band letters, the bluer first: a colour that the relation has. With
+        Two SDSS band letters, the bluer first: a color that the relation has. With
         ``"sps"`` any two bands, as letters or full names (``"twomass-J"``).
     luminosity_band : str, optional
-        SDSS band letter that the relation has for this colour; with ``"sps"`` any band.
+        SDSS band letter that the relation has for this color; with ``"sps"`` any band.
     color_mode : {"adaptive", "pixel"}, optional
-        ``"adaptive"``: where a pixel's own colour is less certain than
-        ``max_color_error``, the colour (not the luminosity) is that of a square around it,
-        grown until it is certain enough. ``"pixel"``: each pixel's own colour, however
+        ``"adaptive"``: where a pixel's own color is less certain than
+        ``max_color_error``, the color (not the luminosity) is that of a square around it,
+        grown until it is certain enough. ``"pixel"``: each pixel's own color, however
         noisy; masses of faint pixels are then biased.
     max_color_error : float, optional
-        Error of the colour to reach, mag.
+        Error of the color to reach, mag.
     max_radius : int, optional
         Half-width of the largest square, in pixels. Pixels that never reach the error, or
-        where a third band that is needed is noise, are flagged LOW_SIGNAL; their colour is
+        where a third band that is needed is noise, are flagged LOW_SIGNAL; their color is
         weighed against that of typical galaxies.
     model_uncertainty : bool, optional
         Whether totals and profiles count the 0.1 dex by which codes disagree on masses from
@@ -101,15 +101,15 @@ class MassToLightEstimator(PropertyMapEstimator):
     -----
     The error of a pixel is that of its flux (normal, so that masses of empty sky scatter
     about zero and can be negative) times that of the mass-to-light ratio (log-normal):
-    photometric error of the colour, scatter of the relation, of the colour terms and of
+    photometric error of the color, scatter of the relation, of the color terms and of
     the k-corrections. Those scatters are declared as shared by all pixels. That all
     relations rest on some stellar models or other is the systematic ``"models"`` of the
     maps, which totals and profiles count and percentiles do not.
 
     The mean corrects for what noise does to the mass-to-light ratio on average, so that
     its sum over pixels is unbiased. Quality flags: LOW_SIGNAL (above), UPPER_LIMIT
-    (luminosity below 2 sigma), PRIOR_EDGE (rest-frame colour outside that of stellar
-    populations, and held at its limit), NO_DATA (no luminosity or no colour).
+    (luminosity below 2 sigma), PRIOR_EDGE (rest-frame color outside that of stellar
+    populations, and held at its limit), NO_DATA (no luminosity or no color).
 
     References
     ----------
@@ -179,18 +179,17 @@ class MassToLightEstimator(PropertyMapEstimator):
 
     def _validate_published(self) -> None:
         relation = get_relation(self.relation)
-        known = ", ".join(f"({x!r}, {y!r})" for x, y in relation.colours)
+        known = ", ".join(f"({x!r}, {y!r})" for x, y in relation.colors)
         color: Any = self.color
-        if not isinstance(color, tuple | list) or tuple(color) not in relation.colours:
+        if not isinstance(color, tuple | list) or tuple(color) not in relation.colors:
             raise InvalidInputError(
-                f"color={self.color!r}: expected a colour that {self.relation} has, one of "
-                f"{known}."
+                f"color={self.color!r}: expected a color that {self.relation} has, one of {known}."
             )
-        bands = relation.luminosity_bands(self._colour)
+        bands = relation.luminosity_bands(self._color)
         if self.luminosity_band not in bands:
             raise InvalidInputError(
                 f"luminosity_band={self.luminosity_band!r}: expected a band that "
-                f"{self.relation} has for the colour {'-'.join(self.color)}, one of "
+                f"{self.relation} has for the color {'-'.join(self.color)}, one of "
                 f"{', '.join(map(repr, bands))}."
             )
 
@@ -210,19 +209,19 @@ class MassToLightEstimator(PropertyMapEstimator):
                 )
 
     @property
-    def _colour(self) -> tuple[str, str]:
+    def _color(self) -> tuple[str, str]:
         return (self.color[0], self.color[1])
 
     @property
     def receptive_field(self) -> int:
-        """Half-width of the largest square that a colour is taken from."""
+        """Half-width of the largest square that a color is taken from."""
         return int(self.max_radius) if self.color_mode == "adaptive" else 0
 
     # ---- the contract ---------------------------------------------------------------
 
     def _plan(self, available: tuple[str, ...]) -> BandPlan | LibraryPlan:
         make = make_library_plan if self.relation == LIBRARY_RELATION else make_plan
-        return make(available, self._colour, self.luminosity_band)
+        return make(available, self._color, self.luminosity_band)
 
     def _select_bands(self, available: tuple[str, ...]) -> tuple[str, ...]:
         return tuple(self._plan(available).bands.values())
@@ -252,7 +251,7 @@ class MassToLightEstimator(PropertyMapEstimator):
         """Return what else the maps record."""
         return {
             **self._model(context).describe(),
-            # Neighbouring pixels of a bin repeat one measurement: nothing is gained by them.
+            # Neighboring pixels of a bin repeat one measurement: nothing is gained by them.
             "color_mode_used": "pixel" if context.binned else self.color_mode,
         }
 
@@ -290,9 +289,9 @@ class _Block:
             self.flux[luminosity],
             self.variance[luminosity],
         )
-        blue, red = model.plan.colour
+        blue, red = model.plan.color
         adaptive = estimator.color_mode == "adaptive" and not context.binned
-        self.colours = measure_colours(
+        self.colors = measure_colors(
             self.flux,
             self.variance,
             self.valid,
@@ -309,15 +308,15 @@ class _Block:
     # ---- mass-to-light ratios -------------------------------------------------------
 
     def _positive(self, flux: FloatArray) -> tuple[FloatArray, BoolArray]:
-        """Fluxes with a logarithm, and where there is a colour at all.
+        """Fluxes with a logarithm, and where there is a color at all.
 
-        A third band enters through colour terms and k-corrections only, whose colours are
+        A third band enters through color terms and k-corrections only, whose colors are
         held within limits. It is kept from falling below a tenth of its noise, so that the
         sign of noise does not choose between two mass-to-light ratios.
         """
-        pair = [self.index[letter] for letter in self.model.plan.colour]
+        pair = [self.index[letter] for letter in self.model.plan.color]
         positive: BoolArray = np.logical_and.reduce(flux[pair] > 0, axis=0)
-        raised = np.maximum(flux, 0.1 * np.sqrt(self.colours.variance))
+        raised = np.maximum(flux, 0.1 * np.sqrt(self.colors.variance))
         raised[pair] = flux[pair]
         return np.where(positive & (raised > 0), raised, 1.0), positive
 
@@ -326,28 +325,28 @@ class _Block:
         return {letter: -MAG * np.log(positive_flux[k]) for letter, k in self.index.items()}
 
     def _measure_mass_to_light(self) -> None:
-        colours = self.colours
-        flux, positive = self._positive(colours.flux)
+        colors = self.colors
+        flux, positive = self._positive(colors.flux)
         magnitudes = self._magnitudes(flux)
-        relative = colours.variance / flux**2
+        relative = colors.variance / flux**2
         errors = {letter: MAG * np.sqrt(relative[k]) for letter, k in self.index.items()}
-        if colours.reached.any():
+        if colors.reached.any():
             # The mean of the logarithm of a noisy flux is low by half its relative variance.
             for letter, k in self.index.items():
-                shift = np.where(colours.reached, MAG * np.minimum(relative[k], 0.04) / 2, 0.0)
+                shift = np.where(colors.reached, MAG * np.minimum(relative[k], 0.04) / 2, 0.0)
                 magnitudes[letter] = magnitudes[letter] - shift
         log_factor, self.outside = self.model.log_factor(magnitudes)
         slopes = self._slopes(magnitudes, errors)
         widths2 = {x: (LN10 * slopes[x] * errors[x]) ** 2 for x in self.index}
         width2 = sum(widths2.values())
-        # Where the colour is less certain than asked for, it is weighed against what
+        # Where the color is less certain than asked for, it is weighed against what
         # galaxies have: empty sky would otherwise get the most extreme of all ratios. The
         # error cannot be larger than the spread of galaxies; the weight takes three times
         # that spread, since whatever is drawn towards the mean is biased.
         prior2 = self.prior_width**2
-        # A third band may be noise where the colour itself is certain.
-        self.certain: BoolArray = colours.reached & positive
-        for letter in set(self.index) - set(self.model.plan.colour):
+        # A third band may be noise where the color itself is certain.
+        self.certain: BoolArray = colors.reached & positive
+        for letter in set(self.index) - set(self.model.plan.color):
             self.certain &= (errors[letter] < MAG) & (widths2[letter] <= prior2)
         weight = np.where(self.certain, 1.0, 9 * prior2 / (9 * prior2 + width2))
         self.weight = np.where(positive, weight, 0.0)
@@ -356,10 +355,10 @@ class _Block:
         self.width2 = np.where(self.certain, width2, bounded2)
         self.data_width2 = self.weight**2 * np.where(positive, width2, 0.0)
         self.x = self._weigh(log_factor)
-        # Where a pixel's own flux is part of its colour, the two errors are correlated.
+        # Where a pixel's own flux is part of its color, the two errors are correlated.
         band = self.model.plan.luminosity
-        # (A colour of the noise itself is beyond correction: color_mode='pixel' only.)
-        own = colours.includes_own & self.certain
+        # (A color of the noise itself is beyond correction: color_mode='pixel' only.)
+        own = colors.includes_own & self.certain
         change = -LN10 * MAG * slopes[band] * self.weight / flux[self.index[band]]
         self.covariance = np.where(own, change * self.luminosity_variance, 0.0)
 
@@ -384,7 +383,7 @@ class _Block:
 
     def estimate(self) -> PropertyArrays:
         """Return the mass surface density of every pixel."""
-        estimated = self.has_luminosity & ~self.colours.empty
+        estimated = self.has_luminosity & ~self.colors.empty
         signal2 = self.luminosity**2 + self.luminosity_variance
         correlation = 2 * self.covariance * self.luminosity / np.where(estimated, signal2, 1.0)
         width2 = np.maximum(self.width2 + correlation, 0.0) + self.shared_width**2
@@ -414,11 +413,11 @@ class _Block:
         return quality
 
     def _samples(self, estimated: BoolArray) -> FloatArray:
-        """Draw joint samples: the images with fresh noise, their neighbourhoods as chosen."""
-        context, colours = self.context, self.colours
+        """Draw joint samples: the images with fresh noise, their neighborhoods as chosen."""
+        context, colors = self.context, self.colors
         shape, origin, seed = estimated.shape, context.origin, context.seed
         samples = np.empty((context.n_samples, *shape), np.float32)
-        # What the posterior is broader than the data alone: the prior on the colour.
+        # What the posterior is broader than the data alone: the prior on the color.
         extra = np.sqrt(np.maximum(self.width2 - self.data_width2, 0.0))
         unbias = np.exp(-(extra**2 + 2 * self.data_width2) / 2)
         for draw in range(context.n_samples):
@@ -427,7 +426,7 @@ class _Block:
                 normals = pixel_normals(shape, origin, seed=seed, draw=draw, band=k)
                 noise[k] = normals * np.sqrt(self.variance[k])
             flux = self.flux + noise
-            x = self._drawn_x(flux, colours)
+            x = self._drawn_x(flux, colors)
             normals = pixel_normals(shape, origin, seed=seed, draw=draw, band=len(self.flux))
             shared = self.shared_width * shared_normal(seed=seed, draw=draw)
             luminosity = flux[self.index[self.model.plan.luminosity]]
@@ -436,8 +435,8 @@ class _Block:
             samples[draw] = np.where(estimated, mass, np.nan)
         return samples
 
-    def _drawn_x(self, flux: FloatArray, colours: ColourFluxes) -> FloatArray:
-        summed, positive = self._positive(resum(flux, self.valid, colours))
+    def _drawn_x(self, flux: FloatArray, colors: ColorFluxes) -> FloatArray:
+        summed, positive = self._positive(resum(flux, self.valid, colors))
         log_factor, _ = self.model.log_factor(self._magnitudes(summed))
-        # A draw that leaves no colour has its pixel's own.
+        # A draw that leaves no color has its pixel's own.
         return np.where(positive, self._weigh(log_factor), self.x)

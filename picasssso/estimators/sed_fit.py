@@ -86,10 +86,10 @@ class SEDFitEstimator(PropertyMapEstimator):
     attenuation_law : str or `~picasssso.sps.AttenuationLaw`, optional
         ``"calzetti"``, ``"two_component"``, or a law.
     nebular : bool, optional
-        Whether ionised gas adds its continuum and lines.
+        Whether ionized gas adds its continuum and lines.
     error_floor : float, optional
         Error of the models, as a fraction of the flux in each band, added in quadrature.
-        Model spectra disagree by 5-10 % in colours.
+        Model spectra disagree by 5-10 % in colors.
     template_error : bool or `~picasssso.sps.TemplateError`, optional
         What the stellar grid is known to get wrong by rest-frame wavelength, added in
         quadrature too. True takes that packaged for the grid; False none.
@@ -380,7 +380,7 @@ def _ordered_samples(
     from scipy.special import ndtri
 
     from picasssso._core.random import uniform_numbers
-    from picasssso.estimators._sed_fit.shared_draws import order_draws
+    from picasssso.estimators._sed_fit.shared_error import order_draws
     from picasssso.maps.propagation import mean_square_error, relative_variance
 
     names = list(shared.dex)

@@ -31,7 +31,7 @@ class EstimatorTags:
         Whether images of different resolution are taken as if they had the same; pixels are
         flagged PSF_MISMATCH then.
     models_stars_only : bool, optional
-        Whether stars alone are modelled: bands beyond 3 um at rest, where dust shines, warn then.
+        Whether stars alone are modeled: bands beyond 3 um at rest, where dust shines, warn then.
     needs_noise_level : bool, optional
         Whether the median noise of the whole image is needed
         (`~picasssso.estimators.EstimationContext`).

@@ -75,16 +75,16 @@ class Calzetti(AttenuationLaw):
     """The law of starburst galaxies (Calzetti et al. 2000, ApJ 533, 682).
 
     All stars are dimmed alike, by equation 4 there. Gas is dimmed by the Milky Way's
-    law (Cardelli, Clayton & Mathis 1989, R_V = 3.1) with a colour excess larger than
+    law (Cardelli, Clayton & Mathis 1989, R_V = 3.1) with a color excess larger than
     that of the stars by 1 / 0.44 (equation 3). Both as in the package ``extinction``;
     redward of 2.2 um the curve goes on until it reaches 0, shortward of 912 AA it is flat.
 
     Parameters
     ----------
     r_v : float, optional
-        Ratio of attenuation at V to the stars' colour excess.
+        Ratio of attenuation at V to the stars' color excess.
     stars_to_gas : float, optional
-        The stars' colour excess per colour excess of the gas.
+        The stars' color excess per color excess of the gas.
 
     Raises
     ------
@@ -127,8 +127,8 @@ class Calzetti(AttenuationLaw):
         # (maximum also makes the copy that extinction needs: it refuses read-only arrays.)
         wavelength = np.maximum(np.asarray(wavelength, dtype=np.float64), _SHORTEST)
         stars = np.maximum(extinction.calzetti00(wavelength, 1.0, self.r_v), 0.0)
-        colour_excess = 1.0 / (self.r_v * self.stars_to_gas)
-        gas = np.maximum(extinction.ccm89(wavelength, 3.1 * colour_excess, 3.1), 0.0)
+        color_excess = 1.0 / (self.r_v * self.stars_to_gas)
+        gas = np.maximum(extinction.ccm89(wavelength, 3.1 * color_excess, 3.1), 0.0)
         diffuse = np.stack([stars, stars, gas])
         return np.stack([diffuse, np.zeros_like(diffuse)])
 
@@ -137,7 +137,7 @@ class Calzetti(AttenuationLaw):
 class TwoComponent(AttenuationLaw):
     """Diffuse dust and birth clouds (Charlot & Fall 2000, ApJ 539, 718).
 
-    All light passes the diffuse dust; stars younger than 10 Myr and the gas they ionise
+    All light passes the diffuse dust; stars younger than 10 Myr and the gas they ionize
     also pass the clouds they were born in. Both attenuations are power laws.
 
     Parameters

@@ -265,7 +265,7 @@ class SSPGrid:
 
     @classmethod
     def default(cls) -> SSPGrid:
-        """Return PopStar with old stars' colours corrected to those of real galaxies.
+        """Return PopStar with old stars' colors corrected to those of real galaxies.
 
         This is `from_popstar`, `corrected` by what quiescent galaxies of the NASA-Sloan
         Atlas show (`picasssso.sps.TemplateError.for_grid`). It is made once per process.

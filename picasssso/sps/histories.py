@@ -531,5 +531,5 @@ class StepHistories(StarFormationHistories):
 
         Returns ages in yr, of shape (n_models,).
         """
-        centres = 0.5 * (self.edges[:, 1:] + self.edges[:, :-1])
-        return np.sum(self.masses * centres, axis=1)
+        centers = 0.5 * (self.edges[:, 1:] + self.edges[:, :-1])
+        return np.sum(self.masses * centers, axis=1)

@@ -24,14 +24,14 @@ _N_MASSES = 20_001
 
 
 def _number_per_mass(name: str, mass: np.ndarray) -> np.ndarray:
-    """Return dN/dm, not normalised."""
+    """Return dN/dm, not normalized."""
     if name == "chabrier":
         # Chabrier (2003, PASP 115, 763), table 1, single stars of the disc: a log-normal
         # below 1 Msun, continued by a power law.
-        log_centre, width = np.log10(0.079), 0.69
-        log_normal = np.exp(-((np.log10(mass) - log_centre) ** 2) / (2 * width**2)) / mass
+        log_center, width = np.log10(0.079), 0.69
+        log_normal = np.exp(-((np.log10(mass) - log_center) ** 2) / (2 * width**2)) / mass
         return np.where(
-            mass < 1.0, log_normal, np.exp(-(log_centre**2) / (2 * width**2)) * mass**-2.3
+            mass < 1.0, log_normal, np.exp(-(log_center**2) / (2 * width**2)) * mass**-2.3
         )
     if name == "kroupa":
         # Kroupa (2001, MNRAS 322, 231), equation 2, above the brown dwarfs.

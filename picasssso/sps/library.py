@@ -143,7 +143,7 @@ class ModelLibrary:
         attenuation_law : str or AttenuationLaw, optional
             ``"calzetti"``, ``"two_component"``, or a law.
         nebular : bool, optional
-            Whether ionised gas shines: the grid's continuum, and lines.
+            Whether ionized gas shines: the grid's continuum, and lines.
         seed : int, optional
             Seed of the draws.
         cosmology : `~astropy.cosmology.FLRW`, optional

@@ -1,7 +1,7 @@
-"""Light of the gas that young stars ionise: the strong lines.
+"""Light of the gas that young stars ionize: the strong lines.
 
 The nebular continuum comes with the grid. Lines do not, and are added here: hydrogen's
-from the ionising photon rate (case B), those of metals from what H II regions and
+from the ionizing photon rate (case B), those of metals from what H II regions and
 galaxies of known oxygen abundance show. The gas has the metallicity of the stars.
 """
 
@@ -11,7 +11,7 @@ import numpy as np
 
 from picasssso.sps.grid import SOLAR_LUMINOSITY, SSPGrid
 
-#: erg in H beta per hydrogen-ionising photon, case B at 10^4 K (Leitherer & Heckman 1995,
+#: erg in H beta per hydrogen-ionizing photon, case B at 10^4 K (Leitherer & Heckman 1995,
 #: ApJS 96, 9, equation 10).
 H_BETA_PER_PHOTON = 4.76e-13
 
@@ -115,7 +115,7 @@ def nebular_lines(grid: SSPGrid) -> np.ndarray:
     """Return the lines' luminosities for every population of a grid.
 
     Returns lsun per Msun formed, of shape (n_metallicity, n_age, n_line), in the order of
-    `LINES`, if no ionising photon escapes or falls on dust.
+    `LINES`, if no ionizing photon escapes or falls on dust.
 
     Examples
     --------

@@ -95,7 +95,7 @@ class SEDPrior:
         Kind of star formation history. ``"delayed"``: t exp(-t / tau) since a start, with
         a burst added in some models and a truncation in others
         (``picasssso.sps.histories.DelayedHistories``). ``"steps"``: constant rates in seven
-        bins of age, the ratio of neighbouring rates drawn from Student's t distribution
+        bins of age, the ratio of neighboring rates drawn from Student's t distribution
         (the continuity prior of Leja et al. 2019, ApJ 876, 3), in
         ``picasssso.sps.histories.StepHistories``. The two weigh old stars differently, and
         thus show how far an answer rests on the prior.
@@ -159,7 +159,7 @@ class SEDPrior:
     - Recent star formation: tau of at least 0.3 Gyr. Truncations lie 0.3 to 5 Gyr back and
       concern 15 % of the models: galaxies that were switched off a short time ago are rare
       (0.2 % have spectra of post-starbursts, Zabludoff et al. 1996, ApJ 466, 104), but fit
-      the colours of many that form stars. About a third of the models have a specific
+      the colors of many that form stars. About a third of the models have a specific
       star formation rate below 1e-11 / yr.
 
     Scale, widths and ends were chosen among some thirty combinations in view of masses, A_V and

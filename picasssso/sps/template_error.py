@@ -1,7 +1,7 @@
 """What a stellar grid gets wrong by rest-frame wavelength: a correction and what is left.
 
 Galaxies whose ages, metals and dust are known from elsewhere show by how much a grid's
-colours are off. As in EAZY (Brammer, van Dokkum & Coppi 2008, ApJ 686, 1503, section 2.3)
+colors are off. As in EAZY (Brammer, van Dokkum & Coppi 2008, ApJ 686, 1503, section 2.3)
 this is a smooth function of rest wavelength: its mean is taken off the models
 (`TemplateError.correction`), its scatter and what is uncertain of the mean stay as an error
 of the models (`TemplateError.error`). Both come from quiescent galaxies of the NASA-Sloan
@@ -23,7 +23,7 @@ import numpy as np
 import numpy.typing as npt
 
 from picasssso.exceptions import FileFormatError, InvalidInputError
-from picasssso.filters import pivot_wavelength
+from picasssso.filters.library import pivot_wavelength
 
 FloatArray = npt.NDArray[np.float64]
 

@@ -20,14 +20,23 @@ from typing import Any, NoReturn
 import astropy.units as u
 import numpy as np
 from astropy.io import fits
-from astropy.nddata import CCDData, StdDevUncertainty
+from astropy.nddata import CCDData
 
-from picasssso.bands import BandImages
 from picasssso.estimators import PropertyMapEstimator
 from picasssso.exceptions import InvalidInputError, MissingBandError, OutsideTrainingWarning
-from picasssso.maps import PropertyMaps
 from picasssso.properties import get_property
 from picasssso.quality import QualityFlag
+from picasssso.testing.comparisons import (
+    ROUNDING,
+    assert_close,
+    assert_same,
+    copy_of,
+    images_for,
+    message_of,
+    rebuild,
+    used_bands,
+    with_band,
+)
 from picasssso.testing.galaxy import make_galaxy
 
 Check = Callable[..., None]
@@ -35,9 +44,6 @@ Bands = tuple[str, ...]
 
 #: The checks by name, in the order they run.
 CHECKS: dict[str, Check] = {}
-
-#: Rounding of float32 arithmetic that is done in another order.
-ROUNDING = 2e-4
 
 
 def check_names() -> list[str]:
@@ -75,124 +81,6 @@ def _skip(reason: str) -> NoReturn:
     raise pytest.skip.Exception(reason)
 
 
-# ---- tools ------------------------------------------------------------------------------
-
-
-def _images(
-    estimator: PropertyMapEstimator, bands: Bands, redshift: float, **options: Any
-) -> BandImages:
-    """Images large enough that some pixels see no edge."""
-    reach = estimator.receptive_field or 0
-    side = 40 + 2 * min(reach, 80)
-    side = -(-side // estimator.stride) * estimator.stride
-    return make_galaxy((side, side + estimator.stride), bands=bands, redshift=redshift, **options)
-
-
-def _planes(maps: PropertyMaps) -> dict[str, np.ndarray]:
-    """All numbers of the maps as plain arrays."""
-    planes: dict[str, np.ndarray] = {"quality": np.asarray(maps.quality)}
-    for name in maps:
-        for q in (2.5, 16, 50, 84, 97.5):
-            planes[f"{name} {q:g} %"] = maps.percentile(name, q).value
-        if maps.definition(name).is_surface_density:
-            planes[f"{name} mean"] = maps.mean(name).value
-    return planes
-
-
-def _assert_same(
-    first: PropertyMaps,
-    second: PropertyMaps,
-    what: str,
-    rtol: float = 0.0,
-    region: Any = ...,
-) -> None:
-    """Assert that maps agree, relative to the posterior's own width as well.
-
-    A mean that happens to lie near zero has no meaningful relative error, hence the
-    second scale: the largest value of any of the property's planes times the rounding of
-    float32 (a low percentile may be a small difference of larger numbers).
-    """
-    left, right = _planes(first), _planes(second)
-    assert left.keys() == right.keys(), f"{what}: planes differ: {left.keys() ^ right.keys()}"
-    for name, plane in left.items():
-        a, b = plane[region], right[name][region]
-        if rtol == 0 or a.dtype.kind in "iu":
-            assert np.array_equal(a, b, equal_nan=a.dtype.kind == "f"), (
-                f"{what}: {name} differs in {np.sum(a != b)} of {a.size} pixels"
-            )
-            continue
-        of_property = [left[other] for other in left if other.split()[0] == name.split()[0]]
-        finite = [np.nanmax(np.abs(one)) for one in of_property if np.isfinite(one).any()]
-        scale = max(finite, default=1.0)
-        np.testing.assert_allclose(
-            a, b, rtol=rtol, atol=1e-6 * scale, equal_nan=True, err_msg=f"{what}: {name}"
-        )
-
-
-def _assert_close(
-    first: PropertyMaps, second: PropertyMaps, what: str, tolerance: float, region: Any
-) -> None:
-    """Assert that medians agree within a part of their value or 95 % range in 99 % of pixels.
-
-    Of the quality plane, only what the data say is compared: other bits stand for a
-    threshold, on whose two sides two nearly equal answers may lie.
-    """
-    bits = int(QualityFlag.NO_DATA) | int(QualityFlag.MISSING_BAND)
-    same = (first.quality[region] & bits) == (second.quality[region] & bits)
-    assert np.all(same), f"{what}: quality differs in {np.sum(~same)} pixels"
-    for name in first:
-        low, a, high = (first.percentile(name, q).value[region] for q in (2.5, 50, 97.5))
-        b = second.percentile(name, 50).value[region]
-        assert np.array_equal(np.isnan(a), np.isnan(b)), f"{what}: {name} is masked elsewhere"
-        far = np.mean(np.abs(a - b) > tolerance * np.maximum(np.abs(a), high - low))
-        assert far <= 0.01, (
-            f"{what}: {name} differs by more than the shift_tolerance of {tolerance:g} of its "
-            f"value or 95 % range in {far:.1%} of the pixels"
-        )
-
-
-def _with_band(images: BandImages, band: str, **changes: Any) -> BandImages:
-    """Replace one band's image by a changed copy."""
-    return _rebuild(
-        images, {b: _copy(images[b], **(changes if b == band else {})) for b in images}
-    )
-
-
-def _rebuild(images: BandImages, ccds: dict[str, CCDData]) -> BandImages:
-    return BandImages(
-        ccds,
-        redshift=images.redshift,
-        psf={band: images.psf_fwhm(band) for band in images.bands},
-        galactic_extinction=images.galactic_extinction,
-    )
-
-
-def _copy(
-    ccd: CCDData, data: Any = None, mask: Any = None, unit: Any = None, sigma: Any = None
-) -> CCDData:
-    sigma = ccd.uncertainty.array if sigma is None else sigma
-    return CCDData(
-        np.array(ccd.data) if data is None else data,
-        unit=ccd.unit if unit is None else unit,
-        wcs=ccd.wcs,
-        mask=mask,
-        uncertainty=StdDevUncertainty(np.array(sigma)),
-    )
-
-
-def _message_of(error: type[Exception], call: Callable[..., Any], *arguments: Any) -> str | None:
-    """Return the message of the error that a call raises, or None if it raises none."""
-    try:
-        call(*arguments)
-    except error as raised:
-        return str(raised)
-    return None
-
-
-def _used(estimator: PropertyMapEstimator, bands: tuple[str, ...]) -> tuple[str, ...]:
-    return tuple(estimator._select_bands(bands))
-
-
 # ---- construction -----------------------------------------------------------------------
 
 
@@ -216,8 +104,8 @@ def check_parameters(estimator: PropertyMapEstimator, *, bands: Bands, redshift:
     for name, value in parameters.items():
         assert getattr(twin, name) is value, f"{name} is not stored exactly as passed"
     if not hasattr(estimator, "fit"):
-        images = _images(estimator, bands, redshift)
-        _assert_same(estimator.estimate(images), twin.estimate(images), "an equal estimator")
+        images = images_for(estimator, bands, redshift)
+        assert_same(estimator.estimate(images), twin.estimate(images), "an equal estimator")
 
 
 @_check
@@ -229,7 +117,7 @@ def check_properties(estimator: PropertyMapEstimator, *, bands: Bands, redshift:
         assert definition.name == name, f"definitions[{name!r}] is called {definition.name!r}"
     assert estimator.stride >= 1, "stride is less than 1"
     assert estimator.receptive_field is None or estimator.receptive_field >= 0
-    maps = estimator.estimate(_images(estimator, bands, redshift))
+    maps = estimator.estimate(images_for(estimator, bands, redshift))
     assert tuple(maps) == tuple(estimator.properties), f"estimated {tuple(maps)}"
 
 
@@ -247,11 +135,11 @@ def check_repr(estimator: PropertyMapEstimator, *, bands: Bands, redshift: float
 @_check
 def check_pickle(estimator: PropertyMapEstimator, *, bands: Bands, redshift: float) -> None:
     """Pickling keeps parameters and learned state, so the copy gives the same maps."""
-    images = _images(estimator, bands, redshift)
+    images = images_for(estimator, bands, redshift)
     before = estimator.estimate(images)
     twin = pickle.loads(pickle.dumps(estimator))
     assert repr(twin) == repr(estimator)
-    _assert_same(before, twin.estimate(images), "after pickling")
+    assert_same(before, twin.estimate(images), "after pickling")
 
 
 # ---- input ------------------------------------------------------------------------------
@@ -262,7 +150,7 @@ def check_input_unmodified(
     estimator: PropertyMapEstimator, *, bands: Bands, redshift: float
 ) -> None:
     """The images are the same after as before."""
-    images = _images(estimator, bands, redshift)
+    images = images_for(estimator, bands, redshift)
     before = {b: (images[b].data.copy(), images[b].uncertainty.array.copy()) for b in images}
     estimator.estimate(images)
     for band, (data, sigma) in before.items():
@@ -277,7 +165,7 @@ def check_read_only_memory_mapped_big_endian(
     estimator: PropertyMapEstimator, *, bands: Bands, redshift: float
 ) -> None:
     """Images straight from a FITS file (big-endian, mapped, read-only) give the same maps."""
-    images = _images(estimator, bands, redshift)
+    images = images_for(estimator, bands, redshift)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "images.fits"
         hdus = [fits.PrimaryHDU()]
@@ -287,26 +175,26 @@ def check_read_only_memory_mapped_big_endian(
         fits.HDUList(hdus).writeto(path)
         with fits.open(path, memmap=True, mode="readonly") as file:
             ccds = {
-                band: _copy(images[band], data=file[1 + 2 * k].data, sigma=file[2 + 2 * k].data)
+                band: copy_of(images[band], data=file[1 + 2 * k].data, sigma=file[2 + 2 * k].data)
                 for k, band in enumerate(images)
             }
             for ccd in ccds.values():
                 assert ccd.data.dtype.byteorder == ">", "the file is not big-endian"
                 ccd.data.flags.writeable = False
-            mapped = estimator.estimate(_rebuild(images, ccds))
+            mapped = estimator.estimate(rebuild(images, ccds))
             del ccds
-    _assert_same(estimator.estimate(images), mapped, "memory-mapped input")
+    assert_same(estimator.estimate(images), mapped, "memory-mapped input")
 
 
 @_check
 def check_missing_band(estimator: PropertyMapEstimator, *, bands: Bands, redshift: float) -> None:
     """Without a band there are maps, or a `MissingBandError` that says what is missing."""
-    images = _images(estimator, bands, redshift)
-    for band in _used(estimator, bands):
+    images = images_for(estimator, bands, redshift)
+    for band in used_bands(estimator, bands):
         rest = tuple(b for b in bands if b != band)
         if not rest:
             continue
-        message = _message_of(MissingBandError, estimator._select_bands, rest)
+        message = message_of(MissingBandError, estimator._select_bands, rest)
         if message is None:
             selected = estimator._select_bands(rest)
             assert set(selected) <= set(rest), f"selected {selected} from {rest}"
@@ -323,11 +211,11 @@ def check_missing_uncertainty(
     """A band without uncertainty is refused with the way out, if one is needed."""
     if not estimator.tags.needs_uncertainty:
         _skip("the estimator does without uncertainties")
-    images = _images(estimator, bands, redshift)
-    band = _used(estimator, bands)[0]
+    images = images_for(estimator, bands, redshift)
+    band = used_bands(estimator, bands)[0]
     bare = CCDData(np.array(images[band].data), unit=images[band].unit, wcs=images[band].wcs)
-    without = _rebuild(images, {b: bare if b == band else _copy(images[b]) for b in images})
-    message = _message_of(InvalidInputError, estimator.estimate, without)
+    without = rebuild(images, {b: bare if b == band else copy_of(images[b]) for b in images})
+    message = message_of(InvalidInputError, estimator.estimate, without)
     assert message is not None, "a band without uncertainty was accepted"
     for word in (band, "with_estimated_noise"):
         assert word in message, f"the error does not name {word}: {message}"
@@ -336,10 +224,10 @@ def check_missing_uncertainty(
 @_check
 def check_units(estimator: PropertyMapEstimator, *, bands: Bands, redshift: float) -> None:
     """Nanomaggies and Jansky of the same flux give the same maps."""
-    images = _images(estimator, bands, redshift)
+    images = images_for(estimator, bands, redshift)
     factor = (1 * u.nmgy).to_value(u.Jy, u.zero_point_flux(1 * u.ABflux))
     in_jansky = {
-        band: _copy(
+        band: copy_of(
             images[band],
             data=images[band].data.astype(np.float64) * factor,
             sigma=images[band].uncertainty.array.astype(np.float64) * factor,
@@ -347,9 +235,9 @@ def check_units(estimator: PropertyMapEstimator, *, bands: Bands, redshift: floa
         )
         for band in images
     }
-    _assert_same(
+    assert_same(
         estimator.estimate(images),
-        estimator.estimate(_rebuild(images, in_jansky)),
+        estimator.estimate(rebuild(images, in_jansky)),
         "Jy against nmgy",
         ROUNDING,
     )
@@ -363,7 +251,7 @@ def check_masked_in_all_bands(
     estimator: PropertyMapEstimator, *, bands: Bands, redshift: float
 ) -> None:
     """Such a pixel is masked, and nothing beyond the receptive field changes."""
-    images = _images(estimator, bands, redshift)
+    images = images_for(estimator, bands, redshift)
     y, x = images.shape[0] // 2, images.shape[1] // 2
     mask = np.zeros(images.shape, bool)
     mask[y, x] = True
@@ -371,8 +259,8 @@ def check_masked_in_all_bands(
     for band in images:
         data = np.array(images[band].data)
         data[y, x] = np.nan if band == images.bands[0] else 1e30
-        ccds[band] = _copy(images[band], data=data, mask=mask)
-    whole, holed = estimator.estimate(images), estimator.estimate(_rebuild(images, ccds))
+        ccds[band] = copy_of(images[band], data=data, mask=mask)
+    whole, holed = estimator.estimate(images), estimator.estimate(rebuild(images, ccds))
     assert holed.quality[y, x] & QualityFlag.NO_DATA, "the pixel is not flagged as NO_DATA"
     for name in holed:
         assert holed[name].mask[y, x], f"the pixel is not masked in {name}"
@@ -381,7 +269,7 @@ def check_masked_in_all_bands(
         return
     distance = np.maximum(*np.abs(np.indices(images.shape) - np.array([y, x])[:, None, None]))
     beyond = distance > max(estimator.receptive_field, 0)
-    _assert_same(whole, holed, "beyond the receptive field", ROUNDING, beyond)
+    assert_same(whole, holed, "beyond the receptive field", ROUNDING, beyond)
 
 
 @_check
@@ -389,13 +277,13 @@ def check_masked_in_some_bands(
     estimator: PropertyMapEstimator, *, bands: Bands, redshift: float
 ) -> None:
     """Such a pixel is estimated from the rest or masked, and flagged either way."""
-    images = _images(estimator, bands, redshift)
-    band = _used(estimator, bands)[0]
+    images = images_for(estimator, bands, redshift)
+    band = used_bands(estimator, bands)[0]
     y, x = images.shape[0] // 2, images.shape[1] // 2
     mask = np.zeros(images.shape, bool)
     mask[y, x] = True
     data = np.where(mask, np.float32(1e30), images[band].data)
-    maps = estimator.estimate(_with_band(images, band, data=data, mask=mask))
+    maps = estimator.estimate(with_band(images, band, data=data, mask=mask))
     assert maps.quality[y, x] & QualityFlag.MISSING_BAND, "the pixel is not flagged"
     flagged = bool(maps.quality[y, x] & QualityFlag.NO_DATA)
     for name in maps:
@@ -408,10 +296,10 @@ def check_masked_in_some_bands(
 @_check
 def check_all_masked(estimator: PropertyMapEstimator, *, bands: Bands, redshift: float) -> None:
     """An image without valid pixels in a region gives masked pixels there, not an error."""
-    images = _images(estimator, bands, redshift)
+    images = images_for(estimator, bands, redshift)
     mask = np.ones(images.shape, bool)
     mask[:, : images.shape[1] // 2] = False
-    masked = _rebuild(images, {band: _copy(images[band], mask=mask) for band in images})
+    masked = rebuild(images, {band: copy_of(images[band], mask=mask) for band in images})
     corner = (slice(0, 4), slice(images.shape[1] - 4, images.shape[1]))
     for maps in (estimator.estimate(masked)[corner], estimator.estimate(masked[corner])):
         for name in maps:
@@ -426,7 +314,7 @@ def check_wcs_shape_units(
     estimator: PropertyMapEstimator, *, bands: Bands, redshift: float
 ) -> None:
     """Maps have the images' shape and WCS and the properties' units; percentiles ascend."""
-    images = _images(estimator, bands, redshift)
+    images = images_for(estimator, bands, redshift)
     maps = estimator.estimate(images)
     pixels = np.array([[0.0, 0.0], [images.shape[1] - 1.0, images.shape[0] - 1.0]])
     assert images.wcs is not None
@@ -454,7 +342,7 @@ def check_slicing(estimator: PropertyMapEstimator, *, bands: Bands, redshift: fl
     reach, stride = estimator.receptive_field, estimator.stride
     if reach is None:
         _skip("the whole image matters to every pixel")
-    images = _images(estimator, bands, redshift)
+    images = images_for(estimator, bands, redshift)
     whole = estimator.estimate(images)
     tolerance = estimator.tags.shift_tolerance
     for start in (stride, stride + 1):
@@ -462,9 +350,9 @@ def check_slicing(estimator: PropertyMapEstimator, *, bands: Bands, redshift: fl
         inside = (slice(reach, None), slice(reach, None))
         sliced, estimated = whole[window], estimator.estimate(images[window])
         if start == stride or tolerance == 0:
-            _assert_same(sliced, estimated, f"from {start}", ROUNDING, inside)
+            assert_same(sliced, estimated, f"from {start}", ROUNDING, inside)
         else:
-            _assert_close(sliced, estimated, f"from {start}", tolerance, inside)
+            assert_close(sliced, estimated, f"from {start}", tolerance, inside)
 
 
 @_check
@@ -472,16 +360,16 @@ def check_blocks(estimator: PropertyMapEstimator, *, bands: Bands, redshift: flo
     """Blocks put together equal the whole."""
     if estimator.receptive_field is None:
         _skip("the whole image matters, so it is never cut")
-    images = _images(estimator, bands, redshift)
+    images = images_for(estimator, bands, redshift)
     whole = estimator.estimate(images)
     frugal = pickle.loads(pickle.dumps(estimator))
     # An attribute of the instance, so that no other estimator is affected.
-    n_bands = len(_used(estimator, bands))
+    n_bands = len(used_bands(estimator, bands))
     n_pixels = images.shape[0] * images.shape[1]
     frugal.memory_budget = int(estimator.bytes_per_pixel(n_bands, 0) * n_pixels / 6)
     _, n_blocks = frugal._blocks(images, 0)
-    assert n_blocks > 1, "the memory budget is not honoured"
-    _assert_same(whole, frugal.estimate(images, progress=False), "in blocks", ROUNDING)
+    assert n_blocks > 1, "the memory budget is not honored"
+    assert_same(whole, frugal.estimate(images, progress=False), "in blocks", ROUNDING)
 
 
 @_check
@@ -500,28 +388,28 @@ def check_same_answer_twice(
     estimator: PropertyMapEstimator, *, bands: Bands, redshift: float
 ) -> None:
     """The same images give exactly the same maps."""
-    images = _images(estimator, bands, redshift)
-    _assert_same(estimator.estimate(images), estimator.estimate(images), "the second time")
+    images = images_for(estimator, bands, redshift)
+    assert_same(estimator.estimate(images), estimator.estimate(images), "the second time")
 
 
 @_check
 def check_threads(estimator: PropertyMapEstimator, *, bands: Bands, redshift: float) -> None:
     """Two threads may share one estimator."""
-    first = _images(estimator, bands, redshift)
-    second = _images(estimator, bands, redshift, seed=2)
+    first = images_for(estimator, bands, redshift)
+    second = images_for(estimator, bands, redshift, seed=2)
     expected = [estimator.estimate(first), estimator.estimate(second)]
     with ThreadPoolExecutor(2) as pool:
         found = list(pool.map(estimator.estimate, [first, second] * 2))
     for k, maps in enumerate(found):
-        _assert_same(expected[k % 2], maps, f"in thread {k}", ROUNDING)
+        assert_same(expected[k % 2], maps, f"in thread {k}", ROUNDING)
 
 
 @_check
 def check_samples(estimator: PropertyMapEstimator, *, bands: Bands, redshift: float) -> None:
     """Joint samples repeat with their seed and do not depend on slicing."""
-    images = _images(estimator, bands, redshift)
+    images = images_for(estimator, bands, redshift)
     if not estimator.tags.supports_samples:
-        refused = _message_of(InvalidInputError, partial(estimator.estimate, n_samples=2), images)
+        refused = message_of(InvalidInputError, partial(estimator.estimate, n_samples=2), images)
         assert refused is not None, "supports_samples is False, yet samples are given"
         _skip("the estimator has no samples, and says so")
     maps = estimator.estimate(images, n_samples=3, seed=5)
@@ -543,7 +431,7 @@ def check_samples_share_the_shared_error(
     """Sums of joint samples scatter by at least the error declared as shared by all pixels."""
     if not estimator.tags.supports_samples:
         _skip("the estimator has no samples")
-    images = _images(estimator, bands, redshift)
+    images = images_for(estimator, bands, redshift)
     n_samples = 40
     maps = estimator.estimate(images, n_samples=n_samples, seed=5)
     shared = {name: dex for name, dex in maps.shared_error.items() if dex > 0}
@@ -564,7 +452,7 @@ def check_torch_untouched(
     import sys
 
     if "torch" not in sys.modules:
-        estimator.estimate(_images(estimator, bands, redshift))
+        estimator.estimate(images_for(estimator, bands, redshift))
         if "torch" not in sys.modules:
             _skip("torch is not used")
     import torch
@@ -581,7 +469,7 @@ def check_torch_untouched(
         )
 
     before = state()
-    estimator.estimate(_images(estimator, bands, redshift))
+    estimator.estimate(images_for(estimator, bands, redshift))
     assert state() == before, f"torch's global state changed from {before} to {state()}"
 
 
@@ -594,9 +482,9 @@ def check_cuda(estimator: PropertyMapEstimator, *, bands: Bands, redshift: float
 
     if not torch.cuda.is_available():
         _skip("no CUDA device")
-    images = _images(estimator, bands, redshift)
+    images = images_for(estimator, bands, redshift)
     parameters = estimator.get_params()
     on_cpu, on_cuda = (
         type(estimator)(**{**parameters, "device": d}).estimate(images) for d in ("cpu", "cuda")
     )
-    _assert_same(on_cpu, on_cuda, "CUDA against CPU", 10**1e-3 - 1)
+    assert_same(on_cpu, on_cuda, "CUDA against CPU", 10**1e-3 - 1)

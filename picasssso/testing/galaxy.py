@@ -1,4 +1,4 @@
-"""A small galaxy for tests: smooth, with a colour gradient, noise and a rotated WCS.
+"""A small galaxy for tests: smooth, with a color gradient, noise and a rotated WCS.
 
 It is meant to exercise code, not to be realistic: the example galaxy of
 `picasssso.data` and `picasssso.mocks` are for that.
@@ -18,14 +18,14 @@ from picasssso.bands import BandImages, GalacticExtinction
 #: The bands that checks use unless told otherwise.
 SDSS_BANDS = tuple(f"sdss2010-{band}" for band in "ugriz")
 
-#: Colours relative to r (mag) of a young outside and an old inside, by band letter;
-#: other bands get zero colour, since only their presence matters to the contract.
+#: Colors relative to r (mag) of a young outside and an old inside, by band letter;
+#: other bands get zero color, since only their presence matters to the contract.
 _OUTER = {"u": 1.4, "g": 0.45, "r": 0.0, "i": -0.2, "z": -0.3, "y": -0.35}
 _INNER = {"u": 2.5, "g": 0.80, "r": 0.0, "i": -0.4, "z": -0.65, "y": -0.75}
 
 
 def make_wcs(shape: tuple[int, int], *, pixel_scale: float = 0.396, angle: float = 20.0) -> WCS:
-    """Make a tangential WCS, rotated against north, centred on the image.
+    """Make a tangential WCS, rotated against north, centered on the image.
 
     ``shape``: shape ``(y, x)`` of the image; ``pixel_scale``: in arcsec; ``angle``: rotation in
     degrees.
@@ -85,9 +85,9 @@ def make_galaxy(
     images = {}
     for band in bands:
         letter = band.rpartition("-")[2][:1].lower()
-        outer_colour, inner_colour = _OUTER.get(letter, 0.0), _INNER.get(letter, 0.0)
-        colour = outer_colour + (inner_colour - outer_colour) * inner
-        model = 5.0 * np.exp(-radius) * 10 ** (-0.4 * colour)
+        outer_color, inner_color = _OUTER.get(letter, 0.0), _INNER.get(letter, 0.0)
+        color = outer_color + (inner_color - outer_color) * inner
+        model = 5.0 * np.exp(-radius) * 10 ** (-0.4 * color)
         sigma = model.max() / central_signal_to_noise * np.sqrt(0.25 + 0.75 * model / model.max())
         data = (model + sigma * rng.standard_normal(shape)).astype(np.float32)
         images[band] = CCDData(

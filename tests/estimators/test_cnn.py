@@ -302,7 +302,7 @@ def test_scores_are_normal_and_correlated_as_told(estimator, images):
     assert means.var(0).mean() == pytest.approx(0.2, rel=0.25)
     flat = draws.transpose(1, 0, 2, 3).reshape(8, -1)
     np.testing.assert_allclose(np.corrcoef(flat)[~np.eye(8, dtype=bool)], 0.3, atol=0.08)
-    # Neighbours: all but the white part, times the Gaussian's own correlation.
+    # Neighbors: all but the white part, times the Gaussian's own correlation.
     sigma = 1.3 / images.pixel_scale.value / 2.3548
     expected = 0.2 + 0.5 * np.exp(-1 / (4 * sigma**2))
     found = np.mean(draws[..., 1:] * draws[..., :-1])

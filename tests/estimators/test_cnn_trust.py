@@ -34,12 +34,12 @@ def estimator():
 
 def made(example, light, *, noise=True, seed=0):
     """Return images of some light (y, x) in r, nmgy, with the example's noise."""
-    colours = dict(zip("ugriz", (0.25, 0.6, 1.0, 1.4, 1.7), strict=True))
+    colors = dict(zip("ugriz", (0.25, 0.6, 1.0, 1.4, 1.7), strict=True))
     random = np.random.default_rng(seed)
     bands = {}
     for band in example:
         sigma = float(np.percentile(example[band].uncertainty.array, 2))
-        flux = colours[band[-1]] * light + noise * random.normal(0, sigma, light.shape)
+        flux = colors[band[-1]] * light + noise * random.normal(0, sigma, light.shape)
         error = StdDevUncertainty(np.full(light.shape, sigma))
         bands[band] = CCDData(flux, unit="nmgy", uncertainty=error)
     return BandImages(
@@ -156,7 +156,7 @@ def test_errors_far_from_all_light_are_those_of_noise(example, estimator):
     assert (rms < 2.0).all()
 
 
-def test_light_is_found_in_its_neighbourhood():
+def test_light_is_found_in_its_neighborhood():
     flux = torch.zeros(1, 5, 91, 91)
     flux[:, :, 45, 45] = 100.0
     light = measure_light(flux, torch.ones_like(flux))
@@ -262,7 +262,7 @@ def test_a_disc_without_texture(watchful, example):
     assert "flatness" in causes(watchful[0], made(example, 0.3 * (disc() > 0.2)))
 
 
-def test_colours_of_no_galaxy(watchful, example):
+def test_colors_of_no_galaxy(watchful, example):
     green = {
         band: CCDData(
             example[band].data * (4 if band.endswith("g") else 1),
@@ -272,7 +272,7 @@ def test_colours_of_no_galaxy(watchful, example):
         )
         for band in example
     }
-    assert "colours" in causes(watchful[0], example.replace(images=green))
+    assert "colors" in causes(watchful[0], example.replace(images=green))
 
 
 def test_redshift_beyond_all(watchful, example):
@@ -292,13 +292,13 @@ def test_mock_galaxies_are_rarely_strange(watchful):
     flux, weight = batch["flux"], batch["inverse_variance"]
     calibration = estimator.model_.calibration
     looks = structure_outside(measure_structure(flux, weight), calibration.structure).any(1)
-    colours = whole_colours_outside(
+    colors = whole_colours_outside(
         whole_light(flux, weight),
         batch["redshift"],
         calibration.whole_colours,
         calibration.whole_colour_limits,
     )
-    assert (looks | colours).float().mean() < 0.06
+    assert (looks | colors).float().mean() < 0.06
 
 
 def test_calibrations_without_structure_judge_none(example):

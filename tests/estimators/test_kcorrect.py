@@ -98,7 +98,7 @@ def test_the_total_knows_of_the_error_of_the_models():
     assert (mass.uncertainty.array >= 0.22 * np.abs(mass.data)).all()
 
 
-def test_impossible_colours_are_flagged():
+def test_impossible_colors_are_flagged():
     images = make_galaxy((8, 8), central_signal_to_noise=500)
     swapped = type(images)(
         {a: images[b] for a, b in zip(images.bands, images.bands[::-1], strict=True)},

@@ -139,15 +139,15 @@ def test_surface_brightness_dims_as_it_must():
     estimator = MassToLightEstimator()
     flux = np.array([4.0, 10.0]).reshape(2, 1, 1)
     found = [run(estimator, flux, flux * 0 + 1e8, redshift=z).mean[0, 0] for z in (0.0, 0.2)]
-    colour = 2.5 * np.log10(2.5)
-    k_g, k_i = (float(k_correction(x, ("g", "i"), 0.2, colour)) for x in "gi")
+    color = 2.5 * np.log10(2.5)
+    k_g, k_i = (float(k_correction(x, ("g", "i"), 0.2, color)) for x in "gi")
     without_bandwidth = k_i + 2.5 * np.log10(1.2)
     log_ratio = 3 * np.log10(1.2) + 0.4 * without_bandwidth + 0.70 * (k_i - k_g)
     assert np.log10(found[1] / found[0]) == pytest.approx(log_ratio, abs=1e-4)
 
 
 @pytest.mark.parametrize("name", sorted(RELATIONS))
-def test_every_relation_colour_and_band(name):
+def test_every_relation_color_and_band(name):
     """At z = 0 the result is the formula, whatever else the k-corrections would need."""
     relation = RELATIONS[name]
     letters = "ugriz"
@@ -160,14 +160,14 @@ def test_every_relation_colour_and_band(name):
         shape=(2, 2),
     )
     assert images.bands == bands
-    for colour in relation.colours:
-        for band in relation.luminosity_bands(colour):
+    for color in relation.colors:
+        for band in relation.luminosity_bands(color):
             estimator = MassToLightEstimator(
-                relation=name, color=colour, luminosity_band=band, color_mode="pixel"
+                relation=name, color=color, luminosity_band=band, color_mode="pixel"
             )
             total = estimator.estimate(images).total("stellar_mass", correlation="full")
-            value = magnitudes[colour[0]] - magnitudes[colour[1]]
-            a, b = relation.coefficients[colour][band]
+            value = magnitudes[color[0]] - magnitudes[color[1]]
+            a, b = relation.coefficients[color][band]
             log_luminosity = -0.4 * (magnitudes[band] - 35 - relation.solar_magnitudes[band])
             expected = a + b * value + relation.chabrier_offset + log_luminosity
             assert np.log10(total.value.to_value(u.Msun)) == pytest.approx(expected, abs=3e-4)
@@ -217,24 +217,24 @@ def test_meta_says_how():
 # ---- bias and errors --------------------------------------------------------------------
 
 
-def noisy_disc(seed, *, colour=1.0, signal_to_noise=10.0, shape=(110, 110), scale=10.0):
+def noisy_disc(seed, *, color=1.0, signal_to_noise=10.0, shape=(110, 110), scale=10.0):
     """An exponential disc with a central signal-to-noise per pixel: flux, weights, truth."""
     rng = np.random.default_rng(seed)
     y, x = np.indices(shape) - np.array(shape)[:, None, None] / 2
     profile = np.exp(-np.hypot(y, x) / scale)
-    truth = np.stack([50 * 10 ** (-0.4 * colour) * profile, 50 * profile])
+    truth = np.stack([50 * 10 ** (-0.4 * color) * profile, 50 * profile])
     sigma = truth.max(axis=(1, 2), keepdims=True) / signal_to_noise
     flux = truth + sigma * rng.standard_normal(truth.shape)
     return flux, np.broadcast_to(sigma**-2, truth.shape), truth
 
 
-@pytest.mark.parametrize("colour", [1.0, 0.6])
-def test_sums_of_means_are_unbiased(colour):
-    """Central S/N of 10: most of the disc's pixels have no colour of their own."""
+@pytest.mark.parametrize("color", [1.0, 0.6])
+def test_sums_of_means_are_unbiased(color):
+    """Central S/N of 10: most of the disc's pixels have no color of their own."""
     estimator = MassToLightEstimator()
     ratios, medians = [], []
     for seed in range(40):
-        flux, weights, truth = noisy_disc(seed, colour=colour)
+        flux, weights, truth = noisy_disc(seed, color=color)
         found = run(estimator, flux, weights)
         expected = run(estimator, truth, weights * 1e8).mean.sum(dtype=float)
         ratios.append(found.mean.sum(dtype=float) / expected)
@@ -244,7 +244,7 @@ def test_sums_of_means_are_unbiased(colour):
     assert abs(np.mean(ratios) - 1) < 0.02 + error
 
 
-def test_a_strict_pixel_colour_is_biased_where_it_is_noisy():
+def test_a_strict_pixel_color_is_biased_where_it_is_noisy():
     """Why it is not the default."""
     estimators = {mode: MassToLightEstimator(color_mode=mode) for mode in ("adaptive", "pixel")}
     spread = {mode: [] for mode in estimators}
@@ -304,7 +304,7 @@ def test_a_bright_pixel_has_the_shared_error_and_no_other():
     np.testing.assert_allclose(width, expected, rtol=0.01)
 
 
-def test_errors_of_colour_and_luminosity_are_correlated():
+def test_errors_of_color_and_luminosity_are_correlated():
     """log M = ... + 0.7 g - 1.1 i: a pixel's own i flux counts twice."""
     estimator = MassToLightEstimator(color_mode="pixel", max_color_error=0.5)
     error = 0.03
@@ -322,14 +322,14 @@ def test_errors_of_colour_and_luminosity_are_correlated():
 def test_flags():
     flux, weights, _ = noisy_disc(1, signal_to_noise=40)
     found = run(MassToLightEstimator(max_radius=5), flux, weights)
-    centre, corner = (55, 55), (3, 3)
-    assert found.quality[centre] == 0
+    center, corner = (55, 55), (3, 3)
+    assert found.quality[center] == 0
     assert found.quality[corner] & QualityFlag.LOW_SIGNAL
     faint = flux[1] < 2 * weights[1] ** -0.5
     np.testing.assert_array_equal((found.quality & QualityFlag.UPPER_LIMIT) > 0, faint)
 
 
-def test_a_colour_of_no_stars_is_held_and_flagged():
+def test_a_color_of_no_stars_is_held_and_flagged():
     flux = np.array([1.0, 100.0]).reshape(2, 1, 1) * np.ones((2, 4, 4))
     found = run(MassToLightEstimator(), flux, np.full(flux.shape, 1e8))
     assert np.all(found.quality & QualityFlag.PRIOR_EDGE)
@@ -356,7 +356,7 @@ def test_luminosity_stays_the_pixels_own_where_another_band_is_masked():
     assert pixel.quality[51, 51] & QualityFlag.NO_DATA
 
 
-def test_no_colour_anywhere_near_is_no_data():
+def test_no_color_anywhere_near_is_no_data():
     flux, weights = np.ones((2, 9, 40)), np.ones((2, 9, 40))
     weights[0, :, 10:] = 0
     found = run(MassToLightEstimator(max_radius=3), flux, weights)
@@ -433,8 +433,8 @@ def test_blocks_equal_the_whole_to_the_last_bit():
     [
         ({"relation": "mine"}, "expected one of 'bell2003'"),
         ({"color": ("g", "r")}, r"one of \('g', 'i'\)"),
-        ({"color": "gi"}, "expected a colour"),
-        ({"color": ("i", "g")}, "expected a colour"),
+        ({"color": "gi"}, "expected a color"),
+        ({"color": ("i", "g")}, "expected a color"),
         ({"luminosity_band": "r"}, "one of 'i'"),
         ({"relation": "into_portinari2013", "color": ("g", "r")}, "one of 'r'"),
         ({"color_mode": "both"}, "'adaptive' or 'pixel'"),
@@ -443,7 +443,7 @@ def test_blocks_equal_the_whole_to_the_last_bit():
         ({"max_color_error": np.inf}, "positive number"),
         ({"color": None}, "color=None"),
         ({"color": 5}, "color=5"),
-        ({"color": (["g"], "i")}, "expected a colour"),
+        ({"color": (["g"], "i")}, "expected a color"),
         ({"relation": "sps", "color": 5}, "two different bands"),
         ({"max_radius": 0}, "at least 1"),
         ({"max_radius": 2.5}, "at least 1"),
@@ -484,7 +484,7 @@ def test_missing_band():
 @pytest.mark.filterwarnings("ignore::astropy.wcs.FITSFixedWarning")
 def test_a_real_galaxy(shared_data):
     """DES galaxy at a stand-in redshift: its total by hand from its magnitudes."""
-    centre = SkyCoord(27.952, 0.264, unit="deg")
+    center = SkyCoord(27.952, 0.264, unit="deg")
     ccds = {}
     for letter in "gri":
         path = shared_data / "real" / "j0151_des" / f"DES_{letter}.fits"
@@ -493,7 +493,7 @@ def test_a_real_galaxy(shared_data):
             data = hdus["SCI"].data.astype(float)
             weight = hdus["WGT"].data.astype(float)
         y, x = np.indices(data.shape)
-        radius = np.hypot(*(np.array([x, y]) - np.reshape(wcs.world_to_pixel(centre), (2, 1, 1))))
+        radius = np.hypot(*(np.array([x, y]) - np.reshape(wcs.world_to_pixel(center), (2, 1, 1))))
         data -= np.median(data[radius * 0.263 > 27])
         nmgy = 10 ** (-0.4 * (30 - 22.5))
         ccds[f"decam2014-{letter}"] = CCDData(
@@ -527,6 +527,6 @@ def test_the_table_in_the_documentation_is_that_of_the_code():
         row = (
             f"* - ``{relation.name}`` - {relation.reference} - {relation.imf} - "
             f"{relation.chabrier_offset:+.2f} - {relation.scatter:.2f} - "
-            f"{', '.join('-'.join(c) for c in relation.colours)}"
+            f"{', '.join('-'.join(c) for c in relation.colors)}"
         )
         assert re.sub(r"\s+", " ", row) in text, relation.name

@@ -1,4 +1,4 @@
-"""The parts of the mass-to-light estimator: neighbourhoods, bands, percentiles, draws."""
+"""The parts of the mass-to-light estimator: neighborhoods, bands, percentiles, draws."""
 
 import numpy as np
 import pytest
@@ -6,9 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from picasssso._core.random import pixel_normals, shared_normal
-from picasssso.estimators._mass_to_light.adaptive_colours import (
-    colour_error,
-    measure_colours,
+from picasssso.estimators._mass_to_light.adaptive_colors import (
+    color_error,
+    measure_colors,
     radii,
     resum,
     sums_within,
@@ -19,7 +19,7 @@ from picasssso.estimators._mass_to_light.plan import make_plan
 from picasssso.estimators._mass_to_light.products import product_percentiles
 from picasssso.exceptions import MissingBandError
 
-# ---- neighbourhoods ---------------------------------------------------------------------
+# ---- neighborhoods ---------------------------------------------------------------------
 
 
 def test_radii_ascend_to_the_maximum():
@@ -61,43 +61,43 @@ def uniform_scene(signal, shape=(30, 30)):
 
 
 @pytest.mark.parametrize(("signal", "expected"), [(40.0, 0), (5.0, 1), (2.0, 3), (1.2, 6)])
-def test_neighbourhoods_grow_as_far_as_they_must(signal, expected):
+def test_neighborhoods_grow_as_far_as_they_must(signal, expected):
     # Fluxes S and 2 S with unit variance in n pixels: error 1.0857 sqrt(1.25 / n) / S.
     flux, variance, valid = uniform_scene(signal)
-    colours = measure_colours(flux, variance, valid, (0, 1), 0.1, 12)
-    centre = (15, 15)
-    assert colours.radius[centre] == expected
+    colors = measure_colors(flux, variance, valid, (0, 1), 0.1, 12)
+    center = (15, 15)
+    assert colors.radius[center] == expected
     needed = 1.0857 * np.sqrt(1.25) / signal / (2 * expected + 1)
     assert needed <= 0.1
-    assert colours.reached[centre]
-    assert colours.includes_own.all()
+    assert colors.reached[center]
+    assert colors.includes_own.all()
     n = (2 * expected + 1) ** 2
-    assert colours.flux[0][centre] == pytest.approx(n * signal)
-    assert colours.variance[1][centre] == pytest.approx(n)
+    assert colors.flux[0][center] == pytest.approx(n * signal)
+    assert colors.variance[1][center] == pytest.approx(n)
 
 
 def test_where_the_error_is_not_reached_the_pixel_is_left_out():
     flux, variance, valid = uniform_scene(0.1)
     flux[:, 15, 15] = 3.0
-    colours = measure_colours(flux, variance, valid, (0, 1), 0.1, 4)
-    assert not colours.reached.any()
-    assert not colours.includes_own.any()
-    assert colours.flux[0, 15, 15] == pytest.approx(80 * 0.1)
-    assert colours.variance[0, 15, 15] == pytest.approx(80)
+    colors = measure_colors(flux, variance, valid, (0, 1), 0.1, 4)
+    assert not colors.reached.any()
+    assert not colors.includes_own.any()
+    assert colors.flux[0, 15, 15] == pytest.approx(80 * 0.1)
+    assert colors.variance[0, 15, 15] == pytest.approx(80)
 
 
 def test_only_pixels_valid_in_every_band_are_summed():
     flux, variance, valid = uniform_scene(1.0)
     valid[10:20, 10:20] = False
     flux[:, ~valid] = 1e30
-    colours = measure_colours(flux, variance, valid, (0, 1), 0.1, 16)
-    assert colours.flux.max() < 1e4
-    assert colours.reached[15, 15]
-    assert not colours.includes_own[15, 15]
+    colors = measure_colors(flux, variance, valid, (0, 1), 0.1, 16)
+    assert colors.flux.max() < 1e4
+    assert colors.reached[15, 15]
+    assert not colors.includes_own[15, 15]
     # A pixel that only has itself keeps itself; where there is nothing it is said so.
     valid[:] = False
     valid[0, 0] = True
-    lonely = measure_colours(flux, variance, valid, (0, 1), 0.1, 3)
+    lonely = measure_colors(flux, variance, valid, (0, 1), 0.1, 3)
     assert lonely.includes_own[0, 0]
     assert lonely.flux[0, 0, 0] == 1.0
     assert not lonely.empty[3, 3]
@@ -107,24 +107,24 @@ def test_only_pixels_valid_in_every_band_are_summed():
 def test_pixel_by_pixel():
     flux, variance, valid = uniform_scene(1.0)
     valid[3, 4] = False
-    colours = measure_colours(flux, variance, valid, (0, 1), 0.1, 0)
-    assert np.all(colours.radius == 0)
-    np.testing.assert_array_equal(colours.flux[0], np.where(valid, flux[0], 0))
-    np.testing.assert_array_equal(colours.empty, ~valid)
+    colors = measure_colors(flux, variance, valid, (0, 1), 0.1, 0)
+    assert np.all(colors.radius == 0)
+    np.testing.assert_array_equal(colors.flux[0], np.where(valid, flux[0], 0))
+    np.testing.assert_array_equal(colors.empty, ~valid)
 
 
 def test_resumming_the_same_fluxes_gives_the_same_sums():
     rng = np.random.default_rng(5)
     flux = rng.normal(size=(2, 40, 40)) + 20 * np.exp(-np.indices((40, 40)).sum(0) / 15)
     valid = rng.random((40, 40)) > 0.1
-    colours = measure_colours(flux, np.ones_like(flux), valid, (0, 1), 0.1, 8)
-    assert 0 < colours.reached.mean() < 1
-    np.testing.assert_allclose(resum(flux, valid, colours), colours.flux, rtol=1e-12)
+    colors = measure_colors(flux, np.ones_like(flux), valid, (0, 1), 0.1, 8)
+    assert 0 < colors.reached.mean() < 1
+    np.testing.assert_allclose(resum(flux, valid, colors), colors.flux, rtol=1e-12)
 
 
-def test_colour_error_of_a_flux_that_is_not_positive():
+def test_color_error_of_a_flux_that_is_not_positive():
     flux = np.array([1.0, -1.0]).reshape(2, 1, 1)
-    assert colour_error(flux, np.ones_like(flux), (0, 1))[0, 0] == np.inf
+    assert color_error(flux, np.ones_like(flux), (0, 1))[0, 0] == np.inf
 
 
 # ---- bands ------------------------------------------------------------------------------
@@ -135,7 +135,7 @@ def names(prefix, letters):
 
 
 @pytest.mark.parametrize(
-    ("available", "colour", "band", "expected"),
+    ("available", "color", "band", "expected"),
     [
         (names("sdss2010", "ugriz"), "gi", "i", names("sdss2010", "gi")),
         (names("sdss2010", "ugriz"), "gr", "r", names("sdss2010", "gr")),
@@ -154,35 +154,35 @@ def names(prefix, letters):
         (names("twomass", "JH") + names("sdss2010", "gi"), "gi", "i", names("sdss2010", "gi")),
     ],
 )
-def test_band_choice(available, colour, band, expected):
-    plan = make_plan(available, tuple(colour), band)
+def test_band_choice(available, color, band, expected):
+    plan = make_plan(available, tuple(color), band)
     assert tuple(plan.bands.values()) == expected
     # The choice is stable: from the chosen bands alone it is the same.
-    again = make_plan(expected, tuple(colour), band)
-    assert again.k_colours == plan.k_colours
+    again = make_plan(expected, tuple(color), band)
+    assert again.k_colors == plan.k_colors
     assert again.bands == plan.bands
 
 
-def test_k_corrections_use_the_relations_own_colour():
+def test_k_corrections_use_the_relations_own_color():
     plan = make_plan(names("sdss2010", "ugriz"), ("g", "i"), "i")
-    assert set(plan.k_colours.values()) == {("g", "i")}
+    assert set(plan.k_colors.values()) == {("g", "i")}
 
 
 @pytest.mark.parametrize(
-    ("available", "colour", "band", "message"),
+    ("available", "color", "band", "message"),
     [
         (names("sdss2010", "gr"), "gi", "i", "sdss2010-i missing"),
         (names("decam2014", "gi"), "gi", "i", "decam2014-r missing"),
         (names("hsc2017", "gri"), "gi", "i", "hsc2017-z missing"),
-        (names("decam2014", "ugriz"), "ur", "r", "no colour term from DECam"),
-        (names("Euclid", "YJH"), "gi", "i", r"no published colour term from Euclid \(H, J, Y\)"),
+        (names("decam2014", "ugriz"), "ur", "r", "no color term from DECam"),
+        (names("Euclid", "YJH"), "gi", "i", r"no published color term from Euclid \(H, J, Y\)"),
         (names("decam2014", "g") + names("sdss2010", "i"), "gi", "i", "sdss2010-g missing; dec"),
         ((), "gi", "i", "from no band"),
     ],
 )
-def test_missing_bands_are_named(available, colour, band, message):
+def test_missing_bands_are_named(available, color, band, message):
     with pytest.raises(MissingBandError, match=message):
-        make_plan(available, tuple(colour), band)
+        make_plan(available, tuple(color), band)
 
 
 def test_find_system():

@@ -1,26 +1,26 @@
-"""The table of colour-mass-to-light relations."""
+"""The table of color-mass-to-light relations."""
 
 from itertools import pairwise
 
 import numpy as np
 import pytest
 
-from picasssso.estimators._mass_to_light.relations import COLOUR_RANGES, RELATIONS, get_relation
+from picasssso.estimators._mass_to_light.relations import COLOR_RANGES, RELATIONS, get_relation
 from picasssso.exceptions import InvalidInputError
 
 NAMES = sorted(RELATIONS)
 
 
-def log_ml(name, colour, band, value):
+def log_ml(name, color, band, value):
     """log10 M/L as the paper has it, before the conversion to Chabrier."""
     relation = RELATIONS[name]
-    converted = relation.log_mass_to_light(tuple(colour), band, value)
+    converted = relation.log_mass_to_light(tuple(color), band, value)
     return float(converted) - relation.chabrier_offset
 
 
 # One worked number for each paper, with where the number comes from.
 @pytest.mark.parametrize(
-    ("name", "colour", "band", "value", "expected"),
+    ("name", "color", "band", "value", "expected"),
     [
         # Table 7 through a published worked example: M/L_r at g-r = 0.7 is 10^0.4619
         # before the -0.15 dex that the example then takes off (0.3119).
@@ -41,13 +41,13 @@ def log_ml(name, colour, band, value):
         ("roediger_courteau2015_fsps", "gi", "r", 0.9, -0.644 + 0.973 * 0.9),
     ],
 )
-def test_worked_numbers(name, colour, band, value, expected):
+def test_worked_numbers(name, color, band, value, expected):
     tolerance = 0.005 if name == "taylor2011" else 5e-4
-    assert log_ml(name, colour, band, value) == pytest.approx(expected, abs=tolerance)
+    assert log_ml(name, color, band, value) == pytest.approx(expected, abs=tolerance)
 
 
-def solar_colours(name):
-    """The Sun's colours that a table implies, and the differences of slopes."""
+def solar_colors(name):
+    """The Sun's colors that a table implies, and the differences of slopes."""
     found = {}
     for (blue, red), rows in RELATIONS[name].coefficients.items():
         if blue in rows and red in rows:
@@ -65,13 +65,13 @@ def solar_colours(name):
     ],
 )
 def test_coefficients_are_consistent(name, slope_tolerance, sun_tolerance):
-    """L_y / L_x is the colour x - y itself, so that the two fits to it must differ by it.
+    """L_y / L_x is the color x - y itself, so that the two fits to it must differ by it.
 
-    The slopes differ by 0.4 and the intercepts by 0.4 times the Sun's colour: a number
-    mistyped in any row of a colour's own bands is found.
+    The slopes differ by 0.4 and the intercepts by 0.4 times the Sun's color: a number
+    mistyped in any row of a color's own bands is found.
     """
     sun = RELATIONS[name].solar_magnitudes
-    checked = solar_colours(name)
+    checked = solar_colors(name)
     assert len(checked) >= 5
     for (blue, red), (solar, slope) in checked.items():
         assert slope == pytest.approx(0.4, abs=slope_tolerance), (blue, red)
@@ -79,22 +79,22 @@ def test_coefficients_are_consistent(name, slope_tolerance, sun_tolerance):
 
 
 def test_bell_is_consistent_on_average():
-    """Bell et al. fitted galaxies, not models: the identity holds over the colours only."""
+    """Bell et al. fitted galaxies, not models: the identity holds over the colors only."""
     sun = RELATIONS["bell2003"].solar_magnitudes
     typical = {"gr": 0.6, "gi": 0.9, "gz": 1.1, "ri": 0.3, "rz": 0.55}
-    for pair, colour in typical.items():
+    for pair, color in typical.items():
         blue, red = pair
-        ratio = log_ml("bell2003", pair, blue, colour) - log_ml("bell2003", pair, red, colour)
-        assert ratio == pytest.approx(0.4 * (colour - sun[blue] + sun[red]), abs=0.03), pair
+        ratio = log_ml("bell2003", pair, blue, color) - log_ml("bell2003", pair, red, color)
+        assert ratio == pytest.approx(0.4 * (color - sun[blue] + sun[red]), abs=0.03), pair
 
 
-def test_into_portinari_rows_imply_the_colours_of_galaxies():
+def test_into_portinari_rows_imply_the_colors_of_galaxies():
     # log M/L_r - log M/L_i = 0.4 [(r-i) - (r-i)_sun]
     difference = log_ml("into_portinari2013", "gi", "r", 0.9) - log_ml(
         "into_portinari2013", "gi", "i", 0.9
     )
     assert difference / 0.4 + 0.11 == pytest.approx(0.30, abs=0.03)
-    # Where M/L_r is the same from both colours: g-i of galaxies with g-r = 0.6.
+    # Where M/L_r is the same from both colors: g-i of galaxies with g-r = 0.6.
     g_minus_i = (log_ml("into_portinari2013", "gr", "r", 0.6) + 0.702) / 1.098
     assert g_minus_i == pytest.approx(0.88, abs=0.04)
 
@@ -105,13 +105,13 @@ def test_every_relation_is_sane(name):
     assert relation.name == name
     assert len(relation.bibcode) == 19
     assert 0.05 <= relation.scatter <= 0.2
-    for colour in relation.colours:
-        assert colour in COLOUR_RANGES
-        assert "ugriz".index(colour[0]) < "ugriz".index(colour[1])
-        for band in relation.luminosity_bands(colour):
+    for color in relation.colors:
+        assert color in COLOR_RANGES
+        assert "ugriz".index(color[0]) < "ugriz".index(color[1])
+        for band in relation.luminosity_bands(color):
             assert band in relation.solar_magnitudes
-            low, high = COLOUR_RANGES[colour]
-            values = relation.log_mass_to_light(colour, band, np.array([low, high]))
+            low, high = COLOR_RANGES[color]
+            values = relation.log_mass_to_light(color, band, np.array([low, high]))
             assert values[0] < values[1]
             assert -2.0 < values[0]
             assert values[1] < 2.0

@@ -86,7 +86,7 @@ def test_the_record_holds_the_relation_itself():
     assert relation["library"]["grid_hash"]
 
 
-def test_a_colour_off_the_models_is_flagged():
+def test_a_color_off_the_models_is_flagged():
     images = make_galaxy((9, 9), central_signal_to_noise=1000)
     blue = {
         "sdss2010-g": images["sdss2010-g"].multiply(40),
@@ -103,6 +103,6 @@ def test_a_missing_band_is_named():
 
 
 @pytest.mark.parametrize("color", ["gi", ("g",), ("g", "g"), ("g", 3)])
-def test_bad_colours(color):
+def test_bad_colors(color):
     with pytest.raises(InvalidInputError, match="color="):
         MassToLightEstimator(relation="sps", color=color)

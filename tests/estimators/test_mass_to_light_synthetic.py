@@ -1,4 +1,4 @@
-"""Colour terms and k-corrections against synthetic photometry of composite spectra.
+"""Color terms and k-corrections against synthetic photometry of composite spectra.
 
 An independent check: the numbers in the package are published polynomials, the truth
 here is an integral over filter curves of the spectra of stellar populations.
@@ -78,12 +78,12 @@ def photometry(spectra):
 
 
 def galaxies_like_others(rest):
-    """Those within the colours that most galaxies have."""
-    colour = rest["g"] - rest["i"]
-    return (colour > 0.2) & (colour < 1.5)
+    """Those within the colors that most galaxies have."""
+    color = rest["g"] - rest["i"]
+    return (color > 0.2) & (color < 1.5)
 
 
-# ---- colour terms -----------------------------------------------------------------------
+# ---- color terms -----------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -103,7 +103,7 @@ def galaxies_like_others(rest):
         ("hsc2017", 0.2, 0.02),  # 0.017
     ],
 )
-def test_colour_terms(photometry, prefix, redshift, tolerance):
+def test_color_terms(photometry, prefix, redshift, tolerance):
     system = find_system(f"{prefix}-g")
     found = system.to_sdss(photometry(prefix, "griz", redshift))
     truth = photometry("sdss2010", "griz", redshift)
@@ -130,7 +130,7 @@ def test_inverted_terms_are_exact():
         np.testing.assert_allclose(back[letter], sdss[letter], atol=1e-7)
 
 
-def test_colour_terms_do_not_depend_on_the_zero_point():
+def test_color_terms_do_not_depend_on_the_zero_point():
     for system in SYSTEMS:
         magnitudes = {"u": 2.0, "g": 0.8, "r": 0.0, "i": -0.3, "z": -0.5}
         first = system.to_sdss(magnitudes)
@@ -145,8 +145,8 @@ def test_colour_terms_do_not_depend_on_the_zero_point():
 def test_published_k_corrections():
     """Numbers that other implementations of the same polynomials give.
 
-    TOPCAT's documentation: kCorr(g, 0.16, g-r, -0.8) = 3.593, far outside the colours of
-    galaxies, where this package holds the colour at its limit; the polynomial itself must
+    TOPCAT's documentation: kCorr(g, 0.16, g-r, -0.8) = 3.593, far outside the colors of
+    galaxies, where this package holds the color at its limit; the polynomial itself must
     agree.
     """
     table = COEFFICIENTS["g", ("g", "r")]
@@ -159,8 +159,8 @@ def test_published_k_corrections():
 
 
 def test_no_k_correction_at_redshift_zero():
-    for band, colour in COEFFICIENTS:
-        assert float(k_correction(band, colour, 0.0, 0.7)) == 0.0
+    for band, color in COEFFICIENTS:
+        assert float(k_correction(band, color, 0.0, 0.7)) == 0.0
 
 
 @pytest.mark.parametrize("redshift", [-0.0051, 0.51, 3.0, np.nan])
@@ -173,11 +173,11 @@ def test_redshift_out_of_range(redshift):
     ("redshift", "tolerance"), [(0.01, 0.02), (0.03, 0.04), (0.05, 0.05), (0.1, 0.12)]
 )
 @pytest.mark.parametrize(
-    ("band", "colour"), [("g", "gi"), ("g", "gr"), ("i", "gi"), ("r", "gr"), ("z", "gz")]
+    ("band", "color"), [("g", "gi"), ("g", "gr"), ("i", "gi"), ("r", "gr"), ("z", "gz")]
 )
-def test_k_corrections_of_spectra(photometry, band, colour, redshift, tolerance):
+def test_k_corrections_of_spectra(photometry, band, color, redshift, tolerance):
     """RMS against the spectra; at z = 0.1 the polynomials are up to 0.1 mag too small."""
-    blue, red = colour
+    blue, red = color
     rest = photometry("sdss2010", "ugriz", 0.0)
     observed = photometry("sdss2010", "ugriz", redshift)
     use = galaxies_like_others(rest)
@@ -194,8 +194,8 @@ def test_k_correction_scatter_is_as_stated(photometry, redshift):
     use = galaxies_like_others(rest)
     available = tuple(f"sdss2010-{x}" for x in "gri")
     worst = 0.0
-    for name, colour, band in (("taylor2011", ("g", "i"), "i"), ("bell2003", ("g", "r"), "r")):
-        plan = make_plan(available, colour, band)
+    for name, color, band in (("taylor2011", ("g", "i"), "i"), ("bell2003", ("g", "r"), "r")):
+        plan = make_plan(available, color, band)
         at_rest, at_redshift = (MassModel(RELATIONS[name], plan, z) for z in (0.0, redshift))
         truth = at_rest.log_factor(rest)[0]
         found = at_redshift.log_factor(observed)[0] - 0.4 * (observed[band] - rest[band])

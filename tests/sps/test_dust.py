@@ -28,9 +28,9 @@ def test_calzetti_gas_is_redder_by_the_published_factor():
     """E(B-V) of stars is 0.44 of the gas', and the gas has the Milky Way's law."""
     blue, visual = 4400.0, 5500.0
     gas = Calzetti().curves(np.array([blue, visual]))[0, 2]
-    colour_excess = 1.0 / 4.05 / 0.44
-    assert gas[1] == pytest.approx(3.1 * colour_excess, rel=0.01)
-    assert gas[0] - gas[1] == pytest.approx(colour_excess, rel=0.05)
+    color_excess = 1.0 / 4.05 / 0.44
+    assert gas[1] == pytest.approx(3.1 * color_excess, rel=0.01)
+    assert gas[0] - gas[1] == pytest.approx(color_excess, rel=0.05)
 
 
 def test_calzetti_has_no_birth_clouds():

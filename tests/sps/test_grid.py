@@ -429,7 +429,7 @@ class FakeStellarPopulation:
         if self.params["add_neb_emission"]:
             expected = np.log10(self.zlegend[zmet - 1] / self.solar_metallicity)
             assert self.params["gas_logz"] == pytest.approx(expected)
-            # Gas takes the ionising light and shines elsewhere.
+            # Gas takes the ionizing light and shines elsewhere.
             light = light * np.where(self.wavelengths < 912, 0.0, 1.5)
         return self.wavelengths, light
 
@@ -442,9 +442,9 @@ def test_fsps_is_asked_for_what_is_needed(monkeypatch):
     np.testing.assert_allclose(grid.ages, [1e6, 1e8, 1e10])
     assert grid.solar_metallicity == 0.0142
     np.testing.assert_allclose(grid.luminosity[1, 0], 2 * 10**-4.8)
-    ionising = grid.wavelength < 912
-    assert not np.any(grid.nebular_continuum[..., ionising])
-    np.testing.assert_allclose(grid.nebular_continuum[1, 0, ~ionising], 10**-4.8)
+    ionizing = grid.wavelength < 912
+    assert not np.any(grid.nebular_continuum[..., ionizing])
+    np.testing.assert_allclose(grid.nebular_continuum[1, 0, ~ionizing], 10**-4.8)
     assert "mist, miles, DL07" in grid.provenance["models"]
 
 

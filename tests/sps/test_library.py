@@ -240,7 +240,7 @@ def test_younger_universe_younger_stars():
 # ---- known relations ------------------------------------------------------------------------
 
 
-def test_colour_and_mass_to_light_of_exponential_histories():
+def test_color_and_mass_to_light_of_exponential_histories():
     """log(M/L_i) = -0.72 + 0.785 (g-i), scatter 0.10, for such histories on this grid.
 
     The zero point moves by 0.1 dex with the ranges of age and dust that are assumed.
@@ -259,12 +259,12 @@ def test_colour_and_mass_to_light_of_exponential_histories():
     surviving = np.sum(ages * (metals @ grid.surviving_fraction), axis=1)
     magnitudes = 22.5 - 2.5 * np.log10(fluxes * 1e6) - 21.572
     log_ratio = np.log10(surviving) + 0.4 * (magnitudes[:, 1] - 4.58)
-    colour = magnitudes[:, 0] - magnitudes[:, 1]
-    used = (colour > 0.2) & (colour < 1.2)
-    slope, zero = np.polyfit(colour[used], log_ratio[used], 1)
+    color = magnitudes[:, 0] - magnitudes[:, 1]
+    used = (color > 0.2) & (color < 1.2)
+    slope, zero = np.polyfit(color[used], log_ratio[used], 1)
     assert slope == pytest.approx(0.785, abs=0.08)
     assert zero + slope * 0.8 == pytest.approx(-0.72 + 0.785 * 0.8, abs=0.1)
-    scatter = np.std(log_ratio[used] - zero - slope * colour[used])
+    scatter = np.std(log_ratio[used] - zero - slope * color[used])
     assert scatter == pytest.approx(0.10, abs=0.03)
 
 

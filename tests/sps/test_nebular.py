@@ -1,4 +1,4 @@
-"""Light of ionised gas."""
+"""Light of ionized gas."""
 
 import numpy as np
 import pytest
@@ -67,7 +67,7 @@ def test_h_alpha_is_kennicutts_for_a_constant_rate():
 
 
 def test_cloudy_agrees_on_the_strong_lines(shared_sps):
-    """Photoionisation models at log U = -3 around BC03 stars of 2 Myr, to a factor of two."""
+    """Photoionization models at log U = -3 around BC03 stars of 2 Myr, to a factor of two."""
     from astropy.io import fits
 
     with fits.open(shared_sps / "ssp_bc03miles_kroupa.fits.gz") as hdus:

@@ -1,7 +1,7 @@
 """What is said where there is no light: sums of the flux, and upper limits.
 
 Near light that is detected the means are the network's. Far from all, they are proportional to
-the flux, so that noise sums to nothing. Where a pixel's own neighbourhood holds no light that
+the flux, so that noise sums to nothing. Where a pixel's own neighborhood holds no light that
 is detected, surface densities are upper limits, and there is nothing to have an age.
 """
 

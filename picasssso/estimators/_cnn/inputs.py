@@ -1,4 +1,4 @@
-"""From blocks of images to the slots that the networks take."""
+"""From blocks of images to the slots of the networks, with a border where they are small."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ import torch
 
 from picasssso.estimators.context import EstimationContext
 from picasssso.exceptions import InvalidInputError, MissingBandError
+from picasssso.maps.arrays import PropertyArrays
 from picasssso.networks.conformal import ConformalCalibration
 from picasssso.networks.detection import NEIGHBOURS
 from picasssso.networks.inputs import SLOTS, Conditions, slot_of
@@ -67,7 +68,7 @@ def wavelength(band: str) -> float:
 
     Returns in AA.
     """
-    from picasssso.filters import pivot_wavelength
+    from picasssso.filters.library import pivot_wavelength
 
     return float(pivot_wavelength(band).to_value("AA"))
 
@@ -115,7 +116,7 @@ def unlike_training(context: EstimationContext, calibration: ConformalCalibratio
         calibration.whole_colours,
         calibration.whole_colour_limits,
     )
-    return [*names, "colours"] if bool(strange) else names
+    return [*names, "colors"] if bool(strange) else names
 
 
 def make_input(
@@ -165,3 +166,54 @@ def make_input(
         torch.from_numpy(noise).to(device),
         column(inflation),
     )
+
+
+#: A border for each axis, in pixels: before and after.
+Frame = tuple[tuple[int, int], tuple[int, int]]
+
+#: Sides of the images that networks are trained on, in pixels.
+_SIDE = 64
+#
+# A network that has only seen frames of 64 pixels takes a smaller image for another scene, in
+# which faint galaxies lose most of their mass. With pixels around that hold no data, of which
+# every training image has some, it is the same scene, of which less is seen.
+
+
+def frame_of(shape: Sequence[int], stride: int) -> Frame:
+    """Return the border of images of a shape (y, x): none from 64 pixels a side on.
+
+    Before the image it is a multiple of the stride, so that pixels keep their place in the
+    groups that a network merges.
+    """
+    missing = [max(_SIDE - length, 0) for length in shape]
+    before = [count // 2 // stride * stride for count in missing]
+    (top, left), (bottom, right) = before, np.subtract(missing, before).tolist()
+    return (top, bottom), (left, right)
+
+
+def in_frame(planes: Sequence[FloatArray], frame: Frame) -> Sequence[FloatArray]:
+    """Return images (bands, y, x) with a border of zeros."""
+    if not any(sum(border) for border in frame):
+        return planes
+    return [np.pad(one, ((0, 0), *frame)) for one in planes]
+
+
+def cut_frame(arrays: dict[str, PropertyArrays], frame: Frame) -> dict[str, PropertyArrays]:
+    """Return arrays without the border."""
+    if not any(sum(border) for border in frame):
+        return arrays
+    window = (..., *(slice(before, -after or None) for before, after in frame))
+
+    def cut(plane: npt.NDArray | None) -> npt.NDArray | None:
+        return None if plane is None else plane[window]
+
+    return {
+        name: PropertyArrays(
+            one.percentiles[window],
+            mean=cut(one.mean),
+            samples=cut(one.samples),
+            quality=cut(one.quality),
+            shared=cut(one.shared),
+        )
+        for name, one in arrays.items()
+    }

@@ -124,7 +124,7 @@ def _interpolate(center: torch.Tensor, offset: torch.Tensor) -> tuple[torch.Tens
     k = min(max(wanted, _FEWEST), _MOST, len(center))
     distance, nearest = torch.cdist(center, center).topk(k, dim=1, largest=False)
     scale = distance[:, -1, None, None].clamp(min=1e-9)
-    # Colours have one dimension less than bands: their sum is zero.
+    # Colors have one dimension less than bands: their sum is zero.
     basis = torch.eye(n_bands, dtype=torch.float64)
     basis[:, 0] = 1
     basis = torch.linalg.qr(basis).Q[:, 1:]

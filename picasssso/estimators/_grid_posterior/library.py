@@ -18,7 +18,7 @@ CELL_SIZE = 32
 #: The tree is at least so deep that this many cells (or single models) can be told apart.
 FINEST = 1024
 
-#: Colours fainter than this part of a model's typical flux do not shape the cells.
+#: Colors fainter than this part of a model's typical flux do not shape the cells.
 FAINTEST = 1e-4
 
 #: Fluxes of zero are lifted to this part of a model's typical flux, so that no sum of

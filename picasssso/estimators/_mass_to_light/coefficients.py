@@ -1,6 +1,6 @@
-"""Coefficients of the published relations, as in their tables: a + b colour.
+"""Coefficients of the published relations, as in their tables: a + b color.
 
-One line for each colour, then (a, b) pairs for the luminosity bands in the header. They
+One line for each color, then (a, b) pairs for the luminosity bands in the header. They
 are published numbers, retyped; what each was checked against stands with the relation
 in `picasssso.estimators._mass_to_light.relations`.
 """
@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
-#: For each colour, for each luminosity band: intercept and slope of log10 M/L.
+#: For each color, for each luminosity band: intercept and slope of log10 M/L.
 Coefficients = Mapping[tuple[str, str], Mapping[str, tuple[float, float]]]
 
 

@@ -1,4 +1,4 @@
-"""k-corrections of SDSS magnitudes as polynomials of redshift and one observed colour.
+"""k-corrections of SDSS magnitudes as polynomials of redshift and one observed color.
 
 Chilingarian, Melchior & Zolotukhin (2010, 2010MNRAS.405.1409C) as extended to z = 0.5 by
 Chilingarian & Zolotukhin (2012, 2012MNRAS.419.1727C): K(z, c) is the sum of a_jk z^j c^k,
@@ -15,7 +15,7 @@ from types import MappingProxyType
 import numpy as np
 import numpy.typing as npt
 
-from picasssso.estimators._mass_to_light.photometric_systems import OBSERVED_COLOURS
+from picasssso.estimators._mass_to_light.photometric_systems import OBSERVED_COLORS
 from picasssso.exceptions import InvalidInputError
 
 FloatArray = npt.NDArray[np.floating]
@@ -25,7 +25,7 @@ MAXIMUM_REDSHIFT = 0.5
 #: Galaxies that approach us are treated as the polynomials do, by continuation.
 MINIMUM_REDSHIFT = -0.005
 
-# Rows: powers 0, 1, 2 ... of redshift. Columns: powers 0 to 3 of the colour.
+# Rows: powers 0, 1, 2 ... of redshift. Columns: powers 0 to 3 of the color.
 _PUBLISHED = """
 u u-r  0 0 0 0 / 10.3686 -6.12658 2.58748 -0.299322 / -138.069 45.0511 -10.8074 0.95854
        / 540.494 -43.7644 3.84259 0 / -1005.28 10.9763 0 0 / 710.482 0 0 0
@@ -67,15 +67,15 @@ def _read(text: str) -> Mapping[tuple[str, tuple[str, str]], FloatArray]:
         else:
             entries.append(line)
     for entry in entries:
-        band, colour, values = entry.split(maxsplit=2)
+        band, color, values = entry.split(maxsplit=2)
         rows = [[float(v) for v in row.split()] for row in values.split("/")]
         table = np.array(rows)
         table.flags.writeable = False
-        tables[band, (colour[0], colour[2])] = table
+        tables[band, (color[0], color[2])] = table
     return MappingProxyType(tables)
 
 
-#: Coefficients by band and colour, shape (powers of redshift, powers of colour).
+#: Coefficients by band and color, shape (powers of redshift, powers of color).
 COEFFICIENTS = _read(_PUBLISHED)
 
 # RMS of log10(mass) that the polynomials leave against k-corrections computed from
@@ -85,16 +85,16 @@ _SCATTER_REDSHIFTS = (0.0, 0.01, 0.03, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5)
 _SCATTER_DEX = (0.0, 0.025, 0.055, 0.065, 0.08, 0.085, 0.10, 0.185, 0.19)
 
 
-def k_correction_colours(band: str) -> tuple[tuple[str, str], ...]:
-    """Return the colours that a band's k-correction can be computed from.
+def k_correction_colors(band: str) -> tuple[tuple[str, str], ...]:
+    """Return the colors that a band's k-correction can be computed from.
 
     Examples
     --------
-    >>> from picasssso.estimators._mass_to_light.k_corrections import k_correction_colours
-    >>> k_correction_colours("i")
+    >>> from picasssso.estimators._mass_to_light.k_corrections import k_correction_colors
+    >>> k_correction_colors("i")
     (('g', 'i'), ('u', 'i'))
     """
-    return tuple(colour for letter, colour in COEFFICIENTS if letter == band)
+    return tuple(color for letter, color in COEFFICIENTS if letter == band)
 
 
 def check_redshift(redshift: float) -> None:
@@ -108,11 +108,11 @@ def check_redshift(redshift: float) -> None:
 
 
 def k_correction(
-    band: str, colour: tuple[str, str], redshift: float, value: npt.ArrayLike
+    band: str, color: tuple[str, str], redshift: float, value: npt.ArrayLike
 ) -> FloatArray:
     """Return the k-correction of an SDSS band.
 
-    ``value``: observed-frame AB colour, mag; held within `OBSERVED_COLOURS`; returns k in mag:
+    ``value``: observed-frame AB color, mag; held within `OBSERVED_COLORS`; returns k in mag:
     rest-frame magnitude = observed magnitude - distance modulus - K.
 
     Examples
@@ -121,10 +121,10 @@ def k_correction(
     >>> round(float(k_correction("g", ("g", "r"), 0.1, 0.8)), 2)
     0.2
     """
-    table = COEFFICIENTS[band, colour]
+    table = COEFFICIENTS[band, color]
     powers = redshift ** np.arange(len(table))
     constant, linear, quadratic, cubic = powers @ table
-    value = np.clip(value, *OBSERVED_COLOURS[colour])
+    value = np.clip(value, *OBSERVED_COLORS[color])
     return constant + value * (linear + value * (quadratic + value * cubic))
 
 

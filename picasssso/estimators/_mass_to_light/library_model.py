@@ -1,7 +1,7 @@
-"""A colour-mass-to-light relation derived from stellar population models.
+"""A color-mass-to-light relation derived from stellar population models.
 
 The relation is taken between the observed bands at the galaxy's redshift, so that no
-k-correction, colour term or SDSS band is needed.
+k-correction, color term or SDSS band is needed.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ from picasssso.filters.library import filter_hashes
 
 FloatArray = npt.NDArray[np.floating]
 
-#: Models that the relation is taken from, and colours that it is tabulated at.
+#: Models that the relation is taken from, and colors that it is tabulated at.
 N_MODELS = 20_000
 N_KNOTS = 24
-#: Part of the models left out at either end of the range of colours.
+#: Part of the models left out at either end of the range of colors.
 TAIL = 0.005
 
 
@@ -31,7 +31,7 @@ class LibraryPlan:
     """Which band plays which role."""
 
     bands: Mapping[str, str]
-    colour: tuple[str, str]
+    color: tuple[str, str]
     luminosity: str
 
     @property
@@ -41,7 +41,7 @@ class LibraryPlan:
 
 
 def make_library_plan(
-    available: tuple[str, ...], colour: tuple[str, str], luminosity: str
+    available: tuple[str, ...], color: tuple[str, str], luminosity: str
 ) -> LibraryPlan:
     """Choose the bands: full names as given, letters from the first survey that has all.
 
@@ -52,14 +52,14 @@ def make_library_plan(
     >>> dict(plan.bands)
     {'g': 'hsc2017-g', 'i': 'hsc2017-i'}
     """
-    roles = tuple(dict.fromkeys((*colour, luminosity)))
+    roles = tuple(dict.fromkeys((*color, luminosity)))
     prefixes = dict.fromkeys(band.rpartition("-")[0] for band in available)
     for prefix in prefixes:
         bands = {role: role if "-" in role else f"{prefix}-{role}" for role in roles}
         if set(bands.values()) <= set(available):
-            return LibraryPlan(bands, colour, luminosity)
+            return LibraryPlan(bands, color, luminosity)
     raise MissingBandError(
-        f"The colour {colour[0]!r}-{colour[1]!r} and the luminosity in {luminosity!r} need bands "
+        f"The color {color[0]!r}-{color[1]!r} and the luminosity in {luminosity!r} need bands "
         f"of one survey, or full names; the images have {', '.join(available) or 'none'}. "
         "Choose another color= and luminosity_band=."
     )
@@ -67,15 +67,15 @@ def make_library_plan(
 
 @dataclass(frozen=True, eq=False)
 class LibraryMassModel:
-    """The median mass-to-flux ratio of model populations as a function of colour.
+    """The median mass-to-flux ratio of model populations as a function of color.
 
-    ``colours``: observed colours, ascending, mag; ``log_ratios``: median log10 of mass surface
-    density over surface brightness at these colours, Msun/kpc2 per nmgy/arcsec2; ``scatter``:
+    ``colors``: observed colors, ascending, mag; ``log_ratios``: median log10 of mass surface
+    density over surface brightness at these colors, Msun/kpc2 per nmgy/arcsec2; ``scatter``:
     standard deviation of the models about it, dex.
     """
 
     plan: LibraryPlan
-    colours: FloatArray
+    colors: FloatArray
     log_ratios: FloatArray
     scatter: float
     overall: tuple[float, float]
@@ -84,14 +84,14 @@ class LibraryMassModel:
     def log_factor(
         self, magnitudes: Mapping[str, FloatArray]
     ) -> tuple[FloatArray, npt.NDArray[np.bool_]]:
-        """Return log10(mass / flux) by colour, and where the colour is off the models.
+        """Return log10(mass / flux) by color, and where the color is off the models.
 
         Returns in dex.
         """
-        blue, red = self.plan.colour
-        colour = magnitudes[blue] - magnitudes[red]
-        outside = (colour < self.colours[0]) | (colour > self.colours[-1])
-        return np.interp(colour, self.colours, self.log_ratios), outside
+        blue, red = self.plan.color
+        color = magnitudes[blue] - magnitudes[red]
+        outside = (color < self.colors[0]) | (color > self.colors[-1])
+        return np.interp(color, self.colors, self.log_ratios), outside
 
     def surface_density_factor(self, pixel_solid_angle: float) -> float:
         """Return what turns a pixel's flux into the surface brightness of the ratio.
@@ -101,7 +101,7 @@ class LibraryMassModel:
         return 1 / pixel_solid_angle
 
     def prior(self) -> tuple[float, float]:
-        """Return log_factor and its error where nothing is known of the colour.
+        """Return log_factor and its error where nothing is known of the color.
 
         Returns in dex.
         """
@@ -116,12 +116,12 @@ class LibraryMassModel:
 
     def describe(self) -> dict[str, Any]:
         """Return what the maps record of the relation."""
-        blue, red = (self.plan.bands[name] for name in self.plan.colour)
+        blue, red = (self.plan.bands[name] for name in self.plan.color)
         return {
             "relation": {
                 "formula": f"median mass/flux in {self.plan.bands[self.plan.luminosity]} against "
-                f"the observed colour {blue} - {red}",
-                "colors_mag": self.colours.tolist(),
+                f"the observed color {blue} - {red}",
+                "colors_mag": self.colors.tolist(),
                 "log_ratios": self.log_ratios.tolist(),
                 "scatter_dex": self.scatter,
                 "library": dict(self.record),
@@ -132,16 +132,16 @@ class LibraryMassModel:
 
 @lru_cache(maxsize=16)
 def _tabulate(
-    colour: tuple[str, str], luminosity: str, redshift: float, curves: tuple[str, ...]
+    color: tuple[str, str], luminosity: str, redshift: float, curves: tuple[str, ...]
 ) -> tuple[FloatArray, FloatArray, float, tuple[float, float], Mapping[str, Any]]:
     """Tabulate the relation between bands of these curves; kept, since models take seconds."""
     from picasssso.sps import ModelLibrary
 
-    bands = tuple(dict.fromkeys((*colour, luminosity)))
+    bands = tuple(dict.fromkeys((*color, luminosity)))
     library = ModelLibrary.build(bands, redshift, n_models=N_MODELS)
     flux = {band: library.fluxes[:, k].astype(float) for k, band in enumerate(bands)}
     log_ratio = np.log10(library.properties["surviving_fraction"] / flux[luminosity])
-    value = -2.5 * np.log10(flux[colour[0]] / flux[colour[1]])
+    value = -2.5 * np.log10(flux[color[0]] / flux[color[1]])
     edges = np.quantile(value, np.linspace(TAIL, 1 - TAIL, N_KNOTS + 1))
     cell = np.digitize(value, edges[1:-1])
     knots = np.array([np.median(value[cell == k]) for k in range(N_KNOTS)])
@@ -170,7 +170,7 @@ def make_library_model(plan: LibraryPlan, redshift: float) -> LibraryMassModel:
     >>> 0.05 < model.shared_error() < 0.2
     True
     """
-    blue, red = (plan.bands[name] for name in plan.colour)
+    blue, red = (plan.bands[name] for name in plan.color)
     bands = (blue, red, plan.bands[plan.luminosity])
     table = _tabulate(bands[:2], bands[2], redshift, filter_hashes(bands))
     return LibraryMassModel(plan, *table)

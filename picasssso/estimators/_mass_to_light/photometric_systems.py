@@ -1,8 +1,8 @@
-"""Bringing magnitudes of other surveys to the SDSS bands, AB, by published colour terms.
+"""Bringing magnitudes of other surveys to the SDSS bands, AB, by published color terms.
 
 A relation names bands by their role in it (SDSS g, r, i ...). Images from another survey
-play such a role after a colour term: SDSS x = x + constant + linear (y - z) + quadratic
-(y - z)^2 in that survey's observed, not rest-frame, colours. Most terms were measured on
+play such a role after a color term: SDSS x = x + constant + linear (y - z) + quadratic
+(y - z)^2 in that survey's observed, not rest-frame, colors. Most terms were measured on
 stars and end at SDSS magnitudes as catalogued, which are not quite AB; the offsets of
 Blanton & Roweis (2007) finish the way.
 """
@@ -18,9 +18,9 @@ import numpy.typing as npt
 
 FloatArray = npt.NDArray[np.floating]
 
-#: Observed colours (mag) of galaxies at 0 < z < 0.5, rounded outwards. Colour terms and
-#: k-corrections are polynomials: beyond these colours they are held at the limit.
-OBSERVED_COLOURS: Mapping[tuple[str, str], tuple[float, float]] = MappingProxyType(
+#: Observed colors (mag) of galaxies at 0 < z < 0.5, rounded outwards. Color terms and
+#: k-corrections are polynomials: beyond these colors they are held at the limit.
+OBSERVED_COLORS: Mapping[tuple[str, str], tuple[float, float]] = MappingProxyType(
     {
         ("u", "g"): (0.0, 3.5),
         ("u", "r"): (0.3, 4.7),
@@ -40,7 +40,7 @@ _SDSS_TO_AB = MappingProxyType({"u": -0.036, "g": 0.012, "r": 0.010, "i": 0.028,
 
 
 @dataclass(frozen=True)
-class ColourTerm:
+class ColorTerm:
     """What to add to a survey's magnitude.
 
     ``constant``: in mag; ``quadratic``: factor of its square, mag^-1; ``scatter``: RMS of the
@@ -48,16 +48,16 @@ class ColourTerm:
     """
 
     constant: float
-    colour: tuple[str, str]
+    color: tuple[str, str]
     linear: float
     quadratic: float
     scatter: float
 
     def __call__(self, magnitudes: Mapping[str, FloatArray]) -> FloatArray:
-        low, high = OBSERVED_COLOURS[self.colour]
-        blue, red = self.colour
-        colour = np.clip(magnitudes[blue] - magnitudes[red], low, high)
-        return self.constant + colour * (self.linear + colour * self.quadratic)
+        low, high = OBSERVED_COLORS[self.color]
+        blue, red = self.color
+        color = np.clip(magnitudes[blue] - magnitudes[red], low, high)
+        return self.constant + color * (self.linear + color * self.quadratic)
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,7 +69,7 @@ class PhotometricSystem:
 
     name: str
     prefixes: tuple[str, ...]
-    terms: Mapping[str, ColourTerm]
+    terms: Mapping[str, ColorTerm]
     reference: str
     from_sdss: bool = False
     ab_offsets: Mapping[str, float] = field(default_factory=dict)
@@ -87,7 +87,7 @@ class PhotometricSystem:
             return None
         found = set(letters)
         for letter in letters:
-            found |= set(self.terms[letter].colour)
+            found |= set(self.terms[letter].color)
         if self.from_sdss and found != set(letters):
             # An inverted term needs the other SDSS band, and so what that one needs.
             return self.needed(found)
@@ -100,7 +100,7 @@ class PhotometricSystem:
         terms = {
             letter: self.terms[letter]
             for letter in magnitudes
-            if letter in self.terms and set(self.terms[letter].colour) <= set(magnitudes)
+            if letter in self.terms and set(self.terms[letter].color) <= set(magnitudes)
         }
         if not self.from_sdss:
             return {
@@ -115,14 +115,14 @@ class PhotometricSystem:
         return found
 
     def scatter(self, letter: str) -> float:
-        """Return the RMS of a band's colour term, mag; 0 for SDSS."""
+        """Return the RMS of a band's color term, mag; 0 for SDSS."""
         return 0.0 if self.is_sdss else self.terms[letter].scatter
 
 
-def _terms(**rows: tuple[float, str, float, float, float]) -> Mapping[str, ColourTerm]:
-    """Make colour terms from (constant, colour, linear, quadratic, scatter)."""
+def _terms(**rows: tuple[float, str, float, float, float]) -> Mapping[str, ColorTerm]:
+    """Make color terms from (constant, color, linear, quadratic, scatter)."""
     return MappingProxyType(
-        {k: ColourTerm(c, (pair[0], pair[1]), b, q, s) for k, (c, pair, b, q, s) in rows.items()}
+        {k: ColorTerm(c, (pair[0], pair[1]), b, q, s) for k, (c, pair, b, q, s) in rows.items()}
     )
 
 
@@ -191,7 +191,7 @@ SYSTEMS = (
             z=(-0.00680620, "iz", -0.01353969, 0.01479369, 0.015),
         ),
         reference=(
-            "HSC pipeline colour terms from SDSS (obs_subaru; Aihara et al. 2018, "
+            "HSC pipeline color terms from SDSS (obs_subaru; Aihara et al. 2018, "
             "2018PASJ...70S...8A), inverted"
         ),
         from_sdss=True,

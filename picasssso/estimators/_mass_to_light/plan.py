@@ -1,7 +1,7 @@
-"""Choosing the bands that a relation, its k-corrections and colour terms need.
+"""Choosing the bands that a relation, its k-corrections and color terms need.
 
 One survey at a time: mixing surveys would mix their calibrations and resolutions into
-one colour. SDSS itself is preferred, since it needs no colour term.
+one color. SDSS itself is preferred, since it needs no color term.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import product
 
-from picasssso.estimators._mass_to_light.k_corrections import k_correction_colours
+from picasssso.estimators._mass_to_light.k_corrections import k_correction_colors
 from picasssso.estimators._mass_to_light.photometric_systems import (
     SYSTEMS,
     PhotometricSystem,
@@ -18,7 +18,7 @@ from picasssso.estimators._mass_to_light.photometric_systems import (
 )
 from picasssso.exceptions import MissingBandError
 
-Colour = tuple[str, str]
+Color = tuple[str, str]
 
 
 @dataclass(frozen=True)
@@ -27,9 +27,9 @@ class BandPlan:
 
     system: PhotometricSystem
     bands: Mapping[str, str]
-    colour: Colour
+    color: Color
     luminosity: str
-    k_colours: Mapping[str, Colour]
+    k_colors: Mapping[str, Color]
 
     @property
     def letters(self) -> tuple[str, ...]:
@@ -37,31 +37,31 @@ class BandPlan:
         return tuple(self.bands)
 
 
-def _k_colour_choices(roles: tuple[str, ...]) -> Iterator[dict[str, Colour]]:
+def _k_color_choices(roles: tuple[str, ...]) -> Iterator[dict[str, Color]]:
     """Iterate over the ways to k-correct the bands."""
-    for choice in product(*(k_correction_colours(letter) for letter in roles)):
+    for choice in product(*(k_correction_colors(letter) for letter in roles)):
         yield dict(zip(roles, choice, strict=True))
 
 
 def _options(
-    system: PhotometricSystem, colour: Colour, luminosity: str
-) -> list[tuple[set[str], dict[str, Colour]]]:
+    system: PhotometricSystem, color: Color, luminosity: str
+) -> list[tuple[set[str], dict[str, Color]]]:
     """Return the sets of bands that would do, the best first.
 
     That is the one with the fewest bands; of those, the one that k-corrects most bands
-    with the relation's own colour, which is the one grown to be certain.
+    with the relation's own color, which is the one grown to be certain.
     """
-    roles = tuple(dict.fromkeys((*colour, luminosity)))
+    roles = tuple(dict.fromkeys((*color, luminosity)))
     options = []
-    for choice in _k_colour_choices(roles):
+    for choice in _k_color_choices(roles):
         wanted = set(roles).union(*choice.values())
         needed = system.needed(wanted)
         if needed is not None:
             options.append((needed, choice))
 
-    def rank(option: tuple[set[str], dict[str, Colour]]) -> tuple[int, int]:
+    def rank(option: tuple[set[str], dict[str, Color]]) -> tuple[int, int]:
         needed, choice = option
-        return len(needed), sum(pair != colour for pair in choice.values())
+        return len(needed), sum(pair != color for pair in choice.values())
 
     return sorted(options, key=rank)
 
@@ -75,7 +75,7 @@ def _group(available: tuple[str, ...]) -> dict[tuple[PhotometricSystem | None, s
     return groups
 
 
-def make_plan(available: tuple[str, ...], colour: Colour, luminosity: str) -> BandPlan:
+def make_plan(available: tuple[str, ...], color: Color, luminosity: str) -> BandPlan:
     """Choose the bands.
 
     Examples
@@ -92,21 +92,21 @@ def make_plan(available: tuple[str, ...], colour: Colour, luminosity: str) -> Ba
             letters = groups.get((system, prefix))
             if letters is None:
                 continue
-            options = _options(system, colour, luminosity)
+            options = _options(system, color, luminosity)
             for needed, choice in options:
                 if needed <= letters:
                     ordered = [letter for letter in "ugriz" if letter in needed]
                     bands = {letter: f"{prefix}-{letter}" for letter in ordered}
-                    return BandPlan(system, bands, colour, luminosity, choice)
+                    return BandPlan(system, bands, color, luminosity, choice)
             missing.append(_explain(system, prefix, letters, options))
     missing += [
-        f"there is no published colour term from {prefix} ({', '.join(sorted(letters))}) to SDSS"
+        f"there is no published color term from {prefix} ({', '.join(sorted(letters))}) to SDSS"
         for (system, prefix), letters in groups.items()
         if system is None
     ]
-    blue, red = colour
+    blue, red = color
     raise MissingBandError(
-        f"The relation needs the colour {blue}-{red} and the luminosity in {luminosity} through "
+        f"The relation needs the color {blue}-{red} and the luminosity in {luminosity} through "
         f"the SDSS bands, k-corrected, but from {', '.join(available) or 'no band'} they cannot "
         f"be had: {'; '.join(missing) or 'there is nothing to choose from'}. Add bands of one "
         "survey, or choose another color= and luminosity_band=."
@@ -117,9 +117,9 @@ def _explain(
     system: PhotometricSystem,
     prefix: str,
     letters: set[str],
-    options: list[tuple[set[str], dict[str, Colour]]],
+    options: list[tuple[set[str], dict[str, Color]]],
 ) -> str:
     if not options:
-        return f"no colour term from {system.name} to all the SDSS bands needed is published"
+        return f"no color term from {system.name} to all the SDSS bands needed is published"
     lacking = min((needed - letters for needed, _ in options), key=len)
     return f"{' and '.join(f'{prefix}-{x}' for x in 'ugriz' if x in lacking)} missing"

@@ -1,6 +1,6 @@
-"""The published colour-mass-to-light relations: the one table of them.
+"""The published color-mass-to-light relations: the one table of them.
 
-Each is log10(M/L) = a + b colour in solar units, with the colour and luminosity in the
+Each is log10(M/L) = a + b color in solar units, with the color and luminosity in the
 rest frame and in AB magnitudes through the SDSS bands. Whatever IMF a paper used, what
 `Relation.log_mass_to_light` gives out is on Chabrier 0.1-100 Msun, living stars and
 remnants.
@@ -21,11 +21,11 @@ from picasssso.exceptions import InvalidInputError
 
 FloatArray = npt.NDArray[np.floating]
 
-#: Rest-frame colours (mag) that stellar populations of normal galaxies have, from
+#: Rest-frame colors (mag) that stellar populations of normal galaxies have, from
 #: composites of BC03-MILES spectra with 0-2 mag of dust, rounded outwards. The papers
-#: show their fits over such colours and state no limits. Beyond them a colour is noise,
+#: show their fits over such colors and state no limits. Beyond them a color is noise,
 #: a line emitter or a defect: it is held at the limit and flagged.
-COLOUR_RANGES: Mapping[tuple[str, str], tuple[float, float]] = MappingProxyType(
+COLOR_RANGES: Mapping[tuple[str, str], tuple[float, float]] = MappingProxyType(
     {
         ("u", "g"): (0.3, 2.3),
         ("u", "r"): (0.4, 3.4),
@@ -43,10 +43,10 @@ COLOUR_RANGES: Mapping[tuple[str, str], tuple[float, float]] = MappingProxyType(
 
 @dataclass(frozen=True)
 class Relation:
-    """One paper's relations between colours and mass-to-light ratios.
+    """One paper's relations between colors and mass-to-light ratios.
 
     ``chabrier_offset``: added to log10(M/L) to bring it to Chabrier 0.1-100 Msun, dex;
-    ``scatter``: scatter of log10(M/L) at given colour, dex.
+    ``scatter``: scatter of log10(M/L) at given color, dex.
     """
 
     name: str
@@ -65,20 +65,20 @@ class Relation:
     checked: str
 
     @property
-    def colours(self) -> tuple[tuple[str, str], ...]:
-        """Colours it has, such as ``("g", "i")``."""
+    def colors(self) -> tuple[tuple[str, str], ...]:
+        """Colors it has, such as ``("g", "i")``."""
         return tuple(self.coefficients)
 
-    def luminosity_bands(self, colour: tuple[str, str]) -> tuple[str, ...]:
-        """Return the luminosity bands that go with a colour."""
-        return tuple(self.coefficients[colour])
+    def luminosity_bands(self, color: tuple[str, str]) -> tuple[str, ...]:
+        """Return the luminosity bands that go with a color."""
+        return tuple(self.coefficients[color])
 
     def log_mass_to_light(
-        self, colour: tuple[str, str], band: str, value: npt.ArrayLike
+        self, color: tuple[str, str], band: str, value: npt.ArrayLike
     ) -> FloatArray:
         """Return log10(M/L) on Chabrier 0.1-100 Msun.
 
-        ``value``: rest-frame AB colour, mag.
+        ``value``: rest-frame AB color, mag.
 
         Examples
         --------
@@ -86,13 +86,13 @@ class Relation:
         >>> round(float(RELATIONS["taylor2011"].log_mass_to_light(("g", "i"), "i", 1.0)), 2)
         0.02
         """
-        intercept, slope = self.coefficients[colour][band]
+        intercept, slope = self.coefficients[color][band]
         return intercept + self.chabrier_offset + slope * np.asarray(value)
 
 
 #: AB magnitudes of the Sun of Blanton & Roweis (2007). The coefficients of Roediger &
-#: Courteau (BC03) imply the Sun's colours: a_y - a_x = 0.4 (x - y)_sun in the row of the
-#: colour x - y, and they are these exactly; those of Zibetti et al. agree to 0.01 mag.
+#: Courteau (BC03) imply the Sun's colors: a_y - a_x = 0.4 (x - y)_sun in the row of the
+#: color x - y, and they are these exactly; those of Zibetti et al. agree to 0.01 mag.
 _BLANTON_ROWEIS = MappingProxyType({"u": 6.38, "g": 5.12, "r": 4.64, "i": 4.53, "z": 4.51})
 #: What the synthesis codes behind the relations count as stellar mass; where a paper does
 #: not say, it is taken so.
@@ -167,7 +167,7 @@ _TABLE = (
         coefficients=published.INTO_PORTINARI2013,
         checked=(
             "two later papers' tables, one for r and one for i; both rows imply the r-i of "
-            "galaxies. The paper's other colours and bands could not be checked and are left out"
+            "galaxies. The paper's other colors and bands could not be checked and are left out"
         ),
     ),
     Relation(

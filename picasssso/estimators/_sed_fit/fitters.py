@@ -14,10 +14,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from picasssso._core.threads import run_calmly
 from picasssso.estimators._grid_posterior import GridPosterior
-from picasssso.estimators._sed_fit.prior_edges import models_at_edge
 from picasssso.estimators._sed_fit.shared_error import SharedError, measure_shared_error
 from picasssso.filters.library import filter_hashes
 from picasssso.sps import ModelLibrary, SEDPrior, SSPGrid
@@ -25,6 +25,8 @@ from picasssso.sps.dust import AttenuationLaw, get_law
 
 #: Fitters kept; each takes about 80 MB with 50,000 models.
 MAXIMUM_FITTERS = 8
+#: Part of a parameter's range, at either end, that counts as its edge.
+EDGE = 0.05
 
 
 @dataclass(frozen=True)
@@ -103,6 +105,37 @@ class Fitter:
             self.posterior, library.fluxes, tuple(amplitude_scaled)
         )
         self.record: Mapping[str, Any] = {**library.meta, "hash": library.hash}
+
+
+def models_at_edge(
+    prior: SEDPrior, parameters: Mapping[str, npt.NDArray[np.floating]]
+) -> npt.NDArray[np.bool_]:
+    """Return which models lie where a wider prior might have fitted better.
+
+    Those are the ends of metallicity, much attenuation and, for delayed histories, a late
+    start. The other ends are physical: there is no attenuation below zero, and nothing is
+    older than the universe.
+    """
+    metals = prior.distribution("metallicity")
+    metallicity = _position(
+        np.log(parameters["metallicity"]), np.log(metals.low), np.log(metals.high)
+    )
+    dust = prior.distribution("attenuation")
+    attenuation = _position(parameters["attenuation"], dust.low, dust.high)
+    edge = (metallicity < EDGE) | (metallicity > 1 - EDGE) | (attenuation > 1 - EDGE)
+    if "oldest_age" in parameters:
+        start = prior.distribution("oldest_age")
+        edge |= _position(parameters["oldest_age"], start.low, start.high) < EDGE
+    return edge
+
+
+def _position(
+    values: npt.NDArray[np.floating], low: float, high: float
+) -> npt.NDArray[np.floating]:
+    """Return where values lie between the ends of a range; the middle of one held fixed."""
+    if low == high:
+        return np.full(np.shape(values), 0.5)
+    return (values - low) / (high - low)
 
 
 _LOCK = threading.Lock()

@@ -1,9 +1,9 @@
-"""The neighbourhood in which a colour is measured.
+"""The neighborhood in which a color is measured.
 
-A colour taken pixel by pixel explodes where the noise is large, and the mass with it.
-Here the fluxes of a pixel are summed with those of its neighbours in a growing square
-until their colour is as certain as asked for. Sums, not weighted means of colours: a
-mean of noisy colours is biased, a ratio of sums far less. The sums are direct ones over
+A color taken pixel by pixel explodes where the noise is large, and the mass with it.
+Here the fluxes of a pixel are summed with those of its neighbors in a growing square
+until their color is as certain as asked for. Sums, not weighted means of colors: a
+mean of noisy colors is biased, a ratio of sums far less. The sums are direct ones over
 integer squares, so that a result depends, to the last bit, on the pixels inside the
 square only: neither on where a block starts nor on what lies beyond.
 """
@@ -22,8 +22,8 @@ MAG = 2.5 / np.log(10)
 
 
 @dataclass(frozen=True)
-class ColourFluxes:
-    """Fluxes to take colours from, one set for each pixel.
+class ColorFluxes:
+    """Fluxes to take colors from, one set for each pixel.
 
     ``radius``: half-width of the square, 0 for the pixel itself; ``includes_own``: whether the
     pixel's own flux is part of the sum; ``empty``: whether there is no valid pixel in the square
@@ -43,7 +43,7 @@ def radii(maximum: int) -> tuple[int, ...]:
 
     Examples
     --------
-    >>> from picasssso.estimators._mass_to_light.adaptive_colours import radii
+    >>> from picasssso.estimators._mass_to_light.adaptive_colors import radii
     >>> radii(16)
     (1, 2, 3, 4, 6, 8, 11, 16)
     """
@@ -64,8 +64,8 @@ def sums_within(planes: FloatArray, radius: int) -> FloatArray:
     return correlate1d(along_x, ones, axis=1, mode="constant", cval=0.0)
 
 
-def colour_error(flux: FloatArray, variance: FloatArray, pair: tuple[int, int]) -> FloatArray:
-    """Return the error of a colour, infinite where a flux is not positive.
+def color_error(flux: FloatArray, variance: FloatArray, pair: tuple[int, int]) -> FloatArray:
+    """Return the error of a color, infinite where a flux is not positive.
 
     Returns in mag.
     """
@@ -77,26 +77,26 @@ def colour_error(flux: FloatArray, variance: FloatArray, pair: tuple[int, int]) 
     return MAG * np.sqrt(error)
 
 
-def measure_colours(
+def measure_colors(
     flux: FloatArray,
     variance: FloatArray,
     valid: npt.NDArray[np.bool_],
     pair: tuple[int, int],
     maximum_error: float,
     maximum_radius: int,
-) -> ColourFluxes:
-    """Grow each pixel's neighbourhood until its colour is certain enough.
+) -> ColorFluxes:
+    """Grow each pixel's neighborhood until its color is certain enough.
 
     ``flux, variance``: fluxes per pixel and their variances; ``maximum_error``: error of that
-    colour to reach, mag; ``maximum_radius``: half-width at which to give up; 0 takes every pixel
+    color to reach, mag; ``maximum_radius``: half-width at which to give up; 0 takes every pixel
     for itself; returns where the error is not reached, the fluxes are those of the largest
-    square without the pixel itself, whose own noise would otherwise correlate its colour with
+    square without the pixel itself, whose own noise would otherwise correlate its color with
     its luminosity.
     """
     own = np.concatenate([np.where(valid, flux, 0.0), np.where(valid, variance, 0.0)])
     n_bands = len(flux)
     best = own.copy()
-    reached = valid & (colour_error(own[:n_bands], own[n_bands:], pair) <= maximum_error)
+    reached = valid & (color_error(own[:n_bands], own[n_bands:], pair) <= maximum_error)
     radius = np.zeros(valid.shape, np.int32)
     empty, includes_own = ~valid, valid.copy()
     for step in radii(maximum_radius) if maximum_radius else ():
@@ -105,7 +105,7 @@ def measure_colours(
         here = ~reached
         best[:, here] = sums_within(own, step)[:, here]
         radius[here] = step
-        reached |= colour_error(best[:n_bands], best[n_bands:], pair) <= maximum_error
+        reached |= color_error(best[:n_bands], best[n_bands:], pair) <= maximum_error
     if not reached.all() and maximum_radius:
         number = sums_within(valid[None].astype(float), maximum_radius)[0]
         empty = number == 0
@@ -114,20 +114,20 @@ def measure_colours(
         includes_own &= ~given_up
     else:
         empty &= ~reached
-    return ColourFluxes(best[:n_bands], best[n_bands:], radius, reached, includes_own, empty)
+    return ColorFluxes(best[:n_bands], best[n_bands:], radius, reached, includes_own, empty)
 
 
-def resum(flux: FloatArray, valid: npt.NDArray[np.bool_], colours: ColourFluxes) -> FloatArray:
-    """Sum other fluxes over the neighbourhoods that were chosen before.
+def resum(flux: FloatArray, valid: npt.NDArray[np.bool_], colors: ColorFluxes) -> FloatArray:
+    """Sum other fluxes over the neighborhoods that were chosen before.
 
     ``flux``: fluxes per pixel.
     """
     own = np.where(valid, flux, 0.0)
     sums = own.copy()
-    for step in np.unique(colours.radius):
+    for step in np.unique(colors.radius):
         if step:
-            here = colours.radius == step
+            here = colors.radius == step
             sums[:, here] = sums_within(own, int(step))[:, here]
-    without = valid & ~colours.includes_own
+    without = valid & ~colors.includes_own
     sums[:, without] -= own[:, without]
     return sums
