@@ -54,7 +54,8 @@ from picasssso.pairs.source import Batch
 from picasssso.pairs.truth import TrueSums
 from picasssso.properties import PROPERTIES
 from picasssso.training.batches import SlottedBatch, to_slots
-from picasssso.training.calibration_fit import keep_bands, sample_scores
+from picasssso.training.error_correlation import sample_scores
+from picasssso.training.held_out import keep_bands
 from picasssso.training.targets import make_targets
 
 UGRIZ = tuple(f"sdss2010-{band}" for band in "ugriz")
@@ -96,7 +97,7 @@ def make_pairs(table: LightTable, seed: int = SEED, **settings: Any) -> Generate
 
 def wavelengths(bands: Sequence[str]) -> list[float]:
     """Return pivot wavelengths in AA."""
-    from picasssso.filters import pivot_wavelength
+    from picasssso.filters.library import pivot_wavelength
 
     return [float(pivot_wavelength(band).to_value("AA")) for band in bands]
 
@@ -201,24 +202,6 @@ def statistics(residual: np.ndarray, galaxy: np.ndarray) -> dict[str, Any]:
     }
 
 
-def slope(residual: np.ndarray, density: np.ndarray, galaxy: np.ndarray) -> list[float]:
-    """Return the slope of residuals per decade of predicted density, and its error."""
-    good = np.isfinite(residual) & np.isfinite(density)
-    if good.sum() < 10:
-        return [math.nan, math.nan]
-    x, y = density[good].astype(float), residual[good].astype(float)
-    _, owner = np.unique(galaxy[good], return_inverse=True)
-    sums = np.stack(
-        [np.bincount(owner, weights=w) for w in (np.ones(len(x)), x, y, x * x, x * y)], axis=1
-    )
-    drawn = np.random.default_rng(0).multinomial(
-        len(sums), np.full(len(sums), 1 / len(sums)), size=N_BOOTSTRAP
-    )
-    n, sx, sy, sxx, sxy = np.concatenate([sums.sum(0)[None], drawn @ sums]).T
-    found = (sxy * n - sx * sy) / (sxx * n - sx**2)
-    return [float(found[0]), float(found[1:].std(ddof=1))]
-
-
 def density_of(kept: dict[str, Any], name: str) -> np.ndarray:
     """Return log10 of predicted density: of the property, or of stellar mass."""
     traced = name if PROPERTIES[name].is_surface_density else "stellar_mass"
@@ -243,11 +226,7 @@ def figures(kept: dict[str, Any], signals: dict[str, Any] = SIGNALS) -> dict[str
             entry["aperture"]["empty"] = int(_is_empty(kept, name, "aperture").sum())
         for label, (low, high) in signals.items():
             some = (snr >= low) & (snr < high)
-            found = statistics(of_pixels[some], galaxy[some])
-            found["slope_per_decade"] = slope(
-                of_pixels[some], density_of(kept, name)[some], galaxy[some]
-            )
-            entry["pixel"][label] = found
+            entry["pixel"][label] = statistics(of_pixels[some], galaxy[some])
         result[name] = entry
     return result
 
@@ -268,7 +247,7 @@ def default(model: TrainedModel, pairs: Any, count: int) -> dict[str, Any]:
 
 def floored(batch: Any) -> MapStack:
     """Return the truth as the network is asked for it: nothing where there is too little."""
-    targets = make_targets(batch["truth_at_psf"])
+    targets = make_targets(TrueSums(batch["truth_at_psf"]))
     present, values = targets.held_together(), {}
     for k, output in enumerate(OUTPUTS):
         value = 10.0 ** targets.log_value[:, k] - output.offset

@@ -133,30 +133,7 @@ def measure_cuda(table: object, batches: list[int], repeats: int) -> dict:
         "torch": torch.__version__,
         "best": best,
         "best_with_maps_at_psf": cuda_rates(generator, best["batch"], repeats),
-        "against_cpu": compare(table),
         "tried": tried,
-    }
-
-
-def compare(table: object, count: int = 64) -> dict[str, float]:
-    """Return how much galaxies of CUDA differ from those of the CPU."""
-    from picasssso.mocks import MockGenerator
-
-    one, other = (
-        MockGenerator(1, table=table, device=device).draw(range(count))  # type: ignore
-        for device in ("cpu", "cuda")
-    )
-    flux = (one.flux - other.flux.cpu()) * one.inverse_variance.sqrt()
-    mass, same = one.truth.sums[:, 0], other.truth.sums[:, 0].cpu()
-    return {
-        "galaxies": count,
-        "parameters_differ": sum(
-            int((value != other.parameters[name]).sum()) for name, value in one.parameters.items()
-        ),
-        "worst_flux_difference_in_sigma": round(float(flux.abs().max()), 5),
-        "worst_difference_of_total_mass": float(
-            (same.sum((1, 2)) / mass.sum((1, 2)) - 1.0).abs().max()
-        ),
     }
 
 

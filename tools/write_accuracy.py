@@ -48,7 +48,7 @@ def number(value: Any, sign: bool = False) -> str:
 
 def accuracy_tables(part: dict[str, Any]) -> None:
     """Write the tables of pixels and of aperture sums."""
-    pixels = [["property", "S/N (i)", "NMAD", "bias (median)", "slope per decade of density"]]
+    pixels = [["property", "S/N (i)", "NMAD", "bias (median)"]]
     sums = [["property", "σ", "NMAD", "mean", "beyond 0.3", "galaxies"]]
     for name, label in LABELS.items():
         found = part["properties"][name]
@@ -56,8 +56,8 @@ def accuracy_tables(part: dict[str, Any]) -> None:
         cells = [number(row[w], sign=w == "mean") for w in ("sigma", "nmad", "mean")]
         sums.append([label, *cells, number(row["beyond_0.3_dex"]), str(row["n"])])
         for signal, row in found["pixel"].items():
-            cells = [number(row[w], sign=True) for w in ("median", "slope_per_decade")]
-            pixels.append([label, signal, number(row["nmad"]), *cells])
+            bias = number(row["median"], sign=True)
+            pixels.append([label, signal, number(row["nmad"]), bias])
             label = ""
     write_table("cnn_pixels", pixels)
     write_table("cnn_apertures", sums)

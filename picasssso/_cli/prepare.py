@@ -39,6 +39,9 @@ Examples:
 )
 @click.option("--onto", metavar="BAND", help="Band whose pixels all bands are brought to.")
 @click.option(
+    "--register", is_flag=True, help="Shift bands in which the target lies elsewhere (0.3 pixel)."
+)
+@click.option(
     "--sky",
     type=click.Choice(["background2d", "median", "none"]),
     default="background2d",
@@ -100,6 +103,7 @@ def prepare(**arguments: Any) -> None:
     options: dict[str, Any] = {
         "position": _position(arguments["position"]),
         "onto": arguments["onto"],
+        "register": arguments["register"],
         "sky": None if arguments["sky"] == "none" else arguments["sky"],
         "noise": not arguments["keep_noise"],
         "match": _match(arguments["match"]),

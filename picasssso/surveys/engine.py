@@ -13,7 +13,7 @@ import os
 import secrets
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from picasssso.exceptions import InvalidInputError, MissingDependencyError, PicassssoError
@@ -131,7 +131,8 @@ def iterate_results(
     item of several is to be tried alone; of a batch of one it raises.
     """
     plugin = _Work(f"picasssso-{secrets.token_hex(4)}", work)
-    client.register_plugin(plugin)
+    address = client.scheduler.address
+    _register(client, plugin, address)
     waiting = iter(batches)
     again: list[tuple[Sequence[Any], int]] = []
     running = as_completed(loop=client.loop, raise_errors=False)
@@ -166,7 +167,7 @@ def iterate_results(
         while under_way:
             future = next(running)
             batch = under_way.pop(future.key)
-            outcome = _outcome(future, client)
+            outcome = _outcome(future, address)
             if isinstance(outcome, Exception):
                 if len(batch) == 1:
                     yield batch[0], outcome
@@ -180,13 +181,18 @@ def iterate_results(
                         yield item, result
             del future
             refill()
+    except Exception as error:
+        if client.status == "running" and not isinstance(error, OSError):
+            raise
+        raise _lost(address) from error
     finally:
-        if client.status == "running":
-            client.cancel(list(running.futures), force=True)
-            client.unregister_worker_plugin(plugin.name)
+        with suppress(OSError):
+            if client.status == "running":
+                client.cancel(list(running.futures), force=True)
+                client.unregister_worker_plugin(plugin.name)
 
 
-def _outcome(future: Any, client: Any) -> Any:
+def _outcome(future: Any, address: str) -> Any:
     """Return a task's results, or the exception that it ended in."""
     if future.status == "finished":
         return future.result()
@@ -198,8 +204,25 @@ def _outcome(future: Any, client: Any) -> Any:
         )
     if isinstance(error, Exception):
         return error
-    where = getattr(client.scheduler, "address", "?")
-    raise SurveyInterruptedError(
-        f"The connection to the scheduler at {where} was lost. What was done is kept: start a "
+    raise _lost(address)
+
+
+def _lost(address: str) -> SurveyInterruptedError:
+    return SurveyInterruptedError(
+        f"The connection to the scheduler at {address} was lost. What was done is kept: start a "
         "scheduler again, and go on with resume=True."
     )
+
+
+def _register(client: Any, plugin: _Work, address: str) -> None:
+    for again in (True, True, False):
+        try:
+            client.register_plugin(plugin)
+            return
+        except Exception as error:
+            # A worker that dies just then ends it too, with an error of the connection.
+            if client.status != "running" or not again:
+                raise _lost(address) from error
+            if not isinstance(error, OSError):
+                raise
+            time.sleep(_LOOK)

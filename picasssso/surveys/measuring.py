@@ -9,9 +9,8 @@ import astropy.units as u
 import numpy as np
 
 from picasssso.evaluation.apertures import fit_apertures
-from picasssso.evaluation.gradients import radial_gradients
 from picasssso.evaluation.stacks import MapStack
-from picasssso.evaluation.sums import radial_profiles
+from picasssso.evaluation.sums import radial_gradients, radial_profiles
 from picasssso.exceptions import InvalidInputError, PicassssoWarning
 from picasssso.maps.regions import pixel_weights
 from picasssso.maps.totals import known_correlation
