@@ -17,8 +17,6 @@ from picasssso._cli.parsing import (
 )
 from picasssso._cli.running import common_options, progress_wanted
 
-__all__ = ["survey"]
-
 EXAMPLES = """
 \b
 Examples:

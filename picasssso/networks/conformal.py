@@ -31,19 +31,6 @@ from picasssso.exceptions import InvalidInputError
 from picasssso.networks.heads import QUANTILES, Prediction, limit_hydrogen
 from picasssso.networks.outputs import OUTPUT_NAMES, OUTPUTS
 
-__all__ = [
-    "NORMAL_SCORES",
-    "N_COUNTS",
-    "SIGNALS",
-    "ConformalCalibration",
-    "gaussian_kernel",
-    "local_signal",
-    "nearest_signal",
-    "normal_scores",
-    "stretch",
-    "values_at",
-]
-
 #: Standard normal points of the quantiles (`picasssso.networks.heads.QUANTILES`).
 NORMAL_SCORES = (-1.959964, -0.994458, 0.0, 0.994458, 1.959964)
 

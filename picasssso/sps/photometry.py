@@ -30,7 +30,7 @@ from typing import Any
 import numpy as np
 
 from picasssso.exceptions import InvalidInputError, PicassssoWarning
-from picasssso.filters import load_filter
+from picasssso.filters.library import load_filter
 from picasssso.sps.dust import AttenuationLaw
 from picasssso.sps.grid import SOLAR_LUMINOSITY, SSPGrid
 from picasssso.sps.nebular import LINES, nebular_lines

@@ -34,8 +34,6 @@ except ImportError as error:
         "Survey runs need dask.distributed: python -m pip install 'picasssso[survey]'."
     ) from error
 
-__all__ = ["SurveyInterruptedError", "connect", "iterate_results"]
-
 logger = logging.getLogger("picasssso.surveys")
 
 #: Tasks under way for each thread of a worker: one that works and some that wait.

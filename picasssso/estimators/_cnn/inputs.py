@@ -68,7 +68,7 @@ def wavelength(band: str) -> float:
 
     Returns in AA.
     """
-    from picasssso.filters import pivot_wavelength
+    from picasssso.filters.library import pivot_wavelength
 
     return float(pivot_wavelength(band).to_value("AA"))
 
