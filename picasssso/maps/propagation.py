@@ -61,12 +61,6 @@ def relative_variance(dex: float) -> float:
     """Return the relative variance of a log-normal factor of mean 1.
 
     Returns ``exp((dex ln 10)^2) - 1``.
-
-    Examples
-    --------
-    >>> from picasssso.maps.propagation import relative_variance
-    >>> round(relative_variance(0.1) ** 0.5, 3)
-    0.233
     """
     return float(np.expm1((dex * np.log(10)) ** 2))
 

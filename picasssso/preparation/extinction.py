@@ -58,12 +58,6 @@ def band_extinction(
     """Return the extinction of a band.
 
     ``ebv``: colour excess E(B-V), mag; returns in mag.
-
-    Examples
-    --------
-    >>> from picasssso.preparation.extinction import band_extinction
-    >>> round(band_extinction("sdss2010-r", 0.1, scale="SF11"), 2)
-    0.26
     """
     from scipy.integrate import trapezoid
 
