@@ -285,6 +285,13 @@ def own_curves(bands: Iterable[str]) -> dict[str, dict[str, Any]]:
     return records
 
 
+def session_curves() -> dict[str, dict[str, Any]]:
+    """Return records of all curves defined in this session, for other processes."""
+    from speclite.filters import _filter_cache
+
+    return own_curves(list(_filter_cache))
+
+
 def _from_record(name: str, record: Any, where: str) -> FilterResponse:
     try:
         wavelength = np.asarray(record["wavelength_angstrom"], float)

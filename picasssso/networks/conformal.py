@@ -13,7 +13,7 @@ not to the pixel. Probabilities of being there are made true (Platt 1999), and o
 each sample decides for all pixels and properties: there is some where it exceeds the
 probability that there is none. Everything else is calibrated for what is there.
 
-Errors of neighbouring pixels are alike, and a galaxy may be wrong as a whole. How much
+Errors of neighboring pixels are alike, and a galaxy may be wrong as a whole. How much
 so is measured on the same galaxies, so that samples of the maps have the right sums:
 a sample's normal scores are sqrt(a) times a number for the galaxy, sqrt(b) times a smooth
 field and the rest times white noise, mixed between properties by their correlations.

@@ -399,6 +399,50 @@ def test_images_take_the_curve_to_another_process(tmp_path):
     assert float(result) == pivot_wavelength(NAME).value
 
 
+def test_workers_of_a_survey_run_have_the_curves_of_the_session():
+    pytest.importorskip("distributed", reason="needs the extra 'survey'")
+    from picasssso.surveys.engine import _Work
+
+    define()
+    plugin = pickle.dumps(_Work("a run", print))
+    code = (
+        "import pickle, sys; from types import SimpleNamespace as S; from "
+        "picasssso.filters.library import pivot_wavelength as p; work = pickle.loads("
+        f"{plugin!r}); work.setup(S(state=S(nthreads=1))); print(p({NAME!r}).value)"
+    )
+    assert float(run_python(code)) == pivot_wavelength(NAME).value
+
+
+def test_the_command_defines_filters_and_lists_those_known(tmp_path):
+    from click.testing import CliRunner
+
+    from picasssso.cli import cli
+
+    def run(*words):
+        result = CliRunner().invoke(cli, [str(word) for word in words], prog_name="picasssso")
+        return result.exit_code, " ".join(result.output.split())
+
+    code, output = run("filters", "vista-*", "roman-f158")
+    assert code == 0
+    assert "vista-Ks pivot 2.1503 um" in output
+    assert "sdss2010" not in output
+    assert run("filters", "vista-?", "--quiet") == (0, "vista-H vista-J vista-Y vista-Z")
+    assert run("filters", "nothing*")[0] == 2
+
+    write_text(tmp_path / "curve.txt", NM, CURVE * (np.abs(NM - 600) < 39.5))
+    make_images("sdss2010-g", "sdss2010-i").write(tmp_path / "images.fits")
+    estimate = ("estimate", tmp_path / "images.fits", "-e", "sed_fit", "--option", "n_models=500",
+                "-o", tmp_path / "maps.fits")  # fmt: skip
+    for stated, words in [("", "unit='nm'"), (",nm", "photon"), (",nm,um", "said twice"),
+                          (",nm,photon,1", "NAME=FILE,UNIT,photon")]:  # fmt: skip
+        code, output = run(*estimate, "--filter", f"{NAME}={tmp_path / 'curve.txt'}{stated}")
+        assert code == 2
+        assert words in output
+    code, output = run(*estimate, "--filter", f"{NAME}={tmp_path / 'curve.txt'},nm,photon")
+    assert code == 0, output
+    assert pivot_wavelength(NAME).value == pytest.approx(5998, abs=2)
+
+
 def test_files_of_library_filters_hold_no_curves(tmp_path):
     load_filter("vista-Ks")
     images = make_images("sdss2010-g", "vista-Ks", "hst_acs_wfc-f814w")
