@@ -97,7 +97,7 @@ def make_pairs(table: LightTable, seed: int = SEED, **settings: Any) -> Generate
 
 def wavelengths(bands: Sequence[str]) -> list[float]:
     """Return pivot wavelengths in AA."""
-    from picasssso.filters import pivot_wavelength
+    from picasssso.filters.library import pivot_wavelength
 
     return [float(pivot_wavelength(band).to_value("AA")) for band in bands]
 

@@ -148,7 +148,7 @@ def mocks(n: int, worlds: bool, seed: int = SEED, n_pixels: int = 32) -> Sample:
     rows = []
     for galaxies in source.render_chunks(index, parameters, 100):
         p = galaxies.parameters
-        errors = ModelErrors.draw(seed, galaxies.index.numpy(), colour=0.0, level=0.0)
+        errors = ModelErrors.draw(seed, galaxies.index.numpy(), color=0.0, level=0.0)
         errors = errors.in_worlds(p["world_mass_to_light"], p["world_young_light"])
         light = table.light(galaxies, errors)
         flux = light.surface_brightness.double().sum((2, 3)).numpy()

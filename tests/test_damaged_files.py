@@ -214,3 +214,15 @@ def test_weights_that_are_no_numbers(name, tmp_path):
     save_file(tensors, path)
     with pytest.raises(PicassssoError, match="no numbers"):
         read_weights(with_hash(path))
+
+
+@pytest.mark.parametrize("kind", ["light", "shard"])
+def test_a_heap_of_strings_without_an_end(kind, tmp_path):
+    """HDF5 itself would read it for ever."""
+    path, read = copied(kind, tmp_path)
+    data = bytearray(path.read_bytes())
+    start = data.find(b"GCOL")
+    data[start + 16 : start + 32] = bytes(16)
+    path.write_bytes(data)
+    with pytest.raises(PicassssoError, match="has no end"):
+        read(path)

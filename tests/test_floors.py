@@ -55,7 +55,7 @@ FOR_TYPES = "\n\nfrom typing import TYPE_CHECKING\n\nif TYPE_CHECKING:\n    impo
     ("module", "form", "imported"),
     [
         ("_core.records", "\nimport {}\n", "picasssso.bands"),
-        ("maps.tables", IN_A_FUNCTION, "picasssso.estimators.base"),
+        ("maps.profiles", IN_A_FUNCTION, "picasssso.estimators.base"),
         ("mocks.age_bins", FOR_TYPES, "picasssso.estimators.context"),
         ("io.generic", IN_A_FUNCTION, "picasssso.maps.files"),
         ("networks.heads", FOR_TYPES, "picasssso.pairs.source"),

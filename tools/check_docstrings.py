@@ -50,7 +50,12 @@ def public_objects(module_name: str) -> Iterator[tuple[str, object]]:
                 documented = inspect.isroutine(value) or isinstance(
                     value, (property, classmethod, staticmethod)
                 )
-                if documented and not member.startswith("_"):
+                inherited = any(
+                    member in vars(base)
+                    for base in thing.__mro__[1:]
+                    if base.__module__.startswith("picasssso")
+                )  # and documented there
+                if documented and not inherited and not member.startswith("_"):
                     yield f"{module_name}.{name}.{member}", value
 
 
@@ -60,12 +65,14 @@ def main() -> int:
     n_objects = 0
     failures = []
     for module_name in public_modules():
-        for name, _ in public_objects(module_name):
+        for name, thing in public_objects(module_name):
             n_objects += 1
+            # Errors take a message, as all errors do.
+            known = {"PR01"} if inspect.isclass(thing) and issubclass(thing, Exception) else set()
             failures += [
                 f"{name}: {code} {message}"
                 for code, message in validate(name)["errors"]
-                if code in checks
+                if code in checks - known
             ]
     print("\n".join(failures))
     print(f"{n_objects} public docstrings checked, {len(failures)} problem(s)")

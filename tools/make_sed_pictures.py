@@ -26,7 +26,7 @@ from matplotlib.figure import Figure
 from picasssso import BandImages, PropertyMaps, SEDFitEstimator
 from picasssso.data import load_example
 from picasssso.demo import usable_estimators
-from picasssso.filters import pivot_wavelength
+from picasssso.filters.library import pivot_wavelength
 from picasssso.sps import ModelLibrary, SEDPrior, SSPGrid
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -52,7 +52,7 @@ def configuration(options: argparse.Namespace, pairs: int) -> object:
 
 def train(options: argparse.Namespace, weights: Path) -> None:
     """Train on the stored pairs, from the last checkpoint on."""
-    from picasssso.filters import pivot_wavelength
+    from picasssso.filters.library import pivot_wavelength
     from picasssso.networks.weights import write_weights
     from picasssso.pairs import StoredPairs
     from picasssso.training import run_training

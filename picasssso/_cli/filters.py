@@ -22,7 +22,7 @@ def filters(patterns: tuple[str, ...], quiet: bool) -> None:
 
     Only those that match a PATTERN such as 'jwst_*' or '*f814w', if any is given. With --quiet
     only names. A filter that is not among them is defined by its curve: see the option --filter of
-    `picasssso estimate` and `picasssso prepare`.
+    `picasssso estimate`, `prepare` and `survey`.
     """
     from picasssso.filters import list_filters
 

@@ -25,6 +25,7 @@ _OPTIONS = {
     "luminosity_distance=": "--luminosity-distance",
     "galactic_extinction=": "--galactic-extinction-removed",
     "psf=": "--psf",
+    "read_filter(": "--filter NAME=FILE,UNIT,photon",
     "color=": "--option color=...",
     "luminosity_band=": "--option luminosity_band=...",
 }

@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from picasssso._cli.filters import filter_option
 from picasssso._cli.parsing import (
     QuantityType,
     check_estimator,
@@ -16,8 +17,6 @@ from picasssso._cli.parsing import (
     wrong_use,
 )
 from picasssso._cli.running import common_options, progress_wanted
-
-__all__ = ["survey"]
 
 EXAMPLES = """
 \b
@@ -134,6 +133,7 @@ Examples:
 )  # fmt: skip
 @click.option("--resume", is_flag=True, help="Go on with the run in the folder.")
 @click.option("--retry-failed", is_flag=True, help="With --resume: do those again that failed.")
+@filter_option
 @common_options
 def survey(**given: Any) -> None:
     """Estimate maps of all galaxies of CATALOG, and one table of what they are made of.

@@ -8,8 +8,6 @@ import click
 
 from picasssso._cli.running import common_options, progress_wanted
 
-__all__ = ["train"]
-
 
 @click.command()
 @click.argument("recipe", type=click.Path(path_type=Path))

@@ -7,6 +7,7 @@ name in the folder where it belongs, and takes its own name only when it is whol
 from __future__ import annotations
 
 import json
+import mmap
 import multiprocessing
 import os
 import secrets
@@ -153,6 +154,23 @@ def read_datasets(file: h5py.File) -> dict[str, Any]:
         if not isinstance(data, h5py.Dataset) or data.ndim == 0 or data.nbytes > size:
             raise FileFormatError(f"{file.filename} is damaged: {name} is no array of its size.")
     return found
+
+
+def check_heaps(path: str | os.PathLike[str]) -> None:
+    """Refuse a file with a heap of strings in which HDF5 would go round for ever."""
+    with open(path, "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+        start = data.find(b"GCOL")
+        while start >= 0:
+            end = start + min(int.from_bytes(data[start + 8 : start + 16], "little"), 2**20)
+            place = start + 16
+            while place + 16 <= min(end, len(data)):
+                index = int.from_bytes(data[place : place + 2], "little")
+                length = int.from_bytes(data[place + 8 : place + 16], "little")
+                # What is free counts its own head; without a length nothing would come next.
+                if index == 0 and length < 16:
+                    raise FileFormatError(f"{path} is damaged: a heap of strings has no end.")
+                place += length if index == 0 else 16 + -(-length // 8) * 8
+            start = data.find(b"GCOL", start + 4)
 
 
 #: What h5py raises where a file is damaged.

@@ -27,7 +27,7 @@ from picasssso.bands.records import (
 )
 from picasssso.bands.slots import check_softening, per_band, scalar_quantity
 from picasssso.exceptions import InvalidInputError, InvalidTypeError
-from picasssso.filters import pivot_wavelength
+from picasssso.filters.library import pivot_wavelength
 
 #: Bands farther apart than this many pixels are refused.
 MAX_OFFSET = 0.1

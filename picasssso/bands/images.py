@@ -34,7 +34,7 @@ from picasssso.bands.pixels import (
 from picasssso.bands.psf import kernel_fwhm
 from picasssso.bands.records import BandRecord, read_only
 from picasssso.exceptions import InvalidInputError, InvalidTypeError, MissingBandError
-from picasssso.filters import pivot_wavelength
+from picasssso.filters.library import pivot_wavelength
 from picasssso.filters.own import adopt_curves, own_curves
 
 if TYPE_CHECKING:

@@ -310,7 +310,7 @@ def compare_estimates(
     Returns
     -------
     Comparison
-        A sequence of `~picasssso.evaluation.agreement.Agreement`, one for each property that
+        A sequence of ``Agreement``, one for each property that
         both have, where they share pixels: over the target where the maps know of one. It also
         has residual maps and profiles, and says in ``notes`` how the maps were matched. Errors
         of totals are those of joint samples where there are any, else those that the estimators

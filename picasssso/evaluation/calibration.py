@@ -114,14 +114,15 @@ def calibration(
     return ranks_to_calibration(
         ranks[:, 0][known],
         ranks[:, 1][known],
-        _widths(low, high, logarithmic),
+        half_widths(low, high, logarithmic),
         as_array(galaxy)[known],
         n_bootstrap=n_bootstrap,
         seed=seed,
     )
 
 
-def _widths(low: FloatArray, high: FloatArray, logarithmic: bool) -> FloatArray:
+def half_widths(low: FloatArray, high: FloatArray, logarithmic: bool) -> FloatArray:
+    """Return half of 16-84 ranges, in dex or in the unit of the maps."""
     if not logarithmic:
         return (high - low) / 2
     with np.errstate(divide="ignore", invalid="ignore"):

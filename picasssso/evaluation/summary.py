@@ -11,7 +11,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from picasssso.evaluation.calibration import Calibration, calibration, ranks_to_calibration
+from picasssso.evaluation.calibration import (
+    Calibration,
+    calibration,
+    half_widths,
+    ranks_to_calibration,
+)
 from picasssso.evaluation.measures import Record, Settings
 from picasssso.evaluation.residuals import (
     N_BOOTSTRAP,
@@ -113,11 +118,7 @@ def compare_scatter(
             residual = np.where(np.isin(owner, shared), residual, np.nan)
             sides.append((residual, owner))
         entry: dict[str, Any] = dict(_ratio(sides, None, bins.n_bootstrap))
-        for label, key, edges in (
-            ("age", f"{where}.true.stellar_age", bins.age),
-            ("attenuation", f"{where}.true.attenuation_v", bins.attenuation),
-            ("snr", f"{where}.snr", bins.snr),
-        ):
+        for label, key, edges in _binning(where, bins):
             if key not in record or key not in other:
                 continue
             rows = []
@@ -219,15 +220,19 @@ def _apertures(record: Record, name: str, bins: Bins) -> dict[str, Any]:
             record[f"aperture.true.{name}"], planes, galaxy, where=known,
             logarithmic=name not in _LINEAR, n_bootstrap=n,
         ).to_dict()  # fmt: skip
-    for label, other, edges in (
-        ("age", "true.stellar_age", bins.age),
-        ("attenuation", "true.attenuation_v", bins.attenuation),
-        ("snr", "snr", bins.snr),
-    ):
-        by = record.get(f"aperture.{other}")
-        if by is not None:
-            entry[f"by_{label}"] = _binned(residual, by, edges, galaxy, n)
+    for label, key, edges in _binning("aperture", bins):
+        if key in record:
+            entry[f"by_{label}"] = _binned(residual, record[key], edges, galaxy, n)
     return entry
+
+
+def _binning(where: str, bins: Bins) -> list[tuple[str, str, Sequence[float]]]:
+    """Return what sums or pixels are binned by: label, name in a record, edges."""
+    return [
+        ("age", f"{where}.true.stellar_age", bins.age),
+        ("attenuation", f"{where}.true.attenuation_v", bins.attenuation),
+        ("snr", f"{where}.snr", bins.snr),
+    ]
 
 
 def _binned(
@@ -325,18 +330,12 @@ def _pixel_binning(
     binning: list[tuple[str, FloatArray, Sequence[float]]] = [
         ("radius", record["pixel.radius"], bins.radius)
     ]
-    if "pixel.snr" in record:
-        binning.append(("snr", record["pixel.snr"], bins.snr))
     if "pixel.true.stellar_mass" in record:
         density = _log_density(record, name)
         edges = bins.density if name != "sfr" else tuple(e - 9.0 for e in bins.density)
         binning.append(("density", density, edges))
-    for label, other, edges in (
-        ("age", "stellar_age", bins.age),
-        ("attenuation", "attenuation_v", bins.attenuation),
-    ):
-        if f"pixel.true.{other}" in record:
-            binning.append((label, record[f"pixel.true.{other}"], edges))
+    named = _binning("pixel", bins)
+    binning += [(label, record[key], edges) for label, key, edges in named if key in record]
     return binning
 
 
@@ -346,11 +345,7 @@ def _pixel_calibration(
     below = record[f"pixel.below.{name}"]
     known = inside & (below >= 0)
     low, high = record[f"pixel.low.{name}"], record[f"pixel.high.{name}"]
-    if name in _LINEAR:
-        widths = (high - low) / 2
-    else:
-        with np.errstate(divide="ignore", invalid="ignore"):
-            widths = np.log10(np.where((low > 0) & (high > 0), high / low, np.nan)) / 2
+    widths = half_widths(low, high, logarithmic=name not in _LINEAR)
     return ranks_to_calibration(
         below[known],
         record[f"pixel.up_to.{name}"][known],

@@ -6,7 +6,7 @@ one defines the filter of its name for the session, in place of any curve of tha
 does `read_filter`. A curve of one's own is kept in the files of images and maps that rest on it.
 """
 
-from picasssso.filters.library import list_filters, load_filter, pivot_wavelength
+from picasssso.filters.library import list_filters
 from picasssso.filters.own import read_filter
 
-__all__ = ["list_filters", "load_filter", "pivot_wavelength", "read_filter"]
+__all__ = ["list_filters", "read_filter"]

@@ -142,30 +142,7 @@ def list_filters() -> QTable:
 
 
 def load_filter(name: str) -> FilterResponse:
-    """Return the curve of a filter.
-
-    Parameters
-    ----------
-    name : str
-        Name of the filter, ``group-band``.
-
-    Returns
-    -------
-    speclite.filters.FilterResponse
-        The curve last defined in this session under that name, else that of speclite or
-        astro-sedpy.
-
-    Raises
-    ------
-    InvalidInputError
-        If there is no such filter.
-
-    Examples
-    --------
-    >>> from picasssso.filters import load_filter
-    >>> print(load_filter("jwst_nircam-f200w").effective_wavelength.round(-1))
-    20020.0 Angstrom
-    """
+    """Return the curve last defined in this session under a name, else that of a library."""
     import speclite.filters
 
     # speclite takes a name that ends like a file for one.
@@ -206,24 +183,9 @@ def pivot_wavelength(name: str) -> u.Quantity:
     PASP 124, 140, equation A11): lambda_p^2 = int R lambda dlambda / int R dlambda / lambda
     with the photon response R.
 
-    Parameters
-    ----------
-    name : str
-        Name of the filter, ``group-band``.
-
-    Returns
-    -------
-    `~astropy.units.Quantity`
-        In Angstrom.
-
-    Raises
-    ------
-    InvalidInputError
-        If there is no such filter.
-
     Examples
     --------
-    >>> from picasssso.filters import pivot_wavelength
+    >>> from picasssso.filters.library import pivot_wavelength
     >>> pivot_wavelength("sdss2010-g").round()
     <Quantity 4701. Angstrom>
     """

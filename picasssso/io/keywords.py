@@ -18,7 +18,7 @@ from astropy.nddata import NDUncertainty
 from picasssso.bands.flux_units import flux_scale, is_count_like, is_magnitude, parse_unit
 from picasssso.bands.records import UNCERTAINTY_POWERS, UNCERTAINTY_TYPES
 from picasssso.exceptions import FileFormatError, InvalidInputError
-from picasssso.filters import pivot_wavelength
+from picasssso.filters.library import pivot_wavelength
 
 #: Keywords that say the AB magnitude of one count: (start of the bands for which the keyword is
 #: defined so, or None for any; conversion to a magnitude).

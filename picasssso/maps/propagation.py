@@ -23,6 +23,9 @@ from picasssso.maps.arrays import NORMAL_SCORES
 
 FloatArray = npt.NDArray[np.floating]
 
+#: Pixels that are worked on at once, for the sake of memory.
+_CHUNK = 1_000_000
+
 
 def five_point_weights() -> npt.NDArray[np.float64]:
     """Return weights that turn the five stored percentiles into moments.
@@ -46,8 +49,11 @@ def mean_square_error(percentiles: FloatArray, estimate: FloatArray) -> npt.NDAr
     positive but the estimate is not, the distance between the two is error as well.
     """
     total = np.zeros(estimate.shape)
-    for weight, plane in zip(five_point_weights(), percentiles, strict=True):
-        total += weight * (plane.astype(np.float64) - estimate) ** 2
+    rows = max(1, _CHUNK * len(estimate) // max(estimate.size, 1))
+    for start in range(0, len(estimate), rows):
+        part = slice(start, start + rows)
+        for weight, plane in zip(five_point_weights(), percentiles, strict=True):
+            total[part] += weight * (plane[part].astype(np.float64) - estimate[part]) ** 2
     return total
 
 
@@ -55,12 +61,6 @@ def relative_variance(dex: float) -> float:
     """Return the relative variance of a log-normal factor of mean 1.
 
     Returns ``exp((dex ln 10)^2) - 1``.
-
-    Examples
-    --------
-    >>> from picasssso.maps.propagation import relative_variance
-    >>> round(relative_variance(0.1) ** 0.5, 3)
-    0.233
     """
     return float(np.expm1((dex * np.log(10)) ** 2))
 
@@ -134,10 +134,11 @@ def _independent_variances(
         if part.shared is None
         else part.shared.astype(np.float64) ** 2
     )
-    change = part.derivatives * np.sqrt(np.maximum(variance, 0))
+    np.sqrt(np.maximum(variance, 0, out=variance), out=variance)
+    change = np.multiply(part.derivatives, variance, out=variance)
     if bins is not None:
         change = np.bincount(bins, weights=change).astype(np.float64)
-    return change**2
+    return np.square(change, out=change)
 
 
 def _shared_variance(part: Pixels) -> float:
@@ -179,9 +180,9 @@ def measurement_inflation(
     ``n_pixels``: area summed over, pixels; ``noise_scaling``: number of pixels to variance
     inflation.
     """
-    if noise_scaling is None:
-        return np.ones(len(sizes))
-    whole = float(noise_scaling(max(n_pixels, 1.0)))
+    whole = 1.0 if noise_scaling is None else float(noise_scaling(max(n_pixels, 1.0)))
+    if noise_scaling is None or sizes.max(initial=1) < 2:
+        return np.broadcast_to(whole, sizes.shape)
     unique, which = np.unique(sizes, return_inverse=True)
     own = np.array([1.0 if size < 2 else float(noise_scaling(float(size))) for size in unique])
     return np.where(unique < 2, whole, np.maximum(whole / own, 1.0))[which]

@@ -7,8 +7,10 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import astropy.units as u
+import numpy as np
 
 from picasssso.bands.pixels import cutout_slices
+from picasssso.maps.arrays import PERCENTILES
 from picasssso.maps.planes import MapPlanes
 
 if TYPE_CHECKING:
@@ -84,6 +86,7 @@ class PropertyMaps(MapPlanes):
     Examples
     --------
     >>> import astropy.units as u
+    import numpy as np
     >>> import numpy as np
     >>> from picasssso import PropertyMaps
     >>> from picasssso.maps import PropertyArrays
@@ -226,6 +229,7 @@ class PropertyMaps(MapPlanes):
         Examples
         --------
         >>> import astropy.units as u
+        import numpy as np
         >>> import numpy as np
         >>> from picasssso import PropertyMaps
         >>> from picasssso.maps import PropertyArrays
@@ -307,6 +311,7 @@ class PropertyMaps(MapPlanes):
         Examples
         --------
         >>> import astropy.units as u
+        import numpy as np
         >>> import numpy as np
         >>> from picasssso import PropertyMaps
         >>> from picasssso.maps import PropertyArrays
@@ -346,6 +351,7 @@ class PropertyMaps(MapPlanes):
         Examples
         --------
         >>> import astropy.units as u
+        import numpy as np
         >>> import numpy as np
         >>> from picasssso import PropertyMaps
         >>> from picasssso.maps import PropertyArrays
@@ -359,9 +365,23 @@ class PropertyMaps(MapPlanes):
           0   0         3.0
           0   1         5.0
         """
-        from picasssso.maps.tables import make_table
+        from astropy.table import QTable
 
-        return make_table(self)
+        y, x = np.nonzero(~np.logical_and.reduce([self.masks[name] for name in self]))
+        table = QTable({"y": y, "x": x}, meta=dict(self.meta))
+        if self.wcs is not None:
+            table["sky"] = self.wcs.pixel_to_world(x, y)
+        for name in self:
+            table[name] = self.percentile(name, 50)[y, x]
+            if self._planes(name).mean is not None:
+                table[f"{name}_mean"] = self.mean(name)[y, x]
+            for q in PERCENTILES:
+                if q != 50:
+                    table[f"{name}_p{round(10 * q):03d}"] = self.percentile(name, q)[y, x]
+        table["quality"] = self.quality[y, x]
+        if self.bins is not None:
+            table["bin"] = self.bins[y, x]
+        return table
 
     def plot(
         self,

@@ -46,7 +46,8 @@ def pixel_weights(region: Any, shape: tuple[int, int], wcs: WCS | None) -> Pixel
     each pixel that they cover is worked out exactly; ``shape``: shape ``(y, x)`` of the image.
     """
     if region is None:
-        return PixelWeights((slice(0, shape[0]), slice(0, shape[1])), np.ones(shape))
+        whole = np.broadcast_to(np.float64(1.0), shape)
+        return PixelWeights((slice(0, shape[0]), slice(0, shape[1])), whole)
     # Whoever has an aperture has photutils imported; whoever has none need not wait for it.
     if hasattr(region, "to_mask") or hasattr(region, "to_pixel"):
         return _from_aperture(region, shape, wcs)

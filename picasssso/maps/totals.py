@@ -295,7 +295,7 @@ def _measurements(
     """
     n = int(valid.sum())
     if bins is None:
-        return None, np.ones(n, dtype=np.int64)
+        return None, np.broadcast_to(np.int64(1), n)
     labels = bins[window][valid].astype(np.int64)
     single = labels < 0
     labels[single] = -1 - np.arange(int(single.sum()))
@@ -329,9 +329,12 @@ def _pixels(
     derivatives: npt.NDArray[np.float64],
 ) -> Pixels:
     """Collect what the error of a result needs to know about one property's pixels."""
+    everything = bool(valid.all())
 
     def gather(array: npt.NDArray[np.floating]) -> npt.NDArray[np.floating]:
-        return array[(..., *window)][..., valid]
+        part = array[(..., *window)]
+        # Without a copy where nothing is left out.
+        return part.reshape(*part.shape[:-2], -1) if everything else part[..., valid]
 
     planes = maps._planes(name)
     return Pixels(

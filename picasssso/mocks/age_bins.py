@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 #: Edges of the age bins in yr. Within a bin stars form at a constant rate. The first two
 #: bins make the star formation rate exact (the mass formed in the last 100 Myr over 100
-#: Myr), and the first alone lies in birth clouds and ionises gas.
+#: Myr), and the first alone lies in birth clouds and ionizes gas.
 AGE_EDGES = np.array([0.0, 1e7, 1e8, 3e8, 1e9, 2e9, 4e9, 7e9, 1e10, 1.3e10])
 AGE_EDGES.flags.writeable = False
 

@@ -42,7 +42,7 @@ class Galaxies:
     attenuation : Tensor
         Attenuation at 5500 AA in mag, of shape (n, 2, y, x): of the diffuse dust, which all
         light passes, and of birth clouds, which light of the first age bin and of the gas it
-        ionises passes as well (Charlot & Fall 2000, ApJ 539, 718).
+        ionizes passes as well (Charlot & Fall 2000, ApJ 539, 718).
     attenuation_slope : Tensor
         Exponents of the two power laws of wavelength, of shape (n, 2).
     hi_mass, h2_mass : Tensor

@@ -113,7 +113,7 @@ class MockGenerator:
         errors = ModelErrors.draw(
             self.galaxies.seed,
             galaxies.index.cpu().numpy(),
-            colour=self.model_error,
+            color=self.model_error,
             level=0.75 * self.model_error,
         ).in_worlds(
             galaxies.parameters["world_mass_to_light"], galaxies.parameters["world_young_light"]

@@ -108,7 +108,7 @@ class IllustrisMaps:
         Returns
         -------
         float
-            In kpc, about the centre of mass of the inner part.
+            In kpc, about the center of mass of the inner part.
         """
         mass = self.maps["stellar_mass"]
         y, x = np.indices(mass.shape)

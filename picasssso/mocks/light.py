@@ -24,7 +24,7 @@ import numpy as np
 import torch
 
 from picasssso._core.constants import HELIUM
-from picasssso._core.files import atomic_write, open_hdf5, read_datasets
+from picasssso._core.files import atomic_write, check_heaps, open_hdf5, read_datasets
 from picasssso.exceptions import FileFormatError, InvalidInputError
 from picasssso.mocks.age_bins import AGE_CENTRES, AGE_EDGES, N_AGE
 from picasssso.mocks.galaxy_maps import Galaxies
@@ -80,7 +80,7 @@ def _summed(photometry: GridPhotometry, weights: np.ndarray) -> tuple[np.ndarray
     sort = (part[:, None] == np.arange(n_part)).astype(float)
     stars = np.einsum("ak,zks,sp->azp", weights, photometry.stars, sort)
     gas = np.einsum("ak,zks,sp->azp", weights, photometry.gas, sort)
-    # Stars in birth clouds and the others differ in colour, so where their light lies in a
+    # Stars in birth clouds and the others differ in color, so where their light lies in a
     # part of a band differs too. Within either group every age bin counts the same, and the
     # metallicities that most stars have.
     usual = slice(stars.shape[1] // 3, None)
@@ -357,6 +357,7 @@ def read_light_table(path: Path) -> LightTable:
     """Read a table of light."""
     with open_hdf5(path) as file:
         data = read_datasets(file)
+        check_heaps(path)
         lacking = {*_ARRAYS, "bands", "grid_hash"} - {*data, *file.attrs}
         if lacking or set(data) != set(_ARRAYS):
             raise FileFormatError(

@@ -46,7 +46,7 @@ class ModelErrors:
     --------
     >>> import numpy as np
     >>> from picasssso.mocks.model_error import ModelErrors
-    >>> errors = ModelErrors.draw(0, np.arange(500), colour=0.1)
+    >>> errors = ModelErrors.draw(0, np.arange(500), color=0.1)
     >>> float(errors.nodes.std(axis=0).mean().round(2))
     0.11
     """
@@ -55,7 +55,7 @@ class ModelErrors:
 
     @classmethod
     def draw(
-        cls, seed: int, index: np.ndarray, *, colour: float = 0.1, level: float = 0.05
+        cls, seed: int, index: np.ndarray, *, color: float = 0.1, level: float = 0.05
     ) -> ModelErrors:
         """Draw errors.
 
@@ -65,7 +65,7 @@ class ModelErrors:
             Seed.
         index : ndarray
             Numbers of the galaxies, of shape (n,).
-        colour : float, optional
+        color : float, optional
             Standard deviation at each node in mag.
         level : float, optional
             Standard deviation in mag of a change common to all wavelengths at an age.
@@ -77,10 +77,10 @@ class ModelErrors:
         """
         stream = Stream(seed, index)
         shape = (len(_LOG_AGES), len(_LOG_WAVELENGTHS))
-        # Mostly tilts: what is unlike at neighbouring wavelengths would turn galaxies green.
+        # Mostly tilts: what is unlike at neighboring wavelengths would turn galaxies green.
         apart = stream.normal("model error", shape[0] * shape[1]).reshape(-1, *shape)
         tilt = stream.normal("model tilt", shape[0])[:, :, None] * _TILT
-        nodes = colour * (np.sqrt(_TILTED) * tilt + np.sqrt(1.0 - _TILTED) * apart)
+        nodes = color * (np.sqrt(_TILTED) * tilt + np.sqrt(1.0 - _TILTED) * apart)
         levels = stream.normal("model level", shape[0]) * level
         return cls(nodes=nodes + levels[:, :, None])
 

@@ -44,7 +44,7 @@ class TrainingConfig:
     warmup : int
         Steps at the start in which the learning rate rises.
     weight_decay : float
-        Of the AdamW optimiser.
+        Of the AdamW optimizer.
     average_decay : float
         Weights are averaged over about 1 / (1 - this) steps; the average is what is used.
     band_dropout : float

@@ -13,7 +13,7 @@ not to the pixel. Probabilities of being there are made true (Platt 1999), and o
 each sample decides for all pixels and properties: there is some where it exceeds the
 probability that there is none. Everything else is calibrated for what is there.
 
-Errors of neighbouring pixels are alike, and a galaxy may be wrong as a whole. How much
+Errors of neighboring pixels are alike, and a galaxy may be wrong as a whole. How much
 so is measured on the same galaxies, so that samples of the maps have the right sums:
 a sample's normal scores are sqrt(a) times a number for the galaxy, sqrt(b) times a smooth
 field and the rest times white noise, mixed between properties by their correlations.
@@ -30,19 +30,6 @@ from torch.nn import functional
 from picasssso.exceptions import InvalidInputError
 from picasssso.networks.heads import QUANTILES, Prediction, limit_hydrogen
 from picasssso.networks.outputs import OUTPUT_NAMES, OUTPUTS
-
-__all__ = [
-    "NORMAL_SCORES",
-    "N_COUNTS",
-    "SIGNALS",
-    "ConformalCalibration",
-    "gaussian_kernel",
-    "local_signal",
-    "nearest_signal",
-    "normal_scores",
-    "stretch",
-    "values_at",
-]
 
 #: Standard normal points of the quantiles (`picasssso.networks.heads.QUANTILES`).
 NORMAL_SCORES = (-1.959964, -0.994458, 0.0, 0.994458, 1.959964)

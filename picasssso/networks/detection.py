@@ -7,7 +7,7 @@ summed is therefore made of the flux itself.
 - The *light* of a pixel is the amplitude of a typical spectrum (flux rising as the square of
   the wavelength) that fits its bands best: a weighted mean of fluxes, negative as often as
   positive where there is nothing.
-- It is *detected* where it stands out of the noise in a smooth neighbourhood 8 pixels wide
+- It is *detected* where it stands out of the noise in a smooth neighborhood 8 pixels wide
   (FWHM): the significance is the sum over its error, as of a matched filter.
 - *Near* detected light the network knows of a galaxy, and what it says of the outskirts and of
   gas beyond the stars is what its training galaxies had. The nearness is 1 up to about 12
@@ -28,12 +28,12 @@ from torch.nn import functional
 
 from picasssso.networks.inputs import SLOT_WAVELENGTHS
 
-#: Full width at half maximum of the neighbourhood in which light is looked for, and where it
+#: Full width at half maximum of the neighborhood in which light is looked for, and where it
 #: is cut, pixels.
 _FWHM, _RADIUS = 8.0, 8
 _SIGMA = _FWHM / math.sqrt(8.0 * math.log(2.0))
 
-#: Pixels that share a neighbourhood: noise that is correlated over so many inflates its error.
+#: Pixels that share a neighborhood: noise that is correlated over so many inflates its error.
 NEIGHBOURS = 4.0 * math.pi * _SIGMA**2
 
 #: Significances at which light begins to count as detected, and does entirely. The highest
@@ -77,7 +77,7 @@ def measure_light(
 ) -> Light:
     """Measure the light of images; local, so that blocks equal the whole.
 
-    ``inflation``: factor on the variance of the sum over a neighbourhood (of `NEIGHBOURS`
+    ``inflation``: factor on the variance of the sum over a neighborhood (of `NEIGHBOURS`
     pixels) where noise is correlated.
     """
     spectrum = torch.tensor(_SPECTRUM, device=flux.device)[:, None, None]

@@ -15,7 +15,7 @@ class ChannelNorm(nn.Module):
         self.channels = (channels,)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Return the normalised tensor, of the same shape."""
+        """Return the normalized tensor, of the same shape."""
         if x.is_cuda:
             # The device's own kernel takes a block of threads for each pixel.
             x = x.float()
@@ -55,10 +55,10 @@ class PointwiseConv(nn.Conv2d):
 
 
 class ConditionedBlock(nn.Module):
-    """Residual block: normalise, scale and shift by the conditions, look around, mix.
+    """Residual block: normalize, scale and shift by the conditions, look around, mix.
 
     ``kind``: whether the 3 x 3 convolution mixes channels, or each channel has its own 5 x 5
-    kernel and only the layers after it mix, or no pixel sees its neighbours.
+    kernel and only the layers after it mix, or no pixel sees its neighbors.
     """
 
     def __init__(

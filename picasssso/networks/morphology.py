@@ -13,7 +13,7 @@ Five numbers for an image, compared with those of the training set in
   at most. Small-scale residuals that the brightness does not explain, less what noise makes of
   them, plus half the error of that: small only where images are good enough to show texture
   and there is none. Discs have arms and clumps, and no galaxy has perfect isophotes;
-- *noise*: the rms of differences of neighbouring pixels over that of the stated errors, log10.
+- *noise*: the rms of differences of neighboring pixels over that of the stated errors, log10.
 """
 
 from __future__ import annotations
@@ -148,7 +148,7 @@ def _texture(amplitude: torch.Tensor, fine: torch.Tensor, variance: torch.Tensor
 
 
 def _noise(flux: torch.Tensor, inverse_variance: torch.Tensor) -> torch.Tensor:
-    """Return the rms of pixels less the mean of their neighbours, in units of its error."""
+    """Return the rms of pixels less the mean of their neighbors, in units of its error."""
     height, width = flux.shape[-2:]
     if min(height, width) < 3:
         return torch.full((len(flux),), torch.nan, device=flux.device)

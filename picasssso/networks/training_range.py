@@ -5,7 +5,7 @@ Four things are compared with what the calibration's galaxies had:
 - what holds for a whole image: redshift, size of a pixel, width of the PSF, wavelengths;
 - how the image looks as a whole (`picasssso.networks.morphology`): frame, edge, texture ...;
 - what each pixel and its surroundings (5 x 5 pixels) show: the noise, the brightness and the
-  colours, one by one and all together, where there is a clear signal;
+  colors, one by one and all together, where there is a clear signal;
 - how much the members of the ensemble disagree, relative to the width that they predict.
 
 `TrainingRange` collects the ranges, `is_outside` and `members_disagree` compare with them.
@@ -25,7 +25,7 @@ from picasssso.networks.ensemble import EnsemblePrediction
 from picasssso.networks.inputs import SLOT_WAVELENGTHS, SLOTS, Conditions, luminosity_per_flux
 from picasssso.networks.morphology import STRUCTURES
 
-#: Radius of the box in which brightness and colours are measured.
+#: Radius of the box in which brightness and colors are measured.
 RADIUS = 2
 
 #: Signal-to-noise ratio in that box from which they count.
@@ -59,19 +59,19 @@ _FIRST_BRIGHTNESS = len(SLOTS)
 #: Part of the galaxies that lie beyond an end of a range of structure; of texture this many,
 #: since galaxies without are what it is to tell from them. A frame may be half as large as
 #: the smallest, since blocks of galaxies still say something, and noise a third of what is
-#: stated, as neighbours' is alike where images were resampled.
+#: stated, as neighbors' is alike where images were resampled.
 _STRUCTURE_TAIL, _TEXTURE_TAIL = 0.003, 0.01
 _SLACK = {"frame": 0.31, "noise": 0.5}
 
-#: Colours are compared to this, dex, however well they are known: zero points and stellar
+#: Colors are compared to this, dex, however well they are known: zero points and stellar
 #: models are not known better.
 _COLOUR_FLOOR = 0.03
 
-#: Part of the pixels, and of whole images, whose colours lie beyond their limit, and pixels
+#: Part of the pixels, and of whole images, whose colors lie beyond their limit, and pixels
 #: kept of each batch to find it.
 _COLOUR_TAIL, _KEPT_PIXELS = 1e-3, 4000
 
-#: Fewer pixels, and images, than this do not tell what colours are like.
+#: Fewer pixels, and images, than this do not tell what colors are like.
 _FEWEST_COLOURS, _FEWEST_IMAGES = 1000, 100
 
 #: Part of the pixels that lie beyond either end of a range.
@@ -124,7 +124,7 @@ def measure(
     scale = luminosity_per_flux(conditions)[:, None, None, None]
     variance = 1.0 / torch.where(valid, inverse_variance, 1.0)
     noise = torch.log10(scale * variance.sqrt())
-    # Colours of the same pixels: those that no band lacks.
+    # Colors of the same pixels: those that no band lacks.
     good = (valid | ~has_band[:, :, None, None]).all(1, keepdim=True) & has_band[:, :, None, None]
     amount = _box(good.to(flux.dtype))
     light = _box(torch.where(good, flux, 0.0))
@@ -177,7 +177,7 @@ def colours_outside(
     colours: torch.Tensor | None,
     limits: torch.Tensor | None,
 ) -> torch.Tensor:
-    """Return which pixels have colours that, taken together, the training set has not.
+    """Return which pixels have colors that, taken together, the training set has not.
 
     Returns of shape (n, y, x); never where a band has no clear signal.
     """
@@ -203,7 +203,7 @@ def whole_colours_outside(
     colours: torch.Tensor | None,
     limits: torch.Tensor | None,
 ) -> torch.Tensor:
-    """Return which images have colours, as a whole, that the training set has not.
+    """Return which images have colors, as a whole, that the training set has not.
 
     Returns of shape (n,); never where there is nothing to compare.
     """
@@ -227,11 +227,11 @@ def _number(bands: torch.Tensor) -> int:
 def _square_distance(
     values: torch.Tensor, redshift: torch.Tensor, bands: torch.Tensor, colours: torch.Tensor
 ) -> torch.Tensor:
-    """Return squared distances (p,) of colours of pixels (p, number of bands) from the mean."""
+    """Return squared distances (p,) of colors of pixels (p, number of bands) from the mean."""
     which = [*bands.nonzero()[:, 0].tolist(), len(SLOTS)]
     table = colours.double().cpu()
     mean, covariance = table[0, which], table[1:][which][:, which]
-    # Colours to the first band, and the redshift; then colours at a given redshift.
+    # Colors to the first band, and the redshift; then colors at a given redshift.
     contrast = torch.eye(len(which), dtype=torch.float64)[1:]
     contrast[:-1, 0] = -1.0
     floor = torch.diag(torch.tensor([_COLOUR_FLOOR**2] * (len(which) - 1) + [1e-8]).double())
@@ -358,7 +358,7 @@ class TrainingRange:
         return torch.tensor(rows).float()
 
     def colours(self) -> tuple[torch.Tensor, torch.Tensor] | tuple[None, None]:
-        """Return what the colours of pixels are like, and how far from it they lie.
+        """Return what the colors of pixels are like, and how far from it they lie.
 
         Returns as for the calibration; of pixels that have all bands.
         """

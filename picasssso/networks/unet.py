@@ -25,7 +25,7 @@ class ResidualUNet(nn.Module):
     """Residual U-Net whose blocks are conditioned on redshift, scale, PSF and wavelengths.
 
     ``widths``: channels on each level; every level has pixels twice as large as the one before;
-    ``kind``: with ``"pointwise"`` and a single level the network sees each pixel alone: colour
+    ``kind``: with ``"pointwise"`` and a single level the network sees each pixel alone: color
     without morphology.
     """
 

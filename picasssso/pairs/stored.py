@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from picasssso._core.files import HDF5_DAMAGE, open_hdf5, read_datasets, short
+from picasssso._core.files import HDF5_DAMAGE, check_heaps, open_hdf5, read_datasets, short
 from picasssso.exceptions import FileFormatError, InvalidInputError, PicassssoError
 from picasssso.pairs.schema import checksum, read_index, shard_name
 from picasssso.pairs.source import Batch, PairSource
@@ -211,6 +211,7 @@ class StoredPairs(PairSource):
             path = self.folder / shard_name(shard)
             with open_hdf5(path) as file:
                 data = read_datasets(file)
+                check_heaps(path)
                 wrong = [
                     name
                     for name in self.index["fields"]

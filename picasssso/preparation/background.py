@@ -58,14 +58,6 @@ def mask_sky_sources(
     The bands, less a plane and in units of their noise, are added and smoothed. What exceeds the
     level between sources by two standard deviations over 15 pixels is a source; each grows by
     15 % of its size on every side, the largest also where a small one is nearer.
-
-    Examples
-    --------
-    >>> from picasssso.data import load_example_images
-    >>> from picasssso.preparation.background import mask_sky_sources
-    >>> mask = mask_sky_sources(load_example_images())
-    >>> bool(mask[64, 64]), bool(mask[2, 2])
-    (True, False)
     """
     mask = allocate(images.shape, bool, folder)
     for block in blocks_of(images.shape, halo=_HALO, bytes_per_pixel=80):

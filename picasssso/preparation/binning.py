@@ -42,14 +42,6 @@ def grow_bins(
 
     ``signal, variance``: flux and its variance; pixels with a variance of 0 do not count;
     returns if no bin reaches the ratio, all pixels are one bin.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from picasssso.preparation.binning import grow_bins
-    >>> bins = grow_bins(np.full((6, 6), 2.0), np.ones((6, 6)), 4.0)
-    >>> int(np.bincount(bins.ravel()).min())
-    4
     """
     signal, variance = (np.asarray(a, dtype=np.float64) for a in (signal, variance))
     if signal.ndim == 2:

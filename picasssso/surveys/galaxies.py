@@ -25,8 +25,6 @@ if TYPE_CHECKING:
     from picasssso.estimators.base import PropertyMapEstimator
     from picasssso.maps import PropertyMaps
 
-__all__ = ["READ_ONLY", "GalaxyWork", "describe_failure", "file_of"]
-
 #: Arguments of `prepare` that leave out every step.
 READ_ONLY = {"sky": None, "noise": False, "match": False, "mask": False}
 #: Arguments that say how files are read.

@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     from picasssso.maps import PropertyMaps
     from picasssso.properties import Property
 
-__all__ = ["TOTALS", "column_unit", "measure_galaxy", "measure_region"]
-
 #: Semi-major axis of the ellipse that totals are summed in, in half-mass radii.
 TOTALS = 2.0
 #: Annuli between which gradients are fitted, in half-mass radii.

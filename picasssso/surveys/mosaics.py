@@ -35,8 +35,6 @@ if TYPE_CHECKING:
     from picasssso.estimators.context import EstimationContext
     from picasssso.maps import PropertyMaps
 
-__all__ = ["run_mosaic"]
-
 #: Side of the corner that headers are made from, pixels.
 _CORNER = 64
 _FITS_BLOCK = 2880

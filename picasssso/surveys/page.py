@@ -21,8 +21,6 @@ from picasssso.exceptions import InvalidInputError
 from picasssso.properties import PROPERTIES
 from picasssso.surveys.store import read_rows
 
-__all__ = ["write_page"]
-
 #: Columns of numbers beside the properties: heading, format.
 _NUMBERS = {
     "redshift": ("redshift", "{:.4f}"),

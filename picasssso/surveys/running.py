@@ -28,8 +28,6 @@ if TYPE_CHECKING:
 
     from picasssso.estimators.base import PropertyMapEstimator
 
-__all__ = ["Summary", "collect", "finish", "read_results", "run"]
-
 logger = logging.getLogger("picasssso.surveys")
 
 #: Seconds between commits: a galaxy that is not yet committed is done again.

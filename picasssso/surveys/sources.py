@@ -18,8 +18,6 @@ from astropy.wcs import WCS
 from picasssso.exceptions import FileFormatError, InvalidInputError
 from picasssso.surveys.catalogs import Catalog, Galaxy
 
-__all__ = ["FilePatterns", "Located", "Source", "Tiles", "read_source"]
-
 
 @dataclass(frozen=True)
 class Located:

@@ -19,8 +19,6 @@ from typing import Any
 
 from picasssso.exceptions import FileFormatError, InvalidInputError
 
-__all__ = ["RESULTS", "Store", "read_rows"]
-
 #: Name of the file in a run's folder.
 RESULTS = "results.sqlite"
 #: Name of the log beside it.

@@ -15,7 +15,7 @@ from picasssso.training.held_out import Collected
 #: Scores are counted in bins even in asinh of them, up to this.
 _N_SCORES, _LARGEST_SCORE = 1200, 6.0
 
-#: With fewer pixels than this, those of the neighbouring signal count.
+#: With fewer pixels than this, those of the neighboring signal count.
 _FEWEST = 500
 
 #: Probabilities stay as they are unless many more pixels than this say otherwise.

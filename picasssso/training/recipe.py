@@ -247,7 +247,7 @@ def prepare_tables(
             write_light_table(path, table)
         missing = [band for band in bands if band not in known]
         if missing:
-            from picasssso.filters import pivot_wavelength
+            from picasssso.filters.library import pivot_wavelength
 
             known |= {band: float(pivot_wavelength(band).to_value("AA")) for band in missing}
     with atomic_write(folder / _WAVELENGTHS, overwrite=True) as temporary:

@@ -49,7 +49,7 @@ def _compiled_loss() -> Callable[[nn.Module, SlottedBatch], torch.Tensor]:
 
 
 class TrainingState:
-    """Networks that are being trained, their averages and optimisers, and the step."""
+    """Networks that are being trained, their averages and optimizers, and the step."""
 
     def __init__(self, config: TrainingConfig, device: torch.device | str = "cpu") -> None:
         self.config, self.device, self.step = config, torch.device(device), 0
@@ -85,12 +85,12 @@ class TrainingState:
         return config.learning_rate * rise * fall
 
     def to(self, device: torch.device) -> None:
-        """Move networks, averages and optimisers to a device."""
+        """Move networks, averages and optimizers to a device."""
         self.device = device
         for network in (*self.networks, *self.averages):
             network.to(device)
         for optimiser in self.optimisers:
-            # Reading its own state, an optimiser brings it to where its parameters are.
+            # Reading its own state, an optimizer brings it to where its parameters are.
             optimiser.load_state_dict(optimiser.state_dict())
 
     def train_step(

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from picasssso.bands import BandImages
 from picasssso.bands.band_names import SURVEYS, resolve_band
-from picasssso.filters import pivot_wavelength
+from picasssso.filters.library import pivot_wavelength
 
 R = "sdss2010-r"
 PIXEL_AREA = 0.16  # arcsec2

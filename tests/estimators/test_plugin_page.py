@@ -1,4 +1,4 @@
-"""The plugin of the page "Write your own estimator", as somebody who read it would have it."""
+"""The plugins of the page "Write your own estimator", as somebody who read it would have them."""
 
 import os
 import re
@@ -30,15 +30,20 @@ def run(*arguments, **options):
 
 @pytest.fixture(scope="module")
 def installed(tmp_path_factory):
-    """The package of the page in a folder of its own, installed into another."""
+    """The estimator of the page in a folder of its own, installed into another."""
+    return install(tmp_path_factory, "my_package.py", 0)
+
+
+@pytest.fixture(scope="module")
+def installed_reader(tmp_path_factory):
+    """The reader of the page, likewise."""
+    return install(tmp_path_factory, "my_reader.py", 1)
+
+
+def install(tmp_path_factory, module, number):
     source, target = tmp_path_factory.mktemp("source"), tmp_path_factory.mktemp("installed")
-    module, contract = blocks("python")
-    (settings,) = blocks("toml")
-    for name, text in (
-        ("my_package.py", module),
-        (CONTRACT, contract),
-        ("pyproject.toml", settings),
-    ):
+    texts = [*blocks("python")[2 * number : 2 * number + 2], blocks("toml")[number]]
+    for name, text in zip((module, CONTRACT, "pyproject.toml"), texts, strict=True):
         (source / name).write_text(text)
     quiet = ("--no-deps", "--no-build-isolation", "--no-index", "--disable-pip-version-check")
     run("-m", "pip", "install", *quiet, "--target", str(target), str(source))
@@ -63,3 +68,26 @@ def test_the_plugin_keeps_the_contract(installed):
     options = ("-q", "-W", "error", "-p", "no:cacheprovider")
     found = run(*("-W", "error", "-m", "pytest", *options, CONTRACT), cwd=source, env=environment)
     assert int(re.search(r"(\d+) passed", found)[1]) >= 2 * 12
+
+
+def test_the_reader_is_found_and_reads(installed_reader, tmp_path):
+    _, environment = installed_reader
+    code = (
+        "import numpy as np; from astropy.io import fits; from picasssso import BandImages; "
+        "from picasssso.io import list_formats, recognize; "
+        "header = fits.Header({'SURVEY': 'MINE', 'FILTER': 'r', 'ZP': 22.5, 'CTYPE1': 'RA---TAN', "
+        "'CTYPE2': 'DEC--TAN', 'CDELT1': -1e-4, 'CDELT2': 1e-4}); "
+        "fits.PrimaryHDU(np.full((4, 5), 3, 'f4'), header).writeto('r.fits'); "
+        "images = BandImages.read('r.fits', redshift=0.1); "
+        "print(list_formats()['my_survey'], recognize('r.fits').format, images.bands, "
+        "images.to_arrays()[0][0, 0, 0])"
+    )
+    found = run("-W", "error", "-c", code, env=environment, cwd=tmp_path)
+    assert found == "image of my survey my_survey ('sdss2010-r',) 3.0\n"
+
+
+def test_the_reader_keeps_the_contract(installed_reader):
+    source, environment = installed_reader
+    options = ("-q", "-W", "error", "-p", "no:cacheprovider")
+    found = run(*("-W", "error", "-m", "pytest", *options, CONTRACT), cwd=source, env=environment)
+    assert "1 passed" in found

@@ -18,8 +18,8 @@ from hypothesis import strategies as st
 from picasssso.bands import BandImages, GalacticExtinction
 from picasssso.estimators import get_estimator
 from picasssso.exceptions import FileFormatError, InvalidInputError, PicassssoWarning
-from picasssso.filters import list_filters, load_filter, pivot_wavelength, read_filter
-from picasssso.filters.library import filter_hash
+from picasssso.filters import list_filters, read_filter
+from picasssso.filters.library import filter_hash, load_filter, pivot_wavelength
 from picasssso.filters.own import adopt_curves, own_curves
 from picasssso.maps import PropertyMaps
 from picasssso.sps import SSPGrid
@@ -69,9 +69,10 @@ def make_images(*bands, flux=1.0):
 
 
 def run_python(code):
-    return subprocess.run(
-        [sys.executable, "-W", "error", "-c", code], capture_output=True, text=True
-    )
+    """Return what code prints in a process of its own."""
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr
+    return result.stdout.strip()
 
 
 # ---- the libraries ------------------------------------------------------------------------
@@ -377,13 +378,13 @@ def test_images_and_maps_keep_the_curve_for_others(tmp_path):
             "from picasssso.filters import read_filter; from picasssso.filters.library import "
             f"filter_hash; print(filter_hash(read_filter({path!r}, {NAME!r})))"
         )
-        assert run_python(code).stdout.strip() == filter_hash(curve), name
+        assert run_python(code) == filter_hash(curve), name
     path = str(tmp_path / "images.fits")
     result = run_python(
         f"from picasssso import BandImages; images = BandImages.read({path!r}); from "
-        f"picasssso.filters import pivot_wavelength; print(pivot_wavelength({NAME!r}).value)"
+        f"picasssso.filters.library import pivot_wavelength as p; print(p({NAME!r}).value)"
     )
-    assert float(result.stdout) == pivot_wavelength(NAME).value, result.stderr
+    assert float(result) == pivot_wavelength(NAME).value
     with pytest.raises(InvalidInputError, match=f"found {NAME} kept"):
         read_filter(tmp_path / "maps.fits", "other-r")
 
@@ -393,9 +394,53 @@ def test_images_take_the_curve_to_another_process(tmp_path):
     (tmp_path / "images.pickle").write_bytes(pickle.dumps(make_images("sdss2010-g", NAME)))
     result = run_python(
         f"import pickle; pickle.load(open({str(tmp_path / 'images.pickle')!r}, 'rb')); from "
-        f"picasssso.filters import pivot_wavelength; print(pivot_wavelength({NAME!r}).value)"
+        f"picasssso.filters.library import pivot_wavelength as p; print(p({NAME!r}).value)"
     )
-    assert float(result.stdout) == pivot_wavelength(NAME).value, result.stderr
+    assert float(result) == pivot_wavelength(NAME).value
+
+
+def test_workers_of_a_survey_run_have_the_curves_of_the_session():
+    pytest.importorskip("distributed", reason="needs the extra 'survey'")
+    from picasssso.surveys.engine import _Work
+
+    define()
+    plugin = pickle.dumps(_Work("a run", print))
+    code = (
+        "import pickle, sys; from types import SimpleNamespace as S; from "
+        "picasssso.filters.library import pivot_wavelength as p; work = pickle.loads("
+        f"{plugin!r}); work.setup(S(state=S(nthreads=1))); print(p({NAME!r}).value)"
+    )
+    assert float(run_python(code)) == pivot_wavelength(NAME).value
+
+
+def test_the_command_defines_filters_and_lists_those_known(tmp_path):
+    from click.testing import CliRunner
+
+    from picasssso.cli import cli
+
+    def run(*words):
+        result = CliRunner().invoke(cli, [str(word) for word in words], prog_name="picasssso")
+        return result.exit_code, " ".join(result.output.split())
+
+    code, output = run("filters", "vista-*", "roman-f158")
+    assert code == 0
+    assert "vista-Ks pivot 2.1503 um" in output
+    assert "sdss2010" not in output
+    assert run("filters", "vista-?", "--quiet") == (0, "vista-H vista-J vista-Y vista-Z")
+    assert run("filters", "nothing*")[0] == 2
+
+    write_text(tmp_path / "curve.txt", NM, CURVE * (np.abs(NM - 600) < 39.5))
+    make_images("sdss2010-g", "sdss2010-i").write(tmp_path / "images.fits")
+    estimate = ("estimate", tmp_path / "images.fits", "-e", "sed_fit", "--option", "n_models=500",
+                "-o", tmp_path / "maps.fits")  # fmt: skip
+    for stated, words in [("", "unit='nm'"), (",nm", "photon"), (",nm,um", "said twice"),
+                          (",nm,photon,1", "NAME=FILE,UNIT,photon")]:  # fmt: skip
+        code, output = run(*estimate, "--filter", f"{NAME}={tmp_path / 'curve.txt'}{stated}")
+        assert code == 2
+        assert words in output
+    code, output = run(*estimate, "--filter", f"{NAME}={tmp_path / 'curve.txt'},nm,photon")
+    assert code == 0, output
+    assert pivot_wavelength(NAME).value == pytest.approx(5998, abs=2)
 
 
 def test_files_of_library_filters_hold_no_curves(tmp_path):

@@ -7,9 +7,9 @@ import torch
 
 from picasssso.mocks.age_bins import mass_in_age_bins
 from picasssso.mocks.distances import angular_diameter_distance, pixel_sizes
-from picasssso.mocks.galaxies.disc_dust import slab_transmission
 from picasssso.mocks.galaxies.formation import delayed_history
 from picasssso.mocks.galaxies.projection import inclining_matrix
+from picasssso.mocks.galaxies.render import slab_transmission
 from picasssso.mocks.galaxies.sersic import sersic_fraction
 from picasssso.mocks.particles.gridding import share_between_ages
 from picasssso.mocks.particles.header import SimulationCosmology

@@ -165,7 +165,7 @@ def test_every_layout_gives_the_known_galaxy(tmp_path, kind):
     unit = number * SCALE**a * H**h / KPC
     particles = read_particles(
         write_snapshot(tmp_path / "snap.hdf5", kind, galaxy),
-        centre=np.array([1e4, 2e4, 3e4]) / unit,
+        center=np.array([1e4, 2e4, 3e4]) / unit,
     )
     assert particles.layout == kind
     assert particles.redshift == pytest.approx(1.0 / SCALE - 1.0)
@@ -528,9 +528,9 @@ def test_arguments_of_reading(tmp_path):
     path = write_snapshot(tmp_path / "s.hdf5", "EAGLE", known_galaxy(30, 20))
     for arguments, message in (
         ({"layout": "Gasoline"}, "expected EAGLE"),
-        ({"centre": (1, 2)}, "three finite numbers"),
+        ({"center": (1, 2)}, "three finite numbers"),
         ({"radius": -2}, "above 0"),
-        ({"centre": (0, 0, 0), "radius": 1.0}, "no stars within 1 kpc"),
+        ({"center": (0, 0, 0), "radius": 1.0}, "no stars within 1 kpc"),
         ({"subhalo": 2}, "belong together"),
     ):
         with pytest.raises(InvalidInputError, match=message):
@@ -571,9 +571,9 @@ def test_real_files_from_end_to_end(shared_data, table, name):
         catalogue = shared_data / "particles" / "camels_subhalo.hdf5"
         everything = read_particles(path)
         assert everything.stars.mass.sum() == pytest.approx(mass, rel=0.01)
-        arguments = {"catalogue": catalogue, "subhalo": 0}
+        arguments = {"catalog": catalogue, "subhalo": 0}
         with pytest.raises(InvalidInputError, match="0 to 9"):
-            read_particles(path, catalogue=catalogue, subhalo=10)
+            read_particles(path, catalog=catalogue, subhalo=10)
     particles = read_particles(path, **arguments)
     assert particles.layout == layout
     stars, gas = particles.stars, particles.gas

@@ -21,8 +21,6 @@ from picasssso.mocks.galaxy_maps import Galaxies
 from picasssso.mocks.observing.surveys import Survey, get_survey
 from picasssso.mocks.worlds import Worlds
 
-__all__ = ["ProceduralGalaxies"]
-
 #: Redshifts that surveys' galaxies are drawn from.
 REDSHIFT_RANGE = (0.01, 0.15)
 

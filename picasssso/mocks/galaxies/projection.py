@@ -42,7 +42,7 @@ def to_sky(
 ) -> torch.Tensor:
     """Return maps in the frame of galaxies at pixels of the sky.
 
-    Interpolation at the pixels' centres misses part of what is narrow, such as discs seen
+    Interpolation at the pixels' centers misses part of what is narrow, such as discs seen
     edge-on. So each map is scaled, by a few per cent at most, to hold what the given map
     holds within the frame of the pixels.
 

@@ -11,7 +11,6 @@ import torch
 from picasssso._core.constants import HELIUM
 from picasssso._core.random import Stream
 from picasssso.mocks.age_bins import N_AGE
-from picasssso.mocks.galaxies import disc_dust as dust
 from picasssso.mocks.galaxies.disc_structure import draw_structure, sample_structure
 from picasssso.mocks.galaxies.formation import delayed_history
 from picasssso.mocks.galaxies.projection import inclining_matrix, to_sky
@@ -124,7 +123,7 @@ def render_parts(
 ) -> Parts:
     """Describe galaxies on pixels.
 
-    ``frame``: the pixels; ``offset``: centres in kpc from the frame's, in the frame turned by
+    ``frame``: the pixels; ``offset``: centers in kpc from the frame's, in the frame turned by
     ``rotation``; those of the parameters if not given.
     """
     device = stream.device
@@ -416,13 +415,13 @@ def _assemble(
 
     column = (h2 + hi) * (torch.exp(gas_z * 2.302585) / 0.0142) * p("dust_factor")
     column = column * attenuation_per_surface_density()
-    behind = dust.behind_fraction(
-        y.reshape(n, -1), cosine, v["bulge_radius"], v["near_side"]
-    ).reshape(column.shape)
+    behind = behind_fraction(y.reshape(n, -1), cosine, v["bulge_radius"], v["near_side"]).reshape(
+        column.shape
+    )
     through = torch.exp(-0.921 * column)
     from_bulge = 1.0 - behind * (1.0 - through)
-    from_disc = dust.layer_transmission(column, p("dust_thickness"))
-    from_young = dust.slab_transmission(column)
+    from_disc = layer_transmission(column, p("dust_thickness"))
+    from_young = slab_transmission(column)
     # The disc's stars are younger and shine brighter for their mass.
     discs = 1.7 * (inner + outer + bar) + 1e-3
     seen = (bulge * from_bulge + discs * from_disc) / (bulge + discs)
@@ -474,3 +473,51 @@ def merge_parts(hosts: Parts, guests: Parts, rows: torch.Tensor) -> Parts:
             hosts.log_gas_metallicity, guests.log_gas_metallicity, gas_share
         ),
     )
+
+
+# What dust in a disc does to the light of discs, bulges and young stars.
+#
+# The dust's column is that of the gas times its metallicity. Stars in a layer thicker than
+# the dust are partly in front of it, partly behind, partly mixed with it; of a bulge the
+# part behind the disc's plane is dimmed, which on the near side of an inclined disc is most
+# of it: that makes dust lanes. Results are given as the attenuation at V of a screen that
+# would dim as much.
+
+_PER_MAG = 0.4 * 2.302585092994046
+
+
+def slab_transmission(column: torch.Tensor) -> torch.Tensor:
+    """Return the fraction of light that leaves a slab in which stars and dust are mixed.
+
+    ``column``: attenuation at V of a source behind the slab, in mag.
+    """
+    tau = (column * _PER_MAG).clamp(min=1e-4)
+    return -torch.expm1(-tau) / tau
+
+
+def layer_transmission(column: torch.Tensor, thickness: torch.Tensor) -> torch.Tensor:
+    """Return the fraction of light that leaves a layer of stars with a thinner one of dust.
+
+    The "sandwich" of Disney, Davies & Phillipps (1989, MNRAS 239, 939).
+
+    ``column``: attenuation at V of a source behind all dust, in mag.
+    """
+    through = torch.exp(-_PER_MAG * column)
+    outside = 0.5 * (1.0 - thickness) * (1.0 + through)
+    return outside + thickness * slab_transmission(column)
+
+
+def behind_fraction(
+    minor: torch.Tensor, cosine: torch.Tensor, radius: torch.Tensor, near_side: torch.Tensor
+) -> torch.Tensor:
+    """Return the fraction of a bulge's light that comes from behind the disc's plane.
+
+    ``minor``: distance from the major axis, of shape (n, p); ``cosine``: cosine of the
+    inclination, of shape (n,); ``radius``: half-mass radius of the bulge, of shape (n,); returns
+    fractions of shape (n, p).
+    """
+    tangent = torch.sqrt(1.0 - cosine**2) / cosine.clamp(min=0.02)
+    # The line of sight meets the plane at this distance, positive towards the observer.
+    depth = minor * (near_side * tangent)[:, None]
+    spread = torch.hypot(minor, 0.7 * radius[:, None])
+    return 0.5 * (1.0 + torch.erf(depth / (1.4142 * spread)))

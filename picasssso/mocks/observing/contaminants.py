@@ -20,7 +20,7 @@ _STAR_BRIGHT, _GALAXY_BRIGHT = 15.0, 18.0
 #: Standard deviation in pixels of a point source before the PSF: the least that pixels hold.
 _LEAST_WIDTH = 0.55
 
-#: Colours relative to r by effective wavelength: slopes of AB mag per unit ln(wavelength).
+#: Colors relative to r by effective wavelength: slopes of AB mag per unit ln(wavelength).
 _STAR_COLOUR, _GALAXY_COLOUR = (-1.6, 0.9), (-1.8, 0.8)
 
 
@@ -105,7 +105,7 @@ def uneven_background(
     """Return what sky subtraction leaves: an offset, a tilt and a bend per band.
 
     ``shape``: shape (y, x); returns of shape (n, n_band, y, x), with a standard deviation of
-    about 1 at the centre.
+    about 1 at the center.
     """
     y = torch.linspace(-1.0, 1.0, shape[0], device=stream.device)[:, None]
     x = torch.linspace(-1.0, 1.0, shape[1], device=stream.device)

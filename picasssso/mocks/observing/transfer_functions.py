@@ -1,6 +1,6 @@
 """Point-spread functions, and convolution that keeps flux.
 
-Convolution is by Fourier transform on the padded grid. Kernels are normalised to a sum of
+Convolution is by Fourier transform on the padded grid. Kernels are normalized to a sum of
 1 on that grid, so flux is kept to rounding; what the wings carry over one edge comes back
 at the other, which is why images are made with a margin and cut afterwards.
 """
@@ -58,7 +58,7 @@ def moffat_transfer(
 def image_transfer(kernel: np.ndarray | torch.Tensor, shape: tuple[int, int]) -> torch.Tensor:
     """Return the transfer functions of PSFs given as images.
 
-    ``kernel``: images with odd sides, of shape (..., ky, kx), centred, any scale; ``shape``:
+    ``kernel``: images with odd sides, of shape (..., ky, kx), centerd, any scale; ``shape``:
     shape (y, x) of the images to convolve, at least that of the kernel; returns of shape (...,
     y, x // 2 + 1), complex.
     """

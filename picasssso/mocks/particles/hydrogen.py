@@ -4,7 +4,7 @@ Most simulations of whole galaxies do not follow the cold phases of gas. What th
 lack is computed as is usual for them (Lagos et al. 2015, MNRAS 452, 3815; Bahe et al.
 2016, MNRAS 456, 1115; Crain et al. 2017, MNRAS 464, 4204):
 
-- neutral fraction: ionisation balance of hydrogen with collisions and the ultraviolet
+- neutral fraction: ionization balance of hydrogen with collisions and the ultraviolet
   background of Haardt & Madau (2001), shielded as in Rahmati et al. (2013, MNRAS 430,
   2427), equations A1 and A8 and their tables; star-forming gas counts as 10,000 K warm,
   since its temperature in the file is only its effective pressure;

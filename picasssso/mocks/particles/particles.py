@@ -49,7 +49,7 @@ class Particles:
     Parameters
     ----------
     stars : StarParticles
-        Its stars, positions relative to its centre.
+        Its stars, positions relative to its center.
     gas : GasParticles
         Its gas.
     redshift : float
@@ -147,7 +147,7 @@ class Particles:
     ) -> Galaxies:
         """Describe the galaxy on a pixel grid, as every mock galaxy is described.
 
-        Particles are spread over the distance of their 16th nearest neighbour. Sums over
+        Particles are spread over the distance of their 16th nearest neighbor. Sums over
         pixels are those of the particles (but for what lies outside the grid).
 
         Parameters

@@ -1,4 +1,4 @@
-"""Sizes of particles from their neighbours, and their deposit on a pixel grid."""
+"""Sizes of particles from their neighbors, and their deposit on a pixel grid."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from functools import lru_cache
 
 import numpy as np
 
-#: Particles are spread over as many of their nearest neighbours (Torrey et al. 2015, MNRAS
+#: Particles are spread over as many of their nearest neighbors (Torrey et al. 2015, MNRAS
 #: 447, 2753).
 NEIGHBOURS = 16
 
@@ -16,10 +16,10 @@ _SMALLEST = 0.7
 
 
 def neighbour_distance(position: np.ndarray) -> np.ndarray:
-    """Return the distance of each particle's 16th nearest neighbour.
+    """Return the distance of each particle's 16th nearest neighbor.
 
     ``position``: positions of shape (n, 3); returns distances of shape (n,), in the unit of the
-    positions; that of the farthest neighbour where there are fewer particles, 0 for a single
+    positions; that of the farthest neighbor where there are fewer particles, 0 for a single
     one.
     """
     from scipy.spatial import cKDTree
@@ -37,9 +37,9 @@ def deposit(
     """Spread particles over pixels, keeping their sum.
 
     Each particle is a projected cubic spline that ends at ``size``, shared between four
-    pixels at its centre. What falls beyond the grid is lost; nothing else is.
+    pixels at its center. What falls beyond the grid is lost; nothing else is.
 
-    ``x, y``: positions in pixels, of shape (n,); the centre of the first pixel is 0; ``size``:
+    ``x, y``: positions in pixels, of shape (n,); the center of the first pixel is 0; ``size``:
     radii in pixels, of shape (n,); ``values``: what to spread, of shape (k, n); ``shape``: shape
     of the grid; returns sums per pixel, of shape (k, *shape).
     """
@@ -130,6 +130,6 @@ def _kernel(radius: float) -> np.ndarray:
 
 
 def _cubic_spline(q: np.ndarray) -> np.ndarray:
-    """Return the kernel of Monaghan & Lattanzio (1985, A&A 149, 135), not normalised."""
+    """Return the kernel of Monaghan & Lattanzio (1985, A&A 149, 135), not normalized."""
     inner = 1.0 - 6.0 * q**2 + 6.0 * q**3
     return np.where(q < 0.5, inner, np.where(q < 1.0, 2.0 * (1.0 - np.minimum(q, 1.0)) ** 3, 0.0))

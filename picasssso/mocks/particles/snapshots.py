@@ -270,44 +270,44 @@ def _read_gas(reader: _Reader, file: h5py.File) -> tuple[GasParticles, list[str]
 
 
 def _subhalo(
-    catalogue: str | os.PathLike[str], subhalo: int, counts: dict[str, int]
+    catalog: str | os.PathLike[str], subhalo: int, counts: dict[str, int]
 ) -> tuple[dict[str, slice], np.ndarray]:
     """Return which particles belong to a subhalo, and its position in the file's unit."""
-    with open_hdf5(catalogue) as file:
+    with open_hdf5(catalog) as file:
         for name in ("Subhalo/SubhaloLenType", "Subhalo/SubhaloPos"):
             if name not in file:
-                raise FileFormatError(f"{catalogue} lacks {name}: no table of subhaloes.")
+                raise FileFormatError(f"{catalog} lacks {name}: no table of subhaloes.")
         lengths = np.asarray(file["Subhalo/SubhaloLenType"][()], dtype=np.int64)
         positions = np.asarray(file["Subhalo/SubhaloPos"][()], dtype=np.float64)
     if not 0 <= subhalo < len(lengths):
         raise InvalidInputError(
-            f"subhalo={subhalo} is not in {catalogue}: it holds 0 to {len(lengths) - 1}."
+            f"subhalo={subhalo} is not in {catalog}: it holds 0 to {len(lengths) - 1}."
         )
     slices = {}
     for kind, column in (("PartType0", 0), ("PartType4", 4)):
         total = int(lengths[:, column].sum())
         if total > counts.get(kind, 0):
             raise FileFormatError(
-                f"{catalogue} counts {total} particles of {kind}: the snapshot has "
+                f"{catalog} counts {total} particles of {kind}: the snapshot has "
                 f"{counts.get(kind, 0)}. They do not belong together, or the snapshot is one of "
                 "several files: join those first."
             )
         start = int(lengths[:subhalo, column].sum())
         slices[kind] = slice(start, start + int(lengths[subhalo, column]))
     if slices["PartType4"].start == slices["PartType4"].stop:
-        raise InvalidInputError(f"subhalo={subhalo} of {catalogue} has no stars.")
+        raise InvalidInputError(f"subhalo={subhalo} of {catalog} has no stars.")
     return slices, positions[subhalo]
 
 
 def _shrinking_sphere(position: np.ndarray, mass: np.ndarray) -> np.ndarray:
     """Return the densest place (Power et al. 2003, MNRAS 338, 14)."""
-    centre = np.median(position, axis=0)
-    radius = float(np.sqrt(((position - centre) ** 2).sum(axis=1)).max())
+    center = np.median(position, axis=0)
+    radius = float(np.sqrt(((position - center) ** 2).sum(axis=1)).max())
     while True:
-        inside = ((position - centre) ** 2).sum(axis=1) <= radius**2
+        inside = ((position - center) ** 2).sum(axis=1) <= radius**2
         if inside.sum() < max(20, 0.01 * len(position)):
-            return centre
-        centre = np.average(position[inside], axis=0, weights=mass[inside])
+            return center
+        center = np.average(position[inside], axis=0, weights=mass[inside])
         radius *= 0.9
 
 
@@ -315,14 +315,14 @@ def read_particles(
     path: str | os.PathLike[str],
     *,
     layout: str | None = None,
-    centre: Sequence[float] | np.ndarray | None = None,
+    center: Sequence[float] | np.ndarray | None = None,
     radius: float | None = None,
-    catalogue: str | os.PathLike[str] | None = None,
+    catalog: str | os.PathLike[str] | None = None,
     subhalo: int | None = None,
 ) -> Particles:
     """Read the stars and the gas of a galaxy from a simulation's file.
 
-    The layout is recognised from the file, units come from it with its h and scale factor,
+    The layout is recognized from the file, units come from it with its h and scale factor,
     and ages from its own cosmology. What it does not hold is computed, and said in `notes`.
 
     Parameters
@@ -330,13 +330,13 @@ def read_particles(
     path : str or path-like
         An HDF5 snapshot, or a galaxy cut out of one, in one file.
     layout : {"EAGLE", "Illustris", "SWIFT", "Magneticum"}, optional
-        The layout, if it is not to be recognised.
-    centre : sequence of float, optional
-        Centre of the galaxy in the file's own unit of length. The densest place of the
+        The layout, if it is not to be recognized.
+    center : sequence of float, optional
+        Center of the galaxy in the file's own unit of length. The densest place of the
         stars, or the subhalo's position, if not given.
     radius : float, optional
         Only particles inside this radius in kpc are kept.
-    catalogue : str or path-like, optional
+    catalog : str or path-like, optional
         For Illustris: a file with the table of subhaloes, whose particles stand in the
         snapshot one subhalo after the other.
     subhalo : int, optional
@@ -345,7 +345,7 @@ def read_particles(
     Returns
     -------
     Particles
-        Stars and gas about the centre, in kpc, Msun and Gyr.
+        Stars and gas about the center, in kpc, Msun and Gyr.
 
     Raises
     ------
@@ -358,8 +358,8 @@ def read_particles(
     name = os.fspath(path)
     if layout is not None and layout not in LAYOUTS:
         raise InvalidInputError(f"layout={layout!r} is unknown: expected {', '.join(LAYOUTS)}.")
-    if (catalogue is None) != (subhalo is None):
-        raise InvalidInputError("catalogue and subhalo belong together: give both or neither.")
+    if (catalog is None) != (subhalo is None):
+        raise InvalidInputError("catalog and subhalo belong together: give both or neither.")
     with open_hdf5(path) as file:
         kind = recognise(file, name) if layout is None else LAYOUTS[layout]
         head = read_header(file, name)
@@ -367,14 +367,14 @@ def read_particles(
             raise FileFormatError(f"{name} has no group PartType4 (star particles).")
         _warn_of_parts(file, name)
         everything = {"PartType0": slice(None), "PartType4": slice(None)}
-        if catalogue is not None and subhalo is not None:
+        if catalog is not None and subhalo is not None:
             counts = {
                 group: file[group][kind.stars["position"][0]].shape[0]
                 for group in everything
                 if group in file and kind.stars["position"][0] in file[group]
             }
-            everything, place = _subhalo(catalogue, subhalo, counts)
-            centre = place if centre is None else centre
+            everything, place = _subhalo(catalog, subhalo, counts)
+            center = place if center is None else center
         reader = _Reader(file["PartType4"], kind, head, name, everything["PartType4"])
         stars, notes = _read_stars(reader)
         gas = GasParticles.empty()
@@ -385,7 +385,7 @@ def read_particles(
         else:
             notes.append("no gas in the file")
         kpc = reader.unit(reader.find("position"), "length")
-        middle = _centre(centre, kpc, stars, name)
+        middle = _center(center, kpc, stars, name)
         box = None if head.box_size is None else head.box_size * kpc
     return _cut(
         Particles(
@@ -414,15 +414,15 @@ def _warn_of_parts(file: h5py.File, name: str) -> None:
         )
 
 
-def _centre(
-    centre: Sequence[float] | np.ndarray | None, kpc: float, stars: StarParticles, name: str
+def _center(
+    center: Sequence[float] | np.ndarray | None, kpc: float, stars: StarParticles, name: str
 ) -> np.ndarray | None:
-    if centre is None:
+    if center is None:
         return None
-    given = np.asarray(centre, dtype=np.float64)
+    given = np.asarray(center, dtype=np.float64)
     if given.shape != (3,) or not np.isfinite(given).all():
         raise InvalidInputError(
-            f"centre={centre!r} is no position: expected three finite numbers in the unit of "
+            f"center={center!r} is no position: expected three finite numbers in the unit of "
             f"length of {name}."
         )
     return given * kpc
@@ -430,7 +430,7 @@ def _centre(
 
 def _cut(
     particles: Particles,
-    centre: np.ndarray | None,
+    center: np.ndarray | None,
     box: float | None,
     radius: float | None,
     name: str,
@@ -438,14 +438,14 @@ def _cut(
     if radius is not None and not radius > 0:
         raise InvalidInputError(f"radius={radius!r} cannot be used: expected kpc above 0.")
     stars = particles.stars.position
-    first = stars[0] if centre is None else centre
+    first = stars[0] if center is None else center
 
     def unwrap(position: np.ndarray, middle: np.ndarray) -> np.ndarray:
         offset = position - middle
         return offset if box is None else offset - box * np.round(offset / box)
 
     offset = unwrap(stars, first)
-    shift = _shrinking_sphere(offset, particles.stars.mass) if centre is None else np.zeros(3)
+    shift = _shrinking_sphere(offset, particles.stars.mass) if center is None else np.zeros(3)
     moved = particles.replace_positions(
         offset - shift, unwrap(particles.gas.position, first + shift)
     )
@@ -454,7 +454,7 @@ def _cut(
     result = moved.within(radius)
     if len(result.stars.mass) == 0:
         raise InvalidInputError(
-            f"{name} has no stars within {radius:g} kpc of the centre: the nearest is at "
+            f"{name} has no stars within {radius:g} kpc of the center: the nearest is at "
             f"{np.sqrt((moved.stars.position**2).sum(axis=1)).min():.3g} kpc."
         )
     return result
