@@ -576,6 +576,54 @@ def test_line_suggested_by_info_works(folder):
     assert result.exit_code == 0, result.stderr + " ".join(options)
 
 
+def _many_kinds(folder):
+    """One file of each kind that `info` proposes a line for."""
+    import survey_layouts as layouts
+
+    shape = (40, 44)
+    wcs, rng = layouts.tangent_wcs(shape, 0.262), np.random.default_rng(0)
+    y, x = np.indices(shape)
+    flux = 5 * np.exp(-np.hypot(y - 20, x - 22) / 4) + rng.normal(0, 0.1, shape)
+    layouts.sdss_frame(folder / "sdss.fits", "r", flux, wcs)
+    layouts.des_coadd(folder / "des.fits", "r", flux, wcs, sigma=0.1)
+    layouts.lsst_image(folder / "lsst.fits", "r", flux, wcs, sigma=0.1)
+    layouts.eso_image(folder / "eso.fits", "r", flux, wcs)
+    layouts.ps1_stack(folder, "r", flux, wcs, sigma=0.1)
+    layouts.legacy_cutout(folder / "legacy.fits", "r", flux[None], wcs)
+    layouts.gama_image(folder / "gama.fits", flux, wcs)
+    data = flux.astype("f4")
+    header = wcs.to_header()
+    header.update(BUNIT="nmgy", FILTER="r", SURVEY="SDSS")
+    noise = np.full(shape, 0.1, "f4")
+    planes = [("ERR", noise), ("WHT", noise * 0 + 700), ("VAR_POISSON", noise), ("CON", noise)]
+    extra = [fits.ImageHDU(plane, name=name) for name, plane in planes]
+    science = fits.ImageHDU(data, header, name="SCI")
+    fits.HDUList([fits.PrimaryHDU(), science, *extra]).writeto(folder / "sci.fits")
+    two = [fits.ImageHDU(data, header, name="SCI", ver=ver) for ver in (1, 2)]
+    fits.HDUList([fits.PrimaryHDU(), *two]).writeto(folder / "chips.fits")
+    fits.PrimaryHDU(data, fits.Header({"BUNIT": "adu", "FILTER": "r"})).writeto(
+        folder / "counts.fits"
+    )
+    return [path.name for path in sorted(folder.glob("*.fits")) if path.stem not in ("g", "i")]
+
+
+def test_every_line_that_info_proposes_reads_the_file(folder):
+    names = _many_kinds(folder)
+    proposed = 0
+    for name in names:
+        for line in run("info", "-q", name).output.splitlines():
+            for word, value in {"GROUP-": "sdss2010-", "UNIT": "nmgy", "MAG": "25",
+                                "'P arcsec'": "'0.4 arcsec'", "-BAND": "-r"}.items():  # fmt: skip
+                line = line.replace(word, value)
+            out = f"{proposed}.fits"
+            result = run("prepare", *shlex.split(line), "-z", "0.03", "-o", out, "--sky", "none",
+                         "--keep-noise", "--no-mask", "-q")  # fmt: skip
+            # Noise that no file states is measured, or cannot be: that is no fault of the line.
+            assert result.exit_code == 0, (name, line, result.stderr)
+            proposed += 1
+    assert proposed >= 11
+
+
 def test_info_of_own_files(folder):
     make_galaxy((20, 22)).write("images.fits")
     run("estimate", "images.fits", "-e", "mass_to_light", "-o", "maps.fits")

@@ -19,120 +19,47 @@ from picasssso._cli.parsing import (
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
-_OPTIONS: tuple[tuple[tuple[str, ...], dict[str, Any]], ...] = (
-    (
-        ("-b", "--band", "bands"),
-        {
-            "multiple": True,
-            "metavar": "BAND=FILE[HDU]",
-            "help": "One band: the name of a filter and the file; with the name or "
-            "number of an extension only that image is read, without its noise and mask. Once "
-            "for each band. `picasssso info FILE` suggests this line.",
-        },
-    ),
-    (
-        ("-z", "--redshift"),
-        {
-            "type": RedshiftType(),
-            "metavar": "Z",
-            "help": "Observed redshift. Required, but for a file of BandImages: it is never "
-            "guessed.",
-        },
-    ),
-    (
-        ("--format", "format_name"),
-        {"metavar": "NAME", "help": "Format of the files, instead of recognizing it."},
-    ),
-    (
-        ("--luminosity-distance",),
-        {
-            "type": QuantityType("length"),
-            "metavar": "'D Mpc'",
-            "help": "Instead of the one that follows from the redshift (Planck18); needed for "
-            "totals below redshift 0.003.",
-        },
-    ),
-    (
-        ("--zero-point", "zero_points"),
-        {
-            "multiple": True,
-            "metavar": "[BAND=]MAG",
-            "help": "AB magnitude of one count, for images in counts that do not say it.",
-        },
-    ),
-    (
-        ("--unit", "units"),
-        {
-            "multiple": True,
-            "metavar": "[BAND=]UNIT",
-            "help": "Unit of the images, where BUNIT is missing or wrong, such as nmgy or Jy.",
-        },
-    ),
-    (
-        ("--weight", "weights"),
-        {
-            "multiple": True,
-            "metavar": "HDU|BAND=FILE[HDU]",
-            "help": "Inverse variance, in the images' units; beside --uncertainty, where there "
-            "are data.",
-        },
-    ),
-    (
-        ("--uncertainty", "uncertainties"),
-        {
-            "multiple": True,
-            "metavar": "HDU|BAND=FILE[HDU]",
-            "help": "Standard deviation, in the images' units.",
-        },
-    ),
-    (
-        ("--variance", "variances"),
-        {
-            "multiple": True,
-            "metavar": "HDU|BAND=FILE[HDU]",
-            "help": "Variance, in the images' units squared.",
-        },
-    ),
-    (
-        ("--mask", "masks"),
-        {
-            "multiple": True,
-            "metavar": "HDU|BAND=FILE[HDU]",
-            "help": "Pixels not to use: where it is not zero.",
-        },
-    ),
-    (
-        ("--mask-bits",),
-        {
-            "type": int,
-            "metavar": "BITS",
-            "help": "Only these bits of the mask mean that a pixel is bad.",
-        },
-    ),
-    (
-        ("--psf", "psfs"),
-        {
-            "multiple": True,
-            "metavar": "[BAND=]'FWHM arcsec'",
-            "help": "Full width at half maximum of the PSF.",
-        },
-    ),
-    (
-        ("--pixel-scale",),
-        {
-            "type": QuantityType("angle"),
-            "metavar": "'P arcsec'",
-            "help": "Of a pixel, for images without WCS.",
-        },
-    ),
-)
+_HDU = "HDU|BAND=FILE[HDU]"
+#: Names of an option, its metavar, its help, and what else click is told.
+_OPTIONS: tuple[tuple[tuple[str, ...], str, str, dict[str, Any]], ...] = (
+    (("-b", "--band", "bands"), "BAND=FILE[HDU]",
+     "One band: the name of a filter and the file; with the name or number of an extension only "
+     "that image is read, without its noise and mask. Once for each band. `picasssso info FILE` "
+     "suggests this line.", {"multiple": True}),
+    (("-z", "--redshift"), "Z",
+     "Observed redshift. Required, but for a file of BandImages: it is never guessed.",
+     {"type": RedshiftType()}),
+    (("--format", "format_name"), "NAME", "Format of the files, instead of recognizing it.", {}),
+    (("--luminosity-distance",), "'D Mpc'",
+     "Instead of the one that follows from the redshift (Planck18); needed for totals below "
+     "redshift 0.003.", {"type": QuantityType("length")}),
+    (("--zero-point", "zero_points"), "[BAND=]MAG",
+     "AB magnitude of one count, for images in counts that do not say it.", {"multiple": True}),
+    (("--unit", "units"), "[BAND=]UNIT",
+     "Unit of the images, where BUNIT is missing or wrong, such as nmgy or Jy.",
+     {"multiple": True}),
+    (("--weight", "weights"), _HDU,
+     "Inverse variance, in the images' units; beside --uncertainty, where there are data.",
+     {"multiple": True}),
+    (("--uncertainty", "uncertainties"), _HDU, "Standard deviation, in the images' units.",
+     {"multiple": True}),
+    (("--variance", "variances"), _HDU, "Variance, in the images' units squared.",
+     {"multiple": True}),
+    (("--mask", "masks"), _HDU, "Pixels not to use: where it is not zero.", {"multiple": True}),
+    (("--mask-bits",), "BITS", "Only these bits of the mask mean that a pixel is bad.",
+     {"type": int}),
+    (("--psf", "psfs"), "[BAND=]'FWHM arcsec'", "Full width at half maximum of the PSF.",
+     {"multiple": True}),
+    (("--pixel-scale",), "'P arcsec'", "Of a pixel, for images without WCS.",
+     {"type": QuantityType("angle")}),
+)  # fmt: skip
 
 
 def reading_options(function: Function) -> Function:
     """Add files, bands and what can be said of them to a command."""
     function = filter_option(function)
-    for names, options in reversed(_OPTIONS):
-        function = click.option(*names, **options)(function)
+    for names, metavar, text, options in reversed(_OPTIONS):
+        function = click.option(*names, metavar=metavar, help=text, **options)(function)
     return click.argument("files", nargs=-1, metavar="[FILE]...")(function)
 
 

@@ -157,61 +157,26 @@ class BandImages(Mapping[str, CCDData]):
         labels: npt.ArrayLike | None = None,
         meta: Mapping[str, Any] | None = None,
     ) -> None:
-        self._open(
-            images,
-            redshift=redshift,
-            survey=survey,
-            luminosity_distance=luminosity_distance,
-            cosmology=cosmology,
-            pixel_scale=pixel_scale,
-            zero_point=zero_point,
-            asinh_softening=asinh_softening,
-            psf=psf,
-            noise_scaling=noise_scaling,
-            sky_error=sky_error,
-            zero_point_error=zero_point_error,
-            galactic_extinction=galactic_extinction,
-            bins=bins,
-            labels=labels,
-            meta=meta,
-        )
+        given = {name: value for name, value in locals().items() if name not in ("self", "images")}
+        self._open(images, given)
 
-    def _open(
-        self,
-        images: Any,
-        *,
-        redshift: Any,
-        survey: str | None,
-        luminosity_distance: Any,
-        cosmology: Any,
-        pixel_scale: Any,
-        zero_point: Any,
-        asinh_softening: Any,
-        psf: Any,
-        noise_scaling: Any,
-        sky_error: Any,
-        zero_point_error: Any,
-        galactic_extinction: Any,
-        bins: Any,
-        labels: Any,
-        meta: Any,
-        allow_empty: bool = False,
-    ) -> None:
+    def _open(self, images: Any, given: dict[str, Any], *, allow_empty: bool = False) -> None:
         """Check everything in the order promised, and keep it."""
         if isinstance(images, BandImages):
             raise InvalidTypeError(
                 "images: found BandImages, whose PSF, errors and notes would be lost. Use "
                 "images.replace(...) to change some of them."
             )
+        survey = given["survey"]
         records, names, originals, zero_points = checks.check_images(
             images,
             survey=survey,
-            zero_point=zero_point,
-            asinh_softening=asinh_softening,
+            zero_point=given["zero_point"],
+            asinh_softening=given["asinh_softening"],
             allow_empty=allow_empty,
         )
         self._wcs, self._given_pixel_scale, self._solid_angle = checks.check_grid(
-            names, originals, pixel_scale
+            names, originals, given["pixel_scale"]
         )
         self._equal_pixels = self._wcs is None or has_equal_pixels(
             self._wcs, originals[0].data.shape, self._solid_angle
@@ -219,27 +184,20 @@ class BandImages(Mapping[str, CCDData]):
         self._records = checks.check_names(records, names, survey, zero_points)
         self._shape = originals[0].data.shape
         self._survey = survey
-        self._redshift = slots.check_redshift(redshift)
-        self._given_distance = slots.check_distance(luminosity_distance)
-        self._cosmology = slots.check_cosmology(cosmology)
-        self._set_slots(
-            originals,
-            zero_points,
-            psf=psf,
-            noise_scaling=noise_scaling,
-            sky_error=sky_error,
-            zero_point_error=zero_point_error,
-        )
-        self._extinction = slots.check_extinction(galactic_extinction)
-        self._bins = slots.check_labels(bins, self._shape, "bins")
-        self._labels = slots.check_labels(labels, self._shape, "labels")
-        self._meta = slots.check_meta(meta)
+        self._redshift = slots.check_redshift(given["redshift"])
+        self._given_distance = slots.check_distance(given["luminosity_distance"])
+        self._cosmology = slots.check_cosmology(given["cosmology"])
+        self._set_slots(originals, zero_points, given)
+        self._extinction = slots.check_extinction(given["galactic_extinction"])
+        self._bins = slots.check_labels(given["bins"], self._shape, "bins")
+        self._labels = slots.check_labels(given["labels"], self._shape, "labels")
+        self._meta = slots.check_meta(given["meta"])
         self._records = checks.check_uncertainties(
             self._records, originals, zero_points, allow_empty
         )
 
     def _set_slots(
-        self, originals: Sequence[Any], zero_points: dict[str, u.Quantity], **given: Any
+        self, originals: Sequence[Any], zero_points: dict[str, u.Quantity], given: dict[str, Any]
     ) -> None:
         """Check and keep what comes per band."""
         bands = self.bands
@@ -1255,7 +1213,7 @@ class BandImages(Mapping[str, CCDData]):
         # What is kept of the pixels' areas, so that parts keep the values of the whole.
         areas = {"solid_angle": "pixel_solid_angle_arcsec2", "equal_pixels": "equal_pixels"}
         known = {name: arguments.pop(key) for name, key in areas.items() if key in arguments}
-        new._open(images, **arguments, allow_empty=True)
+        new._open(images, arguments, allow_empty=True)
         return new._derive(**known)
 
     @classmethod

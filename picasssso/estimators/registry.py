@@ -126,15 +126,7 @@ def get_estimator(name: str) -> type[PropertyMapEstimator]:
 
 
 def iterate_estimators() -> Iterator[tuple[str, type[PropertyMapEstimator]]]:
-    """Iterate over all estimators that can be imported; broken plugins only warn.
-
-    Yields
-    ------
-    name : str
-        The estimator's name.
-    estimator : type
-        The class.
-    """
+    """Iterate over names and classes that can be imported; broken plugins only warn."""
     for name in list_estimators():
         try:
             yield name, get_estimator(name)

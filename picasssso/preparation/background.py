@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import astropy.units as u
 import numpy as np
 import numpy.typing as npt
+from astropy.nddata import NDData
 
 from picasssso._core.blocks import Block
 from picasssso.exceptions import InvalidInputError
@@ -36,6 +37,8 @@ _MIN_SKY_FRACTION = 0.05
 _SAMPLE = 2_000_000  # pixels of which a single level is measured
 _HALO = 160
 _PASSES = 3
+_FLAT = 5  # pixels: side of the squares of one value that are no data
+_MIN_FLAT, _MAX_FLAT = 0.005, 0.9  # of the image
 
 Array = npt.NDArray[Any]
 BoolArray = npt.NDArray[np.bool_]
@@ -138,6 +141,33 @@ def _detect(planes: list[Array]) -> BoolArray:
     mask = distance <= reach[found.data[tuple(nearest)]]
     largest = found.labels[np.argmax(found.areas)]
     return mask | (distance_transform_edt(found.data != largest) <= reach[largest])
+
+
+def mask_padding(
+    images: BandImages, *, folder: str | os.PathLike[str] | None = None
+) -> BandImages:
+    """Return images whose constant areas, as beyond the edge of a survey, are masked: no data."""
+    from scipy.ndimage import binary_dilation, maximum_filter, minimum_filter
+
+    planes, parts = {}, {}
+    for band, image in images.items():
+        flat = allocate(images.shape, bool, folder)
+        for block in blocks_of(images.shape, halo=2 * _FLAT, bytes_per_pixel=40):
+            flux, precision = (p[0] for p in images.to_arrays(block.padded, bands=[band]))
+            lowest, highest = (f(flux, _FLAT) for f in (minimum_filter, maximum_filter))
+            same = binary_dilation((lowest == highest) & (precision != 0), np.ones((_FLAT, _FLAT)))
+            flat[block.core] = (same & (precision != 0))[block.inner]
+        number = np.count_nonzero(flat)
+        # An image that is flat nearly everywhere is a model without noise.
+        if max(_MIN_FLAT * flat.size, 64) <= number < _MAX_FLAT * flat.size:
+            flat |= False if image.mask is None else image.mask
+            planes[band] = NDData(
+                image.data, unit=image.unit, uncertainty=image.uncertainty, mask=flat
+            )
+            parts[band] = round(number / flat.size, 4)
+    if not planes:
+        return images
+    return with_step(images.with_planes(planes), "no data", part_of_image=parts)
 
 
 def subtract_background(

@@ -15,7 +15,12 @@ from picasssso.bands.merging import merge_bands
 from picasssso.exceptions import InvalidInputError, InvalidTypeError, PicassssoWarning
 from picasssso.io.reading import merge_parts, read_parts
 from picasssso.preparation.alignment import align_bands
-from picasssso.preparation.background import METHODS, mask_sky_sources, subtract_background
+from picasssso.preparation.background import (
+    METHODS,
+    mask_padding,
+    mask_sky_sources,
+    subtract_background,
+)
 from picasssso.preparation.binning import bin_images
 from picasssso.preparation.extinction import correct_extinction, look_up_ebv
 from picasssso.preparation.noise import calibrate_noise
@@ -180,6 +185,7 @@ def _parts(images: Any, given: dict[str, Any]) -> list[BandImages]:
 
 def _clean(images: BandImages, sky: str | None, noise: bool, folder: Any) -> BandImages:
     """Subtract the sky and calibrate the noise, on the images' own pixels."""
+    images = mask_padding(images, folder=folder)
     if sky is None and not (noise or images.missing_uncertainty):
         return images
     hidden = mask_sky_sources(images, folder=folder)
@@ -189,7 +195,10 @@ def _clean(images: BandImages, sky: str | None, noise: bool, folder: Any) -> Ban
         except InvalidInputError as error:
             warnings.warn(f"The sky was not subtracted: {error}", PicassssoWarning, stacklevel=3)
     if noise or images.missing_uncertainty:
-        images = calibrate_noise(images, source_mask=hidden, folder=folder)
+        try:
+            images = calibrate_noise(images, source_mask=hidden, folder=folder)
+        except InvalidInputError as error:
+            warnings.warn(f"The noise was not measured: {error}", PicassssoWarning, stacklevel=3)
     return images
 
 

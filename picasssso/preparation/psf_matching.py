@@ -40,8 +40,8 @@ REGULARIZATION = 1e-4
 #: Amplitude of rings around a star, over its peak, beyond which a warning is given.
 RING = 1e-3
 #: Sum of a kernel's negative values up to which it is improved, and how often.
-_NEGATIVE = 0.3
-_ITERATIONS = 80
+_NEGATIVE = 0.5
+_ITERATIONS = 150
 #: Error of an aperture of one FWHM, in mag, beyond which a warning is given.
 TOLERANCE = 0.02
 #: PSFs whose widths agree so well are the same.

@@ -281,14 +281,7 @@ _KINDS: Mapping[str, type[Distribution]] = {
 
 
 def distribution_from_dict(record: Mapping[str, Any]) -> Distribution:
-    """Make a distribution from what `Distribution.to_dict` returned.
-
-    Examples
-    --------
-    >>> from picasssso.sps.distributions import distribution_from_dict
-    >>> distribution_from_dict({"distribution": "uniform", "low": 0, "high": 2})
-    Uniform(low=0.0, high=2.0)
-    """
+    """Make a distribution from what `Distribution.to_dict` returned."""
     parameters = dict(record)
     name = parameters.pop("distribution", None)
     if name not in _KINDS:

@@ -202,28 +202,14 @@ ATTENUATION_LAWS: dict[str, type[AttenuationLaw]] = {
 
 
 def law_from_dict(law: Mapping[str, Any]) -> AttenuationLaw:
-    """Make a built-in law from what `AttenuationLaw.to_dict` returned.
-
-    Examples
-    --------
-    >>> from picasssso.sps.dust import TwoComponent, law_from_dict
-    >>> law_from_dict(TwoComponent(slope=-1.0).to_dict()).slope
-    -1.0
-    """
+    """Make a built-in law from what `AttenuationLaw.to_dict` returned."""
     parameters = dict(law)
     name = parameters.pop("name")
     return type(get_law(name))(**parameters)
 
 
 def get_law(law: str | AttenuationLaw) -> AttenuationLaw:
-    """Return an attenuation law from its name, or as it is.
-
-    Examples
-    --------
-    >>> from picasssso.sps.dust import get_law
-    >>> get_law("calzetti")
-    Calzetti(r_v=4.05, stars_to_gas=0.44)
-    """
+    """Return an attenuation law from its name, or as it is."""
     if isinstance(law, AttenuationLaw):
         return law
     if isinstance(law, str) and law in ATTENUATION_LAWS:

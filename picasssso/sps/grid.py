@@ -75,15 +75,6 @@ def ionizing_photon_rate(wavelength: np.ndarray, luminosity: np.ndarray) -> np.n
     ``wavelength``: wavelengths in AA, of shape (n,); ``luminosity``: luminosity in Lsun/AA, of
     shape (..., n); returns photons per second, of shape (...); 0 if the grid does not reach
     there.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from picasssso.sps.grid import ionizing_photon_rate
-    >>> wavelength = np.linspace(500.0, 1000.0, 501)
-    >>> rate = ionizing_photon_rate(wavelength, np.ones(501) / 500.0)
-    >>> f"{rate:.2e}"
-    '1.12e+44'
     """
     below = wavelength < LYMAN_LIMIT
     if below.sum() < 2:

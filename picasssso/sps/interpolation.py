@@ -16,14 +16,6 @@ def hat_weights(values: np.ndarray, nodes: np.ndarray) -> np.ndarray:
     ``values``: where to interpolate, of shape (n,); outside the nodes the nearest one is taken;
     ``nodes``: increasing nodes, of shape (k,); returns weights of shape (n, k), at most two of a
     row not 0; rows sum to 1.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from picasssso.sps.interpolation import hat_weights
-    >>> hat_weights(np.array([1.0, 2.5]), np.array([1.0, 2.0, 4.0]))
-    array([[1.  , 0.  , 0.  ],
-           [0.  , 0.75, 0.25]])
     """
     values = np.clip(np.asarray(values, dtype=np.float64), nodes[0], nodes[-1])
     weights = np.zeros((values.size, nodes.size))
@@ -44,14 +36,6 @@ def integrated_hat_weights(values: np.ndarray, nodes: np.ndarray, *, power: int 
     ``values``: ages up to which to integrate, of shape (n,), not above the last node; ``nodes``:
     increasing ages of the nodes, of shape (k,); returns integrals over age, of shape (n, k);
     rows sum to age**(power + 1) / (power + 1).
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from picasssso.sps.interpolation import integrated_hat_weights
-    >>> integrated_hat_weights(np.array([0.5, 10.0]), np.array([1.0, 10.0])).round(3)
-    array([[0.5  , 0.   ],
-           [3.909, 6.091]])
     """
     order = power + 1
 

@@ -56,14 +56,7 @@ LINES = np.array(
 
 
 def oxygen_abundance(metallicity: np.ndarray | float) -> np.ndarray:
-    """Return the oxygen abundance of gas whose metals are mixed as in the Sun.
-
-    Examples
-    --------
-    >>> from picasssso.sps.nebular import oxygen_abundance
-    >>> float(oxygen_abundance(0.0142))
-    8.69
-    """
+    """Return the oxygen abundance of gas whose metals are mixed as in the Sun."""
     return np.asarray(SOLAR_OXYGEN + np.log10(np.asarray(metallicity) / SOLAR_METALLICITY))
 
 
@@ -116,13 +109,6 @@ def nebular_lines(grid: SSPGrid) -> np.ndarray:
 
     Returns lsun per Msun formed, of shape (n_metallicity, n_age, n_line), in the order of
     `LINES`, if no ionizing photon escapes or falls on dust.
-
-    Examples
-    --------
-    >>> from picasssso.sps import SSPGrid
-    >>> from picasssso.sps.nebular import nebular_lines
-    >>> nebular_lines(SSPGrid.default()).shape
-    (6, 106, 18)
     """
     h_beta = grid.ionizing_photon_rate * H_BETA_PER_PHOTON / SOLAR_LUMINOSITY
     return h_beta[:, :, None] * line_ratios(grid.metallicities)[:, None, :]

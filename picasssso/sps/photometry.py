@@ -58,13 +58,6 @@ def load_response(band: str) -> tuple[np.ndarray, np.ndarray]:
 
     Returns observed wavelengths in AA and the response to photons there (any scale), both of
     shape (k,), starting and ending with a response of 0.
-
-    Examples
-    --------
-    >>> from picasssso.sps.photometry import load_response
-    >>> wavelength, response = load_response("sdss2010-r")
-    >>> float(response[0]), float(response[-1])
-    (0.0, 0.0)
     """
     curve = load_filter(band)
     return np.array(curve.wavelength, np.float64), np.array(curve.response, np.float64)
@@ -200,15 +193,6 @@ class GridPhotometry:
     wavelengths in AA of the light of stars and of gas in each slice, of shape (2, n_slice);
     ``stars, gas``: flux of each population in each slice, in nmgy/arcsec2 per Msun/kpc2 formed,
     of shape (n_metallicity, n_age, n_slice); ``ages``: the grid's ages in yr.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from picasssso.sps import SSPGrid
-    >>> from picasssso.sps.photometry import GridPhotometry
-    >>> photometry = GridPhotometry.build(SSPGrid.default(), ["sdss2010-r"], 0.05)
-    >>> photometry.stars.shape[:2]
-    (6, 106)
     """
 
     bands: tuple[str, ...]

@@ -36,12 +36,6 @@ def unit_cube(n: int, n_dimensions: int, seed: int) -> np.ndarray:
     """Return points that fill the unit cube evenly: a scrambled Sobol sequence.
 
     Returns points of shape (n, n_dimensions), between 0 and 1 and never 0 or 1.
-
-    Examples
-    --------
-    >>> from picasssso.sps.populations import unit_cube
-    >>> bool((unit_cube(100, 3, 1)[:10] == unit_cube(10, 3, 1)).all())
-    True
     """
     from scipy.stats import qmc
 
@@ -56,13 +50,6 @@ def limit_age(age: float, grid: SSPGrid) -> float:
 
     ``age``: age of the universe in Gyr; returns age in Gyr, rounded down to a tenth so that near
     redshifts share their draws.
-
-    Examples
-    --------
-    >>> from picasssso.sps import SSPGrid
-    >>> from picasssso.sps.populations import limit_age
-    >>> limit_age(13.1489, SSPGrid.default())
-    13.1
     """
     # Where a tenth would be much of the whole, nothing is rounded.
     if age >= 10 * AGE_LIMIT_STEP:

@@ -13,10 +13,10 @@ from picasssso.estimators._mass_to_light.adaptive_colors import (
     resum,
     sums_within,
 )
-from picasssso.estimators._mass_to_light.coefficients import parse_coefficients
 from picasssso.estimators._mass_to_light.photometric_systems import find_system
 from picasssso.estimators._mass_to_light.plan import make_plan
 from picasssso.estimators._mass_to_light.products import product_percentiles
+from picasssso.estimators._mass_to_light.relations import parse_coefficients
 from picasssso.exceptions import MissingBandError
 
 # ---- neighborhoods ---------------------------------------------------------------------

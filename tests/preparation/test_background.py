@@ -100,3 +100,26 @@ def test_counts_become_nmgy(sloped):
     np.testing.assert_allclose(
         one["sdss2010-r"].data, two["sdss2010-r"].data, atol=1e-4 * SIGMA, rtol=1e-5
     )
+
+
+def test_constant_padding_is_no_data():
+    """Zeros beyond a survey's edge count as NaN does, in each band by itself."""
+    from astropy.nddata import NDData
+
+    from picasssso.preparation.background import mask_padding
+
+    images, _ = make_field((90, 100), n_stars=3)
+    filled = {}
+    for band, image in images.items():
+        data = np.array(image.data)
+        data[:, : 30 if band.endswith("g") else 0] = -0.5
+        filled[band] = NDData(data, unit=image.unit, uncertainty=image.uncertainty)
+    padded = images.with_planes(filled)
+    found = mask_padding(padded)
+    expected = np.zeros((90, 100), bool)
+    expected[:, :30] = True
+    np.testing.assert_array_equal(found["sdss2010-g"].mask, expected)
+    assert found["sdss2010-r"].mask is None or not found["sdss2010-r"].mask.any()
+    (step,) = found.meta["preparation"]
+    assert step == {"step": "no data", "part_of_image": {"sdss2010-g": 0.3}}
+    assert mask_padding(images) is images

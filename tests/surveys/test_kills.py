@@ -8,13 +8,13 @@ import subprocess
 import sys
 import time
 
-import psutil
 import pytest
 
 from picasssso import PropertyMaps
 from picasssso.surveys import read_results
 
 pytest.importorskip("distributed")
+psutil = pytest.importorskip("psutil")  # distributed brings it
 pytestmark = pytest.mark.slow
 
 #: A run of its own, in a process that can be killed.

@@ -256,10 +256,7 @@ class ModelSums:
 
     @classmethod
     def nothing(cls, tables: ModelTables, n_pixels: int) -> ModelSums:
-        """Return sums over no models.
-
-        ``n_pixels``: number of pixels.
-        """
+        """Return sums over no models. ``n_pixels``: number of pixels."""
 
         def zeros(n: int) -> torch.Tensor:
             return torch.zeros(n, n_pixels, device=tables.device)

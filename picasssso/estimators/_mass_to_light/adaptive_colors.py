@@ -39,14 +39,7 @@ class ColorFluxes:
 
 
 def radii(maximum: int) -> tuple[int, ...]:
-    """Return the half-widths tried, each about the square root of two of the last.
-
-    Examples
-    --------
-    >>> from picasssso.estimators._mass_to_light.adaptive_colors import radii
-    >>> radii(16)
-    (1, 2, 3, 4, 6, 8, 11, 16)
-    """
+    """Return the half-widths tried, each about the square root of two of the last."""
     steps: list[int] = []
     while not steps or steps[-1] < maximum:
         last = steps[-1] if steps else 0
@@ -65,10 +58,7 @@ def sums_within(planes: FloatArray, radius: int) -> FloatArray:
 
 
 def color_error(flux: FloatArray, variance: FloatArray, pair: tuple[int, int]) -> FloatArray:
-    """Return the error of a color, infinite where a flux is not positive.
-
-    Returns in mag.
-    """
+    """Return the error of a color, infinite where a flux is not positive. Returns in mag."""
     error = np.zeros(flux.shape[1:])
     for index in pair:
         positive = flux[index] > 0

@@ -114,12 +114,6 @@ def k_correction(
 
     ``value``: observed-frame AB color, mag; held within `OBSERVED_COLORS`; returns k in mag:
     rest-frame magnitude = observed magnitude - distance modulus - K.
-
-    Examples
-    --------
-    >>> from picasssso.estimators._mass_to_light.k_corrections import k_correction
-    >>> round(float(k_correction("g", ("g", "r"), 0.1, 0.8)), 2)
-    0.2
     """
     table = COEFFICIENTS[band, color]
     powers = redshift ** np.arange(len(table))
@@ -132,11 +126,5 @@ def k_correction_scatter(redshift: float) -> float:
     """Return the error that the k-corrections leave in log10(mass).
 
     Returns RMS against composite spectra, dex.
-
-    Examples
-    --------
-    >>> from picasssso.estimators._mass_to_light.k_corrections import k_correction_scatter
-    >>> k_correction_scatter(0.1)
-    0.08
     """
     return float(np.interp(max(redshift, 0.0), _SCATTER_REDSHIFTS, _SCATTER_DEX))

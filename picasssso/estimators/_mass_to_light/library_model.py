@@ -101,10 +101,7 @@ class LibraryMassModel:
         return 1 / pixel_solid_angle
 
     def prior(self) -> tuple[float, float]:
-        """Return log_factor and its error where nothing is known of the color.
-
-        Returns in dex.
-        """
+        """Return log_factor and its error where nothing is known of the color. Returns in dex."""
         return self.overall
 
     def shared_error(self) -> float:

@@ -77,10 +77,7 @@ class MassModel:
         return float(10 ** (-0.4 * (22.5 - sun)) * dilution / ten_parsecs**2)
 
     def prior(self) -> tuple[float, float]:
-        """Return log_factor and its error where nothing is known of the color.
-
-        Returns in dex.
-        """
+        """Return log_factor and its error where nothing is known of the color. Returns in dex."""
         ends = []
         for colors in (_BLUE, _RED):
             magnitudes = {x: np.array(colors[x]) for x in self.plan.letters}

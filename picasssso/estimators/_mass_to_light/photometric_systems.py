@@ -200,14 +200,7 @@ SYSTEMS = (
 
 
 def find_system(band: str) -> PhotometricSystem | None:
-    """Return the photometric system of a band.
-
-    Examples
-    --------
-    >>> from picasssso.estimators._mass_to_light.photometric_systems import find_system
-    >>> find_system("decam2014-g").name
-    'DECam'
-    """
+    """Return the photometric system of a band."""
     prefix = band.rpartition("-")[0]
     for system in SYSTEMS:
         if prefix in system.prefixes:

@@ -76,15 +76,7 @@ def _group(available: tuple[str, ...]) -> dict[tuple[PhotometricSystem | None, s
 
 
 def make_plan(available: tuple[str, ...], color: Color, luminosity: str) -> BandPlan:
-    """Choose the bands.
-
-    Examples
-    --------
-    >>> from picasssso.estimators._mass_to_light.plan import make_plan
-    >>> plan = make_plan(("decam2014-g", "decam2014-r", "decam2014-i"), ("g", "i"), "i")
-    >>> plan.letters
-    ('g', 'r', 'i')
-    """
+    """Choose the bands."""
     groups = _group(available)
     missing = []
     for system in SYSTEMS:
