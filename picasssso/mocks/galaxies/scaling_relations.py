@@ -274,9 +274,9 @@ def dust_factor(log_mass: np.ndarray, below_sequence: np.ndarray) -> np.ndarray:
 DUST_INCLINATION = 0.4
 
 
-#: Power of columns of gas and metals with which dust counts (`render.spread_column`). Chosen so that
-#: star-forming mocks are as much redder in the half-light radius than outside as galaxies of
-#: the NASA-Sloan Atlas (g-i by 0.08 mag; 0.2 with a power of 1).
+#: Power of columns of gas and metals with which dust counts (`render.spread_column`). Chosen so
+#: that star-forming mocks are as much redder inside half the half-light radius than outside it as
+#: galaxies of the NASA-Sloan Atlas (g-i by 0.08 mag; 0.2 with a power of 1).
 DUST_POWER = 0.4
 
 
