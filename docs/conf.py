@@ -31,7 +31,9 @@ if not os.environ.get("PICASSSO_DOCS_ONLINE"):
 # resolved by intersphinx or left as plain text.
 nitpicky = True
 nitpick_ignore_regex = [
-    (r"py:class", r"picasssso\.sps\.distributions\.Distribution"),  # a base, of no use alone
+    # Bases of no use alone, and what Python's own docstrings of a mapping say.
+    (r"py:class", r"picasssso\.(sps\.distributions\.Distribution|maps\.planes\.MapPlanes)"),
+    (r"py:class", r"(D\[k\]|an? ).*"),
     (r"py:.*", r"(?!picasssso)[A-Za-z_]\w*(\..*)?"),
 ]
 

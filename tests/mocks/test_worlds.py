@@ -6,11 +6,13 @@ from dataclasses import fields
 
 import numpy as np
 import pytest
+import torch
 
 from picasssso._core.random import Stream
 from picasssso.exceptions import InvalidInputError
 from picasssso.mocks import MockGenerator, ModelErrors, ProceduralGalaxies, Worlds
 from picasssso.mocks.galaxies import scaling_relations as relations
+from picasssso.mocks.galaxies.render import spread_column
 
 
 def test_zero_points_scatter_by_what_is_said_and_are_seeded():
@@ -72,6 +74,19 @@ def test_inclined_discs_lose_part_of_their_columns_of_dust():
     assert factor[0] < factor[1] == 1.0 < factor[2]
     # The column still grows with inclination.
     assert (np.diff(factor / cosine) < 0).all()
+
+
+def test_dust_is_spread_with_the_same_mean():
+    generator = torch.Generator().manual_seed(1)
+    column, weight = (torch.rand(3, 8, 8, generator=generator) + 0.01 for _ in range(2))
+    column[:, 0] = 0.0
+    power = torch.tensor([0.0, 0.4, 1.0])[:, None, None]
+    spread = spread_column(column, weight, power)
+    for one, before in zip(spread, column, strict=True):
+        assert float(one[0].max()) == 0.0  # no dust where there is no gas
+        assert float(one.max() / one[1:].min()) <= float(before.max() / before[1:].min()) * 1.001
+    torch.testing.assert_close((spread * weight).sum((1, 2)), (column * weight).sum((1, 2)))
+    torch.testing.assert_close(spread[2], column[2])
 
 
 def test_histories_stretch_with_the_scale_of_age():

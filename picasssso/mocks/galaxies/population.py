@@ -462,6 +462,7 @@ def _draw_dust(
     )
     return {
         "dust_factor": np.where(world["world_dust_free"] > 0, 0.0, factor),
+        "dust_power": np.clip(relations.DUST_POWER + 0.25 * n("dust power"), 0.0, 1.2),
         "dust_thickness": np.clip(0.45 + 0.12 * n("dust thickness"), 0.15, 0.9),
         # Birth clouds: young stars lose about 1 / 0.44 as much as the others (Calzetti et al.
         # 2000, ApJ 533, 682), of which the dust they are mixed with makes up a part.
