@@ -6,7 +6,20 @@ one defines the filter of its name for the session, in place of any curve of tha
 does `read_filter`. A curve of one's own is kept in the files of images and maps that rest on it.
 """
 
+from typing import TYPE_CHECKING, Any
+
 from picasssso.filters.library import list_filters
-from picasssso.filters.own import read_filter
+
+if TYPE_CHECKING:
+    from picasssso.filters.own import read_filter
 
 __all__ = ["list_filters", "read_filter"]
+
+
+def __getattr__(name: str) -> Any:
+    """Import what reads files on first use: mocks are made where there is no astropy."""
+    if name == "read_filter":
+        from picasssso.filters.own import read_filter
+
+        return read_filter
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -13,13 +13,13 @@ from importlib import resources
 from textwrap import shorten
 from typing import TYPE_CHECKING, Any
 
-import astropy.units as u
 import numpy as np
 import numpy.typing as npt
 
 from picasssso.exceptions import InvalidInputError, PicassssoWarning
 
 if TYPE_CHECKING:
+    import astropy.units as u
     from astropy.table import QTable
     from speclite.filters import FilterResponse
 
@@ -65,6 +65,8 @@ def _library_files() -> dict[str, str]:
 
 def _library_curve(name: str) -> FilterResponse | None:
     """Return the curve that a library has for a filter, without defining it."""
+    import astropy.units as u
+
     path = _library_files().get(name)
     if path is None:
         return None
@@ -86,6 +88,7 @@ def make_curve(
     name: str, wavelength: FloatArray, response: FloatArray, meta: Mapping[str, Any]
 ) -> FilterResponse:
     """Return a curve, wavelengths in AA, that is not the one of its name yet: see `define`."""
+    import astropy.units as u
     from speclite.filters import FilterResponse
 
     group, _, band = name.partition("-")
@@ -96,6 +99,7 @@ def make_curve(
 
 def define(curve: FilterResponse) -> FilterResponse:
     """Make a curve the one of its name."""
+    import astropy.units as u
     from speclite.filters import FilterResponse
 
     return FilterResponse(curve.wavelength * u.AA, curve.response, curve.meta)
@@ -127,6 +131,7 @@ def list_filters() -> QTable:
     >>> len(table) > 150
     True
     """
+    import astropy.units as u
     from astropy.table import QTable
     from scipy.integrate import trapezoid
 
@@ -189,6 +194,8 @@ def pivot_wavelength(name: str) -> u.Quantity:
     >>> pivot_wavelength("sdss2010-g").round()
     <Quantity 4701. Angstrom>
     """
+    import astropy.units as u
+
     return pivot_of(load_filter(name)) * u.AA
 
 
@@ -203,6 +210,8 @@ def pivot_of(curve: FilterResponse) -> float:
 
 def warn_beyond_stars(bands: Iterable[str], redshift: float) -> None:
     """Warn of bands beyond 3 um at rest, where dust shines beside the stars."""
+    import astropy.units as u
+
     pivots = {band: pivot_wavelength(band).to_value(u.um) / (1 + redshift) for band in bands}
     beyond = [f"{band} ({pivot:.1f} um)" for band, pivot in pivots.items() if pivot > 3]
     if beyond:

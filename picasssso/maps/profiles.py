@@ -42,7 +42,7 @@ def make_profile(
 ) -> QTable:
     """Average a property in elliptical annuli; see `PropertyMaps.profile`.
 
-    ``correlation``: how the errors of pixels hang together.
+    ``correlation``: how pixel errors are correlated.
     """
     correlation = check_correlation(maps, name, correlation)
     cosine = 1.0 if inclination is None else _cosine(inclination)

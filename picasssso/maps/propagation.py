@@ -94,7 +94,7 @@ def standard_deviations(
     """Return the standard deviation of a result, piece by piece.
 
     ``parts``: the properties that the result is made from, on the same n pixels;
-    ``correlation``: how the errors of pixels hang together; "joint" is computed as "independent"
+    ``correlation``: how pixel errors are correlated; "joint" is computed as "independent"
     is; ``bins``: which measurement each pixel belongs to: consecutive numbers from 0; returns
     "pixels" for what differs from pixel to pixel, or "samples" and "noise_correlation"; "shared"
     for the shared error; and one for each systematic mode.

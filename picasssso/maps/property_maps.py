@@ -195,7 +195,7 @@ class PropertyMaps(MapPlanes):
             whole image. None is the `target` where the maps know of one (that of images
             with labels), else the whole image.
         correlation : {"independent", "full"}, optional
-            How the errors of different pixels hang together. None takes the scatter of
+            How pixel errors are correlated. None takes the scatter of
             the totals of joint samples; without samples, what the estimator says that
             pixels share (``correlation="joint"`` in the record); and is an error where it
             says nothing. "independent" adds what pixels do not share in quadrature, once

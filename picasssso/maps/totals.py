@@ -93,7 +93,7 @@ def _with_error(value: float, error: float) -> str:
 
 
 def check_correlation(maps: PropertyMaps, name: str, correlation: str | None) -> str:
-    """Return how the errors of pixels hang together."""
+    """Return how pixel errors are correlated."""
     parts = _parts(maps, name)
     if correlation in CORRELATIONS:
         return correlation
@@ -108,7 +108,7 @@ def check_correlation(maps: PropertyMaps, name: str, correlation: str | None) ->
             if maps._planes(name).shared is not None:
                 return "joint"
             raise InvalidInputError(
-                f"{part!r} has no joint samples, so how the errors of its pixels hang together "
+                f"{part!r} has no joint samples, so how its pixel errors are correlated "
                 'must be said: correlation="independent" if they come from noise (the shared '
                 'error is added to that), correlation="full" if all pixels err alike; or '
                 "estimate with n_samples=100."
@@ -117,7 +117,7 @@ def check_correlation(maps: PropertyMaps, name: str, correlation: str | None) ->
 
 
 def known_correlation(maps: PropertyMaps, name: str) -> str | None:
-    """Return how the errors of pixels hang together, as far as the maps know."""
+    """Return how pixel errors are correlated, as far as the maps know."""
     try:
         check_correlation(maps, name, None)
     except InvalidInputError:
@@ -149,7 +149,7 @@ def make_total(
 ) -> Total:
     """Integrate or average a property over a region; see `PropertyMaps.total`.
 
-    ``correlation``: how the errors of pixels hang together; None takes joint samples, or what
+    ``correlation``: how pixel errors are correlated; None takes joint samples, or what
     the estimator says that pixels share.
     """
     correlation = check_correlation(maps, name, correlation)
@@ -222,7 +222,7 @@ def measure(maps: PropertyMaps, name: str, region: PixelWeights, correlation: st
     region : PixelWeights
         How much of each pixel counts.
     correlation : {"samples", "joint", "independent", "full"}
-        How the errors of pixels hang together.
+        How pixel errors are correlated.
 
     Returns
     -------

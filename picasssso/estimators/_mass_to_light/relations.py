@@ -84,7 +84,7 @@ g-i  -0.68 0.70
 """
 )
 
-#: Into & Portinari (2013), templates of disc galaxies; the rows that could be checked.
+#: Into & Portinari (2013), templates of disk galaxies; the rows that could be checked.
 INTO_PORTINARI2013 = parse_coefficients(
     """
         r             i
@@ -242,9 +242,9 @@ _TABLE = (
     ),
     Relation(
         name="into_portinari2013",
-        reference="Into & Portinari 2013, disc galaxies",
+        reference="Into & Portinari 2013, disk galaxies",
         bibcode="2013MNRAS.430.2715I",
-        models="Padova isochrones with TP-AGB, templates of disc galaxies",
+        models="Padova isochrones with TP-AGB, templates of disk galaxies",
         imf="Kroupa (1998) 0.1-100 Msun",
         chabrier_offset=-0.05,
         chabrier_source="the usual -0.05 dex (Tortora et al. 2009)",
