@@ -17,6 +17,10 @@ Run from the root of the repository::
     python tools/make_example_galaxy.py
 
 Same seed and same version of picasssso, same galaxy.
+
+The files that ship were made before `picasssso.mocks` let dust fall less with radius than gas and
+metals, so today's galaxy of this number has the same stars and gas and other dust: they are made
+anew with the pages and pictures that rest on them.
 """
 
 from __future__ import annotations
