@@ -56,7 +56,7 @@ def train(options: argparse.Namespace, weights: Path) -> None:
     from picasssso.networks.weights import write_weights
     from picasssso.pairs import StoredPairs
     from picasssso.training import run_training
-    from picasssso.training.batches import PairPool
+    from picasssso.training.batches import PairPool, TrainingSource
     from picasssso.training.state import TrainingState
     from picasssso.training.trained_model import finish_training
 
@@ -71,11 +71,11 @@ def train(options: argparse.Namespace, weights: Path) -> None:
         state = TrainingState.load(checkpoint, device)
     else:
         state = TrainingState(config, device)
-    pool = PairPool([(training, wavelengths, 1.0)], config, device=device)
+    pool = PairPool([TrainingSource(training, wavelengths)], config, device=device)
     run_training(state, pool, checkpoint=checkpoint, progress=True)
     card = {"command": "benchmarks/experiments/paper.py", "pairs": len(training)}
     model = finish_training(
-        state, [(validation, wavelengths, 1.0)], galaxies=len(validation), card=card
+        state, [TrainingSource(validation, wavelengths)], galaxies=len(validation), card=card
     )
     write_weights(weights, model, overwrite=True)
 
