@@ -762,7 +762,7 @@ class BandImages(Mapping[str, CCDData]):
         >>> r = images["sdss2010-r"]
         >>> twice = NDData(2 * r.data, unit=r.unit, uncertainty=r.uncertainty, mask=r.mask)
         >>> brighter = images.with_planes({"sdss2010-r": twice})
-        >>> brighter.psf_fwhm("sdss2010-r") == images.psf_fwhm("sdss2010-r")
+        >>> bool(brighter.psf_fwhm("sdss2010-r") == images.psf_fwhm("sdss2010-r"))
         True
         """
         found = {band: record.to_nddata(self._wcs) for band, record in self._records.items()}

@@ -86,7 +86,7 @@ class PropertyMaps(MapPlanes):
     Examples
     --------
     >>> import astropy.units as u
-    import numpy as np
+    >>> import numpy as np
     >>> import numpy as np
     >>> from picasssso import PropertyMaps
     >>> from picasssso.maps import PropertyArrays
@@ -229,7 +229,7 @@ class PropertyMaps(MapPlanes):
         Examples
         --------
         >>> import astropy.units as u
-        import numpy as np
+        >>> import numpy as np
         >>> import numpy as np
         >>> from picasssso import PropertyMaps
         >>> from picasssso.maps import PropertyArrays
@@ -311,7 +311,7 @@ class PropertyMaps(MapPlanes):
         Examples
         --------
         >>> import astropy.units as u
-        import numpy as np
+        >>> import numpy as np
         >>> import numpy as np
         >>> from picasssso import PropertyMaps
         >>> from picasssso.maps import PropertyArrays
@@ -351,7 +351,7 @@ class PropertyMaps(MapPlanes):
         Examples
         --------
         >>> import astropy.units as u
-        import numpy as np
+        >>> import numpy as np
         >>> import numpy as np
         >>> from picasssso import PropertyMaps
         >>> from picasssso.maps import PropertyArrays
