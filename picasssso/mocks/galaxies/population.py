@@ -77,7 +77,7 @@ def draw_parameters(
         populations = _draw_populations(
             other, log_mass, _draw_kind(other, log_mass, world), shape, world
         )
-        _forget_structure(populations, other)
+        _forget_structure(populations, other, shape["cos_inclination"], world)
     parameters = {**kind, **shape, **populations, **world}
     parameters["log_mass"] = log_mass
     parameters["linked"] = np.full(log_mass.shape, float(link_structure))
@@ -472,8 +472,16 @@ def _draw_dust(
     }
 
 
-def _forget_structure(populations: dict[str, np.ndarray], draws: _Draws) -> None:
-    """Replace gradients that follow shape by ones of either sign, in place."""
+def _forget_structure(
+    populations: dict[str, np.ndarray],
+    draws: _Draws,
+    cosine: np.ndarray,
+    world: dict[str, np.ndarray],
+) -> None:
+    """Replace gradients that follow shape by ones of either sign, in place.
+
+    ``cosine``: cosines of the inclinations at which discs are seen.
+    """
     populations["age_gradient"] = 0.17 * draws.normal("free age gradient")
     populations["metallicity_gradient"] = 0.13 * draws.normal("free stellar gradient")
     populations["gas_gradient"] = 0.10 * draws.normal("free gas gradient")
@@ -482,10 +490,11 @@ def _forget_structure(populations: dict[str, np.ndarray], draws: _Draws) -> None
     populations["bulge_tau"] = populations["tau"] * np.exp(0.3 * draws.normal("free bulge"))
     populations["bulge_end"] = populations["end"]
     populations["bulge_start"] = populations["start"]
-    # A disc seen edge-on is no dustier than any other.
-    populations["dust_factor"] = populations["dust_factor"] / np.clip(
-        draws.uniform("free inclination"), 0.1, 1.0
-    )
+    # A disc seen edge-on is no dustier than any other: its columns are those of another inclination.
+    free, seen = np.clip(draws.uniform("free inclination"), 0.1, 1.0), np.clip(cosine, 0.1, 1.0)
+    shift = world["world_dust_inclination"]
+    less = relations.dust_inclination(free, shift) / relations.dust_inclination(seen, shift)
+    populations["dust_factor"] = populations["dust_factor"] * less * seen / free
     populations["free_arm_phase"] = 2.0 * np.pi * draws.uniform("free arm phase")
     populations["free_arms"] = 2.0 + np.floor(3.0 * draws.uniform("free arms"))
     populations["free_pitch"] = np.deg2rad(10.0 + 25.0 * draws.uniform("free pitch"))
