@@ -117,4 +117,6 @@ def test_an_attenuation_too_small_to_be_told_from_none_is_none():
     depth = torch.tensor([0.0, 0.015, 0.03, 0.06, 0.5])
     found.quantiles[:, DUST] = torch.log10(depth + 0.02)[:, None, None]
     planes = linear_quantiles(found)[0, DUST, :, 0, 0]
-    torch.testing.assert_close(planes, torch.tensor([0.0, 0.0, 0.02, 0.06, 0.5]), atol=2e-3, rtol=0)
+    torch.testing.assert_close(
+        planes, torch.tensor([0.0, 0.0, 0.02, 0.06, 0.5]), atol=2e-3, rtol=0
+    )
