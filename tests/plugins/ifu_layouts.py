@@ -162,12 +162,12 @@ def image_header(shape, pixel):
     return fits.Header({key: value for key, value in full.items() if not key.endswith("3")})
 
 
-def write_pipe3d(path, planes, shape=(6, 7)):
+def write_pipe3d(path, planes, shape=(6, 7), pixel=1.0):
     """Pipe3D: HDU SSP of 21 planes; ``planes``: values by number."""
     data = np.zeros((21, *shape))
     for number, values in planes.items():
         data[number] = values
-    header = image_header(shape, 1.0)
+    header = image_header(shape, pixel)
     header["DESC_6"] = "mass-weighted age of the stellar population"
     header["DESC_9"] = "mass-weighted metallicity of the stellar population"
     header["DESC_19"] = "stellar mass density dust corrected"
