@@ -18,11 +18,11 @@ import numpy as np
 import numpy.typing as npt
 from astropy.nddata import NDData
 
+from picasssso._core.files import allocate
 from picasssso.bands.psf import kernel_fwhm
 from picasssso.exceptions import InvalidInputError
 from picasssso.preparation.deblending import MIN_PIXELS, fill_with_surroundings, take_apart
 from picasssso.preparation.steps import with_step
-from picasssso.preparation.storage import allocate
 
 if TYPE_CHECKING:
     from astropy.coordinates import SkyCoord
