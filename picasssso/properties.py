@@ -14,7 +14,7 @@ import astropy.units as u
 
 from picasssso.exceptions import InvalidInputError
 
-__all__ = ["PROPERTIES", "Property", "get_property"]
+__all__ = ["PROPERTIES", "Property"]
 
 #: The two kinds: integrated over area, or averaged with a weight.
 KINDS = ("surface_density", "intensive")

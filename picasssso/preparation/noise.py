@@ -136,45 +136,13 @@ def _electrons_per_unit(band: str, gain: Any, unit: u.UnitBase) -> float:
 
 
 def measure_noise(
-    images: BandImages,
-    band: str,
-    *,
-    source_mask: npt.ArrayLike | None = None,
+    images: BandImages, band: str, *, source_mask: npt.ArrayLike | None = None
 ) -> tuple[float, NoiseScaling]:
     """Measure the noise of empty sky against the stated one.
 
-    Parameters
-    ----------
-    images : BandImages
-        Images with uncertainties, without sky.
-    band : str
-        The band.
-    source_mask : array of bool, shape (y, x), optional
-        True where there is no empty sky; default: `mask_sky_sources`.
-
-    Returns
-    -------
-    ratio : float
-        Scatter of single pixels over their stated standard deviation; 1 where there is too
-        little sky to tell.
-    scaling : NoiseScaling
-        Variance of sums over boxes relative to that of independent pixels; white where there is
-        too little sky to tell, and constant beyond the largest box that could be measured.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from astropy import units as u
-    >>> from astropy.nddata import CCDData, StdDevUncertainty
-    >>> from picasssso import BandImages
-    >>> from picasssso.preparation import measure_noise
-    >>> sky = np.random.default_rng(1).normal(0, 2.0, (200, 200))
-    >>> image = CCDData(sky, unit="nmgy", uncertainty=StdDevUncertainty(np.ones_like(sky)))
-    >>> images = BandImages({"sdss2010-r": image}, redshift=0.1, pixel_scale=0.4 * u.arcsec)
-    >>> ratio, scaling = measure_noise(images, "sdss2010-r",
-    ...                                source_mask=np.zeros(sky.shape, bool))
-    >>> round(ratio, 1), bool(scaling(64) < 1.2)
-    (2.0, True)
+    Returns the scatter of single pixels over their stated standard deviation, and the variance
+    of sums over boxes relative to that of independent pixels, constant beyond the largest box
+    that could be measured: 1 and white where there is too little sky to tell.
     """
     mask = check_source_mask(images, source_mask, None)
     sums: dict[int, list[Array]] = {side: [] for side in _SIDES}
