@@ -175,7 +175,7 @@ def main() -> None:
     if only != "card":
         accuracy_tables(content["default"])
         coverage_tables(content["coverage"])
-        for part in ("bands", "link", "clean", "native"):
+        for part in ("bands", "worlds", "link", "clean", "native"):
             settings_table(part, content[part])
         draw(content)
         write_results.main()
