@@ -34,8 +34,9 @@ mass = maps.total("stellar_mass", correlation="independent")
 mass
 
 # %%
-# What the error is made of: how far codes disagree on the same photometry (``models``), zero
-# points, sky, and noise. Noise is the least of it.
+# What the error is made of: how far codes disagree on the same photometry (``models``), what the
+# fit cannot tell in any pixel alike (``shared``), the sky, and the noise of the pixels, which is
+# the least of it.
 
 for source, error in mass.components.items():
     print(f"{source:24} {100 * float(error / mass.value):5.1f} %")

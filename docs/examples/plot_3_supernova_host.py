@@ -34,7 +34,7 @@ for what, region in (("host", None), ("within 2 kpc", near)):
 # Pixels are about as large as the PSF is sharp: do not ask for less than the resolution of the
 # maps, ``maps.meta["resolution_fwhm_arcsec"]``.
 
-print(maps.meta["resolution_fwhm_arcsec"], kpc)
+print(f"{maps.meta['resolution_fwhm_arcsec'] / kpc.value:.1f} kpc")
 
 figure = maps.plot(["stellar_mass", "specific_sfr"])
 for axes in figure.axes[:2]:

@@ -37,7 +37,7 @@ panels = {
 }
 figure, axes = plt.subplots(1, 3, figsize=(10, 3.4), layout="constrained")
 for ax, (title, pair) in zip(axes, panels.items(), strict=True):
-    shown = ax.imshow(pair.residual("stellar_mass").value, origin="lower", cmap="RdBu_r",
+    shown = ax.imshow(pair.residual("stellar_mass").value, origin="lower", cmap="cividis",
                       vmin=-0.5, vmax=0.5)  # fmt: skip
     ax.set(title=title, xlabel="x (pixel)", ylabel="y (pixel)")
 figure.colorbar(shown, ax=axes, label="log stellar mass, difference (dex)")
