@@ -33,7 +33,6 @@ sphinx_gallery_conf = {
     "examples_dirs": "examples",
     "gallery_dirs": "gallery",
     "ignore_pattern": r"stand_ins",
-    "abort_on_example_error": True,
     "within_subsection_order": "FileNameSortKey",
     "remove_config_comments": True,
     "show_memory": False,

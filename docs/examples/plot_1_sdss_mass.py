@@ -15,7 +15,7 @@ from picasssso.preparation import prepare
 
 files = sdss_files()  # your own: files = sorted(glob("frame-*.fits.bz2"))
 images = prepare(
-    files, redshift=0.03, position=SkyCoord("150.12d 2.34d"), ebv=0.03, ebv_scale="SFD98", cutout=2
+    files, redshift=0.03, position=SkyCoord("150.12d 2.34d"), ebv=0.03, ebv_scale="SFD98", cutout=1.5
 )
 images
 
@@ -23,7 +23,7 @@ images
 # The maps are medians of the posterior of each pixel. (By default 50,000 models are compared with
 # it; fewer are quicker.)
 
-maps = SEDFitEstimator(n_models=10_000).estimate(images, progress=False)
+maps = SEDFitEstimator(n_models=5_000).estimate(images, progress=False)
 maps.plot(["stellar_mass", "stellar_age", "attenuation_v"], images=images)
 
 # %%
@@ -47,5 +47,5 @@ for source, error in mass.components.items():
 # .. code-block:: console
 #
 #     $ picasssso prepare frame-*.fits.bz2 -z 0.03 --position '150.12 2.34' \
-#           --ebv 0.03 --ebv-scale SFD98 --cutout 2 -o prepared.fits
+#           --ebv 0.03 --ebv-scale SFD98 --cutout 1.5 -o prepared.fits
 #     $ picasssso estimate prepared.fits -e sed_fit -o maps.fits --plot maps.png

@@ -12,7 +12,7 @@ import matplotlib.pyplot as plt
 from picasssso import CNNEstimator
 from picasssso.data import load_example
 
-images, truth = load_example()
+images, truth = (one[16:112, 16:112] for one in load_example())
 maps = CNNEstimator().estimate(images, progress=False)
 
 # %%

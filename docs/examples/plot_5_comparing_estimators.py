@@ -14,7 +14,7 @@ from picasssso.evaluation import compare_estimates
 
 images, truth = (one[32:96, 32:96] for one in load_example())
 network = CNNEstimator().estimate(images, progress=False)
-fitted = SEDFitEstimator(n_models=10_000).estimate(images, progress=False)
+fitted = SEDFitEstimator(n_models=5_000).estimate(images, progress=False)
 found = compare_estimates(network, fitted)
 
 # %%

@@ -12,14 +12,14 @@ import numpy as np
 from picasssso import CNNEstimator, MassToLightEstimator, SEDFitEstimator
 from picasssso.data import load_example
 
-images, truth = (one[32:96, 32:96] for one in load_example())
+images, truth = (one[40:88, 40:88] for one in load_example())
 pair = images.select(["sdss2010-g", "sdss2010-i"])
 true = truth.total("stellar_mass", region="frame", correlation="independent").value
 print(f"log true mass {np.log10(true.value):.2f}\n")
 
 estimators = (
     MassToLightEstimator(relation="taylor2011"),
-    SEDFitEstimator(n_models=10_000),
+    SEDFitEstimator(n_models=5_000),
     CNNEstimator(),
 )
 kept = {}
@@ -43,5 +43,5 @@ for estimator in estimators:
 for bands in (images, pair):
     maps = kept[bands.bands, SEDFitEstimator]
     for name in ("stellar_age", "attenuation_v"):
-        low, high = (maps.percentile(name, q)[32, 38] for q in (16, 84))
+        low, high = (maps.percentile(name, q)[24, 30] for q in (16, 84))
         print(f"{len(bands)} bands: {name:14} {low.value:.2f} to {high:.2f}")

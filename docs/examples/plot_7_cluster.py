@@ -15,9 +15,9 @@ from astropy.table import Table
 from picasssso import CNNEstimator
 from picasssso.mocks import MockGenerator
 
-mocks = MockGenerator(seed=5, survey="sdss", n_pixels=64, redshift=0.023).draw(range(16))
-cutouts = [mocks.to_band_images(k) for k in range(16)]
-true = [mocks.to_property_maps(k, at_psf=True) for k in range(16)]
+mocks = MockGenerator(seed=5, survey="sdss", n_pixels=64, redshift=0.023).draw(range(12))
+cutouts = [mocks.to_band_images(k) for k in range(12)]
+true = [mocks.to_property_maps(k, at_psf=True) for k in range(12)]
 
 # %%
 # Many small images are best given together. Totals are those inside the frame.
