@@ -249,6 +249,11 @@ def _check_options(
         if name in found:
             raise InvalidInputError(f"options= holds {name}, which comes from the catalog.")
     has = "ebv" in catalog.columns
+    if has and "ebv" in found:
+        raise InvalidInputError(
+            f"options= holds ebv={found['ebv']!r}, and the catalog has E(B-V), its column "
+            f"{catalog.columns['ebv']!r}: expected one of them."
+        )
     if has and ebv_scale not in ("SFD98", "SF11"):
         raise InvalidInputError(
             f"The catalog has E(B-V), its column {catalog.columns['ebv']!r}, and "
