@@ -15,7 +15,12 @@ from picasssso.preparation import prepare
 
 files = sdss_files()  # your own: files = sorted(glob("frame-*.fits.bz2"))
 images = prepare(
-    files, redshift=0.03, position=SkyCoord("150.12d 2.34d"), ebv=0.03, ebv_scale="SFD98", cutout=1.5
+    files,
+    redshift=0.03,
+    position=SkyCoord("150.12d 2.34d"),
+    ebv=0.03,
+    ebv_scale="SFD98",
+    cutout=1.5,
 )
 images
 

@@ -15,7 +15,9 @@ from picasssso.preparation import prepare
 
 supernova = SkyCoord(150.1182 * u.deg, 2.3385 * u.deg)
 host = SkyCoord(150.12 * u.deg, 2.34 * u.deg)
-images = prepare(sdss_files(), redshift=0.03, position=host, ebv=0.03, ebv_scale="SFD98", cutout=1.5)
+images = prepare(
+    sdss_files(), redshift=0.03, position=host, ebv=0.03, ebv_scale="SFD98", cutout=1.5
+)
 fit = SEDFitEstimator(n_models=5_000)  # fewer than by default, to be quick
 maps = fit.estimate(images, progress=False).with_specific_sfr()
 

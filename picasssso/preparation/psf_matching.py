@@ -69,6 +69,13 @@ class MatchQuality:
     ring : float
         Largest difference of the profiles of a star, means in rings of a pixel beyond half a
         FWHM, over the star's peak.
+
+    Examples
+    --------
+    >>> from picasssso.preparation import MatchQuality
+    >>> quality = MatchQuality(0.01, 0.002, 0.001, 0.03, 0.0004)
+    >>> quality.to_dict()["aperture_error_mag"]
+    0.002
     """
 
     residual: float
@@ -259,6 +266,15 @@ def match_psf(
     PicassssoWarning
         If a band's aperture fluxes at one FWHM are off by more than 0.02 mag, or rings are left
         around stars of more than 0.1 % of their peak, with the figures.
+
+    Examples
+    --------
+    >>> from picasssso.data import load_example_images
+    >>> from picasssso.preparation import match_psf
+    >>> images = load_example_images()[40:88, 40:88].select(["sdss2010-g", "sdss2010-r"])
+    >>> matched = match_psf(images)
+    >>> bool(matched.psf_fwhm("sdss2010-r") > images.psf_fwhm("sdss2010-r"))
+    True
     """
     if images.bins is not None:
         raise InvalidInputError(

@@ -51,6 +51,13 @@ class Target:
         Minor over major axis.
     angle : float
         Of the major axis, degrees from the x axis.
+
+    Examples
+    --------
+    >>> from picasssso.preparation import Target
+    >>> target = Target(x=64, y=60, half_light_radius=15.0, axis_ratio=0.8, angle=30.0)
+    >>> target.to_dict()["axis_ratio"]
+    0.8
     """
 
     x: float
@@ -89,6 +96,14 @@ class Sources:
     hidden_area, hidden_light : float
         Fractions of the target's area and of its light behind stars on it and invalid pixels
         (in any band); the light is that of the rest at the same elliptical radius.
+
+    Examples
+    --------
+    >>> from picasssso.data import load_example_images
+    >>> from picasssso.preparation import find_sources
+    >>> found = find_sources(load_example_images())
+    >>> 10 < found.shape.half_light_radius < 40  # pixels
+    True
     """
 
     target: npt.NDArray[np.bool_]
@@ -152,6 +167,14 @@ def find_sources(
     ------
     InvalidInputError
         If there is no source at the position.
+
+    Examples
+    --------
+    >>> from picasssso.data import load_example_images
+    >>> from picasssso.preparation import find_sources
+    >>> found = find_sources(load_example_images())
+    >>> found.n_stars, found.target.shape
+    (0, (128, 128))
     """
     x, y = pixel_position(images, position)
     fwhm = star_width(images) if fwhm_pixels is None else float(fwhm_pixels)
@@ -275,6 +298,14 @@ def cutout_target(
     -------
     BandImages
         The part of it that lies on the image.
+
+    Examples
+    --------
+    >>> from picasssso.data import load_example_images
+    >>> from picasssso.preparation import Target, cutout_target
+    >>> target = Target(x=64, y=60, half_light_radius=15.0, axis_ratio=0.8, angle=30.0)
+    >>> cutout_target(load_example_images(), target, radii=2).shape
+    (61, 61)
     """
     if not radii > 0:
         raise InvalidInputError(f"cutout_target: found radii={radii!r}, expected a positive one.")
