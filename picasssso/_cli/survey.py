@@ -126,7 +126,8 @@ def survey(**given: Any) -> None:
     that fails gets a row that says why; the exit status is then 1. A run that was ended goes on
     with --resume.
     """
-    from picasssso.surveys import run, run_mosaic, write_page
+    from picasssso.surveys import run, run_mosaic
+    from picasssso.surveys.page import write_page
 
     cluster: dict[str, Any] = {
         "scheduler": given["scheduler"],

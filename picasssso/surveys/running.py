@@ -129,7 +129,7 @@ def run(
     keep_maps, reports : bool, optional
         Whether to write each galaxy's maps, and a page about them.
     pictures : int, optional
-        For so many galaxies, from the first, keep small pictures for `write_page`.
+        For so many galaxies, from the first, keep small pictures for the page.
     n_samples, seed : int, optional
         Joint samples for the errors of totals, and their seed: galaxy k has ``seed + k``.
     batch_size : int, optional
