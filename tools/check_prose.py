@@ -61,7 +61,7 @@ def sentences(text: str) -> list[str]:
     for paragraph in paragraphs(text):
         plain = _MARKUP.sub(lambda m: (m[1] or m[2] or m[3] or "").replace(".", "·"), paragraph)
         plain = re.sub(r"\b(et al|e\.g|i\.e|vs|cf|Fig|Eq)\.", r"\1", plain)
-        found += [one for one in re.split(r"(?<=[.!?:;])[*)\"]*\s+(?=[A-Z*(\"])", plain) if one]
+        found += [one for one in re.split(r"(?<=[.!?:;])[*)\"]*\s+(?=[-A-Z*(\"])", plain) if one]
     return found
 
 
