@@ -32,7 +32,10 @@ if not os.environ.get("PICASSSO_DOCS_ONLINE"):
 nitpicky = True
 nitpick_ignore_regex = [
     # Bases of no use alone, and what Python's own docstrings of a mapping say.
-    (r"py:class", r"picasssso\.(sps\.distributions\.Distribution|maps\.planes\.MapPlanes)"),
+    (
+        r"py:class",
+        r"picasssso\.(sps\.distributions\.Distribution|maps\.planes\.MapPlanes|bands\.stack\.BandStack)",
+    ),
     (r"py:class", r"(D\[k\]|an? ).*"),
     (r"py:.*", r"(?!picasssso)[A-Za-z_]\w*(\..*)?"),
 ]

@@ -62,7 +62,9 @@ class _Group(click.Group):
             # click knows what to do when whoever reads the output has gone.
             if debug_wanted(ctx) or getattr(error, "errno", None) == errno.EPIPE:
                 raise
-            raise click.ClickException(describe_error(error)) from error
+            name = ctx.invoked_subcommand
+            command = None if name is None else self.get_command(ctx, name)
+            raise click.ClickException(describe_error(error, command)) from error
 
 
 @click.group(

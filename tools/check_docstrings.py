@@ -46,17 +46,28 @@ def public_objects(module_name: str) -> Iterator[tuple[str, object]]:
             continue
         yield f"{module_name}.{name}", thing
         if inspect.isclass(thing):
-            for member, value in vars(thing).items():
+            for member, value in own_members(thing):
                 documented = inspect.isroutine(value) or isinstance(
                     value, (property, classmethod, staticmethod)
                 )
-                inherited = any(
-                    member in vars(base)
-                    for base in thing.__mro__[1:]
-                    if base.__module__.startswith("picasssso")
-                )  # and documented there
-                if documented and not inherited and not member.startswith("_"):
+                if documented and not member.startswith("_"):
                     yield f"{module_name}.{name}.{member}", value
+
+
+def own_members(thing: type) -> Iterator[tuple[str, object]]:
+    """Yield the members that a class has from the package, but for those documented in a base."""
+    bases = [base for base in thing.__mro__ if base.__module__.startswith("picasssso")]
+    rooms = {base: base.__module__.rpartition(".")[0] for base in bases}
+    # A base that is not public itself is documented with the class.
+    known = [
+        base
+        for base in bases[1:]
+        if base.__name__ in getattr(importlib.import_module(rooms[base]), "__all__", ())
+    ]
+    for base in bases:
+        for member, value in vars(base).items():
+            if base not in known and not any(member in vars(public) for public in known):
+                yield member, value
 
 
 def main() -> int:

@@ -84,7 +84,9 @@ def open_fits(path: PathLike, what: str, *, memmap: bool = True) -> Iterator[fit
             raise unreadable(error) from error
     try:
         with opened as hdus:
-            if any("truncated" in str(warning.message) for warning in caught):
+            texts = [str(warning.message) for warning in caught]
+            lost = any("Error validating header" in text for text in texts) and _cut_header(hdus)
+            if lost or any("truncated" in text for text in texts):
                 raise FileFormatError(
                     f"{what}: found {path} cut short, expected a whole file. Download or copy it "
                     "again."
@@ -96,6 +98,13 @@ def open_fits(path: PathLike, what: str, *, memmap: bool = True) -> Iterator[fit
         raise unreadable(error) from error
     for warning in caught:
         warnings.warn(warning.message, warning.category, stacklevel=3)
+
+
+def _cut_header(hdus: fits.HDUList) -> bool:
+    """Return whether a header begins behind the last HDU, which astropy leaves out."""
+    info = hdus[-1].fileinfo()
+    info["file"].seek(info["datLoc"] + info["datSpan"])
+    return bool(info["file"].read(8) == b"XTENSION")
 
 
 def image_shape(hdu: Any) -> tuple[int, ...] | None:

@@ -35,7 +35,7 @@ def is_asdf(path: str) -> bool:
 @contextmanager
 def open_asdf(path: str, what: str) -> Iterator[fits.HDUList]:
     """Open one of Roman's images as HDUs SCI, ERR and DQ in MJy/sr."""
-    import asdf
+    import asdf  # with gwcs it comes with specutils
 
     try:
         with warnings.catch_warnings():

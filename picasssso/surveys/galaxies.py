@@ -29,7 +29,8 @@ if TYPE_CHECKING:
 READ_ONLY = {"sky": None, "noise": False, "match": False, "mask": False}
 #: Arguments that say how files are read.
 READING = (
-    "survey", "format", "zero_point", "unit", "weight", "uncertainty", "variance",
+    "survey", "format", "zero_point", "unit", "weight", "uncertainty", "variance", "mask_bits",
+    "pixel_scale", "galactic_extinction",
 )  # fmt: skip
 #: Tiles that a worker keeps open for the galaxies that follow.
 _OPEN_TILES = 16
@@ -39,6 +40,13 @@ _LONGEST = 300
 _PICTURE = 128
 #: What the picture of a surface density spans, dex.
 _DEX = 3.0
+
+
+def _reading(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what of the options says how files are read; masks of files are `file_mask`."""
+    found = {key: value for key, value in options.items() if key in READING}
+    masks = options.get("file_mask")
+    return found if masks is None else {**found, "mask": masks}
 
 
 def file_of(folder: Path, kind: str, name: str, ending: str) -> Path:
@@ -71,7 +79,7 @@ class GalaxyWork:
     def _open_tile(self) -> Any:
         from picasssso.bands import BandImages
 
-        reading = {key: value for key, value in self.options.items() if key in READING}
+        reading = _reading(self.options)
 
         def open_tile(band: str, path: str) -> BandImages:
             # A tile is of no galaxy: each part of it gets the redshift of its own.
@@ -148,12 +156,18 @@ class GalaxyWork:
         elif galaxy.ebv is not None:
             options["ebv"] = galaxy.ebv
         own = {key: value for key, value in own.items() if value is not None}
+        masks = options.pop("file_mask", None)
         if isinstance(source, BandImages):
             source, own = source.replace(**own), {}
         elif isinstance(source, list):
             source, own = [part.replace(**own) for part in source], {}
             options = {key: value for key, value in options.items() if key not in READING}
-        if isinstance(source, list) and galaxy.position is not None:
+        elif masks is not None:
+            from picasssso.io.reading import read_parts
+
+            source, own = read_parts(source, **_reading(self.options), **own), {}
+            options = {key: value for key, value in options.items() if key not in READING}
+        if located.size is not None and galaxy.position is not None:
             from astropy.coordinates import SkyCoord
 
             options.setdefault("position", SkyCoord(*galaxy.position, unit="deg"))

@@ -131,7 +131,7 @@ def run(
     keep_maps, reports : bool, optional
         Whether to write each galaxy's maps, and a page about them.
     pictures : int, optional
-        For so many galaxies, from the first, keep small pictures for `write_page`.
+        For so many galaxies, from the first, keep small pictures for the page.
     n_samples, seed : int, optional
         Joint samples for the errors of totals, and their seed: galaxy k has ``seed + k``.
     batch_size : int, optional
@@ -261,6 +261,11 @@ def _check_options(
         if name in found:
             raise InvalidInputError(f"options= holds {name}, which comes from the catalog.")
     has = "ebv" in catalog.columns
+    if has and "ebv" in found:
+        raise InvalidInputError(
+            f"options= holds ebv={found['ebv']!r}, and the catalog has E(B-V), its column "
+            f"{catalog.columns['ebv']!r}: expected one of them."
+        )
     if has and ebv_scale not in ("SFD98", "SF11"):
         raise InvalidInputError(
             f"The catalog has E(B-V), its column {catalog.columns['ebv']!r}, and "
