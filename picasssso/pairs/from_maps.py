@@ -180,7 +180,7 @@ def pairs_from_maps(
     -------
     PairsFromMaps
         A `PairSource`, one pair for each square: for `write_pairs`, and for
-        `picasssso.CNNEstimator.fit`.
+        `~picasssso.estimators.cnn.CNNEstimator.fit`.
 
     Raises
     ------
