@@ -14,10 +14,10 @@ from picasssso.exceptions import FileFormatError, InvalidInputError, PicassssoEr
 from picasssso.ifu import (
     PublishedMap,
     convert_maps,
-    list_map_formats,
     maps_from_table,
     read_maps,
 )
+from picasssso.ifu.map_formats import list_map_formats
 
 ONE = np.ones((4, 5))
 PIXEL = {"pixel_solid_angle": 1 * u.arcsec**2}
