@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from picasssso.evaluation.residuals import N_BOOTSTRAP, bootstrap_counts
+from picasssso.evaluation.residuals import N_BOOTSTRAP, bootstrap_counts, for_json
 from picasssso.evaluation.stacks import as_array
 from picasssso.exceptions import InvalidInputError
 from picasssso.maps.arrays import PERCENTILES
@@ -59,14 +59,8 @@ class Calibration:
         dict
             By name; None for what is not finite.
         """
-        names = ("n", "n_galaxies", "coverage_68", "coverage_95", "coverage_68_error",
-                 "coverage_95_error", "sharpness")  # fmt: skip
-        content: dict[str, Any] = {}
-        for name in names:
-            value = getattr(self, name)
-            content[name] = value if np.isfinite(value) else None
-        content["ranks"] = [value if np.isfinite(value) else None for value in self.ranks]
-        return content
+        content = {**asdict(self), "ranks": list(self.ranks)}
+        return for_json(content)
 
 
 def rank_intervals(truth: Any, percentiles: Any) -> npt.NDArray[np.int8]:

@@ -370,18 +370,14 @@ def _band_images(
 ) -> BandImages:
     """Return images in nmgy/arcsec2 as `BandImages` without uncertainty."""
     import astropy.units as u
-    from astropy.nddata import CCDData
 
     from picasssso.bands import BandImages
 
     arcsec, _ = pixel_sizes(None, redshift, kpc)
-    unit = u.nmgy / u.arcsec**2
-    return BandImages(
-        {band: CCDData(image, unit=unit) for band, image in zip(_BANDS, images, strict=True)},
-        redshift=redshift,
-        pixel_scale=arcsec * u.arcsec,
-        meta=meta,
-    )
+    return BandImages.from_cube(
+        np.stack(images), _BANDS, u.nmgy / u.arcsec**2, redshift=redshift,
+        pixel_scale=arcsec * u.arcsec, meta=meta,
+    )  # fmt: skip
 
 
 def _onto_axes_of_maps(image: np.ndarray) -> np.ndarray:

@@ -62,16 +62,9 @@ from picasssso.exceptions import InvalidInputError
 
 _COMMON = {"count", "batch", "truth", "source", "bands"}
 _ESTIMATOR = {
-    "label",
-    "name",
-    "batch_function",
-    "parameters",
-    "optional",
-    "samples",
-    "sums",
-    "redshift_step",
-    "prepare",
-}
+    "label", "name", "batch_function", "parameters", "optional", "samples", "sums",
+    "redshift_step", "prepare",
+}  # fmt: skip
 _EXPERIMENT = {"id", "title", "estimators", "settings", "axis", "paper", "reference"} | _COMMON
 _SETTING = {"label", "x", "parameters", "estimators", "paper"} | _COMMON
 _TRUTHS = ("psf", "native")
