@@ -9,6 +9,7 @@ resampled galaxies. Parts (all, or those that are named):
 - ``default``: truth at the image's PSF, pixels by S/N, and aperture sums;
 - ``coverage``: of 68 and 95 % ranges of pixels and of aperture sums (from joint samples);
 - ``bands``: fewer bands, with the same weights;
+- ``worlds``: mocks that all live in one world, in which all zero points are known;
 - ``link``: the mocks' link between morphology and populations switched off;
 - ``clean``: no stars and galaxies in front of or behind the galaxy;
 - ``native``: truth at its own resolution, asked for (``resolution="native"``) or not.
@@ -448,7 +449,7 @@ def settings_compared(cases: dict[str, Any], pairs: Any, count: int) -> dict[str
 
 
 def settings(part: str, model: TrainedModel, table: Any, count: int) -> dict[str, Any]:
-    """Return figures of a part that compares settings: bands, native, link or clean."""
+    """Return figures of a part that compares settings: bands, native, or some of `MOCKS`."""
     plain = (lambda batch: estimate(model, batch), False)
     if part == "bands":
         cases = {
@@ -472,13 +473,14 @@ def settings(part: str, model: TrainedModel, table: Any, count: int) -> dict[str
 
 #: Mocks that are compared with the default ones.
 MOCKS: dict[str, dict[str, dict[str, Any]]] = {
+    "worlds": {"worlds that differ": {}, "one world": {"worlds": False}},
     "link": {"linked": {}, "not linked": {"link_structure": False}},
     "clean": {
         "as they come": {},
         "no foreground sources": {"observing": {"contaminants": 0.0}},
     },
 }
-PARTS = ("default", "coverage", "bands", "link", "clean", "native")
+PARTS = ("default", "coverage", "bands", *MOCKS, "native")
 
 
 def main() -> None:

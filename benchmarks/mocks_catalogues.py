@@ -14,7 +14,10 @@ Catalogues (in a folder given; the documentation of mocks says where they come f
   flat in mass: compared in bins of it, all types together;
 - ``xgass.fits``: HI, H2 and rates of a sample representative in mass. What was not detected
   has an upper limit. Each mock is given the limit of an xGASS galaxy of about its mass, and
-  medians are taken of values or limits, whichever are higher, on both sides.
+  medians are taken of values or limits, whichever are higher, on both sides;
+- ``nsa_galaxies.fits`` again: how much redder in g-i galaxies are inside half of the r band's
+  half-light radius than between it and twice that radius, in circles (half-light radii above
+  4 arcsec: the PSF's FWHM is 1.3), and attenuations of star-forming galaxies by axis ratio.
 
 What differences are: mocks minus catalogue, of medians; where mocks are matched, the median over
 galaxies of what the mocks nearest to each have as their median, minus its own. M/L_i is at fixed
@@ -37,9 +40,10 @@ from typing import Any
 
 import numpy as np
 from astropy.cosmology import Planck18
-from astropy.table import Table
+from astropy.table import Row, Table
+from scipy.interpolate import PchipInterpolator
 
-from picasssso.mocks import ProceduralGalaxies
+from picasssso.mocks import Galaxies, ProceduralGalaxies
 from picasssso.mocks.light import LightTable
 from picasssso.mocks.model_error import ModelErrors
 from picasssso.sps import SSPGrid
@@ -67,6 +71,7 @@ NSA_EDGES = (8.8, 9.5, 10.0, 10.5, 11.5)
 MASS_EDGES = (9.0, 9.5, 10.0, 10.5, 11.0, 11.5)
 COLOR_EDGES = (0.4, 0.6, 0.8, 1.0, 1.3)
 RATE_EDGES = (-11.0, -10.4, -10.1, -9.9, -9.0)
+RATIO_EDGES = (0.0, 0.35, 0.65, 1.0)
 
 COLORS = ("u-r", "g-r", "r-i", "i-z")
 
@@ -86,6 +91,7 @@ NEAR = {
     "quiescent": {"log_mass": 0.25},
     "star-forming": {"log_mass": 0.25, "log_ssfr": 0.15},
     "all": {"g-i": 0.03, "log_mass": 0.5},
+    "axis ratio": {"log_mass": 0.25, "log_ssfr": 0.15, "axis_ratio": 0.05},
 }
 NEIGHBORS = 15
 
@@ -94,6 +100,15 @@ LEAST = 5
 
 #: Half-light over half-mass radii of the mocks, as in their recipe.
 LIGHT_RADIUS = 1.0 / 0.85
+
+#: Color gradients: of this part of the mocks, in frames of so many pixels; radii over half-light
+#: radii; smallest half-light radius of galaxies of the NSA in arcsec.
+GRADIENT_PART, GRADIENT_PIXELS = 0.06, 80
+INNER, OUTER = 0.5, 2.0
+LEAST_RADIUS = 4.0
+
+#: Pixel of the NSA in arcsec.
+PIXEL = 0.396
 
 Sample = dict[str, np.ndarray]
 
@@ -110,6 +125,27 @@ def with_colors(values: Sample, magnitude: np.ndarray) -> Sample:
     return {**values, **colors, "log_ml": values["log_mass"] + 0.4 * (i - SUN_I)}
 
 
+def color_gradient(growth: dict[str, np.ndarray], radius: np.ndarray) -> float:
+    """Return g-i inside half the half-light radius less that from there to twice the radius.
+
+    ``growth``: flux inside circles of increasing ``radius``; from nothing at 0.
+    """
+    half = np.interp(0.5, np.maximum.accumulate(growth["r"]) / growth["r"].max(), radius)
+    inner, outer = (
+        {band: np.interp(factor * half, radius, flux) for band, flux in growth.items()}
+        for factor in (INNER, OUTER)
+    )
+    ratio = {band: (outer[band] - inner[band]) / inner[band] for band in "gi"}
+    return float(2.5 * np.log10(ratio["g"] / ratio["i"])) if min(ratio.values()) > 0 else np.nan
+
+
+def axis_ratios(p: Sample) -> np.ndarray:
+    """Return axis ratios of spheroids or of inclined discs."""
+    tilt = p["cos_inclination"] ** 2
+    disc = np.sqrt(tilt + (1 - tilt) * p["thickness"] ** 2)
+    return np.where(p["spheroid"] > 0, p["bulge_axis_ratio"], disc)
+
+
 def elliptical_radius(p: Sample, n_pixels: int) -> np.ndarray:
     """Return radii on galaxies' ellipses over half-light radii, of shape (n, y, x)."""
     pixel = p["pixel_scale_kpc"][:, None, None]
@@ -118,11 +154,7 @@ def elliptical_radius(p: Sample, n_pixels: int) -> np.ndarray:
     x, y = steps[None, None, :] * pixel, steps[None, :, None] * pixel
     along = x * cosine + y * sine - p["offset_x"][:, None, None] * pixel
     across = y * cosine - x * sine - p["offset_y"][:, None, None] * pixel
-    tilt = p["cos_inclination"] ** 2
-    flat = np.where(
-        p["spheroid"] > 0, p["bulge_axis_ratio"], np.sqrt(tilt + (1 - tilt) * p["thickness"] ** 2)
-    )
-    radius = np.hypot(along, across / flat[:, None, None])
+    radius = np.hypot(along, across / axis_ratios(p)[:, None, None])
     return radius / (p["half_mass_radius"] * LIGHT_RADIUS)[:, None, None]
 
 
@@ -135,8 +167,10 @@ def at_one_radius(value: np.ndarray, mass: np.ndarray, radius: np.ndarray) -> li
     return [rings[0], (rings[3] - rings[1]) / 1.0]
 
 
-def mocks(n: int, worlds: bool, seed: int = SEED, n_pixels: int = 32) -> Sample:
-    """Return integrated properties of mock galaxies; rates and masses of gas as log10."""
+def painted(
+    n: int, worlds: bool, seed: int, n_pixels: int
+) -> Iterator[tuple[Galaxies, Sample, np.ndarray, np.ndarray]]:
+    """Yield mocks, their parameters, surface brightness and sums, of shape (n, ..., y, x)."""
     source = ProceduralGalaxies(
         seed, survey="paper_field", n_pixels=n_pixels, redshift=REDSHIFT, mass_weight=0.35,
         worlds=worlds, device="cpu",
@@ -145,14 +179,41 @@ def mocks(n: int, worlds: bool, seed: int = SEED, n_pixels: int = 32) -> Sample:
     index = np.arange(n)
     parameters = source.parameters(index)
     parameters["companion"][:] = 0
-    rows = []
     for galaxies in source.render_chunks(index, parameters, 100):
         p = galaxies.parameters
         errors = ModelErrors.draw(seed, galaxies.index.numpy(), color=0.0, level=0.0)
         errors = errors.in_worlds(p["world_mass_to_light"], p["world_young_light"])
         light = table.light(galaxies, errors)
-        flux = light.surface_brightness.double().sum((2, 3)).numpy()
-        maps = light.truth.sums.double().numpy()
+        maps = (light.surface_brightness, light.truth.sums)
+        yield galaxies, p, *(plane.double().numpy() for plane in maps)
+
+
+def mock_gradients(n: int, worlds: bool, seed: int = SEED) -> Sample:
+    """Return masses, specific rates and color gradients of mock galaxies."""
+    rows = []
+    steps = np.arange(GRADIENT_PIXELS) - 0.5 * (GRADIENT_PIXELS - 1)
+    for galaxies, p, brightness, maps in painted(n, worlds, seed, GRADIENT_PIXELS):
+        area = galaxies.pixel_scale_kpc.numpy() ** 2
+        for k, (plane, sums) in enumerate(zip(brightness, maps, strict=True)):
+            place = np.hypot(steps - p["offset_x"][k], steps[:, None] - p["offset_y"][k]).ravel()
+            order = np.argsort(place)
+            # Pixels fill circles one after the other.
+            radius = np.sqrt(np.arange(len(order) + 1) / np.pi)
+            growth = {
+                band: np.concatenate([[0.0], np.cumsum(plane[j].ravel()[order])])
+                for band, j in (("g", 1), ("r", 2), ("i", 3))
+            }
+            mass, rate = sums[0].sum(), max(sums[3].sum(), 1e-15 * sums[0].sum())
+            rows.append((mass * area[k], rate / mass, color_gradient(growth, radius)))
+    mass, specific, gradient = np.array(rows).T
+    return {"log_mass": np.log10(mass), "log_ssfr": np.log10(specific), "g-i gradient": gradient}
+
+
+def mocks(n: int, worlds: bool, seed: int = SEED, n_pixels: int = 32) -> Sample:
+    """Return integrated properties of mock galaxies; rates and masses of gas as log10."""
+    rows, ratios, hi_mass = [], [], []
+    for galaxies, p, brightness, maps in painted(n, worlds, seed, n_pixels):
+        flux = brightness.sum((2, 3))
         sums = maps.sum((2, 3)) * (galaxies.pixel_scale_kpc.numpy() ** 2)[:, None]
         radius = elliptical_radius(p, n_pixels)
         mass = maps[:, 0]
@@ -164,15 +225,18 @@ def mocks(n: int, worlds: bool, seed: int = SEED, n_pixels: int = 32) -> Sample:
             sums, magnitude - Planck18.distmod(REDSHIFT).value,
             age, age_slope, metals - np.log10(FIREFLY_SUN), metals_slope,
         ]))  # fmt: skip
+        ratios.append(axis_ratios(p))
+        hi_mass.append(p["hi_mass"])
     total = np.concatenate(rows)
     log_mass = np.log10(total[:, 0])
     least = 1e-15 * total[:, 0]
-    log_hi = np.log10(np.maximum(parameters["hi_mass"], 1e5))
+    log_hi = np.log10(np.maximum(np.concatenate(hi_mass), 1e5))
     log_h2 = np.log10(np.maximum(total[:, 4] - HELIUM * total[:, 6], 1e5))
     values = {
         "log_mass": log_mass,
         "log_ssfr": np.log10(np.maximum(total[:, 3], least)) - log_mass,
         "attenuation": 2.5 * np.log10(total[:, 7] / total[:, 8]),
+        "axis_ratio": np.concatenate(ratios),
         "log_age": total[:, 14],
         "age_gradient": total[:, 15],
         "metallicity": total[:, 16],
@@ -186,14 +250,40 @@ def mocks(n: int, worlds: bool, seed: int = SEED, n_pixels: int = 32) -> Sample:
 def nsa(folder: Path) -> Sample:
     """Return the galaxies of the NSA with values of GSWLC-X2."""
     table = Table.read(folder / "nsa_galaxies.fits")
-    mass, sfr, dust, redshift = columns(
-        table, "log_mass", "log_sfr", "attenuation_v", "redshift_distance"
-    )
+    mass, sfr, dust, redshift, ratio, half = columns(
+        table, "log_mass", "log_sfr", "attenuation_v", "redshift_distance", "axis_ratio",
+        "sersic_r50",
+    )  # fmt: skip
     flux = np.clip(np.asarray(table["flux"], dtype=float)[:, 2:], 1e-9, None)
     keep = np.isfinite(mass)
     distance = Planck18.distmod(redshift[keep]).value
-    values = {"log_mass": mass[keep], "log_ssfr": (sfr - mass)[keep], "attenuation": dust[keep]}
+    values = {
+        "log_mass": mass[keep], "log_ssfr": (sfr - mass)[keep], "attenuation": dust[keep],
+        "axis_ratio": ratio[keep],
+        "g-i gradient": np.array([
+            profile_gradient(row) if large else np.nan
+            for row, large in zip(table[keep], half[keep] > LEAST_RADIUS, strict=True)
+        ]),
+    }  # fmt: skip
     return with_colors(values, 22.5 - 2.5 * np.log10(flux[keep]) - distance[:, None])
+
+
+def profile_gradient(row: Row) -> float:
+    """Return the color gradient of a galaxy of the NSA, of annuli with signal in g, r and i."""
+    edges = np.asarray(row["profile_radius"], dtype=float)
+    flux = np.ma.filled(np.ma.asarray(row["profile_flux"]).astype(float), 0.0)[:, 3:6]
+    good = (flux > 0).all(axis=1) & (flux[:, 1] > 10 ** (0.4 * (22.5 - 25.5)) * PIXEL**2)
+    n = len(good) if good.all() else int(np.argmin(good))
+    if n < 4:
+        return np.nan
+    edges, flux = edges[:n], flux[:n] * np.diff(edges[:n] ** 2, prepend=0.0)[:, None]
+    extinction = np.asarray(row["galactic_extinction"], dtype=float)[3:6]
+    growth = np.cumsum(flux, axis=0) * 10.0 ** (0.4 * extinction)
+    # Circles grow with area, and light about with the radius.
+    radius = np.concatenate([[0.0], edges])
+    curves = {b: np.concatenate([[0.0], g]) for b, g in zip("gri", growth.T, strict=True)}
+    fine = np.linspace(0.0, radius[-1], 400)
+    return color_gradient({b: PchipInterpolator(radius, g)(fine) for b, g in curves.items()}, fine)
 
 
 def firefly(folder: Path) -> Sample:
@@ -299,6 +389,36 @@ def colors(samples: dict[str, Sample], real: Sample) -> Iterator[dict]:
                 yield found
 
 
+def attenuation_by_shape(samples: dict[str, Sample], real: Sample) -> Iterator[dict]:
+    """Compare attenuations of star-forming galaxies by axis ratio, at the same mass and rate."""
+    theirs = select(real, of_type(real, "star-forming"))
+    ours = {world: select(one, of_type(one, "star-forming")) for world, one in samples.items()}
+    near = {world: nearest(one, theirs, "axis ratio") for world, one in ours.items()}
+    for edges in pairwise(RATIO_EDGES):
+        b = inside(theirs, "axis_ratio", edges)
+        found = row("attenuation", "star-forming", edges, theirs["attenuation"][b], "axis_ratio")
+        for world, one in ours.items():
+            found[world] = difference(
+                one["attenuation"][near[world][b]].ravel(), theirs["attenuation"][b]
+            )
+        yield found
+
+
+def gradients(samples: dict[str, Sample], real: Sample) -> Iterator[dict]:
+    """Compare color gradients by mass and type."""
+    name = "g-i gradient"
+    for kind in ("quiescent", "star-forming"):
+        for edges in pairwise(NSA_EDGES):
+            theirs = real[name][of_type(real, kind) & inside(real, "log_mass", edges)]
+            if np.isfinite(theirs).sum() < LEAST:
+                continue
+            found = row(name, kind, edges, theirs)
+            for world, one in samples.items():
+                ours = one[name][of_type(one, kind) & inside(one, "log_mass", edges)]
+                found[world] = difference(ours, theirs)
+            yield found
+
+
 def inside(values: Sample, name: str, edges: tuple[float, float]) -> np.ndarray:
     """Return which galaxies are in a bin."""
     return (values[name] >= edges[0]) & (values[name] < edges[1])
@@ -381,10 +501,11 @@ def limits(values: np.ndarray, count: int) -> np.ndarray:
 
 
 def compare(folder: Path, samples: dict[str, Sample]) -> list[dict]:
-    """Return all comparisons of sets of mocks, by name, with the catalogues in a folder."""
+    """Return comparisons of sets of mocks, by name, with the catalogues in a folder."""
     real = nsa(folder)
     return [
         *colors(samples, real),
+        *attenuation_by_shape(samples, real),
         *mass_to_light(samples, real),
         *spectra(samples, firefly(folder)),
         *gas(samples, xgass(folder)),
@@ -397,15 +518,15 @@ def main() -> None:
     parser.add_argument("folder", type=Path, help="folder of the catalogues")
     parser.add_argument("--mocks", type=int, default=10_000, help="how many mocks of each kind")
     options = parser.parse_args()
-    samples = {
-        "one_world": mocks(options.mocks, worlds=False),
-        "worlds": mocks(options.mocks, worlds=True),
-    }
-    rows = compare(options.folder, samples)
+    kinds = {"one_world": False, "worlds": True}
+    samples = {name: mocks(options.mocks, worlds) for name, worlds in kinds.items()}
+    few = round(GRADIENT_PART * options.mocks)
+    resolved = {name: mock_gradients(few, worlds) for name, worlds in kinds.items()}
+    rows = [*compare(options.folder, samples), *gradients(resolved, nsa(options.folder))]
     for one in rows:
         low, high = one["bin"]
         print(
-            f"{one['quantity']:21s}{one['type']:13s}{one['along']:9s}{low:6.1f}{high:6.1f}"
+            f"{one['quantity']:21s}{one['type']:13s}{one['along']:11s}{low:6.1f}{high:6.1f}"
             f"{one['galaxies']:5d}",
             *(f"{world} {one[world]['difference']:+.3f}" for world in samples),
             "" if one["bar"] is None else f"bar {one['bar'][0]:+.2f} {one['bar'][1]:+.2f}",

@@ -21,6 +21,7 @@ from picasssso._core.version import __version__
 #: Where each command lives; imported only when it is asked for.
 COMMANDS = {
     "compare": "picasssso._cli.compare:compare",
+    "cube": "picasssso._cli.cube:cube",
     "demo": "picasssso._cli.demo:demo",
     "estimate": "picasssso._cli.estimate:estimate",
     "evaluate": "picasssso._cli.evaluate:evaluate",
@@ -62,7 +63,9 @@ class _Group(click.Group):
             # click knows what to do when whoever reads the output has gone.
             if debug_wanted(ctx) or getattr(error, "errno", None) == errno.EPIPE:
                 raise
-            raise click.ClickException(describe_error(error)) from error
+            name = ctx.invoked_subcommand
+            command = None if name is None else self.get_command(ctx, name)
+            raise click.ClickException(describe_error(error, command)) from error
 
 
 @click.group(

@@ -7,15 +7,14 @@ table. A plugin brings its own `Property`; maps and files carry the definition a
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Any
 
 import astropy.units as u
 
 from picasssso.exceptions import InvalidInputError
 
-__all__ = ["PROPERTIES", "Property", "get_property"]
+__all__ = ["PROPERTIES", "Property"]
 
 #: The two kinds: integrated over area, or averaged with a weight.
 KINDS = ("surface_density", "intensive")
@@ -41,7 +40,7 @@ class Property:
     definition : str
         What exactly the number means.
     color_map : str
-        Matplotlib colour map used by default.
+        Matplotlib color map used by default.
 
     Raises
     ------
@@ -85,114 +84,51 @@ class Property:
         """Unit of the total over a region: the map's unit, times area if a density."""
         return self.unit * u.kpc**2 if self.is_surface_density else self.unit
 
-    def to_dict(self) -> dict[str, Any]:
-        """Return the definition as plain strings, for files.
-
-        Returns
-        -------
-        dict
-            Suitable for JSON; `from_dict` is the inverse.
-        """
-        return {**asdict(self), "unit": self.unit.to_string("vounit")}
-
-    @classmethod
-    def from_dict(cls, definition: Mapping[str, Any]) -> Property:
-        """Make a property from what `to_dict` returned.
-
-        Parameters
-        ----------
-        definition : mapping
-            What `to_dict` returned.
-
-        Returns
-        -------
-        Property
-            The property.
-        """
-        return cls(**{**definition, "unit": u.Unit(definition["unit"], format="vounit")})
-
 
 _SURFACE_MASS = u.Msun / u.kpc**2
 _MASS_FRACTION = u.dimensionless_unscaled
 
+#: Name, unit, kind, weight, label, definition and color map.
 _BUILT_IN = (
-    Property(
-        "stellar_mass",
-        _SURFACE_MASS,
-        "surface_density",
-        None,
-        "stellar mass",
+    (
+        "stellar_mass", _SURFACE_MASS, "surface_density", None, "stellar mass",
         "living stars and remnants now (or the mass formed, where the maps' meta say so); "
-        "Chabrier initial mass function 0.1-100 Msun",
-        "inferno",
+        "Chabrier initial mass function 0.1-100 Msun", "inferno",
     ),
-    Property(
-        "stellar_metallicity",
-        _MASS_FRACTION,
-        "intensive",
-        "stellar_mass",
-        "stellar metallicity",
-        "mass fraction of metals in stars: linear mean weighted by stellar mass",
-        "cividis",
+    (
+        "stellar_metallicity", _MASS_FRACTION, "intensive", "stellar_mass", "stellar metallicity",
+        "mass fraction of metals in stars: linear mean weighted by stellar mass", "cividis",
     ),
-    Property(
-        "stellar_age",
-        u.Gyr,
-        "intensive",
-        "stellar_mass",
-        "stellar age",
-        "linear mean of stellar ages weighted by stellar mass",
-        "viridis",
+    (
+        "stellar_age", u.Gyr, "intensive", "stellar_mass", "stellar age",
+        "linear mean of stellar ages weighted by stellar mass", "viridis",
     ),
-    Property(
-        "sfr",
-        u.Msun / u.yr / u.kpc**2,
-        "surface_density",
-        None,
-        "star formation rate",
-        "mass formed in the last 100 Myr divided by 100 Myr",
-        "magma",
+    (
+        "sfr", u.Msun / u.yr / u.kpc**2, "surface_density", None, "star formation rate",
+        "mass formed in the last 100 Myr divided by 100 Myr", "magma",
     ),
-    Property(
-        "gas_mass",
-        _SURFACE_MASS,
-        "surface_density",
-        None,
-        "gas mass",
-        "cold gas, 1.36 (HI + H2)",
-        "viridis",
+    (
+        "gas_mass", _SURFACE_MASS, "surface_density", None, "gas mass",
+        "cold gas, 1.36 (HI + H2)", "viridis",
     ),
-    Property(
-        "gas_metallicity",
-        _MASS_FRACTION,
-        "intensive",
-        "gas_mass",
-        "gas metallicity",
-        "mass fraction of metals in gas: linear mean weighted by gas mass",
-        "cividis",
+    (
+        "gas_metallicity", _MASS_FRACTION, "intensive", "gas_mass", "gas metallicity",
+        "mass fraction of metals in gas: linear mean weighted by gas mass", "cividis",
     ),
-    Property(
-        "hi_mass",
-        _SURFACE_MASS,
-        "surface_density",
-        None,
-        "neutral hydrogen mass",
-        "neutral atomic hydrogen without helium",
-        "viridis",
+    (
+        "hi_mass", _SURFACE_MASS, "surface_density", None, "neutral hydrogen mass",
+        "neutral atomic hydrogen without helium", "viridis",
     ),
-    Property(
-        "attenuation_v",
-        u.mag,
-        "intensive",
-        None,
-        "V attenuation",
-        "-2.5 log10(attenuated / intrinsic stellar V flux), whatever the attenuation law",
-        "Reds",
+    (
+        "attenuation_v", u.mag, "intensive", None, "V attenuation",
+        "-2.5 log10(attenuated / intrinsic stellar V flux), whatever the attenuation law", "Reds",
     ),
-)
+)  # fmt: skip
 
 #: The built-in properties by name.
-PROPERTIES: Mapping[str, Property] = MappingProxyType({p.name: p for p in _BUILT_IN})
+PROPERTIES: Mapping[str, Property] = MappingProxyType(
+    {entry[0]: Property(*entry) for entry in _BUILT_IN}
+)
 
 
 def get_property(name: str) -> Property:

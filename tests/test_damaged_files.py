@@ -20,10 +20,10 @@ import pytest
 from picasssso.evaluation.experiments.configuration import load_configuration
 from picasssso.exceptions import PicassssoError
 from picasssso.mocks.light import read_light_table
-from picasssso.networks import read_weights
+from picasssso.networks.weights import read_weights
 from picasssso.pairs import StoredPairs
 from picasssso.sps import ModelLibrary, SSPGrid
-from picasssso.training import Recipe
+from picasssso.training.recipe import Recipe
 from picasssso.training.state import TrainingState
 
 DATA = Path(__file__).parent / "data"

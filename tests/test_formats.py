@@ -13,10 +13,10 @@ import numpy as np
 import torch
 
 from picasssso.mocks.light import read_light_table
-from picasssso.networks import read_weights
+from picasssso.networks.weights import read_weights
 from picasssso.pairs import StoredPairs
 from picasssso.sps import ModelLibrary, SSPGrid
-from picasssso.training import Recipe
+from picasssso.training.recipe import Recipe
 from picasssso.training.state import TrainingState
 
 DATA = Path(__file__).parent / "data"

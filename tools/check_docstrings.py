@@ -3,7 +3,8 @@
 Public is what the ``__all__`` of a module that docs/api.rst documents names, and the public
 methods and properties defined in those classes. The objects are imported rather than parsed,
 since numpydoc's parser knows neither dataclasses nor properties. The checks stand in
-pyproject.toml.
+pyproject.toml. Beside them, each public class and function has an example; their members and
+errors need none.
 
 Run from the root of the repository: ``python tools/check_docstrings.py``.
 """
@@ -46,17 +47,33 @@ def public_objects(module_name: str) -> Iterator[tuple[str, object]]:
             continue
         yield f"{module_name}.{name}", thing
         if inspect.isclass(thing):
-            for member, value in vars(thing).items():
+            for member, value in own_members(thing):
                 documented = inspect.isroutine(value) or isinstance(
                     value, (property, classmethod, staticmethod)
                 )
-                inherited = any(
-                    member in vars(base)
-                    for base in thing.__mro__[1:]
-                    if base.__module__.startswith("picasssso")
-                )  # and documented there
-                if documented and not inherited and not member.startswith("_"):
+                if documented and not member.startswith("_"):
                     yield f"{module_name}.{name}.{member}", value
+
+
+def is_error(thing: object) -> bool:
+    """Return whether something is a class of errors or warnings."""
+    return inspect.isclass(thing) and issubclass(thing, Exception)
+
+
+def own_members(thing: type) -> Iterator[tuple[str, object]]:
+    """Yield the members that a class has from the package, but for those documented in a base."""
+    bases = [base for base in thing.__mro__ if base.__module__.startswith("picasssso")]
+    rooms = {base: base.__module__.rpartition(".")[0] for base in bases}
+    # A base that is not public itself is documented with the class.
+    known = [
+        base
+        for base in bases[1:]
+        if base.__name__ in getattr(importlib.import_module(rooms[base]), "__all__", ())
+    ]
+    for base in bases:
+        for member, value in vars(base).items():
+            if base not in known and not any(member in vars(public) for public in known):
+                yield member, value
 
 
 def main() -> int:
@@ -68,11 +85,15 @@ def main() -> int:
         for name, thing in public_objects(module_name):
             n_objects += 1
             # Errors take a message, as all errors do.
-            known = {"PR01"} if inspect.isclass(thing) and issubclass(thing, Exception) else set()
+            known = {"PR01"} if is_error(thing) else set()
+            wanted = checks - known
+            # Members are shown in the example of their class.
+            if name.rpartition(".")[0] == module_name and not is_error(thing):
+                wanted |= {"EX01"}
             failures += [
                 f"{name}: {code} {message}"
                 for code, message in validate(name)["errors"]
-                if code in checks - known
+                if code in wanted
             ]
     print("\n".join(failures))
     print(f"{n_objects} public docstrings checked, {len(failures)} problem(s)")

@@ -194,7 +194,8 @@ def main() -> None:
         steps = max(int(arguments.seconds / each), 100)
         print(f"{each * 1e3:.2f} ms per step: {steps} steps", flush=True)
         recipe = replace(recipe, training=replace(recipe.training, steps=steps))
-    if arguments.checkpoint and arguments.checkpoint.exists():
+    going_on = bool(arguments.checkpoint and arguments.checkpoint.exists())
+    if going_on:
         state = TrainingState.load(arguments.checkpoint, device)
         recipe = replace(recipe, training=state.config)
     else:
@@ -207,7 +208,8 @@ def main() -> None:
         starts = before.ensemble.networks
         if arguments.member is not None and len(starts) > 1:
             starts = starts[arguments.member : arguments.member + 1]
-        for networks in (state.networks, state.averages):
+        # A checkpoint holds what has come of them.
+        for networks in () if going_on else (state.networks, state.averages):
             for mine, theirs in zip(networks, starts, strict=True):
                 mine.load_state_dict(theirs.state_dict())
     pool = PairPool(sources, recipe.training, first=recipe.first_pair, device=device)

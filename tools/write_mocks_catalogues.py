@@ -29,10 +29,12 @@ QUIESCENT, STAR_FORMING = "quiescent", "star-forming"
 
 #: Given with three digits, since their bars are narrow.
 COLORS = ("u-r", "g-r", "r-i", "i-z")
+GRADIENT = "g-i gradient"
 
 #: What the tables call the quantities.
 NAMES = {
     "attenuation": "A\\ :sub:`V`",
+    "g-i gradient": "g-i inside half of r\\ :sub:`50` less outside",
     "log_ml": "log M/L\\ :sub:`i`, at g-i of",
     "log_age": "log age",
     "metallicity": "[Z/H]",
@@ -115,11 +117,13 @@ def table_lines(
 
 
 def write_tables(rows: list[Row]) -> None:
-    """Write both tables."""
+    """Write all tables."""
+    by_shape = [row for row in rows if row["along"] == "axis_ratio"]
+    rows = [row for row in rows if row["along"] in ("log_mass", "g-i")]
     nsa = [row["bin"] for row in rows if (row["quantity"], row["type"]) == ("u-r", QUIESCENT)]
     others = [row["bin"] for row in rows if row["quantity"] == "log_age"]
     types = (QUIESCENT, STAR_FORMING)
-    first = [(name, kind) for name in (*COLORS, "attenuation") for kind in types]
+    first = [(name, kind) for name in (*COLORS, "attenuation", GRADIENT) for kind in types]
     second = [
         (name, "all")
         for name in ("log_age", "metallicity", "age_gradient", "metallicity_gradient", "log_ssfr")
@@ -128,6 +132,9 @@ def write_tables(rows: list[Row]) -> None:
     second += [(name, kind) for name in ("log_hi", "log_h2") for kind in ("all", *types)]
     lines = table_lines(rows, [*first, ("log_ml", "all")], nsa)
     lines += ["", *table_lines(rows, second, others)]
+    lines += ["", "By axis ratio:", ""]
+    heads = [row["bin"] for row in by_shape]
+    lines += table_lines(by_shape, [("attenuation", STAR_FORMING)], heads)
     TABLE.write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
@@ -187,9 +194,8 @@ def draw(rows: list[Row]) -> None:
 def main() -> None:
     """Write the tables and the figure."""
     rows = json.loads(RESULT.read_text(encoding="utf-8"))["comparisons"]
-    rows = [row for row in rows if row["along"] != "log_ssfr"]
     write_tables(rows)
-    draw(rows)
+    draw([row for row in rows if row["along"] in ("log_mass", "g-i")])
 
 
 if __name__ == "__main__":

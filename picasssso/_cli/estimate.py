@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from picasssso._cli.parsing import check_estimator, parse_parameters, wrong_use
+from picasssso._cli.estimators import ESTIMATOR, make_estimator
+from picasssso._cli.parsing import wrong_use
 from picasssso._cli.reading import (
+    add_options,
     check_outputs,
+    dust_arguments,
     is_own_file,
     read_arguments,
+    read_files,
+    read_position,
     reading_options,
 )
+from picasssso._cli.regions import REGION, check_region, find_region
 from picasssso._cli.running import common_options, progress_wanted
+from picasssso.exceptions import InvalidInputError
 
 if TYPE_CHECKING:
-    from picasssso.bands import BandImages, GalacticExtinction
-    from picasssso.estimators.base import PropertyMapEstimator
+    from picasssso.bands import BandImages
     from picasssso.maps import PropertyMaps
 
 # The sign \b keeps click from filling the lines that follow.
@@ -37,31 +44,14 @@ Examples:
 @click.command(epilog=EXAMPLES)
 @reading_options
 @click.option("-o", "--output", required=True, metavar="OUT.fits", help="File of maps to write.")
-@click.option(
-    "-e",
-    "--estimator",
-    "estimator_name",
-    required=True,
-    metavar="NAME",
-    help="See `picasssso list`.",
-)
+@partial(add_options, options=ESTIMATOR)
 @click.option("--plot", "picture", metavar="OUT.png", help="Also draw the galaxy and its maps.")
 @click.option("--overwrite", is_flag=True, help="Replace output files that exist.")
 @click.option(
-    "--option",
-    "options",
-    multiple=True,
-    metavar="NAME=VALUE",
-    help="A parameter of the estimator, written as in Python. May be repeated.",
-)
-@click.option(
-    "--galactic-extinction-removed",
-    "ebv",
-    type=float,
-    metavar="E(B-V)",
-    help="States that the images are corrected for this Galactic extinction (Schlafly & "
-    "Finkbeiner 2011 scale; 0 if there is none). Without it a warning says that this is "
-    "taken for granted.",
+    "--position",
+    metavar="'RA DEC'",
+    help="Where the target is, in degrees, or as '09h30m00s +02d10m00s'. By default in the "
+    "middle of the image.",
 )
 @click.option(
     "--subtract-sky",
@@ -90,6 +80,7 @@ Examples:
     help="Joint posterior samples to keep, if the estimator can draw them.",
 )
 @click.option("--seed", type=click.IntRange(min=0), metavar="S", help="Seed of the samples.")
+@partial(add_options, options=REGION)
 @common_options
 def estimate(**arguments: Any) -> None:
     """Estimate maps from images in several bands.
@@ -109,27 +100,10 @@ class _Job:
         self.quiet: bool = arguments["quiet"]
         self.files, self.reading = read_arguments(arguments)
         self.outputs = [path for path in (arguments["output"], arguments["picture"]) if path]
-        self.estimator = self._make_estimator()
-        if (extinction := self._make_extinction()) is not None:
-            self.reading["galactic_extinction"] = extinction
-
-    def _make_estimator(self) -> PropertyMapEstimator:
-        from picasssso.estimators import get_estimator
-
-        name = self.given["estimator_name"]
-        check_estimator(name)
-        estimator = get_estimator(name)
-        parameters = parse_parameters(self.given["options"], estimator._parameter_defaults())
-        with wrong_use("--option" if parameters else "--estimator"):
-            return estimator(**parameters)
-
-    def _make_extinction(self) -> GalacticExtinction | None:
-        from picasssso.bands import GalacticExtinction
-
-        if self.given["ebv"] is None:
-            return None
-        with wrong_use("--galactic-extinction-removed"):
-            return GalacticExtinction(ebv=self.given["ebv"], scale="SF11", applied=True)
+        self.estimator = make_estimator(arguments)
+        self.dust = dust_arguments(arguments)
+        self.position = read_position(arguments["position"])
+        check_region(arguments)
 
     def run(self) -> None:
         """Read, estimate, write, and say what came out."""
@@ -144,6 +118,7 @@ class _Job:
             with wrong_use("--plot"):
                 check_picture_name(picture)
         images = self._read()
+        where, what = find_region(self.given, images, self.position)
         maps = self.estimator.estimate(
             images,
             n_samples=self.given["n_samples"],
@@ -155,7 +130,7 @@ class _Job:
             estimates = {self.given["estimator_name"]: maps}
             save_picture(picture, images, estimates, overwrite=overwrite)
         if not self.quiet:
-            _report(maps, self.outputs)
+            _report(maps, self.outputs, where, what)
 
     def _read(self) -> BandImages:
         """Read the images, and do to them what was asked for."""
@@ -164,18 +139,19 @@ class _Job:
         sky, wanted = self.given["subtract_sky"], self.given["prepared"]
         if wanted is None:
             wanted = isinstance(self.files, list) and not is_own_file(self.files)
+        parts = read_files(self.files, self.reading)
         if wanted:
-            from picasssso.io.reading import read_parts
             from picasssso.preparation import prepare
 
-            parts = read_parts(self.files, **self.reading)
-            images = prepare(parts, sky=sky or "background2d")
+            how: dict[str, Any] = {"sky": sky or "background2d", **self.dust}
+            images = prepare(parts, position=self.position, **how)
         else:
-            images = BandImages.read(self.files, **self.reading)
-        if sky and not wanted:
-            from picasssso.preparation import subtract_background
-
-            images = subtract_background(images, sky)
+            # Of bands on different grids the error that says how they are aligned.
+            one = len(parts) == 1
+            images = (
+                parts[0] if one else BandImages.read(self.files, **self.reading | {"psf": None})
+            )
+            images = self._clean(images, sky)
         if self.given["estimate_noise"] and images.missing_uncertainty:
             images = images.with_estimated_noise()
         if not sky:
@@ -184,11 +160,32 @@ class _Job:
             warn_of_sky(images)
         return images
 
+    def _clean(self, images: BandImages, sky: str | None) -> BandImages:
+        """Subtract the sky and Galactic extinction of images that are not prepared."""
+        from picasssso.preparation import correct_extinction, subtract_background
+        from picasssso.preparation.extinction import look_up_ebv
 
-def _report(maps: PropertyMaps, paths: list[str]) -> None:
+        if sky:
+            images = subtract_background(images, sky)
+        if not self.dust:
+            return images
+        ebv, scale = self.dust["ebv"], self.dust["ebv_scale"]
+        if ebv == "dustmaps":
+            place = self.position
+            if place is None and images.wcs is not None:
+                place = images.wcs.pixel_to_world(*[(n - 1) / 2 for n in reversed(images.shape)])
+            if place is None:
+                raise InvalidInputError(
+                    "ebv=: found images without WCS, expected a position to look E(B-V) up."
+                )
+            ebv, scale = look_up_ebv(place), "SFD98"
+        return correct_extinction(images, ebv, scale=scale, law=self.dust["law"])
+
+
+def _report(maps: PropertyMaps, paths: list[str], region: Any, what: str) -> None:
     from picasssso._cli.totals import describe_totals
 
-    for line in describe_totals(maps):
+    for line in describe_totals(maps, region=region, what=what):
         click.echo(line)
     for path in paths:
         click.echo(f"Written: {path}")

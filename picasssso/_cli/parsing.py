@@ -54,6 +54,30 @@ class QuantityType(click.ParamType):
         return quantity
 
 
+class PSFType(click.ParamType):
+    """A full width at half maximum, an image of a PSF, or ``median``."""
+
+    name = "psf"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return an angle, a kernel, or ``"median"``."""
+        import os
+
+        from picasssso._core.fits_files import read_array, split_specification
+
+        path, hdu = split_specification(value)
+        if os.path.isfile(os.path.expanduser(path)):
+            return read_array(path, hdu, "--psf")[0]
+        if value == "median" or value[:1].isdigit() or value[:1] in "-.":
+            return value if value == "median" else QuantityType("angle").convert(value, param, ctx)
+        self.fail(
+            f"{value!r}: found no such file, expected a width such as '1.3 arcsec', an image of "
+            "the PSF, FILE[HDU], or 'median'.",
+            param,
+            ctx,
+        )
+
+
 class UnitType(click.ParamType):
     """A unit that astropy understands."""
 
@@ -75,6 +99,25 @@ class UnitType(click.ParamType):
             )
 
 
+class MagnitudeType(click.ParamType):
+    """An AB magnitude, without a unit."""
+
+    name = "magnitude"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return the magnitude with its unit, or fail."""
+        import astropy.units as u
+
+        try:
+            return float(value) * u.ABmag
+        except ValueError:
+            self.fail(
+                f"{value!r} is no number: expected the AB magnitude of one count, such as 30.",
+                param,
+                ctx,
+            )
+
+
 class RedshiftType(click.ParamType):
     """A redshift that images may have."""
 
@@ -85,7 +128,11 @@ class RedshiftType(click.ParamType):
         try:
             redshift = float(value)
         except ValueError:
-            self.fail(f"{value!r} is no number.", param, ctx)
+            self.fail(
+                f"{value!r} is no number: expected the observed redshift, such as 0.03.",
+                param,
+                ctx,
+            )
         if not -0.005 < redshift < float("inf"):
             self.fail(f"{value} is no redshift: expected a number above -0.005.", param, ctx)
         return redshift
@@ -187,10 +234,13 @@ def parse_parameters(assignments: Iterable[str], defaults: dict[str, Any]) -> di
     >>> from picasssso._cli.parsing import parse_parameters
     >>> parse_parameters(["relation=taylor2011", "limit=0.1"], {"relation": None, "limit": None})
     {'relation': 'taylor2011', 'limit': 0.1}
+    >>> parse_parameters(["prior.attenuation=(0, 1)"], {"prior": None})
+    {'prior': {'attenuation': (0, 1)}}
     """
     parameters: dict[str, Any] = {}
     for text in assignments:
         name, equals, value = text.partition("=")
+        name, _, part = name.partition(".")
         if not equals:
             raise click.BadParameter(f"{text!r}: expected NAME=VALUE.", param_hint="--option")
         if name not in defaults:
@@ -200,7 +250,16 @@ def parse_parameters(assignments: Iterable[str], defaults: dict[str, Any]) -> di
                 param_hint="--option",
             )
         try:
-            parameters[name] = ast.literal_eval(value)
+            found = ast.literal_eval(value)
         except (ValueError, SyntaxError):
-            parameters[name] = value
+            found = value
+        if not part:
+            parameters[name] = found
+        elif isinstance(inner := parameters.setdefault(name, {}), dict):
+            inner[part] = found
+        else:
+            raise click.BadParameter(
+                f"{text!r}: {name} is given as {inner!r} too, expected one of them.",
+                param_hint="--option",
+            )
     return parameters

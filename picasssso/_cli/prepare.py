@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from picasssso._cli.parsing import QuantityType
 from picasssso._cli.reading import (
+    add_options,
     check_outputs,
+    dust_arguments,
     read_arguments,
+    read_files,
+    read_position,
     reading_options,
 )
+from picasssso._cli.regions import REGION, check_region, find_region, keep_only
 from picasssso._cli.running import common_options
 
 if TYPE_CHECKING:
@@ -57,17 +63,6 @@ Examples:
     help="PSF that all bands are brought to: 'broadest', a band, a width such as "
     "'1.4 arcsec', or 'none'.",
 )
-@click.option(
-    "--ebv",
-    metavar="E(B-V)",
-    help="Galactic extinction to remove, or 'dustmaps' to look it up in installed maps.",
-)
-@click.option(
-    "--ebv-scale",
-    type=click.Choice(["SFD98", "SF11"]),
-    help="Whose E(B-V) that is: Schlegel et al. 1998, or Schlafly & Finkbeiner 2011.",
-)
-@click.option("--law", default="F99", show_default=True, help="Extinction law.")
 @click.option("--no-mask", is_flag=True, help="Do not mask stars and neighbours.")
 @click.option(
     "--cutout",
@@ -87,35 +82,39 @@ Examples:
     metavar="FOLDER",
     help="Keep intermediate images of a large field there instead of in memory.",
 )
+@partial(add_options, options=REGION)
 @common_options
 def prepare(**arguments: Any) -> None:
     """Turn survey files into images that estimators can use.
 
     Layouts are recognized from the headers. In this order: read, subtract the sky, calibrate
     the noise, align, measure the PSFs, bring all bands to one PSF, remove Galactic extinction,
-    mask stars and neighbours, cut out, bin.
+    mask stars and neighbours, cut out, bin. With --aperture or --region everything outside is
+    masked at the end.
     """
-    from picasssso.io.reading import read_parts
     from picasssso.preparation import prepare as prepare_images
 
     files, reading = read_arguments(arguments)
+    check_region(arguments)
+    position = read_position(arguments["position"])
     check_outputs(files, [arguments["output"]], arguments["overwrite"])
     options: dict[str, Any] = {
-        "position": _position(arguments["position"]),
+        "position": position,
         "onto": arguments["onto"],
         "register": arguments["register"],
         "sky": None if arguments["sky"] == "none" else arguments["sky"],
         "noise": not arguments["keep_noise"],
         "match": _match(arguments["match"]),
-        "ebv": _ebv(arguments["ebv"]),
-        "ebv_scale": arguments["ebv_scale"],
-        "law": arguments["law"],
+        **dust_arguments(arguments),
         "mask": not arguments["no_mask"],
         "cutout": arguments["cutout"],
         "snr": arguments["snr"],
         "folder": arguments["folder"],
     }
-    images = prepare_images(read_parts(files, **reading), **options)
+    images = prepare_images(read_files(files, reading), **options)
+    region, _ = find_region(arguments, images, position)
+    if region is not None:
+        images = keep_only(images, region)
     images.write(arguments["output"], overwrite=arguments["overwrite"])
     if not arguments["quiet"]:
         for line in describe_steps(images):
@@ -134,40 +133,9 @@ def describe_steps(images: BandImages) -> list[str]:
     ]
 
 
-def _position(text: str | None) -> Any:
-    if text is None:
-        return None
-    from astropy.coordinates import SkyCoord
-
-    try:
-        parts = [float(part) for part in text.replace(",", " ").split()]
-        return SkyCoord(*parts, unit="deg") if len(parts) == 2 else SkyCoord(text)
-    except ValueError:
-        pass
-    try:
-        return SkyCoord(text)
-    except ValueError as error:
-        raise click.BadParameter(
-            f"{text!r} is no position: expected 'RA DEC' in degrees, or such as "
-            "'09h30m00s +02d10m00s'.",
-            param_hint="--position",
-        ) from error
-
-
 def _match(text: str) -> Any:
     if text in ("broadest", "none"):
         return text == "broadest"
     if text[:1].isdigit():
         return QuantityType("angle").convert(text, None, click.get_current_context(silent=True))
     return text
-
-
-def _ebv(text: str | None) -> float | str | None:
-    if text is None or text == "dustmaps":
-        return text
-    try:
-        return float(text)
-    except ValueError:
-        raise click.BadParameter(
-            f"{text!r}: expected a number or 'dustmaps'.", param_hint="--ebv"
-        ) from None

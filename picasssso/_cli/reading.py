@@ -1,27 +1,36 @@
-"""Options that say what images are read, the same for every command that reads them."""
+"""Options that say what images are read and what they are, the same for every command."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from picasssso._cli.filters import filter_option
 from picasssso._cli.parsing import (
+    MagnitudeType,
+    PSFType,
     QuantityType,
     RedshiftType,
     UnitType,
     parse_bands,
     parse_per_band,
+    wrong_use,
 )
 
+if TYPE_CHECKING:
+    from picasssso.bands import BandImages
+
 Function = TypeVar("Function", bound=Callable[..., Any])
+#: Names of an option, its metavar, its help, and what else click is told.
+Options = Sequence[tuple[tuple[str, ...], str | None, str, dict[str, Any]]]
 
 _HDU = "HDU|BAND=FILE[HDU]"
-#: Names of an option, its metavar, its help, and what else click is told.
-_OPTIONS: tuple[tuple[tuple[str, ...], str, str, dict[str, Any]], ...] = (
+#: What the survey's median seeing is called.
+MEDIAN = "median"
+_FILES: Options = (
     (("-b", "--band", "bands"), "BAND=FILE[HDU]",
      "One band: the name of a filter and the file; with the name or number of an extension only "
      "that image is read, without its noise and mask. Once for each band. `picasssso info FILE` "
@@ -29,10 +38,12 @@ _OPTIONS: tuple[tuple[tuple[str, ...], str, str, dict[str, Any]], ...] = (
     (("-z", "--redshift"), "Z",
      "Observed redshift. Required, but for a file of BandImages: it is never guessed.",
      {"type": RedshiftType()}),
-    (("--format", "format_name"), "NAME", "Format of the files, instead of recognizing it.", {}),
     (("--luminosity-distance",), "'D Mpc'",
      "Instead of the one that follows from the redshift (Planck18); needed for totals below "
      "redshift 0.003.", {"type": QuantityType("length")}),
+)  # fmt: skip
+_ABOUT: Options = (
+    (("--format", "format_name"), "NAME", "Format of the files, instead of recognizing it.", {}),
     (("--zero-point", "zero_points"), "[BAND=]MAG",
      "AB magnitude of one count, for images in counts that do not say it.", {"multiple": True}),
     (("--unit", "units"), "[BAND=]UNIT",
@@ -48,18 +59,38 @@ _OPTIONS: tuple[tuple[tuple[str, ...], str, str, dict[str, Any]], ...] = (
     (("--mask", "masks"), _HDU, "Pixels not to use: where it is not zero.", {"multiple": True}),
     (("--mask-bits",), "BITS", "Only these bits of the mask mean that a pixel is bad.",
      {"type": int}),
-    (("--psf", "psfs"), "[BAND=]'FWHM arcsec'", "Full width at half maximum of the PSF.",
-     {"multiple": True}),
+    (("--psf", "psfs"), "[BAND=]PSF",
+     "PSF: a full width at half maximum such as '1.2 arcsec', an image of it, FILE[HDU], or "
+     "'median', the median seeing of the band's survey.", {"multiple": True}),
     (("--pixel-scale",), "'P arcsec'", "Of a pixel, for images without WCS.",
      {"type": QuantityType("angle")}),
+    (("--galactic-extinction-removed", "ebv_removed"), "E(B-V)",
+     "States that the images are corrected for this Galactic extinction (Schlafly & Finkbeiner "
+     "2011 scale; 0 if there is none).", {"type": float}),
+    (("--ebv",), "E(B-V)",
+     "Galactic extinction to remove, or 'dustmaps' to look it up in installed maps.", {}),
+    (("--ebv-scale",), None,
+     "Whose E(B-V) that is: Schlegel et al. 1998, or Schlafly & Finkbeiner 2011.",
+     {"type": click.Choice(["SFD98", "SF11"])}),
+    (("--law",), "LAW", "Extinction law.", {"default": "F99", "show_default": True}),
 )  # fmt: skip
+
+
+def add_options(function: Function, options: Options) -> Function:
+    """Add options to a command, in this order."""
+    for names, metavar, text, more in reversed(options):
+        function = click.option(*names, metavar=metavar, help=text, **more)(function)
+    return function
+
+
+def about_options(function: Function) -> Function:
+    """Add what can be said of images to a command, and ``--filter``."""
+    return add_options(filter_option(function), _ABOUT)
 
 
 def reading_options(function: Function) -> Function:
     """Add files, bands and what can be said of them to a command."""
-    function = filter_option(function)
-    for names, metavar, text, options in reversed(_OPTIONS):
-        function = click.option(*names, metavar=metavar, help=text, **options)(function)
+    function = add_options(about_options(function), _FILES)
     return click.argument("files", nargs=-1, metavar="[FILE]...")(function)
 
 
@@ -76,6 +107,16 @@ def read_arguments(given: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
             "Missing option '-z' / '--redshift': the redshift is required, but for a file of "
             "BandImages, and never guessed."
         )
+    own = {key: given[key] for key in ("redshift", "luminosity_distance")}
+    own = {key: value for key, value in own.items() if value is not None}
+    return bands or list(files), {**own, **about_arguments(given, bands)}
+
+
+def about_arguments(given: dict[str, Any], bands: Iterable[str]) -> dict[str, Any]:
+    """Return what the options say of images, as arguments of `BandImages.read`.
+
+    ``bands``: those of the command line; of others the names in the options are taken.
+    """
 
     def per_band(name: str, convert: click.ParamType | None, option: str) -> Any:
         texts = given[name]
@@ -84,28 +125,110 @@ def read_arguments(given: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
         return parse_per_band(texts, known, convert, option)
 
     arguments = {
-        "redshift": given["redshift"],
         "format": given["format_name"],
-        "luminosity_distance": given["luminosity_distance"],
-        "zero_point": _ab(per_band("zero_points", click.FLOAT, "--zero-point")),
+        "zero_point": per_band("zero_points", MagnitudeType(), "--zero-point"),
         "unit": per_band("units", UnitType(), "--unit"),
         "weight": per_band("weights", None, "--weight"),
         "uncertainty": per_band("uncertainties", None, "--uncertainty"),
         "variance": per_band("variances", None, "--variance"),
         "mask": per_band("masks", None, "--mask"),
         "mask_bits": given["mask_bits"],
-        "psf": per_band("psfs", QuantityType("angle"), "--psf"),
+        "psf": per_band("psfs", PSFType(), "--psf"),
         "pixel_scale": given["pixel_scale"],
+        "galactic_extinction": _removed(given["ebv_removed"]),
     }
-    return bands or list(files), {k: v for k, v in arguments.items() if v is not None}
+    return {key: value for key, value in arguments.items() if value is not None}
 
 
-def _ab(value: Any) -> Any:
+def _removed(ebv: float | None) -> Any:
+    from picasssso.bands import GalacticExtinction
+
+    if ebv is None:
+        return None
+    with wrong_use("--galactic-extinction-removed"):
+        return GalacticExtinction(ebv=ebv, scale="SF11", applied=True)
+
+
+def dust_arguments(given: dict[str, Any]) -> dict[str, Any]:
+    """Return the Galactic extinction to remove, as arguments of `prepare`; empty if none."""
+    text, scale = given["ebv"], given["ebv_scale"]
+    if text is None:
+        return {}
+    if given["ebv_removed"] is not None:
+        raise click.UsageError(
+            "--ebv removes Galactic extinction and --galactic-extinction-removed says that it is "
+            "removed: give one of them."
+        )
+    ebv: float | str = text
+    if text != "dustmaps":
+        try:
+            ebv = float(text)
+        except ValueError:
+            raise click.BadParameter(
+                f"{text!r}: expected a number or 'dustmaps'.", param_hint="--ebv"
+            ) from None
+    return {"ebv": ebv, "ebv_scale": scale, "law": given["law"]}
+
+
+def read_files(files: Any, reading: dict[str, Any]) -> list[BandImages]:
+    """Read images in groups of bands that share a pixel grid."""
+    from picasssso.io.reading import read_parts
+
+    psf = reading.get("psf")
+    by_band = psf if isinstance(psf, dict) else {}
+    known: Any = {band: value for band, value in by_band.items() if not _is_median(value)}
+    if not by_band:
+        known = None if _is_median(psf) else psf
+    parts = read_parts(files, **{**reading, "psf": known})
+    wanted = [band for band, value in by_band.items() if _is_median(value)]
+    if not (wanted or _is_median(psf)):
+        return parts
+    found = []
+    for part in parts:
+        bands = wanted or part.bands
+        seeing = {band: median_seeing(band) for band in part.bands if band in bands}
+        found.append(part.replace(psf={**part.psf, **seeing}))
+    return found
+
+
+def _is_median(value: Any) -> bool:
+    return isinstance(value, str) and value == MEDIAN
+
+
+def median_seeing(band: str) -> Any:
+    """Return the median full width at half maximum of a band's survey (an angle)."""
     import astropy.units as u
 
-    if isinstance(value, dict):
-        return {band: magnitude * u.ABmag for band, magnitude in value.items()}
-    return None if value is None else value * u.ABmag
+    from picasssso.mocks.observing.surveys import SURVEYS, get_survey
+
+    for survey in map(get_survey, SURVEYS):
+        if band in survey.bands and survey.electrons:  # as it observes, not a mock's own field
+            return survey.psf_fwhm[survey.bands.index(band)] * u.arcsec
+    raise click.BadParameter(
+        f"the median seeing of {band!r} is not known: give a width, {band}='1.2 arcsec'.",
+        param_hint="--psf",
+    )
+
+
+def read_position(text: str | None) -> Any:
+    """Return a position on the sky from ``'RA DEC'``."""
+    if text is None:
+        return None
+    from astropy.coordinates import SkyCoord
+
+    try:
+        parts = [float(part) for part in text.replace(",", " ").split()]
+        return SkyCoord(*parts, unit="deg") if len(parts) == 2 else SkyCoord(text)
+    except ValueError:
+        pass
+    try:
+        return SkyCoord(text)
+    except ValueError as error:
+        raise click.BadParameter(
+            f"{text!r} is no position: expected 'RA DEC' in degrees, or such as "
+            "'09h30m00s +02d10m00s'.",
+            param_hint="--position",
+        ) from error
 
 
 def is_own_file(files: Any) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 import warnings
 from collections.abc import Callable, Iterator
@@ -21,10 +22,19 @@ _OPTIONS = {
     "with_estimated_noise": "--estimate-noise",
     "zero_point=": "--zero-point",
     "unit=": "--unit",
+    "uncertainty=": "--uncertainty",
+    "variance=": "--variance",
+    "weight=": "--weight",
     "pixel_scale=": "--pixel-scale",
     "luminosity_distance=": "--luminosity-distance",
     "galactic_extinction=": "--galactic-extinction-removed",
     "psf=": "--psf",
+    "ebv=": "--ebv",
+    "ebv_scale=": "--ebv-scale",
+    "scale=": "--ebv-scale",
+    "position=": "--position",
+    "onto=": "--onto",
+    "register=True": "--register",
     "read_filter(": "--filter NAME=FILE,UNIT,photon",
     "color=": "--option color=...",
     "luminosity_band=": "--option luminosity_band=...",
@@ -62,8 +72,8 @@ def progress_wanted(quiet: bool) -> bool:
     return not quiet and sys.stderr.isatty()
 
 
-def with_options(message: str) -> str:
-    """Return a message of the package, with the options that it amounts to here.
+def with_options(message: str, command: click.Command | None = None) -> str:
+    """Return a message of the package, with the options of a command that it amounts to.
 
     Examples
     --------
@@ -71,14 +81,20 @@ def with_options(message: str) -> str:
     >>> with_options("The file exists: pass overwrite=True.")
     'The file exists: pass overwrite=True. (On the command line: --overwrite.)'
     """
-    options = [option for words, option in _OPTIONS.items() if words in message]
+    has = None if command is None else {o for p in command.params for o in p.opts}
+    options = [
+        option
+        for words, option in _OPTIONS.items()
+        if re.search(r"(?<![a-z_])" + re.escape(words), message)
+        and (has is None or option.partition(" ")[0] in has)
+    ]
     return f"{message} (On the command line: {', '.join(options)}.)" if options else message
 
 
-def describe_error(error: Exception) -> str:
-    """Return one error as a user should see it."""
+def describe_error(error: Exception, command: click.Command | None = None) -> str:
+    """Return one error of a command as a user should see it."""
     if isinstance(error, PicassssoError):
-        return with_options(str(error))
+        return with_options(str(error), command)
     if isinstance(error, MemoryError):
         return "Out of memory: cut the images to the galaxy, or run on a larger machine."
     if isinstance(error, OSError) and error.strerror:
@@ -102,7 +118,10 @@ def short_warnings() -> Iterator[None]:
     shown: set[str] = set()
 
     def show(message: Warning | str, category: type[Warning], *args: Any, **kwargs: Any) -> None:
-        text = with_options(" ".join(str(message).split()))
+        context = click.get_current_context(silent=True)
+        text = with_options(
+            " ".join(str(message).split()), None if context is None else context.command
+        )
         if text not in shown:
             shown.add(text)
             click.echo(f"Warning: {text}", err=True)

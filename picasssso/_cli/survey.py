@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import click
 
-from picasssso._cli.filters import filter_option
-from picasssso._cli.parsing import (
-    QuantityType,
-    check_estimator,
-    parse_bands,
-    parse_parameters,
-    parse_per_band,
-    wrong_use,
+from picasssso._cli.estimators import ESTIMATOR, make_estimator
+from picasssso._cli.parsing import QuantityType, parse_bands
+from picasssso._cli.reading import (
+    about_arguments,
+    about_options,
+    add_options,
+    dust_arguments,
+    median_seeing,
 )
+from picasssso._cli.regions import parse_radius
 from picasssso._cli.running import common_options, progress_wanted
 
 EXAMPLES = """
@@ -33,10 +35,7 @@ Examples:
 
 @click.command(epilog=EXAMPLES)
 @click.argument("catalog", type=click.Path(path_type=Path), metavar="CATALOG")
-@click.option(
-    "-e", "--estimator", "estimator_name", required=True, metavar="NAME",
-    help="See `picasssso list`.",
-)  # fmt: skip
+@partial(add_options, options=ESTIMATOR)
 @click.option(
     "-o", "--output", required=True, type=click.Path(path_type=Path), metavar="FOLDER",
     help="Where results go; made if it is not there.",
@@ -70,20 +69,8 @@ Examples:
     help="Which column is the id, ra, dec, redshift, distance, ebv or size, where names are not "
     "the usual; 'distance=dist [Mpc]' gives a unit too.",
 )  # fmt: skip
-@click.option(
-    "--option", "parameters", multiple=True, metavar="NAME=VALUE",
-    help="A parameter of the estimator, written as in Python. May be repeated.",
-)  # fmt: skip
 @click.option("--survey", "band_survey", metavar="NAME", help="Survey of bare band names.")
-@click.option(
-    "--zero-point", "zero_points", multiple=True, metavar="[BAND=]MAG",
-    help="AB magnitude of one count, for files that do not say it.",
-)  # fmt: skip
-@click.option("--unit", metavar="UNIT", help="Unit, for files that do not say it.")
-@click.option(
-    "--psf", "psfs", multiple=True, metavar="[BAND=]'FWHM arcsec'",
-    help="Width of the PSF; by default it is measured from stars.",
-)  # fmt: skip
+@about_options
 @click.option(
     "--sky", type=click.Choice(["background2d", "median", "none"]), default="background2d",
     show_default=True, help="How to subtract the sky.",
@@ -93,11 +80,9 @@ Examples:
     help="Use images as they are: no sky subtracted, no PSF matched, nothing masked.",
 )  # fmt: skip
 @click.option(
-    "--ebv-scale", type=click.Choice(["SFD98", "SF11"]),
-    help="Whose E(B-V) the catalog has: Schlegel et al. 1998, or Schlafly & Finkbeiner 2011.",
-)  # fmt: skip
-@click.option(
-    "--extinction-removed", is_flag=True, help="The images are corrected for it already."
+    "--extinction-removed",
+    is_flag=True,
+    help="The images are corrected for the catalog's E(B-V) already.",
 )
 @click.option(
     "--aperture", metavar="'R kpc'", default="10 kpc", show_default=True,
@@ -116,8 +101,8 @@ Examples:
 @click.option("--seed", type=click.IntRange(min=0), default=0, metavar="S",
               help="Seed of the samples.")  # fmt: skip
 @click.option(
-    "--batch", "batch_size", type=click.IntRange(min=1), default=1, show_default=True,
-    metavar="N", help="Galaxies in a task: more for networks on a GPU.",
+    "--batch", "batch_size", type=click.IntRange(min=1), metavar="N",
+    help="Galaxies that a network takes together: for a GPU; by default one after the other.",
 )  # fmt: skip
 @click.option(
     "--scheduler", metavar="ADDRESS",
@@ -133,7 +118,6 @@ Examples:
 )  # fmt: skip
 @click.option("--resume", is_flag=True, help="Go on with the run in the folder.")
 @click.option("--retry-failed", is_flag=True, help="With --resume: do those again that failed.")
-@filter_option
 @common_options
 def survey(**given: Any) -> None:
     """Estimate maps of all galaxies of CATALOG, and one table of what they are made of.
@@ -142,7 +126,8 @@ def survey(**given: Any) -> None:
     that fails gets a row that says why; the exit status is then 1. A run that was ended goes on
     with --resume.
     """
-    from picasssso.surveys import run, run_mosaic, write_page
+    from picasssso.surveys import run, run_mosaic
+    from picasssso.surveys.page import write_page
 
     cluster: dict[str, Any] = {
         "scheduler": given["scheduler"],
@@ -155,22 +140,22 @@ def survey(**given: Any) -> None:
     if given["mosaic"]:
         if given["images"] or given["bands"] or given["tiles"] or given["columns"]:
             raise click.UsageError("--mosaic needs no catalog: leave out what is about one.")
-        summary = run_mosaic(given["catalog"], _estimator(given), given["output"], **cluster)
+        summary = run_mosaic(given["catalog"], make_estimator(given), given["output"], **cluster)
         if not given["quiet"]:
             click.echo(f"{given['output']}: blocks: {summary}.")
         click.get_current_context().exit(1 if summary.failed else 0)
     summary = run(
         given["catalog"],
-        _estimator(given),
+        make_estimator(given),
         given["output"],
         **_images(given),
         size=given["size"],
         columns=_assignments(given["columns"], "--column") or None,
         prepare=not given["no_prepare"],
         options=_options(given),
-        ebv_scale=given["ebv_scale"],
+        ebv_scale=given["ebv_scale"] if given["ebv"] is None else None,
         extinction_removed=given["extinction_removed"],
-        aperture=_aperture(given["aperture"]),
+        aperture=parse_radius(given["aperture"]),
         keep_maps=not given["no_maps"],
         reports=given["reports"],
         pictures=given["on_page"],
@@ -186,16 +171,6 @@ def survey(**given: Any) -> None:
         click.echo(f"{given['output']}: {summary}.")
     if summary.failed:
         click.get_current_context().exit(1)
-
-
-def _estimator(given: dict[str, Any]) -> Any:
-    from picasssso.estimators import get_estimator
-
-    check_estimator(given["estimator_name"])
-    estimator = get_estimator(given["estimator_name"])
-    parameters = parse_parameters(given["parameters"], estimator._parameter_defaults())
-    with wrong_use("--option" if parameters else "--estimator"):
-        return estimator(**parameters)
 
 
 def _images(given: dict[str, Any]) -> dict[str, Any]:
@@ -217,33 +192,36 @@ def _images(given: dict[str, Any]) -> dict[str, Any]:
 
 
 def _options(given: dict[str, Any]) -> dict[str, Any]:
-    import astropy.units as u
-
-    found: dict[str, Any] = {"survey": given["band_survey"], "unit": given["unit"]}
+    """Return what holds for all galaxies, as arguments of `prepare`."""
     bands = [text.partition("=")[0] for text in (*given["bands"], *given["tiles"])]
-    found["psf"] = parse_per_band(given["psfs"], bands, QuantityType("angle"), "--psf")
-    zero_point = parse_per_band(given["zero_points"], bands, click.FLOAT, "--zero-point")
-    if isinstance(zero_point, dict):
-        zero_point = {band: value * u.ABmag for band, value in zero_point.items()}
-    elif zero_point is not None:
-        zero_point = zero_point * u.ABmag
-    found["zero_point"] = zero_point
-    found = {name: value for name, value in found.items() if value is not None}
+    found = about_arguments(given, bands)
+    if "mask" in found:
+        found["file_mask"] = found.pop("mask")
+    if "psf" in found:
+        found["psf"] = _psf(found["psf"], bands, given["band_survey"])
+    if given["band_survey"] is not None:
+        found["survey"] = given["band_survey"]
     if not given["no_prepare"]:
         found["sky"] = None if given["sky"] == "none" else given["sky"]
-    return found
+    return found | dust_arguments(given)
 
 
-def _aperture(text: str) -> Any:
-    import astropy.units as u
+def _psf(psf: Any, bands: list[str], survey: str | None) -> Any:
+    """Return PSFs with the median seeing, where it was asked for, as a width."""
+    from picasssso.bands.band_names import resolve_band
 
-    try:
-        return u.Quantity(text)
-    except (TypeError, ValueError):
-        raise click.BadParameter(
-            f"{text!r}: expected a radius, such as '10 kpc' or '3 arcsec'.",
-            param_hint="--aperture",
-        ) from None
+    if isinstance(psf, str):
+        if not bands:
+            raise click.BadParameter(
+                "'median' needs the bands: name them with --band.", param_hint="--psf"
+            )
+        psf = dict.fromkeys(bands, psf)
+    if not isinstance(psf, dict):
+        return psf
+    return {
+        band: median_seeing(resolve_band(band, survey)) if isinstance(value, str) else value
+        for band, value in psf.items()
+    }
 
 
 def _resources(texts: tuple[str, ...]) -> dict[str, float] | None:

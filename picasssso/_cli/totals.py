@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import astropy.units as u
 import numpy as np
@@ -12,25 +12,30 @@ if TYPE_CHECKING:
     from picasssso.maps import PropertyMaps, Total
 
 
-def describe_totals(maps: PropertyMaps, truth: PropertyMaps | None = None) -> Iterator[str]:
+def describe_totals(
+    maps: PropertyMaps, truth: PropertyMaps | None = None, *, region: Any = None, what: str = ""
+) -> Iterator[str]:
     """Describe the total, or the weighted average, of every property.
 
     Joint samples tell the uncertainty where there are any. Else pixels are independent but for
     the error that the maps know to be shared, or, where they know of none, all err alike. Where
     the maps know of a target, among other galaxies, totals are the target's.
 
-    ``truth``: what was to be found; its totals over the pixels that the maps have are given too.
+    ``truth``: what was to be found; its totals over the pixels that the maps have are given too;
+    ``region``: where, instead, and ``what`` that is called.
     """
     from picasssso.maps.totals import known_correlation
 
-    if maps.target is not None:
+    if region is not None:
+        yield f"  {what}:"
+    elif maps.target is not None:
         yield "  inside the target's label:"
     for name in maps:
         definition = maps.definition(name)
         if definition.is_surface_density and maps.luminosity_distance is None:
             yield f"  {definition.label}: no total without a distance (--luminosity-distance)"
             continue
-        total = maps.total(name, correlation=known_correlation(maps, name))
+        total = maps.total(name, region, correlation=known_correlation(maps, name))
         kind = "total" if definition.is_surface_density else "average"
         line = f"  {definition.label + ', ' + kind:28} {_with_error(total)}"
         if truth is not None and name in truth:

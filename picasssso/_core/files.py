@@ -11,6 +11,7 @@ import mmap
 import multiprocessing
 import os
 import secrets
+import tempfile
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -74,6 +75,23 @@ def atomic_write(path: str | os.PathLike[str], overwrite: bool = False) -> Itera
         raise FileFormatError(f"Cannot write {path}: {error}.") from error
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def allocate(shape: tuple[int, ...], dtype: Any, folder: str | os.PathLike[str] | None) -> Any:
+    """Return an array of zeros, in memory or (with a folder) in a file without a name."""
+    import numpy as np
+
+    if folder is None:
+        return np.zeros(shape, dtype=dtype)
+    try:
+        with tempfile.TemporaryFile(dir=folder) as file:
+            # The map keeps the file alive after it is closed.
+            return np.memmap(file, dtype=dtype, mode="w+", shape=shape)
+    except OSError as error:
+        raise FileFormatError(
+            f"Cannot keep intermediate images in {os.fspath(folder)!r}: {error}. Name a folder "
+            "that exists, with enough room."
+        ) from error
 
 
 #: Folders that this process holds, by file descriptor.

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-import warnings
+import os
+from typing import Any
 
 import numpy as np
 from astropy.io import fits
 from astropy.wcs import WCS, FITSFixedWarning
 
-from picasssso.exceptions import InvalidInputError
+from picasssso._core.quiet import silence
+from picasssso._core.records import from_json, to_json
+from picasssso._core.version import __version__
+from picasssso.exceptions import FileFormatError, InvalidInputError
 
 #: Keywords of the first header of files of `BandImages` and of `PropertyMaps`, by which they
-#: are recognised; their values are the numbers of their formats.
+#: are recognized; their values are the numbers of their formats.
 IMAGES_FORMAT = "BANDSFMT"
 MAPS_FORMAT = "MAPSFMT"
 
@@ -19,11 +23,65 @@ MAPS_FORMAT = "MAPSFMT"
 HEADER_TOLERANCE = 1e-9
 
 
+def own_header(keyword: str, number: int, oldest: tuple[str, str], what: str) -> fits.Header:
+    """Return the first header of a file of this package, with the number of its format.
+
+    ``oldest``: keyword and number of the oldest version of the package that reads it.
+    """
+    header = fits.Header()
+    header[keyword] = (number, f"format of this file of picasssso {what}")
+    header[oldest[0]] = (oldest[1], "oldest version of picasssso that reads it")
+    header["ORIGIN"] = "picasssso"
+    header["CREATOR"] = (f"picasssso {__version__}", "what wrote this file")
+    return header
+
+
+def check_own_header(
+    header: fits.Header,
+    keyword: str,
+    number: int,
+    oldest: str,
+    what: str,
+    path: str | os.PathLike[str],
+) -> None:
+    """Check that a file is one of this package, of a format not above ``number``."""
+    if keyword not in header:
+        raise FileFormatError(
+            f"{path} is a FITS file, but not one of {what}: its primary header has no {keyword}. "
+            "Images are read with BandImages.read, maps with PropertyMaps.read."
+        )
+    found = header[keyword]
+    if not isinstance(found, int) or isinstance(found, bool) or found < 1:
+        raise FileFormatError(f"{path} has {keyword} = {found!r}: expected a whole number.")
+    if found > number:
+        needed = header.get(oldest, "a newer version")
+        raise FileFormatError(
+            f"{path} is of format {found}, which needs picasssso {needed} or newer; this version "
+            f"reads formats up to {number}. Upgrade picasssso."
+        )
+
+
+def record_table(records: dict[str, Any]) -> fits.BinTableHDU:
+    """Return records as a table META of keys and JSON."""
+    columns = {"KEY": list(records), "JSON": [to_json(value) for value in records.values()]}
+    return fits.BinTableHDU.from_columns(
+        [
+            fits.Column(name, f"{max(map(len, texts))}A", array=np.array(texts))
+            for name, texts in columns.items()
+        ],
+        name="META",
+    )
+
+
+def read_records(table: fits.BinTableHDU) -> dict[str, Any]:
+    """Return the records of a table that `record_table` made."""
+    return {str(row["KEY"]): from_json(str(row["JSON"])) for row in table.data}
+
+
 def wcs_header(wcs: WCS, shape: tuple[int, int]) -> fits.Header:
     """Return the header that describes a WCS, with all its distortions.
 
-    ``shape``: shape ``(y, x)`` of the image; returns ``WCS(header)`` puts every pixel where
-    ``wcs`` does, to 1e-9 degrees.
+    ``WCS(header)`` puts every pixel of the image ``(y, x)`` where ``wcs`` does, to 1e-9 degrees.
     """
     tables = {
         "cpdis": (wcs.cpdis1, wcs.cpdis2),
@@ -78,7 +136,6 @@ def _check(header: fits.Header, wcs: WCS, shape: tuple[int, int]) -> None:
 
 def read_wcs(header: fits.Header) -> WCS:
     """Return the WCS that a header describes."""
-    with warnings.catch_warnings():
-        # What astropy repairs (dates, mostly) was repaired when the maps were made.
-        warnings.simplefilter("ignore", FITSFixedWarning)
+    # What astropy repairs (dates, mostly) was repaired when the maps were made.
+    with silence(FITSFixedWarning):
         return WCS(header, naxis=2)

@@ -16,34 +16,30 @@ from astropy.wcs import WCS
 #: Solid angles are worked out every so many pixels and interpolated linearly between.
 GRID_STEP = 32
 
+_CORNERS = ((-0.5, -0.5), (0.5, -0.5), (0.5, 0.5), (-0.5, 0.5))
 _ARCSEC2_PER_STERADIAN = (180.0 / np.pi * 3600.0) ** 2
 
 FloatArray = npt.NDArray[np.float64]
 
 
 def sky_directions(wcs: WCS, x: npt.ArrayLike, y: npt.ArrayLike) -> FloatArray:
-    """Return unit vectors towards pixel positions.
-
-    ``x, y``: pixel positions, 0 at the centre of the first pixel.
-    """
+    """Return unit vectors towards pixel positions, 0 at the center of the first pixel."""
     world = wcs.all_pix2world(np.ravel(x), np.ravel(y), 0)
     lon = np.deg2rad(world[wcs.wcs.lng]).reshape(np.shape(x))
     lat = np.deg2rad(world[wcs.wcs.lat]).reshape(np.shape(x))
     return np.stack([np.cos(lat) * np.cos(lon), np.cos(lat) * np.sin(lon), np.sin(lat)], axis=-1)
 
 
-def _exact(wcs: WCS, x: FloatArray, y: FloatArray) -> FloatArray:
-    """Solid angles of the pixels centred on x, y, arcsec2.
+def solid_angles(wcs: WCS, x: npt.ArrayLike, y: npt.ArrayLike) -> FloatArray:
+    """Return the solid angles of the pixels at x, y, arcsec2; NaN outside the projection.
 
     Half the cross product of the diagonals: the area of the flat quadrilateral through
     the four corners. For pixels of an arcminute it differs from the sphere by 1e-8.
     """
+    x, y = np.broadcast_arrays(np.asarray(x, dtype=float), np.asarray(y, dtype=float))
     corner = [sky_directions(wcs, x + dx, y + dy) for dx, dy in _CORNERS]
     area = np.cross(corner[2] - corner[0], corner[3] - corner[1])
     return 0.5 * np.linalg.norm(area, axis=-1) * _ARCSEC2_PER_STERADIAN
-
-
-_CORNERS = ((-0.5, -0.5), (0.5, -0.5), (0.5, 0.5), (-0.5, 0.5))
 
 
 def _nodes(length: int) -> FloatArray:
@@ -60,14 +56,9 @@ def _linear_weights(length: int, nodes: FloatArray) -> FloatArray:
 def pixel_solid_angles(wcs: WCS, shape: tuple[int, int]) -> FloatArray:
     """Return the solid angle of every pixel.
 
-    The four corners of a pixel are put on the sky, with all distortions, and the area
-    between them is taken. This is done for every 32nd pixel along both axes and
-    interpolated linearly in between, which makes the cost negligible. In a camera of 2000
-    pixels across whose pixels differ by 20 % in area (a cubic distortion) the result is
-    good to 5e-5.
-
-    ``shape``: shape ``(y, x)`` of the image; returns in arcsec2; 0 where the WCS does not reach
-    the sky.
+    In arcsec2; 0 where the WCS does not reach the sky. Worked out with all distortions for
+    every 32nd pixel along both axes and interpolated linearly in between: in a camera of 2000
+    pixels across whose pixels differ by 20 % in area (a cubic distortion) good to 5e-5.
 
     Examples
     --------
@@ -81,19 +72,18 @@ def pixel_solid_angles(wcs: WCS, shape: tuple[int, int]) -> FloatArray:
      [0.16 0.16]]
     """
     y, x = (_nodes(length) for length in shape)
-    coarse = _exact(wcs, *np.meshgrid(x, y))
+    coarse = solid_angles(wcs, *np.meshgrid(x, y))
     if not np.isfinite(coarse).all():
         # The sky ends inside the image: NaN must not spread to the pixels that are on it.
         every = np.arange(shape[1], dtype=float), np.arange(shape[0], dtype=float)
-        return np.nan_to_num(_exact(wcs, *np.meshgrid(*every)))
+        return np.nan_to_num(solid_angles(wcs, *np.meshgrid(*every)))
     return _linear_weights(shape[0], y) @ coarse @ _linear_weights(shape[1], x).T
 
 
 def sky_jacobian(wcs: WCS, x: float, y: float, frame: Any = "icrs") -> FloatArray:
-    """Return how a step in pixels moves on the sky, at one position.
+    """Return how a step in pixels along x and y (columns) moves east and north (rows), arcsec.
 
-    ``frame``: whose north and east are meant; that of the WCS where it knows no way there;
-    returns rows are arcsec to the east and to the north, columns pixels along x and y.
+    East and north are those of ``frame``, or of the WCS where it knows no way there.
     """
     from astropy.coordinates import ConvertError
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -22,7 +20,7 @@ class GalacticExtinction:
     Parameters
     ----------
     ebv : float
-        Colour excess E(B-V), mag.
+        Color excess E(B-V), mag.
     scale : {"SFD98", "SF11"}
         Scale of ``ebv``: Schlegel et al. (1998, ApJ 500, 525) as published, or recalibrated
         by Schlafly & Finkbeiner (2011, ApJ 737, 103), who multiply it by 0.86.
@@ -82,29 +80,3 @@ class GalacticExtinction:
                 "fluxes are corrected for it already, False if not."
             )
         object.__setattr__(self, "applied", bool(self.applied))
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the record as plain values, for files.
-
-        Returns
-        -------
-        dict
-            Suitable for JSON; `from_dict` is the inverse.
-        """
-        return asdict(self)
-
-    @classmethod
-    def from_dict(cls, record: Mapping[str, Any]) -> GalacticExtinction:
-        """Make a record from what `to_dict` returned.
-
-        Parameters
-        ----------
-        record : mapping
-            What `to_dict` returned.
-
-        Returns
-        -------
-        GalacticExtinction
-            The record.
-        """
-        return cls(**record)

@@ -9,9 +9,10 @@ A file of a released format must always read; what changes the layout raises `FO
 from __future__ import annotations
 
 import os
-import zlib
+import re
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from dataclasses import asdict
+from typing import Any
 
 import astropy.units as u
 import numpy as np
@@ -19,61 +20,53 @@ import numpy.typing as npt
 from astropy.io import fits
 from astropy.nddata import NDData
 
-from picasssso._core.fits_files import celestial_wcs, open_fits, read_array
-from picasssso._core.headers import IMAGES_FORMAT
+from picasssso._core.files import atomic_write
+from picasssso._core.fits_files import DAMAGE, celestial_wcs, open_fits, read_array
+from picasssso._core.headers import (
+    IMAGES_FORMAT,
+    check_own_header,
+    own_header,
+    read_records,
+    record_table,
+    wcs_header,
+)
+from picasssso._core.records import check_record
 from picasssso.bands.extinction import GalacticExtinction
 from picasssso.bands.noise import NoiseScaling
 from picasssso.bands.records import UNCERTAINTY_TYPES, BandRecord
+from picasssso.bands.stack import BandStack
 from picasssso.exceptions import FileFormatError, InvalidInputError, PicassssoError
-
-if TYPE_CHECKING:
-    from picasssso.bands.images import BandImages
+from picasssso.filters.own import adopt_curves, own_curves
 
 #: Number of the format that is written.
 FORMAT = 1
-#: First version of the package that reads it.
-FORMAT_SINCE = "0.1"
+#: First version of the package that reads it, and the keyword that says so.
+_OLDEST = ("BANDSNED", "0.1")
 
-#: Cards of an image's own header that its arrays and the WCS determine anew.
-_STRUCTURE = (
-    "SIMPLE",
-    "XTENSION",
-    "BITPIX",
-    "NAXIS",
-    "PCOUNT",
-    "GCOUNT",
-    "EXTEND",
-    "GROUPS",
-    "BSCALE",
-    "BZERO",
-    "BLANK",
-    "CHECKSUM",
-    "DATASUM",
-    "EXTNAME",
-    "EXTVER",
-    "BUNIT",
+#: Cards of an image's own header that its arrays and the WCS, written anew, determine.
+_STRUCTURE = re.compile(
+    r"SIMPLE|XTENSION|BITPIX|NAXIS.*|PCOUNT|GCOUNT|EXTEND|GROUPS|BSCALE|BZERO|BLANK|CHECKSUM"
+    r"|DATASUM|EXTNAME|EXTVER|BUNIT"
+    r"|(CTYPE|CUNIT|CRVAL|CRPIX|CDELT|CROTA|CNAME)\d[A-Z]?|(CD|PC|PV|PS)\d_\d+[A-Z]?"
+    r"|[AB]P?_(ORDER|DMAX|\d_\d)|WCSAXES|LONPOLE|LATPOLE|RADESYS|RADECSYS|EQUINOX|MJDREF"
 )
 
 
 # ---- writing ------------------------------------------------------------------------------
 
 
-def write_images(images: BandImages, path: str | os.PathLike[str], overwrite: bool) -> None:
+def write_images(images: BandStack, path: str | os.PathLike[str], overwrite: bool) -> None:
     """Write images to a FITS file; see `BandImages.write`."""
-    from picasssso._core.files import atomic_write
-
     with atomic_write(path, overwrite) as temporary:
         fits.HDUList(list(_hdus(images))).writeto(temporary)
 
 
-def _hdus(images: BandImages) -> Iterator[fits.PrimaryHDU | fits.ImageHDU | fits.BinTableHDU]:
+def _hdus(images: BandStack) -> Iterator[fits.PrimaryHDU | fits.ImageHDU | fits.BinTableHDU]:
     # What can go wrong comes first: nothing large is built for a file that cannot be.
-    from picasssso._core.headers import wcs_header
-
     coordinates = fits.Header()
     if images._wcs is not None:
         coordinates = wcs_header(images._wcs, images.shape)
-    table = _table(_contents(images))
+    table = record_table(_contents(images))
     yield _primary(images)
     for band, record in images._records.items():
         header = _image_header(record, coordinates)
@@ -95,14 +88,8 @@ def _hdus(images: BandImages) -> Iterator[fits.PrimaryHDU | fits.ImageHDU | fits
     yield table
 
 
-def _primary(images: BandImages) -> fits.PrimaryHDU:
-    from picasssso._core.version import __version__
-
-    header = fits.Header()
-    header[IMAGES_FORMAT] = (FORMAT, "format of this file of picasssso band images")
-    header["BANDSNED"] = (FORMAT_SINCE, "oldest version of picasssso that reads it")
-    header["ORIGIN"] = "picasssso"
-    header["CREATOR"] = (f"picasssso {__version__}", "what wrote this file")
+def _primary(images: BandStack) -> fits.PrimaryHDU:
+    header = own_header(IMAGES_FORMAT, FORMAT, _OLDEST, "band images")
     header["REDSHIFT"] = (images.redshift, "observed redshift")
     return fits.PrimaryHDU(header=header)
 
@@ -121,41 +108,22 @@ def _image_header(record: BandRecord, coordinates: fits.Header) -> fits.Header:
     if not isinstance(record.meta, fits.Header):
         return coordinates.copy()
     header = fits.Header()
-    wcs_keys = set(_world_keywords(record.meta))
     for card in record.meta.cards:
-        name = card.keyword
-        structural = name.startswith("NAXIS") or name in _STRUCTURE
-        if structural or name in wcs_keys or name in coordinates:
-            continue
-        header.append(card)
+        if not _STRUCTURE.fullmatch(card.keyword) and card.keyword not in coordinates:
+            header.append(card)
     header.extend(coordinates, unique=False, bottom=True)
     return header
-
-
-def _world_keywords(header: fits.Header) -> Iterator[str]:
-    """Yield the keywords of a header that describe its WCS, which is written anew."""
-    import re
-
-    patterns = re.compile(
-        r"(CTYPE|CUNIT|CRVAL|CRPIX|CDELT|CROTA|CNAME)\d[A-Z]?|(CD|PC|PV|PS)\d_\d+[A-Z]?"
-        r"|[AB]P?_(ORDER|DMAX|\d_\d)|WCSAXES|LONPOLE|LATPOLE|RADESYS|RADECSYS|EQUINOX|MJDREF"
-    )
-    for key in header:
-        if patterns.fullmatch(key):
-            yield key
 
 
 def _quantity(value: u.Quantity) -> dict[str, Any]:
     return {"value": float(value.value), "unit": str(value.unit)}
 
 
-def _contents(images: BandImages) -> dict[str, Any]:
+def _contents(images: BandStack) -> dict[str, Any]:
     """Return everything that is no plane, in plain types."""
-    from picasssso._core.records import check_record
-    from picasssso.filters.own import own_curves
-
-    distance = images._given_distance
-    cosmology = images._cosmology
+    distance, cosmology, scale = (
+        images._facts[name] for name in ("luminosity_distance", "cosmology", "pixel_scale")
+    )
     for band, record in images._records.items():
         for unit in (record.unit, record.uncertainty_unit):
             _check_unit(band, unit)
@@ -176,7 +144,9 @@ def _contents(images: BandImages) -> dict[str, Any]:
             if record.mask is not None and record.mask.dtype.kind == "b"
         ],
         "headers": {
-            band: None if isinstance(record.meta, fits.Header) else _notes(band, record.meta)
+            band: None
+            if isinstance(record.meta, fits.Header)
+            else check_record(dict(record.meta), f"Band {band!r}: meta of its CCDData")
             for band, record in images._records.items()
         },
         "filters": own_curves(images.bands),
@@ -184,11 +154,7 @@ def _contents(images: BandImages) -> dict[str, Any]:
         "survey": images.survey,
         "luminosity_distance_mpc": None if distance is None else float(distance.value),
         "cosmology": None if cosmology is None else cosmology.to_format("yaml"),
-        "pixel_scale_arcsec": (
-            None
-            if images._given_pixel_scale is None
-            else float(images._given_pixel_scale.to_value(u.arcsec))
-        ),
+        "pixel_scale_arcsec": None if scale is None else float(scale.to_value(u.arcsec)),
         "pixel_solid_angle_arcsec2": images._solid_angle,
         "equal_pixels": images._equal_pixels,
         "zero_point": {band: _quantity(value) for band, value in images.zero_point.items()},
@@ -198,15 +164,13 @@ def _contents(images: BandImages) -> dict[str, Any]:
             for band, psf in images.psf.items()
             if isinstance(psf, u.Quantity)
         },
-        "noise_scaling": {
-            band: scaling.to_dict() for band, scaling in images.noise_scaling.items()
-        },
+        "noise_scaling": {band: asdict(value) for band, value in images.noise_scaling.items()},
         "sky_error": {band: _quantity(value) for band, value in images.sky_error.items()},
         "zero_point_error_mag": {
             band: float(value.value) for band, value in images.zero_point_error.items()
         },
         "galactic_extinction": (
-            None if images.galactic_extinction is None else images.galactic_extinction.to_dict()
+            None if images.galactic_extinction is None else asdict(images.galactic_extinction)
         ),
         "meta": check_record(dict(images.meta), "meta"),
     }
@@ -226,63 +190,22 @@ def _check_unit(band: str, unit: u.UnitBase | None) -> None:
         )
 
 
-def _notes(band: str, notes: Any) -> dict[str, Any]:
-    """Return an image's notes that are no FITS header."""
-    from picasssso._core.records import check_record
-
-    return check_record(dict(notes), f"Band {band!r}: meta of its CCDData")
-
-
-def _table(contents: dict[str, Any]) -> fits.BinTableHDU:
-    from picasssso._core.records import to_json
-
-    columns = {"KEY": list(contents), "JSON": [to_json(value) for value in contents.values()]}
-    return fits.BinTableHDU.from_columns(
-        [
-            fits.Column(name, f"{max(map(len, texts))}A", array=np.array(texts))
-            for name, texts in columns.items()
-        ],
-        name="META",
-    )
-
-
 # ---- reading ------------------------------------------------------------------------------
 
 
 def read_images(path: str | os.PathLike[str]) -> tuple[list[tuple[str, NDData]], dict[str, Any]]:
-    """Read what `write_images` wrote; see `BandImages.read`.
-
-    Parameters
-    ----------
-    path : str or path-like
-        The file.
-
-    Returns
-    -------
-    images : list of tuple
-        (band, NDData), memory-mapped.
-    arguments : dict
-        The other arguments of `BandImages`, and what is known of the pixels' areas.
-
-    Raises
-    ------
-    FileFormatError
-        If there is no such file, it is damaged, is no file of band images, or of a format
-        that only a newer version reads.
-    """
-    from picasssso.filters.own import adopt_curves
-
+    """Read (band, NDData), memory-mapped, and the other arguments of `BandImages._restore`."""
     what = "Images"
     try:
         with open_fits(path, what) as hdus:
-            _check_format(hdus[0].header, path)
+            check_own_header(
+                hdus[0].header, IMAGES_FORMAT, FORMAT, _OLDEST[0], "band images", path
+            )
             names = {hdu.name for hdu in hdus}
-            contents = _read_contents(hdus)
+            contents = read_records(hdus["META"])
             adopt_curves(contents.get("filters", {}), os.fspath(path))
-            return _assemble(os.fspath(path), names, contents)
-    except (
-        ValueError, TypeError, KeyError, IndexError, AttributeError, zlib.error, fits.VerifyError,
-    ) as error:  # fmt: skip
+            return _assemble(os.fspath(path), hdus, names, contents)
+    except (ValueError, *DAMAGE) as error:
         if isinstance(error, FileFormatError):
             raise
         reason = str(error) if isinstance(error, PicassssoError) else repr(error)
@@ -292,44 +215,18 @@ def read_images(path: str | os.PathLike[str]) -> tuple[list[tuple[str, NDData]],
         ) from error
 
 
-def _check_format(header: fits.Header, path: str | os.PathLike[str]) -> None:
-    found = header.get(IMAGES_FORMAT)
-    if found is None:
-        raise FileFormatError(
-            f"Images: found no {IMAGES_FORMAT} in the primary header of {path}, expected a file "
-            "written by BandImages.write. A survey's files are read band by band: "
-            "BandImages.read({'sdss2010-g': 'file.fits[HDU]', ...}, redshift=...)."
-        )
-    if not isinstance(found, int) or isinstance(found, bool) or found < 1:
-        raise FileFormatError(
-            f"Images: found {IMAGES_FORMAT} = {found!r} in {path}, expected a whole number."
-        )
-    if found > FORMAT:
-        needed = header.get("BANDSNED", "a newer version")
-        raise FileFormatError(
-            f"Images: found format {found} in {path}, which needs picasssso {needed} or newer; "
-            f"this version reads formats up to {FORMAT}. Upgrade picasssso."
-        )
-
-
-def _read_contents(hdus: fits.HDUList) -> dict[str, Any]:
-    from picasssso._core.records import from_json
-
-    return {str(row["KEY"]): from_json(str(row["JSON"])) for row in hdus["META"].data}
-
-
 def _assemble(
-    path: str, names: set[str], contents: dict[str, Any]
+    path: str, hdus: fits.HDUList, names: set[str], contents: dict[str, Any]
 ) -> tuple[list[tuple[str, NDData]], dict[str, Any]]:
     def plane(name: str) -> Any:
-        return read_array(path, name, "Images")[0]
+        return read_array(path, name, "Images", hdus)[0]
 
     images = []
     psf: dict[str, Any] = {
         band: value * u.arcsec for band, value in contents["psf_fwhm_arcsec"].items()
     }
     for band in contents["bands"]:
-        data, header = read_array(path, band, "Images")
+        data, header = read_array(path, band, "Images", hdus)
         uncertainty = mask = None
         if band in contents["uncertainties"]:
             kind, unit = contents["uncertainties"][band]
@@ -383,16 +280,13 @@ def _arguments(
         "asinh_softening": contents["asinh_softening"],
         "psf": psf,
         "noise_scaling": {
-            band: NoiseScaling.from_dict(table)
-            for band, table in contents["noise_scaling"].items()
+            band: NoiseScaling(**table) for band, table in contents["noise_scaling"].items()
         },
         "sky_error": quantities("sky_error"),
         "zero_point_error": {
             band: value * u.mag for band, value in contents["zero_point_error_mag"].items()
         },
-        "galactic_extinction": (
-            None if extinction is None else GalacticExtinction.from_dict(extinction)
-        ),
+        "galactic_extinction": (None if extinction is None else GalacticExtinction(**extinction)),
         "bins": plane("BINS") if "BINS" in names else None,
         "labels": plane("LABELS") if "LABELS" in names else None,
         "meta": contents["meta"],

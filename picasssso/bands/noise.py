@@ -7,9 +7,8 @@ appendix A; Quadri et al. 2007, AJ 134, 1103, equation 3).
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -78,11 +77,7 @@ class NoiseScaling:
         object.__setattr__(self, "variance_inflation", tuple(inflation.tolist()))
 
     def __call__(self, n_pixels: npt.ArrayLike) -> npt.NDArray[np.floating]:
-        """Return the variance inflation of a sum over pixels.
-
-        ``n_pixels``: number of pixels summed; fractions are fine; returns the inflation, of the
-        same shape.
-        """
+        """Return the variance inflation of sums over so many pixels; fractions are fine."""
         # Less than one pixel has the noise of one: the table starts there.
         log_n = np.log(np.maximum(np.asarray(n_pixels, dtype=float), 1.0))
         return np.exp(np.interp(log_n, np.log(self.n_pixels), np.log(self.variance_inflation)))
@@ -119,7 +114,7 @@ class NoiseScaling:
 
         Examples
         --------
-        >>> from picasssso.bands import NoiseScaling
+        >>> from picasssso import NoiseScaling
         >>> float(NoiseScaling.power_law(0.5)(100))
         10.0
         """
@@ -135,29 +130,12 @@ class NoiseScaling:
         """Whether pixels are independent (bool)."""
         return all(value == 1 for value in self.variance_inflation)
 
-    def combine(self, other: NoiseScaling, *, pixel_ratio: float = 1.0) -> NoiseScaling:
+    def _combine(self, other: NoiseScaling, pixel_ratio: float = 1.0) -> NoiseScaling:
         """Return the scaling of noise correlated twice over: the product of both.
 
-        Parameters
-        ----------
-        other : NoiseScaling
-            The second correlation, for instance that of the image before resampling.
-        pixel_ratio : float, optional
-            Pixels of ``other`` in the area of one pixel of this one. Where that is more than
-            one, the result leaves out what ``other`` adds to a single one of the new pixels,
-            which belongs into their variance.
-
-        Returns
-        -------
-        NoiseScaling
-            The product, tabulated where either is.
-
-        Examples
-        --------
-        >>> from picasssso.bands import NoiseScaling
-        >>> both = NoiseScaling.power_law(0.5).combine(NoiseScaling.power_law(0.25))
-        >>> round(float(both(16)), 6)
-        8.0
+        ``other``: such as that of the image before resampling; ``pixel_ratio``: its pixels in
+        the area of one pixel of this one. Where that is more than one, what ``other`` adds to a
+        single one of the new pixels is left out, since it belongs into their variance.
         """
         if other.is_white:
             return self
@@ -166,32 +144,3 @@ class NoiseScaling:
         single = other(max(pixel_ratio, 1.0)) / other(1.0)
         inflation = self(nodes) * other(nodes * pixel_ratio) / single
         return NoiseScaling(nodes.tolist(), inflation.tolist())
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return plain lists, for files.
-
-        Returns
-        -------
-        dict
-            Suitable for JSON; `from_dict` is the inverse.
-        """
-        return {
-            "n_pixels": list(self.n_pixels),
-            "variance_inflation": list(self.variance_inflation),
-        }
-
-    @classmethod
-    def from_dict(cls, table: Mapping[str, Any]) -> NoiseScaling:
-        """Make a scaling from what `to_dict` returned.
-
-        Parameters
-        ----------
-        table : mapping
-            What `to_dict` returned.
-
-        Returns
-        -------
-        NoiseScaling
-            The scaling.
-        """
-        return cls(**table)

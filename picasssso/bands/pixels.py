@@ -6,63 +6,42 @@ from typing import Any
 
 import astropy.units as u
 import numpy as np
-import numpy.typing as npt
 from astropy.wcs import WCS
 
+from picasssso._core.solid_angles import solid_angles
 from picasssso.exceptions import InvalidInputError, InvalidTypeError
 
-_ARCSEC2_PER_SR = float((1 * u.sr).to_value(u.arcsec**2))
+#: Grids closer than this, in pixels, are the same.
+SAME_GRID = 1e-6
 #: Relative variation over an image below which its pixels count as equal.
 EQUAL_AREA = 1e-4
 _CORNERS = ("lower left", "lower right", "upper left", "upper right")
 
 
-def solid_angles(wcs: WCS, x: npt.ArrayLike, y: npt.ArrayLike) -> npt.NDArray[np.float64]:
-    """Return the solid angle of pixels, from the directions of their corners.
-
-    Returns solid angles in arcsec2, NaN outside the projection.
-    """
-    from picasssso._core.solid_angles import sky_directions
-
-    x, y = np.broadcast_arrays(np.asarray(x, dtype=float), np.asarray(y, dtype=float))
-    one, two, three, four = (
-        sky_directions(wcs, x + dx, y + dy)
-        for dx, dy in ((-0.5, -0.5), (0.5, -0.5), (0.5, 0.5), (-0.5, 0.5))
-    )
-    # Half the cross product of the diagonals.
-    return np.linalg.norm(np.cross(three - one, four - two), axis=-1) / 2 * _ARCSEC2_PER_SR
-
-
 def central_solid_angle(wcs: WCS, shape: tuple[int, int]) -> float:
-    """Return the solid angle of a pixel at the centre of an image.
-
-    ``shape``: shape ``(y, x)``; returns solid angle in arcsec2.
-    """
+    """Return the solid angle of a pixel at the center of an image ``(y, x)``, arcsec2."""
     return float(solid_angles(wcs, (shape[1] - 1) / 2, (shape[0] - 1) / 2))
 
 
 def has_equal_pixels(wcs: WCS, shape: tuple[int, int], typical: float) -> bool:
-    """Return whether all pixels of an image have the same solid angle, to 1 in 10^4.
-
-    ``shape``: shape ``(y, x)``; ``typical``: solid angle to compare with, arcsec2.
-    """
+    """Return whether all pixels of an image ``(y, x)`` have a solid angle, to 1 in 10^4."""
     y, x = (np.linspace(0, side - 1, 7) for side in shape)
     found = solid_angles(wcs, x[None, :], y[:, None])
     return bool(np.all(np.abs(found / typical - 1) < EQUAL_AREA))
 
 
 def grid_offset(wcs: WCS, reference: WCS, shape: tuple[int, int]) -> tuple[float, str]:
-    """Return how far two grids are apart, at the corners and the centre of an image.
+    """Return how far two grids are apart, at the corners and the center of an image.
 
-    ``shape``: shape ``(y, x)`` of the image; returns largest distance in pixels between where
-    both put the same pixel on the sky; inf where only one of them knows a position.
+    The largest distance in pixels between where both put the same pixel on the sky (inf where
+    only one of them knows a position), and which place that is.
     """
     if wcs is reference:
         return 0.0, "everywhere"
     bottom, left, top, right = -0.5, -0.5, shape[0] - 0.5, shape[1] - 0.5
     x = np.array([(left + right) / 2, left, right, left, right])
     y = np.array([(bottom + top) / 2, bottom, bottom, top, top])
-    places = ("centre", *(f"{side} corner" for side in _CORNERS))
+    places = ("center", *(f"{side} corner" for side in _CORNERS))
     separation = wcs.pixel_to_world(x, y).separation(reference.pixel_to_world(x, y)).arcsec
     offsets = separation / np.sqrt(solid_angles(reference, x[0], y[0]))
     known = [np.isfinite(w.all_pix2world(x, y, 0)).all(axis=0) for w in (wcs, reference)]
@@ -72,20 +51,14 @@ def grid_offset(wcs: WCS, reference: WCS, shape: tuple[int, int]) -> tuple[float
 
 
 def slice_wcs(wcs: WCS, slices: tuple[slice, slice]) -> WCS:
-    """Return the WCS of a part of an image.
-
-    ``slices``: the part ``(y, x)``, with a step of 1 and plain starts and stops.
-    """
+    """Return the WCS of a part ``(y, x)`` of an image, with plain starts and stops."""
     part = shift_wcs(wcs, slices[1].start, slices[0].start)
     part.array_shape = tuple(s.stop - s.start for s in slices)
     return part
 
 
 def shift_wcs(wcs: WCS, dx: float, dy: float) -> WCS:
-    """Return a WCS whose pixel (0, 0) is the pixel (dx, dy) of the given one.
-
-    ``dx, dy``: new origin in old pixels, which need not lie in the image.
-    """
+    """Return a WCS whose pixel (0, 0) is the pixel (dx, dy) of the given one."""
     from astropy.wcs import DistortionLookupTable, Sip
 
     shifted = wcs.deepcopy()
@@ -103,18 +76,34 @@ def shift_wcs(wcs: WCS, dx: float, dy: float) -> WCS:
     return shifted
 
 
-def cutout_slices(
-    wcs: WCS | None,
-    shape: tuple[int, int],
-    pixel_scale: u.Quantity,
-    position: Any,
-    size: Any,
-) -> tuple[slice, slice]:
-    """Return the part of an image around a position.
+def check_slices(key: Any, shape: tuple[int, int], what: str, other: str) -> tuple[slice, slice]:
+    """Return a part of an image as slices with plain starts and stops, of at least a pixel."""
+    if not (isinstance(key, tuple) and len(key) == 2 and all(type(k) is slice for k in key)):
+        raise InvalidTypeError(
+            f"Part of {what}: found {key!r}, expected {other} or two slices, as in "
+            f"{what}[y0:y1, x0:x1]."
+        )
+    plain = []
+    for part, side in zip(key, shape, strict=True):
+        if part.step not in (None, 1):
+            raise InvalidInputError(
+                f"Part of {what}: found a step of {part.step}, expected none: skipping pixels "
+                "loses flux. For larger pixels use the images' reproject_to()."
+            )
+        start, stop, _ = part.indices(side)
+        if stop <= start:
+            raise InvalidInputError(
+                f"Part of {what}: found {part}, which holds no pixel of the {side} along that "
+                "axis, expected at least one."
+            )
+        plain.append(slice(start, stop))
+    return plain[0], plain[1]
 
-    ``shape``: shape ``(y, x)`` of the image; ``pixel_scale``: angle per pixel; ``position``:
-    position on the sky, or pixel ``(x, y)``; ``size``: side, or sides ``(y, x)``.
-    """
+
+def cutout_slices(
+    wcs: WCS | None, shape: tuple[int, int], pixel_scale: u.Quantity, position: Any, size: Any
+) -> tuple[slice, slice]:
+    """Return the part of an image around a position, on the sky or a pixel ``(x, y)``."""
     from astropy.coordinates import SkyCoord
     from astropy.nddata import NoOverlapError, overlap_slices
 

@@ -14,7 +14,7 @@ from picasssso.filters.library import pivot_wavelength
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    from picasssso.bands.images import BandImages
+    from picasssso.bands.stack import BandStack
 
 #: Wavelengths in Angstrom nearest to which bands become red, green and blue.
 _COLORS = (7600.0, 6200.0, 4800.0)
@@ -24,7 +24,7 @@ _BLACK = 10.0
 _MIN_WHITE = 25.0
 
 
-def choose_bands(images: BandImages) -> list[str]:
+def choose_bands(images: BandStack) -> list[str]:
     """Return up to three bands, from red to blue."""
     wavelengths = {band: pivot_wavelength(band).value for band in images}
     chosen: list[str] = []
@@ -35,7 +35,7 @@ def choose_bands(images: BandImages) -> list[str]:
 
 
 def color_picture(
-    images: BandImages, bands: Sequence[str] | None, brightest: float, softening: float
+    images: BandStack, bands: Sequence[str] | None, brightest: float, softening: float
 ) -> npt.NDArray[np.uint8]:
     """Return the colour picture."""
     from astropy.visualization import make_lupton_rgb
@@ -76,7 +76,7 @@ def _pixel_noise(plane: npt.NDArray[np.floating]) -> float:
 
 
 def plot_images(
-    images: BandImages,
+    images: BandStack,
     ax: Axes | None,
     bands: Sequence[str] | None,
     brightest: float,

@@ -10,7 +10,7 @@ correlation of the noise then all follow from the same weights:
   A_j sum_i(W_ji v_i f_i / A_i) / c_j with solid angles A and c_j = sum_i(W_ji v_i). Where c_j
   is below one half, the pixel is masked.
 - Variances are propagated with squared weights. Output pixels then share noise; what that
-  does to sums over apertures is computed from the same weights at the image's centre, and
+  does to sums over apertures is computed from the same weights at the image's center, and
   recorded as noise scaling.
 - The PSF is broadened by the second moment of the weights.
 """
@@ -21,7 +21,7 @@ import warnings
 from collections.abc import Iterable
 from dataclasses import dataclass
 from operator import index
-from typing import TYPE_CHECKING, Any
+from typing import Any, Self, TypeVar
 
 import astropy.units as u
 import numpy as np
@@ -29,22 +29,25 @@ import numpy.typing as npt
 from astropy.io import fits
 from astropy.nddata import NDData, StdDevUncertainty
 from astropy.wcs import WCS
+from scipy.sparse import coo_array, csr_array, kron
 
+from picasssso._core.blocks import count_blocks, iterate_blocks
+from picasssso._core.files import allocate
+from picasssso._core.solid_angles import pixel_solid_angles
+from picasssso.bands.flux_units import FluxScale
 from picasssso.bands.noise import NoiseScaling
-from picasssso.bands.pixels import grid_offset, shift_wcs, slice_wcs
+from picasssso.bands.pixels import SAME_GRID, grid_offset, shift_wcs, slice_wcs
+from picasssso.bands.records import BandRecord
+from picasssso.bands.stack import BandStack
 from picasssso.exceptions import InvalidInputError, InvalidTypeError
 
-if TYPE_CHECKING:
-    from picasssso.bands.images import BandImages
-
+Images = TypeVar("Images", bound=BandStack)
 Slices = tuple[slice, slice]
 
 #: Methods of resampling, as the functions of reproject are called.
 METHODS = ("exact", "adaptive", "interp")
 #: Part of an output pixel that has to lie on valid input pixels.
 MIN_COVERAGE = 0.5
-#: Grids closer than this, in pixels, are the same.
-_SAME_GRID = 1e-6
 #: Numbers in the stack of combs of one block.
 _STACK_SIZE = 4e6
 #: Side of the patch from which the correlation of the noise is computed.
@@ -55,18 +58,15 @@ _ADAPTIVE_WIDTH = 4
 
 @dataclass(frozen=True)
 class Weights:
-    """The weights of a window of output pixels over a window of input pixels.
+    """The weights of output pixels over input pixels.
 
-    ``matrix``: weights; rows sum to the part of the output pixel on the input window; ``x, y``:
-    position of each output pixel in the input window; ``shape_in, shape_out``: shapes ``(y, x)``
-    of the windows.
+    ``matrix``: its rows sum to the part of the output pixel on the input; ``x, y``: position of
+    each output pixel in the input.
     """
 
     matrix: Any
     x: npt.NDArray[np.float64]
     y: npt.NDArray[np.float64]
-    shape_in: tuple[int, int]
-    shape_out: tuple[int, int]
 
 
 def _pixel_positions(
@@ -87,9 +87,9 @@ def _corner_grid(shape: tuple[int, int]) -> tuple[Any, Any]:
 
 
 def _reach(x: npt.NDArray[np.float64], y: npt.NDArray[np.float64], method: str) -> float:
-    """Return how far, in input pixels, an output pixel's weights can lie from its centre.
+    """Return how far, in input pixels, an output pixel's weights can lie from its center.
 
-    From the positions of the output pixels' corners in the input image.
+    ``x, y``: positions of the output pixels' corners in the input image.
     """
     extents = []
     for plane in (x, y):
@@ -112,13 +112,7 @@ def resampling_weights(
     shape_out: tuple[int, int],
     method: str,
 ) -> Weights:
-    """Return the weights with which a method of reproject averages surface brightness.
-
-    ``shape_in``: its shape ``(y, x)``; ``shape_out``: its shape ``(y, x)``; ``method``: exact
-    overlap of pixels on the sphere; DeForest (2004) kernels; bilinear.
-    """
-    from scipy.sparse import coo_array
-
+    """Return the weights with which a method of reproject averages surface brightness."""
     x, y = _pixel_positions(wcs_in, wcs_out, *_corner_grid(shape_out))
     reach = _reach(x, y, method)
     rows_out, columns_out = np.indices(shape_out, dtype=float)
@@ -146,7 +140,7 @@ def resampling_weights(
         (np.concatenate(weights), (np.concatenate(rows), np.concatenate(columns))),
         shape=(shape_out[0] * shape_out[1], shape_in[0] * shape_in[1]),
     )
-    return Weights(matrix.tocsr(), x, y, shape_in, shape_out)
+    return Weights(matrix.tocsr(), x, y)
 
 
 def _reproject(
@@ -178,7 +172,7 @@ def _reproject(
         )
 
 
-# ---- what follows from the weights at the centre -------------------------------------------
+# ---- what follows from the weights at the center -------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -194,44 +188,41 @@ class LocalResampling:
     blur: float
 
 
-def _window(
+def _needed(
     wcs_in: WCS, wcs_out: WCS, shape_out: tuple[int, int], method: str
-) -> tuple[WCS, tuple[int, int]] | None:
-    """Return the unbounded input window that an output window depends on."""
+) -> list[tuple[int, int]] | None:
+    """Return the rows and columns (start, stop) of the unbounded input that an output needs."""
     x, y = _pixel_positions(wcs_in, wcs_out, *_corner_grid(shape_out))
-    if not (np.isfinite(x).any() and np.isfinite(y).any()):
+    finite = np.isfinite(x) & np.isfinite(y)
+    if not finite.any():
         return None
     margin = _reach(x, y, method) + 1
-    x0, y0 = (int(np.floor(np.nanmin(p) - margin)) for p in (x, y))
-    x1, y1 = (int(np.ceil(np.nanmax(p) + margin)) + 1 for p in (x, y))
-    return shift_wcs(wcs_in, x0, y0), (y1 - y0, x1 - x0)
+    return [
+        (int(np.floor(p.min() - margin)), int(np.ceil(p.max() + margin)) + 1)
+        for p in (y[finite], x[finite])
+    ]
 
 
 def local_resampling(
     wcs_in: WCS, wcs_out: WCS, shape_out: tuple[int, int], method: str
 ) -> LocalResampling:
-    """Return what resampling does to noise and PSF at the centre of the output image.
+    """Return what resampling does to noise and PSF at the center of the output image.
 
     Both grids are continued beyond their images, so that small images serve as well. The
     variance of sums over squares of k x k output pixels is sum_i (sum_j T_ji)^2 for white
     input noise with the weights T of fluxes; its ratio to sum_ji T_ji^2 is tabulated up to
     16 x 16, and extrapolated to 10^6 pixels as the edges of larger squares matter less.
-
-    ``shape_out``: shape ``(y, x)`` of the output image.
     """
-    from scipy.sparse import csr_array, kron
-
-    from picasssso._core.solid_angles import pixel_solid_angles
-
     corner = [(side - _PATCH) // 2 for side in shape_out]
     patch_out, patch_shape = shift_wcs(wcs_out, corner[1], corner[0]), (_PATCH, _PATCH)
-    window = _window(wcs_in, patch_out, patch_shape, method)
-    if window is None:
+    needed = _needed(wcs_in, patch_out, patch_shape, method)
+    if needed is None:
         raise InvalidInputError(
-            "reproject_to: found that the centre of the new grid is nowhere on the old one, "
+            "reproject_to: found that the center of the new grid is nowhere on the old one, "
             "expected grids that overlap. Check the WCS."
         )
-    patch_in, shape_in = window
+    (y0, y1), (x0, x1) = needed
+    patch_in, shape_in = shift_wcs(wcs_in, x0, y0), (y1 - y0, x1 - x0)
     weights = resampling_weights(patch_in, shape_in, patch_out, patch_shape, method)
     ratio = float(
         np.median(pixel_solid_angles(patch_out, patch_shape))
@@ -272,10 +263,10 @@ def _resample_kernel(
     method: str,
     area_ratio: float,
 ) -> npt.NDArray[np.float64]:
-    """Return a PSF kernel on the new pixels, centred on a pixel.
+    """Return a PSF kernel on the new pixels, centered on a pixel.
 
     What resampling does depends on where in an input pixel a star lies: the mean of four
-    places, a quarter of a pixel from the centre along each axis.
+    places, a quarter of a pixel from the center along each axis.
     """
     from scipy.ndimage import shift
 
@@ -327,12 +318,9 @@ def _target(wcs: Any, shape: Any) -> tuple[WCS, tuple[int, int]]:
 
 
 def reproject_images(
-    images: BandImages, wcs: Any, shape: Any, method: str, progress: bool | None
-) -> BandImages:
-    """Resample images to another grid; see `BandImages.reproject_to`.
-
-    ``shape``: its shape ``(y, x)``.
-    """
+    images: Images, wcs: Any, shape: Any, method: str, progress: bool | None, folder: Any
+) -> Images:
+    """Resample images to another grid; see `BandImages.reproject_to`."""
     if method not in METHODS:
         raise InvalidInputError(
             f"reproject_to: found method={method!r}, expected one of {', '.join(METHODS)}."
@@ -343,138 +331,134 @@ def reproject_images(
             "pixels are. Give the CCDData a wcs."
         )
     target, shape = _target(wcs, shape)
-    if shape == images.shape and grid_offset(target, images._wcs, shape)[0] < _SAME_GRID:
+    if shape == images.shape and grid_offset(target, images._wcs, shape)[0] < SAME_GRID:
         return images
     local = local_resampling(images._wcs, target, shape, method)
-    planes = _resample(images, target, shape, method, local, progress)
+    planes, numbers = _resample(images, target, shape, method, local, progress, folder)
     return images.with_planes(
-        planes.to_images(images, target),
-        bins=planes.bins,
-        labels=planes.labels,
+        planes,
+        **numbers,
         **_resampled_slots(images, target, shape, method, local),
     )
 
 
-@dataclass
-class _Planes:
-    """The output, filled block by block."""
+@dataclass(frozen=True)
+class _Plane:
+    """One band of the output, filled block by block, in its own unit."""
 
-    flux: npt.NDArray[np.float32]
-    variance: npt.NDArray[np.float32]
-    valid: npt.NDArray[np.bool_]
-    bins: npt.NDArray[Any] | None
-    labels: npt.NDArray[Any] | None
-    area: npt.NDArray[np.float64]
+    data: npt.NDArray[np.float32]
+    sigma: npt.NDArray[np.float32] | None
+    mask: npt.NDArray[np.bool_]
+    scale: FluxScale
+    unit: u.UnitBase
+    inflation: float
 
-    def to_images(self, images: BandImages, wcs: WCS) -> dict[str, NDData]:
-        """Return each band in its own unit; asinh magnitudes in nmgy."""
-        found = {}
-        for k, (band, record) in enumerate(images._records.items()):
-            scale = record.scale
-            linear = scale.softening is None
-            factor: Any = scale.factor if linear else 1.0
-            if scale.per_area:
-                factor = factor * self.area
-            invalid = ~self.valid[k]
-            data = np.where(invalid, np.nan, self.flux[k] / factor).astype(np.float32)
-            uncertainty = None
-            if record.uncertainty is not None:
-                sigma = np.where(invalid, np.nan, np.sqrt(self.variance[k]) / factor)
-                uncertainty = StdDevUncertainty(sigma.astype(np.float32), copy=False)
-            unit = record.unit if linear else u.nmgy
-            found[band] = NDData(data, unit=unit, uncertainty=uncertainty, mask=invalid, wcs=wcs)
-        return found
+    @classmethod
+    def of(cls, record: BandRecord, shape: tuple[int, int], inflation: float, folder: Any) -> Self:
+        linear = record.scale.softening is None  # asinh magnitudes become nmgy
+        return cls(
+            allocate(shape, np.float32, folder),
+            None if record.uncertainty is None else allocate(shape, np.float32, folder),
+            allocate(shape, bool, folder),
+            record.scale if linear else FluxScale(1.0),
+            record.unit if linear else u.nmgy,
+            inflation,
+        )
+
+    def fill(
+        self,
+        block: Slices,
+        weights: Any,
+        flux: npt.NDArray[Any],
+        inverse_variance: npt.NDArray[Any],
+        area_in: npt.NDArray[Any],
+        area: npt.NDArray[Any],
+    ) -> None:
+        """Resample a block; flux and its precision are those of the input pixels."""
+        valid = (inverse_variance != 0).ravel()
+        coverage = (weights @ valid.astype(float)).reshape(area.shape)
+        good = coverage >= MIN_COVERAGE - 1e-9
+        brightness = np.where(valid, (flux / area_in).ravel(), 0.0)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            factor = self.scale.factor * (area if self.scale.per_area else 1.0)
+            scale = np.where(good, area / coverage / factor, np.nan)
+            variance = np.where(valid, 1 / (inverse_variance * area_in**2).ravel(), 0.0)
+        self.data[block] = (weights @ brightness).reshape(area.shape) * scale
+        self.mask[block] = ~good
+        if self.sigma is not None:
+            squared = (weights.power(2) @ variance).reshape(area.shape)
+            self.sigma[block] = np.sqrt(squared * self.inflation) * scale
 
 
 def _resample(
-    images: BandImages,
+    images: BandStack,
     wcs: WCS,
     shape: tuple[int, int],
     method: str,
     local: LocalResampling,
     progress: bool | None,
-) -> _Planes:
-    """Resample all bands, block by block."""
-    from picasssso._core.solid_angles import pixel_solid_angles
-
-    n_bands = len(images)
-    planes = _Planes(
-        flux=np.zeros((n_bands, *shape), dtype=np.float32),
-        variance=np.zeros((n_bands, *shape), dtype=np.float32),
-        valid=np.zeros((n_bands, *shape), dtype=bool),
-        bins=None if images.bins is None else np.full(shape, -1, dtype=images.bins.dtype),
-        labels=None if images.labels is None else np.zeros(shape, dtype=images.labels.dtype),
-        area=pixel_solid_angles(wcs, shape),
-    )
+    folder: Any,
+) -> tuple[dict[str, NDData], dict[str, Any]]:
+    """Resample all bands, block by block; return them, and bins and labels."""
+    planes = {}
+    for band, record in images._records.items():
+        # Correlation among the input pixels of one output pixel adds to its variance.
+        scaling = images.noise_scaling[band]
+        inflation = float(scaling(max(local.area_ratio, 1.0)) / scaling(1.0))
+        planes[band] = _Plane.of(record, shape, inflation, folder)
+    numbers = {}
+    for name, source, nothing in (("bins", images.bins, -1), ("labels", images.labels, 0)):
+        numbers[name] = None if source is None else allocate(shape, source.dtype, folder)
+        if source is not None:
+            numbers[name][...] = nothing
     for block in _blocks(shape, method, local.area_ratio, progress):
         wcs_block = slice_wcs(wcs, block)
-        shape_block = planes.area[block].shape
-        region = _input_region(images, wcs_block, shape_block, method)
-        if region is None:
+        area = pixel_solid_angles(wcs_block, wcs_block.array_shape)
+        needed = _needed(images._wcs, wcs_block, area.shape, method) or [(0, 0), (0, 0)]
+        region = tuple(
+            slice(max(start, 0), min(stop, side))
+            for (start, stop), side in zip(needed, images.shape, strict=True)
+        )
+        if any(part.stop <= part.start for part in region):
+            for plane in planes.values():
+                plane.data[block], plane.mask[block] = np.nan, True
             continue
         wcs_region = slice_wcs(images._wcs, region)
-        shape_region = tuple(part.stop - part.start for part in region)
-        nearest = _nearest(wcs_region, shape_region, wcs_block, shape_block)
-        for plane, source in ((planes.bins, images.bins), (planes.labels, images.labels)):
-            if plane is not None and source is not None:
-                plane[block][nearest.found] = source[region].ravel()[nearest.pixel]
-        area_in = pixel_solid_angles(wcs_region, shape_region)
+        shape_region = wcs_region.array_shape
+        found, pixel = _nearest(wcs_region, shape_region, wcs_block, area.shape)
+        for name, plane in numbers.items():
+            if plane is not None:
+                plane[block][found] = getattr(images, name)[region].ravel()[pixel]
         if images.bins is None:
             weights = resampling_weights(
-                wcs_region, shape_region, wcs_block, shape_block, method
+                wcs_region, shape_region, wcs_block, area.shape, method
             ).matrix
         else:
             # A blend of two bins would be the flux of neither.
-            weights = nearest.weights(shape_region)
-        for k, band in enumerate(images):
+            ones = (np.ones(len(pixel)), (np.flatnonzero(found), pixel))
+            weights = csr_array(ones, shape=(found.size, np.prod(shape_region)))
+        area_in = pixel_solid_angles(wcs_region, shape_region)
+        for band, plane in planes.items():
             flux, inverse_variance = images.to_arrays(region, bands=(band,))
-            _apply(
-                weights,
-                flux[0] / area_in,
-                inverse_variance[0] * area_in**2,
-                planes,
-                (k, *block),
-            )
-    if not planes.valid.any():
+            plane.fill(block, weights, flux[0], inverse_variance[0], area_in, area)
+    if all(plane.mask.all() for plane in planes.values()):
         raise InvalidInputError(
             "reproject_to: found no overlap of the new grid with valid pixels, expected some. "
             "Check the WCS and the shape."
         )
-    for k, band in enumerate(images):
-        # Correlation among the input pixels of one output pixel adds to its variance.
-        scaling = images.noise_scaling[band]
-        planes.variance[k] *= scaling(max(local.area_ratio, 1.0)) / scaling(1.0)
-    return planes
-
-
-def _apply(
-    weights: Any,
-    brightness: npt.NDArray[Any],
-    inverse_variance: npt.NDArray[Any],
-    planes: _Planes,
-    where: tuple[Any, ...],
-) -> None:
-    """Resample one band of one block; brightness and its precision are per arcsec2."""
-    block = where[1:]
-    shape = planes.area[block].shape
-    valid = (inverse_variance != 0).ravel()
-    coverage = (weights @ valid.astype(float)).reshape(shape)
-    good = coverage >= MIN_COVERAGE - 1e-9
-    with np.errstate(divide="ignore", invalid="ignore"):
-        scale = np.where(good, planes.area[block] / coverage, 0.0)
-        variance = np.where(valid, 1 / inverse_variance.ravel(), 0.0)
-    flux = (weights @ np.where(valid, brightness.ravel(), 0.0)).reshape(shape) * scale
-    # Without uncertainty the precision is NaN, and so is the variance: not used.
-    squared = (weights.power(2) @ np.nan_to_num(variance)).reshape(shape) * scale**2
-    planes.flux[where], planes.variance[where], planes.valid[where] = flux, squared, good
+    found_images = {}
+    for band, plane in planes.items():
+        sigma = None if plane.sigma is None else StdDevUncertainty(plane.sigma, copy=False)
+        found_images[band] = NDData(
+            plane.data, unit=plane.unit, uncertainty=sigma, mask=plane.mask, wcs=wcs
+        )
+    return found_images, numbers
 
 
 def _blocks(
     shape: tuple[int, int], method: str, area_ratio: float, progress: bool | None
 ) -> Iterable[Slices]:
     """Cut the output so that the combs of a block stay small; with a progress bar."""
-    from picasssso._core.blocks import count_blocks, iterate_blocks
-
     scale = np.sqrt(area_ratio)
     reach = {"exact": scale * np.sqrt(2) / 2 + 0.5, "interp": 1.0}.get(
         method, _ADAPTIVE_WIDTH / 2 * np.sqrt(2) * max(1.0, scale)
@@ -496,56 +480,20 @@ def _blocks(
     )
 
 
-def _input_region(
-    images: BandImages, wcs_out: WCS, shape_out: tuple[int, int], method: str
-) -> Slices | None:
-    """Return the part of the images that an output block depends on, if any."""
-    x, y = _pixel_positions(images._wcs, wcs_out, *_corner_grid(shape_out))
-    finite = np.isfinite(x) & np.isfinite(y)
-    if not finite.any():
-        return None
-    margin = _reach(x, y, method) + 1
-    region = []
-    for plane, side in ((y[finite], images.shape[0]), (x[finite], images.shape[1])):
-        start = max(int(np.floor(plane.min() - margin)), 0)
-        stop = min(int(np.ceil(plane.max() + margin)) + 1, side)
-        if stop <= start:
-            return None
-        region.append(slice(start, stop))
-    return region[0], region[1]
-
-
-@dataclass(frozen=True)
-class _Nearest:
-    """Which input pixel each output pixel lies on."""
-
-    found: npt.NDArray[np.bool_]
-    pixel: npt.NDArray[np.intp]
-
-    def weights(self, shape_in: tuple[int, int]) -> Any:
-        """Return them as a matrix of weights."""
-        from scipy.sparse import coo_array
-
-        (rows,) = np.nonzero(self.found.ravel())
-        return coo_array(
-            (np.ones(len(rows)), (rows, self.pixel)),
-            shape=(self.found.size, shape_in[0] * shape_in[1]),
-        ).tocsr()
-
-
 def _nearest(
     wcs_in: WCS, shape_in: tuple[int, int], wcs_out: WCS, shape_out: tuple[int, int]
-) -> _Nearest:
+) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.intp]]:
+    """Return which output pixels lie on the input image, and the number of the input pixel."""
     rows, columns = np.indices(shape_out, dtype=float)
     x, y = _pixel_positions(wcs_in, wcs_out, columns, rows)
     with np.errstate(invalid="ignore"):
         found = (x > -0.5) & (x < shape_in[1] - 0.5) & (y > -0.5) & (y < shape_in[0] - 0.5)
     row, column = (np.rint(position[found]).astype(np.intp) for position in (y, x))
-    return _Nearest(found, row * shape_in[1] + column)
+    return found, row * shape_in[1] + column
 
 
 def _resampled_slots(
-    images: BandImages, wcs: WCS, shape: tuple[int, int], method: str, local: LocalResampling
+    images: BandStack, wcs: WCS, shape: tuple[int, int], method: str, local: LocalResampling
 ) -> dict[str, Any]:
     """Return the slots that change with the pixels."""
     ratio = local.area_ratio
@@ -566,7 +514,6 @@ def _resampled_slots(
         "psf": psf,
         "sky_error": sky_error,
         "noise_scaling": {
-            band: added.combine(scaling, pixel_ratio=ratio)
-            for band, scaling in images.noise_scaling.items()
+            band: added._combine(scaling, ratio) for band, scaling in images.noise_scaling.items()
         },
     }

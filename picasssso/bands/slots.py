@@ -6,19 +6,22 @@ and is kept as a mapping with full band names.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import astropy.units as u
 import numpy as np
 import numpy.typing as npt
 
+from picasssso._core.records import check_record
 from picasssso.bands.band_names import resolve_band
 from picasssso.bands.extinction import GalacticExtinction
 from picasssso.bands.flux_units import flux_scale
 from picasssso.bands.noise import NoiseScaling
 from picasssso.bands.records import BandRecord, read_only
 from picasssso.exceptions import InvalidInputError, InvalidTypeError
+from picasssso.filters.library import pivot_wavelength
 
 #: Slots with one value per band; all travel through every operation.
 PER_BAND_SLOTS = (
@@ -51,6 +54,53 @@ def per_band(value: Any, bands: Sequence[str], *, survey: str | None, name: str)
         if item is not None:
             found[band] = item
     return {band: found[band] for band in bands if band in found}
+
+
+def check_facts(given: Mapping[str, Any], shape: tuple[int, int]) -> dict[str, Any]:
+    """Check what holds for all bands; return it by its name in the constructor."""
+    return {
+        "redshift": check_redshift(given["redshift"]),
+        "survey": given["survey"],
+        "luminosity_distance": _check_distance(given["luminosity_distance"]),
+        "cosmology": _check_cosmology(given["cosmology"]),
+        "galactic_extinction": _check_extinction(given["galactic_extinction"]),
+        "bins": check_labels(given["bins"], shape, "bins"),
+        "labels": check_labels(given["labels"], shape, "labels"),
+        "meta": check_meta(given["meta"]),
+    }
+
+
+def check_slots(
+    records: Mapping[str, BandRecord],
+    originals: Sequence[Any],
+    zero_points: dict[str, u.Quantity],
+    given: Mapping[str, Any],
+) -> dict[str, dict[str, Any]]:
+    """Check what comes per band; return it by slot, then band."""
+    bands = list(records)
+
+    def spread(name: str) -> dict[str, Any]:
+        return per_band(given[name], bands, survey=given["survey"], name=name)
+
+    psf = {b: i.psf for b, i in zip(bands, originals, strict=True) if getattr(i, "psf", None)
+           is not None} | spread("psf")  # fmt: skip
+    psf = {band: _check_psf(psf[band], band) for band in bands if band in psf}
+    scaling = {b: _check_noise_scaling(v, b) for b, v in spread("noise_scaling").items()}
+    softening = {band: record.scale.softening for band, record in records.items()}
+    return {
+        "zero_point": zero_points,
+        "asinh_softening": {band: b for band, b in softening.items() if b is not None},
+        "psf": psf,
+        "noise_scaling": {band: scaling.get(band, NoiseScaling.white()) for band in bands},
+        "sky_error": {
+            band: _check_sky_error(value, band, records[band], zero_points.get(band))
+            for band, value in spread("sky_error").items()
+        },
+        "zero_point_error": {
+            band: _check_zero_point_error(value, band)
+            for band, value in spread("zero_point_error").items()
+        },
+    }
 
 
 def scalar_quantity(value: Any, what: str, example: str) -> u.Quantity:
@@ -103,7 +153,7 @@ def check_redshift(value: Any) -> float:
     return found
 
 
-def check_distance(value: Any) -> u.Quantity | None:
+def _check_distance(value: Any) -> u.Quantity | None:
     """Return the luminosity distance in Mpc."""
     if value is None:
         return None
@@ -116,7 +166,7 @@ def check_distance(value: Any) -> u.Quantity | None:
     return u.Quantity(float(distance.to_value(u.Mpc)), u.Mpc)
 
 
-def check_cosmology(value: Any) -> Any:
+def _check_cosmology(value: Any) -> Any:
     """Return the cosmology if it is one."""
     if value is None or (hasattr(value, "luminosity_distance") and hasattr(value, "H0")):
         return value
@@ -139,12 +189,8 @@ def check_softening(value: Any, band: str) -> float:
     return softening
 
 
-def check_psf(value: Any, band: str) -> Any:
-    """Return a PSF as FWHM or normalised kernel.
-
-    ``value``: FWHM as an angle, or a kernel on the image's pixels; returns FWHM in arcsec, or
-    the read-only kernel with a sum of 1.
-    """
+def _check_psf(value: Any, band: str) -> Any:
+    """Return a PSF as FWHM in arcsec, or as a read-only kernel with a sum of 1."""
     example = "1.2 * u.arcsec (a FWHM) or a 2-D array (a kernel on the image's pixels)"
     what = f"Band {band!r}: PSF"
     if isinstance(value, u.Quantity) and value.ndim != 2:
@@ -171,11 +217,11 @@ def check_psf(value: Any, band: str) -> Any:
             f"{what}: found a kernel of shape {kernel.shape} whose sum is {total}, expected "
             "finite values with a positive sum."
         )
-    # What is normalised already keeps its last bits through files and parts.
+    # What is normalized already keeps its last bits through files and parts.
     return read_only(kernel if abs(total - 1) < 1e-12 else kernel / total)
 
 
-def check_noise_scaling(value: Any, band: str) -> NoiseScaling:
+def _check_noise_scaling(value: Any, band: str) -> NoiseScaling:
     """Return a noise scaling if it is one."""
     if not isinstance(value, NoiseScaling):
         raise InvalidTypeError(
@@ -185,28 +231,21 @@ def check_noise_scaling(value: Any, band: str) -> NoiseScaling:
     return value
 
 
-def check_sky_error(
-    value: Any, band: str, record: BandRecord, zero_point: Any, pivot: Callable[[], u.Quantity]
-) -> u.Quantity:
-    """Return a sky error that can be converted to nmgy.
-
-    ``value``: error of the sky level, per pixel or per arcsec2.
-    """
+def _check_sky_error(value: Any, band: str, record: BandRecord, zero_point: Any) -> u.Quantity:
+    """Return a sky error, per pixel or per arcsec2, that can be converted to nmgy."""
     unit = record.unit if record.scale.softening is None else u.nmgy
     error = scalar_quantity(value, f"Band {band!r}: sky_error", f"0.01 * u.Unit('{unit}')")
     if error.value < 0:
         raise InvalidInputError(
             f"Band {band!r}: found sky_error={error!r}, expected at least 0: it is one sigma."
         )
+    pivot = partial(pivot_wavelength, band)
     flux_scale(error.unit, band=band, zero_point=zero_point, pivot=pivot, what="sky_error unit")
     return error
 
 
-def check_zero_point_error(value: Any, band: str) -> u.Quantity:
-    """Return the error of a zero point in mag.
-
-    ``value``: in mag, or a fraction of the flux; returns in mag.
-    """
+def _check_zero_point_error(value: Any, band: str) -> u.Quantity:
+    """Return the error of a zero point in mag, given in mag or as a fraction of the flux."""
     what = f"Band {band!r}: zero_point_error"
     error = scalar_quantity(value, what, "0.02 * u.mag or 2 * u.percent")
     if error.unit.is_equivalent(u.dimensionless_unscaled):
@@ -219,7 +258,7 @@ def check_zero_point_error(value: Any, band: str) -> u.Quantity:
     return u.Quantity(float(error.to_value(u.mag)), u.mag)
 
 
-def check_extinction(value: Any) -> GalacticExtinction | None:
+def _check_extinction(value: Any) -> GalacticExtinction | None:
     """Return the extinction record if it is one."""
     if value is None or isinstance(value, GalacticExtinction):
         return value
@@ -230,10 +269,7 @@ def check_extinction(value: Any) -> GalacticExtinction | None:
 
 
 def check_labels(value: Any, shape: tuple[int, int], name: str) -> npt.NDArray[Any] | None:
-    """Return a plane of integers as a read-only view.
-
-    ``shape``: shape of the images.
-    """
+    """Return a plane of integers as a read-only view."""
     if value is None:
         return None
     # photutils' SegmentationImage keeps its labels in data.
@@ -257,6 +293,4 @@ def check_meta(value: Any) -> dict[str, Any]:
         raise InvalidTypeError(
             f"meta: found {type(value).__name__}, expected a mapping such as {{'observer': 'me'}}."
         )
-    from picasssso._core.records import check_record
-
     return check_record(value, "meta")

@@ -9,7 +9,7 @@ sky level): how the answer moves when that error is one sigma is a map of its ow
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
 import astropy.units as u
@@ -218,7 +218,7 @@ class MapAssembler:
             "cosmology": _describe_cosmology(images.cosmology),
             "psf_fwhm_arcsec": [None if np.isnan(w) else float(w) for w in widths],
             "resolution_fwhm_arcsec": float(widths.max()) if np.isfinite(widths).all() else None,
-            "galactic_extinction": None if extinction is None else extinction.to_dict(),
+            "galactic_extinction": None if extinction is None else asdict(extinction),
             "percentiles": list(PERCENTILES),
             "n_samples": context.n_samples,
             "seed": context.seed if context.n_samples else None,

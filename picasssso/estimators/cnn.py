@@ -79,7 +79,7 @@ class CNNEstimator(PropertyMapEstimator):
 
     Attributes
     ----------
-    model_ : `~picasssso.networks.TrainedModel`
+    model_ : ``picasssso.networks.weights.TrainedModel``
         What `fit` has learned.
 
     Raises

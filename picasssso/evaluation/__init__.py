@@ -6,8 +6,7 @@ galaxies there are plain arrays, `MapStack`, and one function for each measure.
 """
 
 from picasssso.evaluation.agreement import compare_estimates
-from picasssso.evaluation.calibration import Calibration
 from picasssso.evaluation.evaluation import Evaluation, compare_maps
 from picasssso.evaluation.measures import measure
 
-__all__ = ["Calibration", "Evaluation", "compare_estimates", "compare_maps", "measure"]
+__all__ = ["Evaluation", "compare_estimates", "compare_maps", "measure"]

@@ -21,8 +21,10 @@ FORMATS = Registry(
     what="reader",
     group="picasssso.readers",
     built_in={
+        "casu": "picasssso.io.casu:CASUReader",
         "des": "picasssso.io.des:DESReader",
         "eso": "picasssso.io.eso:ESOReader",
+        "euclid": "picasssso.io.euclid:EuclidReader",
         "generic": "picasssso.io.generic:GenericReader",
         "hst_jwst": "picasssso.io.hst_jwst:HSTJWSTReader",
         "legacy": "picasssso.io.legacy:LegacyReader",
@@ -30,6 +32,8 @@ FORMATS = Registry(
         "panstarrs": "picasssso.io.panstarrs:PanSTARRSReader",
         "picasssso": "picasssso.io.own:OwnReader",
         "sdss": "picasssso.io.sdss:SDSSReader",
+        "spitzer": "picasssso.io.spitzer:SpitzerReader",
+        "wise": "picasssso.io.wise:WISEReader",
     },
     base="picasssso.io.formats:ImageReader",
 )

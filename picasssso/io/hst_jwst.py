@@ -1,13 +1,16 @@
-"""Drizzled images of HST, and calibrated and combined images of JWST.
+"""Drizzled images of HST, and calibrated and combined images of JWST and Roman.
 
 HST's are in electrons per second (or electrons, by EXPTIME), whose AB magnitude PHOTFLAM and
 PHOTPLAM define: -2.5 log10(PHOTFLAM) - 5 log10(PHOTPLAM) - 2.408 (STScI, ACS and WFC3 Data
-Handbooks). What WHT holds depends on how they were drizzled. JWST's are in MJy/sr, with ERR and,
-in images that are not combined, DQ, whose bit 1 (DO_NOT_USE) means bad (jwst-pipeline
-documentation, "Data Quality flags").
+Handbooks). What WHT holds depends on how they were drizzled. JWST's are in MJy/sr, with ERR
+and, in images that are not combined, DQ, whose bit 1 (DO_NOT_USE) means bad (jwst-pipeline
+documentation, "Data Quality flags"). Roman's are the same as JWST's, in ASDF files
+(`picasssso.io.asdf_files`) or in FITS files with SCI, ERR and DQ.
 """
 
 from __future__ import annotations
+
+import re
 
 import astropy.units as u
 import numpy as np
@@ -18,6 +21,7 @@ from picasssso.io.formats import ImageReader, Recognition
 from picasssso.io.image_files import BandPlane, ImageFile
 from picasssso.io.planes import companion_planes, science_hdu
 
+_TELESCOPES = ("HST", "JWST", "ROMAN")
 _DO_NOT_USE = 1
 #: Groups of filters by telescope, instrument and detector, as headers name them.
 _GROUPS = {
@@ -27,20 +31,23 @@ _GROUPS = {
     "JWST NIRCAM": "jwst_nircam",
     "JWST NIRISS": "jwst_niriss",
     "JWST MIRI": "jwst_miri",
+    "ROMAN WFI": "roman",
 }
 
 
 class HSTJWSTReader(ImageReader):
-    """Reads images of HST and JWST."""
+    """Reads images of HST, JWST and Roman."""
 
-    title = "HST or JWST image"
+    title = "HST, JWST or Roman image"
 
     def recognize(self, file: ImageFile) -> Recognition | None:
         """Recognize by the telescope, and for HST by the keywords that define its flux."""
         telescope = file.text("TELESCOP").upper()
-        if telescope == "HST" and {None} != {file.get("PHOTFLAM"), file.get("PHOTPLAM")}:
+        if telescope == "HST":
+            if file.get("PHOTFLAM") is None and file.get("PHOTPLAM") is None:
+                return None
             return Recognition("TELESCOP = HST, with PHOTFLAM and PHOTPLAM")
-        return Recognition("TELESCOP = JWST") if telescope == "JWST" else None
+        return Recognition(f"TELESCOP = {telescope}") if telescope in _TELESCOPES else None
 
     def read(self, file: ImageFile) -> list[BandPlane]:
         """Read an image."""
@@ -54,13 +61,21 @@ class HSTJWSTReader(ImageReader):
             )
         unit = parse_unit(text or u.electron / u.s, band, "BUNIT")
         zero_point, source = None, "BUNIT"
-        if is_count_like(unit):
+        if is_count_like(unit) and file.text("TELESCOP").upper() == "ROMAN":
+            zero_point = file.given_zero_point(band)
+            if zero_point is None and file.stated.of("unit", band) is None:
+                raise InvalidInputError(
+                    f"{file}: found a Roman image in {text}, whose flux no keyword of FITS files "
+                    "defines, expected MJy/sr. Give the AB magnitude of one count, "
+                    "zero_point=26.4 * u.ABmag for instance."
+                )
+        elif is_count_like(unit):
             rate = unit.is_equivalent(u.electron / u.s) or unit.is_equivalent(u.ct / u.s)
             zero_point, source = file.zero_point(
                 band, lambda: _ab_zero_point(file, rate), "PHOTFLAM, PHOTPLAM"
             )
         flags = file.find("DQ")
-        if flags is not None and file.text("TELESCOP").upper() == "JWST":
+        if flags is not None and file.text("TELESCOP").upper() != "HST":
             mask = lambda shape: file.bad_pixels(flags, shape, _DO_NOT_USE)  # noqa: E731
         return [
             file.plane(
@@ -93,11 +108,13 @@ def _band(file: ImageFile) -> str:
     group = next((g for words, g in _GROUPS.items() if camera.startswith(words)), None)
     # The filter wheels: what is no CLEAR; in NIRCam's pupil wheel stand the narrower ones.
     names = [file.text(key).lower() for key in ("PUPIL", "FILTER", "FILTER1", "FILTER2")]
-    name = next((name for name in names if name[:1] == "f" and name[1:4].isdigit()), None)
-    if group is None or name is None:
+    # Roman's filters are called F158 or, in simulations, H158.
+    pattern = r"[frzyjhkw](\d{3})" if group == "roman" else r"f(\d{3}.*)"
+    found = next(filter(None, (re.fullmatch(pattern, name) for name in names)), None)
+    if group is None or found is None:
         raise InvalidInputError(
             f"{file}: found no known camera and filter ({camera or 'none'}, "
             f"{', '.join(filter(None, names)) or 'none'}). Say which band it is: "
             "BandImages.read({'hst_acs_wfc-f814w': path}, ...)."
         )
-    return f"{group}-{name}"
+    return f"{group}-f{found[1]}"

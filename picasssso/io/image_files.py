@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import warnings
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -35,6 +36,7 @@ from picasssso.exceptions import (
     InvalidTypeError,
     PicassssoWarning,
 )
+from picasssso.io.asdf_files import is_asdf, open_asdf
 from picasssso.io.keywords import bad_bits, bits_set, contradicts, make_uncertainty
 
 Noise = Callable[[Sequence[int], u.UnitBase], NDUncertainty | None]
@@ -59,6 +61,14 @@ class BandPlane:
         FWHM or kernel of the PSF, where the file states it.
     hdu : int, optional
         Number of the HDU of the values.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from astropy.nddata import NDData
+    >>> from picasssso.io import BandPlane
+    >>> BandPlane("sdss2010-r", NDData(np.ones((4, 5)), unit="nmgy")).image.data.shape
+    (4, 5)
     """
 
     band: str
@@ -101,6 +111,12 @@ class ImageFile:
         What else the user said; see `zero_point`.
     companions : dict, optional
         Files that go with this one, by role (see `Recognition`).
+
+    Examples
+    --------
+    >>> from picasssso.io import ImageFile
+    >>> print(ImageFile("frame-r-003903-3-0123.fits", band="sdss2010-r"))
+    Band 'sdss2010-r': frame-r-003903-3-0123.fits
     """
 
     path: str
@@ -112,10 +128,13 @@ class ImageFile:
     def __str__(self) -> str:
         return self.path if self.band is None else f"Band {self.band!r}: {self.path}"
 
+    def _open(self) -> AbstractContextManager[fits.HDUList]:
+        what = "File" if self.band is None else f"Band {self.band!r}"
+        return (open_asdf if is_asdf(self.path) else open_fits)(self.path, what)
+
     @cached_property
     def _content(self) -> tuple[list[fits.Header], list[int], str]:
-        what = "File" if self.band is None else f"Band {self.band!r}"
-        with open_fits(self.path, what) as hdus:
+        with self._open() as hdus:
             axes = [len(image_shape(hdu) or ()) for hdu in hdus]
             return [hdu.header.copy() for hdu in hdus], axes, list_hdus(hdus)
 
@@ -125,7 +144,7 @@ class ImageFile:
         if self.hdu is None:
             return None
         what = "File" if self.band is None else f"Band {self.band!r}"
-        with open_fits(self.path, what) as hdus:
+        with self._open() as hdus:
             found = find_image(hdus, self.hdu, what, self.path)
             return next(k for k, hdu in enumerate(hdus) if hdu is found)
 
@@ -153,6 +172,13 @@ class ImageFile:
     def images(self) -> list[int]:
         """Numbers of the HDUs that hold an image (list of int)."""
         return [k for k, axes in enumerate(self.axes) if axes > 0]
+
+    @property
+    def first_image(self) -> int:
+        """Number of the first HDU that holds an image (int)."""
+        if not self.images:
+            raise FileFormatError(f"{self}: found no image among {self.contents}, expected one.")
+        return self.images[0]
 
     def label(self, hdu: int) -> str:
         """Return the name of an HDU, in capitals.
@@ -276,7 +302,10 @@ class ImageFile:
         FileFormatError
             If it is damaged, or has another shape or number of axes.
         """
-        if cube:
+        if is_asdf(self.path):
+            with self._open() as hdus:
+                array = hdus[hdu].data
+        elif cube:
             array = read_cube(self.path, hdu, f"{self}: {what}")
         elif self.axes[hdu] != 2:
             raise FileFormatError(
@@ -393,7 +422,7 @@ class ImageFile:
         return value
 
     def noise(
-        self, kind: str, hdu: int, unit: u.UnitBase, shape: Sequence[int], band: str = ""
+        self, kind: str, hdu: int, unit: u.UnitBase, shape: Sequence[int], band: str | None = None
     ) -> NDUncertainty:
         """Return a plane of noise, in its own unit where it states one.
 
@@ -450,6 +479,44 @@ class ImageFile:
         if bits is None and array.dtype.kind in "biu" and bad_bits(self.headers[hdu]) == ~0:
             return array  # as it is in the file, memory-mapped if it is large
         return bits_set(array, bad_bits(self.headers[hdu]) if bits is None else bits, str(self))
+
+    def noise_beside(self, role: str, kind: str) -> Noise | None:
+        """Return what reads the noise from a companion.
+
+        Parameters
+        ----------
+        role : str
+            Role of the companion (see `Recognition`).
+        kind : {"std", "var", "ivar"}
+            What it holds.
+
+        Returns
+        -------
+        callable or None
+            For `plane`; None if there is no such companion.
+        """
+        beside = self.companions.get(role)
+        if beside is None:
+            return None
+        return lambda shape, unit: beside.noise(kind, beside.first_image, unit, shape, self.band)
+
+    def no_data_beside(self, role: str) -> Mask | None:
+        """Return what reads where a companion, a map of weights or coverage, is not positive.
+
+        Parameters
+        ----------
+        role : str
+            Role of the companion.
+
+        Returns
+        -------
+        callable or None
+            For `plane`; None if there is no such companion.
+        """
+        beside = self.companions.get(role)
+        if beside is None:
+            return None
+        return lambda shape: ~(beside.array(beside.first_image, role, like=shape) > 0)
 
     def plane(
         self,

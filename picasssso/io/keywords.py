@@ -38,6 +38,15 @@ ZERO_POINT_KEYWORDS: dict[str, tuple[str | None, Callable[[float], float]]] = {
 VAGUE_KEYWORDS = (
     "MAGZERO", "MAGZPT", "MAGZP", "PHOTZP", "ZEROPT", "ZEROPNT", "ZPT", "MAGZEROP",
 )  # fmt: skip
+#: AB minus Vega magnitudes of bands whose surveys state zero points in the Vega system.
+VEGA_TO_AB = {
+    # Hewett et al. 2006, MNRAS 367, 454.
+    "ukidss-Z": 0.528, "ukidss-Y": 0.634, "ukidss-J": 0.938, "ukidss-H": 1.379, "ukidss-K": 1.900,
+    # Gonzalez-Fernandez et al. 2018, MNRAS 474, 5459.
+    "vista-Z": 0.502, "vista-Y": 0.600, "vista-J": 0.916, "vista-H": 1.366, "vista-Ks": 1.827,
+    # WISE All-Sky Explanatory Supplement, IV.4.h; Jarrett et al. 2011, ApJ 735, 112.
+    "wise2010-W1": 2.699, "wise2010-W2": 3.339, "wise2010-W3": 5.174, "wise2010-W4": 6.620,
+}  # fmt: skip
 #: What else in a header may tell of the flux scale.
 SCALE_KEYWORDS = ("PHOTFNU", "PHOTFLAM", "NMGY", "EXPTIME")
 
@@ -129,6 +138,24 @@ def find_zero_point(header: Any, band: str, unit: u.UnitBase) -> tuple[u.Quantit
         f"defines its zero point ({', '.join(ZERO_POINT_KEYWORDS)}).{hint} Give the AB magnitude "
         "of one count: zero_point=30 * u.ABmag."
     )
+
+
+def from_vega(band: str, magnitude: float) -> float:
+    """Return the AB magnitude of a source of a Vega magnitude.
+
+    Examples
+    --------
+    >>> from picasssso.io.keywords import from_vega
+    >>> from_vega("vista-J", 20.0)
+    20.916
+    """
+    if band not in VEGA_TO_AB:
+        raise InvalidInputError(
+            f"Band {band!r}: found a zero point in the Vega system, expected a band of UKIDSS, "
+            "VISTA or WISE, whose offsets to AB are known. Give the AB magnitude of one count: "
+            "zero_point=30 * u.ABmag."
+        )
+    return magnitude + VEGA_TO_AB[band]
 
 
 def contradicts(bunit: Any, unit: u.UnitBase) -> bool:

@@ -3,7 +3,9 @@
 HDUs IMAGE, MASK and VARIANCE (or, in cut-outs, the second to the fourth). The mask's header
 says which bit means what: ``MP_SAT = 1`` is the bit of value 2. Images are in nanojansky where
 ``BUNIT`` says so, else in counts with ``FLUXMAG0``, the counts of AB magnitude 0 (Bosch et al.
-2018, PASJ 70, S5). HSC coadds are on a zero point of 27, which is not assumed.
+2018, PASJ 70, S5). HSC coadds are on a zero point of 27, which is not assumed. Rubin's data
+previews (deep_coadd, visit_image) have no FILTER, but say in ``LSST BUTLER DATAID BAND`` of
+which band they are.
 """
 
 from __future__ import annotations
@@ -20,6 +22,9 @@ from picasssso.io.image_files import BandPlane, ImageFile
 from picasssso.io.keywords import BAD_PLANES
 
 _HSC = {band: f"hsc2017-{band}" for band in ("g", "r", "r2", "i", "i2", "z", "y")}
+#: Keywords in which files of newer pipelines say their band, and from which camera they are.
+_BAND = "LSST BUTLER DATAID BAND"
+_ORIGIN = ("LSST BUTLER DATAID INSTRUMENT", "LSST BUTLER DATAID SKYMAP", "LSST BUTLER RUN")
 _LSST = {band: f"lsst2023-{band}" for band in "ugrizy"}
 
 
@@ -108,8 +113,8 @@ def _band(file: ImageFile) -> tuple[str, str]:
     """Return the band and where it was found."""
     if file.band is not None:
         return file.band, "given"
-    camera = file.text("INSTRUME", "TELESCOP", "DETECTOR")
-    texts = [file.text(key) for key in ("FILTER", "FILTER01", "BAND", "FILTNAM")]
+    camera = file.text("INSTRUME", "TELESCOP", "DETECTOR", *_ORIGIN)
+    texts = [file.text(key) for key in ("FILTER", "FILTER01", "BAND", "FILTNAM", _BAND)]
     source, name = "header", next(filter(None, texts), "")
     if not name:
         # The archive names cut-outs by band; their headers may not.
@@ -120,6 +125,7 @@ def _band(file: ImageFile) -> tuple[str, str]:
                 "it is: BandImages.read({'hsc2017-i': path}, ...)."
             )
         name, source = (f"HSC-{named[1]}" if named[1] else named[2]), "file name"
+        camera += file.name
     hsc = re.fullmatch(r"HSC-([GRIZY]2?)", name, re.IGNORECASE)
     if hsc or re.search("HSC|Hyper|Subaru", camera, re.IGNORECASE):
         return file.band_of(hsc[1].lower() if hsc else name, _HSC), source

@@ -4,8 +4,8 @@
 `Total` is what its ``total`` method returns. Nothing here knows how the maps were made.
 """
 
-from picasssso.maps.arrays import PERCENTILES, PropertyArrays
+from picasssso.maps.arrays import PropertyArrays
 from picasssso.maps.property_maps import PropertyMaps
 from picasssso.maps.totals import Total
 
-__all__ = ["PERCENTILES", "PropertyArrays", "PropertyMaps", "Total"]
+__all__ = ["PropertyArrays", "PropertyMaps", "Total"]

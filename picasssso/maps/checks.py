@@ -365,3 +365,32 @@ def check_noise_scaling(noise_scaling: Any) -> Callable[[float], float] | None:
             "or a function from the number of pixels to the variance inflation."
         )
     return noise_scaling
+
+
+def percentile_extensions(name: str) -> list[str]:
+    """Return the extensions of the percentiles of a property; the median has the bare name."""
+    names = [f"{name}_P{round(10 * q):03d}".upper() for q in PERCENTILES]
+    names[PERCENTILES.index(50.0)] = name.upper()
+    return names
+
+
+def check_extension_names(names: tuple[str, ...]) -> None:
+    """Make sure that no two planes of a file would have the same name."""
+    taken = {
+        "QUALITY": "the quality plane",
+        "BINS": "the bins",
+        "TARGET": "the target",
+        "META": "the records",
+    }
+    for name in names:
+        suffixes = ("MEAN", "MASK", "SAMPLES", "SHARED")
+        for extension in (
+            *percentile_extensions(name),
+            *(f"{name}_{suffix}".upper() for suffix in suffixes),
+        ):
+            if extension in taken:
+                raise InvalidInputError(
+                    f"The property {name!r} needs the plane {extension}, which is that of "
+                    f"{taken[extension]}: choose another name."
+                )
+            taken[extension] = f"{name!r}"

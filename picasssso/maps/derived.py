@@ -12,7 +12,7 @@ from picasssso.maps.arrays import PERCENTILES, PropertyArrays
 from picasssso.properties import Property
 
 if TYPE_CHECKING:
-    from picasssso.maps.property_maps import PropertyMaps
+    from picasssso.maps.planes import MapPlanes
 
 _MEDIAN = PERCENTILES.index(50.0)
 
@@ -27,7 +27,7 @@ SPECIFIC_SFR = Property(
 )
 
 
-def add_specific_sfr(maps: PropertyMaps) -> PropertyMaps:
+def add_specific_sfr(maps: MapPlanes) -> MapPlanes:
     """Return maps with the specific star formation rate; see `PropertyMaps.with_specific_sfr`."""
     missing = [name for name in ("sfr", "stellar_mass") if name not in maps]
     if missing:

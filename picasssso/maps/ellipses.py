@@ -16,7 +16,7 @@ from picasssso.maps.propagation import mean_square_error
 if TYPE_CHECKING:
     from photutils.aperture import PixelAperture
 
-    from picasssso.maps.property_maps import PropertyMaps
+    from picasssso.maps.planes import MapPlanes
 
 #: Pixels take part in the moments if their mean is this many times its error.
 SIGNIFICANCE = 3.0
@@ -66,7 +66,7 @@ class Ellipse:
         )
 
 
-def local_jacobian(maps: PropertyMaps, center: tuple[float, float]) -> npt.NDArray[np.float64]:
+def local_jacobian(maps: MapPlanes, center: tuple[float, float]) -> npt.NDArray[np.float64]:
     """Return how pixels lie on the sky around a position.
 
     ``center``: pixel position ``(x, y)``.
@@ -80,7 +80,7 @@ def local_jacobian(maps: PropertyMaps, center: tuple[float, float]) -> npt.NDArr
     return jacobian
 
 
-def parse_center(maps: PropertyMaps, center: Any) -> tuple[float, float]:
+def parse_center(maps: MapPlanes, center: Any) -> tuple[float, float]:
     """Return a centre as a pixel position.
 
     ``center``: on the sky, or ``(x, y)`` in pixels; returns pixel position ``(x, y)``.
@@ -104,7 +104,7 @@ def parse_center(maps: PropertyMaps, center: Any) -> tuple[float, float]:
     return x, y
 
 
-def measure_ellipse(maps: PropertyMaps, name: str) -> Ellipse:
+def measure_ellipse(maps: MapPlanes, name: str) -> Ellipse:
     """Measure where a galaxy lies and its shape, from the moments of a map.
 
     The map is the mean plane of the property if that is a surface density, else of its
@@ -164,7 +164,7 @@ def _rim(valid: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
     return whole & ~ndimage.binary_erosion(whole)
 
 
-def _tracer(maps: PropertyMaps, name: str) -> str:
+def _tracer(maps: MapPlanes, name: str) -> str:
     """Return the surface density that shows where the galaxy is."""
     definition = maps.definition(name)
     densities = [other for other in maps if maps.definition(other).is_surface_density]

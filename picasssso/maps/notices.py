@@ -9,7 +9,7 @@ import numpy as np
 from picasssso.quality import QualityFlag
 
 if TYPE_CHECKING:
-    from picasssso.maps.property_maps import PropertyMaps
+    from picasssso.maps.planes import MapPlanes
 
 #: Part of the pixels with light that may be flagged without a notice.
 _PART = 0.3
@@ -20,7 +20,7 @@ _IN_WORDS = {"frame": "size", "flatness": "flatness of the light"}
 _TOO_SMALL = ("frame", "light at the edge")
 
 
-def outside_notice(maps: PropertyMaps) -> str | None:
+def outside_notice(maps: MapPlanes) -> str | None:
     """Return what of the images was unlike the estimator's training set, as a sentence.
 
     Returns none where images as a whole are like those of the training set, and at most three

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from picasssso.bands import BandImages
-    from picasssso.maps.property_maps import PropertyMaps
+    from picasssso.maps.planes import MapPlanes
 
 FloatArray = npt.NDArray[np.floating]
 Panel = tuple[str, FloatArray, Scale]
@@ -53,8 +53,8 @@ _SMALL_FONT: dict[Any, Any] = {
 
 def draw_picture(
     images: BandImages,
-    estimates: Mapping[str, PropertyMaps],
-    truth: PropertyMaps | None = None,
+    estimates: Mapping[str, MapPlanes],
+    truth: MapPlanes | None = None,
 ) -> Figure:
     """Draw a galaxy in color and its maps by the estimators of the names given."""
     import matplotlib as mpl
@@ -69,8 +69,8 @@ def draw_picture(
 def save_picture(
     path: str | PathLike[str],
     images: BandImages,
-    estimates: Mapping[str, PropertyMaps],
-    truth: PropertyMaps | None = None,
+    estimates: Mapping[str, MapPlanes],
+    truth: MapPlanes | None = None,
     *,
     overwrite: bool = False,
 ) -> None:
@@ -94,7 +94,7 @@ def draw_galaxy(images: BandImages, axis: Axes | None = None, *, below: bool = T
     return axis.figure
 
 
-def draw_property(maps: PropertyMaps, name: str, truth: PropertyMaps | None = None) -> Figure:
+def draw_property(maps: MapPlanes, name: str, truth: MapPlanes | None = None) -> Figure:
     """Draw one property: estimate, uncertainty, and where it is known the truth."""
     from matplotlib.figure import Figure
 
@@ -106,9 +106,7 @@ def draw_property(maps: PropertyMaps, name: str, truth: PropertyMaps | None = No
     return figure
 
 
-def _draw_one(
-    images: BandImages, who: str, maps: PropertyMaps, truth: PropertyMaps | None
-) -> Figure:
+def _draw_one(images: BandImages, who: str, maps: MapPlanes, truth: MapPlanes | None) -> Figure:
     """Draw the panels of each property side by side, in two columns if there are many."""
     tiles = 1 if len(maps) <= _TWO_TILES else 2
     wide = 2 if truth is None else 4
@@ -140,7 +138,7 @@ def _draw_tile(figure: Figure, axes: Any, panels: list[Panel]) -> None:
         draw_bar(figure, draw_panel(axis, plane, scale, title), axis, scale)
 
 
-def _panels_of(who: str, maps: PropertyMaps, name: str, truth: PropertyMaps | None) -> list[Panel]:
+def _panels_of(who: str, maps: MapPlanes, name: str, truth: MapPlanes | None) -> list[Panel]:
     """Return what is drawn of one property: estimate, truth, ratio, uncertainty."""
     known = truth if truth is not None and name in truth else None
     scale = _scale_of(name, [maps], known)
@@ -153,7 +151,7 @@ def _panels_of(who: str, maps: PropertyMaps, name: str, truth: PropertyMaps | No
 
 
 def _draw_comparison(
-    images: BandImages, estimates: Mapping[str, PropertyMaps], truth: PropertyMaps | None
+    images: BandImages, estimates: Mapping[str, MapPlanes], truth: MapPlanes | None
 ) -> Figure:
     """Draw several estimators: a row for each below the truth, a column for each property.
 
@@ -161,7 +159,7 @@ def _draw_comparison(
     property that all have if there is one, compares with the truth.
     """
     names = _names_in_order(estimates, truth)[:_MOST]
-    rows: dict[str, PropertyMaps | None] = {"truth": truth, **estimates}
+    rows: dict[str, MapPlanes | None] = {"truth": truth, **estimates}
     figure, axes = _grid(len(rows), 1 + len(names), (_SMALL_PANEL, _SMALL_ROW))
     draw_galaxy(images, axes[0, 0], below=False)
     first = names[0]
@@ -199,9 +197,7 @@ def _draw_comparison(
     return figure
 
 
-def _names_in_order(
-    estimates: Mapping[str, PropertyMaps], truth: PropertyMaps | None
-) -> list[str]:
+def _names_in_order(estimates: Mapping[str, MapPlanes], truth: MapPlanes | None) -> list[str]:
     """Return the properties of all estimators; those that most have come first."""
     names = dict.fromkeys(name for maps in estimates.values() for name in maps)
     order = list(truth or ())
@@ -213,12 +209,12 @@ def _names_in_order(
     return sorted(names, key=rank)
 
 
-def _plane(maps: PropertyMaps, name: str) -> FloatArray:
+def _plane(maps: MapPlanes, name: str) -> FloatArray:
     """Return the median as it is shown: NaN where masked or not worth showing."""
     return np.where(_worth_showing(maps, name), maps[name].data, np.nan)
 
 
-def _worth_showing(maps: PropertyMaps, name: str) -> npt.NDArray[np.bool_]:
+def _worth_showing(maps: MapPlanes, name: str) -> npt.NDArray[np.bool_]:
     """Return where a map means something.
 
     Averages of next to nothing are noise, or the prior: an intensive property is shown
@@ -231,7 +227,7 @@ def _worth_showing(maps: PropertyMaps, name: str) -> npt.NDArray[np.bool_]:
     return worth
 
 
-def _scale_of(name: str, estimates: list[PropertyMaps], truth: PropertyMaps | None) -> Scale:
+def _scale_of(name: str, estimates: list[MapPlanes], truth: MapPlanes | None) -> Scale:
     """Return the color scale of a property.
 
     That of the truth, where it is known; for an intensive property, whose range is small,
@@ -248,7 +244,7 @@ def _scale_of(name: str, estimates: list[PropertyMaps], truth: PropertyMaps | No
     return Scale(known.color_map, low, high, label=known.label)
 
 
-def _offset(maps: PropertyMaps, truth: PropertyMaps, name: str) -> tuple[FloatArray, Scale]:
+def _offset(maps: MapPlanes, truth: MapPlanes, name: str) -> tuple[FloatArray, Scale]:
     """Return estimate over truth, in dex, or the difference of magnitudes, and its scale.
 
     A surface density is compared where the truth exceeds the estimate's uncertainty: a
@@ -267,7 +263,7 @@ def _offset(maps: PropertyMaps, truth: PropertyMaps, name: str) -> tuple[FloatAr
     return np.where(worth & np.isfinite(known), offset, np.nan), scale
 
 
-def _uncertainty(maps: PropertyMaps, name: str) -> Panel:
+def _uncertainty(maps: MapPlanes, name: str) -> Panel:
     """Return title, plane and scale of the uncertainty; relative for surface densities."""
     deviation = np.where(_worth_showing(maps, name), maps[name].uncertainty.array, np.nan)
     definition = maps.definition(name)
@@ -282,7 +278,7 @@ def _uncertainty(maps: PropertyMaps, name: str) -> Panel:
 
 
 def draw_profiles(
-    maps: PropertyMaps, tables: Mapping[str, QTable], others: Mapping[str, QTable], other: str
+    maps: MapPlanes, tables: Mapping[str, QTable], others: Mapping[str, QTable], other: str
 ) -> Figure:
     """Draw radial profiles of maps with their errors, and of others such as the truth."""
     from matplotlib.figure import Figure
@@ -352,7 +348,7 @@ def draw_residuals(comparison: Any, names: tuple[str, str]) -> Figure:
     return figure
 
 
-def draw_quality(maps: PropertyMaps) -> Figure:
+def draw_quality(maps: MapPlanes) -> Figure:
     """Draw for every pixel the flag that matters most: of several, the rarest."""
     from matplotlib import colormaps
     from matplotlib.colors import ListedColormap, to_hex

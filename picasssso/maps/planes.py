@@ -6,7 +6,7 @@ import copy
 from collections.abc import Callable, Iterator, Mapping
 from functools import cached_property
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Self, overload
+from typing import Any, Self, overload
 
 import astropy.units as u
 import numpy as np
@@ -17,15 +17,11 @@ from astropy.wcs import WCS
 from picasssso._core.html import html_table
 from picasssso._core.records import check_record
 from picasssso._core.solid_angles import pixel_solid_angles
-from picasssso.bands.pixels import slice_wcs
-from picasssso.exceptions import InvalidInputError, InvalidTypeError
+from picasssso.bands.pixels import central_solid_angle, check_slices, slice_wcs
+from picasssso.exceptions import InvalidInputError
 from picasssso.maps import checks
 from picasssso.maps.arrays import PERCENTILES, PropertyArrays
-from picasssso.maps.files import check_extension_names
 from picasssso.properties import Property
-
-if TYPE_CHECKING:
-    pass
 
 _HTML_HEADER = ("property", "unit", "medians, 16 to 84 % of pixels", "masked")
 _LOW, _MEDIAN, _HIGH = (PERCENTILES.index(q) for q in (16.0, 50.0, 84.0))
@@ -60,11 +56,12 @@ class MapPlanes(Mapping[str, CCDData]):
     ) -> None:
         self._quality = checks.check_quality(quality, arrays)
         self._definitions = checks.check_definitions(arrays, definitions)
-        check_extension_names(tuple(arrays))
+        checks.check_extension_names(tuple(arrays))
         self._arrays = checks.check_arrays(arrays, self._definitions, self._quality)
         self._wcs = checks.check_wcs(wcs)
+        central = None if self._wcs is None else central_solid_angle(self._wcs, self.shape)
         self._pixel_solid_angle = checks.check_solid_angle(
-            pixel_solid_angle, self._central_solid_angle()
+            pixel_solid_angle, None if central is None else central * u.arcsec**2
         )
         self._redshift, self._luminosity_distance = checks.check_distance(
             redshift, luminosity_distance
@@ -75,13 +72,6 @@ class MapPlanes(Mapping[str, CCDData]):
         self._bins = checks.check_bins(bins, self.shape)
         self._target = checks.check_target(target, self.shape)
         self._meta = check_record(dict(meta or {}), "meta")
-
-    def _central_solid_angle(self) -> u.Quantity | None:
-        if self._wcs is None:
-            return None
-        y, x = (length // 2 for length in self.shape)
-        center = slice_wcs(self._wcs, (slice(y, y + 1), slice(x, x + 1)))
-        return pixel_solid_angles(center, (1, 1))[0, 0] * u.arcsec**2
 
     # ---- the mapping ----------------------------------------------------------------
 
@@ -152,7 +142,7 @@ class MapPlanes(Mapping[str, CCDData]):
         )
 
     def _slice(self, key: Any) -> Self:
-        rows, columns = self._checked_slices(key)
+        rows, columns = check_slices(key, self.shape, "maps", f"one of {', '.join(self)}")
         window = (..., rows, columns)
 
         def cut(array: npt.NDArray[Any] | None) -> npt.NDArray[Any] | None:
@@ -179,23 +169,6 @@ class MapPlanes(Mapping[str, CCDData]):
             for name, planes in self._arrays.items()
         }
         return type(self)(arrays, **options)
-
-    def _checked_slices(self, key: Any) -> tuple[slice, slice]:
-        if not (isinstance(key, tuple) and len(key) == 2 and all(type(k) is slice for k in key)):
-            raise InvalidTypeError(
-                f"Maps cannot be indexed with {key!r}: expected the name of a property "
-                f"({', '.join(self)}) or two slices, maps[y0:y1, x0:x1]."
-            )
-        slices = []
-        for part, length in zip(key, self.shape, strict=True):
-            start, stop, step = part.indices(length)
-            if step != 1 or stop <= start:
-                raise InvalidInputError(
-                    f"Maps of shape {self.shape} cannot be cut with {key}: expected slices with "
-                    "step 1 that hold at least one pixel."
-                )
-            slices.append(slice(start, stop))
-        return slices[0], slices[1]
 
     # ---- planes ---------------------------------------------------------------------
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from picasssso.bands import BandImages
-    from picasssso.maps.property_maps import PropertyMaps
+    from picasssso.maps.planes import MapPlanes
     from picasssso.properties import Property
 
 #: Sizes in inches.
@@ -90,9 +90,9 @@ class _Layout:
 
 
 def plot_maps(
-    maps: PropertyMaps,
+    maps: MapPlanes,
     properties: Sequence[str] | None,
-    truth: PropertyMaps | None,
+    truth: MapPlanes | None,
     images: BandImages | None,
     ax: Axes | None = None,
     wanted: tuple[float | None, float | None, bool | None] = (None, None, None),
@@ -144,7 +144,7 @@ def plot_maps(
     return figure
 
 
-def draw_sky_scale(axes: Axes, maps: PropertyMaps | BandImages, size: float = 8) -> None:
+def draw_sky_scale(axes: Axes, maps: MapPlanes | BandImages, size: float = 8) -> None:
     """Draw a bar of a round length in kpc, or in arcsec where there is no distance."""
     pixel = float(maps.pixel_solid_angle.to_value(u.arcsec**2)) ** 0.5
     distance = maps.angular_diameter_distance
@@ -152,7 +152,7 @@ def draw_sky_scale(axes: Axes, maps: PropertyMaps | BandImages, size: float = 8)
     draw_scale_bar(axes, maps.shape, pixel, kpc, size)
 
 
-def _checked_names(maps: PropertyMaps, properties: Sequence[str] | None) -> tuple[str, ...]:
+def _checked_names(maps: MapPlanes, properties: Sequence[str] | None) -> tuple[str, ...]:
     if properties is None:
         return maps.properties
     names = (properties,) if isinstance(properties, str) else tuple(properties)
@@ -163,7 +163,7 @@ def _checked_names(maps: PropertyMaps, properties: Sequence[str] | None) -> tupl
     return names
 
 
-def _check_truth(maps: PropertyMaps, truth: PropertyMaps | None) -> None:
+def _check_truth(maps: MapPlanes, truth: MapPlanes | None) -> None:
     if truth is None:
         return
     if not isinstance(truth, type(maps)):
@@ -181,7 +181,7 @@ def _add_axes(
     layout: _Layout,
     place: int,
     row: int,
-    maps: PropertyMaps,
+    maps: MapPlanes,
     *,
     left: bool,
     last: bool,
@@ -214,8 +214,8 @@ def _draw_property(
     layout: _Layout,
     place: int,
     name: str,
-    maps: PropertyMaps,
-    truth: PropertyMaps | None,
+    maps: MapPlanes,
+    truth: MapPlanes | None,
     beside_image: bool,
     wanted: tuple[float | None, float | None, bool | None],
 ) -> None:
@@ -266,7 +266,7 @@ def _scale(
     return replace(scale, low=low, high=high)
 
 
-def _worth_scaling(maps: PropertyMaps, name: str) -> npt.NDArray[np.bool_]:
+def _worth_scaling(maps: MapPlanes, name: str) -> npt.NDArray[np.bool_]:
     """Return the pixels that decide on the color scale.
 
     Averages mean little where there is next to nothing to average: where the weight is

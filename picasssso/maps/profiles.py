@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from astropy.coordinates import SkyCoord
     from astropy.table import QTable
 
-    from picasssso.maps.property_maps import PropertyMaps
+    from picasssso.maps.planes import MapPlanes
 
 #: Default annuli reach this many standard deviations of the light along the major axis:
 #: five scale lengths of an exponential disc.
@@ -30,7 +30,7 @@ DEFAULT_WIDTH = 1.5
 
 
 def make_profile(
-    maps: PropertyMaps,
+    maps: MapPlanes,
     name: str,
     *,
     center: SkyCoord | tuple[float, float] | None,
@@ -71,7 +71,7 @@ def make_profile(
 
 
 def _ellipse(
-    maps: PropertyMaps,
+    maps: MapPlanes,
     name: str,
     center: SkyCoord | tuple[float, float] | None,
     position_angle: u.Quantity | None,
@@ -127,9 +127,7 @@ def _cosine(inclination: u.Quantity) -> float:
     return float(np.cos(np.deg2rad(degrees)))
 
 
-def _edges(
-    maps: PropertyMaps, ellipse: Ellipse, edges: u.Quantity | None
-) -> npt.NDArray[np.float64]:
+def _edges(maps: MapPlanes, ellipse: Ellipse, edges: u.Quantity | None) -> npt.NDArray[np.float64]:
     """Return the edges of the annuli along the major axis, arcsec."""
     if edges is None:
         pixel = float(np.sqrt(maps.pixel_solid_angle.to_value(u.arcsec**2)))
@@ -159,7 +157,7 @@ def _edges(
 
 
 def _table(
-    maps: PropertyMaps,
+    maps: MapPlanes,
     name: str,
     bounds: npt.NDArray[np.float64],
     rows: list[Any],

@@ -18,7 +18,7 @@ from picasssso.maps.propagation import Pixels, measurement_inflation, standard_d
 from picasssso.maps.regions import PixelWeights, pixel_weights
 
 if TYPE_CHECKING:
-    from picasssso.maps.property_maps import PropertyMaps
+    from picasssso.maps.planes import MapPlanes
     from picasssso.maps.regions import Region
 
 #: What may be said about the errors of different pixels.
@@ -92,7 +92,7 @@ def _with_error(value: float, error: float) -> str:
     return f"({text})e{exponent:+03d}" if exponent else text
 
 
-def check_correlation(maps: PropertyMaps, name: str, correlation: str | None) -> str:
+def check_correlation(maps: MapPlanes, name: str, correlation: str | None) -> str:
     """Return how pixel errors are correlated."""
     parts = _parts(maps, name)
     if correlation in CORRELATIONS:
@@ -116,7 +116,7 @@ def check_correlation(maps: PropertyMaps, name: str, correlation: str | None) ->
     return "samples"
 
 
-def known_correlation(maps: PropertyMaps, name: str) -> str | None:
+def known_correlation(maps: MapPlanes, name: str) -> str | None:
     """Return how pixel errors are correlated, as far as the maps know."""
     try:
         check_correlation(maps, name, None)
@@ -125,7 +125,7 @@ def known_correlation(maps: PropertyMaps, name: str) -> str | None:
     return None
 
 
-def _parts(maps: PropertyMaps, name: str) -> tuple[str, ...]:
+def _parts(maps: MapPlanes, name: str) -> tuple[str, ...]:
     """Names of the maps that a total of a property is made from; checks they are there."""
     definition = maps.definition(name)
     weight = definition.weight
@@ -145,7 +145,7 @@ def _parts(maps: PropertyMaps, name: str) -> tuple[str, ...]:
 
 
 def make_total(
-    maps: PropertyMaps, name: str, region: Region = None, correlation: str | None = None
+    maps: MapPlanes, name: str, region: Region = None, correlation: str | None = None
 ) -> Total:
     """Integrate or average a property over a region; see `PropertyMaps.total`.
 
@@ -192,7 +192,7 @@ def make_total(
     )
 
 
-def _region(maps: PropertyMaps, region: Region) -> tuple[Any, str]:
+def _region(maps: MapPlanes, region: Region) -> tuple[Any, str]:
     """Return the region that is meant, and its name in the record."""
     if isinstance(region, str) and region == "frame":
         return None, "frame"
@@ -208,14 +208,14 @@ def _region(maps: PropertyMaps, region: Region) -> tuple[Any, str]:
     return maps.target, "target"
 
 
-def measure(maps: PropertyMaps, name: str, region: PixelWeights, correlation: str) -> Total:
+def measure(maps: MapPlanes, name: str, region: PixelWeights, correlation: str) -> Total:
     """Average a property over a region.
 
     Surface densities are averaged over area, intensive properties with their weight.
 
     Parameters
     ----------
-    maps : PropertyMaps
+    maps : MapPlanes
         The maps.
     name : str
         Name of the property.
@@ -272,13 +272,13 @@ def measure(maps: PropertyMaps, name: str, region: PixelWeights, correlation: st
     )
 
 
-def _estimate(maps: PropertyMaps, name: str) -> npt.NDArray[np.floating]:
+def _estimate(maps: MapPlanes, name: str) -> npt.NDArray[np.floating]:
     """Return the plane that is summed: the mean, or the median where there is none."""
     planes = maps._planes(name)
     return planes.percentiles[PERCENTILES.index(50.0)] if planes.mean is None else planes.mean
 
 
-def _describe_average(maps: PropertyMaps, names: tuple[str, ...]) -> str:
+def _describe_average(maps: MapPlanes, names: tuple[str, ...]) -> str:
     plane = "median" if maps._planes(names[0]).mean is None else "mean"
     weight = f"mean {names[1]} x area" if len(names) == 2 else "area"
     return f"average of {plane} {names[0]} weighted by {weight}"
@@ -322,7 +322,7 @@ def _average(
 
 
 def _pixels(
-    maps: PropertyMaps,
+    maps: MapPlanes,
     name: str,
     window: tuple[slice, slice],
     valid: npt.NDArray[np.bool_],

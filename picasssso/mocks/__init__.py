@@ -10,22 +10,17 @@ from picasssso.mocks.galaxies.procedural import ProceduralGalaxies
 from picasssso.mocks.galaxy_maps import Galaxies
 from picasssso.mocks.generated_pairs import GeneratedPairs, ObservedPairs
 from picasssso.mocks.generator import MockGenerator
-from picasssso.mocks.illustris import IllustrisMaps, read_illustris_maps
-from picasssso.mocks.model_error import ModelErrors
+from picasssso.mocks.illustris import read_illustris_maps
 from picasssso.mocks.observing.observe import observe
 from picasssso.mocks.observing.surveys import Survey, get_survey
-from picasssso.mocks.particles.particles import Particles
 from picasssso.mocks.particles.snapshots import read_particles
 from picasssso.mocks.worlds import Worlds
 
 __all__ = [
     "Galaxies",
     "GeneratedPairs",
-    "IllustrisMaps",
     "MockGenerator",
-    "ModelErrors",
     "ObservedPairs",
-    "Particles",
     "ProceduralGalaxies",
     "Survey",
     "Worlds",

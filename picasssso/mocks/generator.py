@@ -37,7 +37,7 @@ class MockGenerator:
         Pixels around, of which the light that the PSF scatters in is kept.
     model_error : float, optional
         Standard deviation in mag of the smooth errors of the stellar spectra
-        (`ModelErrors`), which stellar grids differ by; 0 for none.
+        (``picasssso.mocks.model_error``), which stellar grids differ by; 0 for none.
     table : LightTable, optional
         A table of light to use; built if not given, which takes a few seconds.
     truth_at_psf : bool, optional

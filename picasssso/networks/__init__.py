@@ -3,6 +3,6 @@
 Most users need no more than weights; networks are trained by `picasssso.training`.
 """
 
-from picasssso.networks.weights import TrainedModel, read_weights, write_weights
+from picasssso.networks.weights import write_weights
 
-__all__ = ["TrainedModel", "read_weights", "write_weights"]
+__all__ = ["write_weights"]

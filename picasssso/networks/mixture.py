@@ -46,7 +46,7 @@ def linear_values(
         log_value[:, _ABSENT] = _log_there(prediction, above)
     else:
         above = _above(presence, occupancy)
-    values = _linear(log_value)
+    values = _told_from_nothing(_linear(log_value))
     values[:, _ABSENT] *= _rise(above, occupancy)
     return values
 
@@ -63,11 +63,25 @@ def linear_quantiles(prediction: Prediction) -> torch.Tensor:
         above = _above(torch.full_like(occupancy, number), occupancy)
         log_value[:, _ABSENT, k] = _log_there(prediction, above)
         rises.append(_rise(above, occupancy))
-    values = _linear(log_value)
+    values = _told_from_nothing(_linear(log_value))
     values[:, _ABSENT] *= torch.stack(rises, 2)
     for k in range(1, len(NORMAL_SCORES)):
         # Rounding must not make percentiles cross.
         values[:, :, k] = torch.maximum(values[:, :, k], values[:, :, k - 1])
+    return values
+
+
+def _told_from_nothing(values: torch.Tensor) -> torch.Tensor:
+    """Return values, (n, 8, ...), without what is too little to be told from nothing, in place.
+
+    Networks learn attenuations as log10(A_V + 0.02): galaxies without dust lie at the lowest
+    value, which no smooth function of an image reaches exactly. Below 0.02 mag is none; from there
+    to 0.04 mag values rise from 0, so that rounding does not decide.
+    """
+    for k, output in enumerate(OUTPUTS):
+        if output.offset:
+            some = 2.0 * (values[:, k] - output.offset)
+            values[:, k] = torch.minimum(values[:, k], some.clamp(min=0.0))
     return values
 
 

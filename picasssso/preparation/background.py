@@ -17,9 +17,10 @@ import numpy.typing as npt
 from astropy.nddata import NDData
 
 from picasssso._core.blocks import Block
+from picasssso._core.files import allocate
 from picasssso.exceptions import InvalidInputError
 from picasssso.preparation.steps import with_step
-from picasssso.preparation.storage import allocate, blocks_of, transform, variance_of
+from picasssso.preparation.storage import blocks_of, transform, variance_of
 
 if TYPE_CHECKING:
     from picasssso.bands import BandImages
@@ -54,28 +55,31 @@ def box_side(shape: tuple[int, int]) -> int:
 
 
 def mask_sky_sources(
-    images: BandImages, *, folder: str | os.PathLike[str] | None = None
+    images: BandImages,
+    *,
+    threshold: float = _THRESHOLD,
+    folder: str | os.PathLike[str] | None = None,
 ) -> BoolArray:
     """Return where there is anything but sky.
 
     The bands, less a plane and in units of their noise, are added and smoothed. What exceeds the
-    level between sources by two standard deviations over 15 pixels is a source; each grows by
-    15 % of its size on every side, the largest also where a small one is nearer.
+    level between sources by the threshold (in standard deviations) over 15 pixels is a source;
+    each grows by 15 % of its size on every side, the largest also where a small one is nearer.
     """
     mask = allocate(images.shape, bool, folder)
     for block in blocks_of(images.shape, halo=_HALO, bytes_per_pixel=80):
-        mask[block.core] = _mask_block(images, block)[block.inner]
+        mask[block.core] = _mask_block(images, block, threshold)[block.inner]
     return mask
 
 
-def _mask_block(images: BandImages, block: Block) -> BoolArray:
+def _mask_block(images: BandImages, block: Block, threshold: float) -> BoolArray:
     planes = [images.to_arrays(block.padded, bands=[band]) for band in images.bands]
     flux = [np.where(precision[0] == 0, np.nan, plane[0]) for plane, precision in planes]
     mask = np.zeros(flux[0].shape, dtype=bool)
     # A slope of the sky widens its scatter, and hides the outskirts of the sources; with these
     # masked the slope is known better.
     for _ in range(_PASSES):
-        mask = _detect([plane - _plane(plane, mask) for plane in flux])
+        mask = _detect([plane - _plane(plane, mask) for plane in flux], threshold)
     return mask
 
 
@@ -107,7 +111,7 @@ def _plane(flux: Array, mask: BoolArray) -> Array:
     return (fit[0] + fit[1] * columns / width + fit[2] * rows / height).astype(np.float32)
 
 
-def _detect(planes: list[Array]) -> BoolArray:
+def _detect(planes: list[Array], threshold: float) -> BoolArray:
     """Return where sources are in the bands together, with their surroundings."""
     from astropy.stats import sigma_clipped_stats
     from photutils.segmentation import detect_sources
@@ -132,7 +136,7 @@ def _detect(planes: list[Array]) -> BoolArray:
         return np.zeros(combined.shape, dtype=bool)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", NoDetectionsWarning)
-        found = detect_sources(combined, level + _THRESHOLD * noise, _MIN_PIXELS)
+        found = detect_sources(combined, level + threshold * noise, _MIN_PIXELS)
     if found is None:
         return np.zeros(combined.shape, dtype=bool)
     reach = np.zeros(found.max_label + 1, dtype=np.float32)
@@ -219,7 +223,7 @@ def subtract_background(
         raise InvalidInputError(
             f"subtract_background: found method={method!r}, expected one of {', '.join(METHODS)}."
         )
-    mask = _given_mask(images, source_mask, folder)
+    mask = check_source_mask(images, source_mask, folder)
     free = 1 - np.count_nonzero(mask) / mask.size
     if free < _MIN_SKY_FRACTION:
         raise InvalidInputError(
@@ -250,14 +254,15 @@ def subtract_background(
     )
 
 
-def _given_mask(images: BandImages, given: Any, folder: Any) -> BoolArray:
+def check_source_mask(images: BandImages, given: Any, folder: Any) -> BoolArray:
+    """Return where there is anything but sky: as given, checked, or as it is found."""
     if given is None:
         return mask_sky_sources(images, folder=folder)
     mask = np.asanyarray(given)
     if mask.dtype.kind != "b" or mask.shape != images.shape:
         raise InvalidInputError(
-            f"source_mask: found {mask.dtype} of shape {mask.shape}, expected booleans of shape "
-            f"{images.shape}."
+            f"Found source_mask of {mask.dtype} and shape {mask.shape}, expected booleans of "
+            f"shape {images.shape}."
         )
     return mask
 

@@ -8,6 +8,7 @@ wavelength by more than the calibration's error.
 from __future__ import annotations
 
 import os
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import astropy.units as u
@@ -188,4 +189,4 @@ def correct_extinction(
         sky_error={b: e * factors[b] for b, e in corrected.sky_error.items()},
     )
     added = {band: round(value, 5) for band, value in added.items()}
-    return with_step(corrected, "extinction", **record.to_dict(), added_mag=added)
+    return with_step(corrected, "extinction", **asdict(record), added_mag=added)

@@ -1,6 +1,6 @@
-"""Noise as the empty sky shows it: its size in a pixel, and how it grows with area.
+"""Noise as the empty sky shows it: its size in each pixel, and how it grows with area.
 
-Survey images are resampled, so neighbouring pixels share noise and the sum of n pixels is
+Survey images are resampled, so neighboring pixels share noise and the sum of n pixels is
 noisier than sqrt(n) times one. Both are measured on sums over square boxes of empty sky, each
 in units of the stated standard deviation (Labbe et al. 2003, AJ 125, 1107; Quadri et al. 2007,
 AJ 134, 1103).
@@ -8,21 +8,31 @@ AJ 134, 1103).
 
 from __future__ import annotations
 
+import inspect
 import os
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+import astropy.units as u
 import numpy as np
 import numpy.typing as npt
+from astropy.nddata import NDData, StdDevUncertainty
 
 from picasssso._core.blocks import Block
 from picasssso.bands.noise import NoiseScaling
-from picasssso.preparation.background import _given_mask
+from picasssso.bands.slots import per_band, scalar_quantity
+from picasssso.exceptions import InvalidInputError
+from picasssso.preparation.background import check_source_mask, mask_sky_sources
 from picasssso.preparation.steps import with_step
 from picasssso.preparation.storage import blocks_of, transform, variance_of
 
 if TYPE_CHECKING:
     from picasssso.bands import BandImages
 
+#: Pixels without sources that a noise estimate needs at least.
+_MIN_PIXELS = 100
+#: Of sources, over the noise that is to be measured.
+_THRESHOLD = 3.0
 #: Sides of the boxes, pixels.
 _SIDES = (1, 2, 3, 4, 6, 8, 12, 16)
 _SAMPLE_BLOCKS = 4
@@ -34,48 +44,107 @@ _TOLERANCE = 1.05
 Array = npt.NDArray[Any]
 
 
-def measure_noise(
+def estimate_noise(
     images: BandImages,
-    band: str,
+    bands: Sequence[str] | None,
     *,
-    source_mask: npt.ArrayLike | None = None,
+    box_size: int,
+    gain: Any,
+    source_mask: npt.NDArray[np.bool_] | None,
+) -> BandImages:
+    """Add standard deviations from the background; see `BandImages.with_estimated_noise`."""
+    names = images.missing_uncertainty if bands is None else [images._find(b) for b in bands]
+    if not names:
+        return images
+    if not (isinstance(box_size, int | np.integer) and box_size >= 8):
+        raise InvalidInputError(
+            f"with_estimated_noise: found box_size={box_size!r}, expected a whole number of at "
+            "least 8 pixels."
+        )
+    # Peaks of the noise itself, where it is larger than elsewhere, must not count as sources.
+    sources = (
+        mask_sky_sources(images, threshold=_THRESHOLD)
+        if source_mask is None
+        else (check_source_mask(images, source_mask, None))
+    )
+    gains = per_band(gain, images.bands, survey=images.survey, name="gain")
+    planes = {}
+    for band in names:
+        image = images[band]
+        values, unit = np.asarray(image.data, dtype=float), image.unit
+        invalid = ~np.isfinite(values) | (False if image.mask is None else image.mask)
+        if band in images.asinh_softening:
+            flux, precision = (plane[0] for plane in images.to_arrays(bands=[band]))
+            values, unit, invalid = flux.astype(float), u.nmgy, precision == 0
+        values = np.where(invalid, 0.0, values)
+        sky, variance = _measure_background(band, values, invalid, sources, box_size)
+        if band in gains:
+            variance += np.maximum(values - sky, 0.0) / _electrons_per_unit(
+                band, gains[band], unit
+            )
+        planes[band] = NDData(
+            image.data if unit == image.unit else np.where(invalid, np.nan, values),
+            unit=unit,
+            mask=image.mask,
+            uncertainty=StdDevUncertainty(np.sqrt(variance).astype(np.float32), copy=False),
+        )
+    return images.with_planes(planes)
+
+
+def _measure_background(
+    band: str, values: Array, invalid: Array, sources: Array, box_size: int
+) -> tuple[Array, Array]:
+    """Return level and variance of the background of every pixel."""
+    from astropy.stats import SigmaClip
+    from photutils.background import Background2D, MADStdBackgroundRMS, MedianBackground
+
+    if np.count_nonzero(~(invalid | sources)) < _MIN_PIXELS:
+        raise InvalidInputError(
+            f"Band {band!r}: found fewer than {_MIN_PIXELS} pixels without sources, expected more "
+            "to estimate the noise from. Use a larger image, or give an uncertainty."
+        )
+    # photutils 3 writes bkg_rms_estimator, 2 bkgrms_estimator.
+    names = inspect.signature(Background2D).parameters
+    keyword = next(name for name in names if name in ("bkg_rms_estimator", "bkgrms_estimator"))
+    background = Background2D(
+        values,
+        box_size=tuple(min(box_size, side) for side in values.shape),
+        mask=sources | invalid,
+        # A box full of galaxy says nothing of the noise; its neighbors do.
+        exclude_percentile=80.0,
+        sigma_clip=SigmaClip(sigma=3.0, maxiters=10),
+        bkg_estimator=MedianBackground(),
+        **{keyword: MADStdBackgroundRMS()},
+    )
+    variance = np.asarray(background.background_rms, dtype=float) ** 2
+    if not np.any(variance > 0):
+        raise InvalidInputError(
+            f"Band {band!r}: found a background without any scatter, expected noise. Give an "
+            "uncertainty: these images may be models."
+        )
+    return np.asarray(background.background), variance
+
+
+def _electrons_per_unit(band: str, gain: Any, unit: u.UnitBase) -> float:
+    example = f"4.5 * u.electron / u.Unit('{unit}')"
+    found = scalar_quantity(gain, f"Band {band!r}: gain", example)
+    if not (found.unit * unit).is_equivalent(u.electron) or not found.value > 0:
+        raise InvalidInputError(
+            f"Band {band!r}: found gain={gain!r}, expected electrons per image unit, {example}."
+        )
+    return float((found * u.Quantity(1.0, unit)).to_value(u.electron))
+
+
+def measure_noise(
+    images: BandImages, band: str, *, source_mask: npt.ArrayLike | None = None
 ) -> tuple[float, NoiseScaling]:
     """Measure the noise of empty sky against the stated one.
 
-    Parameters
-    ----------
-    images : BandImages
-        Images with uncertainties, without sky.
-    band : str
-        The band.
-    source_mask : array of bool, shape (y, x), optional
-        True where there is no empty sky; default: `mask_sky_sources`.
-
-    Returns
-    -------
-    ratio : float
-        Scatter of single pixels over their stated standard deviation; 1 where there is too
-        little sky to tell.
-    scaling : NoiseScaling
-        Variance of sums over boxes relative to that of independent pixels; white where there is
-        too little sky to tell, and constant beyond the largest box that could be measured.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from astropy import units as u
-    >>> from astropy.nddata import CCDData, StdDevUncertainty
-    >>> from picasssso import BandImages
-    >>> from picasssso.preparation import measure_noise
-    >>> sky = np.random.default_rng(1).normal(0, 2.0, (200, 200))
-    >>> image = CCDData(sky, unit="nmgy", uncertainty=StdDevUncertainty(np.ones_like(sky)))
-    >>> images = BandImages({"sdss2010-r": image}, redshift=0.1, pixel_scale=0.4 * u.arcsec)
-    >>> ratio, scaling = measure_noise(images, "sdss2010-r",
-    ...                                source_mask=np.zeros(sky.shape, bool))
-    >>> round(ratio, 1), bool(scaling(64) < 1.2)
-    (2.0, True)
+    Returns the scatter of single pixels over their stated standard deviation, and the variance
+    of sums over boxes relative to that of independent pixels, constant beyond the largest box
+    that could be measured: 1 and white where there is too little sky to tell.
     """
-    mask = _given_mask(images, source_mask, None)
+    mask = check_source_mask(images, source_mask, None)
     sums: dict[int, list[Array]] = {side: [] for side in _SIDES}
     # A sample of a large field is enough: box sums of four million pixels.
     blocks = list(blocks_of(images.shape, stride=48, bytes_per_pixel=400))
@@ -122,7 +191,7 @@ def calibrate_noise(
     from the scatter by more than 5 % are scaled to it; ``noise_scaling`` becomes the measured
     one, where the image shows enough sky. The notes say what was measured and applied.
     """
-    mask = _given_mask(images, source_mask, folder)
+    mask = check_source_mask(images, source_mask, folder)
     estimated = images.missing_uncertainty
     if estimated:
         images = images.with_estimated_noise(source_mask=np.asarray(mask))

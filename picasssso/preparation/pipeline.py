@@ -12,9 +12,9 @@ import astropy.units as u
 from picasssso.bands import BandImages
 from picasssso.bands.band_names import resolve_band
 from picasssso.bands.merging import merge_bands
+from picasssso.bands.pixels import grid_offset
 from picasssso.exceptions import InvalidInputError, InvalidTypeError, PicassssoWarning
 from picasssso.io.reading import merge_parts, read_parts
-from picasssso.preparation.alignment import align_bands
 from picasssso.preparation.background import (
     METHODS,
     mask_padding,
@@ -32,6 +32,8 @@ from picasssso.preparation.steps import with_step
 
 if TYPE_CHECKING:
     from astropy.coordinates import SkyCoord
+
+_SAME_GRID = 1e-3  # pixels
 
 
 def prepare(
@@ -232,7 +234,12 @@ def _align(parts: list[BandImages], onto: Any, method: str, folder: Any) -> Band
                 "NAXIS1 and NAXIS2, or a WCS with array_shape set."
             )
         shape = tuple(wcs.array_shape)
-    aligned = [align_bands(p, wcs, shape, method=method, folder=folder) for p in parts]
+    aligned = [
+        part
+        if shape == part.shape and grid_offset(wcs, part.wcs, shape)[0] < _SAME_GRID
+        else part.reproject_to(wcs, shape, method=method, progress=False, folder=folder)
+        for part in parts
+    ]
     resampled = [b for old, new in zip(parts, aligned, strict=True) if new is not old for b in new]
     return with_step(
         merge_bands(aligned), "alignment", onto=name, method=method, resampled=resampled

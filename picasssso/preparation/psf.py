@@ -36,14 +36,8 @@ Array = npt.NDArray[Any]
 class MeasuredPSF:
     """The PSF of a band as its stars show it.
 
-    Parameters
-    ----------
-    kernel : ndarray, shape (y, x)
-        On the image's pixels, with a sum of 1.
-    fwhm_pixels : float
-        Its full width at half maximum.
-    positions : ndarray, shape (stars, 2)
-        Pixel (x, y) of the stars used.
+    ``kernel``: on the image's pixels, with a sum of 1; ``positions``: pixel (x, y) of the stars,
+    shape (stars, 2).
     """
 
     kernel: npt.NDArray[np.float64]
@@ -90,23 +84,8 @@ def measure_psf(
     the narrowest group of sizes that at least ``min_stars`` of them share. Without a sky
     subtracted beforehand nothing will be found.
 
-    Parameters
-    ----------
-    images : BandImages
-        Images without sky.
-    band : str
-        The band.
-    avoid : ndarray of bool, shape (y, x), optional
-        Where not to look, such as on the galaxy.
-    stars : array-like, shape (stars, 2), optional
-        Pixel (x, y) of stars, instead of looking for them.
-    min_stars : int, optional
-        Stars that are needed.
-
-    Returns
-    -------
-    MeasuredPSF or None
-        The PSF; None if there are too few stars.
+    ``avoid``: where not to look, such as on the galaxy; ``stars``: pixel (x, y) of stars, instead
+    of looking for them. Returns None if there are too few.
     """
     region, flux, noise, bad = _search_region(images, band)
     if avoid is not None:

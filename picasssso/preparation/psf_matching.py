@@ -56,19 +56,11 @@ Array = npt.NDArray[Any]
 class MatchQuality:
     """How well a convolved PSF is the one that was wanted.
 
-    Parameters
-    ----------
-    residual : float
-        Sum of the absolute differences, of PSFs with a sum of 1.
-    aperture_error_mag : float
-        Error of the flux of a point source in an aperture of one FWHM diameter.
-    aperture_error_mag_2 : float
-        The same for two FWHM.
-    ringing : float
-        Sum of the kernel's negative values.
-    ring : float
-        Largest difference of the profiles of a star, means in rings of a pixel beyond half a
-        FWHM, over the star's peak.
+    ``residual``: sum of the absolute differences, of PSFs with a sum of 1;
+    ``aperture_error_mag``: of the flux of a point source in an aperture of one FWHM diameter
+    (``_2``: of two); ``ringing``: sum of the kernel's negative values; ``ring``: largest
+    difference of the profiles of a star, means in rings of a pixel beyond half a FWHM, over the
+    star's peak.
     """
 
     residual: float
@@ -76,16 +68,6 @@ class MatchQuality:
     aperture_error_mag_2: float
     ringing: float
     ring: float
-
-    def to_dict(self) -> dict[str, float]:
-        """Return plain numbers, rounded.
-
-        Returns
-        -------
-        dict
-            By name.
-        """
-        return {name: round(value, 5) for name, value in vars(self).items()}
 
 
 def _centered(psf: Array, side: int) -> npt.NDArray[np.float64]:
@@ -247,7 +229,7 @@ def match_psf(
     -------
     BandImages
         In nmgy, with the target as ``psf`` of every band. The step's record in
-        ``meta["preparation"]`` says how well each band was matched (`MatchQuality`).
+        ``meta["preparation"]`` says how well each band was matched.
 
     Raises
     ------
@@ -259,6 +241,15 @@ def match_psf(
     PicassssoWarning
         If a band's aperture fluxes at one FWHM are off by more than 0.02 mag, or rings are left
         around stars of more than 0.1 % of their peak, with the figures.
+
+    Examples
+    --------
+    >>> from picasssso.data import load_example_images
+    >>> from picasssso.preparation import match_psf
+    >>> images = load_example_images()[40:88, 40:88].select(["sdss2010-g", "sdss2010-r"])
+    >>> matched = match_psf(images)
+    >>> bool(matched.psf_fwhm("sdss2010-r") > images.psf_fwhm("sdss2010-r"))
+    True
     """
     if images.bins is not None:
         raise InvalidInputError(
@@ -291,7 +282,8 @@ def match_psf(
         kernel = None if same else matching_kernel(source, goal, regularization=regularization)
         kernels[band] = kernel
         quality = match_quality(source, goal, np.ones((1, 1)) if kernel is None else kernel)
-        record["bands"][band] = {"convolved": kernel is not None, **quality.to_dict()}
+        figures = {name: round(value, 5) for name, value in vars(quality).items()}
+        record["bands"][band] = {"convolved": kernel is not None, **figures}
         if abs(quality.aperture_error_mag) > TOLERANCE:
             poor.append(f"{band} ({quality.aperture_error_mag:+.3f} mag)")
         elif quality.ring > RING:

@@ -11,7 +11,6 @@ import numpy.typing as npt
 from picasssso.bands.merging import merge_bands
 from picasssso.bands.pixels import shift_wcs
 from picasssso.exceptions import InvalidInputError, PicassssoWarning
-from picasssso.preparation.alignment import align_bands
 from picasssso.preparation.deblending import fill_with_surroundings
 from picasssso.preparation.sources import pixel_position, star_width
 from picasssso.preparation.steps import with_step
@@ -106,6 +105,8 @@ def register_bands(
         if band in off:
             wcs = shift_wcs(images.wcs, *off[band])
             part = part.replace(images={band: images._records[band].to_nddata(wcs)})
-            part = align_bands(part, images.wcs, images.shape, method=method, folder=folder)
+            part = part.reproject_to(
+                images.wcs, images.shape, method=method, progress=False, folder=folder
+            )
         parts.append(part)
     return with_step(merge_bands(parts), "registration", shift_pixels=off)

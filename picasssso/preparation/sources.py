@@ -18,11 +18,11 @@ import numpy as np
 import numpy.typing as npt
 from astropy.nddata import NDData
 
+from picasssso._core.files import allocate
 from picasssso.bands.psf import kernel_fwhm
 from picasssso.exceptions import InvalidInputError
 from picasssso.preparation.deblending import MIN_PIXELS, fill_with_surroundings, take_apart
 from picasssso.preparation.steps import with_step
-from picasssso.preparation.storage import allocate
 
 if TYPE_CHECKING:
     from astropy.coordinates import SkyCoord
@@ -39,18 +39,10 @@ BoolArray = npt.NDArray[np.bool_]
 
 @dataclass(frozen=True)
 class Target:
-    """Where the target is and how large.
+    """Where the target is (pixels, the center of its light) and how large.
 
-    Parameters
-    ----------
-    x, y : float
-        Pixel position of its light's centre.
-    half_light_radius : float
-        Semi-major axis of the ellipse that holds half of its light, pixels.
-    axis_ratio : float
-        Minor over major axis.
-    angle : float
-        Of the major axis, degrees from the x axis.
+    ``half_light_radius``: semi-major axis of the ellipse that holds half of its light, pixels;
+    ``angle``: of the major axis, degrees from the x axis.
     """
 
     x: float
@@ -58,16 +50,6 @@ class Target:
     half_light_radius: float
     axis_ratio: float
     angle: float
-
-    def to_dict(self) -> dict[str, float]:
-        """Return plain numbers, rounded.
-
-        Returns
-        -------
-        dict
-            By name.
-        """
-        return {name: round(float(value), 3) for name, value in vars(self).items()}
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,6 +71,14 @@ class Sources:
     hidden_area, hidden_light : float
         Fractions of the target's area and of its light behind stars on it and invalid pixels
         (in any band); the light is that of the rest at the same elliptical radius.
+
+    Examples
+    --------
+    >>> from picasssso.data import load_example_images
+    >>> from picasssso.preparation import find_sources
+    >>> found = find_sources(load_example_images())
+    >>> 10 < found.shape.half_light_radius < 40  # pixels
+    True
     """
 
     target: npt.NDArray[np.bool_]
@@ -152,6 +142,14 @@ def find_sources(
     ------
     InvalidInputError
         If there is no source at the position.
+
+    Examples
+    --------
+    >>> from picasssso.data import load_example_images
+    >>> from picasssso.preparation import find_sources
+    >>> found = find_sources(load_example_images())
+    >>> found.n_stars, found.target.shape
+    (0, (128, 128))
     """
     x, y = pixel_position(images, position)
     fwhm = star_width(images) if fwhm_pixels is None else float(fwhm_pixels)
@@ -250,7 +248,7 @@ def mask_sources(
         masked_pixels=int(np.count_nonzero(found.foreign)),
         part_of_target_area_masked=round(found.hidden_area, 4),
         part_of_target_light_masked=round(found.hidden_light, 4),
-        target=found.shape.to_dict(),
+        target={name: round(float(v), 3) for name, v in vars(found.shape).items()},
     )
 
 
@@ -275,6 +273,14 @@ def cutout_target(
     -------
     BandImages
         The part of it that lies on the image.
+
+    Examples
+    --------
+    >>> from picasssso.data import load_example_images
+    >>> from picasssso.preparation import cutout_target
+    >>> cutout = cutout_target(load_example_images(), radii=1)
+    >>> 20 < cutout.shape[0] < 100
+    True
     """
     if not radii > 0:
         raise InvalidInputError(f"cutout_target: found radii={radii!r}, expected a positive one.")

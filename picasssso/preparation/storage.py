@@ -8,7 +8,6 @@ larger than the memory can be prepared. Flux is in nmgy per pixel, as float32.
 from __future__ import annotations
 
 import os
-import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +17,7 @@ import numpy.typing as npt
 from astropy.nddata import NDData, StdDevUncertainty
 
 from picasssso._core.blocks import Block, iterate_blocks
-from picasssso.exceptions import FileFormatError
+from picasssso._core.files import allocate
 
 if TYPE_CHECKING:
     from picasssso.bands import BandImages
@@ -29,24 +28,6 @@ MEMORY_BUDGET = 4e8
 Array = npt.NDArray[Any]
 #: (band, flux, inverse variance, block) -> (flux, variance, valid), all of the padded shape.
 Function = Callable[[str, Array, Array, Block], tuple[Array, Array, Array]]
-
-
-def allocate(shape: tuple[int, ...], dtype: Any, folder: str | os.PathLike[str] | None) -> Array:
-    """Return an array of zeros, in memory or in a file without a name.
-
-    ``shape``: its shape.
-    """
-    if folder is None:
-        return np.zeros(shape, dtype=dtype)
-    try:
-        with tempfile.TemporaryFile(dir=folder) as file:
-            # The map keeps the file alive after it is closed.
-            return np.memmap(file, dtype=dtype, mode="w+", shape=shape)
-    except OSError as error:
-        raise FileFormatError(
-            f"Cannot keep intermediate images in {os.fspath(folder)!r}: {error}. Name a folder "
-            "that exists, with enough room."
-        ) from error
 
 
 def blocks_of(

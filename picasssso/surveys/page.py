@@ -96,7 +96,7 @@ def write_page(
 
     Examples
     --------
-    >>> from picasssso.surveys import write_page
+    >>> from picasssso.surveys.page import write_page
     >>> write_page("survey")  # doctest: +SKIP
     """
     if limit < 1:

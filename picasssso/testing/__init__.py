@@ -12,9 +12,8 @@ A plugin's own test suite needs four lines::
 `checks` holds the checks, `galaxy` the images that they use.
 """
 
-from picasssso.testing.checks import check_names
 from picasssso.testing.galaxy import make_galaxy
 from picasssso.testing.parametrize import parametrize_with_checks
 from picasssso.testing.readers import check_reader
 
-__all__ = ["check_names", "check_reader", "make_galaxy", "parametrize_with_checks"]
+__all__ = ["check_reader", "make_galaxy", "parametrize_with_checks"]

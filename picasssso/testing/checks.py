@@ -56,7 +56,7 @@ def check_names() -> list[str]:
 
     Examples
     --------
-    >>> from picasssso.testing import check_names
+    >>> from picasssso.testing.checks import check_names
     >>> len(check_names()) >= 12
     True
     """

@@ -3,6 +3,7 @@
 import gzip
 import shutil
 import warnings
+from dataclasses import asdict
 from pathlib import Path
 
 import astropy.units as u
@@ -396,7 +397,7 @@ def test_file_of_format_1_always_reads():
     assert images.noise_scaling[G](100) == 2
     assert images.sky_error[R] == 0.5 * u.adu
     assert images.zero_point_error[G] == 0.02 * u.mag
-    assert images.galactic_extinction.to_dict() == {
+    assert asdict(images.galactic_extinction) == {
         "ebv": 0.04, "scale": "SFD98", "law": "F99", "r_v": 3.1, "applied": False,
     }  # fmt: skip
     np.testing.assert_array_equal(images.bins, np.arange(12).reshape(3, 4) // 4 - 1)

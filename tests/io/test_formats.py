@@ -13,7 +13,8 @@ from picasssso.io import ImageReader, Recognition, formats, list_formats, recogn
 from picasssso.testing import check_reader, make_galaxy
 
 BUILT_IN = {
-    "des", "eso", "generic", "hst_jwst", "legacy", "lsst", "panstarrs", "picasssso", "sdss",
+    "casu", "des", "eso", "euclid", "generic", "hst_jwst", "legacy", "lsst", "panstarrs",
+    "picasssso", "sdss", "spitzer", "wise",
 }  # fmt: skip
 
 
@@ -105,7 +106,7 @@ def test_a_taken_name_is_ignored_with_a_warning(install):
 
 
 def test_an_unknown_format_is_named(image):
-    with pytest.raises(InvalidInputError, match="'mine': installed are des, eso"):
+    with pytest.raises(InvalidInputError, match="'mine': installed are casu, des, eso"):
         BandImages.read(image, redshift=0.1, format="mine")
 
 

@@ -458,7 +458,7 @@ class Malformed:
 
     def eso_in_vega(self):
         path = layouts.eso_image(self.path("e.fits"), "r", star("r"), self.wcs, PHOTSYS="VEGA")
-        return path, "'VEGA'"
+        return path, "Vega system"
 
     def generic_without_band(self):
         return layouts.gama_image(self.path("g.fits"), star("r"), self.wcs), "Say it"

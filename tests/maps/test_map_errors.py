@@ -244,13 +244,13 @@ def profile(maps, name="sfr", **options):
         (InvalidInputError, lambda m: m.percentile("sfr", "median"), "'median' percentile is not"),
         (InvalidInputError, lambda m: m.mean("stellar_age"), "has no mean: it is intensive"),
         (InvalidInputError, lambda m: m.samples("sfr"), "has no samples.*n_samples="),
-        (InvalidTypeError, lambda m: m[3], "cannot be indexed with 3: .*two slices"),
+        (InvalidTypeError, lambda m: m[3], "Part of maps: found 3, .*two slices"),
         (InvalidTypeError, lambda m: m[3, 4], "two slices"),
         (InvalidTypeError, lambda m: m[2:5], "two slices"),
         (InvalidTypeError, lambda m: m[np.ones(SHAPE, bool)], "two slices"),
-        (InvalidInputError, lambda m: m[::2, :], "step 1"),
-        (InvalidInputError, lambda m: m[5:5, :], "at least one pixel"),
-        (InvalidInputError, lambda m: m[:, 30:40], "at least one pixel"),
+        (InvalidInputError, lambda m: m[::2, :], "a step of 2"),
+        (InvalidInputError, lambda m: m[5:5, :], "holds no pixel"),
+        (InvalidInputError, lambda m: m[:, 30:40], "holds no pixel"),
         (
             InvalidInputError,
             lambda m: m.total("sfr"),
@@ -428,8 +428,8 @@ def test_where_maps_cannot_be_written(maps, tmp_path, path, message):
 
 @pytest.mark.parametrize(
     ("path", "message"),
-    [("missing.fits", "there is no such file"), (".", "it is a folder")],
+    [("missing.fits", "found no file"), (".", "found a folder")],
 )
 def test_where_maps_cannot_be_read(tmp_path, path, message):
-    with pytest.raises(FileFormatError, match=f"Cannot read .*{message}"):
+    with pytest.raises(FileFormatError, match=f"Maps: {message}"):
         PropertyMaps.read(tmp_path / path)

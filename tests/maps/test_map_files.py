@@ -396,7 +396,7 @@ def test_truncated_gzip(maps, tmp_path):
 def test_not_fits_at_all(tmp_path):
     (tmp_path / "notes.fits").write_text("Dear diary, " * 500)
     with pytest.raises(
-        FileFormatError, match=r"notes.fits as maps: .* Expected a whole FITS file"
+        FileFormatError, match=r"Maps: found that .*notes.fits cannot be read as FITS"
     ):
         PropertyMaps.read(tmp_path / "notes.fits")
 

@@ -5,8 +5,7 @@ import pytest
 from scipy import stats
 
 from picasssso.exceptions import InvalidInputError
-from picasssso.maps import PERCENTILES, PropertyArrays
-from picasssso.maps.arrays import NORMAL_SCORES
+from picasssso.maps.arrays import NORMAL_SCORES, PERCENTILES, PropertyArrays
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])

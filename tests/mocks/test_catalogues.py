@@ -102,3 +102,15 @@ def test_medians_stay_near_those_of_catalogues(script, shared_data):
         # Half as much again, and 0.03 for the scatter of few mocks.
         room = 0.25 * (high - low) + 0.03
         assert low - room <= row["mocks"]["difference"] <= high + room, row
+
+
+def test_a_color_gradient_is_that_of_the_inner_and_the_outer_light(script):
+    radius = np.linspace(0.0, 4.0, 401)
+    inside = np.minimum(radius, 1.0) ** 2
+    outside = np.clip(radius**2 - 1.0, 0.0, 3.0) / 3.0
+    # Half of the light in r is inside 2, so that the inner part ends at 1 and the outer one at 4.
+    growth = {"g": inside + outside, "r": inside / 3 + outside + np.maximum(radius**2 - 4, 0) / 9,
+              "i": 2.0 * inside + outside}  # fmt: skip
+    assert script.color_gradient(growth, radius) == pytest.approx(2.5 * np.log10(2.0), abs=0.01)
+    gray = dict.fromkeys("gri", inside + outside + np.maximum(radius**2 - 4, 0))
+    assert script.color_gradient(gray, radius) == pytest.approx(0.0, abs=1e-9)

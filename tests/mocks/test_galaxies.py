@@ -9,6 +9,7 @@ from picasssso._core.random import Stream
 from picasssso.exceptions import InvalidInputError
 from picasssso.mocks import ProceduralGalaxies
 from picasssso.mocks.distances import angular_diameter_distance, redshift_of_distance
+from picasssso.mocks.galaxies import population
 from picasssso.mocks.galaxies import scaling_relations as relations
 from picasssso.mocks.galaxies.disc_structure import draw_structure
 from picasssso.mocks.galaxies.formation import delayed_history, timescale_of_rate
@@ -153,6 +154,34 @@ def test_unlinked_shapes_know_nothing_of_populations():
         middle = (p["log_mass"] > 9.8) & (p["log_mass"] < 10.6)
         found = np.corrcoef(p["bulge_fraction"][middle], p["end"][middle])[0, 1]
         assert found > 0.4 if linked else abs(found) < 0.15
+
+
+@pytest.mark.parametrize(("linked", "low", "high"), [(True, 1.25, 1.8), (False, 0.8, 1.2)])
+def test_dust_rises_with_inclination_only_where_structure_is_linked(
+    monkeypatch, linked, low, high
+):
+    draw = population._draw_shape
+
+    def seen_at(cosine):
+        def draw_shape(*args):
+            return draw(*args) | {"cos_inclination": np.full(60, cosine)}
+
+        monkeypatch.setattr(population, "_draw_shape", draw_shape)
+        source = ProceduralGalaxies(
+            seed=21, n_pixels=32, survey="paper_field", redshift=0.03, link_structure=linked,
+            worlds=False, device="cpu",
+        )  # fmt: skip
+        parameters = source.parameters(range(60))
+        discs = np.flatnonzero((parameters["spheroid"] == 0) & (parameters["sfr"] > 0))
+        parameters = {name: values[discs] for name, values in parameters.items()}
+        parameters["companion"][:] = 0.0
+        galaxies = source.render(discs, parameters)
+        mass = galaxies.mass_formed.sum(1)
+        return (galaxies.attenuation[:, 0] * mass).sum((1, 2)) / mass.sum((1, 2))
+
+    # The same discs, all else alike, from 18 to 73 degrees.
+    ratio = seen_at(0.3) / seen_at(0.95)
+    assert low < float(ratio[ratio.isfinite()].median()) < high
 
 
 def test_slopes_of_attenuation_follow_gswlc_from_1500_to_5500_angstrom():

@@ -3,9 +3,10 @@ import pytest
 import torch
 
 from picasssso.exceptions import InvalidInputError
-from picasssso.mocks import Galaxies, ModelErrors
+from picasssso.mocks import Galaxies
 from picasssso.mocks.age_bins import AGE_CENTRES, AGE_EDGES, N_AGE, mass_in_age_bins
 from picasssso.mocks.light import LightTable
+from picasssso.mocks.model_error import ModelErrors
 from picasssso.sps import SSPGrid, TwoComponent
 from picasssso.sps.histories import AgeBins, StepHistories
 from picasssso.sps.photometry import GridPhotometry

@@ -10,9 +10,10 @@ import torch
 
 from picasssso._core.random import Stream
 from picasssso.exceptions import InvalidInputError
-from picasssso.mocks import MockGenerator, ModelErrors, ProceduralGalaxies, Worlds
+from picasssso.mocks import MockGenerator, ProceduralGalaxies, Worlds
 from picasssso.mocks.galaxies import scaling_relations as relations
 from picasssso.mocks.galaxies.render import spread_column
+from picasssso.mocks.model_error import ModelErrors
 
 
 def test_zero_points_scatter_by_what_is_said_and_are_seeded():

@@ -109,3 +109,14 @@ def test_one_number_decides_for_all_that_may_be_absent():
     assert (some[:, 0].int().diff(dim=1) <= 0).all()
     assert 0.4 < some.float().mean() < 0.8
     assert (linear_values(found, scores, presence)[:, MASS] > 0).all()
+
+
+def test_an_attenuation_too_small_to_be_told_from_none_is_none():
+    found = prediction([1.0])
+    # log10(A_V + 0.02) of the five quantiles.
+    depth = torch.tensor([0.0, 0.015, 0.03, 0.06, 0.5])
+    found.quantiles[:, DUST] = torch.log10(depth + 0.02)[:, None, None]
+    planes = linear_quantiles(found)[0, DUST, :, 0, 0]
+    torch.testing.assert_close(
+        planes, torch.tensor([0.0, 0.0, 0.02, 0.06, 0.5]), atol=2e-3, rtol=0
+    )

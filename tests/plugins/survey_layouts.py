@@ -173,3 +173,120 @@ def gama_image(path, flux, wcs, *, zero_point=30.0, **cards):
         np.asarray(flux * 10 ** (0.4 * (zero_point - 22.5)), np.float32), header
     ).writeto(path)
     return path
+
+
+# ---- infrared and space telescopes: one image in a file, others beside it ----------------------
+
+
+def _plane(path, array, wcs, dtype=np.float32, **cards):
+    fits.PrimaryHDU(np.asarray(array, dtype), _header(wcs, **cards)).writeto(path)
+    return path
+
+
+def euclid_mosaic(folder, band, flux, wcs, *, sigma=None, flags=None, zero_point=24.6, **cards):
+    """Write a mosaic of Euclid's MER pipeline, with its RMS and flags; return the paths."""
+    per_nmgy = 10 ** (0.4 * (zero_point - 22.5))
+    known = {"TELESCOP": "Euclid", "FILTER": band, "MAGZEROP": zero_point, **cards}
+    known = {key: value for key, value in known.items() if value is not None}
+    name = "EUC_MER_{}_TILE102018211-ACBD03_20241018T142710.276838Z_00.00.fits"
+    paths = [_plane(folder / name.format(f"BGSUB-MOSAIC-{band}"), flux * per_nmgy, wcs, **known)]
+    if sigma is not None:
+        rms = np.broadcast_to(np.asarray(sigma) * per_nmgy, flux.shape)
+        paths.append(_plane(folder / name.format(f"MOSAIC-{band}-RMS"), rms, wcs, **known))
+    if flags is not None:
+        path = folder / name.format(f"MOSAIC-{band}-FLAG")
+        paths.append(_plane(path, flags, wcs, np.int32, **known))
+    return paths
+
+
+def casu_image(path, band, flux, wcs, *, camera="WFCAM", vega=0.938, percorr=None, **cards):
+    """Write one detector of the pipelines of WFCAM and VIRCAM, calibrated in the Vega system."""
+    zero_point, extinction, airmass, time = 22.9, 0.05, 1.4, 10.0
+    ab = zero_point + 2.5 * np.log10(time) - extinction * (airmass - 1) + vega + (percorr or 0.0)
+    primary = fits.PrimaryHDU()
+    known = {"INSTRUME": camera, "FILTER": band}
+    if camera == "WFCAM":
+        known |= {"TELESCOP": "UKIRT", "EXP_TIME": time, "AMSTART": 1.35, "AMEND": 1.45}
+    else:
+        known |= {"EXPTIME": time, "HIERARCH ESO TEL AIRM START": 1.35,
+                  "HIERARCH ESO TEL AIRM END": 1.45}  # fmt: skip
+    primary.header.update(known)
+    primary.header.update({key: value for key, value in cards.items() if value is not None})
+    for key in [key for key, value in cards.items() if value is None]:
+        primary.header.remove(key, ignore_missing=True)
+    header = _header(wcs, MAGZPT=zero_point, EXTINCT=extinction, APCOR3=0.25)
+    if percorr is not None:
+        header["PERCORR"] = percorr
+    for key in [key for key, value in cards.items() if value is None]:
+        header.remove(key, ignore_missing=True)
+    counts = np.asarray(flux * 10 ** (0.4 * (ab - 22.5)), np.float32)
+    fits.HDUList([primary, fits.ImageHDU(counts, header)]).writeto(path)
+    return path
+
+
+def spitzer_mosaic(folder, channel, flux, wcs, *, sigma=None, coverage=None, **cards):
+    """Write a mosaic of IRAC in MJy/sr, with its uncertainties and coverage; return the paths."""
+    area = np.abs(np.linalg.det(wcs.pixel_scale_matrix)) * (np.pi / 180) ** 2
+    per_nmgy = 3.630780547701014e-12 / area  # MJy/sr
+    known = {"TELESCOP": "Spitzer", "INSTRUME": "IRAC", "CHNLNUM": channel, "BUNIT": "MJy/sr"}
+    known = {key: value for key, value in {**known, **cards}.items() if value is not None}
+    stem = f"SPITZER_I{channel}_9876540_0000_1_"
+    paths = [_plane(folder / f"{stem}E012345_maic.fits", flux * per_nmgy, wcs, **known)]
+    if sigma is not None:
+        noise = np.broadcast_to(np.asarray(sigma) * per_nmgy, flux.shape)
+        paths.append(_plane(folder / f"{stem}A012345_munc.fits", noise, wcs, **known))
+    if coverage is not None:
+        paths.append(_plane(folder / f"{stem}A012345_mcov.fits", coverage, wcs, **known))
+    return paths
+
+
+def wise_atlas(folder, band, flux, wcs, *, vega, sigma=None, coverage=None, **cards):
+    """Write an Atlas image of AllWISE, with its uncertainties and coverage; return the paths."""
+    zero_point = {1: 20.5, 2: 19.5, 3: 18.0, 4: 13.0}[band]
+    per_nmgy = 10 ** (0.4 * (zero_point + vega - 22.5))
+    known = {"TELESCOP": "WISE", "BAND": band, "MAGZP": zero_point, "BUNIT": "DN", **cards}
+    known = {key: value for key, value in known.items() if value is not None}
+    planes = {"int": flux * per_nmgy}
+    if sigma is not None:
+        planes["unc"] = np.broadcast_to(np.asarray(sigma) * per_nmgy, flux.shape)
+    if coverage is not None:
+        planes["cov"] = coverage
+    kinds = {"int": "intensity image", "unc": "1-sigma uncertainty image",
+             "cov": "depth-of-coverage image"}  # fmt: skip
+    return [
+        _plane(folder / f"1497p015_ac51-w{band}-{kind}-3.fits", array, wcs, FILETYPE=kinds[kind],
+               **known)
+        for kind, array in planes.items()
+    ]  # fmt: skip
+
+
+def unwise_coadd(folder, band, flux, wcs, *, vega, sigma, **cards):
+    """Write an unWISE coadd with its inverse variances; return the paths."""
+    per_nmgy = 10 ** (-0.4 * -vega)
+    known = {"MAGZP": 22.5, "UNW_VER": 25444, "BAND": band, **cards}
+    stem = f"unwise-1497p015-w{band}"
+    weight = np.broadcast_to((np.asarray(sigma) * per_nmgy) ** -2.0, flux.shape)
+    return [
+        _plane(folder / f"{stem}-img-m.fits", flux * per_nmgy, wcs, **known),
+        _plane(folder / f"{stem}-invvar-m.fits", weight, wcs, **known),
+    ]
+
+
+def space_image(path, flux, wcs, *, sigma, flags=None, unit="MJy/sr", **cards):
+    """Write SCI, ERR and DQ as JWST's pipeline does, and Roman's in FITS files."""
+    area = np.abs(np.linalg.det(wcs.pixel_scale_matrix)) * (np.pi / 180) ** 2
+    per_nmgy = 3.630780547701014e-12 / area
+    primary = fits.PrimaryHDU()
+    primary.header.update(cards)
+    header = _header(wcs, BUNIT=unit)
+    noise = np.broadcast_to(np.asarray(sigma) * per_nmgy, flux.shape)
+    bits = np.zeros(flux.shape) if flags is None else flags
+    fits.HDUList(
+        [
+            primary,
+            fits.ImageHDU(np.asarray(flux * per_nmgy, np.float32), header, name="SCI"),
+            fits.ImageHDU(np.asarray(noise, np.float32), header, name="ERR"),
+            fits.ImageHDU(np.asarray(bits, np.uint32), _header(wcs), name="DQ"),
+        ]
+    ).writeto(path)
+    return path

@@ -8,9 +8,9 @@ from astropy.nddata import CCDData, StdDevUncertainty
 from scipy.ndimage import gaussian_filter
 
 from picasssso import BandImages
-from picasssso.preparation import align_bands, match_psf, measure_noise, storage
-from picasssso.preparation import alignment as alignment_module
-from picasssso.preparation.noise import calibrate_noise
+from picasssso.bands import resampling
+from picasssso.preparation import match_psf
+from picasssso.preparation.noise import calibrate_noise, measure_noise
 from picasssso.preparation.psf import model_psf
 
 BAND = "sdss2010-r"
@@ -70,7 +70,7 @@ def skies(request):
 
 @pytest.fixture(scope="module")
 def resampled(skies):
-    return align_bands(skies, layouts.tangent_wcs((140, 140), 0.45, rotation=20), (140, 140))
+    return skies.reproject_to(layouts.tangent_wcs((140, 140), 0.45, rotation=20), (140, 140))
 
 
 @pytest.fixture(scope="module")
@@ -132,13 +132,10 @@ def test_too_little_sky_says_nothing():
 def test_alignment_in_blocks_is_alignment(monkeypatch, tmp_path):
     images = empty_sky((90, 100)).replace(psf=1.2 * u.arcsec)
     grid = layouts.tangent_wcs((70, 80), 0.5, rotation=10)
-    whole = align_bands(images, grid, (70, 80))
-    monkeypatch.setattr(
-        alignment_module,
-        "blocks_of",
-        lambda shape, **k: storage.blocks_of(shape, bytes_per_pixel=400, memory_budget=8e5),
-    )
-    blocks = align_bands(images, grid, (70, 80), folder=tmp_path)
+    whole = images.reproject_to(grid, (70, 80))
+    monkeypatch.setattr(resampling, "_STACK_SIZE", 1e4)
+    blocks = images.reproject_to(grid, (70, 80), folder=tmp_path)
+    assert isinstance(blocks._records[BAND].data, np.memmap)
     np.testing.assert_array_equal(blocks[BAND].mask, whole[BAND].mask)
     good = ~whole[BAND].mask
     np.testing.assert_allclose(

@@ -10,9 +10,9 @@ from photutils.aperture import CircularAperture
 
 from picasssso.bands.psf import kernel_fwhm
 from picasssso.exceptions import InvalidInputError, PicassssoWarning
-from picasssso.preparation import match_psf, measure_psf, storage
+from picasssso.preparation import match_psf, storage
 from picasssso.preparation import psf_matching as module
-from picasssso.preparation.psf import model_psf, with_measured_psf
+from picasssso.preparation.psf import measure_psf, model_psf, with_measured_psf
 from picasssso.preparation.psf_matching import match_quality, matching_kernel
 
 from .conftest import FWHM, SCALE, galaxy_light, make_field

@@ -7,7 +7,7 @@ import subprocess
 import pytest
 
 from picasssso.exceptions import FileFormatError, InvalidInputError
-from picasssso.surveys import write_page
+from picasssso.surveys.page import write_page
 from picasssso.surveys.store import Store
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")

@@ -490,7 +490,7 @@ def _forget_structure(
     populations["bulge_tau"] = populations["tau"] * np.exp(0.3 * draws.normal("free bulge"))
     populations["bulge_end"] = populations["end"]
     populations["bulge_start"] = populations["start"]
-    # A disc seen edge-on is no dustier than any other: its columns are those of another inclination.
+    # A disc seen edge-on is no dustier than any other: it has the columns of another inclination.
     free, seen = np.clip(draws.uniform("free inclination"), 0.1, 1.0), np.clip(cosine, 0.1, 1.0)
     shift = world["world_dust_inclination"]
     less = relations.dust_inclination(free, shift) / relations.dust_inclination(seen, shift)

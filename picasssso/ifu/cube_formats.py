@@ -1,0 +1,225 @@
+"""The registry of cubes' formats: how a reader is written, found, and chosen for a file.
+
+It follows `picasssso.io`'s registry of images, and works on the same `ImageFile`.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import Any
+
+import astropy.units as u
+import numpy as np
+import numpy.typing as npt
+
+from picasssso._core.plugins import Registry
+from picasssso._core.quiet import silence
+from picasssso.exceptions import FileFormatError, InvalidInputError
+from picasssso.ifu.cube import F_LAMBDA, Cube
+from picasssso.io import ImageFile
+
+#: All formats of cubes by name.
+CUBE_FORMATS = Registry(
+    what="cube reader",
+    group="picasssso.cube_readers",
+    built_in={
+        "califa": "picasssso.ifu.califa:CALIFAReader",
+        "manga": "picasssso.ifu.manga:MaNGAReader",
+        "muse": "picasssso.ifu.muse:MUSEReader",
+        "sami": "picasssso.ifu.sami:SAMIReader",
+    },
+    base="picasssso.ifu.cube_formats:CubeReader",
+)
+
+
+class CubeReader(ABC):
+    """Base class of readers of one survey's cubes.
+
+    Plugins stand in the entry-point group ``picasssso.cube_readers``.
+    """
+
+    #: What it reads, in a few words.
+    title: str = ""
+
+    @abstractmethod
+    def recognize(self, file: ImageFile) -> bool:
+        """Say from a file's headers whether it is of this survey; `read` may still refuse it."""
+
+    @abstractmethod
+    def read(self, files: Sequence[ImageFile], redshift: float | None) -> Cube:
+        """Read the cube of one galaxy: of one file, or of one for each arm.
+
+        ``redshift``: what the user said.
+        """
+
+
+def list_cube_formats() -> dict[str, str]:
+    """Return all formats of cubes, built in and from plugins.
+
+    Returns
+    -------
+    dict
+        What each reads, by name.
+
+    Examples
+    --------
+    >>> from picasssso.ifu import list_cube_formats
+    >>> list_cube_formats()["manga"]
+    'MaNGA LINCUBE'
+    """
+    return {name: CUBE_FORMATS.get(name).title for name in CUBE_FORMATS.names()}
+
+
+def read_cube(
+    files: str | os.PathLike[str] | Sequence[str | os.PathLike[str]],
+    *,
+    redshift: float | None = None,
+    format: str | None = None,
+) -> Cube:
+    """Read a cube of MaNGA, CALIFA, SAMI or MUSE, or of a plugin's survey.
+
+    Parameters
+    ----------
+    files : path or sequence of paths
+        The file; of SAMI, the blue and the red one.
+    redshift : float, optional
+        Observed redshift; needed unless the file states it (CALIFA and SAMI do).
+    format : str, optional
+        One of `list_cube_formats`, instead of recognizing it.
+
+    Returns
+    -------
+    Cube
+        The cube, with what the survey defines: wavelengths in air or vacuum, variances,
+        correlation of the noise, masks, bins, PSF and the dust of the Galaxy.
+
+    Raises
+    ------
+    FileFormatError
+        If a file is missing, damaged, or of no known format.
+    InvalidInputError
+        If an arm, the variances or the redshift are missing, or arms do not belong together.
+
+    Examples
+    --------
+    >>> import os, tempfile
+    >>> from astropy.io import fits
+    >>> from picasssso.ifu import read_cube
+    >>> from picasssso.ifu.example_cube import flat_cube
+    >>> arm = flat_cube().arms[0]
+    >>> header = arm.wcs.to_header()
+    >>> header["BUNIT"], header["INSTRUME"] = "10**(-20)*erg/s/cm**2/Angstrom", "MUSE"
+    >>> parts = {"DATA": arm.data * 1e3, "STAT": arm.uncertainty.array * 1e6}
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = os.path.join(folder, "cube.fits")
+    ...     fits.HDUList([fits.PrimaryHDU(), *(fits.ImageHDU(part, header, name=name)
+    ...                   for name, part in parts.items())]).writeto(path)
+    ...     read_cube(path, redshift=0.02)
+    <Cube of MUSE: 6 x 6 spaxels, 3600-10300 AA (vacuum), z = 0.02>
+    """
+    paths = [files] if isinstance(files, str | os.PathLike) else list(files)
+    if not paths:
+        raise InvalidInputError("No file was given: expected that of a cube.")
+    opened = [ImageFile(os.path.expanduser(os.fspath(path))) for path in paths]
+    names = {format if format is not None else _identify(file) for file in opened}
+    if len(names) > 1:
+        raise InvalidInputError(
+            f"The files are of different surveys, {' and '.join(sorted(names))}: expected the "
+            "arms of one cube."
+        )
+    return CUBE_FORMATS.get(names.pop())().read(opened, redshift)
+
+
+def _identify(file: ImageFile) -> str:
+    for name in CUBE_FORMATS.names():
+        if CUBE_FORMATS.get(name)().recognize(file):
+            return name
+    known = ", ".join(list_cube_formats().values())
+    raise FileFormatError(
+        f"{file}: found no cube of a survey that is known in it ({file.contents}), expected one "
+        f"of {known}. Make a picasssso.ifu.Cube of a specutils.Spectrum for others."
+    )
+
+
+# ---- what readers have in common -----------------------------------------------------------
+
+
+def one_file(files: Sequence[ImageFile], title: str) -> ImageFile:
+    """Return the only file."""
+    if len(files) != 1:
+        raise InvalidInputError(f"Found {len(files)} files: expected one {title} at a time.")
+    return files[0]
+
+
+def known_redshift(given: float | None, file: ImageFile, stated: float | None = None) -> float:
+    """Return the redshift that was given, else what the file states."""
+    found = stated if given is None else given
+    if found is None or not np.isfinite(found):
+        raise InvalidInputError(
+            f"{file}: no redshift stated, expected redshift=..., which is never guessed."
+        )
+    return float(found)
+
+
+def need_hdu(file: ImageFile, what: str, *names: str) -> int:
+    """Return the number of an HDU that a format defines."""
+    found = file.find(*names)
+    if found is None:
+        raise FileFormatError(
+            f"{file}: found no HDU {names[0]} ({what}), but {file.contents}, expected one. Is the "
+            "file whole, and of this survey's release?"
+        )
+    return found
+
+
+def cube_array(file: ImageFile, hdu: int, what: str, shape: Any = None) -> npt.NDArray[Any]:
+    """Return a three-dimensional array, of a shape if one is given."""
+    array = file.array(hdu, what, like=shape, cube=True)
+    if array.ndim != 3:
+        raise FileFormatError(
+            f"{file}: found {what} of shape {array.shape}, expected (wavelength, y, x). Is it a "
+            "table of spectra, or a map?"
+        )
+    return array
+
+
+def check_linear_wavelengths(file: ImageFile, hdu: int) -> None:
+    """Refuse wavelengths that are logarithmic, or no wavelengths."""
+    header = file.headers[hdu]
+    kind = str(header.get("CTYPE3", "")).strip().upper()
+    if "LOG" in kind or kind.startswith(("VELO", "FREQ", "VOPT", "VRAD")):
+        raise FileFormatError(
+            f"{file}: found CTYPE3 = {kind!r}, expected linear wavelengths. Of MaNGA take the "
+            "LINCUBE, which has the same light."
+        )
+    step = header.get("CD3_3", header.get("CDELT3"))
+    if not isinstance(step, int | float) or step == 0 or not {"CRVAL3", "CRPIX3"} <= set(header):
+        raise FileFormatError(
+            f"{file}: found no linear wavelengths in HDU {hdu} (CRVAL3, CRPIX3, CD3_3 or CDELT3), "
+            "expected them."
+        )
+
+
+def flux_unit(file: ImageFile, hdu: int, expected: str) -> u.UnitBase:
+    """Return the unit of the fluxes, without "per spaxel": any flux density per wavelength."""
+    bunit = file.headers[hdu].get("BUNIT")
+    if bunit is None:
+        raise FileFormatError(
+            f"{file}: found no BUNIT, expected the unit of the fluxes, such as {expected!r}."
+        )
+    # What astropy does not read: Ang, A for Angstrom (not Ampere), spaxel.
+    text = re.sub(r"/ *(Ang|A)\b", "/Angstrom", str(bunit))
+    text = re.sub(r"/ *(spaxel|spax|pixel|pix)\b", "", text)
+    try:
+        with silence(u.UnitsWarning):
+            unit = u.Unit(text.strip())
+        unit.to(F_LAMBDA)
+    except (ValueError, TypeError, u.UnitConversionError):
+        raise FileFormatError(
+            f"{file}: found BUNIT = {str(bunit)!r}, expected a flux density per wavelength "
+            f"such as {expected!r}. Is it a cube of something else?"
+        ) from None
+    return unit

@@ -1,0 +1,99 @@
+"""Roman's images in ASDF files, as FITS images for the reader of JWST's.
+
+Images of one exposure (wfi_image) are in DN/s until the flux step of the pipeline has been run,
+and ``meta.photometry.conversion_megajanskys`` converts them to MJy/sr; mosaics (wfi_mosaic) are
+in MJy/sr (schemas of the Roman Attribute Dictionary, rad.readthedocs.io; romancal, "flux
+step").
+"""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+from astropy.io import fits
+
+from picasssso.exceptions import FileFormatError
+
+#: Largest error of the WCS that FITS can express, in pixels.
+_WCS_ERROR = 0.05
+
+
+def is_asdf(path: str) -> bool:
+    """Return whether a file is an ASDF file, by its first bytes."""
+    try:
+        with open(os.path.expanduser(path), "rb") as stream:
+            return stream.read(5) == b"#ASDF"
+    except OSError:
+        return False
+
+
+@contextmanager
+def open_asdf(path: str, what: str) -> Iterator[fits.HDUList]:
+    """Open one of Roman's images as HDUs SCI, ERR and DQ in MJy/sr."""
+    import asdf  # with gwcs it comes with specutils
+
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of tags that only roman_datamodels knows
+            opened = asdf.open(os.path.expanduser(path))
+    # What asdf raises of damaged files is a long and open list.
+    except Exception as error:
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
+        raise FileFormatError(
+            f"{what}: found that {path} cannot be read as ASDF ({reason}). Download it again."
+        ) from error
+    with opened:
+        try:
+            yield _hdus(opened["roman"], what, path)
+        except (KeyError, TypeError, AttributeError) as error:
+            raise FileFormatError(
+                f"{what}: found no image of Roman (roman.data with its meta, {error} is missing) "
+                f"in {path}, expected a wfi_image or wfi_mosaic. Other ASDF files are read in "
+                "Python, and given to BandImages as CCDData."
+            ) from error
+
+
+def _hdus(roman: Any, what: str, path: str) -> fits.HDUList:
+    """Return primary HDU, SCI, and ERR and DQ if they are there."""
+    meta = roman["meta"]
+    instrument = meta["instrument"]
+    primary = fits.PrimaryHDU()
+    primary.header["TELESCOP"], primary.header["INSTRUME"] = "ROMAN", str(instrument["name"])
+    primary.header["FILTER"] = str(instrument["optical_element"])
+    factor = 1.0
+    if "context" not in roman and meta["cal_step"].get("flux") != "COMPLETE":
+        factor = getattr(value := meta["photometry"]["conversion_megajanskys"], "value", value)
+        if not isinstance(factor, int | float) or not 0 < factor < np.inf:
+            raise FileFormatError(
+                f"{what}: found conversion_megajanskys = {factor!r} in {path}, expected the "
+                "MJy/sr of 1 DN/s. The image is not calibrated: spectra and darks are not."
+            )
+    header = _wcs_header(meta["wcs"], np.shape(roman["data"]), what, path)
+    header["BUNIT"] = "MJy/sr"
+    hdus = fits.HDUList([primary])
+    for name in ("data", "err", "dq"):
+        if name in roman:
+            array = np.asarray(getattr(roman[name], "value", roman[name]))
+            scaled = array if name == "dq" else np.asarray(array * np.float32(factor))
+            hdus.append(fits.ImageHDU(scaled, header, name={"data": "SCI"}.get(name, name)))
+    return hdus
+
+
+def _wcs_header(wcs: Any, shape: tuple[int, ...], what: str, path: str) -> fits.Header:
+    """Return a WCS as FITS keywords."""
+    try:
+        if wcs.bounding_box is None:
+            wcs.bounding_box = ((-0.5, shape[1] - 0.5), (-0.5, shape[0] - 0.5))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return wcs.to_fits_sip(max_pix_error=_WCS_ERROR, max_inv_pix_error=_WCS_ERROR)
+    except Exception as error:  # of gwcs, or of a WCS that this gwcs does not know
+        raise FileFormatError(
+            f"{what}: found a WCS in {path} that FITS cannot express to {_WCS_ERROR:g} pixel "
+            f"({type(error).__name__}), expected one that SIP describes. Resample the image first."
+        ) from error

@@ -1,0 +1,155 @@
+"""Files that are not what was asked for: each gets one clear error."""
+
+import numpy as np
+import pytest
+from astropy.io import fits
+from ifu_layouts import write_califa, write_manga, write_muse, write_sami
+
+from picasssso.exceptions import FileFormatError, InvalidInputError, PicassssoError
+from picasssso.ifu import Cube, list_cube_formats, read_cube
+from picasssso.ifu.example_cube import flat_cube
+
+
+@pytest.fixture
+def files(mock, tmp_path):
+    """One file of each layout, by survey."""
+    wave, f_nu = mock.spectra
+    spectra = wave[::4], f_nu[::4]
+    found = {name: tmp_path / f"{name}.fits" for name in ("manga", "califa", "muse")}
+    write_manga(found["manga"], spectra)
+    write_califa(found["califa"], spectra)
+    write_muse(found["muse"], spectra)
+    found["blue"], found["red"] = write_sami(tmp_path, spectra)
+    return found
+
+
+def edited(path, change):
+    """Change an open file, and return its name."""
+    with fits.open(path, mode="update") as hdus:
+        change(hdus)
+    return path
+
+
+def delete(name):
+    return lambda hdus: hdus.__delitem__(name)
+
+
+def card(hdu, keyword, value):
+    return lambda hdus: hdus[hdu].header.__setitem__(keyword, value)
+
+
+def squash(hdus):
+    hdus["DATA"].data = hdus["DATA"].data[:100]
+
+
+def no_wavelengths(hdus):
+    for keyword in ("CRVAL3", "CDELT3", "CRPIX3"):
+        del hdus[0].header[keyword]
+
+
+WRONG = {
+    "one arm missing": (["blue"], None, "the arm blue of a SAMI cube.*expected one file of each"),
+    "the same arm twice": (["blue", "blue"], None, "in 2 files, expected one file of each"),
+    "arms of two galaxies": (
+        ["blue", "red"], card(0, "NAME", "42"), "different galaxies, 41 and 42",
+    ),
+    "two surveys": (["blue", "manga"], None, "different surveys, manga and sami"),
+    "two cubes of MaNGA": (["manga", "manga"], None, "2 files: expected one MaNGA LINCUBE"),
+    "no variance, MaNGA": (["manga"], delete("IVAR"), "no HDU IVAR .inverse variances"),
+    "no variance, SAMI": (["blue", "red"], delete("VARIANCE"), "no HDU VARIANCE"),
+    "no variance, MUSE": (["muse"], delete("STAT"), "no HDU STAT"),
+    "no errors, CALIFA": (["califa"], delete("ERROR"), "no HDU ERROR"),
+    "no mask, CALIFA": (["califa"], delete("BADPIX"), "no HDU BADPIX"),
+    "logarithmic wavelengths": (
+        ["manga"], card("FLUX", "CTYPE3", "WAVE-LOG"), "WAVE-LOG.*take the LINCUBE",
+    ),
+    "velocities": (["muse"], card("DATA", "CTYPE3", "VOPT"), "VOPT.*expected linear wavelengths"),
+    "no wavelengths": (["califa"], no_wavelengths, "no linear wavelengths in HDU 0"),
+    "Jansky": (["muse"], card("DATA", "BUNIT", "Jy/beam"), "BUNIT = 'Jy/beam'.*expected a flux"),
+    "no unit": (["califa"], lambda h: h[0].header.__delitem__("BUNIT"), "no BUNIT"),
+    "other scale": (
+        ["manga"], card("FLUX", "BUNIT", "1E-16 erg/s/cm^2/Ang/spaxel"), "expected 1e-17 erg",
+    ),
+    "critical": (["manga"], card(0, "DRP3QUAL", 2**30), "CRITICAL in DRP3QUAL"),
+    "other shape": (["muse"], squash, "variances of shape"),
+    "unknown grating": (["blue", "red"], card(0, "GRATID", "385R"), "GRATID = '385R'"),
+    "unknown HDU": (
+        ["blue", "red"], lambda h: h.append(fits.ImageHDU(np.ones(3), name="MORE")), "DR3",
+    ),
+    "no sky coordinates": (["califa"], card(0, "CTYPE1", "LINEAR"), "CTYPE1 = 'LINEAR'"),
+    "no cube of theirs": (
+        ["muse"], card(0, "INSTRUME", "KCWI"), "no cube of a survey that is known.*MaNGA LINCUBE",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("fault", WRONG)
+def test_wrong_files_say_what_is_wrong(fault, files):
+    names, change, message = WRONG[fault]
+    paths = [files[name] for name in names]
+    if change is not None:
+        edited(paths[-1], change)
+    with pytest.raises(PicassssoError, match=message) as caught:
+        read_cube(paths, redshift=0.03)
+    assert len(str(caught.value)) < 600
+
+
+def test_redshift_is_never_guessed(files):
+    for name in ("manga", "muse"):
+        with pytest.raises(InvalidInputError, match="no redshift stated"):
+            read_cube(files[name])
+    assert read_cube(files["califa"]).redshift == pytest.approx(6000 / 299792.458)
+    assert read_cube([files["red"], files["blue"]]).redshift == 0.03
+    assert read_cube(files["califa"], redshift=0.01).redshift == 0.01
+
+
+def test_a_cube_of_another_survey(files):
+    with pytest.raises(FileFormatError, match="no HDU FLUX"):
+        read_cube(files["muse"], redshift=0.03, format="manga")
+    with pytest.raises(InvalidInputError, match="Unknown cube reader 'kcwi'"):
+        read_cube(files["muse"], redshift=0.03, format="kcwi")
+
+
+def test_files_that_are_none(tmp_path):
+    with pytest.raises(InvalidInputError, match="No file was given"):
+        read_cube([])
+    with pytest.raises(FileFormatError, match="found no file"):
+        read_cube(tmp_path / "nothing.fits", redshift=0.1)
+    fits.PrimaryHDU(np.ones((3, 3))).writeto(tmp_path / "image.fits")
+    with pytest.raises(FileFormatError, match="no cube of a survey that is known"):
+        read_cube(tmp_path / "image.fits", redshift=0.1)
+
+
+def test_air_and_vacuum(files):
+    frames = {name: read_cube(files[name], redshift=0.03).wavelength_frame
+              for name in ("manga", "califa", "muse")}  # fmt: skip
+    assert frames == {"manga": "vacuum", "califa": "air", "muse": "air"}
+    cube = read_cube(files["muse"], redshift=0.03)
+    # 5000 AA in air are 5001.39 AA in vacuum.
+    middle = cube.edges(0)[:-1] + np.diff(cube.edges(0)) / 2
+    shift = middle - cube.arms[0].spectral_axis.to_value("AA")
+    np.testing.assert_allclose(np.interp(5001.39, middle, shift), 1.39, atol=0.01)
+    edited(files["muse"], card("DATA", "CTYPE3", "WAVE"))
+    assert read_cube(files["muse"], redshift=0.03).wavelength_frame == "vacuum"
+
+
+def test_cubes_made_by_hand_are_checked():
+    arm = flat_cube(3600, 5000).arms[0]
+    good = {"wavelength_frame": "vacuum", "redshift": 0.02}
+    with pytest.raises(InvalidInputError, match="expected 'air' or 'vacuum'"):
+        Cube([arm], wavelength_frame="helium", redshift=0.02)
+    with pytest.raises(InvalidInputError, match="do not overlap"):
+        Cube([arm, flat_cube(4900, 6000).arms[0]], **good)
+    with pytest.raises(InvalidInputError, match="bins has shape"):
+        Cube([arm], **good, bins=np.zeros((3, 3), int))
+    with pytest.raises(TypeError, match="expected a specutils"):
+        Cube([arm.data], **good)
+    with pytest.raises(InvalidInputError, match="no arm"):
+        Cube([], **good)
+    arm.uncertainty = None
+    with pytest.raises(InvalidInputError, match="no uncertainty"):
+        Cube([arm], **good)
+
+
+def test_formats_are_listed():
+    assert list(list_cube_formats()) == ["califa", "manga", "muse", "sami"]

@@ -1,0 +1,363 @@
+"""The options that `prepare`, `estimate` and `survey` share: what each does."""
+
+import re
+
+import astropy.units as u
+import click
+import numpy as np
+import pytest
+from astropy.io import fits
+from astropy.wcs import WCS
+from click.testing import CliRunner
+
+from picasssso import BandImages, PropertyMaps
+from picasssso._cli.running import with_options
+from picasssso.cli import cli
+
+SHAPE = (60, 64)
+BANDS = ("sdss2010-g", "sdss2010-i")
+SHARED = (
+    "--zero-point", "--unit", "--weight", "--uncertainty", "--variance", "--mask", "--mask-bits",
+    "--psf", "--pixel-scale", "--format", "--filter", "--ebv", "--ebv-scale", "--law",
+    "--galactic-extinction-removed", "--aperture",
+)  # fmt: skip
+
+
+def run(*words, code=0):
+    result = CliRunner().invoke(cli, [str(word) for word in words], prog_name="picasssso")
+    assert result.exit_code == code, result.output + str(result.exception)
+    return " ".join(result.output.split())
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """A round galaxy with its sky around it in counts of zero point 22.5, with WCS and without."""
+    monkeypatch.chdir(tmp_path)
+    wcs = WCS(naxis=2)
+    wcs.wcs.ctype, wcs.wcs.crval, wcs.wcs.crpix = ("RA---TAN", "DEC--TAN"), (185, 12), (32.5, 30.5)
+    wcs.wcs.cdelt = -0.5 / 3600, 0.5 / 3600
+    y, x = np.indices(SHAPE)
+    profile = np.exp(-np.hypot(y - 29.5, x - 31.5) / 3)
+    rng = np.random.default_rng(4)
+    flags = np.zeros(SHAPE, np.int16)
+    flags[10, 10], flags[10, 11] = 4, 8
+    for band, flux in (("g", 10.0), ("i", 22.0)):
+        data = (flux * profile + rng.normal(0, 0.05, SHAPE)).astype(np.float32)
+        for name, header in ((band, wcs.to_header()), (f"{band}_plain", fits.Header())):
+            planes = [
+                fits.PrimaryHDU(data, header),
+                fits.ImageHDU(np.full(SHAPE, 0.05, np.float32), header, name="ERR"),
+                fits.ImageHDU(flags, header, name="DQ"),
+            ]
+            fits.HDUList(planes).writeto(f"{name}.fits")
+    return tmp_path
+
+
+def bands(ending=""):
+    return [w for b in "gi" for w in ("-b", f"sdss2010-{b}={b}{ending}.fits")]
+
+
+RAW = ("--zero-point", "22.5", "-z", "0.03")
+AS_IT_IS = ("--sky", "none", "--keep-noise", "--no-mask", "--match", "none")
+ESTIMATE = ("estimate", "-e", "mass_to_light", "-o", "maps.fits", "--overwrite")
+
+
+def prepared(*words, ending="", **how):
+    """Return what `prepare` writes without changing pixels."""
+    run("prepare", *bands(ending), *RAW, *AS_IT_IS, "-o", "p.fits", "--overwrite", *words, **how)
+    return BandImages.read("p.fits")
+
+
+def mass(*words):
+    run(*ESTIMATE, *bands(), *RAW, "-q", *words)
+    maps = PropertyMaps.read("maps.fits")
+    return maps.total("stellar_mass", correlation="independent").value.value
+
+
+@pytest.mark.parametrize("name", ["prepare", "estimate", "survey"])
+def test_every_command_has_them(name):
+    command = cli.get_command(None, name)
+    options = {option for parameter in command.params for option in parameter.opts}
+    assert set(SHARED) <= options
+    if name != "prepare":
+        assert {"--option", "--parameters", "--estimator"} <= options
+    if name != "survey":
+        assert {
+            "--band",
+            "--redshift",
+            "--luminosity-distance",
+            "--position",
+            "--region",
+        } <= options
+
+
+def test_pixel_scale_and_hdu_of_files_without_wcs(folder):
+    words = ("-b", "sdss2010-g=g_plain.fits[0]", "--uncertainty", "ERR", *RAW, *AS_IT_IS)
+    output = run("prepare", *words, "-o", "p.fits", code=1)
+    assert "--pixel-scale" in output
+    run("prepare", *words, "-o", "p.fits", "--pixel-scale", "0.5 arcsec")
+    images = BandImages.read("p.fits")
+    assert images.pixel_scale == 0.5 * u.arcsec
+    assert images.to_arrays()[1][0, 0, 0] ** -0.5 == pytest.approx(0.05)
+
+
+def test_mask_bits(folder):
+    mask = prepared("--mask", "DQ", "--mask-bits", "8")["sdss2010-g"].mask
+    assert mask.sum() == 1
+    assert mask[10, 11]
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (["1.2 arcsec"], {"g": 1.2, "i": 1.2}),
+        (["sdss2010-g=1.4 arcsec", "sdss2010-i=1.1 arcsec"], {"g": 1.4, "i": 1.1}),
+        (["median"], {"g": 1.43, "i": 1.25}),  # SDSS's, as its survey paper has it
+        (["sdss2010-g=median", "sdss2010-i=1.1 arcsec"], {"g": 1.43, "i": 1.1}),
+    ],
+)
+def test_psf_widths_and_the_surveys_median_seeing(folder, words, expected):
+    images = prepared(*(w for word in words for w in ("--psf", word)))
+    for band, width in expected.items():
+        assert images.psf_fwhm(f"sdss2010-{band}").to_value(u.arcsec) == pytest.approx(width)
+
+
+def test_psf_images(folder):
+    y, x = np.indices((25, 25)) - 12
+    kernel = np.exp(-4 * np.log(2) * (x**2 + y**2) / 3.0**2)
+    fits.HDUList([fits.PrimaryHDU(), fits.ImageHDU(7 * kernel, name="PSF")]).writeto("psf.fits")
+    images = prepared("--psf", "psf.fits[PSF]")
+    np.testing.assert_allclose(images.psf["sdss2010-g"], kernel / kernel.sum(), rtol=1e-6)
+    assert images.psf_fwhm("sdss2010-i").to_value(u.arcsec) == pytest.approx(1.5, rel=0.02)
+
+
+def test_psf_of_no_kind(folder):
+    assert "no such file" in run(
+        "prepare", *bands(), *RAW, "-o", "p.fits", "--psf", "sharp", code=2
+    )
+    words = ("-b", "twomass-J=g.fits", *RAW, "-o", "p.fits", "--psf", "median")
+    assert "median seeing of 'twomass-J' is not known" in run("prepare", *words, code=2)
+
+
+def test_galactic_extinction_is_removed_or_stated(folder):
+    plain = mass("--galactic-extinction-removed", "0")
+    images = prepared("--ebv", "0.1", "--ebv-scale", "SF11")
+    images.write("dereddened.fits")
+    run(*ESTIMATE, "dereddened.fits", "-q")
+    maps = PropertyMaps.read("maps.fits")
+    expected = maps.total("stellar_mass", correlation="independent").value.value
+    found = mass("--ebv", "0.1", "--ebv-scale", "SF11")
+    assert found == pytest.approx(expected, rel=1e-5)
+    assert abs(found / plain - 1) > 0.05
+    images = prepared("--galactic-extinction-removed", "0.1")
+    assert images.galactic_extinction.ebv == 0.1
+    assert images.galactic_extinction.applied
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("--ebv", "0.1", "--galactic-extinction-removed", "0.1"), "give one of them"),
+        (("--ebv", "dusty"), "expected a number or 'dustmaps'"),
+        (("--position", "north"), "is no position"),
+        (("--aperture", "far"), "expected a radius"),
+        (("--aperture", "-3 arcsec"), "expected a radius"),
+        (("--aperture", "3 arcsec", "--region", "a.reg"), "not both"),
+    ],
+)
+@pytest.mark.parametrize("command", ["prepare", "estimate"])
+def test_wrong_use(folder, command, words, message):
+    first = (command, *(("-e", "mass_to_light") if command == "estimate" else ()))
+    assert message in run(*first, *bands(), *RAW, "-o", "x.fits", *words, code=2)
+
+
+# ---- parameters of the estimator -------------------------------------------------------------
+
+
+def parameters():
+    return PropertyMaps.read("maps.fits").meta["parameters"]
+
+
+def test_parameters_from_a_file_that_options_overrule(folder):
+    (folder / "p.toml").write_text('relation = "zibetti2009"\nmax_radius = 4\n')
+    mass("--parameters", "p.toml", "--galactic-extinction-removed", "0")
+    assert (parameters()["relation"], parameters()["max_radius"]) == ("zibetti2009", 4)
+    mass(
+        "--parameters", "p.toml", "--option", "max_radius=8", "--galactic-extinction-removed", "0"
+    )
+    assert (parameters()["relation"], parameters()["max_radius"]) == ("zibetti2009", 8)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("n_models = ", "is no TOML"),
+        ("n_model = 5", "has no parameter n_model: there are n_models"),
+        ("n_models = 0", "expected a whole number"),
+        ("prior = 'narrow'", "'flat', 'default' or parameters among history"),
+        ("[prior]\nattenuatoin = [0, 1]", "found 'attenuatoin'"),
+        ("[prior]\nattenuation = [1, 0]", "low <= high"),
+        ("[prior.attenuation]\ndistribution = 'uniform'\nlow = 0", "expected ['high', 'low']"),
+    ],
+)
+def test_parameters_that_are_wrong(folder, text, message):
+    (folder / "p.toml").write_text(text)
+    words = ("estimate", "-e", "sed_fit", *bands(), *RAW, "-o", "m.fits", "--parameters", "p.toml")
+    assert message in run(*words, code=2)
+
+
+def test_a_prior_by_a_file_and_by_options():
+    from picasssso._cli.estimators import make_estimator
+    from picasssso.sps import SEDPrior
+    from picasssso.sps.distributions import TruncatedNormal
+
+    given = {"estimator_name": "sed_fit", "parameters_file": None}
+    for options, expected in (
+        (["prior=flat"], SEDPrior.flat()),
+        (["prior.attenuation=(0, 1)", "n_models=500"], SEDPrior(attenuation=(0, 1))),
+        (["prior={'history': 'steps'}"], SEDPrior(history="steps")),
+    ):
+        assert make_estimator({**given, "options": options}).prior == expected
+    import tempfile
+    from pathlib import Path
+
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "p.toml")
+        path.write_text(
+            "n_models = 700\n[prior]\nmetallicity = [0.004, 0.03]\n[prior.oldest_age]\n"
+            "distribution = 'truncated_normal'\nlow = 1\nhigh = 13\nmean = 8\nsigma = 2\n"
+        )
+        estimator = make_estimator(
+            {**given, "parameters_file": str(path), "options": ["prior.attenuation=(0, 1)"]}
+        )
+    assert estimator.n_models == 700
+    oldest = TruncatedNormal(low=1, high=13, mean=8, sigma=2)
+    expected = SEDPrior(metallicity=(0.004, 0.03), oldest_age=oldest, attenuation=(0, 1))
+    assert estimator.prior == expected
+
+
+# ---- apertures and regions -------------------------------------------------------------------
+
+DS9 = "# Region file format: DS9\nfk5\n"
+
+
+def totals(*words):
+    """Return the mass that `estimate` prints."""
+    output = run(*ESTIMATE, *bands(), *RAW, "--galactic-extinction-removed", "0", *words)
+    found = re.search(r"stellar mass, total \(?([\d.]+) ± [\d.]+\)e\+(\d+)", output)
+    return float(f"{found[1]}e{found[2]}"), output
+
+
+def test_an_aperture_and_the_same_circle_of_ds9(folder):
+    pytest.importorskip("regions")
+    whole, _ = totals()
+    found, output = totals("--aperture", "5 arcsec")
+    assert "inside 5 arcsec of the nucleus:" in output
+    maps = PropertyMaps.read("maps.fits")
+    y, x = np.indices(SHAPE)
+    inside = np.hypot(x - 31.5, y - 29.5) < 10
+    expected = maps.total("stellar_mass", inside, "independent").value.value
+    assert found == pytest.approx(expected, rel=0.02)
+    assert found < 0.9 * whole
+    (folder / "a.reg").write_text(DS9 + 'circle(185.0,12.0,5")\n')
+    assert totals("--region", "a.reg")[0] == pytest.approx(found, rel=0.02)
+
+
+def test_regions_of_ds9_that_are_several(folder):
+    """A polygon, less a circle that is excluded; a box in image coordinates."""
+    pytest.importorskip("regions")
+    (folder / "a.reg").write_text(
+        "# Region file format: DS9\nimage\npolygon(12.5,10.5,52.5,10.5,52.5,50.5,12.5,50.5)\n"
+        "-circle(32.5,30.5,5)\n"
+    )
+    found, output = totals("--region", "a.reg")
+    assert "inside the region of a.reg" in output
+    y, x = np.indices(SHAPE)
+    inside = (np.abs(x - 31.5) < 20) & (np.abs(y - 29.5) < 20) & (np.hypot(x - 31.5, y - 29.5) > 5)
+    maps = PropertyMaps.read("maps.fits")
+    expected = maps.total("stellar_mass", inside, "independent").value.value
+    assert found == pytest.approx(expected, rel=0.03)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (None, "found no file"),
+        ("", "no region in"),
+        (DS9 + "circle(185.0,12.0", "cannot read|no region"),
+        (DS9 + '-circle(185.0,12.0,5")\n', "no region in"),
+        (DS9 + "polygon(10,1,10.1,1,10,1.1)\n", "none of the images' pixels"),
+        (DS9 + 'circle(10.0,12.0,5")\n', "does not touch the image|lies off"),
+    ],
+)
+def test_regions_that_cannot_be_used(folder, text, message):
+    pytest.importorskip("regions")
+    if text is not None:
+        (folder / "a.reg").write_text(text)
+    output = run(*ESTIMATE, *bands(), *RAW, "--region", "a.reg", code=1)
+    assert any(words in output for words in message.split("|"))
+    assert not (folder / "maps.fits").exists()
+
+
+def test_prepare_keeps_what_is_inside(folder):
+    images = prepared("--aperture", "5 arcsec")
+    assert (~images["sdss2010-g"].mask).sum() == pytest.approx(np.pi * 100, rel=0.05)
+
+
+# ---- survey ----------------------------------------------------------------------------------
+
+
+def test_survey_says_the_same_of_its_files(folder, monkeypatch):
+    pytest.importorskip("distributed")
+    seen = {}
+    monkeypatch.setattr("picasssso.surveys.run", lambda *a, **k: seen.update(k) or click.Abort)
+    words = ("survey", "c.ecsv", "-e", "mass_to_light", "-o", "run", "--images",
+             "{id}_{band}.fits", "-b", "g", "-b", "i", "--survey", "sdss", "--no-prepare",
+             "--page", "0", "-q",
+             "--zero-point", "g=22.5", "--zero-point", "i=22.6", "--unit", "adu", "--mask", "DQ",
+             "--mask-bits", "8", "--psf", "median", "--pixel-scale", "0.5 arcsec", "--ebv", "0.1",
+             "--ebv-scale", "SF11", "--aperture", "3 arcsec",
+             "--option", "max_radius=4")  # fmt: skip
+    CliRunner().invoke(cli, list(words))
+    options = seen["options"]
+    assert options["zero_point"] == {"g": 22.5 * u.ABmag, "i": 22.6 * u.ABmag}
+    assert (options["file_mask"], options["mask_bits"]) == ("DQ", 8)
+    assert options["psf"] == {"g": 1.43 * u.arcsec, "i": 1.25 * u.arcsec}
+    assert options["pixel_scale"] == 0.5 * u.arcsec
+    assert (options["ebv"], options["ebv_scale"], options["survey"]) == (0.1, "SF11", "sdss")
+    assert seen["aperture"] == 3 * u.arcsec
+
+
+def test_a_survey_uses_masks_of_files_and_ebv(folder):
+    from astropy.table import Table
+
+    from picasssso import MassToLightEstimator
+    from picasssso.surveys.catalogs import read_catalog
+    from picasssso.surveys.galaxies import READ_ONLY, GalaxyWork
+    from picasssso.surveys.sources import FilePatterns
+
+    Table({"id": ["a"], "redshift": [0.03]}).write("c.ecsv")
+    catalog = read_catalog("c.ecsv")
+    pattern = FilePatterns({"sdss2010-g": "g_plain.fits", "sdss2010-i": "i_plain.fits"}, None)
+    about = {"zero_point": 22.5 * u.ABmag, "pixel_scale": 0.5 * u.arcsec, "file_mask": "DQ",
+             "mask_bits": 8, "ebv": 0.1, "ebv_scale": "SF11"}  # fmt: skip
+    work = GalaxyWork(MassToLightEstimator(), folder, {**READ_ONLY, **about}, 3 * u.arcsec)
+    images, _ = work._prepare(pattern.locate(catalog[0]))
+    assert images["sdss2010-g"].mask.sum() == 1
+    assert images.galactic_extinction.applied
+
+
+# ---- advice ----------------------------------------------------------------------------------
+
+
+def test_advice_names_only_options_that_the_command_has():
+    message = "give zero_point=30 * u.ABmag, or images.with_estimated_noise(), or psf=..."
+    for name, expected in (
+        ("estimate", "--estimate-noise, --zero-point, --psf"),
+        ("prepare", "--zero-point, --psf"),
+        ("report", "--zero-point"),
+        ("demo", None),
+    ):
+        found = with_options(message, cli.get_command(None, name))
+        tail = "" if expected is None else f" (On the command line: {expected}.)"
+        assert found == message + tail
