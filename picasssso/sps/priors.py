@@ -350,7 +350,18 @@ class SEDPrior:
             )
 
     def check_age_limit(self, age_limit: float) -> None:
-        """Refuse a universe (its age in Gyr) that is too young for the prior's histories."""
+        """Refuse a universe that is too young for the prior's histories.
+
+        Parameters
+        ----------
+        age_limit : float
+            Its age in Gyr.
+
+        Raises
+        ------
+        InvalidInputError
+            If no model has a place in it.
+        """
         if self.history == "steps" and age_limit < _YOUNGEST_UNIVERSE:
             raise InvalidInputError(
                 f"The universe was {age_limit:.3g} Gyr old at this redshift: expected at least "
@@ -363,10 +374,20 @@ class SEDPrior:
             )
 
     def drawing_range(self, age_limit: float) -> tuple[float, float]:
-        """Return a range of ages of the universe, in Gyr, that share what is drawn for its end.
+        """Return a range of ages of the universe that share what is drawn for its end.
 
         At least half of the models drawn for the end have stars younger than the beginning, and
         so a place there. Steps depend on the age itself.
+
+        Parameters
+        ----------
+        age_limit : float
+            An age of the universe in Gyr.
+
+        Returns
+        -------
+        tuple of float
+            The range around it in Gyr; the age itself twice where nothing is shared.
         """
         if self.history == "steps":
             return age_limit, age_limit
