@@ -40,6 +40,15 @@ class Calibration:
     sharpness : float
         Median of half the 16-84 range, in dex (in the unit of the maps if the percentiles
         are not all positive, or logarithmic=False was given).
+
+    Examples
+    --------
+    >>> from picasssso.evaluation import Calibration
+    >>> found = Calibration(
+    ...     n=100, n_galaxies=10, coverage_68=0.66, coverage_95=0.94, coverage_68_error=0.03,
+    ...     coverage_95_error=0.02, ranks=(3, 15, 33, 33, 13, 3), sharpness=0.15)
+    >>> found.to_dict()["coverage_68"]
+    0.66
     """
 
     n: int

@@ -305,6 +305,16 @@ def observe(
     ------
     InvalidInputError
         If the survey lacks a band, or the galaxies are on other pixels than the survey's.
+
+    Examples
+    --------
+    >>> from picasssso.mocks import ProceduralGalaxies, observe
+    >>> from picasssso.mocks.light import LightTable
+    >>> galaxies = ProceduralGalaxies(seed=1, n_pixels=32, redshift=0.05).draw(range(2))
+    >>> table = LightTable.build(["sdss2010-g", "sdss2010-r"], 0.05)
+    >>> observed = observe(galaxies, table.light(galaxies), table.bands, "sdss")
+    >>> observed.flux.shape
+    torch.Size([2, 2, 32, 32])
     """
     chosen = get_survey(survey).select(tuple(bands))
     _check_pixels(chosen, galaxies)
