@@ -19,9 +19,7 @@ from astropy.wcs import WCS
 
 from picasssso._core.quiet import silence
 from picasssso.exceptions import InvalidInputError
-from picasssso.maps import PropertyArrays, PropertyMaps
-from picasssso.maps.arrays import NORMAL_SCORES
-from picasssso.properties import PROPERTIES, Property, get_property
+from picasssso.properties import Property, get_property
 
 FloatArray = npt.NDArray[np.floating]
 
@@ -88,109 +86,10 @@ class PublishedMap:
     r_v: float | None = None
 
 
-def convert_maps(
-    planes: Mapping[str, PublishedMap],
-    *,
-    wcs: WCS | None = None,
-    pixel_solid_angle: u.Quantity | None = None,
-    redshift: float | None = None,
-    luminosity_distance: u.Quantity | None = None,
-    inclination: u.Quantity | None = None,
-    approximate: Collection[str] = (),
-    resolution_fwhm: u.Quantity | None = None,
-    bins: npt.NDArray[np.integer] | None = None,
-    meta: Mapping[str, Any] | None = None,
-) -> PropertyMaps:
-    """Turn published maps into `~picasssso.maps.PropertyMaps`.
-
-    Parameters
-    ----------
-    planes : mapping of str to PublishedMap
-        Maps by the name of the property.
-    wcs : `~astropy.wcs.WCS`, optional
-        Celestial WCS of the pixels.
-    pixel_solid_angle : `~astropy.units.Quantity`, optional
-        Solid angle of a pixel, where there is no WCS.
-    redshift : float, optional
-        Observed redshift.
-    luminosity_distance : `~astropy.units.Quantity`, optional
-        Distance; default: that of the redshift in Planck18. Needed for values per spaxel.
-    inclination : `~astropy.units.Quantity`, optional
-        By which surface densities were deprojected: they become as seen on the sky.
-    approximate : collection of str, optional
-        Properties to take for the package's though they are other averages, which
-        ``meta["approximations"]`` says.
-    resolution_fwhm : `~astropy.units.Quantity`, optional
-        Width of the PSF, an angle.
-    bins : array of int, shape (y, x), optional
-        Bins whose pixels hold one measurement; negative: none.
-    meta : mapping, optional
-        Notes.
-
-    Returns
-    -------
-    PropertyMaps
-        On Chabrier's initial mass function and per kpc2 as seen; maps without errors have
-        percentiles without width.
-
-    Raises
-    ------
-    InvalidInputError
-        If something that matters is not stated, or a unit cannot be converted.
-
-    Examples
-    --------
-    An average of logarithms, weighted by light, is not the package's age:
-
-    >>> import astropy.units as u
-    >>> import numpy as np
-    >>> from picasssso.ifu import PublishedMap, convert_maps
-    >>> age = PublishedMap(np.full((4, 5), 9.5), u.dex(u.yr), weighting="light", average="log")
-    >>> convert_maps({"stellar_age": age}, pixel_solid_angle=1 * u.arcsec**2).properties
-    ('stellar_age_light_log',)
-    """
-    if not planes:
-        raise InvalidInputError("There are no maps: expected at least one PublishedMap.")
-    unknown = sorted(set(approximate) - set(planes))
-    if unknown:
-        raise InvalidInputError(
-            f"approximate has {', '.join(unknown)}: expected some of {', '.join(planes)}."
-        )
-    if luminosity_distance is None and redshift is not None and redshift >= 0.003:
-        from astropy.cosmology import Planck18
-
-        luminosity_distance = Planck18.luminosity_distance(redshift)
-    frame = _Frame(wcs, pixel_solid_angle, redshift, luminosity_distance, inclination)
-    arrays, definitions, notes, taken = {}, {}, [], []
-    for name, plane in planes.items():
-        definition, centers, errors, note = _convert(name, plane, frame)
-        logarithmic = isinstance(_unit(name, plane), u.DexUnit)
-        if definition.name != name and name in approximate:
-            taken.append(f"{name}: {definition.label}, taken for the package's {name}")
-            definition = get_property(name)
-        notes += note
-        definitions[definition.name] = definition
-        arrays[definition.name] = _arrays(centers, errors, logarithmic, definition)
-        if plane.error is None:
-            notes.append(f"{definition.name}: no errors stated, percentiles have no width")
-    record: dict[str, Any] = {**(meta or {}), "conversions": notes, "approximations": taken}
-    if resolution_fwhm is not None:
-        record["resolution_fwhm_arcsec"] = float(resolution_fwhm.to_value(u.arcsec))
-    return PropertyMaps(
-        arrays,
-        quality=None,
-        wcs=wcs,
-        pixel_solid_angle=pixel_solid_angle if wcs is None else None,
-        definitions={n: d for n, d in definitions.items() if n not in PROPERTIES},
-        redshift=redshift,
-        luminosity_distance=luminosity_distance if redshift is not None else None,
-        bins=bins,
-        meta=record,
-    )
-
-
 @dataclass(frozen=True)
-class _Frame:
+class Frame:
+    """What holds for all maps of a galaxy; see `convert_maps`."""
+
     wcs: WCS | None
     solid_angle: u.Quantity | None
     redshift: float | None
@@ -229,7 +128,7 @@ def _need(name: str, plane: PublishedMap, what: str, choices: Collection[str] = 
     return value
 
 
-def _unit(name: str, plane: PublishedMap) -> Any:
+def stated_unit(name: str, plane: PublishedMap) -> Any:
     """Return the unit that was stated."""
     try:
         with silence(u.UnitsWarning):  # of spellings that other standards have
@@ -241,8 +140,8 @@ def _unit(name: str, plane: PublishedMap) -> Any:
         ) from None
 
 
-def _convert(
-    name: str, plane: PublishedMap, frame: _Frame
+def convert_map(
+    name: str, plane: PublishedMap, frame: Frame
 ) -> tuple[Property, FloatArray, FloatArray | None, list[str]]:
     """Return the definition, medians, errors (in dex, of logarithms) and notes of a map."""
     definition = get_property(name)
@@ -254,7 +153,7 @@ def _convert(
             + (f" and errors of shape {errors.shape}" if errors is not None else "")
             + ", expected (y, x) of both."
         )
-    unit = _unit(name, plane)
+    unit = stated_unit(name, plane)
     notes: list[str] = []
     if name.endswith("metallicity") and unit == u.dex:
         solar = _need(name, plane, "solar_metallicity")
@@ -326,15 +225,3 @@ def _defined(definition: Property, name: str, plane: PublishedMap) -> Property:
         label=f"{definition.label}, {words}",
         definition=words,
     )
-
-
-def _arrays(
-    centers: FloatArray, errors: FloatArray | None, logarithmic: bool, definition: Property
-) -> PropertyArrays:
-    """Return percentiles, log-normal if errors are those of logarithms."""
-    scores = np.array(NORMAL_SCORES)[:, None, None]
-    width = np.zeros_like(centers) if errors is None else np.abs(errors)
-    known = np.isfinite(centers) & np.isfinite(width)
-    centers, width = np.where(known, centers, np.nan), np.where(known, width, np.nan)
-    planes = centers * 10.0 ** (scores * width) if logarithmic else centers + scores * width
-    return PropertyArrays(planes, centers if definition.is_surface_density else None)
