@@ -237,7 +237,7 @@ def test_catalogue_lacking_a_column_says_so(tmp_path):
     table.write(tmp_path / "b.fits")
     with pytest.raises(FileFormatError, match="lacks the columns axis_ratio"):
         GalaxyCatalogue.read(tmp_path / "b.fits")
-    with pytest.raises(FileFormatError, match="There is no catalogue"):
+    with pytest.raises(FileFormatError, match="There is no catalog"):
         GalaxyCatalogue.read(tmp_path / "none.fits")
 
 
