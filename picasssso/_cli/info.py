@@ -38,7 +38,7 @@ def info(files: tuple[str, ...], quiet: bool) -> None:
     """Say what FITS files hold and how to read them.
 
     For a survey's image: what it is recognized as, the units, zero points, filter, pixel scale
-    and centre of each extension, and a line of options that reads it, tried on the file. Guesses
+    and center of each extension, and a line of options that reads it, tried on the file. Guesses
     are marked as guesses: check them. For files of picasssso's own: bands or maps, and how they
     were made. Of several files, also the command that takes them together. With --quiet only the
     lines that read the files.
@@ -147,11 +147,11 @@ def _wcs(header: Header) -> str:
     if wcs is None:
         return "none: give --pixel-scale"
     scales = proj_plane_pixel_scales(wcs) * 3600
-    centre = wcs.pixel_to_world((header["NAXIS1"] - 1) / 2, (header["NAXIS2"] - 1) / 2)
-    assert isinstance(centre, SkyCoord)
+    center = wcs.pixel_to_world((header["NAXIS1"] - 1) / 2, (header["NAXIS2"] - 1) / 2)
+    assert isinstance(center, SkyCoord)
     scale = " x ".join(dict.fromkeys(f"{value:.4g}" for value in scales))
-    position = centre.icrs.to_string("decimal", precision=5)
-    return f"{wcs.wcs.ctype[0]}, {scale} arcsec per pixel, centre RA Dec {position}"
+    position = center.icrs.to_string("decimal", precision=5)
+    return f"{wcs.wcs.ctype[0]}, {scale} arcsec per pixel, center RA Dec {position}"
 
 
 def _proposal(
