@@ -229,7 +229,7 @@ def check_grid(
     """Check that all bands have the same WCS.
 
     ``pixel_scale``: angle per pixel, of images without WCS; returns the scale in arcsec, if
-    there is no WCS; returns of the pixel at the image's centre, arcsec2.
+    there is no WCS; returns of the pixel at the image's center, arcsec2.
     """
     shape = images[0].data.shape
     without = [given for (_, given), image in zip(names, images, strict=True) if image.wcs is None]

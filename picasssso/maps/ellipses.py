@@ -76,12 +76,12 @@ def local_jacobian(maps: MapPlanes, center: tuple[float, float]) -> npt.NDArray[
         return np.array([[-scale, 0.0], [0.0, scale]])
     jacobian = sky_jacobian(maps.wcs, *center)
     if not np.isfinite(jacobian).all():
-        raise InvalidInputError(f"The centre, pixel {center} (x, y), does not lie on the sky.")
+        raise InvalidInputError(f"The center, pixel {center} (x, y), does not lie on the sky.")
     return jacobian
 
 
 def parse_center(maps: MapPlanes, center: Any) -> tuple[float, float]:
-    """Return a centre as a pixel position.
+    """Return a center as a pixel position.
 
     ``center``: on the sky, or ``(x, y)`` in pixels; returns pixel position ``(x, y)``.
     """

@@ -278,9 +278,9 @@ class PropertyMaps(MapPlanes):
             Edges of the annuli along the major axis, angles or lengths. By default at
             most 20 annuli, none thinner than 1.5 pixels, out to three times the standard
             deviation of the map along the major axis (five scale lengths of an
-            exponential disc).
+            exponential disk).
         inclination : `~astropy.units.Quantity`, optional
-            Of a thin disc: 0 is face on. Surface densities are multiplied by its cosine,
+            Of a thin disk: 0 is face on. Surface densities are multiplied by its cosine,
             which turns them face on. Without it they are as projected on the sky.
         correlation : {"independent", "full"}, optional
             As for `total`.
@@ -397,7 +397,7 @@ class PropertyMaps(MapPlanes):
         """Draw the maps as a grid of panels on the sky.
 
         The medians are shown, surface densities on a logarithmic scale over at most three
-        decades, with colour bars in the maps' units. Masked pixels are grey. The bar in
+        decades, with color bars in the maps' units. Masked pixels are gray. The bar in
         the first panel gives the scale.
 
         Parameters
@@ -405,7 +405,7 @@ class PropertyMaps(MapPlanes):
         properties : sequence of str, optional
             Which maps to show; all by default.
         truth : PropertyMaps, optional
-            Maps to draw below, on the same colour scales: the truth of a mock, or what
+            Maps to draw below, on the same color scales: the truth of a mock, or what
             another estimator says.
         images : `picasssso.BandImages`, optional
             The images, drawn in color in the first panel.

@@ -191,7 +191,7 @@ def subtract_background(
     method : {"background2d", "median"}, optional
         A plane and, on top of it, a smooth surface by photutils'
         `~photutils.background.Background2D`, with boxes of which less than a fifth is free of
-        sources filled from their neighbours; or one level, the sigma-clipped median. The images
+        sources filled from their neighbors; or one level, the sigma-clipped median. The images
         must show sky around the galaxy.
     source_mask : array of bool, shape (y, x), optional
         True where there is no sky; default: `mask_sky_sources`.
@@ -289,7 +289,7 @@ def _level(images: BandImages, band: str, mask: BoolArray) -> float:
 def _surface(flux: Array, hidden: BoolArray, side: int, band: str) -> Array:
     from photutils.background import Background2D, SExtractorBackground
 
-    # Boxes under the galaxy are filled with the mean of their neighbours, which is right where
+    # Boxes under the galaxy are filled with the mean of their neighbors, which is right where
     # the sky has no slope left.
     plane = _plane(np.where(hidden, np.nan, flux), hidden)
     try:

@@ -58,7 +58,7 @@ def band_extinction(
 ) -> float:
     """Return the extinction of a band.
 
-    ``ebv``: colour excess E(B-V), mag; returns in mag.
+    ``ebv``: color excess E(B-V), mag; returns in mag.
     """
     from scipy.integrate import trapezoid
 
@@ -119,7 +119,7 @@ def correct_extinction(
     images : BandImages
         The images.
     ebv : float, optional
-        Colour excess E(B-V), mag; default: that of ``images.galactic_extinction``.
+        Color excess E(B-V), mag; default: that of ``images.galactic_extinction``.
     scale : {"SFD98", "SF11"}
         Scale of ``ebv``. Required with it.
     law : str, optional

@@ -1,4 +1,4 @@
-"""The point spread function: measured from stars, or modelled from its width."""
+"""The point spread function: measured from stars, or modeled from its width."""
 
 from __future__ import annotations
 
@@ -181,7 +181,7 @@ def _find_stars(
     with np.errstate(invalid="ignore"):
         good = (light / (typical * np.sqrt(areas)) > _MIN_SNR) & (shape < _MAX_ELLIPTICITY)
         good &= np.isfinite(width) & (width > 1.0)
-    # Away from edges, bad pixels and neighbours that are brighter than a tenth.
+    # Away from edges, bad pixels and neighbors that are brighter than a tenth.
     for k in np.flatnonzero(good):
         x, y = positions[k]
         reach = int(np.ceil(2 * width[k])) + 1

@@ -1,6 +1,6 @@
-"""Bringing all bands to one PSF, so that colours compare the same light.
+"""Bringing all bands to one PSF, so that colors compare the same light.
 
-The matching kernel is the regularised quotient of the two PSFs' Fourier transforms,
+The matching kernel is the regularized quotient of the two PSFs' Fourier transforms,
 K = (T S* + mu |L|^2 G) / (|S|^2 + mu |L|^2). L is the Laplacian, as in Boucaud et al. (2016, A&A
 596, A63): it grows where the PSFs hold no information. There they let K fall to zero, which
 rings if the two PSFs hardly differ; here it becomes G, the Gaussian whose width is the
@@ -93,7 +93,7 @@ def matching_kernel(
 ) -> npt.NDArray[np.float64]:
     """Return the kernel that turns one PSF into another.
 
-    ``source, target``: PSFs on the same pixels, of any sizes; they need not be normalised.
+    ``source, target``: PSFs on the same pixels, of any sizes; they need not be normalized.
     """
     source, target = np.asarray(source, dtype=float), np.asarray(target, dtype=float)
     side = max(*source.shape, *target.shape) // 2 * 2 + 1
@@ -205,7 +205,7 @@ def match_psf(
 ) -> BandImages:
     """Return images of which all bands have the same PSF.
 
-    Flux is kept, also that of neighbours: nothing is masked before the convolution, and only
+    Flux is kept, also that of neighbors: nothing is masked before the convolution, and only
     pixels that have no value are filled, with the mean of their surroundings; they stay masked,
     as do pixels of which more than three tenths of the kernel lie on such. Variances are
     propagated with the squared kernel, and the noise that pixels then share goes into
