@@ -44,7 +44,7 @@ class Worlds:
         Its mean, in dex, relative to the stellar grid. Mocks of the ages that MaNGA's spectra
         have weigh 0.1-0.2 dex more than GSWLC-X2 says of galaxies of the same colors,
         with PopStar as with BC03; masses from nonparametric histories lie about as much above
-        GSWLC's. The default is a mass scale 0.05 dex above GSWLC's.
+        GSWLC's. The default is a mass scale 0.075 dex above GSWLC's.
     young_light : float, optional
         Light of stars below 100 Myr at a given star formation rate, in dex.
     age : float, optional
@@ -94,12 +94,12 @@ class Worlds:
     """
 
     mass_to_light: float = 0.05
-    mass_scale: float = -0.14
+    mass_scale: float = -0.115
     young_light: float = 0.10
     age: float = 1.5
-    age_scale: float = 0.17
+    age_scale: float = 0.20
     old_fraction: float = 0.15
-    stellar_metallicity: float = 0.20
+    stellar_metallicity: float = 0.25
     gas_metallicity: float = 0.10
     sfr: float = 0.20
     hi_mass: float = 0.15
