@@ -9,7 +9,7 @@ import numpy as np
 from picasssso.exceptions import InvalidInputError, InvalidTypeError
 
 #: SFD98: Schlegel, Finkbeiner & Davis (1998) as published; SF11: Schlafly & Finkbeiner
-#: (2011), who found those colour excesses 14 % too large.
+#: (2011), who found those color excesses 14 % too large.
 SCALES = ("SFD98", "SF11")
 
 

@@ -1,6 +1,6 @@
 """How the noise of a sum of pixels grows with their number.
 
-In resampled and survey images neighbouring pixels share noise, so that the sum of n
+In resampled and survey images neighboring pixels share noise, so that the sum of n
 pixels is noisier than sqrt(n) times one pixel (e.g. Casertano et al. 2000, AJ 120, 2747,
 appendix A; Quadri et al. 2007, AJ 134, 1103, equation 3).
 """
@@ -20,7 +20,7 @@ from picasssso.exceptions import InvalidInputError
 class NoiseScaling:
     """Variance inflation of a sum over pixels, as a function of their number.
 
-    The variance of the sum over n neighbouring pixels of noise ``sigma`` is
+    The variance of the sum over n neighboring pixels of noise ``sigma`` is
     ``n * sigma**2 * inflation(n)``. White noise has an inflation of 1; fully correlated
     noise one of n. The table is interpolated linearly in the logarithms and held constant
     beyond its ends.

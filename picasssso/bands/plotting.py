@@ -1,4 +1,4 @@
-"""Band images as a colour picture."""
+"""Band images as a color picture."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def choose_bands(images: BandStack) -> list[str]:
 def color_picture(
     images: BandStack, bands: Sequence[str] | None, brightest: float, softening: float
 ) -> npt.NDArray[np.uint8]:
-    """Return the colour picture."""
+    """Return the color picture."""
     from astropy.visualization import make_lupton_rgb
 
     names = choose_bands(images) if bands is None else images._find_all(bands)
@@ -69,7 +69,7 @@ def color_picture(
 
 
 def _pixel_noise(plane: npt.NDArray[np.floating]) -> float:
-    """Return the scatter between neighbours, to which smooth light adds little."""
+    """Return the scatter between neighbors, to which smooth light adds little."""
     if min(plane.shape) < 2:
         return 0.0
     return float(1.4826 * np.median(np.abs(np.diff(plane, axis=1))) / np.sqrt(2))
@@ -82,7 +82,7 @@ def plot_images(
     brightest: float,
     softening: float,
 ) -> Axes:
-    """Show the colour picture; see `BandImages.plot`."""
+    """Show the color picture; see `BandImages.plot`."""
     picture = color_picture(images, bands, brightest, softening)
     if ax is None:
         import matplotlib.pyplot as plt

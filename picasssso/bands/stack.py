@@ -170,7 +170,8 @@ class BandStack(Mapping[str, CCDData]):
             # Pickle and deepcopy forget that arrays are read-only; a Quantity is no matter.
             return {k: read_only(v) if type(v) is np.ndarray else v for k, v in values.items()}
 
-        self._records = {band: record.protected() for band, record in self._records.items()}
+        whole = slice(None), slice(None)
+        self._records = {band: record.cut(whole) for band, record in self._records.items()}
         self._slots = {**self._slots, "psf": protected(self._slots["psf"])}
         self._facts = protected(self._facts)
 

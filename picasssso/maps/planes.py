@@ -160,12 +160,7 @@ class MapPlanes(Mapping[str, CCDData]):
             "target": cut(self._target),
         }
         arrays = {
-            name: PropertyArrays(
-                planes.percentiles[window],
-                cut(planes.mean),
-                cut(planes.samples),
-                shared=cut(planes.shared),
-            )
+            name: PropertyArrays(**{key: cut(array) for key, array in vars(planes).items()})
             for name, planes in self._arrays.items()
         }
         return type(self)(arrays, **options)

@@ -40,10 +40,7 @@ def make_profile(
     inclination: u.Quantity | None,
     correlation: str | None,
 ) -> QTable:
-    """Average a property in elliptical annuli; see `PropertyMaps.profile`.
-
-    ``correlation``: how pixel errors are correlated.
-    """
+    """Average a property in elliptical annuli; see `PropertyMaps.profile`."""
     correlation = check_correlation(maps, name, correlation)
     cosine = 1.0 if inclination is None else _cosine(inclination)
     ellipse = _ellipse(maps, name, center, position_angle, axis_ratio, edges, inclination, cosine)

@@ -46,11 +46,7 @@ BoolArray = npt.NDArray[np.bool_]
 
 
 def box_side(shape: tuple[int, int]) -> int:
-    """Return the side of the boxes in which the sky is measured.
-
-    ``shape``: shape ``(y, x)`` of the image; returns an eighth of the shorter side, from 4 to
-    128 pixels.
-    """
+    """Return the side of the boxes of sky: an eighth of the shorter one, 4 to 128 pixels."""
     return min(max(min(shape) // _BOXES, 4), _MAX_BOX)
 
 
@@ -191,7 +187,7 @@ def subtract_background(
     method : {"background2d", "median"}, optional
         A plane and, on top of it, a smooth surface by photutils'
         `~photutils.background.Background2D`, with boxes of which less than a fifth is free of
-        sources filled from their neighbours; or one level, the sigma-clipped median. The images
+        sources filled from their neighbors; or one level, the sigma-clipped median. The images
         must show sky around the galaxy.
     source_mask : array of bool, shape (y, x), optional
         True where there is no sky; default: `mask_sky_sources`.
@@ -289,7 +285,7 @@ def _level(images: BandImages, band: str, mask: BoolArray) -> float:
 def _surface(flux: Array, hidden: BoolArray, side: int, band: str) -> Array:
     from photutils.background import Background2D, SExtractorBackground
 
-    # Boxes under the galaxy are filled with the mean of their neighbours, which is right where
+    # Boxes under the galaxy are filled with the mean of their neighbors, which is right where
     # the sky has no slope left.
     plane = _plane(np.where(hidden, np.nan, flux), hidden)
     try:

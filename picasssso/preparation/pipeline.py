@@ -62,7 +62,7 @@ def prepare(
 
     In this order: read; on each band's own pixels subtract the sky and calibrate the noise;
     align all bands; measure the PSFs that are not known; bring all bands to the broadest; remove
-    Galactic extinction; find the target, and mask stars and neighbours; cut out the target;
+    Galactic extinction; find the target, and mask stars and neighbors; cut out the target;
     bin. Each step can be left out, and is available alone in `picasssso.preparation`.
 
     Parameters
@@ -97,7 +97,7 @@ def prepare(
     law, r_v : str and float, optional
         Extinction law, as for `correct_extinction`.
     mask : bool, optional
-        Whether to mask stars and neighbours.
+        Whether to mask stars and neighbors.
     cutout : float, optional
         Cut out the target, out to so many half-light radii; default: no.
     snr : float, optional

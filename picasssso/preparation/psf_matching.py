@@ -1,4 +1,4 @@
-"""Bringing all bands to one PSF, so that colours compare the same light.
+"""Bringing all bands to one PSF, so that colors compare the same light.
 
 The matching kernel is the regularised quotient of the two PSFs' Fourier transforms,
 K = (T S* + mu |L|^2 G) / (|S|^2 + mu |L|^2). L is the Laplacian, as in Boucaud et al. (2016, A&A
@@ -91,10 +91,7 @@ def _centered(psf: Array, side: int) -> npt.NDArray[np.float64]:
 def matching_kernel(
     source: npt.ArrayLike, target: npt.ArrayLike, *, regularization: float = REGULARIZATION
 ) -> npt.NDArray[np.float64]:
-    """Return the kernel that turns one PSF into another.
-
-    ``source, target``: PSFs on the same pixels, of any sizes; they need not be normalised.
-    """
+    """Return the kernel that turns one PSF into another on the same pixels."""
     source, target = np.asarray(source, dtype=float), np.asarray(target, dtype=float)
     side = max(*source.shape, *target.shape) // 2 * 2 + 1
     # Twice as large, so that what wraps around the edge is cut off.
@@ -205,7 +202,7 @@ def match_psf(
 ) -> BandImages:
     """Return images of which all bands have the same PSF.
 
-    Flux is kept, also that of neighbours: nothing is masked before the convolution, and only
+    Flux is kept, also that of neighbors: nothing is masked before the convolution, and only
     pixels that have no value are filled, with the mean of their surroundings; they stay masked,
     as do pixels of which more than three tenths of the kernel lie on such. Variances are
     propagated with the squared kernel, and the noise that pixels then share goes into

@@ -61,7 +61,7 @@ class Sources:
     target : ndarray of bool, shape (y, x)
         Pixels of the target.
     foreign : ndarray of bool, shape (y, x)
-        Pixels of stars on the target and of its neighbours.
+        Pixels of stars on the target and of its neighbors.
     n_stars, n_neighbors : int
         Pointlike sources on the target, and other sources.
     shape : Target
@@ -184,7 +184,7 @@ def mask_sources(
     sources: Sources | None = None,
     folder: str | os.PathLike[str] | None = None,
 ) -> BandImages:
-    """Return images in which stars and neighbours are masked, in every band.
+    """Return images in which stars and neighbors are masked, in every band.
 
     Parameters
     ----------
