@@ -537,10 +537,8 @@ class BandStack(Mapping[str, CCDData]):
 
         Raises
         ------
-        UnknownBandError
-            If a band is not among the images.
         InvalidInputError, InvalidTypeError
-            If a plane or an argument is wrong, as for `BandImages`.
+            If a band is unknown, or a plane or an argument wrong, as for `BandImages`.
 
         Examples
         --------

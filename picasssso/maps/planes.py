@@ -184,11 +184,6 @@ class MapPlanes(Mapping[str, CCDData]):
         -------
         Property
             Unit, kind, weight, label and meaning.
-
-        Raises
-        ------
-        InvalidInputError
-            If there is no map of it.
         """
         self._planes(name)
         return self._definitions[name]
@@ -239,7 +234,7 @@ class MapPlanes(Mapping[str, CCDData]):
         Raises
         ------
         InvalidInputError
-            If there is no map of the property, or it is intensive and came without a mean.
+            If the property is intensive and came without a mean.
         """
         planes = self._planes(name)
         if planes.mean is None:
