@@ -69,8 +69,8 @@ def align(
     >>> from picasssso.bands import align
     >>> from picasssso.data import load_example_images
     >>> galaxy = load_example_images()
-    >>> bands = {"r": galaxy["r"], "i": galaxy["i"][20:90, 30:100]}
-    >>> align(bands, survey="sdss", onto="r", redshift=0.03)
+    >>> r, i = galaxy["sdss2010-r"], galaxy["sdss2010-i"]
+    >>> align({"r": r, "i": i[20:90, 30:100]}, survey="sdss", onto="r", redshift=0.03)
     <BandImages: sdss2010-r, sdss2010-i; 128 x 128 pixels of 0.396 arcsec; z = 0.03>
     """
     pairs = [(resolve_band(band, survey), image) for band, image in list_images(images)]

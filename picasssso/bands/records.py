@@ -61,10 +61,11 @@ class BandRecord:
 
     def cut(self, slices: Slices) -> BandRecord:
         """Return a part ``(y, x)`` of the band, as read-only views."""
-        planes = {key: getattr(self, key) for key in ("data", "mask", "uncertainty")}
-        return replace(
-            self, **{k: None if p is None else read_only(p[slices]) for k, p in planes.items()}
-        )
+        planes = {k: getattr(self, k) for k in ("data", "mask", "uncertainty")}
+        parts: dict[str, Any] = {
+            k: None if plane is None else read_only(plane[slices]) for k, plane in planes.items()
+        }
+        return replace(self, **parts)
 
     def add_mask(self, bad: npt.NDArray[np.bool_]) -> BandRecord:
         """Return the band with more pixels masked."""
