@@ -8,15 +8,13 @@ that on the CPU, which other work on the machine changes less.
 from __future__ import annotations
 
 import argparse
-import json
 import os
-import platform
 import statistics
 import subprocess
 import sys
-from pathlib import Path
 
-RESULT = Path(__file__).resolve().parent / "results" / "import_time.json"
+import astropy
+from records import record
 
 #: Most that the import may add, seconds.
 BAR = 0.2
@@ -59,28 +57,19 @@ def main() -> None:
         for k in (0, 1)
     )
 
-    import astropy
-
-    import picasssso
-
     result = {
-        "import_astropy_s": round(median["astropy"], 3),
-        "import_picasssso_adds_s": round(median["picasssso"] - median["astropy"], 3),
-        "public_names_add_s": round(median["names"] - median["astropy"], 3),
-        "import_astropy_cpu_s": round(cpu["astropy"], 3),
-        "import_picasssso_adds_cpu_s": round(cpu["picasssso"] - cpu["astropy"], 3),
-        "public_names_add_cpu_s": round(cpu["names"] - cpu["astropy"], 3),
-        "load_average": round(os.getloadavg()[0], 1),
+        "import_astropy_s": median["astropy"],
+        "import_picasssso_adds_s": median["picasssso"] - median["astropy"],
+        "public_names_add_s": median["names"] - median["astropy"],
+        "import_astropy_cpu_s": cpu["astropy"],
+        "import_picasssso_adds_cpu_s": cpu["picasssso"] - cpu["astropy"],
+        "public_names_add_cpu_s": cpu["names"] - cpu["astropy"],
+        "load_average": os.getloadavg()[0],
         "bar_s": BAR,
         "repetitions": repetitions,
-        "cores": os.cpu_count(),
-        "python": platform.python_version(),
         "astropy": astropy.__version__,
-        "picasssso": picasssso.__version__,
     }
-    RESULT.parent.mkdir(exist_ok=True)
-    RESULT.write_text(json.dumps(result, indent=2) + "\n")
-    print(json.dumps(result, indent=2))
+    record("import_time.json", result)
 
 
 if __name__ == "__main__":

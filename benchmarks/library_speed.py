@@ -10,13 +10,11 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import platform
 import statistics
 import subprocess
 import sys
-from pathlib import Path
 
-RESULT = Path(__file__).resolve().parent / "results" / "library_speed.json"
+from records import record
 
 #: Longest that a library may take on two cores, seconds ("a few seconds").
 BAR = 5.0
@@ -64,33 +62,21 @@ def main() -> None:
         )
         runs.append(json.loads(run.stdout))
 
-    import numpy
-    import scipy
-
-    import picasssso
-
     def median(name: str, which: int) -> float:
-        return round(statistics.median(run[name][which] for run in runs), 2)
+        return statistics.median(run[name][which] for run in runs)
 
     result = {
         "n_models": options.n_models,
         "bands": BANDS,
         "wall_s": {name: median(name, 0) for name in runs[0]},
         # Other work on the machine lengthens the wall clock, never shortens it.
-        "wall_best_s": {name: round(min(run[name][0] for run in runs), 2) for name in runs[0]},
+        "wall_best_s": {name: min(run[name][0] for run in runs) for name in runs[0]},
         "cpu_s": {name: median(name, 1) for name in runs[0]},
         "bar_s": BAR,
         "repetitions": options.repetitions,
-        "cores": os.cpu_count(),
-        "load_before_1min": round(os.getloadavg()[0], 1),
-        "python": platform.python_version(),
-        "numpy": numpy.__version__,
-        "scipy": scipy.__version__,
-        "picasssso": picasssso.__version__,
+        "load_before_1min": os.getloadavg()[0],
     }
-    RESULT.parent.mkdir(exist_ok=True)
-    RESULT.write_text(json.dumps(result, indent=2) + "\n")
-    print(json.dumps(result, indent=2))
+    record("library_speed.json", result)
 
 
 if __name__ == "__main__":

@@ -19,7 +19,6 @@ import argparse
 
 import astropy.units as u
 import numpy as np
-from astropy.nddata import CCDData, StdDevUncertainty
 from records import record
 from sed_fit_common import BANDS
 
@@ -42,18 +41,14 @@ def disc(
     y, x = np.indices((SIDE, SIDE)) - SIDE // 2
     brightness = ratio * np.sqrt(len(BANDS)) * np.exp(-np.hypot(y, x) / SCALE_LENGTH)
     formed = brightness / np.sqrt(((models / SIGMA) ** 2).sum(axis=-1))
-    images = {}
-    for band, model, sigma in zip(BANDS, np.moveaxis(models, -1, 0), SIGMA, strict=True):
-        data = formed * model + sigma * rng.standard_normal(formed.shape)
-        noise = StdDevUncertainty(np.full_like(data, sigma))
-        images[band] = CCDData(data, unit=u.nmgy, uncertainty=noise)
-    made = BandImages(
-        images,
-        redshift=REDSHIFT,
-        pixel_scale=1 * u.arcsec,
+    sigma = np.ones(formed.shape) * SIGMA[:, None, None]
+    flux = formed * np.moveaxis(np.broadcast_to(models, (*formed.shape, len(BANDS))), -1, 0)
+    images = BandImages.from_cube(
+        flux + sigma * rng.standard_normal(flux.shape), BANDS, u.nmgy, uncertainty=sigma,
+        redshift=REDSHIFT, pixel_scale=1 * u.arcsec,
         galactic_extinction=GalacticExtinction(ebv=0.0, scale="SF11", applied=True),
-    )
-    return made, formed
+    )  # fmt: skip
+    return images, formed
 
 
 def measure(estimator: SEDFitEstimator, images: BandImages, mass: np.ndarray) -> tuple[float, ...]:

@@ -24,7 +24,6 @@ from typing import Any
 import astropy.units as u
 import numpy as np
 from astropy.cosmology import FlatLambdaCDM
-from astropy.nddata import CCDData, StdDevUncertainty
 from astropy.table import Table
 from records import SHARED, record, write_table
 from sed_fit_common import nmad
@@ -78,16 +77,13 @@ def read_galaxies(folder: Path) -> Table:
 def make_image(galaxy: Any, bands: tuple[str, ...]) -> BandImages:
     """Return a galaxy as one pixel."""
     redshift = round(float(galaxy["redshift"]) / REDSHIFT_STEP) * REDSHIFT_STEP
-    ccds = {}
-    for band in bands:
-        k = ALL_BANDS.index(band)
-        flux, weight = float(galaxy["flux"][k]), float(galaxy["flux_ivar"][k])
-        if not weight > 0:
-            continue
-        sigma = np.hypot(weight**-0.5, PHOTOMETRIC_ERROR * flux)
-        ccds[band] = CCDData([[flux]], unit=u.nmgy, uncertainty=StdDevUncertainty([[sigma]]))
-    return BandImages(
-        ccds,
+    known = [k for k, band in enumerate(ALL_BANDS) if band in bands and galaxy["flux_ivar"][k] > 0]
+    flux, weight = (np.asarray(galaxy[name], float)[known] for name in ("flux", "flux_ivar"))
+    return BandImages.from_cube(
+        flux[:, None, None],
+        [ALL_BANDS[k] for k in known],
+        u.nmgy,
+        uncertainty=np.hypot(weight**-0.5, PHOTOMETRIC_ERROR * flux)[:, None, None],
         redshift=redshift,
         luminosity_distance=COSMOLOGY.luminosity_distance(float(galaxy["redshift"])),
         pixel_scale=10 * u.arcsec,

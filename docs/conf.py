@@ -1,7 +1,9 @@
 """Sphinx configuration; the shared settings are those of sphinx-astropy."""
 
 import os
+import sys
 from importlib.metadata import version as installed_version
+from pathlib import Path
 
 from sphinx_astropy.conf.v3 import *  # noqa: F403
 from sphinx_astropy.conf.v3 import exclude_patterns, extensions
@@ -16,11 +18,45 @@ version = release
 
 html_title = project
 html_static_path = ["_static"]
-exclude_patterns += ["_build", "api/README*"]
+exclude_patterns += ["_build", "api/README*", "examples", "gallery/*.py", "gallery/*.ipynb"]
 # Configuration templates and a changelog linked to an issue tracker are not used here, and the
 # check of static folders looks for them below the current directory.
 for unused in ("generate_config", "changelog_links", "missing_static"):
     extensions.remove(f"sphinx_astropy.ext.{unused}")
+
+# The gallery: every file examples/plot_*.py is run, and fails the build if it fails. The examples
+# read small files that stand for a survey's, which the writers of the tests make.
+extensions.append("sphinx_gallery.gen_gallery")
+DOCS = Path(__file__).resolve().parent
+sys.path[:0] = [str(DOCS / "examples"), str(DOCS.parent / "tests" / "plugins")]
+sphinx_gallery_conf = {
+    "examples_dirs": "examples",
+    "gallery_dirs": "gallery",
+    "ignore_pattern": r"stand_ins",
+    "within_subsection_order": "FileNameSortKey",
+    "remove_config_comments": True,
+    "show_memory": False,
+    "show_signature": False,
+    "download_all_examples": False,
+    "min_reported_time": 10,
+    "reset_argv": lambda gallery_conf, script_vars: [],
+}
+
+# What the next release brings, from the fragments that towncrier will make CHANGES.rst of.
+with (DOCS / "_unreleased.inc").open("w", encoding="utf-8") as unreleased:
+    unreleased.write("Next release\n============\n")
+    fragments = DOCS.parent / "changes"
+    kinds = {
+        "feature": "New",
+        "change": "Changed",
+        "rename": "Renamed or removed",
+        "bugfix": "Mended",
+    }
+    for kind, title in kinds.items():
+        unreleased.write(f"\n{title}\n{'-' * len(title)}\n\n")
+        for fragment in sorted(fragments.glob(f"*.{kind}.rst")):
+            lines = fragment.read_text(encoding="utf-8").strip().splitlines()
+            unreleased.write("- " + "\n  ".join(lines) + "\n")
 
 # Links into other packages' documentation need the network: on request only, so that the
 # documentation builds, without a warning, where there is none.

@@ -21,6 +21,7 @@ from picasssso._core.version import __version__
 #: Where each command lives; imported only when it is asked for.
 COMMANDS = {
     "compare": "picasssso._cli.compare:compare",
+    "cube": "picasssso._cli.cube:cube",
     "demo": "picasssso._cli.demo:demo",
     "estimate": "picasssso._cli.estimate:estimate",
     "evaluate": "picasssso._cli.evaluate:evaluate",

@@ -41,7 +41,7 @@ def gama_folder(shared_data):
 
 @pytest.fixture(scope="module")
 def des_maps(des_folder):
-    """Images and maps as docs/real_galaxies.rst makes them."""
+    """Images and maps as docs/surveys.rst makes them."""
     script = load(ROOT / "tools" / "make_des_picture.py")
     images = script.read_images(des_folder)
     with pytest.warns(PicassssoWarning, match="Galactic extinction is unknown"):

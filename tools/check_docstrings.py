@@ -3,7 +3,8 @@
 Public is what the ``__all__`` of a module that docs/api.rst documents names, and the public
 methods and properties defined in those classes. The objects are imported rather than parsed,
 since numpydoc's parser knows neither dataclasses nor properties. The checks stand in
-pyproject.toml.
+pyproject.toml. Beside them, each public class and function has an example; their members and
+errors need none.
 
 Run from the root of the repository: ``python tools/check_docstrings.py``.
 """
@@ -54,6 +55,11 @@ def public_objects(module_name: str) -> Iterator[tuple[str, object]]:
                     yield f"{module_name}.{name}.{member}", value
 
 
+def is_error(thing: object) -> bool:
+    """Return whether something is a class of errors or warnings."""
+    return inspect.isclass(thing) and issubclass(thing, Exception)
+
+
 def own_members(thing: type) -> Iterator[tuple[str, object]]:
     """Yield the members that a class has from the package, but for those documented in a base."""
     bases = [base for base in thing.__mro__ if base.__module__.startswith("picasssso")]
@@ -79,11 +85,15 @@ def main() -> int:
         for name, thing in public_objects(module_name):
             n_objects += 1
             # Errors take a message, as all errors do.
-            known = {"PR01"} if inspect.isclass(thing) and issubclass(thing, Exception) else set()
+            known = {"PR01"} if is_error(thing) else set()
+            wanted = checks - known
+            # Members are shown in the example of their class.
+            if name.rpartition(".")[0] == module_name and not is_error(thing):
+                wanted |= {"EX01"}
             failures += [
                 f"{name}: {code} {message}"
                 for code, message in validate(name)["errors"]
-                if code in checks - known
+                if code in wanted
             ]
     print("\n".join(failures))
     print(f"{n_objects} public docstrings checked, {len(failures)} problem(s)")

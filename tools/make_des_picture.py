@@ -3,7 +3,7 @@
 
 The images are cutouts of the Dark Energy Survey's coadds, from the test data of
 ``temuller/hostphot`` (MIT licence). They are no part of the repository: their folder, with
-DES_g.fits, DES_r.fits and DES_i.fits in it, is the argument. docs/real_galaxies.rst explains
+DES_g.fits, DES_r.fits and DES_i.fits in it, is the argument. docs/surveys.rst explains
 the steps. ::
 
     python tools/make_des_picture.py FOLDER

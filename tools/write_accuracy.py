@@ -1,8 +1,9 @@
 """Write the measured accuracy of the shipped weights into the documentation and the model card.
 
-Run after ``benchmarks/cnn_accuracy.py``: writes ``docs/_tables/cnn_*.inc``,
-``docs/_static/cnn_accuracy.png`` and, from the parts ``default`` and ``coverage``, the card
-beside the weights. Figures of other weights than those of the card are refused there.
+Run after ``benchmarks/cnn_accuracy.py``: writes ``docs/_tables/cnn_*``,
+``docs/_static/cnn_accuracy.png``, the tables of ``docs/results.rst`` and, from the parts
+``default`` and ``coverage``, the card beside the weights. Figures of other weights than those of
+the card are refused there.
 
     python tools/write_accuracy.py [--only docs|card]
 """
@@ -10,6 +11,7 @@ beside the weights. Figures of other weights than those of the card are refused 
 from __future__ import annotations
 
 import argparse
+import csv
 import json
 import sys
 from pathlib import Path
@@ -21,7 +23,8 @@ from picasssso.estimators._cnn.weights import weights_path
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "benchmarks"))
-from records import RESULTS, write_table  # noqa: E402
+import write_results  # noqa: E402
+from records import RESULTS, TABLES, write_table  # noqa: E402
 
 CARD = weights_path("default").with_name(weights_path("default").name + ".json")
 PICTURE = ROOT / "docs" / "_static" / "cnn_accuracy.png"
@@ -35,6 +38,8 @@ LABELS = {
     "hi_mass": "HI mass",
     "attenuation_v": "V attenuation (mag)",
 }
+#: What short tables hold of each way to estimate.
+SHORT = ("pixels, S/N above 10", "sums")
 #: What the card says of pixels and of sums inside twice the half-mass radius.
 KEPT = ("n", "mean", "sigma", "nmad")
 
@@ -80,7 +85,7 @@ def coverage_tables(part: dict[str, Any]) -> None:
 
 
 def settings_table(name: str, part: dict[str, Any]) -> None:
-    """Write the table of several ways to estimate the same galaxies."""
+    """Write several ways to estimate the same galaxies: a short table, and all of it as CSV."""
     cases = [key for key, value in part.items() if isinstance(value, dict)]
     kinds = {
         "pixels, S/N 3 to 10": "pixel_nmad, 3 to 10",
@@ -88,12 +93,15 @@ def settings_table(name: str, part: dict[str, Any]) -> None:
         "sums": "aperture_nmad",
         "sums: σ instead of NMAD": "aperture_sigma",
     }
-    rows = [["property", "NMAD of", *cases]]
-    for key, label in LABELS.items():
-        for what, kind in kinds.items():
-            rows.append([label, what, *(number(part[case][key][kind]) for case in cases)])
-            label = ""
-    write_table(f"cnn_{name}", rows)
+    head = ["property", "NMAD of", *cases]
+    rows = [
+        [label, what, *(number(part[case][key][kind]) for case in cases)]
+        for key, label in LABELS.items()
+        for what, kind in kinds.items()
+    ]
+    with (TABLES / f"cnn_{name}.csv").open("w", newline="", encoding="utf-8") as file:
+        csv.writer(file, lineterminator="\n").writerows([head, *rows])
+    write_table(f"cnn_{name}", [head, *(row for row in rows if row[1] in SHORT)])
 
 
 def draw(content: dict[str, Any]) -> None:
@@ -170,6 +178,7 @@ def main() -> None:
         for part in ("bands", "worlds", "link", "clean", "native"):
             settings_table(part, content[part])
         draw(content)
+        write_results.main()
     if only != "docs":
         write_card(content)
 

@@ -6,61 +6,38 @@ Run from the root of the repository::
     python benchmarks/experiments/publish.py KEPT/results estimators
 
 copies ``evaluation.json`` to ``benchmarks/results/evaluation_estimators.json`` and, of each
-experiment, two tables and a picture to ``docs``, and writes the page
-``docs/evaluation_results.rst`` anew from all that has been published. The other tables and
-pictures stay in ``KEPT/results``. Results of real galaxies (``real``) go to
-``benchmarks/results/real_galaxies.json`` and into ``docs/real_galaxies.rst``.
+experiment, tables (as CSV) and a picture to ``docs``, and writes the list of them anew that
+``docs/evaluation_results.rst`` shows. The other tables and pictures stay in ``KEPT/results``.
+Results of real galaxies (``real``) go to ``benchmarks/results/real_galaxies.json`` and into
+``docs/real_galaxies.rst``. In both cases the tables of the summary, ``docs/results.rst``, are
+written anew.
 """
 
 from __future__ import annotations
 
 import argparse
+import csv
 import json
 import shutil
+import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
+sys.path[:0] = [str(ROOT / "benchmarks"), str(ROOT / "tools")]
+import write_results  # noqa: E402
+from records import list_table  # noqa: E402
+
 RESULTS, TABLES, PICTURES = (
     ROOT / p for p in ("benchmarks/results", "docs/_tables", "docs/_static")
 )
-PAGE = ROOT / "docs" / "evaluation_results.rst"
+LIST = "evaluation_list"
 
-HEAD = """\
-.. Written by benchmarks/experiments/publish.py; changes by hand are lost.
-
-Results of the evaluation
-=========================
-
-Made by ``picasssso evaluate`` (:doc:`evaluation` defines the measures) and copied by
-``benchmarks/experiments/publish.py``. The galaxies are :doc:`mocks <mocks>` of seeds used in no
-training, calibration or choice, with unmasked foreground stars and neighbors, unless a title
-names a simulation. Scatter on mocks leaves out the errors that only real galaxies have, and those
-that the mocks share with an estimator. The figures of Buck & Wolf (2021) are of Illustris
-galaxies, with an oracle mask. Positive means too much.
-
-.. note::
-
-    These are results of the weights ``mocks-1``, of the flat prior of the SED fit, and of mocks
-    of a single world: the state before priors, mocks and weights were anchored on
-    :doc:`real galaxies <real_galaxies>`. For the weights that ship now see :doc:`cnn_accuracy`.
-"""
-
-#: Tables of an experiment: file, and what the page says about it.
-PARTS = {
-    "aperture": "Sums inside two half-mass radii: standard deviation / mean of log10(estimate / "
-    "truth) in dex (attenuation in mag):",
-    "ranges": "Stellar mass by true age, true attenuation and signal to noise: standard deviation "
-    "/ root mean square in dex. The 20 % and 50 % of Buck & Wolf are 0.079 and 0.176:",
-    "calibration": "Fraction of truths between the 16th and 84th and between the 2.5th and 97.5th "
-    "percentile (0.68 and 0.95 are right), and the median half width of pixels:",
-}
+#: Tables of an experiment, and what the list calls them.
+PARTS = {"aperture": "sums", "ranges": "stellar mass by range", "calibration": "ranges of errors"}
 #: Only this experiment has the table by ranges.
 RANGES_OF = "b"
 #: The first of these that there is.
-PICTURES_OF = {
-    "curve": "Standard deviation of sums inside two half-mass radii, with bootstrap errors.",
-    "snr": "NMAD of pixels by signal to noise, with bootstrap errors by galaxy.",
-}
+PICTURES_OF = ("curve", "snr")
 
 
 def read(source: Path, name: str) -> dict:
@@ -82,7 +59,7 @@ def publish(source: Path, name: str) -> None:
         for part in PARTS:
             path = source / f"{identifier}_{part}.inc"
             if path.exists() and (part != "ranges" or identifier == RANGES_OF):
-                shutil.copy(path, TABLES / f"evaluation_{path.name}")
+                write_csv(path.read_text(encoding="utf-8"), TABLES / f"evaluation_{path.stem}.csv")
         pictures = (source / f"{identifier}_{part}.png" for part in PICTURES_OF)
         picture = next((path for path in pictures if path.exists()), None)
         if picture is not None:
@@ -117,29 +94,35 @@ def slimmed(name: str, figures: dict) -> dict:
     }
 
 
-def section(identifier: str, experiment: dict) -> list[str]:
-    """Return the lines of one experiment."""
-    title = experiment["title"]
-    lines = ["", title, "-" * len(title)]
-    for part, words in PARTS.items():
-        if (TABLES / f"evaluation_{identifier}_{part}.inc").exists():
-            lines += ["", words, "", f".. include:: _tables/evaluation_{identifier}_{part}.inc"]
-    for part, caption in PICTURES_OF.items():
-        picture = f"evaluation_{identifier}_{part}.png"
-        if (PICTURES / picture).exists():
-            lines += ["", f".. figure:: _static/{picture}", f"   :alt: {caption}", "",
-                      f"   {caption}"]  # fmt: skip
-    return lines
+def write_csv(table: str, path: Path) -> None:
+    """Write a list-table of reStructuredText as CSV, without its markup."""
+    rows: list[list[str]] = []
+    for line in table.splitlines():
+        if line.startswith("   * - "):
+            rows.append([])
+        if line[:7].strip() in ("-", "* -"):
+            rows[-1].append(line[7:].strip().replace("*", "").replace("`", ""))
+    with path.open("w", newline="", encoding="utf-8") as file:
+        csv.writer(file, lineterminator="\n").writerows(rows)
 
 
-def write_page() -> None:
-    """Write the page from everything that has been published."""
-    lines = HEAD.splitlines()
+def write_list() -> None:
+    """Write the list of everything that has been published."""
+    lines = [["experiment", *PARTS.values(), "figure"]]
     for path in sorted(RESULTS.glob("evaluation_*.json")):
         for identifier, experiment in json.loads(path.read_text())["experiments"].items():
             if experiment["rows"]:
-                lines += section(identifier, experiment)
-    PAGE.write_text("\n".join(lines) + "\n")
+                lines.append([experiment["title"], *links(identifier)])
+    (TABLES / f"{LIST}.inc").write_text("\n".join(list_table(lines)) + "\n", encoding="utf-8")
+
+
+def links(identifier: str) -> list[str]:
+    """Return links to the tables and the picture of an experiment, empty where there is none."""
+    tables = (TABLES / f"evaluation_{identifier}_{part}.csv" for part in PARTS)
+    found = [f":download:`CSV </_tables/{path.name}>`" if path.exists() else "" for path in tables]
+    pictures = (PICTURES / f"evaluation_{identifier}_{part}.png" for part in PICTURES_OF)
+    picture = next((path.name for path in pictures if path.exists()), None)
+    return [*found, f":download:`PNG </_static/{picture}>`" if picture else ""]
 
 
 def main() -> None:
@@ -150,11 +133,11 @@ def main() -> None:
     options = parser.parse_args()
     if options.name == "real":
         publish_real(options.results)
-        print("Published real; now look at docs/real_galaxies.rst.")
-        return
-    publish(options.results, options.name)
-    write_page()
-    print(f"Published {options.name}; now look at {PAGE.relative_to(ROOT)}.")
+    else:
+        publish(options.results, options.name)
+        write_list()
+    write_results.main()
+    print(f"Published {options.name}; now look at docs/results.rst and the pages it leads to.")
 
 
 if __name__ == "__main__":

@@ -99,6 +99,25 @@ class UnitType(click.ParamType):
             )
 
 
+class MagnitudeType(click.ParamType):
+    """An AB magnitude, without a unit."""
+
+    name = "magnitude"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return the magnitude with its unit, or fail."""
+        import astropy.units as u
+
+        try:
+            return float(value) * u.ABmag
+        except ValueError:
+            self.fail(
+                f"{value!r} is no number: expected the AB magnitude of one count, such as 30.",
+                param,
+                ctx,
+            )
+
+
 class RedshiftType(click.ParamType):
     """A redshift that images may have."""
 
@@ -109,7 +128,11 @@ class RedshiftType(click.ParamType):
         try:
             redshift = float(value)
         except ValueError:
-            self.fail(f"{value!r} is no number.", param, ctx)
+            self.fail(
+                f"{value!r} is no number: expected the observed redshift, such as 0.03.",
+                param,
+                ctx,
+            )
         if not -0.005 < redshift < float("inf"):
             self.fail(f"{value} is no redshift: expected a number above -0.005.", param, ctx)
         return redshift

@@ -10,6 +10,7 @@ import click
 
 from picasssso._cli.filters import filter_option
 from picasssso._cli.parsing import (
+    MagnitudeType,
     PSFType,
     QuantityType,
     RedshiftType,
@@ -125,7 +126,7 @@ def about_arguments(given: dict[str, Any], bands: Iterable[str]) -> dict[str, An
 
     arguments = {
         "format": given["format_name"],
-        "zero_point": _ab(per_band("zero_points", click.FLOAT, "--zero-point")),
+        "zero_point": per_band("zero_points", MagnitudeType(), "--zero-point"),
         "unit": per_band("units", UnitType(), "--unit"),
         "weight": per_band("weights", None, "--weight"),
         "uncertainty": per_band("uncertainties", None, "--uncertainty"),
@@ -137,14 +138,6 @@ def about_arguments(given: dict[str, Any], bands: Iterable[str]) -> dict[str, An
         "galactic_extinction": _removed(given["ebv_removed"]),
     }
     return {key: value for key, value in arguments.items() if value is not None}
-
-
-def _ab(value: Any) -> Any:
-    import astropy.units as u
-
-    if isinstance(value, dict):
-        return {band: magnitude * u.ABmag for band, magnitude in value.items()}
-    return None if value is None else value * u.ABmag
 
 
 def _removed(ebv: float | None) -> Any:

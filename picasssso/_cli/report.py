@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from picasssso._cli.parsing import UnitType, parse_bands, parse_per_band
+from picasssso._cli.parsing import MagnitudeType, UnitType, parse_bands, parse_per_band
 from picasssso._cli.running import common_options
 
 if TYPE_CHECKING:
@@ -83,8 +83,6 @@ def _read_images(
     zero_points: tuple[str, ...],
     units: tuple[str, ...],
 ) -> BandImages | None:
-    import astropy.units as u
-
     from picasssso.bands import BandImages
 
     if images_file:
@@ -92,15 +90,10 @@ def _read_images(
     if not bands:
         return None
     files = parse_bands(bands)
-    zero_point = parse_per_band(zero_points, files, click.FLOAT, "--zero-point")
-    if isinstance(zero_point, dict):
-        zero_point = {band: value * u.ABmag for band, value in zero_point.items()}
-    elif zero_point is not None:
-        zero_point = zero_point * u.ABmag
     return BandImages.read(
         files,
         redshift=0.0 if maps.redshift is None else maps.redshift,
-        zero_point=zero_point,
+        zero_point=parse_per_band(zero_points, files, MagnitudeType(), "--zero-point"),
         unit=parse_per_band(units, files, UnitType(), "--unit"),
         # Of pixels without WCS only the size matters here, for the bar.
         pixel_scale=None if maps.wcs is not None else maps.pixel_solid_angle**0.5,

@@ -101,8 +101,8 @@ Examples:
 @click.option("--seed", type=click.IntRange(min=0), default=0, metavar="S",
               help="Seed of the samples.")  # fmt: skip
 @click.option(
-    "--batch", "batch_size", type=click.IntRange(min=1), default=1, show_default=True,
-    metavar="N", help="Galaxies in a task: more for networks on a GPU.",
+    "--batch", "batch_size", type=click.IntRange(min=1), metavar="N",
+    help="Galaxies that a network takes together: for a GPU; by default one after the other.",
 )  # fmt: skip
 @click.option(
     "--scheduler", metavar="ADDRESS",

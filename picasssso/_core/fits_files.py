@@ -8,7 +8,7 @@ import re
 import warnings
 import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -75,7 +75,9 @@ def open_fits(path: PathLike, what: str, *, memmap: bool = True) -> Iterator[fit
             raise unreadable(error) from error
     try:
         with opened as hdus:
-            if any("truncated" in str(warning.message) for warning in caught):
+            texts = [str(warning.message) for warning in caught]
+            lost = any("Error validating header" in text for text in texts) and _cut_header(hdus)
+            if lost or any("truncated" in text for text in texts):
                 raise FileFormatError(
                     f"{what}: found {path} cut short, expected a whole file. Download or copy it "
                     "again."
@@ -87,6 +89,13 @@ def open_fits(path: PathLike, what: str, *, memmap: bool = True) -> Iterator[fit
         raise unreadable(error) from error
     for warning in caught:
         warnings.warn(warning.message, warning.category, stacklevel=3)
+
+
+def _cut_header(hdus: fits.HDUList) -> bool:
+    """Return whether a header begins behind the last HDU, which astropy leaves out."""
+    info = hdus[-1].fileinfo()
+    info["file"].seek(info["datLoc"] + info["datSpan"])
+    return bool(info["file"].read(8) == b"XTENSION")
 
 
 def image_shape(hdu: Any) -> tuple[int, ...] | None:
@@ -119,9 +128,14 @@ def list_hdus(hdus: fits.HDUList) -> str:
     return shown if len(shown) < 300 else f"{shown[:300]} ..."
 
 
-def read_array(path: PathLike, hdu: HDUKey | None, what: str) -> tuple[npt.NDArray[Any], Any]:
-    """Read a 2-D image and its header; large ones are memory-mapped where the format allows."""
-    return _read(path, hdu, what, axes=2)
+def read_array(
+    path: PathLike, hdu: HDUKey | None, what: str, hdus: fits.HDUList | None = None
+) -> tuple[npt.NDArray[Any], Any]:
+    """Read a 2-D image and its header; large ones are memory-mapped where the format allows.
+
+    ``hdus``: the file, where it is open already (by `open_fits`).
+    """
+    return _read(path, hdu, what, axes=2, hdus=hdus)
 
 
 def read_cube(path: PathLike, hdu: HDUKey, what: str) -> npt.NDArray[Any]:
@@ -130,19 +144,26 @@ def read_cube(path: PathLike, hdu: HDUKey, what: str) -> npt.NDArray[Any]:
 
 
 def _read(
-    path: PathLike, hdu: HDUKey | None, what: str, *, axes: int | None
+    path: PathLike,
+    hdu: HDUKey | None,
+    what: str,
+    *,
+    axes: int | None,
+    hdus: fits.HDUList | None = None,
 ) -> tuple[npt.NDArray[Any], fits.Header]:
-    mapped = True
-    with open_fits(path, what) as hdus:
-        found = find_image(hdus, hdu, what, path) if axes == 2 else hdus[hdu]
+    with open_fits(path, what) if hdus is None else nullcontext(hdus) as opened:
+        found = find_image(opened, hdu, what, path) if axes == 2 else opened[hdu]
         # Scaled integers cannot be mapped: astropy refuses instead of reading them.
-        scaled = {"BSCALE", "BZERO", "BLANK"} & set(found.header)
-        mapped = not scaled and not isinstance(found, fits.CompImageHDU)
-        mapped &= int(np.prod(found.shape)) * abs(found.header.get("BITPIX", 8)) > 8 * MAPPED_SIZE
-        if mapped:
-            return _data(found, what, path, axes), found.header
-    with open_fits(path, what, memmap=False) as hdus:
-        found = find_image(hdus, hdu, what, path) if axes == 2 else hdus[hdu]
+        if not {"BSCALE", "BZERO", "BLANK"} & set(found.header):
+            data, header = _data(found, what, path, axes), found.header
+            mapped = not isinstance(found, fits.CompImageHDU) and data.nbytes > MAPPED_SIZE
+            if not mapped:
+                # A copy: a small array is not to keep the file open.
+                data = np.array(data)
+                del found.data
+            return data, header
+    with open_fits(path, what, memmap=False) as opened:
+        found = find_image(opened, hdu, what, path) if axes == 2 else opened[hdu]
         return _data(found, what, path, axes), found.header
 
 

@@ -204,7 +204,7 @@ def read_images(path: str | os.PathLike[str]) -> tuple[list[tuple[str, NDData]],
             names = {hdu.name for hdu in hdus}
             contents = read_records(hdus["META"])
             adopt_curves(contents.get("filters", {}), os.fspath(path))
-            return _assemble(os.fspath(path), names, contents)
+            return _assemble(os.fspath(path), hdus, names, contents)
     except (ValueError, *DAMAGE) as error:
         if isinstance(error, FileFormatError):
             raise
@@ -216,17 +216,17 @@ def read_images(path: str | os.PathLike[str]) -> tuple[list[tuple[str, NDData]],
 
 
 def _assemble(
-    path: str, names: set[str], contents: dict[str, Any]
+    path: str, hdus: fits.HDUList, names: set[str], contents: dict[str, Any]
 ) -> tuple[list[tuple[str, NDData]], dict[str, Any]]:
     def plane(name: str) -> Any:
-        return read_array(path, name, "Images")[0]
+        return read_array(path, name, "Images", hdus)[0]
 
     images = []
     psf: dict[str, Any] = {
         band: value * u.arcsec for band, value in contents["psf_fwhm_arcsec"].items()
     }
     for band in contents["bands"]:
-        data, header = read_array(path, band, "Images")
+        data, header = read_array(path, band, "Images", hdus)
         uncertainty = mask = None
         if band in contents["uncertainties"]:
             kind, unit = contents["uncertainties"][band]

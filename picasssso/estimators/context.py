@@ -47,6 +47,16 @@ class EstimationContext:
         any band; None where noise is white.
     statistics : tuple of float
         What else an estimator measured on the whole image before it was cut.
+
+    Examples
+    --------
+    >>> from picasssso.estimators import EstimationContext
+    >>> context = EstimationContext(
+    ...     bands=("sdss2010-g",), redshift=0.02, luminosity_distance=90.0,
+    ...     pixel_scale_arcsec=0.4, pixel_scale_kpc=0.17, pixel_solid_angle_arcsec2=0.16,
+    ...     psf_fwhm_arcsec=(1.3,), noise_level=(0.02,))
+    >>> context.origin
+    (0, 0)
     """
 
     bands: tuple[str, ...]

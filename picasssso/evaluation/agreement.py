@@ -241,7 +241,7 @@ class Comparison(Sequence[Agreement]):
         if not region.any():
             return None
         try:
-            one, other = (_total(maps, name, region) for maps in self._pair)
+            one, other = (total_of(maps, name, region) for maps in self._pair)
         except InvalidInputError:
             return None  # no distance, or no weight
         difference = float((one.value - other.value).to_value(one.value.unit))
@@ -342,7 +342,8 @@ def compare_estimates(
     return Comparison(first, second, threshold, notes)
 
 
-def _total(maps: PropertyMaps, name: str, region: Any) -> Total:
+def total_of(maps: PropertyMaps, name: str, region: Any = None) -> Total:
+    """Return a total with all that is known of its error; one of nothing is NaN."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", PicassssoWarning)  # an empty average is NaN
         return maps.total(name, region, known_correlation(maps, name))

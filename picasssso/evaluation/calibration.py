@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from picasssso.evaluation.residuals import N_BOOTSTRAP, bootstrap_counts
+from picasssso.evaluation.residuals import N_BOOTSTRAP, bootstrap_counts, for_json
 from picasssso.evaluation.stacks import as_array
 from picasssso.exceptions import InvalidInputError
 from picasssso.maps.arrays import PERCENTILES
@@ -40,6 +40,15 @@ class Calibration:
     sharpness : float
         Median of half the 16-84 range, in dex (in the unit of the maps if the percentiles
         are not all positive, or logarithmic=False was given).
+
+    Examples
+    --------
+    >>> from picasssso.evaluation import Calibration
+    >>> found = Calibration(
+    ...     n=100, n_galaxies=10, coverage_68=0.66, coverage_95=0.94, coverage_68_error=0.03,
+    ...     coverage_95_error=0.02, ranks=(3, 15, 33, 33, 13, 3), sharpness=0.15)
+    >>> found.to_dict()["coverage_68"]
+    0.66
     """
 
     n: int
@@ -59,14 +68,8 @@ class Calibration:
         dict
             By name; None for what is not finite.
         """
-        names = ("n", "n_galaxies", "coverage_68", "coverage_95", "coverage_68_error",
-                 "coverage_95_error", "sharpness")  # fmt: skip
-        content: dict[str, Any] = {}
-        for name in names:
-            value = getattr(self, name)
-            content[name] = value if np.isfinite(value) else None
-        content["ranks"] = [value if np.isfinite(value) else None for value in self.ranks]
-        return content
+        content = {**asdict(self), "ranks": list(self.ranks)}
+        return for_json(content)
 
 
 def rank_intervals(truth: Any, percentiles: Any) -> npt.NDArray[np.int8]:

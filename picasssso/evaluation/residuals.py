@@ -27,6 +27,17 @@ _NORMALISED = 1.482602218505602
 _N_BINS, _REACH = 400, 6.0
 
 
+def for_json(content: Any) -> Any:
+    """Replace what JSON cannot hold, numbers that are not finite, by None."""
+    if isinstance(content, dict):
+        return {name: for_json(value) for name, value in content.items()}
+    if isinstance(content, list | tuple):
+        return [for_json(value) for value in content]
+    if isinstance(content, float) and not np.isfinite(content):
+        return None
+    return content
+
+
 @dataclass(frozen=True)
 class ResidualStatistics:
     """Statistics of residuals, each with its bootstrap error by galaxy.
@@ -53,7 +64,7 @@ class ResidualStatistics:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the numbers for JSON."""
-        return {k: v if np.isfinite(v) else None for k, v in asdict(self).items()}
+        return for_json(asdict(self))
 
 
 def residuals(estimate: Any, truth: Any, *, logarithmic: bool = True) -> FloatArray:
@@ -108,42 +119,27 @@ def residual_statistics(
         nan = float("nan")
         whole = 1.0 if n_undefined else nan
         return ResidualStatistics(0, len(unique), n_undefined, *(nan,) * 5, whole, *(nan,) * 6)
-    sample, sample_owner = values[finite], owner[finite]
-    median = float(np.median(sample))
-    nmad = _NORMALISED * float(np.median(np.abs(sample - median)))
-    middle = float(sample.mean())
-    sigma = float(sample.std(ddof=1)) if len(sample) > 1 else float("nan")
+    sample = values[finite]
+    found = _statistics(sample)
     is_outlier = np.abs(values) > outlier
-    names = ("mean", "sigma", "median", "nmad", "rms", "outlier")
-    errors = {name: float("nan") for name in names}
+    errors = dict.fromkeys((*found, "outlier_fraction"), float("nan"))
     if len(unique) > 1 and n_bootstrap > 1:
         counts = bootstrap_counts(len(unique), n_bootstrap, seed)
-        drawn = _bootstrap_moments(sample - middle, sample_owner, counts)
-        drawn["rms"] = np.hypot(drawn["sigma"], drawn["mean"] + middle)
-        drawn |= _bootstrap_medians(sample, sample_owner, counts, median, nmad)
+        drawn = _resampled(sample, owner[finite], counts, found)
         per_galaxy = np.stack(
             [np.bincount(owner, minlength=len(unique)),
              np.bincount(owner, weights=is_outlier, minlength=len(unique))], axis=1
         )  # fmt: skip
         n_all, n_out = (counts @ per_galaxy).T
-        drawn["outlier"] = n_out / np.maximum(n_all, 1)
+        drawn["outlier_fraction"] = n_out / np.maximum(n_all, 1)
         errors = {name: _scatter(results) for name, results in drawn.items()}
     return ResidualStatistics(
         n=len(sample),
         n_galaxies=len(unique),
         n_undefined=n_undefined,
-        mean=middle,
-        sigma=sigma,
-        median=median,
-        nmad=nmad,
-        rms=float(np.hypot(sigma, middle)),
+        **found,
         outlier_fraction=float(is_outlier.mean()),
-        mean_error=errors["mean"],
-        sigma_error=errors["sigma"],
-        median_error=errors["median"],
-        nmad_error=errors["nmad"],
-        rms_error=errors["rms"],
-        outlier_fraction_error=errors["outlier"],
+        **{f"{name}_error": error for name, error in errors.items()},
     )
 
 
@@ -169,16 +165,8 @@ def scatter_ratio(
         if len(array) < 2:
             names = ("sigma", "nmad", "rms")
             return {f"{n}{end}": float("nan") for n in names for end in ("", "_error")}
-        place = np.searchsorted(unique, who)
-        median = float(np.median(array))
-        nmad = _NORMALISED * float(np.median(np.abs(array - median)))
-        moments = _bootstrap_moments(array - array.mean(), place, counts)
-        drawn = {"sigma": moments["sigma"]}
-        drawn["rms"] = np.hypot(moments["sigma"], moments["mean"] + array.mean())
-        drawn["nmad"] = _bootstrap_medians(array, place, counts, median, nmad)["nmad"]
-        sigma = float(array.std(ddof=1))
-        values.append({"sigma": sigma, "nmad": nmad, "rms": float(np.hypot(sigma, array.mean()))})
-        draws.append(drawn)
+        values.append(_statistics(array))
+        draws.append(_resampled(array, np.searchsorted(unique, who), counts, values[-1]))
     result = {}
     with np.errstate(divide="ignore", invalid="ignore"):
         for name in ("sigma", "nmad", "rms"):
@@ -186,6 +174,24 @@ def scatter_ratio(
             ratio = draws[0][name] / draws[1][name]
             result[f"{name}_error"] = _scatter(ratio) if len(unique) > 1 else float("nan")
     return result
+
+
+def _statistics(sample: FloatArray) -> dict[str, float]:
+    mean, median = float(sample.mean()), float(np.median(sample))
+    sigma = float(sample.std(ddof=1)) if len(sample) > 1 else float("nan")
+    nmad = _NORMALISED * float(np.median(np.abs(sample - median)))
+    rms = float(np.hypot(sigma, mean))
+    return {"mean": mean, "sigma": sigma, "median": median, "nmad": nmad, "rms": rms}
+
+
+def _resampled(
+    sample: FloatArray, owner: npt.NDArray[np.intp], counts: FloatArray, found: dict[str, float]
+) -> dict[str, FloatArray]:
+    """Return what `_statistics` finds in each resampling."""
+    drawn = _bootstrap_moments(sample - found["mean"], owner, counts)
+    drawn["mean"] = drawn["mean"] + found["mean"]
+    drawn["rms"] = np.hypot(drawn["sigma"], drawn["mean"])
+    return drawn | _bootstrap_medians(sample, owner, counts, found["median"], found["nmad"])
 
 
 def _scatter(results: FloatArray) -> float:

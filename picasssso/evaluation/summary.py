@@ -21,6 +21,7 @@ from picasssso.evaluation.measures import Record, Settings
 from picasssso.evaluation.residuals import (
     N_BOOTSTRAP,
     bootstrap_counts,
+    for_json,
     residual_statistics,
     residuals,
     scatter_ratio,
@@ -95,7 +96,7 @@ def summarise(
             for name in measured_properties(record)
         },
     }
-    return _for_json(figures)
+    return for_json(figures)
 
 
 def compare_scatter(
@@ -127,7 +128,7 @@ def compare_scatter(
                 rows.append({**_bounds(low, high), **_ratio(sides, inside, bins.n_bootstrap)})
             entry[f"by_{label}"] = rows
         result[where] = entry
-    return _for_json(result)
+    return for_json(result)
 
 
 def _ratio(
@@ -139,17 +140,6 @@ def _ratio(
     if inside is not None:
         mine, who, its, whose = mine[inside[0]], who[inside[0]], its[inside[1]], whose[inside[1]]
     return scatter_ratio(mine, its, who, whose, n_bootstrap=n_bootstrap)
-
-
-def _for_json(content: Any) -> Any:
-    """Replace what JSON cannot hold, NaN, by None."""
-    if isinstance(content, dict):
-        return {name: _for_json(value) for name, value in content.items()}
-    if isinstance(content, list | tuple):
-        return [_for_json(value) for value in content]
-    if isinstance(content, float) and not np.isfinite(content):
-        return None
-    return content
 
 
 def _summarise_property(
@@ -246,11 +236,8 @@ def _binned(
     return rows
 
 
-def _bounds(low: float, high: float) -> dict[str, float | None]:
-    return {
-        "low": float(low) if np.isfinite(low) else None,
-        "high": float(high) if np.isfinite(high) else None,
-    }
+def _bounds(low: float, high: float) -> dict[str, float]:
+    return {"low": float(low), "high": float(high)}
 
 
 # ---- radial ---------------------------------------------------------------------------

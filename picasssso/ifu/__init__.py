@@ -5,18 +5,26 @@
 into `~picasssso.maps.PropertyMaps`.
 """
 
+from picasssso.ifu.conversion import convert_maps
 from picasssso.ifu.coverage import box_filter, coverage, cut_filter
 from picasssso.ifu.cube import Cube
-from picasssso.ifu.cube_formats import CubeReader, list_cube_formats, read_cube
+from picasssso.ifu.cube_formats import list_cube_formats, read_cube
+from picasssso.ifu.map_formats import list_map_formats, read_maps
+from picasssso.ifu.map_tables import maps_from_table
+from picasssso.ifu.published import PublishedMap
 from picasssso.ifu.synthetic import synthetic_images
 
 __all__ = [
     "Cube",
-    "CubeReader",
+    "PublishedMap",
     "box_filter",
+    "convert_maps",
     "coverage",
     "cut_filter",
     "list_cube_formats",
+    "list_map_formats",
+    "maps_from_table",
     "read_cube",
+    "read_maps",
     "synthetic_images",
 ]

@@ -36,19 +36,9 @@ CUBE_FORMATS = Registry(
 
 
 class CubeReader(ABC):
-    """Base class of readers of one survey's cubes, of this package and of plugins.
+    """Base class of readers of one survey's cubes.
 
     Plugins stand in the entry-point group ``picasssso.cube_readers``.
-
-    Examples
-    --------
-    >>> from picasssso.ifu import CubeReader
-    >>> class MySurvey(CubeReader):
-    ...     title = "cube of my survey"
-    ...     def recognize(self, file):
-    ...         return file.get("SURVEY") == "MINE"
-    ...     def read(self, files, redshift):
-    ...         raise NotImplementedError
     """
 
     #: What it reads, in a few words.
@@ -56,39 +46,13 @@ class CubeReader(ABC):
 
     @abstractmethod
     def recognize(self, file: ImageFile) -> bool:
-        """Say from a file's headers whether it is of this survey.
-
-        Parameters
-        ----------
-        file : ImageFile
-            The file.
-
-        Returns
-        -------
-        bool
-            Whether it is; `read` may still refuse it, saying why.
-        """
+        """Say from a file's headers whether it is of this survey; `read` may still refuse it."""
 
     @abstractmethod
     def read(self, files: Sequence[ImageFile], redshift: float | None) -> Cube:
-        """Read a cube.
+        """Read the cube of one galaxy: of one file, or of one for each arm.
 
-        Parameters
-        ----------
-        files : sequence of ImageFile
-            The files of one galaxy: one, or one for each arm.
-        redshift : float or None
-            What the user said.
-
-        Returns
-        -------
-        Cube
-            The cube.
-
-        Raises
-        ------
-        FileFormatError, InvalidInputError
-            If the files are not what their headers say, or something is missing.
+        ``redshift``: what the user said.
         """
 
 

@@ -61,6 +61,14 @@ class BandPlane:
         FWHM or kernel of the PSF, where the file states it.
     hdu : int, optional
         Number of the HDU of the values.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from astropy.nddata import NDData
+    >>> from picasssso.io import BandPlane
+    >>> BandPlane("sdss2010-r", NDData(np.ones((4, 5)), unit="nmgy")).image.data.shape
+    (4, 5)
     """
 
     band: str
@@ -103,6 +111,12 @@ class ImageFile:
         What else the user said; see `zero_point`.
     companions : dict, optional
         Files that go with this one, by role (see `Recognition`).
+
+    Examples
+    --------
+    >>> from picasssso.io import ImageFile
+    >>> print(ImageFile("frame-r-003903-3-0123.fits", band="sdss2010-r"))
+    Band 'sdss2010-r': frame-r-003903-3-0123.fits
     """
 
     path: str

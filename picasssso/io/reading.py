@@ -286,7 +286,7 @@ def _to_images(
     images = BandImages(
         [(p.band, p.image) for p in planes],
         survey=survey,
-        zero_point=zero_points or None,
+        zero_point=None if isinstance(zero_points, dict) and not zero_points else zero_points,
         **own,
     )
     _doubt_noise(images)

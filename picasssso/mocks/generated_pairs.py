@@ -149,6 +149,13 @@ class ObservedPairs(PairSource):
     ------
     InvalidInputError
         If the numbers do not fit.
+
+    Examples
+    --------
+    >>> from picasssso.mocks import MockGenerator, ObservedPairs
+    >>> pairs = ObservedPairs(MockGenerator(seed=1, n_pixels=32, redshift=0.05).draw(range(2)))
+    >>> len(pairs), pairs[0]["flux"].shape
+    (2, torch.Size([5, 32, 32]))
     """
 
     def __init__(

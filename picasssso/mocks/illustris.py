@@ -74,6 +74,14 @@ class IllustrisMaps:
         Which galaxy from which direction, from the name of the file.
     source : str
         Name of the file.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from picasssso.mocks import IllustrisMaps
+    >>> maps = IllustrisMaps({"stellar_mass": np.full((4, 4), 1e7)}, pixel_scale_kpc=0.5)
+    >>> maps.total("stellar_mass")
+    40000000.0
     """
 
     maps: Mapping[str, np.ndarray]
@@ -271,6 +279,13 @@ def read_illustris_maps(
         If the file is missing, is not HDF5, or lacks something.
     InvalidInputError
         If ``psize`` is unknown.
+
+    Examples
+    --------
+    >>> from picasssso.mocks import read_illustris_maps
+    >>> maps = read_illustris_maps("halo_12_camera_0_physical_data.h5")  # doctest: +SKIP
+    >>> maps.total("stellar_mass"), maps.half_mass_radius()  # doctest: +SKIP
+    (84000000000.0, 4.1)
     """
     if psize not in ("kpc", "kpc/h"):
         raise InvalidInputError(f"psize={psize!r} is unknown: expected 'kpc' or 'kpc/h'.")
@@ -370,18 +385,14 @@ def _band_images(
 ) -> BandImages:
     """Return images in nmgy/arcsec2 as `BandImages` without uncertainty."""
     import astropy.units as u
-    from astropy.nddata import CCDData
 
     from picasssso.bands import BandImages
 
     arcsec, _ = pixel_sizes(None, redshift, kpc)
-    unit = u.nmgy / u.arcsec**2
-    return BandImages(
-        {band: CCDData(image, unit=unit) for band, image in zip(_BANDS, images, strict=True)},
-        redshift=redshift,
-        pixel_scale=arcsec * u.arcsec,
-        meta=meta,
-    )
+    return BandImages.from_cube(
+        np.stack(images), _BANDS, u.nmgy / u.arcsec**2, redshift=redshift,
+        pixel_scale=arcsec * u.arcsec, meta=meta,
+    )  # fmt: skip
 
 
 def _onto_axes_of_maps(image: np.ndarray) -> np.ndarray:

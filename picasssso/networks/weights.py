@@ -68,6 +68,15 @@ class TrainedModel:
         How their quantiles are corrected; None before calibration.
     card : dict
         The model card.
+
+    Examples
+    --------
+    >>> from importlib.resources import files
+    >>> from picasssso.networks import read_weights
+    >>> folder = files("picasssso") / "data" / "weights"
+    >>> model = read_weights(str(sorted(folder.glob("*.json"))[-1]))
+    >>> model.config.architecture
+    'residual_unet'
     """
 
     ensemble: Ensemble
@@ -122,6 +131,18 @@ def write_weights(
     ------
     FileFormatError
         If a file is there and may not be replaced.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from importlib.resources import files
+    >>> from picasssso.networks import read_weights, write_weights
+    >>> folder = files("picasssso") / "data" / "weights"
+    >>> model = read_weights(str(sorted(folder.glob("*.json"))[-1]))
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     card = write_weights(f"{folder}/copy", model)
+    >>> card["members"] == len(model.ensemble.networks)
+    True
     """
     from safetensors.torch import save
 
@@ -172,6 +193,15 @@ def read_weights(path: str | os.PathLike[str]) -> TrainedModel:
     ------
     FileFormatError
         If a file is missing, damaged, of a newer format, or the two do not belong together.
+
+    Examples
+    --------
+    >>> from importlib.resources import files
+    >>> from picasssso.networks import read_weights
+    >>> folder = files("picasssso") / "data" / "weights"
+    >>> model = read_weights(str(sorted(folder.glob("*.json"))[-1]))
+    >>> len(model.ensemble.networks) > 0
+    True
     """
     from safetensors import SafetensorError
     from safetensors.torch import load

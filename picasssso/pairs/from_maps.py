@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -117,9 +118,16 @@ class PairsFromMaps(PairSource):
         Returns names of `picasssso.pairs.source.FIELDS` to tensors of shape (n, ...).
         """
         rows = [self._one(*self._places[int(number)]) for number in numbers]
-        return {
+        found = {
             name: torch.from_numpy(np.stack([row[name] for row in rows]).astype(np.float32))
             for name in rows[0]
+        }
+        # Squares of one image are of one galaxy, and stay in one split.
+        galaxy = torch.tensor([self._places[int(number)][0] for number in numbers])
+        return found | {
+            "number": torch.tensor([int(number) for number in numbers]),
+            "galaxy": galaxy,
+            "view": torch.zeros_like(galaxy),
         }
 
     def _one(self, number: int, y: slice, x: slice) -> dict[str, Any]:
@@ -143,6 +151,88 @@ class PairsFromMaps(PairSource):
         out = np.full((len(planes), self.size, self.size), empty, np.float32)
         out[:, : planes.shape[1], : planes.shape[2]] = planes
         return out
+
+
+@dataclass(frozen=True)
+class _Seen:
+    """What holds for a whole image; see `_Observed`."""
+
+    redshift: float
+    pixel_scale_arcsec: float
+    pixel_scale_kpc: float | None
+    psf_fwhm_arcsec: tuple[float, ...]
+
+
+def pairs_from_maps(
+    pairs: Sequence[tuple[BandImages, PropertyMaps]], *, size: int = 64
+) -> PairsFromMaps:
+    """Return pairs to train on, or to store, from images and maps on the same pixels.
+
+    Parameters
+    ----------
+    pairs : sequence of (BandImages, PropertyMaps)
+        Images, all in the same bands, with noise and corrected for the dust of the Galaxy, and
+        the maps at the resolution of the image with the widest PSF.
+    size : int, optional
+        Side, in pixels, of the squares that images are cut into.
+
+    Returns
+    -------
+    PairsFromMaps
+        A `PairSource`, one pair for each square: for `write_pairs`, and for
+        `picasssso.CNNEstimator.fit`.
+
+    Raises
+    ------
+    InvalidInputError
+        If images and maps do not fit, lack noise, PSF or distance, or are dimmed by the dust of
+        the Galaxy.
+
+    Examples
+    --------
+    >>> from picasssso.data import load_example
+    >>> from picasssso.pairs import pairs_from_maps
+    >>> images, truth = load_example()
+    >>> pairs = pairs_from_maps([(images, truth)], size=64)
+    >>> len(pairs), pairs[0]["truth"].shape
+    (4, torch.Size([9, 64, 64]))
+    """
+    found = []
+    for number, pair in enumerate(pairs):
+        try:
+            images, maps = pair
+        except (TypeError, ValueError):
+            raise InvalidInputError(
+                f"Pair {number}: found {type(pair).__name__}, expected (BandImages, PropertyMaps)."
+            ) from None
+        _check_pair(number, images, maps)
+        found.append((images, _seen(number, images), maps))
+    if not found:
+        raise InvalidInputError("There are no pairs: expected at least one.")
+    return PairsFromMaps(found, size=size)
+
+
+def _seen(number: int, images: BandImages) -> _Seen:
+    """Return what holds for whole images, if it is all known."""
+    dust = images.galactic_extinction
+    widths = [images.psf_fwhm(band) for band in images.bands]
+    lacking = [
+        f"noise in {', '.join(images.missing_uncertainty)}" if images.missing_uncertainty else "",
+        "the PSF of each band (replace(psf=...))" if None in widths else "",
+        ""
+        if dust is None or dust.applied
+        else "a correction for the dust of the Galaxy (picasssso.preparation.correct_extinction)",
+    ]
+    if any(lacking):
+        raise InvalidInputError(
+            f"Pair {number}: expected {'; '.join(filter(None, lacking))} of the images."
+        )
+    return _Seen(
+        images.redshift,
+        images.pixel_scale.value,
+        float(images.pixel_area.value) ** 0.5,
+        tuple(float(width.value) for width in widths if width is not None),
+    )
 
 
 def _starts(length: int, size: int) -> list[int]:

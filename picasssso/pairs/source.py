@@ -44,6 +44,14 @@ class PairSource(Dataset, ABC):
     ----------
     bands : tuple of str
         Filter names, in the order of ``flux``.
+
+    Examples
+    --------
+    >>> from picasssso.mocks import GeneratedPairs
+    >>> from picasssso.pairs import PairSource
+    >>> source = GeneratedPairs(seed=1, survey="paper_field", n_pixels=32)
+    >>> isinstance(source, PairSource), source.batch([0, 5])["flux"].shape
+    (True, torch.Size([2, 5, 32, 32]))
     """
 
     bands: tuple[str, ...]

@@ -94,6 +94,19 @@ def write_pairs(
         process is writing to it.
     InvalidInputError
         If a number makes no sense.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from picasssso.mocks import GeneratedPairs
+    >>> from picasssso.pairs import StoredPairs, write_pairs
+    >>> source = GeneratedPairs(seed=1, survey="paper_field", n_pixels=32)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     write_pairs(source, folder, 2, workers=0)
+    ...     pairs = StoredPairs(folder)
+    ...     print(len(pairs))
+    ...     pairs.close()
+    2
     """
     total = _checked_count(source, count)
     for name, value, least in (

@@ -238,6 +238,15 @@ def match_psf(
     PicassssoWarning
         If a band's aperture fluxes at one FWHM are off by more than 0.02 mag, or rings are left
         around stars of more than 0.1 % of their peak, with the figures.
+
+    Examples
+    --------
+    >>> from picasssso.data import load_example_images
+    >>> from picasssso.preparation import match_psf
+    >>> images = load_example_images()[40:88, 40:88].select(["sdss2010-g", "sdss2010-r"])
+    >>> matched = match_psf(images)
+    >>> bool(matched.psf_fwhm("sdss2010-r") > images.psf_fwhm("sdss2010-r"))
+    True
     """
     if images.bins is not None:
         raise InvalidInputError(

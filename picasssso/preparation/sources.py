@@ -71,6 +71,14 @@ class Sources:
     hidden_area, hidden_light : float
         Fractions of the target's area and of its light behind stars on it and invalid pixels
         (in any band); the light is that of the rest at the same elliptical radius.
+
+    Examples
+    --------
+    >>> from picasssso.data import load_example_images
+    >>> from picasssso.preparation import find_sources
+    >>> found = find_sources(load_example_images())
+    >>> 10 < found.shape.half_light_radius < 40  # pixels
+    True
     """
 
     target: npt.NDArray[np.bool_]
@@ -134,6 +142,14 @@ def find_sources(
     ------
     InvalidInputError
         If there is no source at the position.
+
+    Examples
+    --------
+    >>> from picasssso.data import load_example_images
+    >>> from picasssso.preparation import find_sources
+    >>> found = find_sources(load_example_images())
+    >>> found.n_stars, found.target.shape
+    (0, (128, 128))
     """
     x, y = pixel_position(images, position)
     fwhm = star_width(images) if fwhm_pixels is None else float(fwhm_pixels)
@@ -257,6 +273,14 @@ def cutout_target(
     -------
     BandImages
         The part of it that lies on the image.
+
+    Examples
+    --------
+    >>> from picasssso.data import load_example_images
+    >>> from picasssso.preparation import cutout_target
+    >>> cutout = cutout_target(load_example_images(), radii=1)
+    >>> 20 < cutout.shape[0] < 100
+    True
     """
     if not radii > 0:
         raise InvalidInputError(f"cutout_target: found radii={radii!r}, expected a positive one.")

@@ -32,6 +32,23 @@ class AttenuationLaw(ABC):
     """What a magnitude of attenuation at V means at other wavelengths.
 
     A subclass implements `curves`, and states until which age stars count as young.
+
+    Examples
+    --------
+    >>> from dataclasses import dataclass
+    >>> import numpy as np
+    >>> from picasssso.sps import AttenuationLaw
+    >>> @dataclass(frozen=True)
+    ... class PowerLaw(AttenuationLaw):
+    ...     slope: float = -0.7
+    ...     name = "power_law"
+    ...
+    ...     def curves(self, wavelength):
+    ...         curve = (np.asarray(wavelength) / 5500) ** self.slope
+    ...         return np.stack([np.broadcast_to(curve, (3, *curve.shape)),
+    ...                          np.zeros((3, *curve.shape))])
+    >>> PowerLaw().curves(np.array([5500.0])).shape
+    (2, 3, 1)
     """
 
     #: Name by which `get_law` finds it.

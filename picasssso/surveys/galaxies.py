@@ -60,7 +60,7 @@ class GalaxyWork:
     """The work of a run, the same for all galaxies; it travels to each worker once.
 
     What an estimator keeps from one galaxy to the next (model libraries by redshift, networks)
-    lives as long as the worker.
+    lives as long as the worker. ``together``: whether galaxies of a batch are estimated at once.
     """
 
     estimator: PropertyMapEstimator
@@ -73,6 +73,7 @@ class GalaxyWork:
     seed: int = 0
     extinction_removed: str | None = None
     pictures: int = 0
+    together: bool = False
 
     @cached_property
     def _open_tile(self) -> Any:
@@ -94,28 +95,47 @@ class GalaxyWork:
 
         Of a single galaxy the error is raised, so that whoever called may try again.
         """
+        if len(batch) == 1:
+            return [self._row(batch[0])]
+        rows = self._rows_together(batch) if self.together else None
+        return rows or [self._row_or_failure(located) for located in batch]
+
+    def _row(self, located: Located) -> dict[str, Any]:
         started = time.perf_counter()
-        rows: list[dict[str, Any]] = [{} for _ in batch]
-        ready: dict[int, tuple[BandImages, list[str]]] = {}
-        for k, located in enumerate(batch):
-            try:
-                ready[k] = self._prepare(located)
-            except Exception as error:
-                if len(batch) == 1:
-                    raise
-                rows[k] = {"id": located.galaxy.id, "failed": describe_failure(error)}
-        maps = self._estimate(batch, ready)
-        for k, (images, notes) in ready.items():
-            galaxy = batch[k].galaxy
-            try:
-                if isinstance(maps[k], Exception):
-                    raise maps[k]
-                row = self._finish(batch[k], images, maps[k])
-                rows[k] = {"id": galaxy.id, **row, "notes": "; ".join(notes)[:_LONGEST]}
-            except Exception as error:
-                if len(batch) == 1:
-                    raise
-                rows[k] = {"id": galaxy.id, "failed": describe_failure(error)}
+        images, notes = self._prepare(located)
+        how: dict[str, Any] = {"progress": False}
+        if self.n_samples:
+            how |= {"n_samples": self.n_samples, "seed": self.seed + located.galaxy.number}
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # flags say the same of every galaxy
+            maps = self.estimator.estimate(images, **how)
+        row = self._finish(located, images, notes, maps)
+        return {**row, "seconds": time.perf_counter() - started}
+
+    def _row_or_failure(self, located: Located) -> dict[str, Any]:
+        started = time.perf_counter()
+        try:
+            return self._row(located)
+        except Exception as error:
+            failed = {"id": located.galaxy.id, "failed": describe_failure(error)}
+            return {**failed, "seconds": time.perf_counter() - started}
+
+    def _rows_together(self, batch: Sequence[Located]) -> list[dict[str, Any]] | None:
+        """Return rows of galaxies estimated at once; None where one fails, or it cannot be."""
+        if self.n_samples or not hasattr(self.estimator, "estimate_many"):
+            return None
+        started = time.perf_counter()
+        try:
+            ready = [self._prepare(located) for located in batch]
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                maps = self.estimator.estimate_many([one for one, _ in ready], progress=False)
+            rows = [
+                self._finish(located, *of, found)
+                for located, of, found in zip(batch, ready, maps, strict=True)
+            ]
+        except Exception:
+            return None  # which of them it was comes out one by one
         seconds = (time.perf_counter() - started) / len(batch)
         return [{**row, "seconds": seconds} for row in rows]
 
@@ -157,35 +177,11 @@ class GalaxyWork:
         notes = list(located.notes) + [_one_line(w.message) for w in caught]
         return images, list(dict.fromkeys(notes))
 
-    def _estimate(
-        self, batch: Sequence[Located], ready: Mapping[int, tuple[BandImages, list[str]]]
-    ) -> dict[int, Any]:
-        """Return maps, or what failed, by number."""
-        found: dict[int, Any] = {}
-        how: dict[str, Any] = {"progress": False}
-        if self.n_samples:
-            how["n_samples"] = self.n_samples
-        with warnings.catch_warnings():
-            # Flags say the same of every galaxy.
-            warnings.simplefilter("ignore")
-            if len(ready) > 1 and hasattr(self.estimator, "estimate_many") and not self.n_samples:
-                try:
-                    together = self.estimator.estimate_many([i for i, _ in ready.values()], **how)
-                    return dict(zip(ready, together, strict=True))
-                except Exception:
-                    pass  # one of them: which, comes out one by one
-            for k, (images, _) in ready.items():
-                if self.n_samples:
-                    how["seed"] = self.seed + batch[k].galaxy.number
-                try:
-                    found[k] = self.estimator.estimate(images, **how)
-                except Exception as error:
-                    found[k] = error
-        return found
-
-    def _finish(self, located: Located, images: BandImages, maps: PropertyMaps) -> dict[str, Any]:
+    def _finish(
+        self, located: Located, images: BandImages, notes: Sequence[str], maps: PropertyMaps
+    ) -> dict[str, Any]:
         galaxy = located.galaxy
-        row = measure_galaxy(maps, self.aperture)
+        row = {"id": galaxy.id, **measure_galaxy(maps, self.aperture)}
         if self.keep_maps:
             path = file_of(self.folder, "maps", galaxy.id, ".fits")
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -202,7 +198,7 @@ class GalaxyWork:
             row["report"] = path.relative_to(self.folder).as_posix()
         if galaxy.number < self.pictures:
             row["pictures"] = (_color_png(images), _mass_png(maps))
-        return row
+        return row | {"notes": "; ".join(notes)[:_LONGEST]}
 
 
 def describe_failure(error: BaseException) -> str:

@@ -32,6 +32,8 @@ logger = logging.getLogger("picasssso.surveys")
 
 #: Seconds between commits: a galaxy that is not yet committed is done again.
 _COMMIT = 1.0
+#: Most galaxies in a task where nothing is said, and fewest tasks for each worker.
+_BATCH, _TASKS = 8, 10
 #: Columns that every table has, in this order, with their units; then come the properties.
 _FIRST = {"id": "", "ra": "deg", "dec": "deg", "redshift": "", "failed": "", "notes": "",
           "half_mass_radius": "arcsec", "half_mass_radius_kpc": "kpc", "axis_ratio": "",
@@ -73,7 +75,7 @@ def run(
     pictures: int = 1000,
     n_samples: int = 0,
     seed: int = 0,
-    batch_size: int = 1,
+    batch_size: int | None = None,
     scheduler: str | None = None,
     workers: int | None = None,
     resources: Mapping[str, float] | None = None,
@@ -133,7 +135,8 @@ def run(
     n_samples, seed : int, optional
         Joint samples for the errors of totals, and their seed: galaxy k has ``seed + k``.
     batch_size : int, optional
-        Galaxies in a task. Larger for networks on a GPU, which take several together.
+        Galaxies in a task, which networks take together: for a GPU. By default up to 8, fewer
+        in a small run, one after the other.
     scheduler : str, optional
         Address of a Dask scheduler. By default a cluster is started on this machine.
     workers : int, optional
@@ -182,7 +185,12 @@ def run(
     table = read_catalog(catalog, columns)
     source = _make_source(table, images, bands, tiles, size)
     options = _check_options(table, options, prepare, ebv_scale, extinction_removed)
-    _check_numbers(aperture, batch_size=batch_size, n_samples=n_samples, seed=seed)
+    _check_numbers(
+        aperture,
+        batch_size=1 if batch_size is None else batch_size,
+        n_samples=n_samples,
+        seed=seed,
+    )
     where = Path(folder).expanduser().resolve()
     work = GalaxyWork(
         _check_estimator(estimator),
@@ -195,6 +203,7 @@ def run(
         seed=seed,
         extinction_removed=ebv_scale if extinction_removed else None,
         pictures=pictures,
+        together=batch_size is not None,
     )
     settings = {
         "estimator": repr(estimator),
@@ -209,7 +218,10 @@ def run(
         if todo:
             with connect(scheduler, workers, resources) as client:
                 logger.info("%d galaxies to do; dashboard: %s", len(todo), client.dashboard_link)
-                batches = _batches(table, source, todo, batch_size)
+                # What a task costs beside its work is shared, and workers end together.
+                share = len(todo) // (_TASKS * max(sum(client.nthreads().values()), 1))
+                size = batch_size or min(max(share, 1), _BATCH)
+                batches = _batches(table, source, todo, size)
                 results = iterate_results(client, work, batches, resources)
                 collect(store, results, len(todo), progress, "galaxy")
         number, failed = store.count()

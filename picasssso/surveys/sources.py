@@ -233,5 +233,5 @@ def read_source(located: Located, open_tile: Callable[[str, str], Any]) -> Any:
         from picasssso.io import recognize
 
         if recognize(located.files).format == "picasssso":
-            return BandImages.read(located.files)
+            return BandImages.read(located.files, format="picasssso")
     return located.files

@@ -18,7 +18,6 @@ def publish(tmp_path, monkeypatch):
     specification.loader.exec_module(module)
     for name in ("RESULTS", "TABLES", "PICTURES"):
         monkeypatch.setattr(module, name, tmp_path / name.lower())
-    monkeypatch.setattr(module, "PAGE", tmp_path / "page.rst")
     return module
 
 
@@ -30,22 +29,37 @@ def content(small=False):
     return {"small": small, "experiments": {"b": experiment, "x": empty}}
 
 
-def test_the_page_holds_what_was_published(publish, tmp_path):
+TABLE = """\
+.. list-table::
+   :header-rows: 1
+
+   * - property
+     - CNN
+     - *Buck & Wolf (2021)*
+   * - stellar mass
+     - **0.070** / +0.010
+     -
+"""
+
+
+def test_the_list_holds_what_was_published(publish, tmp_path):
     source = tmp_path / "results"
     source.mkdir()
     (source / "evaluation.json").write_text(json.dumps(content()))
     for name in ("b_aperture", "b_ranges", "b_structure"):
-        (source / f"{name}.inc").write_text("a table\n")
+        (source / f"{name}.inc").write_text(TABLE)
     for name in ("b_radial", "b_snr", "b_curve"):
         (source / f"{name}.png").write_bytes(b"a picture")
     publish.publish(source, "test")
-    publish.write_page()
-    page = (tmp_path / "page.rst").read_text()
-    assert ".. include:: _tables/evaluation_b_aperture.inc" in page
-    assert "evaluation_b_ranges" in page
-    assert "evaluation_b_structure" not in page
-    assert "evaluation_b_calibration" not in page
-    assert "Nothing was run" not in page
+    publish.write_list()
+    found = (tmp_path / "tables" / "evaluation_list.inc").read_text()
+    assert ":download:`CSV </_tables/evaluation_b_aperture.csv>`" in found
+    assert "evaluation_b_ranges" in found
+    assert "evaluation_b_structure" not in found
+    assert "evaluation_b_calibration" not in found
+    assert "Nothing was run" not in found
+    table = (tmp_path / "tables" / "evaluation_b_aperture.csv").read_text()
+    assert table == "property,CNN,Buck & Wolf (2021)\nstellar mass,0.070 / +0.010,\n"
     pictures = sorted(path.name for path in (tmp_path / "pictures").iterdir())
     assert pictures == ["evaluation_b_curve.png"]
     # By range for stellar mass alone.

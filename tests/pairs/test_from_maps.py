@@ -195,3 +195,34 @@ def test_residuals_of_the_papers_network(example):
     residual = torch.log10(truth_mass / found["stellar_mass"])[bright]
     expected = np.quantile(residual, (0.025, 0.16, 0.5, 0.84, 0.975))
     np.testing.assert_allclose(table["stellar_mass"], expected, atol=0.01)
+
+
+def test_stored_and_read_again(example, tmp_path):
+    from picasssso.pairs import StoredPairs, pairs_from_maps, write_pairs
+
+    images, truth = (one[:64, :96] for one in example)
+    source = pairs_from_maps([(images, truth)] * 12, size=32)
+    write_pairs(source, tmp_path / "set", workers=0)
+    stored = StoredPairs(tmp_path / "set")
+    assert len(stored) == len(source) == 12 * 6
+    for name in ("flux", "truth", "psf_fwhm", "pixel_scale_kpc"):
+        torch.testing.assert_close(stored[7][name], source[7][name], equal_nan=True)
+    # All squares of a galaxy are in one split.
+    splits = {name: set(StoredPairs(tmp_path / "set", name).galaxy)
+              for name in ("train", "validation", "test")}  # fmt: skip
+    assert sum(map(len, splits.values())) == 12
+    assert not splits["train"] & splits["test"]
+
+
+def test_what_images_lack_is_said(example):
+    from picasssso import GalacticExtinction
+    from picasssso.pairs import pairs_from_maps
+
+    images, truth = example
+    dusty = images.replace(galactic_extinction=GalacticExtinction(0.1, "SF11", applied=False))
+    with pytest.raises(InvalidInputError, match="Pair 1: expected a correction for the dust"):
+        pairs_from_maps([(images, truth), (dusty, truth)])
+    with pytest.raises(InvalidInputError, match="Pair 0: found BandImages, expected"):
+        pairs_from_maps([images])
+    with pytest.raises(InvalidInputError, match="no pairs"):
+        pairs_from_maps([])

@@ -5,11 +5,13 @@ import json
 
 import h5py
 import numpy as np
+from ifu_layouts import write_manga, write_pipe3d
 from survey_layouts import des_coadd, gama_image, ps1_stack, sdss_frame, tangent_wcs
 
 from picasssso import MassToLightEstimator
 from picasssso.data import load_example
 from picasssso.mocks.illustris import PARTICLE_MASS
+from picasssso.sps import ModelLibrary
 
 SIZE, SCALE = 200, 0.396
 CENTER = (150.12, 2.34)
@@ -87,6 +89,26 @@ def write_paper_files(folder, images, truth):
         file["data"] = np.stack([image[:, ::-1].T for image in brightness]).astype(float)
 
 
+def write_ifu_files(folder):
+    """Write two cubes of MaNGA, of a young disc and an old core, and Pipe3D's maps of them."""
+    library = ModelLibrary.build(["sdss2010-g"], 0.03, n_models=8, seed=6)
+    shape = 32, 32
+    y, x = np.indices(shape) - 15.5
+    radius = np.hypot(y, x)
+    wave = library.spectrum(0).spectral_axis.to_value("AA")
+    used = (wave > 3000) & (wave < 11000)
+    for k, name in enumerate(("8138-12704", "8138-12705")):
+        young, old = (library.spectrum(2 * k + j).flux.value[used] for j in (0, 1))
+        disc, core = 3e8 * np.exp(-radius / 8), 2e9 * np.exp(-radius / 2)
+        f_nu = 0.25 * (young[:, None, None] * disc + old[:, None, None] * core)
+        write_manga(folder / f"manga-{name}-LINCUBE.fits", (wave[used], f_nu), noisy=1.0)
+        area = 0.25 * 0.62**2  # kpc2 of a spaxel
+        age = (np.log10(2e9) * disc + np.log10(9e9) * core) / (disc + core)
+        planes = {1: 0, 6: age, 7: 0.1, 9: -0.2, 10: 0.1, 11: 0.3, 12: 0.05,
+                  19: np.log10(0.7 / 0.61 * (disc + core) * area)}  # fmt: skip
+        write_pipe3d(folder / f"manga-{name}.Pipe3D.cube.fits", planes, shape, pixel=0.5)
+
+
 def write_example_files(folder):
     """Write all of them into a folder."""
     images, truth = load_example()
@@ -107,6 +129,7 @@ def write_example_files(folder):
     images.write(folder / "images.fits")
     images.write(folder / "bands.fits")
     truth.write(folder / "truth.fits")
+    write_ifu_files(folder)
     (folder / "scratch").mkdir()
     write_snapshot(folder / "galaxy.hdf5")
     write_paper_files(folder, images, truth)

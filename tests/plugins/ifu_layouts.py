@@ -151,3 +151,86 @@ def write_muse(path, spectra, noisy=0.0, **cards):
             fits.ImageHDU((error**2).astype("f4"), header, name="STAT"),
         ]
     ).writeto(path, overwrite=True)
+
+
+# ---- published maps ------------------------------------------------------------------------
+
+
+def image_header(shape, pixel):
+    """Celestial header of a map on the pixels of a cube of `cube_header`."""
+    full = cube_header(1.0, 1.0, pixel, (1, *shape))
+    return fits.Header({key: value for key, value in full.items() if not key.endswith("3")})
+
+
+def write_pipe3d(path, planes, shape=(6, 7), pixel=1.0):
+    """Pipe3D: HDU SSP of 21 planes; ``planes``: values by number."""
+    data = np.zeros((21, *shape))
+    for number, values in planes.items():
+        data[number] = values
+    header = image_header(shape, pixel)
+    header["DESC_6"] = "mass-weighted age of the stellar population"
+    header["DESC_9"] = "mass-weighted metallicity of the stellar population"
+    header["DESC_19"] = "stellar mass density dust corrected"
+    fits.HDUList([fits.PrimaryHDU(), fits.ImageHDU(data, header, name="SSP")]).writeto(
+        path, overwrite=True
+    )
+
+
+def write_dap(path, alpha, beta, error=0.01, velocity=6000.0):
+    """MaNGA DAP MAPS: lines in 1e-17 erg/s/cm2 per spaxel."""
+    flux = np.stack([np.ones_like(alpha), beta, alpha])
+    header = image_header(alpha.shape, 0.5)
+    header.update(C01="OII-3727", C02="Hb-4862", C03="Ha-6564")
+    ivar = np.full(flux.shape, error**-2.0)
+    mask = np.zeros(flux.shape, np.int32)
+    mask[:, 0, 0] = 1
+    fits.HDUList(
+        [
+            fits.PrimaryHDU(header=fits.Header({"SCINPVEL": velocity, "INSTRUME": "MaNGA"})),
+            fits.ImageHDU(flux, header, name="EMLINE_GFLUX"),
+            fits.ImageHDU(ivar, name="EMLINE_GFLUX_IVAR"),
+            fits.ImageHDU(mask, name="EMLINE_GFLUX_MASK"),
+        ]
+    ).writeto(path, overwrite=True)
+
+
+def write_firefly(path, bins, values, names=("8135-1901", "8135-1902")):
+    """MaNGA Firefly catalog of two galaxies: ``values`` by HDU, one for each cell."""
+    table = fits.BinTableHDU.from_columns(
+        [fits.Column("PLATEIFU", "20A", array=np.array(names)),
+         fits.Column("REDSHIFT", "E", array=np.array([0.02, 0.03]))], name="GALAXY_INFO",
+    )  # fmt: skip
+    cells = np.unique(bins[bins >= 0])
+    info = np.full((2, len(cells) + 2, 5), -99.0)
+    info[1, : len(cells), 0] = cells
+    ids = np.full((2, *bins.shape), -1.0)
+    ids[1] = bins
+    hdus = [fits.PrimaryHDU(), table, fits.ImageHDU(info, name="SPATIAL_INFO"),
+            fits.ImageHDU(ids, name="SPATIAL_BINID")]  # fmt: skip
+    for name, numbers in values.items():
+        data = np.full((2, len(cells) + 2, 2), -99.0)
+        data[1, : len(cells), 0], data[1, : len(cells), 1] = numbers, 0.1
+        hdus.append(fits.ImageHDU(data[..., 0] if name.startswith("E(") else data, name=name))
+    fits.HDUList(hdus).writeto(path, overwrite=True)
+
+
+def write_phangs(path, planes, shape=(6, 7)):
+    """PHANGS-MUSE: a map and an error for each HDU; ``planes``: value, error, unit by name."""
+    header = image_header(shape, 0.2)
+    hdus = [fits.PrimaryHDU()]
+    for name, (value, error, unit) in planes.items():
+        for label, number in ((name, value), (f"{name}_ERR", error)):
+            hdu = fits.ImageHDU(np.full(shape, number), header, name=label)
+            if unit:
+                hdu.header["BUNIT"] = unit
+            hdus.append(hdu)
+    fits.HDUList(hdus).writeto(path, overwrite=True)
+
+
+def write_sami_sfr(path, rate):
+    """SAMI surface densities of star formation: the total and one component."""
+    header = fits.Header({"CATID": "41", "PRODUCT": "SFRMaps",
+                          "DESCRIPT": "SFR Surface Density in Msun/yr/kpc^2"})  # fmt: skip
+    both = np.stack([rate, rate])
+    errors = fits.ImageHDU(both / 10, name="SFRSurfDensity_ERR")
+    fits.HDUList([fits.PrimaryHDU(both, header), errors]).writeto(path, overwrite=True)

@@ -21,6 +21,7 @@ from picasssso.evaluation.apertures import Apertures
 from picasssso.evaluation.evaluation import total_percentiles
 from picasssso.evaluation.stacks import MapStack
 from picasssso.exceptions import InvalidInputError, PicassssoWarning
+from picasssso.mocks.observing.observe import survey_images
 
 if TYPE_CHECKING:
     from picasssso.bands import BandImages
@@ -96,33 +97,16 @@ def select_bands(
 
 
 def band_images(batch: Batch, galaxy: int, bands: tuple[str, ...]) -> BandImages:
-    """Return one galaxy of a batch as `~picasssso.bands.BandImages`.
-
-    Returns in nmgy, with standard deviations, a mask of bad pixels, and no WCS.
-    """
+    """Return one galaxy of a batch as `~picasssso.bands.BandImages`, without WCS."""
     import astropy.units as u
-    from astropy.nddata import CCDData, StdDevUncertainty
 
-    from picasssso.bands import BandImages, GalacticExtinction
-
-    images, psf = {}, {}
-    for k, band in enumerate(bands):
-        weight = batch["inverse_variance"][galaxy, k].cpu().numpy()
-        bad = weight <= 0
-        sigma = np.where(bad, np.nan, 1 / np.sqrt(np.where(bad, 1.0, weight)))
-        images[band] = CCDData(
-            batch["flux"][galaxy, k].cpu().numpy(),
-            unit=u.nmgy,
-            uncertainty=StdDevUncertainty(sigma),
-            mask=bad,
-        )
-        psf[band] = float(batch["psf_fwhm"][galaxy, k]) * u.arcsec
-    return BandImages(
-        images,
+    return survey_images(
+        bands,
+        batch["flux"][galaxy],
+        batch["inverse_variance"][galaxy],
+        batch["psf_fwhm"][galaxy].tolist(),
         redshift=float(batch["redshift"][galaxy]),
         pixel_scale=float(batch["pixel_scale"][galaxy]) * u.arcsec,
-        psf=psf,
-        galactic_extinction=GalacticExtinction(ebv=0.0, scale="SF11", applied=True),
     )
 
 

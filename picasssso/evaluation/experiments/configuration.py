@@ -62,16 +62,9 @@ from picasssso.exceptions import InvalidInputError
 
 _COMMON = {"count", "batch", "truth", "source", "bands"}
 _ESTIMATOR = {
-    "label",
-    "name",
-    "batch_function",
-    "parameters",
-    "optional",
-    "samples",
-    "sums",
-    "redshift_step",
-    "prepare",
-}
+    "label", "name", "batch_function", "parameters", "optional", "samples", "sums",
+    "redshift_step", "prepare",
+}  # fmt: skip
 _EXPERIMENT = {"id", "title", "estimators", "settings", "axis", "paper", "reference"} | _COMMON
 _SETTING = {"label", "x", "parameters", "estimators", "paper"} | _COMMON
 _TRUTHS = ("psf", "native")
@@ -177,6 +170,13 @@ def load_configuration(path: str | os.PathLike[str], *, small: bool = False) -> 
         If there is no such file or it is no TOML.
     InvalidInputError
         If it holds something unknown.
+
+    Examples
+    --------
+    >>> from picasssso.evaluation.experiments import load_configuration
+    >>> configuration = load_configuration("experiments.toml", small=True)  # doctest: +SKIP
+    >>> len(configuration.runs)  # doctest: +SKIP
+    4
     """
     return parse_configuration(read_toml(path), small=small)
 

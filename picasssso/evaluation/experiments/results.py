@@ -60,19 +60,10 @@ def _rounded(content: Any) -> Any:
 
 #: In this order, as far as there are.
 _ORDER = (
-    "stellar_mass",
-    "stellar_metal_mass",
-    "stellar_metallicity",
-    "stellar_age",
-    "sfr",
-    "specific_sfr",
-    "gas_mass",
-    "gas_metal_mass",
-    "gas_metallicity",
-    "hi_mass",
-    "total_metal_mass",
-    "attenuation_v",
-)
+    "stellar_mass", "stellar_metal_mass", "stellar_metallicity", "stellar_age", "sfr",
+    "specific_sfr", "gas_mass", "gas_metal_mass", "gas_metallicity", "hi_mass",
+    "total_metal_mass", "attenuation_v",
+)  # fmt: skip
 NOTHING = "–"
 
 

@@ -58,6 +58,13 @@ def run_experiments(
     ------
     FileFormatError
         If the folder holds something damaged.
+
+    Examples
+    --------
+    >>> from picasssso.evaluation.experiments import load_configuration, run_experiments
+    >>> configuration = load_configuration("experiments.toml", small=True)  # doctest: +SKIP
+    >>> run_experiments(configuration, "kept")  # doctest: +SKIP
+    {}
     """
     from tqdm import tqdm
 

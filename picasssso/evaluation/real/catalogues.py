@@ -20,29 +20,13 @@ if TYPE_CHECKING:
 FloatArray = npt.NDArray[np.floating]
 
 #: Bands of the columns of fluxes of the NASA-Sloan Atlas, in their order.
-GALAXY_BANDS = (
-    "galex-FUV",
-    "galex-NUV",
-    "sdss2010-u",
-    "sdss2010-g",
-    "sdss2010-r",
-    "sdss2010-i",
-    "sdss2010-z",
-)
+GALAXY_BANDS = ("galex-FUV", "galex-NUV", *(f"sdss2010-{band}" for band in "ugriz"))
 #: Pixel of the atlas's images in arcsec.
 _PIXEL = 0.396
 _PROFILE_COLUMNS = (
-    "nsa_id",
-    "redshift",
-    "flux",
-    "flux_ivar",
-    "galactic_extinction",
-    "profile_flux",
-    "profile_radius",
-    "sersic_r50",
-    "axis_ratio",
-    "position_angle",
-)
+    "nsa_id", "redshift", "flux", "flux_ivar", "galactic_extinction", "profile_flux",
+    "profile_radius", "sersic_r50", "axis_ratio", "position_angle",
+)  # fmt: skip
 #: Which column tells that a galaxy is of a kind.
 _KINDS = {"gswlc": "log_mass", "firefly": "firefly_mw_age_1re", "hi": "log_hi_mass"}
 

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from picasssso.evaluation.agreement import total_of
 from picasssso.evaluation.sums import normal_percentiles
 from picasssso.exceptions import InvalidInputError, PicassssoWarning
 from picasssso.maps.arrays import PERCENTILES
 from picasssso.maps.regions import aperture_weights
-from picasssso.maps.totals import known_correlation
 
 if TYPE_CHECKING:
     from picasssso.bands import BandImages
@@ -97,9 +97,7 @@ def describe_region(maps: PropertyMaps, region: Any = None) -> dict[str, list[fl
             continue
         if not definition.is_surface_density and definition.weight not in (None, *maps):
             continue
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", PicassssoWarning)
-            total = maps.total(name, region, known_correlation(maps, name))
+        total = total_of(maps, name, region)
         value, error = float(total.value.value), float(total.uncertainty.value)
         if maps.shape == (1, 1):
             planes = np.array([maps.percentile(name, q).value[0, 0] for q in PERCENTILES], float)

@@ -12,14 +12,14 @@ import astropy.units as u
 import numpy as np
 import numpy.typing as npt
 from astropy.io import fits
-from astropy.nddata import CCDData, StdDevUncertainty
 from astropy.wcs import WCS, FITSFixedWarning
 from photutils.aperture import CircularAperture
 from scipy.ndimage import gaussian_filter
 
-from picasssso.bands import BandImages, GalacticExtinction
+from picasssso.bands import BandImages
 from picasssso.evaluation.real.comparison import log10_positive
 from picasssso.evaluation.real.estimates import FIELDS, RealEstimator, describe_region
+from picasssso.evaluation.real.painting import corrected_images
 from picasssso.exceptions import FileFormatError, InvalidInputError
 from picasssso.mocks.observing.surveys import get_survey
 from picasssso.preparation.extinction import band_extinction
@@ -112,22 +112,15 @@ class Field:
                 f"{width} x {height} pixels."
             )
         window = (slice(y0, y0 + side), slice(x0, x0 + side))
-        noise = [self._noise(plane) for plane in self.flux]
-        cut_wcs = self.wcs[window]
-        return BandImages(
-            {
-                band: CCDData(
-                    self.flux[k][window],
-                    unit=u.nmgy,
-                    wcs=cut_wcs,
-                    uncertainty=StdDevUncertainty(np.full((side, side), noise[k])),
-                )
-                for k, band in enumerate(self.bands)
-            },
+        noise = np.array([self._noise(plane) for plane in self.flux])[:, None, None]
+        return corrected_images(
+            self.bands,
+            self.flux[:, *window],
+            np.broadcast_to(noise, (len(noise), side, side)),
+            wcs=self.wcs[window],
             redshift=redshift,
             luminosity_distance=luminosity_distance,
             psf=psf_fwhm * u.arcsec,
-            galactic_extinction=GalacticExtinction(0.0, scale="SF11", applied=True),
         )
 
     def _noise(self, plane: FloatArray) -> float:
@@ -180,16 +173,10 @@ def move_to_redshift(
     electrons = np.array(chosen.electrons)[:, None, None]
     noise = np.sqrt(sky**2 + np.maximum(flux, 0.0) / electrons)
     flux = flux + noise * np.random.default_rng(seed).standard_normal(flux.shape)
-    images = BandImages(
-        {
-            band: CCDData(flux[k], unit=u.nmgy, uncertainty=StdDevUncertainty(noise[k]))
-            for k, band in enumerate(field.bands)
-        },
-        redshift=redshift,
-        pixel_scale=pixel * u.arcsec,
+    images = corrected_images(
+        field.bands, flux, noise, redshift=redshift, pixel_scale=pixel * u.arcsec,
         psf=psf_fwhm * u.arcsec,
-        galactic_extinction=GalacticExtinction(0.0, scale="SF11", applied=True),
-    )
+    )  # fmt: skip
     return images, kpc
 
 
@@ -262,13 +249,11 @@ def _one_pixel(images: BandImages, aperture: CircularAperture) -> BandImages:
     inside = aperture.to_mask(method="exact").to_image(images.shape)
     summed = (flux * inside).sum(axis=(1, 2))
     error = np.sqrt((inside / weight).sum(axis=(1, 2)))
-    return BandImages(
-        {
-            band: CCDData([[f]], unit=u.nmgy, uncertainty=StdDevUncertainty([[e]]))
-            for band, f, e in zip(images.bands, summed, error, strict=True)
-        },
+    return corrected_images(
+        images.bands,
+        summed[:, None, None],
+        error[:, None, None],
         redshift=images.redshift,
         luminosity_distance=images.luminosity_distance,
         pixel_scale=np.sqrt(aperture.area) * images.pixel_scale,
-        galactic_extinction=GalacticExtinction(0.0, scale="SF11", applied=True),
     )

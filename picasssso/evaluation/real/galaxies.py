@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 import astropy.units as u
 import numpy as np
-from astropy.nddata import CCDData, StdDevUncertainty
 
-from picasssso.bands import BandImages, GalacticExtinction
+from picasssso.bands import BandImages
 from picasssso.evaluation.real.catalogues import GALAXY_BANDS, GalaxyCatalogue
 from picasssso.evaluation.real.comparison import compare_values, log10_positive
 from picasssso.evaluation.real.estimates import FIELDS, RealEstimator, describe_region
 from picasssso.evaluation.real.painting import (
     PaintedGalaxy,
+    corrected_images,
     major_axis_factor,
     observe_profile,
 )
@@ -81,20 +81,14 @@ def total_light(
     known = np.where(weight > 0, 1.0 / np.sqrt(np.where(weight > 0, weight, 1.0)), np.inf)
     error = np.hypot(known, _CALIBRATION * np.abs(flux))
     redshift = float(catalogue.table["redshift"][number])
-    return BandImages(
-        {
-            band: CCDData(
-                [[flux[k]]],
-                unit=u.nmgy,
-                uncertainty=StdDevUncertainty([[error[k]]]),
-                mask=[[not np.isfinite(error[k])]],
-            )
-            for k, band in enumerate(bands)
-        },
+    return corrected_images(
+        bands,
+        flux[:, None, None],
+        error[:, None, None],
+        mask=~np.isfinite(error)[:, None, None],
         redshift=redshift,
         luminosity_distance=None if cosmology is None else cosmology.luminosity_distance(redshift),
         pixel_scale=float(profile.radius[-1]) * np.sqrt(np.pi) * u.arcsec,
-        galactic_extinction=GalacticExtinction(0.0, scale="SF11", applied=True),
     )
 
 

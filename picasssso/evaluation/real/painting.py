@@ -8,14 +8,14 @@ was measured on the survey's images, so it has their PSF already.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import astropy.units as u
 import numpy as np
 import numpy.typing as npt
-from astropy.nddata import CCDData, StdDevUncertainty
 from photutils.aperture import EllipticalAperture
 from scipy.interpolate import PchipInterpolator
 from scipy.ndimage import gaussian_filter
@@ -78,13 +78,7 @@ class GalaxyProfile:
 
     def cut(self, n: int) -> GalaxyProfile:
         """Return the innermost annuli."""
-        return GalaxyProfile(
-            self.bands,
-            self.radius[:n],
-            self.brightness[:, :n],
-            self.axis_ratio,
-            self.position_angle,
-        )
+        return replace(self, radius=self.radius[:n], brightness=self.brightness[:, :n])
 
     def n_detected(self, faintest: float = _FAINTEST) -> int:
         """Return in how many annuli there is signal.
@@ -115,6 +109,16 @@ class GalaxyProfile:
         wanted = flux * summed[reference[0]] / flux[reference[0]]
         residual = np.where(flux > 0, summed - wanted, 0.0) / (np.pi * self.radius[n - 1] ** 2)
         return replace(self, brightness=self.brightness - residual[:, None])
+
+
+def corrected_images(
+    bands: Sequence[str], flux: FloatArray, error: FloatArray, **known: Any
+) -> BandImages:
+    """Return planes (band, y, x) in nmgy with their errors, corrected for Galactic extinction."""
+    none = GalacticExtinction(0.0, scale="SF11", applied=True)
+    return BandImages.from_cube(
+        flux, bands, u.nmgy, uncertainty=error, galactic_extinction=none, **known
+    )
 
 
 @dataclass(frozen=True, eq=False)
@@ -228,20 +232,14 @@ def observe_profile(
     observed = flux + noise * rng.standard_normal(flux.shape)
     dust = np.zeros(len(profile.bands)) if extinction is None else np.asarray(extinction, float)
     lift = 10.0 ** (0.4 * dust)
-    images = BandImages(
-        {
-            band: CCDData(
-                observed[k] * lift[k],
-                unit=u.nmgy,
-                uncertainty=StdDevUncertainty(noise[k] * lift[k]),
-            )
-            for k, band in enumerate(profile.bands)
-        },
+    images = corrected_images(
+        profile.bands,
+        observed * lift[:, None, None],
+        noise * lift[:, None, None],
         redshift=redshift,
         luminosity_distance=luminosity_distance,
         pixel_scale=pixel * u.arcsec,
         psf=seeing * u.arcsec,
-        galactic_extinction=GalacticExtinction(0.0, scale="SF11", applied=True),
     )
     aperture = EllipticalAperture(
         ((side - 1) / 2, (side - 1) / 2),

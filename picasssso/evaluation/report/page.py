@@ -6,7 +6,6 @@ import base64
 import html
 import io
 import os
-import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,15 +15,14 @@ import numpy as np
 
 from picasssso._core.files import atomic_write, check_output
 from picasssso._core.version import __version__ as version
-from picasssso.evaluation.agreement import compare_estimates, disagreements
+from picasssso.evaluation.agreement import compare_estimates, disagreements, total_of
 from picasssso.evaluation.apertures import common_ellipse
 from picasssso.evaluation.evaluation import Evaluation, check_comparable
 from picasssso.evaluation.measures import Settings
 from picasssso.evaluation.summary import Bins
-from picasssso.exceptions import InvalidInputError, PicassssoWarning
+from picasssso.exceptions import InvalidInputError
 from picasssso.maps import pictures
 from picasssso.maps.notices import outside_notice
-from picasssso.maps.totals import known_correlation
 from picasssso.quality import QualityFlag, describe_quality
 
 if TYPE_CHECKING:
@@ -220,12 +218,6 @@ def _galaxy(images: BandImages | None) -> str:
     )
 
 
-def _total(maps: PropertyMaps, name: str, region: Any = None) -> Total:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", PicassssoWarning)  # an empty total shows as a dash
-        return maps.total(name, region, known_correlation(maps, name))
-
-
 def _totals(maps: PropertyMaps, truth: PropertyMaps | None) -> str:
     header = ["property", "", "value", "masked"]
     if truth is not None:
@@ -234,7 +226,7 @@ def _totals(maps: PropertyMaps, truth: PropertyMaps | None) -> str:
     for name in maps:
         definition = maps.definition(name)
         try:
-            total = _total(maps, name)
+            total = total_of(maps, name)
         except InvalidInputError as error:
             notes.append(f"{definition.label}: {error}")
             continue
@@ -271,7 +263,7 @@ def _against_truth(
         region = ~maps.masks[name]
         if maps.target is not None:
             region = region & maps.target
-        known = _total(truth, name, region).value
+        known = total_of(truth, name, region).value
     except InvalidInputError:
         return "–", "–"
     parts = []

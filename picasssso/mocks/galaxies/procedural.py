@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
 
 import numpy as np
 import torch
@@ -17,7 +16,7 @@ from picasssso.mocks.distances import (
 )
 from picasssso.mocks.galaxies.population import draw_parameters
 from picasssso.mocks.galaxies.render import Frame, merge_parts, render_parts
-from picasssso.mocks.galaxy_maps import Galaxies
+from picasssso.mocks.galaxy_maps import Galaxies, join_galaxies
 from picasssso.mocks.observing.surveys import Survey, get_survey
 from picasssso.mocks.worlds import Worlds
 
@@ -26,6 +25,8 @@ REDSHIFT_RANGE = (0.01, 0.15)
 
 #: Galaxies rendered at once on a CPU hold about this many pixels.
 _CHUNK_PIXELS = 60_000
+#: Galaxies rendered at once elsewhere.
+_CHUNK_CUDA = 2048
 
 
 class ProceduralGalaxies:
@@ -265,20 +266,11 @@ class ProceduralGalaxies:
         Galaxies
             The galaxies.
         """
-        chunks = list(self.render_chunks(index, parameters, self._chunk_size()))
-        if len(chunks) == 1:
-            return chunks[0]
-        joined: dict[str, Any] = {
-            name: torch.cat([getattr(chunk, name) for chunk in chunks])
-            for name in Galaxies.__dataclass_fields__
-            if name != "parameters"
-        }
-        return Galaxies(**joined, parameters=parameters)
-
-    def _chunk_size(self) -> int:
-        if self.resolved_device().type != "cpu":
-            return 2048
-        return max(1, _CHUNK_PIXELS // (self.n_pixels + 2 * self.margin) ** 2)
+        pixels = (self.n_pixels + 2 * self.margin) ** 2
+        on_cpu = self.resolved_device().type == "cpu"
+        size = max(1, _CHUNK_PIXELS // pixels) if on_cpu else _CHUNK_CUDA
+        chunks = list(self.render_chunks(index, parameters, size))
+        return chunks[0] if len(chunks) == 1 else join_galaxies(chunks)
 
     def render_chunks(
         self, index: np.ndarray, parameters: dict[str, np.ndarray], size: int

@@ -73,32 +73,16 @@ class ObservedGalaxies:
         returns in nmgy, with standard deviations and a mask of bad pixels.
         """
         import astropy.units as u
-        from astropy.nddata import CCDData, StdDevUncertainty
 
-        from picasssso.bands import BandImages, GalacticExtinction
-
-        images, psf = {}, {}
-        for k, band in enumerate(self.bands):
-            weight = self.inverse_variance[galaxy, k].cpu().numpy()
-            bad = weight <= 0
-            sigma = 1.0 / np.sqrt(np.where(bad, 1.0, weight))
-            images[band] = CCDData(
-                self.flux[galaxy, k].cpu().numpy(),
-                unit=u.nmgy,
-                uncertainty=StdDevUncertainty(np.where(bad, np.nan, sigma)),
-                mask=bad,
-                wcs=wcs,
-            )
-            psf[band] = plain_number(self.psf_fwhm[galaxy, k]) * u.arcsec
-        keywords.setdefault(
-            "galactic_extinction", GalacticExtinction(ebv=0.0, scale="SF11", applied=True)
-        )
         if wcs is None:
             keywords.setdefault("pixel_scale", plain_number(self.pixel_scale[galaxy]) * u.arcsec)
-        return BandImages(
-            images,
+        return survey_images(
+            self.bands,
+            self.flux[galaxy],
+            self.inverse_variance[galaxy],
+            [plain_number(width) for width in self.psf_fwhm[galaxy]],
             redshift=plain_number(self.redshift[galaxy]),
-            psf=psf,
+            wcs=wcs,
             **keywords,
         )
 
@@ -111,6 +95,32 @@ class ObservedGalaxies:
                 "truth_at_psf=True."
             )
         return sums.to_property_maps(galaxy, self, **keywords)
+
+
+def survey_images(
+    bands: Sequence[str],
+    flux: torch.Tensor,
+    inverse_variance: torch.Tensor,
+    psf_fwhm: Sequence[float],
+    **keywords: Any,
+) -> BandImages:
+    """Return tensors (band, y, x) in nmgy as `~picasssso.bands.BandImages` without extinction.
+
+    ``psf_fwhm``: in arcsec by band; pixels without weight are masked.
+    """
+    import astropy.units as u
+
+    from picasssso.bands import BandImages, GalacticExtinction
+
+    weight = inverse_variance.cpu().numpy()
+    bad = weight <= 0
+    sigma = np.where(bad, np.nan, 1.0 / np.sqrt(np.where(bad, 1.0, weight)))
+    none = GalacticExtinction(ebv=0.0, scale="SF11", applied=True)
+    psf = {band: width * u.arcsec for band, width in zip(bands, psf_fwhm, strict=True)}
+    return BandImages.from_cube(
+        flux.cpu().numpy(), bands, u.nmgy, uncertainty=sigma, mask=bad, psf=psf,
+        **{"galactic_extinction": none, **keywords},
+    )  # fmt: skip
 
 
 def join_observed(chunks: Sequence[ObservedGalaxies]) -> ObservedGalaxies:
@@ -295,6 +305,16 @@ def observe(
     ------
     InvalidInputError
         If the survey lacks a band, or the galaxies are on other pixels than the survey's.
+
+    Examples
+    --------
+    >>> from picasssso.mocks import ProceduralGalaxies, observe
+    >>> from picasssso.mocks.light import LightTable
+    >>> galaxies = ProceduralGalaxies(seed=1, n_pixels=32, redshift=0.05).draw(range(2))
+    >>> table = LightTable.build(["sdss2010-g", "sdss2010-r"], 0.05)
+    >>> observed = observe(galaxies, table.light(galaxies), table.bands, "sdss")
+    >>> observed.flux.shape
+    torch.Size([2, 2, 32, 32])
     """
     chosen = get_survey(survey).select(tuple(bands))
     _check_pixels(chosen, galaxies)

@@ -62,6 +62,13 @@ class Particles:
         Name of the file.
     notes : tuple of str
         What was assumed or computed for want of it in the file.
+
+    Examples
+    --------
+    >>> from picasssso.mocks import read_particles
+    >>> particles = read_particles("galaxy.hdf5", radius=30)  # doctest: +SKIP
+    >>> particles.half_mass_radius()  # doctest: +SKIP
+    4.1
     """
 
     stars: StarParticles

@@ -354,6 +354,12 @@ def read_particles(
         message says what.
     InvalidInputError
         If an argument makes no sense.
+
+    Examples
+    --------
+    >>> from picasssso.mocks import read_particles
+    >>> read_particles("galaxy.hdf5", radius=30)  # doctest: +SKIP
+    <Particles of EAGLE 'galaxy.hdf5': 400 stars of 6e+10 Msun, 200 gas of 3e+10 Msun, z = 0.03>
     """
     name = os.fspath(path)
     if layout is not None and layout not in LAYOUTS:

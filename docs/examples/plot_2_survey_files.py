@@ -1,0 +1,63 @@
+"""
+Files of the Legacy Surveys, Pan-STARRS1, DES, HSC and JWST
+===========================================================
+
+`BandImages.read <picasssso.bands.BandImages.read>` takes the files of a survey as they are. Unit,
+zero point, noise and mask follow from the header, and ``picasssso info FILE`` says how. Here each
+survey's files hold the same disk, whose magnitudes are known.
+"""
+
+from stand_ins import MAGNITUDES, disk_files
+
+from picasssso import BandImages, MassToLightEstimator
+
+# %%
+# **Legacy Surveys**: a cut-out of the viewer is a cube of bands, in nanomaggies, with inverse
+# variances. ``https://www.legacysurvey.org/viewer/fits-cutout?ra=...&layer=ls-dr10&invvar``.
+
+found = {"legacy": BandImages.read(disk_files("legacy"), redshift=0.02)}
+found["legacy"]
+
+# %%
+# **Pan-STARRS1**: stacks in counts on an asinh scale, with a variance (``wt``) and a mask in files
+# of their own. Give all of them in one list.
+
+found["panstarrs"] = BandImages.read(disk_files("panstarrs"), redshift=0.02)
+
+# %%
+# **DES**: coadds in counts with a zero point of 30, and weights.
+
+found["des"] = BandImages.read(disk_files("des"), redshift=0.02)
+
+# %%
+# **HSC**, and LSST: image, mask bits and variance in one file.
+
+found["hsc"] = BandImages.read(disk_files("hsc"), redshift=0.02)
+
+# %%
+# **JWST**: a combined image (``i2d``) in MJy/sr for each filter.
+
+found["jwst"] = BandImages.read(disk_files("jwst"), redshift=0.02)
+
+# %%
+# Magnitudes inside 12 arcsec: measured, and put in.
+
+import numpy as np
+
+for survey, images in found.items():
+    flux, _ = images.to_arrays()
+    inside = np.hypot(*(np.indices(images.shape) - 79.5)) * 0.26 < 12
+    measured = 22.5 - 2.5 * np.log10(flux[:, inside].sum(axis=1))
+    print(
+        survey,
+        ", ".join(
+            f"{band.split('-')[1]} {one:.2f} ({MAGNITUDES[band.split('-')[1]]:.2f})"
+            for band, one in zip(images.bands, measured, strict=True)
+        ),
+    )
+
+# %%
+# From here on they are all alike.
+
+maps = MassToLightEstimator().estimate(found["des"], progress=False)
+maps.plot("stellar_mass", images=found["des"])

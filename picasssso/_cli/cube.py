@@ -1,0 +1,93 @@
+"""``picasssso cube``: images of a cube through any filters."""
+
+from __future__ import annotations
+
+import click
+
+from picasssso._cli.filters import filter_option
+from picasssso._cli.running import common_options
+
+EXAMPLES = """
+\b
+Examples:
+  picasssso cube manga-8138-12704-LINCUBE.fits.gz -z 0.03 -b g,r,i --survey sdss -o bands.fits
+  picasssso cube 41144_blue.fits 41144_red.fits -b sdss2010-g -b sami-red1 \\
+    --box sami-red1=6300,6860 -o bands.fits
+"""
+
+
+@click.command(epilog=EXAMPLES)
+@click.argument("files", nargs=-1, required=True, metavar="FILE [RED_FILE]")
+@click.option(
+    "-b", "--bands", required=True, multiple=True, metavar="BAND[,BAND...]",
+    help="Filters to integrate over the cube. May be repeated.",
+)  # fmt: skip
+@click.option("-o", "--output", required=True, metavar="OUT.fits", help="File to write.")
+@click.option("--overwrite", is_flag=True, help="Replace the output if it exists.")
+@click.option("-z", "--redshift", type=float, metavar="Z", help="Unless the file states it.")
+@click.option("--survey", metavar="NAME", help="Survey of bare band names: sdss, decals ...")
+@click.option(
+    "--partly", type=click.Choice(["cut", "leave"]),
+    help="Of filters of which the cube covers less than 95 %: cut them to the cube, as bands of "
+    "their own, or leave them out. By default an error.",
+)  # fmt: skip
+@click.option(
+    "--box", multiple=True, metavar="NAME=LOW,HIGH",
+    help="Define a filter that lets all photons through between two wavelengths in Angstrom.",
+)  # fmt: skip
+@click.option(
+    "--keep-dust", is_flag=True,
+    help="Leave the dust of our Galaxy in. By default it is removed by the E(B-V) in the file.",
+)  # fmt: skip
+@filter_option
+@common_options
+def cube(
+    files: tuple[str, ...],
+    bands: tuple[str, ...],
+    output: str,
+    overwrite: bool,
+    redshift: float | None,
+    survey: str | None,
+    partly: str | None,
+    box: tuple[str, ...],
+    keep_dust: bool,
+    quiet: bool,
+) -> None:
+    """Make images of an integral-field cube: of MaNGA, CALIFA, SAMI (two files) or MUSE.
+
+    Each filter is integrated over the cube. Noise and its correlation, masks, bins and PSF are
+    those that the survey defines; how much of each filter the cube covers is said.
+    """
+    from picasssso._core.files import check_output
+    from picasssso.ifu import box_filter, read_cube, synthetic_images
+    from picasssso.preparation import correct_extinction
+
+    check_output(output, overwrite)
+    for text in box:
+        box_filter(*_parse_box(text))
+    chosen = [name.strip() for text in bands for name in text.split(",") if name.strip()]
+    found = read_cube(list(files), redshift=redshift)
+    images = synthetic_images(found, chosen, survey=survey, partly=partly)
+    dust = images.galactic_extinction
+    if dust is not None and not dust.applied and not keep_dust:
+        images = correct_extinction(images)
+    images.write(output, overwrite=overwrite)
+    if quiet:
+        return
+    click.echo(repr(found)[1:-1])
+    for band, part in images.meta["ifu"]["covered"].items():
+        click.echo(f"  {band:28} {100 * part:.1f} % of the filter covered")
+    for note in images.meta["ifu"]["notes"]:
+        click.echo(f"  ({note})")
+    click.echo(f"Written: {output}")
+
+
+def _parse_box(text: str) -> tuple[str, float, float]:
+    name, _, ends = text.partition("=")
+    try:
+        low, high = (float(part) for part in ends.split(","))
+    except ValueError:
+        raise click.BadParameter(
+            f"{text!r}: expected NAME=LOW,HIGH such as sami-red1=6300,6860.", param_hint="--box"
+        ) from None
+    return name, low, high

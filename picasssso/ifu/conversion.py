@@ -1,0 +1,132 @@
+"""Sets of published maps as `PropertyMaps`."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from typing import Any
+
+import astropy.units as u
+import numpy as np
+import numpy.typing as npt
+from astropy.wcs import WCS
+
+from picasssso.exceptions import InvalidInputError
+from picasssso.ifu.published import Frame, PublishedMap, convert_map, stated_unit
+from picasssso.maps import PropertyArrays, PropertyMaps
+from picasssso.maps.arrays import NORMAL_SCORES
+from picasssso.properties import PROPERTIES, Property, get_property
+
+FloatArray = npt.NDArray[np.floating]
+
+
+def convert_maps(
+    planes: Mapping[str, PublishedMap],
+    *,
+    wcs: WCS | None = None,
+    pixel_solid_angle: u.Quantity | None = None,
+    redshift: float | None = None,
+    luminosity_distance: u.Quantity | None = None,
+    inclination: u.Quantity | None = None,
+    approximate: Collection[str] = (),
+    resolution_fwhm: u.Quantity | None = None,
+    bins: npt.NDArray[np.integer] | None = None,
+    meta: Mapping[str, Any] | None = None,
+) -> PropertyMaps:
+    """Turn published maps into `~picasssso.maps.PropertyMaps`.
+
+    Parameters
+    ----------
+    planes : mapping of str to PublishedMap
+        Maps by the name of the property.
+    wcs : `~astropy.wcs.WCS`, optional
+        Celestial WCS of the pixels.
+    pixel_solid_angle : `~astropy.units.Quantity`, optional
+        Solid angle of a pixel, where there is no WCS.
+    redshift : float, optional
+        Observed redshift.
+    luminosity_distance : `~astropy.units.Quantity`, optional
+        Distance; default: that of the redshift in Planck18. Needed for values per spaxel.
+    inclination : `~astropy.units.Quantity`, optional
+        By which surface densities were deprojected: they become as seen on the sky.
+    approximate : collection of str, optional
+        Properties to take for the package's though they are other averages, which
+        ``meta["approximations"]`` says.
+    resolution_fwhm : `~astropy.units.Quantity`, optional
+        Width of the PSF, an angle.
+    bins : array of int, shape (y, x), optional
+        Bins whose pixels hold one measurement; negative: none.
+    meta : mapping, optional
+        Notes.
+
+    Returns
+    -------
+    PropertyMaps
+        On Chabrier's initial mass function and per kpc2 as seen; maps without errors have
+        percentiles without width.
+
+    Raises
+    ------
+    InvalidInputError
+        If something that matters is not stated, or a unit cannot be converted.
+
+    Examples
+    --------
+    An average of logarithms, weighted by light, is not the package's age:
+
+    >>> import astropy.units as u
+    >>> import numpy as np
+    >>> from picasssso.ifu import PublishedMap, convert_maps
+    >>> age = PublishedMap(np.full((4, 5), 9.5), u.dex(u.yr), weighting="light", average="log")
+    >>> convert_maps({"stellar_age": age}, pixel_solid_angle=1 * u.arcsec**2).properties
+    ('stellar_age_light_log',)
+    """
+    if not planes:
+        raise InvalidInputError("There are no maps: expected at least one PublishedMap.")
+    unknown = sorted(set(approximate) - set(planes))
+    if unknown:
+        raise InvalidInputError(
+            f"approximate has {', '.join(unknown)}: expected some of {', '.join(planes)}."
+        )
+    if luminosity_distance is None and redshift is not None and redshift >= 0.003:
+        from astropy.cosmology import Planck18
+
+        luminosity_distance = Planck18.luminosity_distance(redshift)
+    frame = Frame(wcs, pixel_solid_angle, redshift, luminosity_distance, inclination)
+    arrays, definitions, notes, taken = {}, {}, [], []
+    for name, plane in planes.items():
+        definition, centers, errors, note = convert_map(name, plane, frame)
+        logarithmic = isinstance(stated_unit(name, plane), u.DexUnit)
+        if definition.name != name and name in approximate:
+            taken.append(f"{name}: {definition.label}, taken for the package's {name}")
+            definition = get_property(name)
+        notes += note
+        definitions[definition.name] = definition
+        arrays[definition.name] = _arrays(centers, errors, logarithmic, definition)
+        if plane.error is None:
+            notes.append(f"{definition.name}: no errors stated, percentiles have no width")
+    record: dict[str, Any] = {**(meta or {}), "conversions": notes, "approximations": taken}
+    if resolution_fwhm is not None:
+        record["resolution_fwhm_arcsec"] = float(resolution_fwhm.to_value(u.arcsec))
+    return PropertyMaps(
+        arrays,
+        quality=None,
+        wcs=wcs,
+        pixel_solid_angle=pixel_solid_angle if wcs is None else None,
+        definitions={n: d for n, d in definitions.items() if n not in PROPERTIES},
+        redshift=redshift,
+        luminosity_distance=luminosity_distance if redshift is not None else None,
+        bins=bins,
+        meta=record,
+    )
+
+
+def _arrays(
+    centers: FloatArray, errors: FloatArray | None, logarithmic: bool, definition: Property
+) -> PropertyArrays:
+    """Return percentiles, log-normal if errors are those of logarithms."""
+    scores = np.array(NORMAL_SCORES)[:, None, None]
+    width = np.zeros_like(centers) if errors is None else np.abs(errors)
+    known = np.isfinite(centers) & np.isfinite(width)
+    centers, width = np.where(known, centers, np.nan), np.where(known, width, np.nan)
+    planes = centers * 10.0 ** (scores * width) if logarithmic else centers + scores * width
+    return PropertyArrays(planes, centers if definition.is_surface_density else None)

@@ -1,0 +1,154 @@
+"""Maps of MaNGA DR17: those of the analysis pipeline (MAPS), and the Firefly catalog.
+
+MAPS (Westfall et al. 2019, AJ 158, 231) have no stellar mass or age: what they give here is the
+star formation of H-alpha. Lines are corrected for the Galaxy's dust, in 1e-17 erg/s/cm2 per
+spaxel.
+
+Firefly (Neumann et al. 2022, MNRAS 513, 5988) has a value for each Voronoi cell of all galaxies:
+logarithms of means (log Gyr, [Z/H]; the means are linear) with errors in dex, log Msun/kpc2, and
+E(B-V) of Calzetti's law; Kroupa's mass function.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import astropy.units as u
+import numpy as np
+import numpy.typing as npt
+
+from picasssso.exceptions import FileFormatError, InvalidInputError
+from picasssso.ifu.balmer import halpha_star_formation
+from picasssso.ifu.map_formats import MapReader, PublishedSet
+from picasssso.ifu.published import PublishedMap
+from picasssso.io import ImageFile
+
+_LIGHT = 299792.458  # km/s
+_LINE_UNIT = 1e-17 * u.erg / u.s / u.cm**2
+#: Width of the PSF of MaNGA (Law et al. 2016).
+_PSF_FWHM = 2.5 * u.arcsec
+_SPAXEL = 0.25 * u.arcsec**2
+#: Metals of the sun of the M11-MILES and MaStar models (Maraston & Stromback 2011).
+_SOLAR = 0.02
+_CALZETTI_R_V = 4.05
+
+
+class DAPReader(MapReader):
+    """Reads star formation from H-alpha and H-beta."""
+
+    title = "MaNGA DAP MAPS"
+
+    def recognize(self, file: ImageFile) -> bool:
+        """Tell it by an HDU called EMLINE_GFLUX."""
+        return file.find("EMLINE_GFLUX") is not None
+
+    def read(self, file: ImageFile, galaxy: str | None) -> PublishedSet:
+        """Read lines, and what they say of star formation; see `MapReader.read`."""
+        hdu = file.find("EMLINE_GFLUX")
+        if hdu is None:
+            raise FileFormatError(
+                f"{file}: found no HDU EMLINE_GFLUX, but {file.contents}, expected that of MAPS."
+            )
+        flux, ivar, mask = (
+            np.asarray(file.array(self._need(file, f"EMLINE_GFLUX{end}"), "lines", cube=True))
+            for end in ("", "_IVAR", "_MASK")
+        )
+        lines = [self._channel(file, hdu, name) for name in ("Ha", "Hb")]
+        velocity = file.get("SCINPVEL")
+        if velocity is None:
+            raise FileFormatError(f"{file}: found no SCINPVEL, expected the galaxy's velocity.")
+        redshift = float(velocity) / _LIGHT
+        with np.errstate(divide="ignore", invalid="ignore"):
+            errors = np.where((mask == 0) & (ivar > 0), ivar**-0.5, np.nan)
+        alpha, beta = ((flux[k], errors[k]) for k in lines)
+        plane = halpha_star_formation(*alpha, *beta, _LINE_UNIT, _SPAXEL, redshift)
+        ids = file.find("BINID")
+        bins = None
+        if ids is not None:
+            # The fourth channel of BINID is that of the emission-line fits' flux moments.
+            every = np.asarray(file.array(ids, "bins", cube=True))
+            bins = every[min(3, len(every) - 1)].astype(np.int32)
+        return PublishedSet({"sfr": plane}, "MaNGA DAP", file.wcs(hdu), redshift, _PSF_FWHM, bins)
+
+    @staticmethod
+    def _need(file: ImageFile, name: str) -> int:
+        hdu = file.find(name)
+        if hdu is None:
+            raise FileFormatError(f"{file}: found no HDU {name}, expected that of MAPS.")
+        return hdu
+
+    @staticmethod
+    def _channel(file: ImageFile, hdu: int, line: str) -> int:
+        """Return the plane of a line, by the cards C01, C02 ..."""
+        for key, value in file.headers[hdu].items():
+            if key[:1] == "C" and key[1:].isdigit() and str(value).startswith(f"{line}-"):
+                return int(key[1:]) - 1
+        raise FileFormatError(
+            f"{file}: found no line {line} in the cards C01, C02 ..., expected it."
+        )
+
+
+class FireflyReader(MapReader):
+    """Reads ages, metallicities, masses and attenuation of one galaxy of the catalog."""
+
+    title = "MaNGA Firefly catalog"
+
+    def recognize(self, file: ImageFile) -> bool:
+        """Tell it by the catalog's HDUs."""
+        return file.find("SPATIAL_BINID") is not None and file.find("GALAXY_INFO") is not None
+
+    def read(self, file: ImageFile, galaxy: str | None) -> PublishedSet:
+        """Read the cells of a galaxy and place them; see `MapReader.read`."""
+        from astropy.table import Table
+
+        if not self.recognize(file):
+            raise FileFormatError(
+                f"{file}: found {file.contents}, expected the catalog with GALAXY_INFO and "
+                "SPATIAL_BINID."
+            )
+        info = Table.read(file.path, hdu="GALAXY_INFO")
+        known = [str(name).strip() for name in info["PLATEIFU"]]
+        if galaxy not in known:
+            raise InvalidInputError(
+                f"{file}: found galaxy={galaxy!r}, expected a PLATE-IFU of the "
+                f"{len(known)} in the catalog, such as {known[0]!r}."
+            )
+        row = known.index(galaxy)
+
+        def of(name: str) -> npt.NDArray[Any]:
+            hdu = file.find(name)
+            if hdu is None:
+                raise FileFormatError(f"{file}: found no HDU {name}, expected that of DR17.")
+            return np.asarray(file.array(hdu, name, cube=True)[row], float)
+
+        bins = of("SPATIAL_BINID").astype(np.int32)
+        cells = of("SPATIAL_INFO")[:, 0].astype(int)
+        # Where each spaxel's cell stands in the lists; -1: none.
+        order = {int(cell): k for k, cell in reversed(list(enumerate(cells))) if cell >= 0}
+        place = np.array([order.get(int(b), -1) for b in bins.ravel()]).reshape(bins.shape)
+
+        def spread(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
+            grid = np.where(place >= 0, values[place], np.nan)
+            return np.where(grid <= -99, np.nan, grid)  # their sign for nothing
+
+        def both(name: str) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
+            table = of(name)
+            return spread(table[:, 0]), np.abs(spread(table[:, 1]))
+
+        mean: dict[str, Any] = {"weighting": "mass", "average": "linear"}
+        age, metal, mass = (
+            both(name)
+            for name in ("MW_AGE_VORONOI", "MW_Z_VORONOI", "SURFACE_MASS_DENSITY_VORONOI")
+        )
+        planes = {
+            "stellar_mass": PublishedMap(mass[0], u.dex(u.Msun / u.kpc**2), mass[1], imf="kroupa"),
+            "stellar_age": PublishedMap(age[0], u.dex(u.Gyr), age[1], **mean),
+            "stellar_metallicity": PublishedMap(
+                metal[0], u.dex, metal[1], solar_metallicity=_SOLAR, **mean
+            ),
+            "attenuation_v": PublishedMap(spread(of("E(B_V)_VORONOI")), u.mag, r_v=_CALZETTI_R_V),
+        }
+        found = [name for name in info.colnames if name.upper() == "REDSHIFT"]
+        redshift = float(info[found[0]][row]) if found else None
+        placed = np.where(place >= 0, bins, -1)
+        return PublishedSet(planes, "Firefly", None, redshift, _PSF_FWHM, placed)

@@ -1,0 +1,172 @@
+"""The registry of published maps: Pipe3D, the MaNGA analysis and Firefly, PHANGS, SAMI."""
+
+from __future__ import annotations
+
+import os
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import astropy.units as u
+import numpy as np
+import numpy.typing as npt
+from astropy.wcs import WCS
+
+from picasssso._core.plugins import Registry
+from picasssso.exceptions import FileFormatError, InvalidInputError
+from picasssso.ifu.conversion import convert_maps
+from picasssso.ifu.published import PublishedMap
+from picasssso.io import ImageFile
+
+if TYPE_CHECKING:
+    from picasssso.maps import PropertyMaps
+
+#: All formats of published maps by name.
+MAP_FORMATS = Registry(
+    what="map reader",
+    group="picasssso.map_readers",
+    built_in={
+        "manga_dap": "picasssso.ifu.manga_maps:DAPReader",
+        "manga_firefly": "picasssso.ifu.manga_maps:FireflyReader",
+        "phangs": "picasssso.ifu.phangs:PHANGSReader",
+        "pipe3d": "picasssso.ifu.pipe3d:Pipe3DReader",
+        "sami": "picasssso.ifu.sami_maps:SAMIMapReader",
+    },
+    base="picasssso.ifu.map_formats:MapReader",
+)
+
+
+@dataclass(frozen=True, eq=False)
+class PublishedSet:
+    """The maps of a file by property, who made them, and what it says of their pixels."""
+
+    planes: Mapping[str, PublishedMap]
+    survey: str
+    wcs: WCS | None = None
+    redshift: float | None = None
+    resolution_fwhm: u.Quantity | None = None
+    bins: npt.NDArray[np.integer] | None = None
+
+
+class MapReader(ABC):
+    """Base class of readers of published maps.
+
+    Plugins stand in the entry-point group ``picasssso.map_readers``.
+    """
+
+    #: What it reads, in a few words.
+    title: str = ""
+
+    @abstractmethod
+    def recognize(self, file: ImageFile) -> bool:
+        """Say from a file's headers whether it has this format."""
+
+    @abstractmethod
+    def read(self, file: ImageFile, galaxy: str | None) -> PublishedSet:
+        """Read the maps of a galaxy, as they were published.
+
+        ``galaxy``: which one, of files of many.
+        """
+
+
+def list_map_formats() -> dict[str, str]:
+    """Return all formats of published maps, built in and from plugins.
+
+    Returns
+    -------
+    dict
+        What each reads, by name.
+
+    Examples
+    --------
+    >>> from picasssso.ifu import list_map_formats
+    >>> list_map_formats()["pipe3d"]
+    'Pipe3D maps'
+    """
+    return {name: MAP_FORMATS.get(name).title for name in MAP_FORMATS.names()}
+
+
+def read_maps(
+    path: str | os.PathLike[str],
+    *,
+    format: str | None = None,
+    galaxy: str | None = None,
+    stated: Mapping[str, Mapping[str, Any]] | None = None,
+    **arguments: Any,
+) -> PropertyMaps:
+    """Read published maps, and bring them to this package's definitions.
+
+    Parameters
+    ----------
+    path : path
+        The file.
+    format : str, optional
+        One of `list_map_formats`, instead of recognizing it.
+    galaxy : str, optional
+        Which galaxy, of files of many; PLATE-IFU of MaNGA.
+    stated : mapping of str to mapping, optional
+        By property, what the maps mean where that is not as the survey's papers say: arguments
+        of `PublishedMap`, such as ``{"stellar_mass": {"imf": "kroupa"}}``.
+    **arguments : object
+        Arguments of `convert_maps`, in place of what the file says: ``wcs``, ``redshift``,
+        ``luminosity_distance``, ``inclination``, ``approximate``, ``resolution_fwhm``, ``bins``.
+
+    Returns
+    -------
+    PropertyMaps
+        The maps; ``meta["conversions"]`` says what was done.
+
+    Raises
+    ------
+    FileFormatError
+        If the file is missing, damaged or of no known format.
+    InvalidInputError
+        If something that matters is neither in the file nor given.
+
+    Examples
+    --------
+    >>> import os, tempfile
+    >>> import astropy.units as u
+    >>> import numpy as np
+    >>> from astropy.io import fits
+    >>> from picasssso.ifu import read_maps
+    >>> header = fits.Header({"PRODUCT": "SFRMaps", "CATID": "1"})
+    >>> rate = np.full((2, 4, 5), 0.02)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = os.path.join(folder, "1_A_sfr-dens_default_1-comp.fits")
+    ...     fits.HDUList([fits.PrimaryHDU(rate, header),
+    ...                   fits.ImageHDU(rate / 10, name="SFRSurfDensity_ERR")]).writeto(path)
+    ...     maps = read_maps(path, pixel_solid_angle=0.25 * u.arcsec**2)
+    >>> maps
+    <PropertyMaps 4 x 5 pixels, no WCS: sfr_10myr (solMass / (yr kpc2))>
+    """
+    file = ImageFile(os.path.expanduser(os.fspath(path)))
+    reader = MAP_FORMATS.get(format)() if format is not None else _recognized(file)
+    found = reader.read(file, galaxy)
+    planes = dict(found.planes)
+    for name, changes in (stated or {}).items():
+        if name not in planes:
+            raise InvalidInputError(
+                f"stated has {name!r}: expected some of {', '.join(planes)}, which {file} holds."
+            )
+        planes[name] = replace(planes[name], **changes)
+    known: dict[str, Any] = {
+        "wcs": found.wcs,
+        "redshift": found.redshift,
+        "resolution_fwhm": found.resolution_fwhm,
+        "bins": found.bins,
+        "meta": {"estimator": found.survey, "file": file.name},
+    }
+    return convert_maps(planes, **(known | arguments))
+
+
+def _recognized(file: ImageFile) -> MapReader:
+    for name in MAP_FORMATS.names():
+        reader: MapReader = MAP_FORMATS.get(name)()
+        if reader.recognize(file):
+            return reader
+    raise FileFormatError(
+        f"{file}: found no maps that are known in it ({file.contents}), expected one of "
+        f"{', '.join(list_map_formats().values())}. Give convert_maps the planes of others."
+    )

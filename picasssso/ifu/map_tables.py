@@ -1,0 +1,118 @@
+"""Tables with a row for each spaxel, as maps."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+from astropy.wcs import WCS
+
+from picasssso.exceptions import InvalidInputError
+from picasssso.ifu.conversion import convert_maps
+from picasssso.ifu.published import PublishedMap
+
+if TYPE_CHECKING:
+    from astropy.table import Table
+
+    from picasssso.maps import PropertyMaps
+
+
+def maps_from_table(
+    table: Table,
+    planes: Mapping[str, PublishedMap],
+    *,
+    x: str = "ix",
+    y: str = "iy",
+    sky: tuple[str, str] | None = None,
+    **arguments: Any,
+) -> PropertyMaps:
+    """Turn a table with a row for each spaxel into maps.
+
+    Parameters
+    ----------
+    table : `~astropy.table.Table`
+        The table, such as those of the package edge_pydb.
+    planes : mapping of str to PublishedMap
+        What columns mean, by the name of the property; their ``values`` and ``error`` are names
+        of columns. A column's unit takes the place of ``unit=None``.
+    x, y : str, optional
+        Columns of the pixel, from 0.
+    sky : (str, str), optional
+        Columns of right ascension and declination in degrees, to which a WCS is fitted;
+        otherwise ``wcs`` or ``pixel_solid_angle`` is needed.
+    **arguments : object
+        Arguments of `convert_maps`.
+
+    Returns
+    -------
+    PropertyMaps
+        Maps from pixel 0 to the last of the table.
+
+    Raises
+    ------
+    InvalidInputError
+        If a column is missing, or two rows are of one pixel.
+
+    Examples
+    --------
+    >>> import astropy.units as u
+    >>> from astropy.table import QTable
+    >>> from picasssso.ifu import PublishedMap, maps_from_table
+    >>> table = QTable({"ix": [0, 1, 1], "iy": [0, 0, 1],
+    ...                 "mass": [10.0, 20.0, 30.0] * u.Msun / u.pc**2})
+    >>> maps = maps_from_table(table, {"stellar_mass": PublishedMap("mass", None, imf="chabrier")},
+    ...                        pixel_solid_angle=1 * u.arcsec**2)
+    >>> print(maps["stellar_mass"].data / 1e6)
+    [[10. 20.]
+     [nan 30.]]
+    """
+    names = [x, y, *(sky or ())]
+    names += [n for plane in planes.values() for n in (plane.values, plane.error) if n is not None]
+    missing = [name for name in names if name not in table.colnames]
+    if missing:
+        raise InvalidInputError(
+            f"Found no column {', '.join(map(str, missing))}: the table has "
+            f"{', '.join(table.colnames)[:300]}."
+        )
+    columns, rows = (np.asarray(table[name], int) for name in (x, y))
+    if min(columns.min(), rows.min()) < 0 or len({*zip(columns, rows, strict=True)}) < len(table):
+        raise InvalidInputError(
+            f"Found negative pixels in {x}, {y}, or two rows of one pixel: expected one row for "
+            "each pixel, from 0. Select those of one galaxy."
+        )
+    shape = int(rows.max()) + 1, int(columns.max()) + 1
+
+    def plane_of(name: str | None) -> npt.NDArray[np.floating] | None:
+        if name is None:
+            return None
+        grid = np.full(shape, np.nan)
+        column = table[name]
+        values = getattr(column, "value", column)
+        grid[rows, columns] = np.ma.filled(np.ma.asarray(values, float), np.nan)
+        return grid
+
+    filled = {}
+    for name, plane in planes.items():
+        unit = table[plane.values].unit if plane.unit is None else plane.unit
+        if unit is None:
+            raise InvalidInputError(f"{name!r}: column {plane.values!r} has no unit: give one.")
+        filled[name] = replace(
+            plane, values=plane_of(plane.values), error=plane_of(plane.error), unit=unit
+        )
+    if sky is not None:
+        arguments = {"wcs": _fitted_wcs(table, columns, rows, sky)} | arguments
+    return convert_maps(filled, **arguments)
+
+
+def _fitted_wcs(table: Table, columns: Any, rows: Any, sky: tuple[str, str]) -> WCS:
+    from astropy.coordinates import SkyCoord
+    from astropy.wcs.utils import fit_wcs_from_points
+
+    ra, dec = (np.asarray(getattr(table[n], "value", table[n]), float) for n in sky)
+    # Some hundred points do, spread over the table.
+    some = np.unique(np.linspace(0, len(table) - 1, min(len(table), 400)).astype(int))
+    points = SkyCoord(ra[some], dec[some], unit="deg")
+    return fit_wcs_from_points((columns[some], rows[some]), points, projection="TAN")

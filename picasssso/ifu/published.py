@@ -1,0 +1,227 @@
+"""Maps that others published, brought to this package's definitions, or refused.
+
+What a published map means is stated, never guessed: its unit, initial mass function, weights,
+kind of average, inclination. What can be converted is. An average with other weights, or of
+logarithms, cannot be, and becomes a property with a name of its own, such as
+``stellar_age_light_log``, unless the user takes it for the package's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import astropy.units as u
+import numpy as np
+import numpy.typing as npt
+from astropy.wcs import WCS
+
+from picasssso._core.quiet import silence
+from picasssso.exceptions import InvalidInputError
+from picasssso.properties import Property, get_property
+
+FloatArray = npt.NDArray[np.floating]
+
+#: What a mass or rate of star formation is multiplied with: Madau & Dickinson (2014, ARA&A 52,
+#: 415, section 3.1.1), who convert from Salpeter by 0.61 and 0.66 (masses) and 0.63 and 0.67
+#: (rates) to Chabrier and Kroupa.
+IMF_TO_CHABRIER: Mapping[str, Mapping[str, float]] = {
+    "stellar_mass": {"chabrier": 1.0, "kroupa": 0.61 / 0.66, "salpeter": 0.61},
+    "sfr": {"chabrier": 1.0, "kroupa": 0.63 / 0.67, "salpeter": 0.63},
+}
+#: The package's star formation rate is a mean over this time.
+_AVERAGING_TIME = 100 * u.Myr
+_AVERAGED = ("stellar_age", "stellar_metallicity")
+
+
+@dataclass(frozen=True, eq=False)
+class PublishedMap:
+    """One published map, and what it means.
+
+    Parameters
+    ----------
+    values : array, shape (y, x), or str
+        Values, NaN where there are none; for `maps_from_table` the name of a column.
+    unit : str or `~astropy.units.Unit`
+        Their unit. Logarithms are ``u.dex(...)``; surface densities are per area
+        (``"Msun / pc2"``) or per spaxel (``"Msun / pix"``).
+    error : array or str, optional
+        One standard deviation in the same unit, in dex of logarithms; or the name of a column.
+    imf : {"chabrier", "kroupa", "salpeter"}, optional
+        Initial mass function of masses and star formation rates; required of them.
+    weighting : {"mass", "light"}, optional
+        Weights of ages and metallicities of stars; required of them.
+    average : {"linear", "log"}, optional
+        Whether these are means of the values or of their logarithms; required of them.
+    deprojected : bool, optional
+        Whether a surface density has been multiplied by the cosine of the inclination.
+    averaging_time : `~astropy.units.Quantity`, optional
+        Time over which star formation is averaged; required of it. Some 10 Myr for H-alpha.
+    solar_metallicity : float, optional
+        Mass fraction of metals that a metallicity in dex is relative to.
+    r_v : float, optional
+        A_V over E(B-V), of attenuation that is given as E(B-V).
+
+    Examples
+    --------
+    >>> import astropy.units as u
+    >>> import numpy as np
+    >>> from picasssso.ifu import PublishedMap, convert_maps
+    >>> mass = PublishedMap(np.full((4, 5), 2.0), u.dex(u.Msun / u.pc**2), imf="salpeter")
+    >>> maps = convert_maps({"stellar_mass": mass}, pixel_solid_angle=1 * u.arcsec**2)
+    >>> maps["stellar_mass"].data[0, 0]
+    np.float64(61000000.0)
+    """
+
+    values: Any
+    unit: Any
+    error: Any = None
+    imf: str | None = None
+    weighting: str | None = None
+    average: str | None = None
+    deprojected: bool = False
+    averaging_time: u.Quantity | None = None
+    solar_metallicity: float | None = None
+    r_v: float | None = None
+
+
+@dataclass(frozen=True)
+class Frame:
+    """What holds for all maps of a galaxy; see `convert_maps`."""
+
+    wcs: WCS | None
+    solid_angle: u.Quantity | None
+    redshift: float | None
+    distance: u.Quantity | None
+    inclination: u.Quantity | None
+
+    def spaxel_area(self, name: str) -> u.Quantity:
+        """Return the area of a spaxel at the galaxy."""
+        if self.redshift is None or self.distance is None:
+            raise InvalidInputError(
+                f"{name!r} is per spaxel: expected redshift= and luminosity_distance=, from which "
+                "the area of a spaxel follows."
+            )
+        angle = self.solid_angle
+        if self.wcs is not None:
+            from astropy.wcs.utils import proj_plane_pixel_area
+
+            angle = proj_plane_pixel_area(self.wcs.celestial) * u.deg**2
+        if angle is None:
+            raise InvalidInputError(
+                f"{name!r} is per spaxel: expected wcs= or pixel_solid_angle=."
+            )
+        across = self.distance / (1 + self.redshift) ** 2
+        return angle.to_value(u.sr) * across.to(u.kpc) ** 2
+
+
+def _need(name: str, plane: PublishedMap, what: str, choices: Collection[str] = ()) -> Any:
+    """Return something that has to be stated."""
+    value = getattr(plane, what)
+    if value is None or (choices and value not in choices):
+        expected = f"one of {', '.join(choices)}" if choices else "it to be stated"
+        raise InvalidInputError(
+            f"{name!r}: found {what}={value!r}, expected {expected}. The paper or data model of "
+            "the survey says it; it is never guessed."
+        )
+    return value
+
+
+def stated_unit(name: str, plane: PublishedMap) -> Any:
+    """Return the unit that was stated."""
+    try:
+        with silence(u.UnitsWarning):  # of spellings that other standards have
+            return u.Unit(plane.unit)
+    except (ValueError, TypeError):
+        raise InvalidInputError(
+            f"{name!r}: found unit={plane.unit!r}, expected one that astropy knows, such as "
+            "'Msun / pc2', or u.dex(...) of it."
+        ) from None
+
+
+def convert_map(
+    name: str, plane: PublishedMap, frame: Frame
+) -> tuple[Property, FloatArray, FloatArray | None, list[str]]:
+    """Return the definition, medians, errors (in dex, of logarithms) and notes of a map."""
+    definition = get_property(name)
+    values = np.array(plane.values, dtype=float)
+    errors = None if plane.error is None else np.array(plane.error, dtype=float)
+    if values.ndim != 2 or (errors is not None and errors.shape != values.shape):
+        raise InvalidInputError(
+            f"{name!r}: found values of shape {values.shape}"
+            + (f" and errors of shape {errors.shape}" if errors is not None else "")
+            + ", expected (y, x) of both."
+        )
+    unit = stated_unit(name, plane)
+    notes: list[str] = []
+    if name.endswith("metallicity") and unit == u.dex:
+        solar = _need(name, plane, "solar_metallicity")
+        unit, values = u.dex(u.one), values + np.log10(solar)
+        notes.append(f"{name}: [Z/H] relative to {solar:g}")
+    if name == "attenuation_v" and plane.r_v is not None:
+        values, errors = values * plane.r_v, None if errors is None else errors * plane.r_v
+        notes.append(f"attenuation_v: {plane.r_v:g} E(B-V)")
+    logarithmic = isinstance(unit, u.DexUnit)
+    if logarithmic:
+        unit, values = unit.physical_unit, 10.0**values
+    per_spaxel = [power for base, power in zip(unit.bases, unit.powers, strict=True)
+                  if base == u.pix and power < 0]  # fmt: skip
+    factor = 1.0
+    if per_spaxel:
+        unit = unit * u.pix ** -per_spaxel[0] / u.kpc**2
+        area = frame.spaxel_area(name).to_value(u.kpc**2)
+        factor /= area
+        notes.append(f"{name}: per spaxel, divided by {area:.4g} kpc2")
+    try:
+        factor *= float(unit.to(definition.unit))
+    except u.UnitConversionError:
+        raise InvalidInputError(
+            f"{name!r}: found the unit {plane.unit}, expected one that converts to "
+            f"{definition.unit}, its logarithm u.dex(...), or per spaxel (/ u.pix)."
+        ) from None
+    if name in IMF_TO_CHABRIER:
+        imf = _need(name, plane, "imf", ("chabrier", "kroupa", "salpeter"))
+        factor *= IMF_TO_CHABRIER[name][imf]
+        if imf != "chabrier":
+            notes.append(f"{name}: {imf} to chabrier, times {IMF_TO_CHABRIER[name][imf]:.3f}")
+    if plane.deprojected:
+        if frame.inclination is None:
+            raise InvalidInputError(
+                f"{name!r} is deprojected: expected inclination=, to bring it back to the sky."
+            )
+        factor /= float(np.cos(frame.inclination.to_value(u.rad)))
+        notes.append(f"{name}: deprojected by {frame.inclination:g}, brought back")
+    if errors is not None and not logarithmic:
+        errors = errors * factor
+    return _defined(definition, name, plane), values * factor, errors, notes
+
+
+def _defined(definition: Property, name: str, plane: PublishedMap) -> Property:
+    """Return the package's definition, or one of its own where a map means another thing."""
+    if name == "sfr":
+        time = _need(name, plane, "averaging_time").to(u.Myr)
+        if np.isclose(time / _AVERAGING_TIME, 1):
+            return definition
+        text = f"{time.value:g}"
+        return replace(
+            definition,
+            name=f"sfr_{text.replace('.', 'p')}myr",
+            label=f"star formation rate over {text} Myr",
+            definition=f"mass formed in the last {text} Myr, by that time",
+        )
+    if name not in _AVERAGED:
+        return definition
+    by = _need(name, plane, "weighting", ("mass", "light"))
+    how = _need(name, plane, "average", ("linear", "log"))
+    if (by, how) == ("mass", "linear"):
+        return definition
+    suffix = ("_light" if by == "light" else "") + ("_log" if how == "log" else "")
+    words = f"{'mean of logarithms' if how == 'log' else 'mean'} weighted by {by}"
+    return replace(
+        definition,
+        name=name + suffix,
+        weight="stellar_mass" if by == "mass" else None,
+        label=f"{definition.label}, {words}",
+        definition=words,
+    )
