@@ -145,7 +145,7 @@ class MapPlanes(Mapping[str, CCDData]):
         rows, columns = check_slices(key, self.shape, "maps", f"one of {', '.join(self)}")
         window = (..., rows, columns)
 
-        def cut(array: npt.NDArray[Any] | None) -> npt.NDArray[Any] | None:
+        def cut(array: Any) -> Any:
             return None if array is None else array[window]
 
         options = self._arguments()
