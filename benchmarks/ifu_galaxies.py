@@ -167,7 +167,7 @@ def read_ngc4047():
 
 
 def mock_maps():
-    """Return true and estimated maps of discs that form stars, of NGC 4047's mass."""
+    """Return true and estimated maps of disks that form stars, of NGC 4047's mass."""
     generator = MockGenerator(4047, survey="sdss", n_pixels=64, mass_range=(10.4, 10.7),
                               redshift=(0.02, 0.04))  # fmt: skip
     numbers = np.arange(6 * MOCKS)

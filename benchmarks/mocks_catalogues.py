@@ -1,9 +1,9 @@
 #!/usr/bin/env python
-"""Mock galaxies against catalogues of real ones: colors, M/L, ages, metals, rates, dust and gas.
+"""Mock galaxies against catalogs of real ones: colors, M/L, ages, metals, rates, dust and gas.
 
 Mocks are integrated over frames of 10 half-mass radii at redshift 0.03, without companions,
 in one world, in which all zero points have their central values, and in worlds that differ.
-Catalogues (in a folder given; the documentation of mocks says where they come from):
+Catalogs (in a folder given; the documentation of mocks says where they come from):
 
 - ``nsa_galaxies.fits``: ugriz of the NASA-Sloan Atlas with masses, rates and attenuations of
   GSWLC-X2. The galaxies are in and around groups, where those that form stars do so at lower
@@ -19,7 +19,7 @@ Catalogues (in a folder given; the documentation of mocks says where they come f
   half-light radius than between it and twice that radius, in circles (half-light radii above
   4 arcsec: the PSF's FWHM is 1.3), and attenuations of star-forming galaxies by axis ratio.
 
-What differences are: mocks minus catalogue, of medians; where mocks are matched, the median over
+What differences are: mocks minus catalog, of medians; where mocks are matched, the median over
 galaxies of what the mocks nearest to each have as their median, minus its own. M/L_i is at fixed
 g-i. Nothing here is fitted; what is, and to what, stands in the recipe
 (``picasssso/mocks/galaxies/scaling_relations.py``).
@@ -75,7 +75,7 @@ RATIO_EDGES = (0.0, 0.35, 0.65, 1.0)
 
 COLORS = ("u-r", "g-r", "r-i", "i-z")
 
-#: How far medians of mocks may lie below and above those of catalogues.
+#: How far medians of mocks may lie below and above those of catalogs.
 BARS = {
     "u-r": (-0.06, 0.06),
     "g-r": (-0.03, 0.03),
@@ -140,7 +140,7 @@ def color_gradient(growth: dict[str, np.ndarray], radius: np.ndarray) -> float:
 
 
 def axis_ratios(p: Sample) -> np.ndarray:
-    """Return axis ratios of spheroids or of inclined discs."""
+    """Return axis ratios of spheroids or of inclined disks."""
     tilt = p["cos_inclination"] ** 2
     disc = np.sqrt(tilt + (1 - tilt) * p["thickness"] ** 2)
     return np.where(p["spheroid"] > 0, p["bulge_axis_ratio"], disc)
@@ -349,7 +349,7 @@ def row(
     quantity: str, kind: str, edges: tuple[float, float], theirs: np.ndarray,
     along: str = "log_mass",
 ) -> dict:  # fmt: skip
-    """Return what a catalogue says in one bin."""
+    """Return what a catalog says in one bin."""
     theirs = theirs[np.isfinite(theirs)]
     low, middle, high = percentiles(theirs)
     return {
@@ -501,7 +501,7 @@ def limits(values: np.ndarray, count: int) -> np.ndarray:
 
 
 def compare(folder: Path, samples: dict[str, Sample]) -> list[dict]:
-    """Return comparisons of sets of mocks, by name, with the catalogues in a folder."""
+    """Return comparisons of sets of mocks, by name, with the catalogs in a folder."""
     real = nsa(folder)
     return [
         *colors(samples, real),

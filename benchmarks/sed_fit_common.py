@@ -163,7 +163,7 @@ def _amplitude_percentiles(
 
 
 def nmad(values: np.ndarray) -> float:
-    """Return the normalised median absolute deviation."""
+    """Return the normalized median absolute deviation."""
     return float(1.4826 * np.median(np.abs(values - np.median(values))))
 
 

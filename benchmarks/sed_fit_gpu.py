@@ -38,7 +38,7 @@ INTENSIVE = ("stellar_metallicity", "stellar_age", "attenuation_v")
 BAR_SPEED = 1e6
 BAR_AGREEMENT = 1e-3
 
-#: Noise of the bands relative to that of r: about what SDSS has for a galaxy's colours.
+#: Noise of the bands relative to that of r: about what SDSS has for a galaxy's colors.
 SURVEY_NOISE = np.array([4.0, 1.2, 1.0, 1.1, 2.0])
 
 

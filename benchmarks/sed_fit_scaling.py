@@ -4,8 +4,8 @@ Memory: `SEDFitEstimator.estimate` of some rows of an image of 4096 x 4096 pixel
 bands, each count of rows in a process of its own; the peak of its resident memory less what
 it held before (with everything imported, the library built and a first fit done), less the
 input and the output, whose sizes are known. If that does not grow with the rows, neither
-would it for all 4096. The image: exponential discs 200 pixels apart, signal-to-noise ratio
-20 in r at their centres.
+would it for all 4096. The image: exponential disks 200 pixels apart, signal-to-noise ratio
+20 in r at their centers.
 
 Time: CPU time per pixel of one process with one thread for images of 10^3 to 10^6 pixels,
 and of 16,384 pixels with libraries of 12,500 to 200,000 models.

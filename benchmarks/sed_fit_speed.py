@@ -91,8 +91,8 @@ def pixels(kind: str, n: int) -> tuple[np.ndarray, np.ndarray]:
     """Return fluxes and errors, nmgy.
 
     ``five_percent``: errors of 5 % of each flux, delayed exponentials of BC03 if it is at
-    hand (PopStar if not). ``disc``: such pixels in an exponential disc, from a
-    signal-to-noise ratio of 50 in r at its centre down to sky, errors the same everywhere.
+    hand (PopStar if not). ``disc``: such pixels in an exponential disk, from a
+    signal-to-noise ratio of 50 in r at its center down to sky, errors the same everywhere.
     """
     grid = read_bc03()
     prior = SEDPrior(burst_probability=0.0, truncation_probability=0.0)

@@ -1,15 +1,15 @@
-"""Measure totals: sums of the mean plane over exponential discs, and their uncertainty.
+"""Measure totals: sums of the mean plane over exponential disks, and their uncertainty.
 
-Discs of a signal-to-noise ratio of 10 or 50 per pixel (the root mean square over the bands)
-at their centre; out to five scale lengths most pixels have next to none. The fit must not
+Disks of a signal-to-noise ratio of 10 or 50 per pixel (the root mean square over the bands)
+at their center; out to five scale lengths most pixels have next to none. The fit must not
 gain mass there by keeping fluxes positive, nor lose any by summing medians.
 
 ``mixed``: each pixel's population is drawn from the prior by itself. The prior is right for
-such a disc, so its sum must be; the bar is judged by it.
+such a disk, so its sum must be; the bar is judged by it.
 
 ``single``: one population throughout. What pixels cannot tell about it (the mass-to-light
-ratio where there is next to no colour) then comes from the prior in all of them alike, and
-does not average out. Single discs scatter by that. The error of ``correlation="independent"``
+ratio where there is next to no color) then comes from the prior in all of them alike, and
+does not average out. Single disks scatter by that. The error of ``correlation="independent"``
 holds what is left without noise as shared; ``"full"`` takes all of each pixel's as shared.
 """
 

@@ -32,7 +32,7 @@ from picasssso import BandImages, SEDFitEstimator
 from picasssso.bands import GalacticExtinction
 from picasssso.sps import SEDPrior
 
-#: Bands of the catalogue, in its order.
+#: Bands of the catalog, in its order.
 ALL_BANDS = ("galex-fuv", "galex-nuv", *(f"sdss2010-{band}" for band in "ugriz"))
 BAND_SETS = {"ugriz": ALL_BANDS[2:], "FUV-z": ALL_BANDS}
 #: Error of the photometry, as a fraction of the flux; the fit adds its own error floor.

@@ -239,13 +239,13 @@ def face_value(
 
 
 def judge(grid: SSPGrid, galaxies: Galaxies, age: Relation, metals: Relation) -> dict:
-    """Compare a grid's colours with galaxies of known age, metals, dust and star formation."""
+    """Compare a grid's colors with galaxies of known age, metals, dust and star formation."""
     quiescent, forming = np.flatnonzero(galaxies.quiescent), np.flatnonzero(galaxies.star_forming)
     mass = np.where(np.isfinite(galaxies.mass), galaxies.mass, galaxies.mass_taylor)
     old = DelayedHistories((10 ** age.at(mass[quiescent]) + 2 * TAU) * 1e9, TAU * 1e9)
     metallicity = FIREFLY_SOLAR * 10 ** metals.at(mass)
     known = galaxies.attenuation[quiescent]
-    # Galaxies that are quiescent by their spectrum alone have no A_V, or one of their discs.
+    # Galaxies that are quiescent by their spectrum alone have no A_V, or one of their disks.
     dust = np.where(np.isfinite(known), np.minimum(known, 0.35), TYPICAL_ATTENUATION)
     result = {
         f"quiescent, {label}": face_value(

@@ -39,7 +39,6 @@ sphinx_gallery_conf = {
     "show_signature": False,
     "download_all_examples": False,
     "min_reported_time": 10,
-    "reset_argv": lambda gallery_conf, script_vars: [],
 }
 
 # What the next release brings, from the fragments that towncrier will make CHANGES.rst of.

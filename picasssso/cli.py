@@ -59,7 +59,7 @@ class _Group(click.Group):
         except KeyboardInterrupt:
             click.echo("Interrupted; nothing was half-written.", err=True)
             ctx.exit(130)
-        except Exception as error:  # the last line of defence: no traceback for users
+        except Exception as error:  # the last line of defense: no traceback for users
             # click knows what to do when whoever reads the output has gone.
             if debug_wanted(ctx) or getattr(error, "errno", None) == errno.EPIPE:
                 raise

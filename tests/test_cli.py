@@ -560,7 +560,7 @@ def test_info_of_a_survey_file(folder):
     for word in ("SCI", "30 x 26", "electrons", "MAGZERO = 30.0", "0.396", "185.0", "g DECam"):
         assert word in result.output
     assert "Recognized as DES (DECam) coadd" in result.output
-    assert "picasssso estimate des.fits -z Z" in result.output
+    assert "picasssso prepare des.fits -z Z -o bands.fits" in result.output
     write_band(folder / "other.fits", 1.0, FILTER="g", SURVEY="SDSS")
     result = run("info", "other.fits")
     assert "guess" in result.output
@@ -604,6 +604,19 @@ def _many_kinds(folder):
     fits.PrimaryHDU(data, fits.Header({"BUNIT": "adu", "FILTER": "r"})).writeto(
         folder / "counts.fits"
     )
+    layouts.euclid_mosaic(folder, "VIS", flux, wcs, sigma=0.1)
+    layouts.euclid_mosaic(folder, "NIR_H", flux, wcs, MAGZEROP=None)
+    layouts.spitzer_mosaic(folder, 1, flux, wcs, sigma=0.1)
+    layouts.wise_atlas(folder, 1, flux, wcs, vega=2.699, sigma=0.1)
+    layouts.unwise_coadd(folder, 2, flux, wcs, vega=3.339, sigma=0.1)
+    layouts.casu_image(folder / "wfcam_st.fits", "J", flux, wcs)
+    with fits.open(layouts.casu_image(folder / "vista_st.fits", "Ks", flux, wcs, camera="VIRCAM",
+                                      vega=1.827)) as hdus:  # fmt: skip
+        fits.HDUList([hdus[0], hdus[1], hdus[1].copy()]).writeto(folder / "detectors_st.fits")
+    space = {"INSTRUME": "WFI", "FILTER": "F158", "TELESCOP": "ROMAN"}
+    layouts.space_image(folder / "roman.fits", flux, wcs, sigma=0.1, **space)
+    space = {"INSTRUME": "NIRCAM", "FILTER": "F150W", "TELESCOP": "JWST"}
+    layouts.space_image(folder / "jwst_i2d.fits", flux, wcs, sigma=0.1, **space)
     return [path.name for path in sorted(folder.glob("*.fits")) if path.stem not in ("g", "i")]
 
 
@@ -621,7 +634,7 @@ def test_every_line_that_info_proposes_reads_the_file(folder):
             # Noise that no file states is measured, or cannot be: that is no fault of the line.
             assert result.exit_code == 0, (name, line, result.stderr)
             proposed += 1
-    assert proposed >= 11
+    assert proposed >= 22
 
 
 def test_info_of_own_files(folder):

@@ -1,4 +1,4 @@
-"""The picture of a galaxy and its maps: what stands where, and what is grey."""
+"""The picture of a galaxy and its maps: what stands where, and what is gray."""
 
 import astropy.units as u
 import numpy as np
@@ -39,7 +39,7 @@ def estimate(truth):
 
 
 def panels(figure):
-    """Shown pixels by title; colour bars have no title."""
+    """Shown pixels by title; color bars have no title."""
     return {
         axes.get_title(): axes.images[0].get_array() for axes in figure.axes if axes.get_title()
     }

@@ -61,8 +61,9 @@ class Page(HTMLParser):
 
 
 def read_pages(folder: Path) -> dict[Path, Page]:
-    """Return all pages."""
-    return {path.resolve(): Page(path) for path in sorted(folder.rglob("*.html"))}
+    """Return all pages; what the theme keeps beside its scripts is none."""
+    paths = sorted(path for path in folder.rglob("*.html") if "_static" not in path.parts)
+    return {path.resolve(): Page(path) for path in paths}
 
 
 def broken_links(pages: dict[Path, Page], folder: Path) -> list[str]:

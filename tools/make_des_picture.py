@@ -2,7 +2,7 @@
 """Make docs/_static/des_j0151.png: stellar mass of a galaxy in real DES images.
 
 The images are cutouts of the Dark Energy Survey's coadds, from the test data of
-``temuller/hostphot`` (MIT licence). They are no part of the repository: their folder, with
+``temuller/hostphot`` (MIT license). They are no part of the repository: their folder, with
 DES_g.fits, DES_r.fits and DES_i.fits in it, is the argument. docs/surveys.rst explains
 the steps. ::
 
@@ -30,7 +30,7 @@ STAND_IN_REDSHIFT = 0.02
 NUCLEUS = SkyCoord(27.9521 * u.deg, 0.2639 * u.deg)
 #: Light beyond this from the nucleus is taken as sky.
 GALAXY_RADIUS = 27 * u.arcsec
-#: A foreground star on the disc, which is masked.
+#: A foreground star on the disk, which is masked.
 STAR, STAR_RADIUS = SkyCoord(27.9547 * u.deg, 0.2655 * u.deg), 3 * u.arcsec
 
 
@@ -60,7 +60,7 @@ def read_images(folder: Path, redshift: float = STAND_IN_REDSHIFT) -> BandImages
 
 
 def make_maps(images: BandImages) -> PropertyMaps:
-    """Return the stellar mass by the default colour-mass-to-light relation."""
+    """Return the stellar mass by the default color-mass-to-light relation."""
     return MassToLightEstimator().estimate(images)
 
 

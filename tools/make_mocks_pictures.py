@@ -60,7 +60,7 @@ def colour_picture(flux: np.ndarray, sky: np.ndarray) -> np.ndarray:
 
 
 def contact_sheet(table: LightTable, name: str, n_pixels: int, **keywords: object) -> None:
-    """Draw 100 random galaxies in colour."""
+    """Draw 100 random galaxies in color."""
     generator = MockGenerator(SEED, table=table, n_pixels=n_pixels, **keywords)  # type: ignore
     mocks = generator.draw(range(100))
     figure = Figure(figsize=(16, 16))
@@ -174,7 +174,7 @@ def local_relations() -> None:
     for start in range(0, 300, 100):
         galaxies = source.draw(range(start, start + 100))
         p = galaxies.parameters
-        # Like NGC 4047: forming stars, a disc not far from face-on, log M = 10.6.
+        # Like NGC 4047: forming stars, a disk not far from face-on, log M = 10.6.
         keep = (p["quenched"] == 0) & (p["green"] == 0) & (p["cos_inclination"] > 0.5)
         galaxies = galaxies.select(np.flatnonzero(keep & (p["companion"] == 0)))
         alive = alive_mass(table, galaxies)

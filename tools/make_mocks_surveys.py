@@ -1,7 +1,7 @@
 #!/usr/bin/env python
 """Write the surveys' parameters that the mocks use, as kept by the package surveycodex.
 
-surveycodex (https://github.com/LSSTDESC/surveycodex, MIT licence) keeps pixel scales, zero
+surveycodex (https://github.com/LSSTDESC/surveycodex, MIT license) keeps pixel scales, zero
 points, exposure times, sky brightness and seeing of surveys, each with its reference. The
 numbers used are copied from the installed package into ``picasssso/data/surveys.json``,
 with its version and those references, so that mocks need neither it nor PyYAML.

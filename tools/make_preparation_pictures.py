@@ -2,7 +2,7 @@
 """Make docs/_static/preparation_des.png: from survey files to a map of stellar mass.
 
 The galaxy is that of the real DES coadds in the folder given (``temuller/hostphot`` test data,
-MIT licence; no part of the repository). ::
+MIT license; no part of the repository). ::
 
     python tools/make_preparation_pictures.py FOLDER
 """
@@ -71,7 +71,7 @@ def frame(ax: plt.Axes, title: str) -> None:
 
 def show_plane(figure: plt.Figure, place: tuple[int, int, int], plane: np.ndarray, wcs: WCS,
                title: str, **options: object) -> None:  # fmt: skip
-    """Show a map in a panel with a colour bar."""
+    """Show a map in a panel with a color bar."""
     ax = figure.add_subplot(*place, projection=wcs)
     picture = ax.imshow(plane, origin="lower", interpolation="nearest", **options)
     figure.colorbar(picture, ax=ax, fraction=0.046, pad=0.02).ax.tick_params(labelsize=7)

@@ -251,7 +251,7 @@ def make_example_pictures(output: Path, only: str | None = None) -> None:
     where = bright_pixels(images)
     flux = images.to_arrays()[0]
     centre = np.unravel_index(np.argmax(np.where(where, flux[2], 0)), where.shape)
-    # Halfway out along the row of the centre.
+    # Halfway out along the row of the center.
     row = np.flatnonzero(where[centre[0]])
     pixel = (int(centre[0]), int(0.5 * (centre[1] + row[-1])))
     if only != "maps":

@@ -1,5 +1,5 @@
 #!/usr/bin/env python
-"""Write the documentation's tables and figure of mocks against catalogues of real galaxies.
+"""Write the documentation's tables and figure of mocks against catalogs of real galaxies.
 
 Run after ``benchmarks/mocks_catalogues.py DATA_FOLDER``, from the root of the repository::
 
@@ -139,7 +139,7 @@ def write_tables(rows: list[Row]) -> None:
 
 
 def panel(axis: Axes, rows: list[Row], quantity: str, kinds: tuple[str, ...]) -> None:
-    """Draw a quantity in bins: catalogues as points, mocks of one world as a band."""
+    """Draw a quantity in bins: catalogs as points, mocks of one world as a band."""
     for kind in kinds:
         some = [row for row in rows if (row["quantity"], row["type"]) == (quantity, kind)]
         style = STYLES[kind]

@@ -42,7 +42,7 @@ LINES = {
 
 
 def face_value(result: dict[str, Any]) -> list[list[str]]:
-    """Return rows of real minus model colours."""
+    """Return rows of real minus model colors."""
     rows = []
     for kind, label in KINDS.items():
         for grid, found in result["face_value"].items():

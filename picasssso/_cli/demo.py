@@ -24,7 +24,7 @@ def demo(output: Path, estimators: tuple[str, ...], quiet: bool) -> None:
     """Estimate maps of the packaged example galaxy with every estimator.
 
     Leaves picasssso_demo_ESTIMATOR.fits (maps) for every estimator and picasssso_demo.png
-    (the galaxy in colour, each map, the truth beside it). Files of an earlier demo are
+    (the galaxy in color, each map, the truth beside it). Files of an earlier demo are
     replaced.
     """
     from picasssso._cli.totals import describe_totals

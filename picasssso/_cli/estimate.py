@@ -171,12 +171,13 @@ class _Job:
             return images
         ebv, scale = self.dust["ebv"], self.dust["ebv_scale"]
         if ebv == "dustmaps":
-            if self.position is None and images.wcs is None:
+            place = self.position
+            if place is None and images.wcs is not None:
+                place = images.wcs.pixel_to_world(*[(n - 1) / 2 for n in reversed(images.shape)])
+            if place is None:
                 raise InvalidInputError(
                     "ebv=: found images without WCS, expected a position to look E(B-V) up."
                 )
-            middle = [(side - 1) / 2 for side in reversed(images.shape)]
-            place = self.position or images.wcs.pixel_to_world(*middle)
             ebv, scale = look_up_ebv(place), "SFD98"
         return correct_extinction(images, ebv, scale=scale, law=self.dust["law"])
 

@@ -88,7 +88,7 @@ def _prior(value: Any) -> Any:
             f"prior: found {found!r}, expected 'flat', 'default' or parameters among "
             f"{', '.join(known)}."
         )
-    made = {
+    made: dict[str, Any] = {
         key: distribution_from_dict(item) if isinstance(item, Mapping) else _plain(item)
         for key, item in value.items()
     }

@@ -25,7 +25,7 @@ from picasssso._cli.running import common_options, progress_wanted
 )  # fmt: skip
 @click.option(
     "--data", type=click.Path(path_type=Path), metavar="FOLDER",
-    help="Catalogues and images, for a configuration of real galaxies.",
+    help="Catalogs and images, for a configuration of real galaxies.",
 )  # fmt: skip
 @click.option("--small", is_flag=True, help="The small setting of the configuration, for a test.")
 @click.option(
@@ -88,7 +88,7 @@ def _evaluate_real(
     if data is None:
         raise click.UsageError(
             f"{configuration} is a configuration of real galaxies: name the folder that holds its "
-            "catalogues and images with --data FOLDER."
+            "catalogs and images with --data FOLDER."
         )
     chosen = load_real_configuration(configuration, small=small).select(parts, estimators)
     if not only_results:

@@ -38,18 +38,28 @@ def info(files: tuple[str, ...], quiet: bool) -> None:
     """Say what FITS files hold and how to read them.
 
     For a survey's image: what it is recognized as, the units, zero points, filter, pixel scale
-    and centre of each extension, and a line of options that reads it, tried on the file. Guesses
+    and center of each extension, and a line of options that reads it, tried on the file. Guesses
     are marked as guesses: check them. For files of picasssso's own: bands or maps, and how they
-    were made. With --quiet only the lines that read the files.
+    were made. Of several files, also the command that takes them together. With --quiet only the
+    lines that read the files.
     """
+    proposed: list[str] = []
     for index, name in enumerate(files):
         if index and not quiet:
             click.echo()
-        for line in _describe(name, quiet):
+        for line in _describe(name, quiet, proposed):
             click.echo(line)
+    named = {line.startswith("--band") for line in proposed}
+    if len(proposed) > 1 and len(named) == 1 and not quiet:
+        how = " --prepare" if named == {True} else ""
+        words = " ".join(dict.fromkeys(proposed))
+        click.echo(
+            f"\nMaps of them together:\n  picasssso estimate{how} -z Z -e ESTIMATOR -o maps.fits"
+        )
+        click.echo(f"    {words}")
 
 
-def _describe(name: str, quiet: bool) -> Iterator[str]:
+def _describe(name: str, quiet: bool, proposed: list[str]) -> Iterator[str]:
     from picasssso._core.headers import IMAGES_FORMAT, MAPS_FORMAT
     from picasssso.exceptions import FileFormatError
     from picasssso.io import ImageFile, recognize
@@ -76,7 +86,7 @@ def _describe(name: str, quiet: bool) -> Iterator[str]:
         if found is not None and found.format != "generic":
             role = f": its {found.role}" if found.role else ""
             yield f"Recognized as {found.title}{role}, by {found.why}."
-    yield from _proposal(file, found, quiet)
+    yield from _proposal(file, found, quiet, proposed)
 
 
 # ---- files of other people ----------------------------------------------------------
@@ -137,27 +147,25 @@ def _wcs(header: Header) -> str:
     if wcs is None:
         return "none: give --pixel-scale"
     scales = proj_plane_pixel_scales(wcs) * 3600
-    centre = wcs.pixel_to_world((header["NAXIS1"] - 1) / 2, (header["NAXIS2"] - 1) / 2)
-    assert isinstance(centre, SkyCoord)
+    center = wcs.pixel_to_world((header["NAXIS1"] - 1) / 2, (header["NAXIS2"] - 1) / 2)
+    assert isinstance(center, SkyCoord)
     scale = " x ".join(dict.fromkeys(f"{value:.4g}" for value in scales))
-    position = centre.icrs.to_string("decimal", precision=5)
-    return f"{wcs.wcs.ctype[0]}, {scale} arcsec per pixel, centre RA Dec {position}"
+    position = center.icrs.to_string("decimal", precision=5)
+    return f"{wcs.wcs.ctype[0]}, {scale} arcsec per pixel, center RA Dec {position}"
 
 
-def _proposal(file: ImageFile, found: Recognition | None, quiet: bool) -> Iterator[str]:
-    """Return a line that reads the file: it was tried."""
+def _proposal(
+    file: ImageFile, found: Recognition | None, quiet: bool, proposed: list[str]
+) -> Iterator[str]:
+    """Return a line that reads the file, which was tried, and add it to those proposed."""
     from picasssso.io.keywords import guess_band, plane_kind
 
     if found is not None and found.role is not None:
+        proposed.append(shlex.quote(file.path))
         yield from [] if quiet else ["It goes with an image: give both."]
         return
     if found is not None and found.format != "generic":
-        images, problem = _try([file.path], {})
-        if images is not None:
-            yield from [] if quiet else ["To read it, with the survey's noise and mask:"]
-            yield from _lines(shlex.quote(file.path), images, quiet)
-            return
-        yield from [] if quiet else [f"As it stands it cannot be read: {problem}"]
+        yield from _survey_proposal(file, quiet, proposed)
         return
     planes = [k for k, n in enumerate(file.axes) if n == 2 and not plane_kind(file.label(k))]
     if not planes:
@@ -184,16 +192,53 @@ def _proposal(file: ImageFile, found: Recognition | None, quiet: bool) -> Iterat
             yield from [] if quiet else [f"  {label}: cannot be read: {problem}"]
             continue
         line = f"--band {band}={shlex.quote(name)}{needs}"
+        proposed.append(line)
         yield line if quiet else f"  {line}"
         if not quiet and images is not None:
             yield f"    {_what_was_read(images)}"
+
+
+def _survey_proposal(file: ImageFile, quiet: bool, proposed: list[str]) -> Iterator[str]:
+    """Return lines that read a survey's file: whole, image by image, or with what it lacks."""
+    import astropy.units as u
+
+    images, problem = _try([file.path], {})
+    names = [file.path]
+    if images is None:
+        chips = [f"{file.path}[{k}]" for k, axes in enumerate(file.axes) if axes == 2]
+        names = [name for name in chips if _try([name], {})[0] is not None] if chips[1:] else []
+    if names:
+        yield from [] if quiet else ["To read it, with the survey's noise and mask:"]
+        for name in names:
+            images = images or _try([name], {})[0]
+            assert images is not None
+            proposed.append(shlex.quote(name))
+            yield from _lines(proposed[-1], images, quiet)
+        return
+    yield from [] if quiet else [f"As it stands it cannot be read: {problem}"]
+    for options, needs in (
+        ({"zero_point": 30 * u.ABmag}, " --zero-point MAG"),
+        ({"unit": "nmgy"}, " --unit UNIT"),
+        ({"pixel_scale": 1 * u.arcsec}, " --pixel-scale 'P arcsec'"),
+    ):
+        images, _ = _try([file.path], options)
+        if images is not None:
+            yield from [] if quiet else ["With what it lacks:"]
+            proposed.append(shlex.quote(file.path) + needs)
+            yield from _lines(proposed[-1], images, quiet)
+            return
 
 
 def _lines(name: str, images: BandImages, quiet: bool) -> Iterator[str]:
     if quiet:
         yield name
         return
-    yield f"  picasssso estimate {name} -z Z -e ESTIMATOR -o maps.fits"
+    if len(images) > 1:
+        yield f"  picasssso estimate {name} -z Z -e ESTIMATOR -o maps.fits"
+    else:
+        # No estimator makes much of a single band.
+        yield f"  picasssso prepare {name} -z Z -o bands.fits"
+        yield "    (with the files of other bands beside it)"
     yield f"    {_what_was_read(images)}"
 
 

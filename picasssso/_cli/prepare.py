@@ -63,7 +63,7 @@ Examples:
     help="PSF that all bands are brought to: 'broadest', a band, a width such as "
     "'1.4 arcsec', or 'none'.",
 )
-@click.option("--no-mask", is_flag=True, help="Do not mask stars and neighbours.")
+@click.option("--no-mask", is_flag=True, help="Do not mask stars and neighbors.")
 @click.option(
     "--cutout",
     type=click.FloatRange(min=0, min_open=True),
@@ -89,7 +89,7 @@ def prepare(**arguments: Any) -> None:
 
     Layouts are recognized from the headers. In this order: read, subtract the sky, calibrate
     the noise, align, measure the PSFs, bring all bands to one PSF, remove Galactic extinction,
-    mask stars and neighbours, cut out, bin. With --aperture or --region everything outside is
+    mask stars and neighbors, cut out, bin. With --aperture or --region everything outside is
     masked at the end.
     """
     from picasssso.preparation import prepare as prepare_images

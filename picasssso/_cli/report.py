@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 )  # fmt: skip
 @click.option(
     "--images", "images_file", metavar="IMAGES.fits",
-    help="File of BandImages, for the picture of the galaxy in colour.",
+    help="File of BandImages, for the picture of the galaxy in color.",
 )  # fmt: skip
 @click.option(
     "-b", "--band", "bands", multiple=True, metavar="BAND=FILE[HDU]",

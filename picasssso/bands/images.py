@@ -149,7 +149,7 @@ class BandImages(BandStack):
     def split_labels(
         self, redshifts: Mapping[int, float], *, margin: int = 0
     ) -> Iterator[tuple[int, BandImages]]:
-        """Cut a field into its labelled targets.
+        """Cut a field into its labeled targets.
 
         Parameters
         ----------

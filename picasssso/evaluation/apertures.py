@@ -45,7 +45,7 @@ _LEAST_REACH, _REACH, _N_ANNULI = 8.0, 3.0, 12
 class Apertures:
     """One ellipse for each galaxy, on the pixel grid.
 
-    ``x, y``: centres, pixels; ``angle``: of the major axis from the x axis, counter-clockwise,
+    ``x, y``: centers, pixels; ``angle``: of the major axis from the x axis, counter-clockwise,
     radians; ``half_mass_radius``: along the major axis, pixels: the unit of all radii here;
     ``shape``: shape ``(y, x)`` of the maps.
     """
@@ -132,7 +132,7 @@ def fit_apertures(
 ) -> Apertures:
     """Fit an ellipse to each map of stellar mass.
 
-    ``half_mass_radius``: radii with half of the stellar mass, pixels; ``center``: centre ``(x,
+    ``half_mass_radius``: radii with half of the stellar mass, pixels; ``center``: center ``(x,
     y)`` to start from, pixels.
 
     The ellipse of the moments is that of the mass inside itself (semi-major axis 2

@@ -1,10 +1,10 @@
-"""What a prediction rests on: colour or morphology, and how far the network looks.
+"""What a prediction rests on: color or morphology, and how far the network looks.
 
-Colour and morphology are taken away one by one, on the same images:
+Color and morphology are taken away one by one, on the same images:
 
 - *without morphology*, pixels of about the same brightness change places, all bands
   together, so that each keeps its own fluxes but not its surroundings;
-- *without colour*, only one band is left;
+- *without color*, only one band is left;
 - *without both*, the pixels of that one band change places: brightness alone remains.
 
 How far the network looks is seen by masking everything beyond a distance from a pixel.
@@ -42,11 +42,11 @@ _GROUP = 50
 
 @dataclass(frozen=True)
 class Attribution:
-    """Maps with and without colour and morphology, on the pixels where they belong.
+    """Maps with and without color and morphology, on the pixels where they belong.
 
     ``medians``: by variant (`VARIANTS`) and property, arrays of shape (y, x) in the property's
     unit; ``scatter``: by variant and property: scatter, in dex, of predicted over true maps, or
-    over those with colour and morphology where the truth is not given.
+    over those with color and morphology where the truth is not given.
     """
 
     medians: dict[str, dict[str, FloatArray]]
@@ -79,7 +79,7 @@ def attribute(
     signal_to_noise: float = 3.0,
     seed: int = 0,
 ) -> Attribution:
-    """Find out how much of a prediction comes from colour and how much from morphology.
+    """Find out how much of a prediction comes from color and how much from morphology.
 
     Parameters
     ----------
@@ -90,7 +90,7 @@ def attribute(
     truth : PropertyMaps, optional
         The truth to compare with; otherwise the maps from unchanged images.
     band : str, optional
-        The band that is left without colours; r, or the middle one, by default.
+        The band that is left without colors; r, or the middle one, by default.
     signal_to_noise : float, optional
         Pixels are compared where all bands together have at least this.
     seed : int, optional

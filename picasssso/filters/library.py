@@ -217,7 +217,7 @@ def warn_beyond_stars(bands: Iterable[str], redshift: float) -> None:
     if beyond:
         warnings.warn(
             f"Bands beyond 3 um at rest: {', '.join(beyond)}. Dust shines there, but stars alone "
-            "are modelled, so mass, age and attenuation can be wrong. Leave these bands out: "
+            "are modeled, so mass, age and attenuation can be wrong. Leave these bands out: "
             "images.select([...]).",
             PicassssoWarning,
             stacklevel=3,

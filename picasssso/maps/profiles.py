@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from picasssso.maps.planes import MapPlanes
 
 #: Default annuli reach this many standard deviations of the light along the major axis:
-#: five scale lengths of an exponential disc.
+#: five scale lengths of an exponential disk.
 DEFAULT_REACH = 3.0
 #: There are at most so many of them, and none is thinner than this many pixels.
 DEFAULT_NUMBER = 20
@@ -55,7 +55,7 @@ def make_profile(
         if weights is None:  # beyond the image: a row of NaN keeps the radii complete
             weights = PixelWeights((slice(0, 0), slice(0, 0)), np.ones((0, 0)), aperture.area)
         rows.append(measure(maps, name, weights, correlation))
-    # A disc seen at an angle has more on each square kiloparsec of sky than face on.
+    # A disk seen at an angle has more on each square kiloparsec of sky than face on.
     factor = cosine if maps.definition(name).is_surface_density else 1.0
     record = {
         "property": name,

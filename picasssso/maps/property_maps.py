@@ -263,9 +263,9 @@ class PropertyMaps(MapPlanes):
             Edges of the annuli along the major axis, angles or lengths. By default at
             most 20 annuli, none thinner than 1.5 pixels, out to three times the standard
             deviation of the map along the major axis (five scale lengths of an
-            exponential disc).
+            exponential disk).
         inclination : `~astropy.units.Quantity`, optional
-            Of a thin disc: 0 is face on. Surface densities are multiplied by its cosine,
+            Of a thin disk: 0 is face on. Surface densities are multiplied by its cosine,
             which turns them face on. Without it they are as projected on the sky.
         correlation : {"independent", "full"}, optional
             As for `total`.

@@ -227,12 +227,12 @@ def _age_shares(mean: np.ndarray, first: int) -> np.ndarray:
 
     They go as the bins' widths times exp(k age); k follows from the mean by a table.
     """
-    centres, widths = AGE_CENTRES[first:] / 1e9, np.diff(AGE_EDGES[first:]) / 1e9
+    centers, widths = AGE_CENTRES[first:] / 1e9, np.diff(AGE_EDGES[first:]) / 1e9
     rate = np.sinh(np.linspace(-6.0, 6.0, 2001)) / 4.0
-    exponent = rate[:, None] * centres
+    exponent = rate[:, None] * centers
     weights = widths * np.exp(exponent - exponent.max(axis=1, keepdims=True))
     weights = weights / weights.sum(axis=1, keepdims=True)
-    means = weights @ centres
+    means = weights @ centers
     # Between two entries both shares and means are linear, so means are kept exactly.
     place = np.interp(mean, means, np.arange(len(means)))
     low = np.minimum(place.astype(int), len(means) - 2)

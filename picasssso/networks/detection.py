@@ -51,7 +51,7 @@ REACH = _RADIUS + _SPREAD_RADIUS
 #: A typical spectrum, relative to r.
 _SPECTRUM = tuple((wavelength / SLOT_WAVELENGTHS[2]) ** 2 for wavelength in SLOT_WAVELENGTHS)
 
-#: The typical galaxy: a disc of this scale length, in a frame this large, this bright in its
+#: The typical galaxy: a disk of this scale length, in a frame this large, this bright in its
 #: middle in units of the noise of a pixel. The frame is as large as those of the training set:
 #: in one of 24 pixels the network says a hundredth of the mass.
 _DISC_SCALE, _DISC_SIDE, _DISC_SIGNAL = 3.0, 64, 8.0
@@ -140,7 +140,7 @@ def nearness(detected: torch.Tensor) -> torch.Tensor:
 
 
 def typical_galaxy(noise: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return images of a small faint disc with a typical spectrum.
+    """Return images of a small faint disk with a typical spectrum.
 
     ``noise``: noise of each image's bands, nmgy per pixel; NaN where there is no band; returns
     without noise, as bright in the middle as eight times that of a pixel; nearly all of it is in

@@ -65,8 +65,8 @@ class Conditions:
         there = has_band.to(torch.float32)
         widths = self.psf_fwhm / self.pixel_scale[:, None]
         widths = torch.where(has_band, widths, torch.ones_like(widths)).clamp(0.3, 30.0)
-        centre = torch.tensor(SLOT_WAVELENGTHS, device=there.device)
-        shifts = torch.where(has_band, self.wavelength, centre) / centre - 1.0
+        center = torch.tensor(SLOT_WAVELENGTHS, device=there.device)
+        shifts = torch.where(has_band, self.wavelength, center) / center - 1.0
         widest = torch.where(has_band, self.psf_fwhm, 0.0).amax(1)
         widest_kpc = widest / self.pixel_scale * self.pixel_scale_kpc
         scalars = torch.stack(

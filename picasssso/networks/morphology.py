@@ -7,12 +7,12 @@ Five numbers for an image, compared with those of the training set in
   galaxy;
 - the *light at the edge* of the frame over the brightest light in it: a galaxy that goes on
   beyond the frame;
-- *flatness*: the mean light, weighted by light, over the brightest, log10: 0 for a disc of one
-  brightness with a sharp edge, -0.6 for an exponential disc;
+- *flatness*: the mean light, weighted by light, over the brightest, log10: 0 for a disk of one
+  brightness with a sharp edge, -0.6 for an exponential disk;
 - *texture*: how much structure there can be beside smooth isophotes, log10 of the relative rms
   at most. Small-scale residuals that the brightness does not explain, less what noise makes of
   them, plus half the error of that: small only where images are good enough to show texture
-  and there is none. Discs have arms and clumps, and no galaxy has perfect isophotes;
+  and there is none. Disks have arms and clumps, and no galaxy has perfect isophotes;
 - *noise*: the rms of differences of neighboring pixels over that of the stated errors, log10.
 """
 

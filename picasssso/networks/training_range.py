@@ -99,7 +99,7 @@ def measure_image(conditions: Conditions, has_band: torch.Tensor) -> torch.Tenso
     """
     nothing = torch.full_like(conditions.psf_fwhm, torch.nan)
     widest = torch.where(has_band, conditions.psf_fwhm, 0.0).amax(1)
-    centre = torch.tensor(SLOT_WAVELENGTHS, device=has_band.device)
+    center = torch.tensor(SLOT_WAVELENGTHS, device=has_band.device)
     scalars = [
         conditions.redshift,
         torch.log10(conditions.pixel_scale_kpc),
@@ -107,7 +107,7 @@ def measure_image(conditions: Conditions, has_band: torch.Tensor) -> torch.Tenso
     ]
     bands = [
         torch.log10(conditions.psf_fwhm / conditions.pixel_scale[:, None]),
-        torch.log10(conditions.wavelength / centre),
+        torch.log10(conditions.wavelength / center),
     ]
     rows = [torch.where(has_band, values, nothing) for values in bands]
     return torch.cat([torch.stack(scalars, 1), *rows], 1).to(torch.float32)

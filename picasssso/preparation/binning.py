@@ -3,7 +3,7 @@
 Bins are grown from the target's center outwards, each by the pixel nearest to its middle, until
 it has enough signal or would no longer be round; pixels left over join the nearest bin
 (Cappellari & Copin 2003, MNRAS 342, 345, section 5.1, without the Voronoi tessellation that
-follows there). Packages that do more are not under open licences.
+follows there). Packages that do more are not under open licenses.
 """
 
 from __future__ import annotations

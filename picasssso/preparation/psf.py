@@ -1,4 +1,4 @@
-"""The point spread function: measured from stars, or modelled from its width."""
+"""The point spread function: measured from stars, or modeled from its width."""
 
 from __future__ import annotations
 

@@ -26,7 +26,7 @@ _N_MASSES = 20_001
 def _number_per_mass(name: str, mass: np.ndarray) -> np.ndarray:
     """Return dN/dm, not normalized."""
     if name == "chabrier":
-        # Chabrier (2003, PASP 115, 763), table 1, single stars of the disc: a log-normal
+        # Chabrier (2003, PASP 115, 763), table 1, single stars of the disk: a log-normal
         # below 1 Msun, continued by a power law.
         log_center, width = np.log10(0.079), 0.69
         log_normal = np.exp(-((np.log10(mass) - log_center) ** 2) / (2 * width**2)) / mass

@@ -32,7 +32,7 @@ def metallicity_of_mass(
     """Return the distribution of metallicities of galaxies of a stellar mass.
 
     For the ``metallicity`` of `SEDPrior` where the mass of a galaxy is known, if only to
-    0.3 dex: from a mass-to-light ratio, or a catalogue. The distribution is that of galaxies
+    0.3 dex: from a mass-to-light ratio, or a catalog. The distribution is that of galaxies
     as a whole, with the scatter between them and the errors of measurement; it holds for
     pixels as far as gradients are small beside it.
 

@@ -128,7 +128,7 @@ def test_solid_angles_follow_the_distortion(make_wcs):
     images = BandImages({R: image}, redshift=0.1)
     areas = pixel_solid_angles(images.wcs, shape)
     assert np.ptp(areas) > 0.004
-    # The distances between neighbours say the same.
+    # The distances between neighbors say the same.
     sky = images.wcs.pixel_to_world(*np.meshgrid(np.arange(300), np.arange(200)))
     step_x = sky[:-1, :-1].separation(sky[:-1, 1:]).arcsec
     step_y = sky[:-1, :-1].separation(sky[1:, :-1]).arcsec

@@ -1,4 +1,4 @@
-"""Noise measured from the background, and the colour picture."""
+"""Noise measured from the background, and the color picture."""
 
 import astropy.units as u
 import matplotlib as mpl

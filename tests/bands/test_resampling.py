@@ -22,7 +22,7 @@ def gaussian(shape, x, y, sigma):
 
 @pytest.fixture(scope="module")
 def target(make_wcs):
-    """Return a function: a grid around the same centre that holds the rotated image."""
+    """Return a function: a grid around the same center that holds the rotated image."""
 
     def make(scale, rotation, side=SIDE):
         side = int(np.ceil(1.45 * side / scale))
@@ -33,7 +33,7 @@ def target(make_wcs):
 
 @pytest.fixture(scope="module")
 def galaxy(make_wcs):
-    """A Gaussian well inside the image, off the pixel centres, in several units."""
+    """A Gaussian well inside the image, off the pixel centers, in several units."""
     shape = (SIDE, SIDE)
     flux = gaussian(shape, 17.3, 18.8, 2.9)
     wcs = make_wcs(shape)

@@ -113,7 +113,7 @@ def test_totals_of_a_galaxy_are_the_networks_own(example, estimator, monkeypatch
         assert ratio == pytest.approx(1, abs=0.01), name
 
 
-# A smooth disc has less texture than galaxies, which is not what this is about.
+# A smooth disk has less texture than galaxies, which is not what this is about.
 @pytest.mark.filterwarnings("ignore::picasssso.exceptions.OutsideTrainingWarning")
 def test_blocks_equal_the_whole_on_sky_and_galaxy(example, estimator):
     light = np.zeros((208, 208))

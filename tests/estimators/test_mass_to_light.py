@@ -218,7 +218,7 @@ def test_meta_says_how():
 
 
 def noisy_disc(seed, *, color=1.0, signal_to_noise=10.0, shape=(110, 110), scale=10.0):
-    """An exponential disc with a central signal-to-noise per pixel: flux, weights, truth."""
+    """An exponential disk with a central signal-to-noise per pixel: flux, weights, truth."""
     rng = np.random.default_rng(seed)
     y, x = np.indices(shape) - np.array(shape)[:, None, None] / 2
     profile = np.exp(-np.hypot(y, x) / scale)

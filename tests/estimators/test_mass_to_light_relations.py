@@ -31,7 +31,7 @@ def log_ml(name, color, band, value):
         ("zibetti2009", "gi", "r", 0.9, -0.977 + 1.157 * 0.9),
         # Equation 8: log M = 1.15 + 0.70 (g-i) - 0.4 M_i; M_sun,i = 4.58.
         ("taylor2011", "gi", "i", 1.0, 1.15 + 0.70 - 0.4 * 4.58),
-        # The same later paper's table, discs, r with g-r and g-i at 0.6 and 0.9.
+        # The same later paper's table, disks, r with g-r and g-i at 0.6 and 0.9.
         ("into_portinari2013", "gr", "r", 0.6, -0.663 + 1.530 * 0.6),
         ("into_portinari2013", "gi", "r", 0.9, -0.702 + 1.098 * 0.9),
         # The same later paper's table, r with g-r and g-i.

@@ -5,7 +5,7 @@ import pytest
 
 
 def make_discs(n=12, side=64, seed=5, noise=0.0):
-    """Exponential discs of known centre, shape and size: (maps, parameters)."""
+    """Exponential disks of known center, shape and size: (maps, parameters)."""
     rng = np.random.default_rng(seed)
     y, x = np.mgrid[:side, :side]
     middle = (side - 1) / 2
@@ -30,11 +30,11 @@ def make_discs(n=12, side=64, seed=5, noise=0.0):
 
 @pytest.fixture(scope="session")
 def large_discs():
-    """Six exponential discs of 192 pixels and what they are."""
+    """Six exponential disks of 192 pixels and what they are."""
     return make_discs(n=6, side=192)
 
 
 @pytest.fixture(scope="session")
 def discs():
-    """Twelve exponential discs of 64 pixels and what they are."""
+    """Twelve exponential disks of 64 pixels and what they are."""
     return make_discs()

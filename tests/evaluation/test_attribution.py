@@ -58,7 +58,7 @@ def test_per_pixel_estimates_owe_nothing_to_morphology(images):
 
 
 class MassToLightEstimatorOfOneBand(MassToLightEstimator):
-    """Takes its mass from one band where there is no colour."""
+    """Takes its mass from one band where there is no color."""
 
     def estimate(self, images, **options):
         if len(images.bands) == 1:

@@ -1,4 +1,4 @@
-"""Estimators on real galaxies: painting, comparing, and the command, on made-up catalogues."""
+"""Estimators on real galaxies: painting, comparing, and the command, on made-up catalogs."""
 
 import json
 
@@ -40,14 +40,14 @@ COLORS = np.array([0.005, 0.02, 0.17, 0.49, 1.0, 1.36, 1.64])
 
 
 def exponential(scale=3.0, brightness=4.0):
-    """Mean r-band brightness of an exponential disc in annuli, nmgy per arcsec2."""
+    """Mean r-band brightness of an exponential disk in annuli, nmgy per arcsec2."""
     x = RADIUS / scale
     inside = 2 * np.pi * scale**2 * brightness * (1 - (1 + x) * np.exp(-x))
     return np.diff(inside, prepend=0) / (np.pi * np.diff(RADIUS**2, prepend=0))
 
 
 def write_catalogue(path, n=6, seed=3):
-    """A catalogue of n exponential galaxies in the layout of the documentation."""
+    """A catalog of n exponential galaxies in the layout of the documentation."""
     rng = np.random.default_rng(seed)
     profile = exponential(brightness=40.0)[None, :, None] * COLORS
     profile = profile * 10 ** rng.uniform(-0.3, 0.3, (n, 1, 1))
@@ -228,7 +228,7 @@ def test_truths_are_compared(tmp_path):
     assert found["star formation rate: 22 micron less GSWLC-2"]["median"] == pytest.approx(0.5)
 
 
-# ---- catalogue --------------------------------------------------------------------------
+# ---- catalog --------------------------------------------------------------------------
 
 
 def test_catalogue_lacking_a_column_says_so(tmp_path):
@@ -237,7 +237,7 @@ def test_catalogue_lacking_a_column_says_so(tmp_path):
     table.write(tmp_path / "b.fits")
     with pytest.raises(FileFormatError, match="lacks the columns axis_ratio"):
         GalaxyCatalogue.read(tmp_path / "b.fits")
-    with pytest.raises(FileFormatError, match="There is no catalogue"):
+    with pytest.raises(FileFormatError, match="There is no catalog"):
         GalaxyCatalogue.read(tmp_path / "none.fits")
 
 
@@ -320,7 +320,7 @@ def test_ages_at_the_effective_radius(catalogue):
 
 
 def write_disc(folder, sky=0.3):
-    """Images of a round exponential disc of constant color around a known place, and rings."""
+    """Images of a round exponential disk of constant color around a known place, and rings."""
     wcs = WCS(naxis=2)
     wcs.wcs.ctype = ["RA---TAN", "DEC--TAN"]
     wcs.wcs.crval, wcs.wcs.crpix = [150.0, 2.0], [100.5, 100.5]
@@ -519,7 +519,7 @@ def test_command_needs_data_and_known_names(tmp_path, data):
     assert "--data FOLDER" in run(tmp_path, None).output
     assert "There is no experiment 'moon'" in run(tmp_path, data, "-x", "moon").output
     (data / "galaxies.fits").unlink()
-    assert "There is no catalogue" in run(tmp_path, data).output
+    assert "There is no catalog" in run(tmp_path, data).output
     assert "no data folder" in run(tmp_path, tmp_path / "none", "-e", "maps").output
 
 

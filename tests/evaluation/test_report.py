@@ -206,7 +206,7 @@ def test_a_browser_shows_it(report, tmp_path):
 
     shown = imread(picture)[..., :3]
     assert shown.shape[:2] == (3000, 1200)
-    # Pictures, not only text on white: coloured pixels in the part where the galaxy stands.
+    # Pictures, not only text on white: colored pixels in the part where the galaxy stands.
     colored = np.ptp(shown, axis=2) > 0.1
     assert colored[:900].mean() > 0.02
     assert colored.mean() > 0.05

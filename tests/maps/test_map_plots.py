@@ -28,7 +28,7 @@ def pictures(figure):
 
 
 def labels(figure):
-    """What stands above the colour bars."""
+    """What stands above the color bars."""
     return [axes.get_xlabel() for axes in figure.axes if not isinstance(axes, WCSAxes)]
 
 

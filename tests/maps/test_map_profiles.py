@@ -1,4 +1,4 @@
-"""Radial profiles: known discs on turned and skewed pixel grids."""
+"""Radial profiles: known disks on turned and skewed pixel grids."""
 
 import astropy.units as u
 import numpy as np
@@ -27,7 +27,7 @@ def skewed_wcs(shape):
 
 
 def make_disc(position_angle=35.0, axis_ratio=0.5, shape=(150, 130)):
-    """An exponential disc of known shape, evaluated on the sky (arcsec to east and north)."""
+    """An exponential disk of known shape, evaluated on the sky (arcsec to east and north)."""
     wcs = skewed_wcs(shape)
     y, x = np.indices(shape)
     east, north = (
@@ -149,7 +149,7 @@ def test_default_edges(disc):
     assert len(table) <= 20
     assert table["radius_inner"][0] == 0
     np.testing.assert_array_equal(table["radius_inner"][1:], table["radius_outer"][:-1])
-    # Second moments of an exponential disc: sqrt(3) scale lengths along the major axis,
+    # Second moments of an exponential disk: sqrt(3) scale lengths along the major axis,
     # a little less where the pixels end.
     reach = table["radius_outer"][-1].to_value(u.arcsec) / SCALE_LENGTH
     assert 4.3 < reach < 5.3
@@ -261,7 +261,7 @@ def test_a_galaxy_larger_than_the_image_keeps_its_shape(frame):
     major, minor = x * np.cos(t) + y * np.sin(t), -x * np.sin(t) + y * np.cos(t)
     mass = 1e9 * np.exp(-np.hypot(major, minor / 0.45) / 15)
     percentiles = mass * (1 + LADDER)
-    # A star is cut out near the centre; reprojected images have an empty frame.
+    # A star is cut out near the center; reprojected images have an empty frame.
     percentiles[:, 42:45, 50:53] = np.nan
     percentiles[:, :frame] = np.nan
     maps = PropertyMaps(

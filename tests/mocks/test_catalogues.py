@@ -1,4 +1,4 @@
-"""Medians of mocks against catalogues of real galaxies, with bars wide enough for few mocks."""
+"""Medians of mocks against catalogs of real galaxies, with bars wide enough for few mocks."""
 
 import importlib.util
 import sys

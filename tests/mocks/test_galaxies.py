@@ -179,7 +179,7 @@ def test_dust_rises_with_inclination_only_where_structure_is_linked(
         mass = galaxies.mass_formed.sum(1)
         return (galaxies.attenuation[:, 0] * mass).sum((1, 2)) / mass.sum((1, 2))
 
-    # The same discs, all else alike, from 18 to 73 degrees.
+    # The same disks, all else alike, from 18 to 73 degrees.
     ratio = seen_at(0.3) / seen_at(0.95)
     assert low < float(ratio[ratio.isfinite()].median()) < high
 

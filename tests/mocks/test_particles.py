@@ -243,7 +243,7 @@ def test_without_density_and_temperature_a_prescription_is_named(tmp_path):
     particles = read_particles(path)
     assert np.isfinite(particles.gas.hi_mass).all()
     notes = " ".join(particles.notes)
-    assert "16 neighbours" in notes
+    assert "16 neighbors" in notes
     assert "Rahmati" in notes
     assert "Blitz" in notes
 

@@ -52,7 +52,7 @@ def test_smooth_galaxies_have_no_structure_and_the_same_stars():
     p, q = smooth.parameters(range(300)), drawn.parameters(range(300))
     for name in ("log_mass", "sfr", "hi_mass", "position_angle"):
         np.testing.assert_array_equal(p[name], q[name])
-    # Discs seen face-on then look alike at all angles.
+    # Disks seen face-on then look alike at all angles.
     one = np.flatnonzero(
         (p["cos_inclination"] > 0.9) & (p["quenched"] == 0) & (p["n_satellites"] == 0)
         & (p["companion"] == 0)

@@ -90,7 +90,7 @@ def write_paper_files(folder, images, truth):
 
 
 def write_ifu_files(folder):
-    """Write two cubes of MaNGA, of a young disc and an old core, and Pipe3D's maps of them."""
+    """Write two cubes of MaNGA, of a young disk and an old core, and Pipe3D's maps of them."""
     library = ModelLibrary.build(["sdss2010-g"], 0.03, n_models=8, seed=6)
     shape = 32, 32
     y, x = np.indices(shape) - 15.5

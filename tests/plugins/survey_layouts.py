@@ -10,7 +10,7 @@ from astropy.wcs import WCS
 
 
 def tangent_wcs(shape, scale, center=(150.0, 2.0), rotation=0.0):
-    """Return a WCS with pixels of some arcsec, centred on the image."""
+    """Return a WCS with pixels of some arcsec, centered on the image."""
     wcs = WCS(naxis=2)
     wcs.wcs.ctype = "RA---TAN", "DEC--TAN"
     wcs.wcs.crval, wcs.wcs.crpix = center, [(shape[1] + 1) / 2, (shape[0] + 1) / 2]

@@ -17,7 +17,7 @@ FWHM = {"g": 4.2, "r": 3.2, "i": 2.8}  # pixels
 
 
 def galaxy_light(shape, *, size=9.0, ratio=0.7, flux=150.0, center=None):
-    """An exponential disc with a bulge, before the PSF."""
+    """An exponential disk with a bulge, before the PSF."""
     y, x = np.indices(shape, dtype=float)
     cy, cx = ((side - 1) / 2 for side in shape) if center is None else center
     radius = np.hypot(x - cx, (y - cy) / ratio)
@@ -27,7 +27,7 @@ def galaxy_light(shape, *, size=9.0, ratio=0.7, flux=150.0, center=None):
 
 
 def star_light(shape, n, seed=3, *, flux=(4.0, 40.0), clear=60):
-    """Stars on pixel centres away from the middle, before the PSF."""
+    """Stars on pixel centers away from the middle, before the PSF."""
     rng = np.random.default_rng(seed)
     light = np.zeros(shape)
     middle = np.array(shape) / 2

@@ -32,7 +32,7 @@ def images():
 
 @pytest.mark.parametrize(("band", "published"), PUBLISHED.items())
 def test_against_published_coefficients(band, published):
-    """They normalise the same law a little differently: 3 %."""
+    """They normalize the same law a little differently: 3 %."""
     assert band_extinction(band, 0.01, scale="SFD98") / 0.01 == pytest.approx(published, rel=0.03)
 
 

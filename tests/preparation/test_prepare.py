@@ -239,7 +239,7 @@ def test_real_des(shared_data):
             sorted((shared_data / "real/j0151_des").glob("DES_*.fits")), redshift=0.02
         )
     record = {step["step"]: step for step in images.meta["preparation"]}
-    # The star on the disc, where it is known to be; the nucleus stays.
+    # The star on the disk, where it is known to be; the nucleus stays.
     from astropy.coordinates import SkyCoord
 
     for ra, dec, masked in ((27.9547, 0.2655, True), (27.9521, 0.2639, False)):

@@ -103,7 +103,7 @@ def colours(planes, radius, centre):
 
 
 def test_colours_at_one_fwhm_and_total_flux():
-    """The bars: 0.02 mag in colours, 0.3 % in flux, and that without matching they fail."""
+    """The bars: 0.02 mag in colors, 0.3 % in flux, and that without matching they fail."""
     images, psf = make_field((241, 241), n_stars=0, sigma=0.0, size=4.0)
     images = images.replace(psf=psf)
     matched = match_psf(images)

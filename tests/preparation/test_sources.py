@@ -14,7 +14,7 @@ CENTRE = (100, 105)
 
 @pytest.fixture(scope="module")
 def crowded():
-    """A galaxy with a star on its disc, a companion, knots in its arms, and stars around."""
+    """A galaxy with a star on its disk, a companion, knots in its arms, and stars around."""
     extra = np.zeros(SHAPE)
     extra[112, 122] = 12.0  # a foreground star
     extra += galaxy_light(SHAPE, size=3.0, flux=20.0, center=(100, 165))
@@ -33,7 +33,7 @@ def test_star_and_companion_go_and_the_galaxy_stays(crowded):
         assert found.target[y, x]
         assert not found.foreign[y, x]
     assert not (found.target & found.foreign).any()
-    # The light masked on the galaxy's disc is the star's surroundings and no more.
+    # The light masked on the galaxy's disk is the star's surroundings and no more.
     y, x = np.indices(SHAPE)
     disc = np.hypot(x - CENTRE[1], (y - CENTRE[0]) / 0.7) < 30
     assert np.count_nonzero(found.foreign & disc) < 250
@@ -52,7 +52,7 @@ def test_a_smooth_galaxy_keeps_everything():
 def test_size_and_place(crowded):
     shape = find_sources(crowded).shape
     assert (shape.x, shape.y) == pytest.approx((105, 100), abs=1.5)
-    # Of the disc and bulge made: half the light lies within 12 to 16 pixels, seeing included.
+    # Of the disk and bulge made: half the light lies within 12 to 16 pixels, seeing included.
     assert 9 < shape.half_light_radius < 17
     assert shape.axis_ratio == pytest.approx(0.75, abs=0.1)
 

@@ -15,7 +15,7 @@ A file looks like this (``benchmarks/experiments/*.toml`` are those of the docum
     [bins]                   # picasssso.evaluation.Bins
 
     [estimators.mass_to_light]
-    label = "colour M/L"
+    label = "color M/L"
     name = "mass_to_light"   # one of `picasssso list` ...
     parameters = {relation = "taylor2011"}
 

@@ -37,7 +37,7 @@ def read_catalogue(path: str | os.PathLike[str], columns: Sequence[str]) -> Tabl
 
     if not Path(path).is_file():
         raise FileFormatError(
-            f"There is no catalogue {path}: give the folder that holds it as data, or leave its "
+            f"There is no catalog {path}: give the folder that holds it as data, or leave its "
             "part out of the configuration."
         )
     try:
@@ -61,7 +61,7 @@ def column(table: Table, name: str) -> FloatArray:
 
 @dataclass(frozen=True, eq=False)
 class GalaxyCatalogue:
-    """Galaxies of the NASA-Sloan Atlas with values of other catalogues.
+    """Galaxies of the NASA-Sloan Atlas with values of other catalogs.
 
     ``table``: columns ``nsa_id``, ``redshift``, ``flux`` and ``flux_ivar`` (7 bands of
     `GALAXY_BANDS`, nmgy, corrected for Galactic extinction), ``galactic_extinction`` (mag),
@@ -73,7 +73,7 @@ class GalaxyCatalogue:
 
     @classmethod
     def read(cls, path: str | os.PathLike[str]) -> GalaxyCatalogue:
-        """Read the catalogue."""
+        """Read the catalog."""
         return cls(read_catalogue(path, _PROFILE_COLUMNS))
 
     def __len__(self) -> int:

@@ -30,7 +30,7 @@ class RealEstimator:
 
     ``specification``: ``name`` of an estimator and its ``parameters``; ``bands`` to use (the
     letters after the last dash; all by default); ``images``, ``"maps"`` (default), or for the
-    light alone, as one pixel, ``"total"`` (fluxes of the catalogue) or ``"annuli"`` (their sum;
+    light alone, as one pixel, ``"total"`` (fluxes of the catalog) or ``"annuli"`` (their sum;
     in fields both are the light in the aperture); ``samples``, joint samples for the errors of
     totals (none by default); ``redshift_step``, to which redshifts are rounded where they shift
     spectra, the distance being kept.

@@ -100,7 +100,7 @@ class Field:
         """Return images of one galaxy, with the noise of the images themselves.
 
         ``ra, dec``: its place, ICRS, in degrees; ``side``: of the square cutout in pixels;
-        ``psf_fwhm``: in arcsec; returns in nmgy; the noise per pixel is the normalised median
+        ``psf_fwhm``: in arcsec; returns in nmgy; the noise per pixel is the normalized median
         absolute deviation of the field's fainter half.
         """
         x, y = (round(value) for value in self.pixel(ra, dec))

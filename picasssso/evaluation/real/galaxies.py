@@ -43,7 +43,7 @@ def paint_catalogue_galaxy(
     cosmology: FLRW | None = None,
     bands: Sequence[str] = OPTICAL,
 ) -> PaintedGalaxy:
-    """Paint a galaxy of a catalogue as SDSS would see it."""
+    """Paint a galaxy of a catalog as SDSS would see it."""
     redshift = float(catalogue.table["redshift"][number])
     distance = None if cosmology is None else cosmology.luminosity_distance(redshift)
     extinction = catalogue.per_band(number, "galactic_extinction", bands)
@@ -100,7 +100,7 @@ def estimate_galaxies(
     seed: int = 0,
     cosmology: FLRW | None = None,
 ) -> list[dict[str, Any]]:
-    """Estimate the properties of some galaxies of a catalogue.
+    """Estimate the properties of some galaxies of a catalog.
 
     Returns for JSON, of each galaxy: ``number``, ``nsa_id``, ``shape``, ``pixel_scale``;
     ``properties`` (`describe_region`) in the ellipse of the annuli with signal, ``ring`` between
@@ -166,7 +166,7 @@ def _effective_ring(catalogue: GalaxyCatalogue, number: int, galaxy: PaintedGala
 def galaxy_figures(
     catalogue: GalaxyCatalogue, records: Sequence[Mapping[str, Any]]
 ) -> dict[str, Any]:
-    """Compare estimates with the values of the catalogues.
+    """Compare estimates with the values of the catalogs.
 
     Returns results of `compare_values` in dex (attenuation: mag), as far as the estimator tells:
     ``mass``, ``mass_star_forming``, ``mass_quiescent``, ``attenuation``,

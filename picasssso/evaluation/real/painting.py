@@ -1,6 +1,6 @@
 """Images of galaxies painted from their radial profiles.
 
-Catalogues such as the NASA-Sloan Atlas give the mean surface brightness of a galaxy in
+Catalogs such as the NASA-Sloan Atlas give the mean surface brightness of a galaxy in
 annuli, not its image. Painted as a smooth galaxy with elliptical isophotes and observed with
 the noise of a survey, a profile becomes an image that every estimator can take. The profile
 was measured on the survey's images, so it has their PSF already.

@@ -108,7 +108,7 @@ def _catalogue(configuration: RealConfiguration, data: Path) -> GalaxyCatalogue 
 def _names(
     configuration: RealConfiguration, part: str, key: str, catalogue: GalaxyCatalogue | None
 ) -> list[str]:
-    """Return what is measured: rows of the catalogue in the order of redshift, or the field."""
+    """Return what is measured: rows of the catalog in the order of redshift, or the field."""
     table = configuration.parts[part]
     if table["kind"] != "galaxies" or catalogue is None:
         return [_WHOLE]

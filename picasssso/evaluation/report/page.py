@@ -62,7 +62,7 @@ def write_report(
 ) -> None:
     """Write a page about maps: one HTML file that needs nothing else.
 
-    It shows the galaxy in colour (if the images are given), every map with its
+    It shows the galaxy in color (if the images are given), every map with its
     uncertainty, radial profiles, totals, what the quality flags say, and how the maps were
     made. With a truth, it stands beside everything, and residuals and coverage are given.
 
@@ -214,7 +214,7 @@ def _galaxy(images: BandImages | None) -> str:
 
     shown = ", ".join(choose_bands(images))
     return "<h2>The galaxy</h2>" + _picture(
-        pictures.draw_galaxy(images), "The galaxy in colour", f"Red to blue: {shown}."
+        pictures.draw_galaxy(images), "The galaxy in color", f"Red to blue: {shown}."
     )
 
 
@@ -388,7 +388,7 @@ def _agreement(maps: PropertyMaps, truth: PropertyMaps | None) -> str:
         + _table(header, rows)
         + _note(
             "log10 (estimate / truth) in dex, positive where the estimate is too high "
-            "(differences in mag for attenuation); scatter: normalised median absolute "
+            "(differences in mag for attenuation); scatter: normalized median absolute "
             "deviation, of pixels within 3 half-mass radii. Right would be 68 % and 95 %; one "
             "galaxy's pixels are not independent."
         )

@@ -1,4 +1,4 @@
-"""Structure of discs: arms, floccules, clumps, rings, lopsidedness, tidal arms.
+"""Structure of disks: arms, floccules, clumps, rings, lopsidedness, tidal arms.
 
 Structure is a factor on smooth radial profiles. It is made in polar coordinates that turn
 with the arms, (ln R, angle - ln R / tan(pitch)), in which a logarithmic spiral is a
@@ -22,7 +22,7 @@ _LOG2_E = 1.4426950408889634
 
 N_RADIUS, N_ANGLE = 72, 128
 
-#: Range of ln(radius / disc scale).
+#: Range of ln(radius / disk scale).
 LOG_RADII = (float(np.log(0.05)), float(np.log(12.0)))
 
 
@@ -58,7 +58,7 @@ def _step(x: torch.Tensor) -> torch.Tensor:
 def draw_structure(
     parameters: dict[str, torch.Tensor], stream: Stream, prefix: str = ""
 ) -> DiscStructure:
-    """Make the structure of discs."""
+    """Make the structure of disks."""
     device = stream.device
     log_radius = torch.linspace(*LOG_RADII, N_RADIUS, device=device)[:, None]
     radius = torch.exp(log_radius)
@@ -131,7 +131,7 @@ def sample_structure(
     y: torch.Tensor,
     radius: torch.Tensor,
 ) -> torch.Tensor:
-    """Return the factors at places in the plane of discs.
+    """Return the factors at places in the plane of disks.
 
     ``x, y``: coordinates in the plane, of shape (n, p, q); returns factors of shape (n, channel,
     p, q).

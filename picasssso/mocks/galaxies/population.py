@@ -134,14 +134,14 @@ def _draw_shape(
         * _MASS_TO_LIGHT_SIZE
         * np.exp(relations.size_scatter(log_mass) * 0.9 * n("size"))
     )
-    # Disc scale length and bulge radius such that half of the mass lies inside ``size``.
+    # Disk scale length and bulge radius such that half of the mass lies inside ``size``.
     bulge_ratio = np.clip(0.30 * 10.0 ** (0.15 * n("bulge size")), 0.08, 1.0)
     half = _half_mass_radius(bulge, bulge_ratio, index)
     disc_scale = size / np.where(spheroid, 1.0, half)
     bulge_radius = np.where(spheroid, size, bulge_ratio * disc_scale)
 
     cos_inclination = u("inclination")
-    # Thickness of discs: dwarfs are thick (Sanchez-Janssen et al. 2010, MNRAS 406, L65).
+    # Thickness of disks: dwarfs are thick (Sanchez-Janssen et al. 2010, MNRAS 406, L65).
     thickness = 0.11 + 0.16 * _sigmoid((9.0 - log_mass) / 0.4) + 0.10 * quenched
     thickness = thickness * 10.0 ** (0.08 * n("thickness"))
     # Spheroids: triaxial bodies (Padilla & Strauss 2008, MNRAS 388, 1321) seen from anywhere.
@@ -165,8 +165,8 @@ def _draw_shape(
     floccules = np.where(grand, 0.5, 0.95) * np.exp(0.25 * n("floccules"))
     floccules = np.where(irregular, 1.0, np.where(quenched, 0.3, floccules))
 
-    # Bars: two thirds of discs, half of those strong (Masters et al. 2011, MNRAS 411, 2026;
-    # Erwin 2018, MNRAS 474, 5372), 0.5-2 disc scale lengths long.
+    # Bars: two thirds of disks, half of those strong (Masters et al. 2011, MNRAS 411, 2026;
+    # Erwin 2018, MNRAS 474, 5372), 0.5-2 disk scale lengths long.
     bars = u("bar")
     disc = ~spheroid
     strong = disc & (bars < 0.28)
@@ -240,7 +240,7 @@ def _smooth(shape: dict[str, np.ndarray], smooth: np.ndarray) -> None:
 
 
 def _half_mass_radius(bulge: np.ndarray, ratio: np.ndarray, index: np.ndarray) -> np.ndarray:
-    """Return the half-mass radius of a bulge and a disc in disc scale lengths, by bisection."""
+    """Return the half-mass radius of a bulge and a disk in disk scale lengths, by bisection."""
     low, high = np.full(bulge.shape, 0.02), np.full(bulge.shape, 4.0)
     for _ in range(24):
         middle = 0.5 * (low + high)
@@ -432,7 +432,7 @@ def _draw_gas(
     )
     depletion = relations.depletion_time(log_mass) + relations.DEPLETION_SCATTER * n("depletion")
     return {
-        # Stars form in a disc a little larger or smaller than that of the old stars, with a
+        # Stars form in a disk a little larger or smaller than that of the old stars, with a
         # hole where a bulge has stopped it.
         "sf_scale_ratio": np.clip(1.05 * np.exp(0.20 * n("sf scale")), 0.5, 2.0)
         * np.where(irregular, 0.85, 1.0) * np.where(quenched, 0.7, 1.0),
@@ -480,7 +480,7 @@ def _forget_structure(
 ) -> None:
     """Replace gradients that follow shape by ones of either sign, in place.
 
-    ``cosine``: cosines of the inclinations at which discs are seen.
+    ``cosine``: cosines of the inclinations at which disks are seen.
     """
     populations["age_gradient"] = 0.17 * draws.normal("free age gradient")
     populations["metallicity_gradient"] = 0.13 * draws.normal("free stellar gradient")
@@ -490,7 +490,7 @@ def _forget_structure(
     populations["bulge_tau"] = populations["tau"] * np.exp(0.3 * draws.normal("free bulge"))
     populations["bulge_end"] = populations["end"]
     populations["bulge_start"] = populations["start"]
-    # A disc seen edge-on is no dustier than any other: it has the columns of another inclination.
+    # A disk seen edge-on is no dustier than any other: it has the columns of another inclination.
     free, seen = np.clip(draws.uniform("free inclination"), 0.1, 1.0), np.clip(cosine, 0.1, 1.0)
     shift = world["world_dust_inclination"]
     less = relations.dust_inclination(free, shift) / relations.dust_inclination(seen, shift)

@@ -1,6 +1,6 @@
 """Discs with thickness, seen at any angle.
 
-With the line of nodes along x, what a disc of finite thickness looks like is a linear
+With the line of nodes along x, what a disk of finite thickness looks like is a linear
 map of its face-on columns: matter at height z above a point y of the plane appears at
 y cos(i) + z sin(i). As a matrix that spreads each row of the plane over rows of the sky it
 costs two matrix products, holds at any inclination up to edge-on, and conserves mass.
@@ -18,7 +18,7 @@ def inclining_matrix(
     cosine: torch.Tensor,
     height: torch.Tensor,
 ) -> torch.Tensor:
-    """Return the matrix that inclines discs.
+    """Return the matrix that inclines disks.
 
     ``plane_y``: coordinates of the rows of the plane, evenly spaced, of shape (n, m); ``sky_y``:
     coordinates of the rows of the sky, of shape (n, k); ``cosine``: cosine of the inclination,
@@ -42,7 +42,7 @@ def to_sky(
 ) -> torch.Tensor:
     """Return maps in the frame of galaxies at pixels of the sky.
 
-    Interpolation at the pixels' centers misses part of what is narrow, such as discs seen
+    Interpolation at the pixels' centers misses part of what is narrow, such as disks seen
     edge-on. So each map is scaled, by a few per cent at most, to hold what the given map
     holds within the frame of the pixels.
 

@@ -70,7 +70,7 @@ class Parts:
 
 
 def _histories(parameters: dict[str, np.ndarray]) -> tuple[np.ndarray, dict[str, np.ndarray]]:
-    """Return age fractions of bulge, inner and outer disc, bar and satellites, and masses."""
+    """Return age fractions of bulge, inner and outer disk, bar and satellites, and masses."""
     p = parameters
     tilt = 10.0 ** (1.3 * p["age_gradient"])
     later = 10.0 ** (0.7 * p["age_gradient"])
@@ -179,7 +179,7 @@ def _coordinates(
 
 
 def _normalised(profile: torch.Tensor, radius: torch.Tensor) -> torch.Tensor:
-    """Return 2 pi times the integral of profiles over their disc, (n, 1, 1)."""
+    """Return 2 pi times the integral of profiles over their disk, (n, 1, 1)."""
     step = radius[1] - radius[0]
     total = (profile * radius).sum(dim=-1) * step * 2.0 * math.pi
     return total[:, None, None]
@@ -188,7 +188,7 @@ def _normalised(profile: torch.Tensor, radius: torch.Tensor) -> torch.Tensor:
 def _sf_profile(
     v: dict[str, torch.Tensor], radius: torch.Tensor, soft: torch.Tensor
 ) -> torch.Tensor:
-    """Return the shape of the star formation's profile at radii in disc scale lengths."""
+    """Return the shape of the star formation's profile at radii in disk scale lengths."""
     extra = (1,) * (radius.ndim - 1)
 
     def p(name: str) -> torch.Tensor:
@@ -223,7 +223,7 @@ def _disc_maps(
 ) -> torch.Tensor:
     """Return the disc's maps on the sky.
 
-    In Msun/kpc2 formed: inner and outer disc, bar; in Msun/yr/kpc2: star formation of the
+    In Msun/kpc2 formed: inner and outer disk, bar; in Msun/yr/kpc2: star formation of the
     last 10 and of the 10-100 Myr; in Msun/kpc2: H2, HI. Shape (n, 7, y, x).
     """
     device = pixel.device
@@ -233,7 +233,7 @@ def _disc_maps(
     cosine = v["cos_inclination"].clamp(0.02, 1.0)
     scale = v["disc_scale"]
     height = 0.8 * v["thickness"] * scale
-    # Tidal debris is twice as wide as the disc.
+    # Tidal debris is twice as wide as the disk.
     largest = torch.maximum(scale * torch.where(v["tidal"] > 0, 18.0, 9.0), 1.8 * v["hi_radius"])
     reach = torch.minimum((half + 3.0 * height) / cosine, largest)
     plane_x = (cells * half[:, None])[:, None, :]
@@ -400,7 +400,7 @@ def _assemble(
     def p(name: str) -> torch.Tensor:
         return v[name][:, None, None]
 
-    # Gradients follow ellipses of the disc or, in spheroids, of the stars.
+    # Gradients follow ellipses of the disk or, in spheroids, of the stars.
     cosine = v["cos_inclination"]
     flat = torch.sqrt(cosine**2 + (1.0 - cosine**2) * v["thickness"] ** 2)
     flat = torch.where(v["spheroid"] > 0, v["bulge_axis_ratio"], flat)[:, None, None]
@@ -476,11 +476,11 @@ def merge_parts(hosts: Parts, guests: Parts, rows: torch.Tensor) -> Parts:
     )
 
 
-# What dust in a disc does to the light of discs, bulges and young stars.
+# What dust in a disk does to the light of disks, bulges and young stars.
 #
 # The dust's column is that of the gas times its metallicity. Stars in a layer thicker than
 # the dust are partly in front of it, partly behind, partly mixed with it; of a bulge the
-# part behind the disc's plane is dimmed, which on the near side of an inclined disc is most
+# part behind the disc's plane is dimmed, which on the near side of an inclined disk is most
 # of it: that makes dust lanes. Results are given as the attenuation at V of a screen that
 # would dim as much.
 

@@ -229,7 +229,7 @@ def hi_below_sequence(below_sequence: np.ndarray) -> np.ndarray:
     return near + 0.8 * np.clip(below_sequence + 0.5, -0.8, 0.0)
 
 
-#: Scatter of the radius of HI discs at an HI mass, dex.
+#: Scatter of the radius of HI disks at an HI mass, dex.
 HI_RADIUS_SCATTER = 0.06
 
 
@@ -252,7 +252,7 @@ def depletion_time(log_mass: np.ndarray) -> np.ndarray:
 
     1 Gyr, shorter in small galaxies: xCOLD GASS (Saintonge et al. 2017, ApJS 233, 22), whose
     star-forming galaxies have 0.7 Gyr at 1e9.2 Msun. Leroy et al. (2013, AJ 146, 19) find 2.2 Gyr
-    in discs of nearby spirals, with another conversion factor and tracer of the rate.
+    in disks of nearby spirals, with another conversion factor and tracer of the rate.
 
     Returns log10 of the time in yr.
     """
@@ -281,7 +281,7 @@ DUST_POWER = 0.4
 
 
 def dust_inclination(cosine: np.ndarray, shift: np.ndarray) -> np.ndarray:
-    """Return how much less a column of dust counts when a disc is seen inclined, to be multiplied.
+    """Return how much less a column of dust counts when a disk is seen inclined, to be multiplied.
 
     A clumpy layer grows less opaque than 1 / cos i. Chosen so that mocks' attenuations follow axis
     ratios as GSWLC-X2's (Salim et al. 2018, ApJ 859, 11): 0.30 mag above 0.65, 0.44 below 0.35.

@@ -55,7 +55,7 @@ def field_sources(
         ("star", _STARS, _STAR_SLOPE, _STAR_BRIGHT, _STAR_COLOUR),
         ("galaxy", _GALAXIES, _GALAXY_SLOPE, _GALAXY_BRIGHT, _GALAXY_COLOUR),
     )
-    for name, counts, slope, bright, (colour, scatter) in kinds:
+    for name, counts, slope, bright, (color, scatter) in kinds:
         mean = density * counts * 10.0 ** (slope * (faintest - 22.0)) * area
         most = int(np.ceil(np.max(mean) + 4.0 * np.sqrt(np.max(mean)) + 1.0))
         # Source k is there if k is below a Poisson number, drawn as a sum of intervals, so
@@ -69,7 +69,7 @@ def field_sources(
         brightest = 10.0 ** (slope * (bright - faintest))
         counted = np.log10(drawn[:, 0] * (1.0 - brightest) + brightest)
         magnitude = faintest + counted / slope
-        tint = (colour + scatter * normal[:, 0])[:, None] * log_wavelength
+        tint = (color + scatter * normal[:, 0])[:, None] * log_wavelength
         flux = 10.0 ** (0.4 * (22.5 - magnitude[:, None] - tint))
         size = np.full(image.size, _LEAST_WIDTH)
         minor, angle = size, np.pi * drawn[:, 4]

@@ -287,7 +287,7 @@ def observe(
     background : float, optional
         Size of the residual background relative to the sky noise of a pixel.
     bad_pixels : float, optional
-        Fraction of pixels without data: single ones, columns and discs.
+        Fraction of pixels without data: single ones, columns and disks.
     transfer : Tensor, optional
         Transfer functions to use instead of the survey's PSF, of shape (n or 1, n_band, y,
         x // 2 + 1) (``picasssso.mocks.observing.transfer_functions.image_transfer``).
@@ -434,7 +434,7 @@ def _wavelengths(bands: tuple[str, ...]) -> np.ndarray:
 
 
 def _good_pixels(stream: Stream, shape: tuple[int, int], fraction: float) -> torch.Tensor:
-    """Return where pixels are good, (n, y, x): single bad ones, a column, a disc."""
+    """Return where pixels are good, (n, y, x): single bad ones, a column, a disk."""
     single = stream.uniform_field("bad pixels", shape) > 0.3 * fraction
     height, width = shape
     device = stream.device
@@ -445,7 +445,7 @@ def _good_pixels(stream: Stream, shape: tuple[int, int], fraction: float) -> tor
     x = torch.arange(width, device=device, dtype=torch.float32)[None, None, :]
     y = torch.arange(height, device=device, dtype=torch.float32)[None, :, None]
     numbers = stream.uniform("bad regions", 6)
-    # A column is 1 / width of an image, a disc about 0.008 of one of 64 pixels.
+    # A column is 1 / width of an image, a disk about 0.008 of one of 64 pixels.
     has_column = numbers[:, 0] < 0.2 * fraction * width
     column = tensor(np.where(has_column, np.floor(numbers[:, 1] * width), -10.0))
     has_disc = numbers[:, 3] < 0.5 * fraction * height * width / (np.pi * 7.0)

@@ -58,7 +58,7 @@ def moffat_transfer(
 def image_transfer(kernel: np.ndarray | torch.Tensor, shape: tuple[int, int]) -> torch.Tensor:
     """Return the transfer functions of PSFs given as images.
 
-    ``kernel``: images with odd sides, of shape (..., ky, kx), centerd, any scale; ``shape``:
+    ``kernel``: images with odd sides, of shape (..., ky, kx), centered, any scale; ``shape``:
     shape (y, x) of the images to convolve, at least that of the kernel; returns of shape (...,
     y, x // 2 + 1), complex.
     """

@@ -72,7 +72,7 @@ def star_formation_pressure(mass: np.ndarray, rate: np.ndarray) -> np.ndarray:
     """Return the pressure of gas that forms stars at a rate.
 
     Schaye & Dalla Vecchia (2008, MNRAS 383, 1210), equation 20, solved for the pressure: a
-    Kennicutt-Schmidt law of exponent 1.4 in self-gravitating discs, for Chabrier's initial
+    Kennicutt-Schmidt law of exponent 1.4 in self-gravitating disks, for Chabrier's initial
     mass function.
 
     ``mass``: masses of gas particles in Msun; ``rate``: their star formation rates in Msun/yr.

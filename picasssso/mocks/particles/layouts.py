@@ -135,7 +135,7 @@ LAYOUTS = MappingProxyType(
 )
 
 
-def recognise(file: h5py.File, path: str) -> Layout:
+def recognize(file: h5py.File, path: str) -> Layout:
     """Return the layout of a file."""
     if "PartType4" not in file:
         raise FileFormatError(

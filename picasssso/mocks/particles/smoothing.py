@@ -106,10 +106,10 @@ def _kernel_spectrum(radius: float, shape: tuple[int, int]) -> np.ndarray:
     from scipy.fft import rfft2
 
     kernel = _kernel(radius)
-    centred = np.zeros(shape)
-    centred[: len(kernel), : len(kernel)] = kernel
+    centered = np.zeros(shape)
+    centered[: len(kernel), : len(kernel)] = kernel
     half = len(kernel) // 2
-    return rfft2(np.roll(centred, (-half, -half), axis=(0, 1)))
+    return rfft2(np.roll(centered, (-half, -half), axis=(0, 1)))
 
 
 def _kernel(radius: float) -> np.ndarray:

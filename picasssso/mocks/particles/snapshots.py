@@ -19,7 +19,7 @@ from picasssso.mocks.particles.hydrogen import (
     neutral_fraction,
     star_formation_pressure,
 )
-from picasssso.mocks.particles.layouts import LAYOUTS, Layout, recognise
+from picasssso.mocks.particles.layouts import LAYOUTS, Layout, recognize
 from picasssso.mocks.particles.particles import Particles
 from picasssso.mocks.particles.smoothing import neighbour_distance
 
@@ -239,7 +239,7 @@ def _read_gas(reader: _Reader, file: h5py.File) -> tuple[GasParticles, list[str]
         distance = np.maximum(neighbour_distance(position), 1e-3)
         count = min(17, max(len(mass), 1))
         density = count * mass / (4.0 / 3.0 * np.pi * distance**3) * _INTO["mass"] / _KPC3
-        notes.append("no gas density in the file: from the distances of 16 neighbours")
+        notes.append("no gas density in the file: from the distances of 16 neighbors")
     number = density * hydrogen / _PROTON
     temperature = _temperature(reader, hydrogen)
     if temperature is None:
@@ -367,7 +367,7 @@ def read_particles(
     if (catalog is None) != (subhalo is None):
         raise InvalidInputError("catalog and subhalo belong together: give both or neither.")
     with open_hdf5(path) as file:
-        kind = recognise(file, name) if layout is None else LAYOUTS[layout]
+        kind = recognize(file, name) if layout is None else LAYOUTS[layout]
         head = read_header(file, name)
         if "PartType4" not in file:
             raise FileFormatError(f"{name} has no group PartType4 (star particles).")
