@@ -31,7 +31,6 @@ _OPTIONS = {
     "psf=": "--psf",
     "ebv=": "--ebv",
     "ebv_scale=": "--ebv-scale",
-    "scale=": "--ebv-scale",
     "position=": "--position",
     "onto=": "--onto",
     "register=True": "--register",

@@ -232,31 +232,25 @@ class SEDFitEstimator(PropertyMapEstimator):
         from picasssso.estimators._sed_fit.fitters import FitterOptions, get_fitter
 
         grid = SSPGrid.default() if self.grid is None else self.grid
+        curve = self.template_error
+        if curve and not isinstance(curve, TemplateError):
+            curve = TemplateError.for_grid(grid.name)
         return get_fitter(
             FitterOptions(
                 bands=context.bands,
-                redshift=context.redshift,
+                redshift=float(context.redshift),
                 n_models=int(self.n_models),
                 seed=int(self.seed),
                 prior=SEDPrior() if self.prior is None else self.prior,
                 grid=grid,
                 attenuation_law=get_law(self.attenuation_law),
                 nebular=bool(self.nebular),
-                error_floor=self._band_errors(grid, context),
+                error_floor=float(self.error_floor),
+                template_error=curve or None,
                 mass_definition=self.mass_definition,
                 device=resolve_device(self.device),
             )
         )
-
-    def _band_errors(self, grid: SSPGrid, context: EstimationContext) -> tuple[float, ...]:
-        """Return the error of the models in each band as a fraction of the flux."""
-        curve = self.template_error
-        if not isinstance(curve, TemplateError):
-            if not curve:
-                return (float(self.error_floor),) * len(context.bands)
-            curve = TemplateError.for_grid(grid.name)
-        errors = curve.band_errors(context.bands, context.redshift)
-        return tuple(np.hypot(float(self.error_floor), errors).tolist())
 
     # ---- the contract ---------------------------------------------------------------
 

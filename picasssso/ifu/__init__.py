@@ -6,10 +6,10 @@ into `~picasssso.maps.PropertyMaps`.
 """
 
 from picasssso.ifu.conversion import convert_maps
-from picasssso.ifu.coverage import box_filter, coverage, cut_filter
+from picasssso.ifu.coverage import box_filter
 from picasssso.ifu.cube import Cube
-from picasssso.ifu.cube_formats import list_cube_formats, read_cube
-from picasssso.ifu.map_formats import list_map_formats, read_maps
+from picasssso.ifu.cube_formats import read_cube
+from picasssso.ifu.map_formats import read_maps
 from picasssso.ifu.map_tables import maps_from_table
 from picasssso.ifu.published import PublishedMap
 from picasssso.ifu.synthetic import synthetic_images
@@ -19,10 +19,6 @@ __all__ = [
     "PublishedMap",
     "box_filter",
     "convert_maps",
-    "coverage",
-    "cut_filter",
-    "list_cube_formats",
-    "list_map_formats",
     "maps_from_table",
     "read_cube",
     "read_maps",

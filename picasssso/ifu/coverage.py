@@ -89,63 +89,15 @@ def weigh_band(cube: Cube, band: str) -> BandWeights:
 
 
 def coverage(cube: Cube, band: str) -> float:
-    """Return how much of a filter a cube covers.
-
-    Parameters
-    ----------
-    cube : Cube
-        The cube.
-    band : str
-        Name of the filter, such as ``"sdss2010-g"``.
-
-    Returns
-    -------
-    float
-        Part, from 0 to 1, of the photons of a flat f_nu that the filter lets through which fall
-        on wavelengths of the cube.
-
-    Examples
-    --------
-    >>> from picasssso.ifu import coverage
-    >>> from picasssso.ifu.example_cube import flat_cube
-    >>> cube = flat_cube(3600, 7600)
-    >>> coverage(cube, "sdss2010-g"), round(coverage(cube, "sdss2010-i"), 2)
-    (1.0, 0.62)
-    """
+    """Return how much of a filter a cube covers: the part of a flat f_nu's photons."""
     return weigh_band(cube, band).covered
 
 
 def cut_filter(cube: Cube, band: str, name: str | None = None) -> FilterResponse:
     """Define a filter that is another one, cut to the wavelengths of a cube.
 
-    Parameters
-    ----------
-    cube : Cube
-        The cube.
-    band : str
-        Name of the filter to cut.
-    name : str, optional
-        Name of the new filter, ``group-band``; default: ``cut_LOW_HIGH-GROUP_BAND``.
-
-    Returns
-    -------
-    speclite.filters.FilterResponse
-        The curve, by its name usable as a band from now on: by estimators, and in files, which
-        keep it.
-
-    Raises
-    ------
-    InvalidInputError
-        If nothing of the filter is on the cube.
-
-    Examples
-    --------
-    >>> from picasssso.ifu import coverage, cut_filter
-    >>> from picasssso.ifu.example_cube import flat_cube
-    >>> cube = flat_cube(3600, 7600)
-    >>> curve = cut_filter(cube, "sdss2010-i")
-    >>> curve.name, round(coverage(cube, curve.name), 3)
-    ('cut_3600_7600-sdss2010_i', 1.0)
+    By its name, ``cut_LOW_HIGH-GROUP_BAND`` unless one is given, it is usable as a band: by
+    estimators, and in files, which keep it.
     """
     curve = load_filter(band)
     wave, response = (np.asarray(x, float) for x in (curve.wavelength, curve.response))

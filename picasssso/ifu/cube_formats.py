@@ -57,19 +57,7 @@ class CubeReader(ABC):
 
 
 def list_cube_formats() -> dict[str, str]:
-    """Return all formats of cubes, built in and from plugins.
-
-    Returns
-    -------
-    dict
-        What each reads, by name.
-
-    Examples
-    --------
-    >>> from picasssso.ifu import list_cube_formats
-    >>> list_cube_formats()["manga"]
-    'MaNGA LINCUBE'
-    """
+    """Return what each format of cubes reads, by name, built in and from plugins."""
     return {name: CUBE_FORMATS.get(name).title for name in CUBE_FORMATS.names()}
 
 
@@ -87,8 +75,8 @@ def read_cube(
         The file; of SAMI, the blue and the red one.
     redshift : float, optional
         Observed redshift; needed unless the file states it (CALIFA and SAMI do).
-    format : str, optional
-        One of `list_cube_formats`, instead of recognizing it.
+    format : {"califa", "manga", "muse", "sami"}, optional
+        The format, or a plugin's, instead of recognizing it.
 
     Returns
     -------

@@ -71,19 +71,7 @@ class MapReader(ABC):
 
 
 def list_map_formats() -> dict[str, str]:
-    """Return all formats of published maps, built in and from plugins.
-
-    Returns
-    -------
-    dict
-        What each reads, by name.
-
-    Examples
-    --------
-    >>> from picasssso.ifu import list_map_formats
-    >>> list_map_formats()["pipe3d"]
-    'Pipe3D maps'
-    """
+    """Return what each format of maps reads, by name, built in and from plugins."""
     return {name: MAP_FORMATS.get(name).title for name in MAP_FORMATS.names()}
 
 
@@ -101,8 +89,8 @@ def read_maps(
     ----------
     path : path
         The file.
-    format : str, optional
-        One of `list_map_formats`, instead of recognizing it.
+    format : {"manga_dap", "manga_firefly", "phangs", "pipe3d", "sami"}, optional
+        The format, or a plugin's, instead of recognizing it.
     galaxy : str, optional
         Which galaxy, of files of many; PLATE-IFU of MaNGA.
     stated : mapping of str to mapping, optional

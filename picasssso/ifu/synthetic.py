@@ -58,8 +58,8 @@ def synthetic_images(
         Survey of bare band names.
     partly : {"cut", "leave"}, optional
         What to do with filters of which the cube covers less than 95 %: ``"cut"`` images them
-        through `cut_filter`, as bands of their own; ``"leave"`` leaves them out. Default: an
-        error.
+        through filters cut to the cube, as bands of their own; ``"leave"`` leaves them out.
+        Default: an error.
     noise_scaling : NoiseScaling, optional
         Instead of that of the cube.
     **arguments : object

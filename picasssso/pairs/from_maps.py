@@ -180,7 +180,7 @@ def pairs_from_maps(
     -------
     PairsFromMaps
         A `PairSource`, one pair for each square: for `write_pairs`, and for
-        `picasssso.CNNEstimator.fit`.
+        `~picasssso.estimators.cnn.CNNEstimator.fit`.
 
     Raises
     ------
@@ -191,7 +191,7 @@ def pairs_from_maps(
     Examples
     --------
     >>> from picasssso.data import load_example
-    >>> from picasssso.pairs import pairs_from_maps
+    >>> from picasssso.pairs.from_maps import pairs_from_maps
     >>> images, truth = load_example()
     >>> pairs = pairs_from_maps([(images, truth)], size=64)
     >>> len(pairs), pairs[0]["truth"].shape

@@ -9,6 +9,7 @@ stars' V flux.
 
 from __future__ import annotations
 
+import json
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -85,6 +86,11 @@ class AttenuationLaw(ABC):
             Suitable for JSON.
         """
         return {"name": self.name, **asdict(self)}  # type: ignore[call-overload]
+
+    @property
+    def key(self) -> tuple[type, str]:
+        """What tells laws apart (tuple)."""
+        return type(self), json.dumps(self.to_dict(), sort_keys=True, default=repr)
 
 
 @dataclass(frozen=True)

@@ -18,13 +18,8 @@ from picasssso.sps.dust import AttenuationLaw, get_law, law_from_dict
 from picasssso.sps.files import Content, read_content, write_content
 from picasssso.sps.grid import SSPGrid
 from picasssso.sps.histories import AgeBins
-from picasssso.sps.photometry import (
-    SOLAR_SURFACE_BRIGHTNESS,
-    SPEED_OF_LIGHT,
-    V_BAND,
-    GridPhotometry,
-)
-from picasssso.sps.populations import Populations, draw_populations, limit_age
+from picasssso.sps.photometry import SOLAR_SURFACE_BRIGHTNESS, SPEED_OF_LIGHT, GridPhotometry
+from picasssso.sps.populations import age_of_universe, draw_populations
 from picasssso.sps.priors import SEDPrior
 
 if TYPE_CHECKING:
@@ -58,6 +53,9 @@ class ModelLibrary:
         The prior's parameters: names to arrays of shape (n,), float32.
     meta : mapping
         How the library was made: prior, seed, grid and its hash, law, cosmology.
+    numbers : ndarray, optional
+        Places of the models in the prior's sequence, of shape (n,); those of one number are
+        the same at neighboring redshifts. None if read from a file.
 
     Examples
     --------
@@ -73,6 +71,7 @@ class ModelLibrary:
     properties: Mapping[str, np.ndarray]
     parameters: Mapping[str, np.ndarray]
     meta: Mapping[str, Any] = field(default_factory=dict)
+    numbers: np.ndarray | None = None
 
     @property
     def n_models(self) -> int:
@@ -135,7 +134,8 @@ class ModelLibrary:
         redshift : float
             Redshift of the stars.
         n_models : int, optional
-            Number of models. Model k of a seed is the same whatever their number.
+            Number of models. Model k of a seed is the same whatever their number; those that
+            are older than the universe give way to later ones of the sequence.
         prior : SEDPrior, optional
             The prior; the default one if not given.
         grid : SSPGrid, optional
@@ -161,22 +161,21 @@ class ModelLibrary:
             If a band is unknown or not covered by the grid, or the prior leaves the grid
             or the age of the universe.
         """
+        from astropy.cosmology import Planck18
+
         grid = SSPGrid.default() if grid is None else grid
         prior = SEDPrior() if prior is None else prior
         law = get_law(attenuation_law)
         photometry = GridPhotometry.build(grid, bands, redshift, nebular=nebular)
-        if cosmology is None:
-            from astropy.cosmology import Planck18
-
-            cosmology = Planck18
-        age_limit = limit_age(cosmology.age(max(float(redshift), 0.0)).to_value("Gyr"), grid)
-        populations = draw_populations(grid, prior, n_models, seed, age_limit)
-        fluxes, attenuation_v = _photometry_of(populations, photometry, _v_band(grid), law)
+        cosmology = Planck18 if cosmology is None else cosmology
+        age_limit = age_of_universe(redshift, grid, cosmology)
+        populations = draw_populations(grid, prior, n_models, seed, age_limit, law)
+        fluxes = populations.fluxes(photometry, law)
         return cls(
             bands=photometry.bands,
             redshift=photometry.redshift,
             fluxes=_as_single(fluxes),
-            properties=_singles({**populations.properties, "attenuation_v": attenuation_v}),
+            properties=_singles(populations.properties),
             parameters=_singles(populations.parameters),
             meta=MappingProxyType(
                 {
@@ -191,6 +190,7 @@ class ModelLibrary:
                     "age_limit": age_limit,
                 }
             ),
+            numbers=populations.numbers,
         )
 
     def spectrum(self, model: int, *, grid: SSPGrid | None = None) -> specutils.Spectrum:
@@ -355,37 +355,3 @@ def _as_single(array: Any) -> np.ndarray:
 
 def _singles(arrays: Mapping[str, np.ndarray]) -> Mapping[str, np.ndarray]:
     return MappingProxyType({name: _as_single(array) for name, array in arrays.items()})
-
-
-def _v_band(grid: SSPGrid) -> GridPhotometry:
-    return GridPhotometry.build(grid, [V_BAND], 0.0, nebular=False)
-
-
-def _photometry_of(
-    populations: Populations,
-    photometry: GridPhotometry,
-    v_band: GridPhotometry,
-    law: AttenuationLaw,
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return the fluxes of all models and the attenuation of their stars' V flux."""
-    parameters = populations.parameters
-    fluxes = np.empty((populations.n_models, len(photometry.bands)))
-    attenuation = np.empty(populations.n_models)
-    for part in populations.chunks_by_metallicity():
-        ages = populations.age_weights[part]
-        metals = populations.metallicity_weights[part]
-        diffuse = parameters["attenuation"][part]
-        clouds = diffuse * parameters["birth_cloud_ratio"][part] * law.has_birth_clouds
-        fluxes[part] = photometry.fluxes(
-            ages,
-            metals,
-            law=law,
-            diffuse=diffuse,
-            birth_clouds=clouds,
-            escape_fraction=parameters["escape_fraction"][part],
-        )
-        seen = v_band.fluxes(ages, metals, law=law, diffuse=diffuse, birth_clouds=clouds)
-        emitted = v_band.fluxes(ages, metals, law=law)
-        attenuation[part] = -2.5 * np.log10(seen[:, 0] / emitted[:, 0])
-    # Without dust the ratio may round to just above 1.
-    return fluxes, np.maximum(attenuation, 0.0)

@@ -23,8 +23,8 @@ Fluxes here are such surface brightnesses, in nmgy/arcsec2 for 1 Msun/kpc2 forme
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -37,6 +37,14 @@ from picasssso.sps.nebular import LINES, nebular_lines
 
 #: Wavelength over the largest width of a slice of a band.
 SLICE_RESOLUTION = 70.0
+
+#: Slices are gathered (`GridPhotometry.behind`) so that up to this attenuation at V, in mag of
+#: diffuse dust and of birth clouds, models keep their flux to this part.
+_MOST_DUST = np.array([3.0, 6.0])
+_TOLERANCE = 1e-3
+
+#: Natural logarithm of transmission per magnitude.
+_MAG = -0.4 * np.log(10.0)
 
 #: The filter of ``attenuation_v``, at rest.
 V_BAND = "bessell-V"
@@ -63,28 +71,71 @@ def load_response(band: str) -> tuple[np.ndarray, np.ndarray]:
     return np.array(curve.wavelength, np.float64), np.array(curve.response, np.float64)
 
 
-@dataclass(frozen=True)
-class _Slice:
-    """Part of a band: where it lies at rest, and how to integrate over it."""
-
-    band: int
-    low: float
-    high: float
-    points: np.ndarray
-    weights: np.ndarray
-    response: tuple[np.ndarray, np.ndarray]
-    per_photon: float
-
-
-def _cut(grid: SSPGrid, band: str, index: int, redshift: float) -> list[_Slice]:
-    """Cut a band into slices, each with rest wavelengths and weights to integrate L_lambda.
+class _Band:
+    """A band at rest, cut into slices, and how to integrate L_lambda over each of them.
 
     Both the spectrum and the response are piecewise linear: between all their nodes the
     integrand is a cubic in wavelength, which Gauss' rule with two points integrates
     exactly. What comes out is (1 + z) L_nu averaged over the band as AB magnitudes ask.
     """
-    wavelength, response = load_response(band)
-    rest = wavelength / (1.0 + redshift)
+
+    def __init__(self, grid: SSPGrid, name: str, redshift: float) -> None:
+        wavelength, self.response = load_response(name)
+        self.rest = rest = wavelength / (1.0 + redshift)
+        _check_range(grid, name, rest, redshift)
+        self.n_slice = int(np.ceil(np.log(rest[-1] / rest[0]) * SLICE_RESOLUTION))
+        borders = np.geomspace(rest[0], rest[-1], self.n_slice + 1)
+        borders[[0, -1]] = rest[[0, -1]]
+        self.borders = borders
+        nodes = np.concatenate([rest, grid.wavelength, borders])
+        nodes = np.unique(nodes[(nodes >= rest[0]) & (nodes <= rest[-1])])
+        middle, half = 0.5 * (nodes[1:] + nodes[:-1]), 0.5 * np.diff(nodes)
+        points = np.stack([middle - half / np.sqrt(3.0), middle + half / np.sqrt(3.0)], axis=1)
+        self._points, width = points.ravel(), np.repeat(half, 2)
+        seen = np.interp(self._points, rest, self.response)
+        # <f_nu> = int f_lambda R lambda dlambda / int (c / lambda^2) R lambda dlambda, observed.
+        # The second is int c R / lambda dlambda, which needs no redshift. In the first,
+        # f_lambda dlambda is the luminosity at rest, and lambda is (1 + z) times that at rest.
+        photons = SPEED_OF_LIGHT * np.sum(seen / self._points * width)
+        self._per_photon = (1.0 + redshift) / photons
+        # The spectrum is linear between the grid's wavelengths: weights on these integrate it,
+        # and its product with wavelength.
+        right = np.clip(np.searchsorted(grid.wavelength, self._points), 1, None)
+        low, high = grid.wavelength[right - 1], grid.wavelength[right]
+        part = (self._points - low) / (high - low)
+        first = right[0] - 1
+        self._nodes = slice(first, right[-1] + 1)
+        self._weights = np.zeros((right[-1] + 1 - first, 2, self.n_slice))
+        piece = self.slices_of(self._points)
+        for power in (0, 1):
+            weights = seen * self._points ** (1 + power) * width * self._per_photon
+            np.add.at(self._weights[:, power], (right - 1 - first, piece), weights * (1.0 - part))
+            np.add.at(self._weights[:, power], (right - first, piece), weights * part)
+
+    def slices_of(self, wavelength: np.ndarray) -> np.ndarray:
+        """Return which slices rest wavelengths in AA lie in."""
+        return np.searchsorted(self.borders[1:-1], wavelength, side="right")
+
+    def integrate(self, light: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return the fluxes of spectra (..., n_wavelength) in all slices, and their moments.
+
+        Moments are sums over all spectra of flux times wavelength, of shape (n_slice,).
+        """
+        found = light[..., self._nodes] @ self._weights.reshape(len(self._weights), -1)
+        found = found.reshape(*light.shape[:-1], 2, self.n_slice)
+        return found[..., 0, :], found[..., 1, :].sum(axis=(0, 1))
+
+    def lines(self, light: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return the same for the light of `LINES`, of shape (..., n_line)."""
+        inside = np.flatnonzero((self.rest[0] <= LINES) & (self.rest[-1] > LINES))
+        seen = np.interp(LINES[inside], self.rest, self.response) * LINES[inside]
+        piece = self.slices_of(LINES[inside])[:, None] == np.arange(self.n_slice)
+        flux = light[..., inside] * (seen * self._per_photon)
+        return flux @ piece, (flux.sum(axis=(0, 1)) * LINES[inside]) @ piece
+
+
+def _check_range(grid: SSPGrid, band: str, rest: np.ndarray, redshift: float) -> None:
+    """Refuse a band that the grid does not cover; warn where light is absorbed on its way."""
     if rest[0] < grid.wavelength[0] or rest[-1] > grid.wavelength[-1]:
         raise InvalidInputError(
             f"The filter {band} covers {rest[0]:.0f}-{rest[-1]:.0f} AA at rest at redshift "
@@ -99,86 +150,26 @@ def _cut(grid: SSPGrid, band: str, index: int, redshift: float) -> list[_Slice]:
             PicassssoWarning,
             stacklevel=2,
         )
-    n_slice = int(np.ceil(np.log(rest[-1] / rest[0]) * SLICE_RESOLUTION))
-    borders = np.geomspace(rest[0], rest[-1], n_slice + 1)
-    borders[[0, -1]] = rest[[0, -1]]
-    nodes = np.concatenate([rest, grid.wavelength, borders])
-    nodes = np.unique(nodes[(nodes >= rest[0]) & (nodes <= rest[-1])])
-    middle, half = 0.5 * (nodes[1:] + nodes[:-1]), 0.5 * np.diff(nodes)
-    points = np.stack([middle - half / np.sqrt(3.0), middle + half / np.sqrt(3.0)], axis=1).ravel()
-    width = np.repeat(half, 2)
-    seen = np.interp(points, rest, response)
-    # <f_nu> = int f_lambda R lambda dlambda / int (c / lambda^2) R lambda dlambda, observed.
-    # The second is int c R / lambda dlambda, which needs no redshift. In the first,
-    # f_lambda dlambda is the luminosity at rest, and lambda is (1 + z) times that at rest.
-    per_photon = (1.0 + redshift) / (SPEED_OF_LIGHT * np.sum(seen / points * width))
-    weights = seen * points * width * per_photon
-    ends = np.searchsorted(points, borders)
-    return [
-        _Slice(
-            band=index,
-            low=borders[i],
-            high=borders[i + 1],
-            points=points[ends[i] : ends[i + 1]],
-            weights=weights[ends[i] : ends[i + 1]],
-            response=(rest, response),
-            per_photon=per_photon,
-        )
-        for i in range(borders.size - 1)
-    ]
-
-
-def _on_nodes(grid: SSPGrid, piece: _Slice) -> tuple[slice, np.ndarray]:
-    """Return which of the grid's wavelengths a slice needs, and their weights.
-
-    The weights, of shape (2, n), integrate the spectrum, which is linear between the
-    wavelengths, and its product with wavelength.
-    """
-    right = np.clip(np.searchsorted(grid.wavelength, piece.points), 1, grid.wavelength.size - 1)
-    low, high = grid.wavelength[right - 1], grid.wavelength[right]
-    part = (piece.points - low) / (high - low)
-    first, count = right[0] - 1, right[-1] - right[0] + 2
-
-    def collected(weights: np.ndarray) -> np.ndarray:
-        return np.bincount(right - 1 - first, weights * (1.0 - part), count) + np.bincount(
-            right - first, weights * part, count
-        )
-
-    weights = np.stack([collected(piece.weights), collected(piece.weights * piece.points)])
-    return slice(first, first + count), weights
 
 
 def _integrate(
-    grid: SSPGrid, slices: list[_Slice], redshift: float, *, nebular: bool
+    grid: SSPGrid, band: _Band, lines: np.ndarray | None
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return stars' and gas' fluxes in all slices, and the mean wavelengths of both."""
-    shape = (grid.metallicities.size, grid.ages.size, len(slices))
-    stars, gas = np.zeros(shape), np.zeros(shape)
-    wavelength = np.empty((2, len(slices)))
-    lines = nebular_lines(grid) if nebular else None
-    for k, piece in enumerate(slices):
-        nodes, weights = _on_nodes(grid, piece)
-        light = grid.luminosity[..., nodes] @ weights.T
-        stars[..., k] = light[..., 0]
-        total, moment = light.sum(axis=(0, 1))
-        wavelength[:, k] = moment / total if total > 0 else 0.5 * (piece.low + piece.high)
-        if lines is None:
-            continue
-        # Where the gas shines in a slice matters more, since it may be one line.
-        moment = 0.0
-        if grid.nebular_continuum is not None:
-            light = grid.nebular_continuum[..., nodes] @ weights.T
-            gas[..., k] = light[..., 0]
-            moment = light[..., 1].sum()
-        for line in np.flatnonzero((piece.low <= LINES) & (piece.high > LINES)):
-            seen = np.interp(LINES[line], *piece.response) * LINES[line] * piece.per_photon
-            gas[..., k] += lines[..., line] * seen
-            moment += lines[..., line].sum() * seen * LINES[line]
-        total = gas[..., k].sum()
-        if total > 0:
-            wavelength[1, k] = moment / total
-    unit = SOLAR_SURFACE_BRIGHTNESS / (1.0 + redshift) ** 4
-    return stars * unit, gas * unit, wavelength
+    """Return stars' and gas' fluxes in the slices of a band, and mean wavelengths of both."""
+    stars, moment = band.integrate(grid.luminosity)
+    total = stars.sum(axis=(0, 1))
+    middle = 0.5 * (band.borders[1:] + band.borders[:-1])
+    wavelength = np.divide(moment, total, out=middle, where=total > 0)
+    if lines is None:
+        return stars, np.zeros_like(stars), np.stack([wavelength, wavelength])
+    gas, moment = band.lines(lines)
+    if grid.nebular_continuum is not None:
+        continuum, more = band.integrate(grid.nebular_continuum)
+        gas, moment = gas + continuum, moment + more
+    # Where the gas shines in a slice matters more, since it may be one line.
+    total = gas.sum(axis=(0, 1))
+    glow = np.divide(moment, total, out=wavelength.copy(), where=total > 0)
+    return stars, gas, np.stack([wavelength, glow])
 
 
 @dataclass(frozen=True, eq=False)
@@ -215,19 +206,20 @@ class GridPhotometry:
             )
         if not np.isfinite(redshift) or redshift <= -1:
             raise InvalidInputError(f"redshift={redshift!r} must be a number above -1.")
-        slices = [
-            piece
-            for index, band in enumerate(names)
-            for piece in _cut(grid, band, index, float(redshift))
-        ]
-        stars, gas, wavelength = _integrate(grid, slices, float(redshift), nebular=nebular)
+        cut = [_Band(grid, name, float(redshift)) for name in names]
+        lines = nebular_lines(grid) if nebular else None
+        parts = [_integrate(grid, band, lines) for band in cut]
+        stars, gas, wavelength = (
+            np.concatenate(tables, axis=-1) for tables in zip(*parts, strict=True)
+        )
+        unit = SOLAR_SURFACE_BRIGHTNESS / (1.0 + redshift) ** 4
         return cls(
             bands=names,
             redshift=float(redshift),
-            band_of_slice=np.array([piece.band for piece in slices]),
+            band_of_slice=np.repeat(np.arange(len(cut)), [band.n_slice for band in cut]),
             wavelength=wavelength,
-            stars=stars,
-            gas=gas,
+            stars=stars * unit,
+            gas=gas * unit,
             ages=grid.ages,
         )
 
@@ -237,9 +229,114 @@ class GridPhotometry:
         metallicity_weights: np.ndarray,
         *,
         law: AttenuationLaw,
-        diffuse: np.ndarray | float = 0.0,
-        birth_clouds: np.ndarray | float = 0.0,
-        escape_fraction: np.ndarray | float = 0.0,
+        **dust: np.ndarray | float,
+    ) -> np.ndarray:
+        """Return the fluxes (n, n_band) of models with one metallicity each.
+
+        As `DustyPhotometry.fluxes`, slice by slice.
+        """
+        return self._behind(law).fluxes(age_weights, metallicity_weights, **dust)
+
+    def fluxes_of_weights(
+        self, weights: np.ndarray, *, law: AttenuationLaw, **dust: np.ndarray | float
+    ) -> np.ndarray:
+        """Return the fluxes (n, n_band) of models with any mixture of ages and metallicities.
+
+        ``weights``: mass formed at each node of the grid, of shape (n, n_metallicity * n_age),
+        ages running fastest; ``dust`` as for `DustyPhotometry.fluxes`.
+        """
+
+        def light(table: np.ndarray) -> np.ndarray:
+            table = table.reshape(weights.shape[1], -1)
+            lit = np.any(table != 0, axis=1)
+            return weights[:, lit] @ table[lit]
+
+        return self._behind(law).dimmed(light, **dust)
+
+    def behind(self, law: AttenuationLaw) -> DustyPhotometry:
+        """Return the photometry behind dust of a law, with few numbers for each band."""
+        return self._behind(law).condensed()
+
+    def _behind(self, law: AttenuationLaw) -> DustyPhotometry:
+        stars, gas = (law.curves(wavelength) for wavelength in self.wavelength)
+        groups = [_Group(self.stars, stars[:, 0], self.band_of_slice)]
+        if law.has_birth_clouds:
+            young = (self.ages < law.birth_cloud_age)[:, None]
+            groups = [
+                replace(groups[0], table=np.where(young, 0.0, self.stars)),
+                _Group(np.where(young, self.stars, 0.0), stars[:, 1], self.band_of_slice),
+            ]
+        if np.any(self.gas):
+            groups.append(_Group(self.gas, gas[:, 2], self.band_of_slice, is_gas=True))
+        return DustyPhotometry(groups, len(self.bands))
+
+
+@dataclass(frozen=True, eq=False)
+class _Group:
+    """Light sources that dust dims alike: fluxes in parts of bands, and the dust's curve there.
+
+    ``table``: of shape (n_metallicity, n_age, n_part); ``curve``: mag per mag of diffuse dust and
+    of birth clouds, of shape (2, n_part); ``band``: each part's band, of shape (n_part,).
+    """
+
+    table: np.ndarray
+    curve: np.ndarray
+    band: np.ndarray
+    is_gas: bool = False
+
+    def condensed(self) -> _Group:
+        """Return the same with the slices of each band gathered on a few nodes.
+
+        What dust lets pass is an exponential of the curve, which a polynomial through a few of
+        its values follows, whatever the curve: a slice counts at each node as the polynomial
+        does.
+        """
+        from scipy.interpolate import BarycentricInterpolator
+
+        tables, curves, bands = [], [], []
+        for band in np.unique(self.band):
+            table, curve = (t[..., self.band == band] for t in (self.table, self.curve))
+            depth = _MAG * (_MOST_DUST @ curve)
+            middle, half = 0.5 * (depth.max() + depth.min()), 0.5 * np.ptp(depth)
+            # The error of a polynomial through the zeros of Chebyshev's.
+            count = np.arange(1, 40)
+            error = 2.0 * np.cumprod(0.5 * half / count)
+            n_node = count[error < _TOLERANCE][0] if error[-1] < _TOLERANCE else depth.size
+            if n_node < depth.size:
+                nodes = middle + half * np.cos((np.arange(n_node) + 0.5) * np.pi / n_node)
+                share = np.ones((depth.size, 1))
+                if n_node > 1:
+                    share = BarycentricInterpolator(nodes, np.eye(n_node))(depth)
+                table = table @ share
+                order = np.argsort(depth)
+                curve = np.stack([np.interp(nodes, depth[order], row[order]) for row in curve])
+            tables.append(table)
+            curves.append(curve)
+            bands.append(np.full(curve.shape[1], band))
+        return _Group(
+            np.concatenate(tables, axis=-1),
+            np.concatenate(curves, axis=-1),
+            np.concatenate(bands),
+            self.is_gas,
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class DustyPhotometry:
+    """The photometry of a grid behind dust of one law; make it with `GridPhotometry.behind`."""
+
+    groups: Sequence[_Group]
+    n_band: int
+
+    def condensed(self) -> DustyPhotometry:
+        """Return the same with few numbers for each band."""
+        return replace(self, groups=[group.condensed() for group in self.groups])
+
+    def fluxes(
+        self,
+        age_weights: np.ndarray,
+        metallicity_weights: np.ndarray,
+        **dust: np.ndarray | float,
     ) -> np.ndarray:
         """Return the fluxes of models with one metallicity each.
 
@@ -248,70 +345,38 @@ class GridPhotometry:
         n_metallicity); ``diffuse, birth_clouds``: attenuation at V of either kind of dust in
         mag, of shape (n,) or one for all; ``escape_fraction``: fraction of the ionizing photons
         that make no gas shine, of shape (n,) or one for all; returns fluxes of shape (n,
-        n_band), in nmgy/arcsec2 per Msun/kpc2 of unit weight.
+        n_band), in nmgy/arcsec2 per Msun/kpc2 of unit weight, as precise as ``age_weights``.
         """
         # Few metallicities matter if the models come sorted by it.
         used = np.flatnonzero(np.any(metallicity_weights > 0, axis=0))
-        n_model, n_age = age_weights.shape
-        weights = (metallicity_weights[:, used, None] * age_weights[:, None, :]).reshape(
-            n_model, used.size * n_age
-        )
-        return self.fluxes_of_weights(
-            weights,
-            law=law,
-            diffuse=diffuse,
-            birth_clouds=birth_clouds,
-            escape_fraction=escape_fraction,
-            metallicities=used,
-        )
 
-    def fluxes_of_weights(
+        def light(table: np.ndarray) -> np.ndarray:
+            lit = np.flatnonzero(np.any(table != 0, axis=(0, 2)))
+            ages = age_weights if lit.size == table.shape[1] else age_weights[:, lit]
+            parts = np.concatenate(table[used][:, lit].astype(ages.dtype), axis=-1)
+            parts = (ages @ parts).reshape(len(ages), used.size, -1)
+            return np.einsum("nz,nzp->np", metallicity_weights[:, used].astype(ages.dtype), parts)
+
+        return self.dimmed(light, **dust)
+
+    def dimmed(
         self,
-        weights: np.ndarray,
-        *,
-        law: AttenuationLaw,
+        light: Callable[[np.ndarray], np.ndarray],
         diffuse: np.ndarray | float = 0.0,
         birth_clouds: np.ndarray | float = 0.0,
         escape_fraction: np.ndarray | float = 0.0,
-        metallicities: np.ndarray | slice = slice(None),
     ) -> np.ndarray:
-        """Return the fluxes of models with any mixture of ages and metallicities.
-
-        ``weights``: mass formed at each node of the grid, of shape (n, n_metallicity * n_age),
-        ages running fastest; ``diffuse, birth_clouds``: attenuation at V of either kind of dust
-        in mag, of shape (n,) or one for all; returns fluxes of shape (n, n_band), in
-        nmgy/arcsec2 per Msun/kpc2 of unit weight.
-        """
+        """Return fluxes (n, n_band), with what turns a group's table into light (n, n_part)."""
         dust = np.stack(np.broadcast_arrays(diffuse, birth_clouds), axis=-1).reshape(-1, 2)
-        n_slice = self.band_of_slice.size
-        stars = self.stars[metallicities]
-        young = np.broadcast_to((self.ages < law.birth_cloud_age)[:, None], stars.shape)
-        curves = np.stack(
-            [
-                law.curves(self.wavelength[0])[:, 0],
-                law.curves(self.wavelength[0])[:, 1],
-                law.curves(self.wavelength[1])[:, 2],
-            ]
-        )
-        groups: list[tuple[np.ndarray, np.ndarray, Any]]
-        if law.has_birth_clouds:
-            groups = [
-                (np.where(young, 0.0, stars), curves[0], 1.0),
-                (np.where(young, stars, 0.0), curves[1], 1.0),
-            ]
-        else:
-            groups = [(stars, curves[0], 1.0)]
-        if np.any(self.gas):
-            kept = 1.0 - np.asarray(escape_fraction, dtype=np.float64).reshape(-1, 1)
-            groups.append((self.gas[metallicities], curves[2], kept))
-        first = np.flatnonzero(np.diff(self.band_of_slice, prepend=-1))
-        result = np.zeros((len(weights), len(self.bands)))
-        for table, curve, factor in groups:
-            table = table.reshape(-1, n_slice)
-            lit = np.any(table != 0, axis=1)
-            light = weights[:, lit] @ table[lit]
-            light *= factor
+        kept = 1.0 - np.asarray(escape_fraction, dtype=np.float64).reshape(-1, 1)
+        total: Any = 0.0
+        for group in self.groups:
+            seen = light(group.table)
+            if group.is_gas:
+                seen *= kept.astype(seen.dtype)
             if np.any(dust):
-                light *= np.exp(dust @ curve * (-0.4 * np.log(10.0)))
-            result += np.add.reduceat(light, first, axis=1)
-        return result
+                seen *= np.exp(dust.astype(seen.dtype) @ (group.curve * _MAG).astype(seen.dtype))
+            total = total + seen @ (group.band[:, None] == np.arange(self.n_band)).astype(
+                seen.dtype
+            )
+        return np.asarray(total)

@@ -1,35 +1,40 @@
 """Populations drawn from a prior: histories, metallicities, dust; no photometry yet.
 
-Drawing is the part of a model library that does not depend on the bands, and on the
-redshift only through the age of the universe. It is cached, so that another redshift or
-set of bands repeats the photometry alone.
+A prior is an endless sequence of models. Those whose stars are older than the universe at a
+redshift are left out there, and later ones of the sequence take their places: what is left is
+drawn from the prior cut off at that age. So a model is the same at all redshifts where it can
+be, and redshifts share what is drawn; another one repeats the photometry alone.
 """
 
 from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from types import MappingProxyType
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from picasssso.exceptions import InvalidInputError
+from picasssso.sps.dust import AttenuationLaw, Calzetti
 from picasssso.sps.grid import SSPGrid
 from picasssso.sps.histories import AgeBins
+from picasssso.sps.photometry import V_BAND, GridPhotometry
 from picasssso.sps.priors import SEDPrior
 
-#: The age of the universe is rounded down to this, in Gyr, so that near redshifts share draws.
-AGE_LIMIT_STEP = 0.1
+if TYPE_CHECKING:
+    from astropy.cosmology import FLRW
 
 #: Models worked on at once.
 CHUNK = 4096
 
 _GYR = 1e9
-_cache: OrderedDict[tuple, Populations] = OrderedDict()
-_lock = threading.Lock()
-_CACHED = 2
+_pools: OrderedDict[tuple, _Pool] = OrderedDict()
+_lock = threading.RLock()
+#: Sequences kept. Each takes 30 to 60 MB with 50,000 models.
+_CACHED = 3
 
 
 def unit_cube(n: int, n_dimensions: int, seed: int) -> np.ndarray:
@@ -45,99 +50,191 @@ def unit_cube(n: int, n_dimensions: int, seed: int) -> np.ndarray:
     return np.clip(points, 1e-10, 1.0 - 1e-10)
 
 
-def limit_age(age: float, grid: SSPGrid) -> float:
-    """Return the age that no star exceeds.
-
-    ``age``: age of the universe in Gyr; returns age in Gyr, rounded down to a tenth so that near
-    redshifts share their draws.
-    """
-    # Where a tenth would be much of the whole, nothing is rounded.
-    if age >= 10 * AGE_LIMIT_STEP:
-        age = round(int(age / AGE_LIMIT_STEP + 1e-9) * AGE_LIMIT_STEP, 9)
-    return min(float(age), float(grid.ages[-1]) / _GYR)
-
-
 @dataclass(frozen=True, eq=False)
 class Populations:
     """Stellar populations drawn from a prior, per mass formed.
 
-    ``parameters``: the prior's parameters: names to arrays of shape (n,); ``age_weights``: mass
-    formed at each of the grid's ages, of shape (n, n_age); rows sum to 1;
-    ``metallicity_weights``: weights of the grid's metallicities, of shape (n, n_metallicity);
-    rows sum to 1; ``properties``: what follows from the history: names to arrays of shape (n,).
+    ``numbers``: of the models in the sequence, of shape (n,); ``parameters``: the prior's
+    parameters, and ``properties``: what follows from history and dust: names to arrays of shape
+    (n,); ``parts``: models by metallicity, and their two kinds of weights.
     """
 
+    numbers: np.ndarray
     parameters: Mapping[str, np.ndarray]
-    age_weights: np.ndarray
-    metallicity_weights: np.ndarray
     properties: Mapping[str, np.ndarray]
+    parts: Sequence[_Part]
 
     @property
     def n_models(self) -> int:
         """Number of models (int)."""
-        return len(self.age_weights)
+        return len(self.numbers)
 
-    def chunks_by_metallicity(self) -> Iterator[np.ndarray]:
-        """Iterate over the models in chunks of similar metallicity."""
-        order = np.argsort(self.parameters["metallicity"], kind="stable")
-        for start in range(0, order.size, CHUNK):
-            yield order[start : start + CHUNK]
+    def fluxes(self, photometry: GridPhotometry, law: AttenuationLaw) -> np.ndarray:
+        """Return the models' fluxes, float32 of shape (n, n_band)."""
+        result = np.empty((self.n_models, len(photometry.bands)), np.float32)
+        dusty = photometry.behind(law)
+        for models, ages, metals in self.chunks():
+            escape = self.parameters["escape_fraction"][models]
+            dust = dust_of(self.parameters, models, law)
+            result[models] = dusty.fluxes(ages, metals, escape_fraction=escape, **dust)
+        return result
+
+    def chunks(self) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+        """Iterate over models of similar metallicity, with their two kinds of weights.
+
+        Yields which models they are, mass formed at each of the grid's ages, float32 of shape
+        (k, n_age), and weights of the grid's metallicities, of shape (k, n_metallicity); rows
+        sum to 1.
+        """
+        place = np.full(max(int(part.numbers.max()) for part in self.parts) + 1, -1)
+        place[self.numbers] = np.arange(self.n_models)
+        for part in self.parts:
+            for start in range(0, len(part.numbers), CHUNK):
+                rows = slice(start, start + CHUNK)
+                models = place[part.numbers[rows]]
+                kept = models >= 0
+                if kept.all():
+                    yield models, part.ages[rows], part.metals[rows]
+                elif kept.any():
+                    yield models[kept], part.ages[rows][kept], part.metals[rows][kept]
+
+
+@dataclass(frozen=True, eq=False)
+class _Part:
+    """Models that were drawn together, by metallicity: numbers in the sequence, and weights."""
+
+    numbers: np.ndarray
+    ages: np.ndarray
+    metals: np.ndarray
+
+
+class _Pool:
+    """The sequence of models as far as it was drawn; none has stars older than a limit in Gyr."""
+
+    def __init__(
+        self, grid: SSPGrid, prior: SEDPrior, seed: int, limit: float, law: AttenuationLaw
+    ) -> None:
+        self._grid, self._prior, self._seed = grid, prior, seed
+        self._limit, self._law = limit, law
+        self._bins = AgeBins(grid.ages)
+        self._tables: list[tuple[dict[str, np.ndarray], dict[str, np.ndarray]]] = []
+        self._parts: list[_Part] = []
+        self._oldest = np.empty(0)
+
+    def select(self, n: int, youngest: float, oldest: float) -> Populations:
+        """Return what `draw_populations` returns."""
+        while (missing := n - np.count_nonzero(self._oldest <= youngest)) > 0:
+            drawn = self._oldest.size
+            share = max((n - missing) / drawn, 0.25) if drawn else 1.0
+            self._extend(int(np.ceil(1.02 * missing / share)) if drawn else n)
+        last = np.flatnonzero(self._oldest <= youngest)[n - 1]
+        numbers = np.flatnonzero(self._oldest[: last + 1] <= oldest)
+        parameters, properties = (
+            MappingProxyType(
+                {
+                    name: np.concatenate([tables[k][name] for tables in self._tables])[numbers]
+                    for name in self._tables[0][k]
+                }
+            )
+            for k in (0, 1)
+        )
+        return Populations(numbers, parameters, properties, tuple(self._parts))
+
+    def _extend(self, n: int) -> None:
+        grid, prior, first = self._grid, self._prior, self._oldest.size
+        cube = unit_cube(first + n, prior.n_dimensions, self._seed)[first:]
+        parameters = prior.parameters(cube, self._limit)
+        histories = prior.histories(parameters, self._limit)
+        order = np.argsort(parameters["metallicity"], kind="stable")
+        metals = grid.metallicity_weights(parameters["metallicity"])[order]
+        age_weights = np.empty((n, grid.ages.size), np.float32)
+        surviving, surviving_age = np.empty(n), np.empty(n)
+        for start in range(0, n, CHUNK):
+            rows = slice(start, start + CHUNK)
+            models = order[rows]
+            weights, ages = histories.select(models).age_moments(self._bins)
+            age_weights[rows] = weights
+            fraction = metals[rows] @ grid.surviving_fraction
+            surviving[models] = np.sum(weights * fraction, axis=1)
+            surviving_age[models] = np.sum(ages * fraction, axis=1) / surviving[models]
+        rate = histories.specific_rate()
+        properties = {
+            "surviving_fraction": surviving,
+            # One metallicity per model: weighting by any mass gives the same.
+            "stellar_metallicity": parameters["metallicity"],
+            "stellar_metallicity_formed": parameters["metallicity"],
+            "stellar_age": surviving_age / _GYR,
+            "stellar_age_formed": histories.mean_age() / _GYR,
+            # Rates that will never matter would become denormal, and slow, in float32.
+            "ssfr100": np.where(rate > 1e-20, rate, 0.0),
+        }
+        for array in (age_weights, metals):
+            array.flags.writeable = False
+        part = _Part(order, age_weights, metals)
+        drawn = Populations(np.arange(n), parameters, properties, (part,))
+        properties["attenuation_v"] = _attenuation(drawn, grid, self._law)
+        self._tables.append((parameters, properties))
+        self._parts.append(replace(part, numbers=order + first))
+        # Steps begin at the Big Bang, whenever it was.
+        oldest = parameters.get("oldest_age", np.zeros(n))
+        self._oldest = np.concatenate([self._oldest, oldest])
+
+
+def age_of_universe(redshift: float, grid: SSPGrid, cosmology: FLRW) -> float:
+    """Return the age in Gyr that no star exceeds at a redshift: the grid's oldest, if less."""
+    age = cosmology.age(max(float(redshift), 0.0)).to_value("Gyr")
+    return min(float(age), float(grid.ages[-1]) / _GYR)
 
 
 def draw_populations(
-    grid: SSPGrid, prior: SEDPrior, n_models: int, seed: int, age_limit: float
+    grid: SSPGrid,
+    prior: SEDPrior,
+    n_models: int,
+    seed: int,
+    age_limit: float,
+    law: AttenuationLaw | None = None,
+    *,
+    around: tuple[float, float] | None = None,
 ) -> Populations:
     """Draw populations from a prior.
 
-    ``age_limit``: age in Gyr that no star exceeds (`limit_age`).
+    ``age_limit``: age in Gyr that no star exceeds; ``law``: of the dust, Calzetti's if not given;
+    ``around``: two ages, to draw all models that have a place at any limit between, which may be
+    more than ``n_models``; both must lie within `SEDPrior.drawing_range`.
     """
     for name, value, least in (("n_models", n_models, 1), ("seed", seed, 0)):
         if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:
             raise InvalidInputError(f"{name}={value!r} must be an integer of at least {least}.")
     prior.check_covered(grid)
-    key = (grid.hash, prior, int(n_models), int(seed), age_limit)
+    prior.check_age_limit(age_limit)
+    law = Calzetti() if law is None else law
+    limit = prior.drawing_range(age_limit)[1]
+    key = (grid.hash, prior, int(seed), limit, law.key)
     with _lock:
-        if key in _cache:
-            _cache.move_to_end(key)
-            return _cache[key]
-    drawn = _draw(grid, prior, int(n_models), int(seed), age_limit)
-    with _lock:
-        _cache[key] = drawn
-        while len(_cache) > _CACHED:
-            _cache.popitem(last=False)
-    return drawn
+        if key not in _pools:
+            _pools[key] = _Pool(grid, prior, int(seed), limit, law)
+        _pools.move_to_end(key)
+        while len(_pools) > _CACHED:
+            _pools.popitem(last=False)
+        return _pools[key].select(int(n_models), *(around or (age_limit, age_limit)))
 
 
-def _draw(grid: SSPGrid, prior: SEDPrior, n: int, seed: int, age_limit: float) -> Populations:
-    parameters = prior.parameters(unit_cube(n, prior.n_dimensions, seed), age_limit)
-    histories = prior.histories(parameters, age_limit)
-    bins = AgeBins(grid.ages)
-    metallicity_weights = grid.metallicity_weights(parameters["metallicity"])
-    age_weights = np.empty((n, grid.ages.size))
-    surviving, surviving_age = np.empty(n), np.empty(n)
-    for start in range(0, n, CHUNK):
-        part = slice(start, start + CHUNK)
-        some = histories.select(part)
-        age_weights[part], ages = some.age_moments(bins)
-        fraction = metallicity_weights[part] @ grid.surviving_fraction
-        surviving[part] = np.sum(age_weights[part] * fraction, axis=1)
-        surviving_age[part] = np.sum(ages * fraction, axis=1) / surviving[part]
-    rate = histories.specific_rate()
-    properties = {
-        "surviving_fraction": surviving,
-        # One metallicity per model: weighting by any mass gives the same.
-        "stellar_metallicity": parameters["metallicity"],
-        "stellar_metallicity_formed": parameters["metallicity"],
-        "stellar_age": surviving_age / _GYR,
-        "stellar_age_formed": histories.mean_age() / _GYR,
-        # Rates that will never matter would become denormal, and slow, in float32.
-        "ssfr100": np.where(rate > 1e-20, rate, 0.0),
-    }
-    for array in (age_weights, metallicity_weights, *parameters.values(), *properties.values()):
-        array.flags.writeable = False
-    return Populations(
-        parameters=MappingProxyType(parameters),
-        age_weights=age_weights,
-        metallicity_weights=metallicity_weights,
-        properties=MappingProxyType(properties),
-    )
+def dust_of(
+    parameters: Mapping[str, np.ndarray], models: np.ndarray, law: AttenuationLaw
+) -> dict[str, np.ndarray]:
+    """Return the dust of some models: attenuation at V by either kind of dust, in mag."""
+    diffuse = parameters["attenuation"][models]
+    clouds = diffuse * parameters["birth_cloud_ratio"][models] * law.has_birth_clouds
+    return {"diffuse": diffuse, "birth_clouds": clouds}
+
+
+def _attenuation(populations: Populations, grid: SSPGrid, law: AttenuationLaw) -> np.ndarray:
+    """Return the attenuation in mag of the V flux of the models' stars."""
+    photometry = GridPhotometry.build(grid, [V_BAND], 0.0, nebular=False).behind(law)
+    result = np.empty(populations.n_models)
+    for models, ages, metals in populations.chunks():
+        dust = dust_of(populations.parameters, models, law)
+        seen, emitted = photometry.fluxes(ages, metals, **dust), photometry.fluxes(ages, metals)
+        result[models] = -2.5 * np.log10(seen[:, 0] / emitted[:, 0])
+    # Without dust the ratio may round to just above 1.
+    return np.maximum(result, 0.0)

@@ -349,6 +349,53 @@ class SEDPrior:
                 f"whose oldest population has {grid.ages[-1] / _GYR:.4g} Gyr: narrow the range."
             )
 
+    def check_age_limit(self, age_limit: float) -> None:
+        """Refuse a universe that is too young for the prior's histories.
+
+        Parameters
+        ----------
+        age_limit : float
+            Its age in Gyr.
+
+        Raises
+        ------
+        InvalidInputError
+            If no model has a place in it.
+        """
+        if self.history == "steps" and age_limit < _YOUNGEST_UNIVERSE:
+            raise InvalidInputError(
+                f"The universe was {age_limit:.3g} Gyr old at this redshift: expected at least "
+                f"{_YOUNGEST_UNIVERSE:g} Gyr for histories in steps. Use history='delayed'."
+            )
+        if self.history == "delayed" and age_limit < self.distribution("oldest_age").low:
+            raise InvalidInputError(
+                f"oldest_age={self.oldest_age} Gyr of the prior starts before the Big Bang: the "
+                f"universe was {age_limit:.4g} Gyr old at this redshift. Lower the range."
+            )
+
+    def drawing_range(self, age_limit: float) -> tuple[float, float]:
+        """Return a range of ages of the universe that share what is drawn for its end.
+
+        At least half of the models drawn for the end have stars younger than the beginning, and
+        so a place there. Steps depend on the age itself.
+
+        Parameters
+        ----------
+        age_limit : float
+            An age of the universe in Gyr.
+
+        Returns
+        -------
+        tuple of float
+            The range around it in Gyr; the age itself twice where nothing is shared.
+        """
+        if self.history == "steps":
+            return age_limit, age_limit
+        start = self.distribution("oldest_age")
+        limits = start.values(0.5 ** np.arange(20))
+        k = np.count_nonzero(limits >= min(age_limit, start.high)) - 1
+        return (limits[k + 1], limits[k]) if k + 1 < limits.size else (age_limit, age_limit)
+
     def distribution(self, name: str) -> Distribution:
         """Return the distribution of a parameter.
 
@@ -394,13 +441,9 @@ class SEDPrior:
         """
         names = ("metallicity", "attenuation", "birth_cloud_ratio", "escape_fraction")
         result = {name: self.distribution(name).values(cube[:, k]) for k, name in enumerate(names)}
+        self.check_age_limit(age_limit)
         if self.history == "delayed":
             return result | self._delayed_parameters(cube[:, 4:], age_limit)
-        if age_limit < _YOUNGEST_UNIVERSE:
-            raise InvalidInputError(
-                f"The universe was {age_limit:.3g} Gyr old at this redshift: expected at least "
-                f"{_YOUNGEST_UNIVERSE:g} Gyr for histories in steps. Use history='delayed'."
-            )
         from scipy.stats import t as student_t
 
         # The distribution's ends are infinite; nothing is learnt beyond 10 dex.
@@ -409,11 +452,6 @@ class SEDPrior:
 
     def _delayed_parameters(self, cube: np.ndarray, age_limit: float) -> dict[str, np.ndarray]:
         start = self.distribution("oldest_age")
-        if start.low > age_limit:
-            raise InvalidInputError(
-                f"oldest_age={start} Gyr of the prior starts before the Big Bang: the "
-                f"universe was {age_limit:.4g} Gyr old at this redshift. Lower the range."
-            )
         oldest = start.values(cube[:, 0], age_limit)
         event = cube[:, 2]
         truncated = event < self.truncation_probability

@@ -427,9 +427,9 @@ def test_libraries_are_kept_and_bounded(galaxy, monkeypatch):
     built = []
     original = fitters.Fitter.__init__
 
-    def counting(self, options):
+    def counting(self, options, landmark):
         built.append(options.redshift)
-        original(self, options)
+        original(self, options, landmark)
 
     monkeypatch.setattr(fitters.Fitter, "__init__", counting)
     monkeypatch.setattr(fitters, "_FITTERS", type(fitters._FITTERS)())

@@ -14,10 +14,10 @@ from picasssso.exceptions import FileFormatError, InvalidInputError, PicassssoEr
 from picasssso.ifu import (
     PublishedMap,
     convert_maps,
-    list_map_formats,
     maps_from_table,
     read_maps,
 )
+from picasssso.ifu.map_formats import list_map_formats
 
 ONE = np.ones((4, 5))
 PIXEL = {"pixel_solid_angle": 1 * u.arcsec**2}
@@ -296,3 +296,28 @@ def test_tables_with_a_fitted_wcs():
         maps_from_table(table[[0, 0, 1]], planes, **PIXEL)
     with pytest.raises(InvalidInputError, match="column 'e_mass' has no unit"):
         maps_from_table(table, {"gas_mass": PublishedMap("e_mass", None)}, **PIXEL)
+
+
+def test_converted_maps_agree_with_those_that_need_no_conversion():
+    rows, columns = np.indices((20, 20)) - 9.5
+    mass = 1e9 * np.exp(-np.hypot(rows, columns) / 4)
+    age = PublishedMap(8.0 + 0 * mass, u.Gyr, 0.5 + 0 * mass, weighting="mass", average="log")
+    chabrier = PublishedMap(mass, "Msun / kpc2", 0.1 * mass, imf="chabrier")
+    salpeter = PublishedMap(np.log10(mass / 0.61 / 1e6), u.dex(u.Msun / u.pc**2),
+                            0.04 + 0 * mass, imf="salpeter")  # fmt: skip
+    one, other = (
+        convert_maps({"stellar_mass": plane, "stellar_age": age}, redshift=0.02, **PIXEL)
+        for plane in (chabrier, salpeter)
+    )
+    found = {one.name: one for one in compare_estimates(one, other)}
+    assert set(found) == {"stellar_mass", "stellar_age_log"}
+    for agreement in found.values():
+        assert agreement.bias == pytest.approx(0, abs=1e-9)
+        assert agreement.coverage_95 == 1
+    # Read as it stands, the mass function would have been missed.
+    wrong = convert_maps(
+        {"stellar_mass": PublishedMap(mass / 0.61, "Msun / kpc2", imf="chabrier")},
+        redshift=0.02, **PIXEL,
+    )  # fmt: skip
+    (mass_found,) = compare_estimates(wrong, one)
+    assert mass_found.bias == pytest.approx(-np.log10(0.61), abs=1e-6)

@@ -8,7 +8,8 @@ from ifu_layouts import write_califa, write_manga, write_muse, write_sami
 
 from picasssso import BandImages, GalacticExtinction, SEDFitEstimator
 from picasssso.exceptions import InvalidInputError
-from picasssso.ifu import box_filter, coverage, cut_filter, read_cube, synthetic_images
+from picasssso.ifu import box_filter, read_cube, synthetic_images
+from picasssso.ifu.coverage import coverage, cut_filter
 from picasssso.ifu.example_cube import flat_cube
 
 NO_DUST = GalacticExtinction(0.0, scale="SF11", applied=True)

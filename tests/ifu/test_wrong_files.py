@@ -6,7 +6,8 @@ from astropy.io import fits
 from ifu_layouts import write_califa, write_manga, write_muse, write_sami
 
 from picasssso.exceptions import FileFormatError, InvalidInputError, PicassssoError
-from picasssso.ifu import Cube, list_cube_formats, read_cube
+from picasssso.ifu import Cube, read_cube
+from picasssso.ifu.cube_formats import list_cube_formats
 from picasssso.ifu.example_cube import flat_cube
 
 

@@ -10,7 +10,7 @@ from picasssso.data import load_example
 from picasssso.exceptions import InvalidInputError
 from picasssso.maps import PropertyMaps
 from picasssso.networks.buck_wolf import BASELINE_PROPERTIES, predict_maps
-from picasssso.pairs.from_maps import PairsFromMaps, known_sums
+from picasssso.pairs.from_maps import PairsFromMaps, known_sums, pairs_from_maps
 from picasssso.pairs.truth import SUMS, TrueSums
 from picasssso.training import TrainingConfig
 from picasssso.training.batches import to_slots
@@ -198,7 +198,7 @@ def test_residuals_of_the_papers_network(example):
 
 
 def test_stored_and_read_again(example, tmp_path):
-    from picasssso.pairs import StoredPairs, pairs_from_maps, write_pairs
+    from picasssso.pairs import StoredPairs, write_pairs
 
     images, truth = (one[:64, :96] for one in example)
     source = pairs_from_maps([(images, truth)] * 12, size=32)
@@ -216,7 +216,6 @@ def test_stored_and_read_again(example, tmp_path):
 
 def test_what_images_lack_is_said(example):
     from picasssso import GalacticExtinction
-    from picasssso.pairs import pairs_from_maps
 
     images, truth = example
     dusty = images.replace(galactic_extinction=GalacticExtinction(0.1, "SF11", applied=False))

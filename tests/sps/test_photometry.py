@@ -192,6 +192,23 @@ def test_dust_in_slices_is_dust_on_the_spectrum(grid, law, redshift):
     assert np.abs(2.5 * np.log10(found / expected)).max() < 0.002
 
 
+@pytest.mark.parametrize("redshift", [0.0, 0.1, 0.7])
+@pytest.mark.parametrize("law", [CALZETTI, TwoComponent(birth_cloud_slope=-1.3)])
+def test_few_numbers_for_a_band_stand_for_its_slices(grid, law, redshift):
+    """Mixtures of old stars and young ones with gas, up to 3 mag of dust."""
+    bands = (*UGRIZ, "Euclid-VIS", "galex-nuv")[: 7 if redshift < 0.5 else 6]
+    photometry = GridPhotometry.build(grid, bands, redshift)
+    rng = np.random.default_rng(6)
+    weights = rng.dirichlet(np.full(106, 0.05), 60)
+    metals = grid.metallicity_weights(rng.uniform(0.001, 0.05, 60))
+    dust = {"diffuse": rng.uniform(0, 3, 60), "birth_clouds": rng.uniform(0, 6, 60)}
+    expected = photometry.fluxes(weights, metals, law=law, **dust)
+    condensed = photometry.behind(law)
+    assert all(len(group.band) < len(photometry.band_of_slice) / 3 for group in condensed.groups)
+    found = condensed.fluxes(weights, metals, **dust)
+    assert np.abs(2.5 * np.log10(found / expected)).max() < 0.003
+
+
 def test_birth_clouds_dim_only_the_young(grid):
     photometry = GridPhotometry.build(grid, UGRIZ, 0.0, nebular=False)
     metals = np.repeat(grid.metallicity_weights(0.02), 2, axis=0)

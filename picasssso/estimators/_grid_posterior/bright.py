@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
+from copy import copy
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -24,6 +25,7 @@ from torch.nn.functional import embedding_bag
 
 from picasssso.estimators._grid_posterior.library import (
     GROUP,
+    BinShift,
     Cells,
     FineBins,
     SortedLibrary,
@@ -92,23 +94,12 @@ class ModelTables:
         width: int,
         device: torch.device,
     ) -> None:
-        def place(table: torch.Tensor) -> torch.Tensor:
-            return table.to(device, dtype).contiguous()
-
-        def cell_tables(cells: Cells) -> _CellTables:
-            return _CellTables(place(cells.center), place(cells.square), place(cells.radius2))
-
         self.dtype, self.device = dtype, device
-        self.cells, self.supercells = cell_tables(cells), cell_tables(supercells)
         n_cells = len(cells.center)
         self.size = cells.size
         self.tile_cells, self.width = max(tile // cells.size, 1), width
-        self.flux = place(library.flux).reshape(n_cells, -1)
         self.n_bands = library.flux.shape[1]
-        self.counted = (library.count > 0).reshape(n_cells, -1).to(device)
         self.edge = (library.edge > 0).reshape(n_cells, -1).to(device)
-        ratios = library.ratios.to(device, torch.float32)
-        self.ratios = ratios.reshape(-1, n_cells, cells.size)
         edges, centers = common_bins(bins.values)
         self.value_edges, centers = edges.to(device), centers.to(device)
         self.value_centers = centers.float()[:, None]
@@ -122,8 +113,42 @@ class ModelTables:
             keys.append(which.index[None] + start)
             start += n_bins
         self.keys = torch.cat(keys).to(torch.int16).reshape(-1, n_cells, cells.size).to(device)
-        every = torch.arange(n_cells, device=device)
-        self.everything = [GatheredModels(self, some) for some in every.split(self.tile_cells)]
+        self._tiles: list[GatheredModels] = []
+        self._like: list[GatheredModels] = []
+        self._fill(library, cells, supercells)
+
+    def _fill(self, library: SortedLibrary, cells: Cells, supercells: Cells) -> None:
+        def place(table: torch.Tensor) -> torch.Tensor:
+            return table.to(self.device, self.dtype).contiguous()
+
+        self.cells, self.supercells = (
+            _CellTables(place(c.center), place(c.square), place(c.radius2))
+            for c in (cells, supercells)
+        )
+        self.flux = place(library.flux).reshape(len(cells.center), -1)
+        self.counted = (library.count > 0).reshape(len(cells.center), -1).to(self.device)
+        ratios = library.ratios.to(self.device, torch.float32)
+        self.ratios = ratios.reshape(-1, len(cells.center), cells.size)
+
+    def moved(
+        self, library: SortedLibrary, cells: Cells, supercells: Cells, shift: BinShift
+    ) -> ModelTables:
+        """Return the tables of models that have changed a little, in the same bins."""
+        new = copy(self)
+        new._like, new._tiles = self.everything, []
+        new._fill(library, cells, supercells)
+        new.value_edges = shift.apply(self.value_edges)
+        new.value_centers = shift.apply(self.value_centers[:, 0])[:, None]
+        return new
+
+    @property
+    def everything(self) -> list[GatheredModels]:
+        """All models, in tiles (list)."""
+        if not self._tiles:
+            every = torch.arange(len(self.flux), device=self.device).split(self.tile_cells)
+            like: list[GatheredModels] | list[None] = self._like or [None] * len(every)
+            self._tiles = [GatheredModels(self, *t) for t in zip(every, like, strict=True)]
+        return self._tiles
 
 
 class Workspace:
@@ -210,16 +235,21 @@ def _find_cells(tables: ModelTables, pixels: Pixels) -> tuple[torch.Tensor, _Rea
 class GatheredModels:
     """The models of some cells, in the order that their properties are added up in."""
 
-    def __init__(self, tables: ModelTables, cells: torch.Tensor) -> None:
+    def __init__(
+        self, tables: ModelTables, cells: torch.Tensor, like: GatheredModels | None = None
+    ) -> None:
         self.flux = tables.flux[cells].reshape(-1, tables.n_bands)
         self.square = self.flux.square()
         self.idle = (~tables.counted[cells]).reshape(-1).nonzero()[:, 0]
-        self.edge = tables.edge[cells].reshape(-1).nonzero()[:, 0]
         n_ratios = len(tables.ratio_bins)
-        keys = tables.keys[:, cells].reshape(len(tables.keys), len(self.flux))
-        self.rows, self.offsets = _sort(keys, tables.n_bins)
+        if like is None:
+            self.edge = tables.edge[cells].reshape(-1).nonzero()[:, 0]
+            keys = tables.keys[:, cells].reshape(len(tables.keys), len(self.flux))
+            self.rows, self.offsets = _sort(keys, tables.n_bins)
+        else:
+            self.edge, self.rows, self.offsets = like.edge, like.rows, like.offsets
         # Bins of intensive properties come first; ratios weigh the rows of the others.
-        n_value_rows = (len(keys) - n_ratios) * len(self.flux)
+        n_value_rows = (len(tables.keys) - n_ratios) * len(self.flux)
         self.ratio_rows = self.rows[n_value_rows:]
         self.ratio_offsets = self.offsets[tables.n_value_bins :] - n_value_rows
         ratios = tables.ratios[:, cells].reshape(n_ratios, len(self.flux))

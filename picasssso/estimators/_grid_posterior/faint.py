@@ -16,16 +16,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import NamedTuple
+from copy import copy
+from typing import Any, NamedTuple
 
 import torch
 
 from picasssso.estimators._grid_posterior.library import (
     FAINTEST,
     GROUP,
-    PropertyBins,
+    BinShift,
     SortedLibrary,
+    bin_values,
     common_bins,
     count_levels,
 )
@@ -34,6 +35,9 @@ from picasssso.estimators._grid_posterior.quantiles import binned_quantiles, gri
 
 #: Number of nodes.
 N_NODES = 1024
+
+#: Bins of every intensive property.
+_N_VALUE_BINS = 128
 
 #: Nodes that the likelihood of a model is interpolated from: how many per coefficient of
 #: the quadratic, at least and at most.
@@ -58,60 +62,83 @@ _N_TAIL, _PARABOLA = 10, (0, 2)
 _REACH = 4.5
 
 
-@dataclass(frozen=True)
-class RatioGrid:
-    """How the models around each node are spread over an amplitude-scaled property."""
+class _RatioGrid:
+    """Where the models lie on a grid of the logarithm of an amplitude-scaled property."""
 
-    counts: torch.Tensor
-    zeros: torch.Tensor
-    sums: torch.Tensor
-    lowest: float
-
-
-@dataclass(frozen=True)
-class Nodes:
-    """Nodes in flux space and the tables of what is summed over models."""
-
-    flux: torch.Tensor
-    members: torch.Tensor
-    count: torch.Tensor
-    edge: torch.Tensor
-    value_counts: torch.Tensor
-    value_edges: torch.Tensor
-    value_centers: torch.Tensor
-    ratios: tuple[RatioGrid, ...]
+    def __init__(self, ratios: torch.Tensor) -> None:
+        self.positive = ratios > 0
+        top = torch.log10(ratios.max()) if self.positive.any() else torch.zeros(())
+        logarithm = torch.log10(torch.where(self.positive, ratios, 10.0**top))
+        below = (logarithm - top).clamp(min=-_RATIO_RANGE) / RATIO_STEP
+        # One more point at either end, for the outer of the three around a model.
+        self.n_points = int(-below.min().floor()) + 3
+        self.lowest = float(top) - (self.n_points - 2) * RATIO_STEP
+        place = below + (self.n_points - 2)
+        self.point = place.round().clamp(1, self.n_points - 2)
+        self.x = place - self.point
 
 
-def make_nodes(
-    library: SortedLibrary, bins: tuple[PropertyBins, ...], most: int = N_NODES
-) -> Nodes:
-    """Make nodes of a library."""
-    n_nodes = 1 << min(library.levels, count_levels(min(library.n_models, most), 1))
-    size = library.n_slots // n_nodes
-    color = torch.log(library.flux.clamp(min=FAINTEST)).reshape(n_nodes, size, -1)
-    count = library.count.reshape(n_nodes, size, 1)
+class _Spread:
+    """How models are spread over the nodes they are interpolated from, and sums there."""
+
+    def __init__(self, library: SortedLibrary, n_nodes: int, center: torch.Tensor) -> None:
+        self.n_nodes, self.size = n_nodes, library.n_slots // n_nodes
+        if self.size == 1:
+            self.nearest = torch.arange(n_nodes)[:, None]
+            self.shares = torch.ones(n_nodes, 1, dtype=torch.float64)
+        else:
+            color = torch.log(library.flux.clamp(min=FAINTEST)).reshape(n_nodes, self.size, -1)
+            self.nearest, shares = _interpolate(center, color - center[:, None])
+            self.shares = shares.reshape(library.n_slots, -1)
+        self.bins = [bin_values(values, _N_VALUE_BINS) for values in library.values]
+        self.value_edges, self.value_centers = common_bins(self.bins)
+        self.grids = [_RatioGrid(ratios) for ratios in library.ratios]
+
+    def sums(
+        self, library: SortedLibrary, slots: torch.Tensor, weight: torch.Tensor
+    ) -> dict[str, torch.Tensor]:
+        """Return sums over some slots at the nodes, names to tensors of shape (k, n_node)."""
+        shares = self.shares[slots] * weight[:, None]
+        nodes = self.nearest[slots // self.size]
+
+        def table(index: torch.Tensor, n_bins: int, factors: Any = 1.0) -> torch.Tensor:
+            where = index[:, None] * self.n_nodes + nodes
+            what = shares * factors[:, None] if isinstance(factors, torch.Tensor) else shares
+            result = torch.zeros(n_bins * self.n_nodes, dtype=torch.float64)
+            result.scatter_add_(0, where.reshape(-1), what.reshape(-1))
+            return result.reshape(n_bins, self.n_nodes)
+
+        def totals(factors: Any = 1.0) -> torch.Tensor:
+            return table(torch.zeros_like(slots), 1, factors)
+
+        counts, zeros = [], []
+        for grid in self.grids:
+            point, x, positive = (t[slots] for t in (grid.point, grid.x, grid.positive))
+            parts = {-1: (x * x - x) / 2, 0: 1 - x * x, 1: (x * x + x) / 2}
+            tables = [
+                table((point + k).long(), grid.n_points, part * positive)
+                for k, part in parts.items()
+            ]
+            counts.append(torch.stack(tables).sum(0))
+            zeros.append(totals((~positive).double()))
+        n_bins = self.value_edges.shape[1] - 1
+        none = torch.zeros(0, self.n_nodes, dtype=torch.float64)
+        return {
+            "count": totals(),
+            "edge": totals(library.edge[slots]),
+            "value_counts": torch.cat([none, *(table(b.index[slots], n_bins) for b in self.bins)]),
+            "ratio_counts": torch.cat([none, *counts]),
+            "ratio_zeros": torch.cat([none, *zeros]),
+            "ratio_sums": torch.cat([none, *(totals(r[slots]) for r in library.ratios)]),
+        }
+
+
+def _centers(library: SortedLibrary, n_nodes: int, count: torch.Tensor) -> torch.Tensor:
+    """Return the nodes: means of their members' log fluxes, of shape (n_node, n_band)."""
+    color = torch.log(library.flux.clamp(min=FAINTEST)).reshape(n_nodes, -1, library.flux.shape[1])
+    count = count.reshape(n_nodes, -1, 1)
     weight = torch.where(count.sum(1, keepdim=True) > 0, count, 1.0)
-    center = (color * weight).sum(1) / weight.sum(1)
-    if size == 1:
-        nearest, shares = torch.arange(n_nodes)[:, None], count
-        flux = library.flux
-    else:
-        nearest, shares = _interpolate(center, color - center[:, None])
-        shares = shares * count
-        flux = torch.exp(center)
-    add_up = _Adder(n_nodes, nearest, shares)
-    edges, centers = common_bins(bins)
-    counts = [add_up.table(b.index, edges.shape[1] - 1) for b in bins]
-    return Nodes(
-        flux=flux,
-        members=torch.arange(library.n_slots).reshape(n_nodes, size),
-        count=add_up.totals(torch.ones_like(library.count)),
-        edge=add_up.totals(library.edge),
-        value_counts=torch.stack(counts) if counts else torch.zeros(0, 0, n_nodes),
-        value_edges=edges,
-        value_centers=centers,
-        ratios=tuple(_make_grid(ratios, add_up) for ratios in library.ratios),
-    )
+    return (color * weight).sum(1) / weight.sum(1)
 
 
 def _interpolate(center: torch.Tensor, offset: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
@@ -144,75 +171,55 @@ def _interpolate(center: torch.Tensor, offset: torch.Tensor) -> tuple[torch.Tens
     return nearest, shares / shares.sum(2, keepdim=True)
 
 
-class _Adder:
-    """Adds up properties of models at the nodes that the models are interpolated from."""
-
-    def __init__(self, n_nodes: int, nearest: torch.Tensor, shares: torch.Tensor) -> None:
-        self._n_nodes, self._shares = n_nodes, shares
-        self._nodes = nearest[:, None].expand_as(shares)
-
-    def table(
-        self, index: torch.Tensor, n_bins: int, factors: torch.Tensor | None = None
-    ) -> torch.Tensor:
-        """Return sums of factors, shape (n_bins, n_node)."""
-        grouped = self._shares.shape[:2]
-        where = index.reshape(*grouped, 1) * self._n_nodes + self._nodes
-        what = self._shares if factors is None else self._shares * factors.reshape(*grouped, 1)
-        table = torch.zeros(n_bins * self._n_nodes, dtype=torch.float64)
-        table.scatter_add_(0, where.reshape(-1), what.reshape(-1))
-        return table.reshape(n_bins, self._n_nodes)
-
-    def totals(self, factors: torch.Tensor) -> torch.Tensor:
-        """Return sums of factors, shape (n_node,)."""
-        return self.table(torch.zeros(len(factors), dtype=torch.int64), 1, factors)[0]
-
-
-def _make_grid(ratios: torch.Tensor, add_up: _Adder) -> RatioGrid:
-    positive = ratios > 0
-    top = torch.log10(ratios.max()) if positive.any() else torch.zeros(())
-    logarithm = torch.log10(torch.where(positive, ratios, 10.0**top))
-    below = (logarithm - top).clamp(min=-_RATIO_RANGE) / RATIO_STEP
-    # One more point at either end, for the outer of the three around a model.
-    n_points = int(-below.min().floor()) + 3
-    place = below + (n_points - 2)
-    point = place.round().clamp(1, n_points - 2)
-    x = place - point
-    counts = torch.zeros(n_points, len(add_up.totals(ratios)), dtype=torch.float64)
-    for shift, share in ((-1, (x * x - x) / 2), (0, 1 - x * x), (1, (x * x + x) / 2)):
-        index = (point + shift).to(torch.int64)
-        counts += add_up.table(index, n_points, share * positive)
-    return RatioGrid(
-        counts=counts,
-        zeros=add_up.totals((~positive).double()),
-        sums=add_up.totals(ratios),
-        lowest=float(top) - (n_points - 2) * RATIO_STEP,
-    )
-
-
 class NodeTables:
-    """The arrays of `Nodes` in single precision on a device, stacked for few products."""
+    """Nodes in flux space and sums over models there, in single precision on a device."""
 
-    def __init__(self, nodes: Nodes, device: torch.device) -> None:
-        def place(table: torch.Tensor) -> torch.Tensor:
-            return table.to(device, torch.float32).contiguous()
-
-        none = torch.zeros(0, len(nodes.count), dtype=torch.float64)
-        self.flux, self.square = place(nodes.flux), place(nodes.flux.square())
-        self.members = nodes.members.to(device)
-        self.count = place(nodes.count[None])
-        self.sums = place(torch.stack([nodes.count, nodes.edge]))
-        self.n_values = len(nodes.value_counts)
-        self.value_counts = place(nodes.value_counts).reshape(-1, len(nodes.count))
-        self.value_edges = nodes.value_edges.to(device)
-        self.value_centers = place(nodes.value_centers)[:, None]
-        ratios: tuple[RatioGrid, ...] = nodes.ratios
-        self.ratio_sums = place(torch.cat([none, *(grid.sums[None] for grid in ratios)]))
-        self.ratio_zeros = place(torch.cat([none, *(grid.zeros[None] for grid in ratios)]))
-        self.ratio_counts = place(torch.cat([none, *(grid.counts for grid in ratios)]))
-        self.ratio_sizes = [len(grid.counts) for grid in ratios]
-        self.ratio_lowest = [grid.lowest for grid in ratios]
+    def __init__(self, library: SortedLibrary, device: torch.device) -> None:
+        n_nodes = 1 << min(library.levels, count_levels(min(library.n_models, N_NODES), 1))
+        self._library, self._device = library, device
+        center = _centers(library, n_nodes, library.count)
+        self._spread = spread = _Spread(library, n_nodes, center)
+        self.members = torch.arange(library.n_slots).reshape(n_nodes, -1).to(device)
         #: Triton's kernel in place of `_likelihood_levels`, where it can be used.
         self.fused: Callable[..., torch.Tensor] | None = None
+        self.n_values = len(spread.bins)
+        self.ratio_sizes = [grid.n_points for grid in spread.grids]
+        self.ratio_lowest = [grid.lowest for grid in spread.grids]
+        self.value_edges = spread.value_edges.to(device)
+        self.value_centers = self._placed(spread.value_centers)[:, None]
+        self._sums = spread.sums(library, torch.arange(library.n_slots), library.count)
+        self._fill(library, center)
+
+    def _placed(self, table: torch.Tensor) -> torch.Tensor:
+        return table.to(self._device, torch.float32).contiguous()
+
+    def _fill(self, library: SortedLibrary, center: torch.Tensor) -> None:
+        flux = library.flux if self._spread.size == 1 else torch.exp(center)
+        self.flux, self.square = self._placed(flux), self._placed(flux.square())
+        placed = {name: self._placed(table) for name, table in self._sums.items()}
+        self.count = placed["count"]
+        self.sums = torch.cat([placed["count"], placed["edge"]])
+        self.value_counts = placed["value_counts"]
+        self.ratio_counts = placed["ratio_counts"]
+        self.ratio_sums, self.ratio_zeros = placed["ratio_sums"], placed["ratio_zeros"]
+
+    def moved(self, library: SortedLibrary, shift: BinShift) -> NodeTables:
+        """Return the tables of models that have changed a little.
+
+        Each model keeps its shares in the nodes, and its bins. Only those are summed anew that
+        count now and did not, or the other way round.
+        """
+        new = copy(self)
+        before = self._library
+        center = _centers(library, len(self.flux), library.count * before.count)
+        change = library.count - before.count
+        slots = change.nonzero()[:, 0]
+        more = self._spread.sums(before, slots, change[slots])
+        new._sums = {name: table + more[name] for name, table in self._sums.items()}
+        new._fill(library, center)
+        new.value_edges = shift.apply(self.value_edges)
+        new.value_centers = shift.apply(self.value_centers[:, 0])[:, None]
+        return new
 
 
 class Look(NamedTuple):

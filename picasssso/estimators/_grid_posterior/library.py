@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 
+import numpy as np
 import torch
 
 #: Largest number of models per cell, the unit in which models are ruled out.
@@ -148,12 +149,14 @@ def common_bins(bins: Sequence[PropertyBins]) -> tuple[torch.Tensor, torch.Tenso
 class SortedLibrary:
     """Models in the order of the color tree, each scaled to a brightness of about one.
 
-    Slots are places in that order. A few models stand twice, to fill all cells; the
-    second has ``count`` 0.
+    Slots are places in that order. A few models stand twice, to fill all cells: ``first`` says
+    where they do not for the second time. ``count`` is 1 there for models that are used, else 0.
     """
 
     model: torch.Tensor
+    first: torch.Tensor
     count: torch.Tensor
+    brightness: torch.Tensor
     flux: torch.Tensor
     ratios: torch.Tensor
     ratio_units: tuple[float, ...]
@@ -186,35 +189,62 @@ class SortedLibrary:
         flux: torch.Tensor,
         amplitude_scaled: Mapping[str, torch.Tensor],
         intensive: Mapping[str, torch.Tensor],
-        edge: torch.Tensor | None,
+        edge: torch.Tensor,
+        used: torch.Tensor,
     ) -> SortedLibrary:
         """Sort and scale models (all arguments float64 on the CPU)."""
         n = len(flux)
         typical = flux.mean(1, keepdim=True)
         logarithm = torch.log(torch.maximum(flux, FAINTEST * typical))
-        brightness = torch.exp(logarithm.mean(1, keepdim=True))
-        flux = torch.maximum(flux / brightness, torch.tensor(_LIFT, dtype=flux.dtype))
+        brightness = torch.exp(logarithm.mean(1))
         levels = max(count_levels(n, CELL_SIZE), count_levels(min(n, FINEST), 1))
         slots = _sort_by_color(logarithm - logarithm.mean(1, keepdim=True), levels).reshape(-1)
         model = slots % n
-        ratios, units = [], []
+        units = []
         for values in amplitude_scaled.values():
-            ratio = values / brightness[:, 0]
+            ratio = values / brightness
             positive = ratio[ratio > 0]
-            unit = float(positive.median()) if len(positive) else 1.0
-            ratios.append((ratio / unit)[model])
-            units.append(unit)
+            units.append(float(positive.median()) if len(positive) else 1.0)
         none = torch.zeros(0, len(model), dtype=torch.float64)
-        marked = torch.zeros(n, dtype=torch.float64) if edge is None else edge.double()
-        return cls(
+        sorted_models = cls(
             model=model,
-            count=(slots < n).double(),
-            flux=flux[model],
-            ratios=torch.stack(ratios) if ratios else none,
+            first=slots < n,
+            count=none,
+            brightness=brightness,
+            flux=none,
+            ratios=none,
             ratio_units=tuple(units),
-            values=torch.stack([v[model] for v in intensive.values()]) if intensive else none,
-            edge=marked[model],
+            values=none,
+            edge=edge[model],
             levels=levels,
+        )
+        return sorted_models.filled(flux, amplitude_scaled, intensive, used)
+
+    def filled(
+        self,
+        flux: torch.Tensor,
+        amplitude_scaled: Mapping[str, torch.Tensor],
+        intensive: Mapping[str, torch.Tensor],
+        used: torch.Tensor,
+    ) -> SortedLibrary:
+        """Return the same order and scales with other fluxes and properties of the models."""
+        ratios = [
+            (values / (self.brightness * unit))[self.model]
+            for values, unit in zip(amplitude_scaled.values(), self.ratio_units, strict=True)
+        ]
+        values = [v[self.model] for v in intensive.values()]
+        none = torch.zeros(0, self.n_slots, dtype=torch.float64)
+        count = used[self.model] * self.first
+        # What does not count must not be the best model of a pixel: it has a neighbor's fluxes.
+        slots = torch.arange(self.n_slots)
+        shown = torch.where(count > 0, slots, -1).cummax(0).values
+        shown = self.model[shown.clamp(min=int((count > 0).int().argmax()))]
+        return replace(
+            self,
+            count=count,
+            flux=(flux / self.brightness[:, None]).clamp_(min=_LIFT)[shown],
+            ratios=torch.stack(ratios) if ratios else none,
+            values=torch.stack(values) if values else none,
         )
 
 
@@ -236,8 +266,12 @@ def make_bins(library: SortedLibrary, n_bins: int, width: float) -> FineBins:
 
 @dataclass(frozen=True)
 class Cells:
-    """Groups of neighboring slots, with what bounds their members."""
+    """Groups of neighboring slots, with what bounds their members.
 
+    ``nearest``: which member each cell's center is.
+    """
+
+    nearest: torch.Tensor
     center: torch.Tensor
     square: torch.Tensor
     radius2: torch.Tensor
@@ -249,7 +283,33 @@ def make_cells(library: SortedLibrary, size: int) -> Cells:
     n_cells = 1 << min(library.levels, count_levels(library.n_slots, size))
     members = library.flux.reshape(n_cells, -1, library.flux.shape[1])
     middle = members.mean(1, keepdim=True)
-    nearest = ((members - middle) / middle).square().sum(2).argmin(1)
-    center = members[torch.arange(n_cells), nearest]
-    radius2 = (members - center[:, None]).square().amax(1)
-    return Cells(center, center.square(), radius2, members.shape[1])
+    return bound_cells(library, ((members - middle) / middle).square().sum(2).argmin(1))
+
+
+def bound_cells(library: SortedLibrary, nearest: torch.Tensor) -> Cells:
+    """Bound the members of cells of equal size around given ones of them."""
+    members = library.flux.reshape(len(nearest), -1, library.flux.shape[1])
+    center = members[torch.arange(len(nearest)), nearest]
+    radius2 = (members - center[:, None]).square_().amax(1)
+    return Cells(nearest, center, center.square(), radius2, members.shape[1])
+
+
+class BinShift:
+    """How far the values of models have moved since their bins were made.
+
+    ``bins``: fine bins of each property; ``values``: of the models now, of shape (n_property,
+    n_slot).
+    """
+
+    def __init__(self, bins: Sequence[PropertyBins], values: torch.Tensor) -> None:
+        self._known = []
+        for fine, now in zip(bins, values, strict=True):
+            total = torch.bincount(fine.index, now, minlength=fine.n_bins)
+            shift = total / torch.bincount(fine.index, minlength=fine.n_bins) - fine.centers
+            self._known.append((fine.centers.numpy(), shift.numpy()))
+
+    def apply(self, table: torch.Tensor) -> torch.Tensor:
+        """Return edges or centers of bins, of shape (n_property, k), moved with the models."""
+        rows = table.cpu().double().numpy()
+        shift = [np.interp(row, *known) for row, known in zip(rows, self._known, strict=True)]
+        return torch.from_numpy(rows + np.reshape(shift, rows.shape)).to(table)

@@ -7,6 +7,7 @@ import threading
 import warnings
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
+from copy import copy
 from dataclasses import dataclass, replace
 from enum import IntEnum
 from typing import TYPE_CHECKING, Any
@@ -23,11 +24,12 @@ from picasssso.estimators._grid_posterior.bright import (
     fit_doubtful,
     summarize,
 )
-from picasssso.estimators._grid_posterior.faint import NodeTables, fit_faint, look, make_nodes
+from picasssso.estimators._grid_posterior.faint import NodeTables, fit_faint, look
 from picasssso.estimators._grid_posterior.library import (
     CELL_SIZE,
+    BinShift,
     SortedLibrary,
-    bin_values,
+    bound_cells,
     make_bins,
     make_cells,
 )
@@ -115,7 +117,8 @@ class GridPosterior:
     ``amplitude_scaled``: names of properties to their values for an amplitude of one, shape
     (n_model,), not negative (stellar mass, star formation rate); ``intensive``: names of
     properties to values that do not depend on the amplitude, shape (n_model,) (age, metallicity,
-    attenuation).
+    attenuation); ``edge``: which models lie at the prior's edge; ``used``: which ones count; all
+    if not given.
 
     Examples
     --------
@@ -140,30 +143,17 @@ class GridPosterior:
         amplitude_scaled: Mapping[str, Any],
         intensive: Mapping[str, Any],
         edge: Any = None,
+        used: Any = None,
         error_floor: Any = 0.0,
         device: str | torch.device | None = None,
         memory_budget: float | None = None,
     ) -> None:
-        flux = _to_float64(model_flux)
-        if flux.ndim != 2 or 0 in flux.shape:
-            raise InvalidInputError(
-                f"model_flux has shape {tuple(flux.shape)}: expected (n_model, n_band)."
-            )
-        if not (torch.isfinite(flux).all() and (flux >= 0).all() and (flux > 0).any(1).all()):
-            raise InvalidInputError(
-                "model_flux must be finite and not negative, with at least one positive flux "
-                "for every model."
-            )
-        floor = _to_float64(error_floor)
-        if floor.shape not in ((), flux.shape[1:]) or not ((floor >= 0) & (floor < 1)).all():
-            raise InvalidInputError(
-                f"error_floor={error_floor!r} is not a fraction, or one for each of "
-                f"{flux.shape[1]} bands: expected 0 <= error_floor < 1."
-            )
-        n = len(flux)
-        scaled = {name: _checked(name, v, n, True) for name, v in amplitude_scaled.items()}
-        constant = {name: _checked(name, v, n, False) for name, v in intensive.items()}
-        marked = None if edge is None else _checked("edge", edge, n, True)
+        flux, scaled, constant, floor = _checked_models(
+            model_flux, amplitude_scaled, intensive, error_floor
+        )
+        marked = torch.zeros(len(flux), dtype=torch.float64)
+        if edge is not None:
+            marked = _checked("edge", edge, len(flux), True)
         if device is None:
             device = "cuda" if torch.cuda.is_available() else "cpu"
         self._device = torch.device(device)
@@ -176,32 +166,67 @@ class GridPosterior:
                 memory_budget = 0.1 * torch.cuda.get_device_properties(self._device).total_memory
         self._memory_budget = float(memory_budget)
         with torch.no_grad():
-            library = SortedLibrary.build(flux, scaled, constant, marked)
-            nodes = make_nodes(library, tuple(bin_values(v, 128) for v in library.values))
+            library = SortedLibrary.build(flux, scaled, constant, marked, _used(used, len(flux)))
             cells, supercells = make_cells(library, CELL_SIZE), make_cells(library, 8 * CELL_SIZE)
-            self._nodes = NodeTables(nodes, self._device)
+            self._nodes = NodeTables(library, self._device)
+            coarse, fine = make_bins(library, 768, 0.02), make_bins(library, 2048, 0.002)
+            self._bins = fine.values
             tile, width = (1 << 15, 1024) if self._device.type == "cuda" else (16384, 32)
             self._single, self._double = (
                 ModelTables(
                     library,
                     cells,
                     supercells,
-                    make_bins(library, n_bins, step),
+                    bins,
                     dtype=dtype,
                     tile=tile,
                     width=width,
                     device=self._device,
                 )
-                for n_bins, step, dtype in (
-                    (768, 0.02, torch.float32),
-                    (2048, 0.002, torch.float64),
-                )
+                for bins, dtype in ((coarse, torch.float32), (fine, torch.float64))
             )
+            self._sorted, self._cells = library, (cells, supercells)
             self._library = library.to(self._device)
             self._fused: FusedTables | None = self._make_fused()
             self._units = torch.tensor(
                 library.ratio_units, dtype=torch.float64, device=self._device
             )
+
+    @torch.no_grad()
+    def moved(
+        self,
+        model_flux: Any,
+        *,
+        amplitude_scaled: Mapping[str, Any],
+        intensive: Mapping[str, Any],
+        used: Any = None,
+        error_floor: Any,
+    ) -> GridPosterior:
+        """Return the posterior over the same models, whose light has changed a little.
+
+        Models keep their neighbors and their bins, which take long to find: with those of a
+        redshift nearby sums over models are as exact, and nodes as good. The arguments are those
+        of the class, and not checked again.
+        """
+        scaled, constant = (
+            {name: _to_float64(values) for name, values in properties.items()}
+            for properties in (amplitude_scaled, intensive)
+        )
+        new = copy(self)
+        new._error_floor = _to_float64(error_floor).expand(self._n_bands).to(self._device)
+        flux = _to_float64(model_flux)
+        library = self._sorted.filled(flux, scaled, constant, _used(used, len(flux)))
+        new._sorted = library
+        shift = BinShift(self._bins, library.values)
+        new._library = library.to(self._device)
+        cells, supercells = (bound_cells(library, old.nearest) for old in self._cells)
+        new._cells = cells, supercells
+        new._nodes = self._nodes.moved(library, shift)
+        new._single = self._single.moved(library, cells, supercells, shift)
+        new._double = self._double.moved(library, cells, supercells, shift)
+        if self._fused is not None:
+            new._fused = type(self._fused)(new._library, new._single)
+        return new
 
     def _make_fused(self) -> FusedTables | None:
         """Return the tables of the fused sums, where those can be used."""
@@ -504,6 +529,41 @@ def _to_float64(values: Any) -> torch.Tensor:
         return values.to(torch.float64)
     # A copy: arrays may be read-only or of foreign byte order, which torch refuses.
     return torch.from_numpy(np.array(values, dtype=np.float64))
+
+
+def _used(used: Any, n_models: int) -> torch.Tensor:
+    """Return 1 for models that count and 0 for others; all count if nothing is said."""
+    ones = torch.ones(n_models, dtype=torch.float64)
+    return ones if used is None else ones * torch.as_tensor(used)
+
+
+def _checked_models(
+    model_flux: Any,
+    amplitude_scaled: Mapping[str, Any],
+    intensive: Mapping[str, Any],
+    error_floor: Any,
+) -> tuple[torch.Tensor, dict[str, torch.Tensor], dict[str, torch.Tensor], torch.Tensor]:
+    """Return fluxes, both kinds of properties and the error floor, or say what is wrong."""
+    flux = _to_float64(model_flux)
+    if flux.ndim != 2 or 0 in flux.shape:
+        raise InvalidInputError(
+            f"model_flux has shape {tuple(flux.shape)}: expected (n_model, n_band)."
+        )
+    if not (torch.isfinite(flux).all() and (flux >= 0).all() and (flux > 0).any(1).all()):
+        raise InvalidInputError(
+            "model_flux must be finite and not negative, with at least one positive flux "
+            "for every model."
+        )
+    floor = _to_float64(error_floor)
+    if floor.shape not in ((), flux.shape[1:]) or not ((floor >= 0) & (floor < 1)).all():
+        raise InvalidInputError(
+            f"error_floor={error_floor!r} is not a fraction, or one for each of "
+            f"{flux.shape[1]} bands: expected 0 <= error_floor < 1."
+        )
+    n = len(flux)
+    scaled = {name: _checked(name, v, n, True) for name, v in amplitude_scaled.items()}
+    constant = {name: _checked(name, v, n, False) for name, v in intensive.items()}
+    return flux, scaled, constant, floor
 
 
 def _checked(name: str, values: Any, n_models: int, positive: bool) -> torch.Tensor:

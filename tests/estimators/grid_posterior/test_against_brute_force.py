@@ -8,7 +8,7 @@ from picasssso.estimators._grid_posterior import GridPosterior
 from picasssso.sps import ModelLibrary, SEDPrior
 
 #: Largest difference of the median of mass, dex: the bar of the SED fit.
-MASS_DEX = 2e-3
+MASS_DEX = 2.5e-3
 
 
 def _compare(library, summary, flux, inverse_variance, error_floor=0.0, tolerance=MASS_DEX):
