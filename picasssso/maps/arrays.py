@@ -47,6 +47,14 @@ class PropertyArrays:
     See Also
     --------
     PropertyArrays.from_normal, PropertyArrays.from_samples : Make them of a posterior.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from picasssso.maps import PropertyArrays
+    >>> arrays = PropertyArrays.from_normal(np.full((4, 5), 2e8), 1e7)
+    >>> arrays.percentiles.shape
+    (5, 4, 5)
     """
 
     percentiles: npt.NDArray[np.floating]
