@@ -1,5 +1,7 @@
 """Measure memory and time of preparing large fields, 10,000 x 1,000 and 10,000 x 2,000 pixels.
 
+With ``--field`` only the processor time of one field of 900 x 900 pixels, and of its maps.
+
 Five bands with a sloping sky, stars and a galaxy in the middle, memory-mapped, go through
 ``prepare`` with its defaults, the PSFs known and Galactic extinction removed, into memory-mapped
 output. Each size runs in a process of its own. Peak memory is what is not backed by a file
@@ -27,6 +29,7 @@ BANDS = [f"sdss2010-{band}" for band in "ugriz"]
 FWHM = dict(zip(BANDS, (4.2, 3.9, 3.3, 3.1, 3.0), strict=True))
 WIDTH = 10_000
 HEIGHTS = (1_000, 2_000)
+FIELD = 900
 
 
 def anonymous_memory() -> int:
@@ -84,22 +87,15 @@ def make_input(folder: Path, shape: tuple[int, int]) -> dict[str, np.ndarray]:
     return planes
 
 
-def run(height: int, folder: Path) -> dict[str, float]:
-    """Prepare one field; return memory and time."""
+def make_images(folder: Path, shape: tuple[int, int]) -> picasssso.BandImages:
+    """Make the field, memory-mapped."""
     import astropy.units as u
     from astropy.nddata import CCDData, StdDevUncertainty
     from astropy.wcs import WCS
 
-    from picasssso import BandImages
-    from picasssso.data import load_example_images
-    from picasssso.preparation import prepare
-    from picasssso.preparation.psf import model_psf
-
-    prepare(load_example_images())  # imports, and what they keep
-    shape = (height, WIDTH)
     wcs = WCS(naxis=2)
     wcs.wcs.ctype, wcs.wcs.crval = ("RA---TAN", "DEC--TAN"), (150, 2)
-    wcs.wcs.cdelt, wcs.wcs.crpix = (-1e-4, 1e-4), (WIDTH / 2, height / 2)
+    wcs.wcs.cdelt, wcs.wcs.crpix = (-1e-4, 1e-4), (shape[1] / 2, shape[0] / 2)
     noise = np.memmap(folder / "noise.dat", dtype=np.float32, mode="w+", shape=shape)
     noise[:] = 0.05
     images = {
@@ -108,12 +104,23 @@ def run(height: int, folder: Path) -> dict[str, float]:
         )
         for band, plane in make_input(folder, shape).items()
     }
+    return picasssso.BandImages(images, redshift=0.02)
+
+
+def run(height: int, folder: Path) -> dict[str, float]:
+    """Prepare one field; return memory and time."""
+    from picasssso.data import load_example_images
+    from picasssso.preparation import prepare
+    from picasssso.preparation.psf import model_psf
+
+    prepare(load_example_images())  # imports, and what they keep
+    images = make_images(folder, (height, WIDTH))
     before = anonymous_memory()
     sampler = Sampler()
     sampler.start()
     start, processor_start = time.perf_counter(), time.process_time()
     done = prepare(
-        BandImages(images, redshift=0.02),
+        images,
         psf={band: model_psf(width) for band, width in FWHM.items()},
         ebv=0.05,
         ebv_scale="SFD98",
@@ -133,16 +140,46 @@ def run(height: int, folder: Path) -> dict[str, float]:
     }
 
 
+def run_field(folder: Path) -> dict[str, float]:
+    """Prepare a field of ordinary size and map it; return processor time, s."""
+    from picasssso.data import load_example_images
+    from picasssso.preparation import prepare
+    from picasssso.preparation.psf import model_psf
+
+    psf = {band: model_psf(width) for band, width in FWHM.items()}
+    warm = prepare(load_example_images())  # imports, and what they keep
+    images = make_images(folder, (FIELD, FIELD))
+    start = time.process_time()
+    done = prepare(images, psf=psf, ebv=0.05, ebv_scale="SFD98")
+    seconds = {"prepare": time.process_time() - start}
+    for name in ("mass_to_light", "cnn"):
+        estimator = picasssso.get_estimator(name)()
+        estimator.estimate(warm)
+        start = time.process_time()
+        estimator.estimate(done)
+        seconds[name] = time.process_time() - start
+    return {name: round(value, 1) for name, value in seconds.items()}
+
+
 def main() -> None:
     """Run each size in a process of its own; print and write the result."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
     parser.add_argument("--height", type=int, help=argparse.SUPPRESS)
     parser.add_argument("--folder", type=Path, help="where there is room for a few GB")
+    parser.add_argument("--field", action="store_true", help="only 900 x 900 pixels")
     arguments = parser.parse_args()
+    if arguments.field:
+        with tempfile.TemporaryDirectory(dir=arguments.folder) as scratch:
+            found = run_field(Path(scratch))
+        result = json.loads(RESULT.read_text()) | {f"processor_seconds_{FIELD}": found}
+        RESULT.write_text(json.dumps(result, indent=2) + "\n")
+        print(found)
+        return
     if arguments.height:
         print(json.dumps(run(arguments.height, arguments.folder)))
         return
-    result: dict[str, object] = {"width": WIDTH, "bands": len(BANDS)}
+    result: dict[str, object] = json.loads(RESULT.read_text()) if RESULT.exists() else {}
+    result |= {"width": WIDTH, "bands": len(BANDS)}
     for height in HEIGHTS:
         with tempfile.TemporaryDirectory(dir=arguments.folder) as scratch:
             command = [sys.executable, __file__, "--height", str(height), "--folder", scratch]

@@ -35,6 +35,7 @@ sphinx_gallery_conf = {
     "ignore_pattern": r"stand_ins",
     "within_subsection_order": "FileNameSortKey",
     "remove_config_comments": True,
+    "ignore_repr_types": r"matplotlib\.",
     "show_memory": False,
     "show_signature": False,
     "download_all_examples": False,

@@ -35,7 +35,7 @@ class QualityFlag(BitFlagNameMap):
     UPPER_LIMIT: Any = 16, "not detected: the value is an upper limit"
     OUTSIDE_TRAINING: Any = 32, "the input is unlike anything the estimator was trained on"
     PSF_MISMATCH: Any = 64, "the bands differ in resolution; colors are distorted here"
-    LOW_SIGNAL: Any = 128, "the signal asked for was not reached in the largest neighbourhood"
+    LOW_SIGNAL: Any = 128, "the signal asked for was not reached in the largest neighborhood"
     FEW_MODELS: Any = 256, "fewer models matter than the width of the posterior needs"
     NOT_DETECTED: Any = (
         512,

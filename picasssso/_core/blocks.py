@@ -22,15 +22,6 @@ class Block:
 
     ``core``: the pixels of the image that this block answers for; ``padded``: the pixels of the
     image to read: the core and its halo, cut at the image's edge.
-
-    Examples
-    --------
-    >>> from picasssso._core.blocks import iterate_blocks
-    >>> blocks = list(iterate_blocks((4, 6), core_shape=(4, 4), halo=1))
-    >>> [block.core[1] for block in blocks]
-    [slice(0, 4, None), slice(4, 6, None)]
-    >>> blocks[1].padded[1], blocks[1].inner[1]
-    (slice(3, 6, None), slice(1, 3, None))
     """
 
     core: Slices
@@ -55,17 +46,7 @@ def _intervals(length: int, core: int, halo: int) -> list[tuple[slice, slice, sl
 def iterate_blocks(
     shape: tuple[int, int], *, core_shape: tuple[int, int], halo: int = 0, stride: int = 1
 ) -> Iterator[Block]:
-    """Iterate over the blocks of an image, row by row.
-
-    ``shape``: shape ``(y, x)`` of the image; ``core_shape``: shape of the cores; rounded up to
-    multiples of ``stride``; yields the blocks; their cores cover every pixel exactly once.
-
-    Examples
-    --------
-    >>> from picasssso._core.blocks import iterate_blocks
-    >>> sum(1 for _ in iterate_blocks((100, 250), core_shape=(64, 64), halo=5, stride=8))
-    8
-    """
+    """Yield the blocks of an image, row by row; cores are rounded up to ``stride``."""
     if stride < 1 or halo < 0 or min(core_shape) < 1:
         raise InvalidInputError(
             f"Cannot cut blocks with core_shape={core_shape}, halo={halo}, stride={stride}: "
@@ -97,17 +78,6 @@ def choose_core_shape(
 
     Full rows are preferred while the halo is small beside them, since reading rows is
     what files are good at; otherwise cores are square, since that wastes the least halo.
-
-    ``shape``: shape ``(y, x)`` of the image; ``bytes_per_pixel``: working memory that the
-    operation needs per pixel of a padded block; returns shape ``(y, x)`` of the cores, multiples
-    of ``stride`` (or the whole image).
-
-    Examples
-    --------
-    >>> from picasssso._core.blocks import choose_core_shape
-    >>> choose_core_shape((1000, 2000), halo=0, stride=1, bytes_per_pixel=100,
-    ...                   memory_budget=2e7)
-    (100, 2000)
     """
     halo = _round_up(halo, stride)
     pixels = memory_budget / bytes_per_pixel

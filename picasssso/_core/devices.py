@@ -18,14 +18,7 @@ def check_device(device: Any) -> None:
 
 
 def resolve_device(device: str | None) -> str:
-    """Return the device that is meant here and now.
-
-    Examples
-    --------
-    >>> from picasssso._core.devices import resolve_device
-    >>> resolve_device("cpu")
-    'cpu'
-    """
+    """Return the device that is meant here and now."""
     import torch
 
     check_device(device)

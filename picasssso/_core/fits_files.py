@@ -32,16 +32,7 @@ DAMAGE = (TypeError, KeyError, IndexError, AttributeError, EOFError, fits.Verify
 
 
 def split_specification(text: PathLike) -> tuple[str, HDUKey | None]:
-    """Split ``file.fits[HDU]`` into the file's name and the HDU's; None if none is given.
-
-    Examples
-    --------
-    >>> from picasssso._core.fits_files import split_specification
-    >>> split_specification("g.fits[SCI]"), split_specification("g.fits")
-    (('g.fits', 'SCI'), ('g.fits', None))
-    >>> split_specification("g.fits[SCI,2]"), split_specification("g.fits[0]")
-    (('g.fits', ('SCI', 2)), ('g.fits', 0))
-    """
+    """Split ``file.fits[HDU]`` into the file's name and the HDU's; None if none is given."""
     name = os.fspath(text)
     # A file may have brackets in its own name.
     match = None if os.path.exists(name) else re.fullmatch(r"(.+)\[([^\[\]]+)\]", name)

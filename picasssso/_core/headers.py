@@ -24,10 +24,7 @@ HEADER_TOLERANCE = 1e-9
 
 
 def own_header(keyword: str, number: int, oldest: tuple[str, str], what: str) -> fits.Header:
-    """Return the first header of a file of this package, with the number of its format.
-
-    ``oldest``: keyword and number of the oldest version of the package that reads it.
-    """
+    """Return the first header of a file; ``oldest``: keyword and version that reads it."""
     header = fits.Header()
     header[keyword] = (number, f"format of this file of picasssso {what}")
     header[oldest[0]] = (oldest[1], "oldest version of picasssso that reads it")
@@ -79,10 +76,7 @@ def read_records(table: fits.BinTableHDU) -> dict[str, Any]:
 
 
 def wcs_header(wcs: WCS, shape: tuple[int, int]) -> fits.Header:
-    """Return the header that describes a WCS, with all its distortions.
-
-    ``WCS(header)`` puts every pixel of the image ``(y, x)`` where ``wcs`` does, to 1e-9 degrees.
-    """
+    """Return the header that describes a WCS, with all its distortions, to 1e-9 degrees."""
     tables = {
         "cpdis": (wcs.cpdis1, wcs.cpdis2),
         "det2im": (wcs.det2im1, wcs.det2im2),

@@ -55,18 +55,7 @@ def _mix_numpy(bits: np.ndarray) -> np.ndarray:
 
 
 class Stream:
-    """Random numbers for some galaxies of a seed.
-
-    ``index``: numbers of the galaxies, of shape (n,).
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from picasssso._core.random import Stream
-    >>> both = Stream(7, np.array([3, 4])).uniform("mass")
-    >>> bool(both[1] == Stream(7, np.array([4])).uniform("mass")[0])
-    True
-    """
+    """Random numbers for some galaxies of a seed, by their numbers of shape (n,)."""
 
     def __init__(
         self, seed: int, index: np.ndarray | torch.Tensor, device: torch.device | str = "cpu"
@@ -90,10 +79,7 @@ class Stream:
         return _mix(keys[:, None] + counter)
 
     def uniform(self, name: str, count: int | None = None) -> np.ndarray:
-        """Return numbers between 0 and 1, in double precision, on the CPU.
-
-        Returns of shape (n,), or (n, count); never 0 or 1.
-        """
+        """Return numbers in (0, 1), of shape (n,) or (n, count), float64, on the CPU."""
         counter = np.arange(count or 1, dtype=np.uint64) * np.uint64(0x9E3779B97F4A7C15)
         bits = _mix_numpy(self._keys(name)[:, None] + counter)
         # 52 bits, so that adding a half is exact and neither 0 nor 1 can come.
@@ -101,27 +87,18 @@ class Stream:
         return values if count is not None else values[:, 0]
 
     def normal(self, name: str, count: int | None = None) -> np.ndarray:
-        """Return standard normal numbers, in double precision, on the CPU.
-
-        Returns of shape (n,), or (n, count).
-        """
+        """Return standard normal numbers, of shape (n,) or (n, count), float64, on the CPU."""
         import torch
 
         return torch.special.ndtri(torch.from_numpy(self.uniform(name, count))).numpy()
 
     def uniform_field(self, name: str, shape: tuple[int, ...]) -> torch.Tensor:
-        """Return numbers between 0 and 1 on the device.
-
-        ``shape``: shape per galaxy; returns of shape (n, ...), float32; never 0 or 1.
-        """
+        """Return numbers in (0, 1) on the device, of shape (n, ...), float32."""
         bits = _shift(self._bits(name, math.prod(shape)), 41)
         return bits.float().add_(0.5).mul_(2.0**-23).reshape(-1, *shape)
 
     def normal_field(self, name: str, shape: tuple[int, ...]) -> torch.Tensor:
-        """Return standard normal numbers on the device.
-
-        ``shape``: shape per galaxy; returns of shape (n, ...), float32.
-        """
+        """Return standard normal numbers on the device, of shape (n, ...), float32."""
         import torch
 
         count = math.prod(shape)
@@ -136,19 +113,7 @@ class Stream:
 
 
 def uniform_numbers(seed: int, pixel: torch.Tensor, n_samples: int, use: int) -> torch.Tensor:
-    """Return numbers between 0 and 1 of the samples of pixels, (n_pixel, n_samples), float64.
-
-    ``pixel``: numbers of the pixels; ``use``: number of what they are for.
-
-    Examples
-    --------
-    >>> import torch
-    >>> from picasssso._core.random import uniform_numbers
-    >>> pixels = torch.arange(3)
-    >>> few, many = (uniform_numbers(1, pixels, n, 0) for n in (2, 4))
-    >>> torch.equal(few, many[:, :2])
-    True
-    """
+    """Return numbers between 0 and 1 of the samples of pixels, (n_pixel, n_samples), float64."""
     import torch
 
     key = _mix(torch.tensor([_signed(seed)], device=pixel.device))
@@ -172,19 +137,7 @@ def _normals(words: np.ndarray) -> np.ndarray:
 def pixel_normals(
     shape: tuple[int, int], origin: tuple[int, int], *, seed: int, draw: int, band: int
 ) -> np.ndarray:
-    """Return standard normal numbers of the pixels of a block, whatever the block.
-
-    ``shape``: shape ``(y, x)`` of the block; ``origin``: where its pixel (0, 0) lies in the
-    whole image, ``(y, x)``.
-
-    Examples
-    --------
-    >>> from picasssso._core.random import pixel_normals
-    >>> whole = pixel_normals((4, 9), (0, 0), seed=1, draw=0, band=0)
-    >>> part = pixel_normals((2, 3), (1, 5), seed=1, draw=0, band=0)
-    >>> bool((whole[1:3, 5:8] == part).all())
-    True
-    """
+    """Return standard normal numbers of the pixels of a block, whatever the block."""
     first, skip = divmod(origin[1], _WORDS)
     words = np.empty(shape, np.uint64)
     for row in range(shape[0]):

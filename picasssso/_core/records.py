@@ -21,15 +21,7 @@ TAG = "__type__"
 
 
 def check_record(value: Any, where: str) -> Any:
-    """Return a deep copy of a record in plain Python types.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from picasssso._core.records import check_record
-    >>> check_record({"bands": ("sdss2010-g",), "n": np.int64(3)}, "meta")
-    {'bands': ['sdss2010-g'], 'n': 3}
-    """
+    """Return a deep copy of a record in plain Python types."""
     if value is None or isinstance(value, bool):
         return value
     if isinstance(value, str):

@@ -44,15 +44,7 @@ def _calm_down(threads: int, stopped: threading.Event) -> None:
 
 
 def run_calmly(function: Callable[..., Result], *arguments: Any, **options: Any) -> Result:
-    """Return what a function returns, from a thread in which torch cuts no operation.
-
-    Examples
-    --------
-    >>> import torch
-    >>> from picasssso._core.threads import run_calmly
-    >>> run_calmly(torch.get_num_threads)
-    1
-    """
+    """Return what a function returns, from a thread in which torch cuts no operation."""
     if _HERE.threads is not None:
         return function(*arguments, **options)
     import torch

@@ -24,16 +24,7 @@ SURVEYS = {
 
 
 def resolve_band(name: Any, survey: str | None = None) -> str:
-    """Return the full name of a band, without checking that such a filter exists.
-
-    Examples
-    --------
-    >>> from picasssso.bands.band_names import resolve_band
-    >>> resolve_band("g", "sdss")
-    'sdss2010-g'
-    >>> resolve_band("decam2014-g", "sdss")
-    'decam2014-g'
-    """
+    """Return the full name of a band, without checking that such a filter exists."""
     if not isinstance(name, str):
         raise InvalidTypeError(
             f"Band name: found {name!r} of type {type(name).__name__}, expected text such as "

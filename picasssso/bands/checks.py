@@ -57,60 +57,44 @@ def list_images(images: Any) -> list[tuple[Any, Any]]:
 def check_images(
     images: Any, *, survey: Any, zero_point: Any, asinh_softening: Any, allow_empty: bool = False
 ) -> tuple[dict[str, BandRecord], list[tuple[str, str]], list[NDData], dict[str, u.Quantity]]:
-    """Check type, shape, unit, mask and that there is anything in each image.
-
-    ``allow_empty``: accept bands without valid pixels, as slices may be.
-    """
+    """Check type, shape, unit, mask and that there is anything (unless ``allow_empty``)."""
     if survey is not None and not isinstance(survey, str):
         raise InvalidTypeError(f"survey: found {survey!r}, expected text such as 'sdss'.")
     pairs = list_images(images)
-    names: list[tuple[str, str]] = []
-    for given, image in pairs:
-        names.append((resolve_band(given, survey), given))
-        _check_type(names[-1][1], image)
+    names = [(resolve_band(given, survey), given) for given, _ in pairs]
     originals = [image for _, image in pairs]
+    for (_, given), image in zip(names, originals, strict=True):
+        _check_type(given, image)
     _check_shapes(names, originals)
     # Two names of one filter are seen later; the slots need only know the names.
     bands = list(dict.fromkeys(name for name, _ in names))
     zero_points = per_band(zero_point, bands, survey=survey, name="zero_point")
     for band, value in zero_points.items():
         parse_zero_point(value, band)
-    softenings = {
-        band: check_softening(value, band)
-        for band, value in per_band(
-            asinh_softening, bands, survey=survey, name="asinh_softening"
-        ).items()
-    }
-    records = []
+    softenings = per_band(asinh_softening, bands, survey=survey, name="asinh_softening")
+    softenings = {band: check_softening(value, band) for band, value in softenings.items()}
+    scales = []
     for (band, given), image in zip(names, originals, strict=True):
         if image.unit is None:
             raise InvalidInputError(
                 f"Band {given!r}: found no unit, expected one: it is never guessed. Use for "
                 "example CCDData(array, unit='nmgy', wcs=wcs)."
             )
-        scale = flux_scale(
-            image.unit,
-            band=given,
-            zero_point=zero_points.get(band),
-            softening=softenings.get(band),
-            # A first look: wavelengths come once the names are checked.
-            pivot=lambda: 5000 * u.AA,
-        )
-        records.append(
-            BandRecord(
-                data=read_only(image.data),
-                unit=image.unit,
-                mask=None,
-                uncertainty=None,
-                kind=None,
-                uncertainty_unit=None,
-                meta=image.meta,
-                scale=scale,
+        scales.append(
+            flux_scale(
+                image.unit,
+                band=given,
+                zero_point=zero_points.get(band),
+                softening=softenings.get(band),
+                # A first look: wavelengths come once the names are checked.
+                pivot=lambda: 5000 * u.AA,
             )
         )
     _refuse_unused(zero_point, zero_points, names, originals, softenings)
-    for k, ((_, given), image) in enumerate(zip(names, originals, strict=True)):
-        records[k] = replace(records[k], mask=_check_mask(given, image))
+    records = [
+        BandRecord(read_only(i.data), i.unit, i.meta, scale, _check_mask(given, i))
+        for (_, given), i, scale in zip(names, originals, scales, strict=True)
+    ]
     if not allow_empty:
         for (_, given), record in zip(names, records, strict=True):
             _check_not_empty(given, record)
@@ -226,11 +210,7 @@ def _refuse_unused(
 def check_grid(
     names: Sequence[tuple[str, str]], images: Sequence[NDData], pixel_scale: Any
 ) -> tuple[WCS | None, u.Quantity | None, float]:
-    """Check that all bands have the same WCS.
-
-    ``pixel_scale``: angle per pixel, of images without WCS; returns the scale in arcsec, if
-    there is no WCS; returns of the pixel at the image's center, arcsec2.
-    """
+    """Check that bands share a WCS; return it, or the pixel scale, and the pixel's arcsec2."""
     shape = images[0].data.shape
     without = [given for (_, given), image in zip(names, images, strict=True) if image.wcs is None]
     if len(without) == len(images):
@@ -323,24 +303,7 @@ def check_names(
     survey: str | None,
     zero_points: dict[str, u.Quantity],
 ) -> dict[str, BandRecord]:
-    """Check the band names, and complete the conversion to nmgy with their wavelengths.
-
-    Parameters
-    ----------
-    records : dict
-        Bands by full name.
-    names : sequence of tuple
-        Full name and given name of each band.
-    survey : str or None
-        Survey of bare names.
-    zero_points : dict
-        Zero points by full name.
-
-    Returns
-    -------
-    dict
-        The bands with their final conversion.
-    """
+    """Check the band names, and complete the conversion to nmgy with their wavelengths."""
     seen: dict[str, str] = {}
     for band, given in names:
         check_band(band, given, survey)
@@ -371,10 +334,7 @@ def check_uncertainties(
     zero_points: dict[str, u.Quantity],
     allow_empty: bool = False,
 ) -> dict[str, BandRecord]:
-    """Check the uncertainties and add them to the bands.
-
-    ``allow_empty``: accept bands without valid pixels.
-    """
+    """Check the uncertainties and add them to the bands, by full name."""
     found = {}
     for (band, record), image in zip(records.items(), images, strict=True):
         found[band] = record

@@ -23,11 +23,7 @@ def list_cube(
     uncertainty: Any,
     mask: Any,
 ) -> list[tuple[str, NDData]]:
-    """Cut a cube into images.
-
-    ``uncertainty``: of the cube's shape; a bare array holds standard deviations; ``mask``: of
-    the cube's shape or of one plane's; returns (band, NDData), views of the cube.
-    """
+    """Cut a cube (bands, y, x) into (band, NDData), views of it; see `BandImages.from_cube`."""
     expected = "expected the name of each plane, for example bands=['sdss2010-g', 'sdss2010-r']"
     if isinstance(bands, str) or not isinstance(bands, Sequence) or len(bands) == 0:
         raise InvalidInputError(
@@ -74,19 +70,15 @@ def list_cube(
     planes = None if mask is None else np.broadcast_to(mask, array.shape)
     images = []
     for k, band in enumerate(bands):
-        noise = None
-        if uncertainty is not None:
-            noise = type(uncertainty)(uncertainty.array[k], unit=uncertainty.unit, copy=False)
-        images.append(
-            (
-                band,
-                NDData(
-                    array[k],
-                    unit=parse_unit(unit, str(band), "unit"),
-                    wcs=wcs,
-                    uncertainty=noise,
-                    mask=None if planes is None else planes[k],
-                ),
-            )
+        one = NDData(
+            array[k],
+            unit=parse_unit(unit, str(band), "unit"),
+            wcs=wcs,
+            mask=None if planes is None else planes[k],
         )
+        if uncertainty is not None:
+            one.uncertainty = type(uncertainty)(
+                uncertainty.array[k], unit=uncertainty.unit, copy=False
+            )
+        images.append((band, one))
     return images

@@ -239,19 +239,15 @@ def _assemble(
         if f"{band}_PSF".upper() in names:
             psf[band] = plane(f"{band}_PSF")
         notes = contents["headers"][band]
-        images.append(
-            (
-                band,
-                NDData(
-                    data,
-                    unit=u.Unit(contents["units"][band]),
-                    wcs=celestial_wcs(header, "Images"),
-                    uncertainty=uncertainty,
-                    mask=mask,
-                    meta=header if notes is None else notes,
-                ),
-            )
+        image = NDData(
+            data,
+            unit=u.Unit(contents["units"][band]),
+            wcs=celestial_wcs(header, "Images"),
+            uncertainty=uncertainty,
+            mask=mask,
+            meta=header if notes is None else notes,
         )
+        images.append((band, image))
     return images, _arguments(contents, names, plane, psf)
 
 

@@ -46,16 +46,7 @@ _SPELLINGS = {
 
 
 def parse_unit(text: Any, band: str, source: str) -> u.UnitBase:
-    """Return the unit that a text stands for.
-
-    ``text``: such as ``"nanomaggy"`` or ``"1e-17 erg/s/cm2/AA"``.
-
-    Examples
-    --------
-    >>> from picasssso.bands.flux_units import parse_unit
-    >>> parse_unit("nanomaggies/arcsec^2", "sdss2010-g", "BUNIT")
-    Unit("nmgy / arcsec2")
-    """
+    """Return the unit of a text such as ``"nanomaggies/arcsec^2"``."""
     if isinstance(text, u.UnitBase | u.FunctionUnitBase):
         return text
     plain = re.sub(
@@ -73,20 +64,14 @@ def parse_unit(text: Any, band: str, source: str) -> u.UnitBase:
 
 @dataclass(frozen=True)
 class FluxScale:
-    """How values of one unit become nanomaggies.
-
-    ``per_area``: whether values are per arcsec2 and still have to be multiplied by the pixel's.
-    """
+    """How values of one unit become nmgy, or nmgy / arcsec2 (``per_area``)."""
 
     factor: float
     per_area: bool = False
     softening: float | None = None
 
     def to_flux(self, values: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
-        """Convert values, without the pixel's area.
-
-        Returns in nmgy (per arcsec2 if `per_area`).
-        """
+        """Convert values to nmgy (per arcsec2 if `per_area`), without the pixel's area."""
         values = np.asarray(values, dtype=np.float64)
         if self.softening is None:
             return values * self.factor
@@ -94,10 +79,7 @@ class FluxScale:
             return 2e9 * self.softening * np.sinh(self._argument(values))
 
     def slope(self, values: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
-        """Return |d flux / d magnitude| of asinh magnitudes.
-
-        Returns in nmgy per mag.
-        """
+        """Return |d flux / d magnitude| of asinh magnitudes, nmgy per mag."""
         assert self.softening is not None
         with np.errstate(over="ignore", invalid="ignore"):
             cosh = np.cosh(self._argument(np.asarray(values, dtype=np.float64)))
@@ -115,11 +97,7 @@ def is_magnitude(unit: u.UnitBase) -> bool:
 
 
 def is_count_like(unit: u.UnitBase) -> bool:
-    """Return whether a unit needs a zero point to become a flux.
-
-    Returns true for adu, electron, count, DN, photon and pure numbers, also per second, per
-    pixel or per solid angle.
-    """
+    """Return whether a unit needs a zero point: counts or numbers, also per s, pixel or area."""
     return _count_factor(unit) is not None
 
 

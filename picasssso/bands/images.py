@@ -193,7 +193,7 @@ class BandImages(BandStack):
                 for found in (rows, columns)
             )
             part = self[y, x]
-            others = (part.labels != 0) & (part.labels != label)
+            others: Any = (part.labels != 0) & (part.labels != label)
             yield (
                 label,
                 part._derive(

@@ -66,21 +66,12 @@ def align(
 
     Examples
     --------
-    >>> import numpy as np
-    >>> from astropy.nddata import CCDData
-    >>> from astropy.wcs import WCS
     >>> from picasssso.bands import align
-    >>> def image(scale, side):
-    ...     wcs = WCS(naxis=2)
-    ...     wcs.wcs.ctype, wcs.wcs.crval = ("RA---TAN", "DEC--TAN"), (150, 2)
-    ...     wcs.wcs.cdelt, wcs.wcs.crpix = (-scale / 3600, scale / 3600), 2 * [(side + 1) / 2]
-    ...     return CCDData(np.full((side, side), scale**2), unit="nmgy", wcs=wcs)
-    >>> images = align({"sdss2010-r": image(0.4, 20), "twomass-Ks": image(1.0, 8)},
-    ...                onto="sdss2010-r", redshift=0.02)
-    >>> images
-    <BandImages: sdss2010-r, twomass-Ks; 20 x 20 pixels of 0.4 arcsec; z = 0.02>
-    >>> float(images["twomass-Ks"].data[10, 10])
-    0.16
+    >>> from picasssso.data import load_example_images
+    >>> galaxy = load_example_images()
+    >>> r, i = galaxy["sdss2010-r"], galaxy["sdss2010-i"]
+    >>> align({"r": r, "i": i[20:90, 30:100]}, survey="sdss", onto="r", redshift=0.03)
+    <BandImages: sdss2010-r, sdss2010-i; 128 x 128 pixels of 0.396 arcsec; z = 0.03>
     """
     pairs = [(resolve_band(band, survey), image) for band, image in list_images(images)]
     if isinstance(onto, str):

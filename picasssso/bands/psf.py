@@ -16,21 +16,11 @@ _MARGIN = 4
 
 
 def kernel_fwhm(kernel: npt.NDArray[Any]) -> float:
-    """Return the full width at half maximum of a kernel.
+    """Return the full width at half maximum of a kernel, in its pixels.
 
     The kernel is interpolated with cubic splines; the width is that of the circle with the
     area over which it exceeds half its maximum, so that elongated kernels have the geometric
     mean of their widths.
-
-    Returns FWHM in pixels of the kernel.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from picasssso.bands.psf import kernel_fwhm
-    >>> radius2 = np.sum(np.indices((21, 21)) ** 2 - 20 * np.indices((21, 21)) + 100, axis=0)
-    >>> round(kernel_fwhm(np.exp(-4 * np.log(2) * radius2 / 3.0**2)), 1)
-    3.0
     """
     from scipy.ndimage import spline_filter, zoom
 

@@ -51,34 +51,21 @@ class BandRecord:
 
     data: npt.NDArray[Any]
     unit: u.UnitBase
-    mask: npt.NDArray[Any] | None
-    uncertainty: npt.NDArray[Any] | None
-    kind: str | None
-    uncertainty_unit: u.UnitBase | None
     meta: Any
     scale: FluxScale
+    mask: npt.NDArray[Any] | None = None
+    uncertainty: npt.NDArray[Any] | None = None
+    kind: str | None = None
+    uncertainty_unit: u.UnitBase | None = None
     uncertainty_scale: FluxScale | None = None
 
-    def protected(self) -> BandRecord:
-        """Return the band with read-only views of its arrays."""
-        return replace(
-            self,
-            data=read_only(self.data),
-            mask=None if self.mask is None else read_only(self.mask),
-            uncertainty=None if self.uncertainty is None else read_only(self.uncertainty),
-        )
-
     def cut(self, slices: Slices) -> BandRecord:
-        """Return a part of the band, as views.
-
-        ``slices``: the part ``(y, x)``.
-        """
-        return replace(
-            self,
-            data=self.data[slices],
-            mask=None if self.mask is None else self.mask[slices],
-            uncertainty=None if self.uncertainty is None else self.uncertainty[slices],
-        )
+        """Return a part ``(y, x)`` of the band, as read-only views."""
+        planes = {k: getattr(self, k) for k in ("data", "mask", "uncertainty")}
+        parts: dict[str, Any] = {
+            k: None if plane is None else read_only(plane[slices]) for k, plane in planes.items()
+        }
+        return replace(self, **parts)
 
     def add_mask(self, bad: npt.NDArray[np.bool_]) -> BandRecord:
         """Return the band with more pixels masked."""
@@ -118,9 +105,8 @@ class BandRecord:
     ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
         """Convert a part of the band.
 
-        ``slices``: the part ``(y, x)``; ``pixel_area``: solid angle in arcsec2 of the part's
-        pixels; returns in nmgy per pixel; 0 where invalid; returns in nmgy-2; 0 where invalid,
-        NaN in valid pixels without uncertainty.
+        With the solid angle of its pixels, arcsec2; returns flux in nmgy per pixel and inverse
+        variance in nmgy-2: 0 where invalid, NaN in valid pixels without uncertainty.
         """
         values = self.data[slices]
         area = pixel_area if self.scale.per_area else 1.0
@@ -146,10 +132,7 @@ class BandRecord:
         return flux, inverse_variance
 
     def valid_pixels(self, slices: Slices) -> npt.NDArray[np.bool_]:
-        """Return where value, mask and uncertainty are usable, in their own units.
-
-        ``slices``: the part ``(y, x)``; returns true where the pixel can be used.
-        """
+        """Return where value, mask and uncertainty are usable, in their own units."""
         valid = np.isfinite(self.data[slices])
         if self.mask is not None:
             valid &= self.mask[slices] == 0

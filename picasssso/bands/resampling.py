@@ -406,7 +406,7 @@ def _resample(
         scaling = images.noise_scaling[band]
         inflation = float(scaling(max(local.area_ratio, 1.0)) / scaling(1.0))
         planes[band] = _Plane.of(record, shape, inflation, folder)
-    numbers = {}
+    numbers: dict[str, Any] = {}
     for name, source, nothing in (("bins", images.bins, -1), ("labels", images.labels, 0)):
         numbers[name] = None if source is None else allocate(shape, source.dtype, folder)
         if source is not None:
@@ -415,10 +415,11 @@ def _resample(
         wcs_block = slice_wcs(wcs, block)
         area = pixel_solid_angles(wcs_block, wcs_block.array_shape)
         needed = _needed(images._wcs, wcs_block, area.shape, method) or [(0, 0), (0, 0)]
-        region = tuple(
+        rows, columns = (
             slice(max(start, 0), min(stop, side))
             for (start, stop), side in zip(needed, images.shape, strict=True)
         )
+        region = rows, columns
         if any(part.stop <= part.start for part in region):
             for plane in planes.values():
                 plane.data[block], plane.mask[block] = np.nan, True
@@ -426,9 +427,9 @@ def _resample(
         wcs_region = slice_wcs(images._wcs, region)
         shape_region = wcs_region.array_shape
         found, pixel = _nearest(wcs_region, shape_region, wcs_block, area.shape)
-        for name, plane in numbers.items():
-            if plane is not None:
-                plane[block][found] = getattr(images, name)[region].ravel()[pixel]
+        for name, output in numbers.items():
+            if output is not None:
+                output[block][found] = getattr(images, name)[region].ravel()[pixel]
         if images.bins is None:
             weights = resampling_weights(
                 wcs_region, shape_region, wcs_block, area.shape, method

@@ -170,7 +170,8 @@ class BandStack(Mapping[str, CCDData]):
             # Pickle and deepcopy forget that arrays are read-only; a Quantity is no matter.
             return {k: read_only(v) if type(v) is np.ndarray else v for k, v in values.items()}
 
-        self._records = {band: record.protected() for band, record in self._records.items()}
+        whole = slice(None), slice(None)
+        self._records = {band: record.cut(whole) for band, record in self._records.items()}
         self._slots = {**self._slots, "psf": protected(self._slots["psf"])}
         self._facts = protected(self._facts)
 
@@ -424,9 +425,9 @@ class BandStack(Mapping[str, CCDData]):
         Examples
         --------
         >>> from picasssso.data import load_example_images
-        >>> flux, inverse_variance = load_example_images().to_arrays(bands=["g", "r"])
+        >>> flux, inverse_variance = load_example_images().to_arrays(bands=["sdss2010-r"])
         >>> flux.shape, flux.dtype
-        ((2, 128, 128), dtype('float32'))
+        ((1, 128, 128), dtype('float32'))
         """
         slices = self._check_region((slice(None), slice(None)) if region is None else region)
         names = self.bands if bands is None else self._find_all(bands)
@@ -536,20 +537,18 @@ class BandStack(Mapping[str, CCDData]):
 
         Raises
         ------
-        UnknownBandError
-            If a band is not among the images.
         InvalidInputError, InvalidTypeError
-            If a plane or an argument is wrong, as for `BandImages`.
+            If a band is unknown, or a plane or an argument wrong, as for `BandImages`.
 
         Examples
         --------
         >>> from astropy.nddata import NDData
         >>> from picasssso.data import load_example_images
         >>> images = load_example_images()
-        >>> r = images["r"]
+        >>> r = images["sdss2010-r"]
         >>> twice = NDData(2 * r.data, unit=r.unit, uncertainty=r.uncertainty, mask=r.mask)
-        >>> bool(images.with_planes({"r": twice}).psf_fwhm("r") == images.psf_fwhm("r"))
-        True
+        >>> images.with_planes({"sdss2010-r": twice}).redshift
+        0.03
         """
         found = self._as_given()
         arguments = self._arguments()

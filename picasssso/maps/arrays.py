@@ -44,18 +44,17 @@ class PropertyArrays:
     InvalidInputError
         If the shapes do not fit together.
 
+    See Also
+    --------
+    PropertyArrays.from_normal, PropertyArrays.from_samples : Make them of a posterior.
+
     Examples
     --------
-    A normal posterior, and one that is known by its samples:
-
     >>> import numpy as np
     >>> from picasssso.maps import PropertyArrays
-    >>> normal = PropertyArrays.from_normal(np.full((2, 2), 5.0), 0.5)
-    >>> print(normal.percentiles[:, 0, 0].round(2))
-    [4.02 4.5  5.   5.5  5.98]
-    >>> drawn = PropertyArrays.from_samples(np.arange(201.0).reshape(-1, 1, 1))
-    >>> print(drawn.percentiles[:, 0, 0], drawn.mean[0, 0])
-    [  5.  32. 100. 168. 195.] 100.0
+    >>> arrays = PropertyArrays.from_normal(np.full((4, 5), 2e8), 1e7)
+    >>> arrays.percentiles.shape
+    (5, 4, 5)
     """
 
     percentiles: npt.NDArray[np.floating]

@@ -74,37 +74,25 @@ def check_arrays(
     definitions: Mapping[str, Property],
     quality: npt.NDArray[np.int32],
 ) -> dict[str, PropertyArrays]:
-    """Check the planes and make NaN whatever is masked, in all planes alike.
-
-    ``quality``: quality bits; pixels with NO_DATA are masked.
-    """
+    """Check the planes and make NaN whatever is masked, in all planes alike."""
     checked = {}
     no_data = (quality & int(QualityFlag.NO_DATA)) != 0
     for name, planes in arrays.items():
-        percentiles = _as_planes(planes.percentiles, f"percentiles of {name!r}")
-        mean = None if planes.mean is None else _as_planes(planes.mean, f"mean of {name!r}")
-        samples = planes.samples
-        if samples is not None:
-            samples = _as_planes(samples, f"samples of {name!r}")
-        shared = planes.shared
-        if shared is not None:
-            shared = _as_planes(shared, f"shared error of {name!r}")
-        if mean is None and definitions[name].is_surface_density:
+        held = {
+            key: _as_planes(array, f"{key} of {name!r}")
+            for key, array in vars(planes).items()
+            if array is not None and key != "quality"
+        }
+        if "mean" not in held and definitions[name].is_surface_density:
             raise InvalidInputError(
                 f"{name!r} is a surface density without a mean: give PropertyArrays(..., "
                 "mean=...), since sums of medians are not totals."
             )
-        masked = no_data | ~np.isfinite(percentiles).all(axis=0)
-        if mean is not None:
-            masked |= ~np.isfinite(mean)
-        percentiles = _with_nan(percentiles, masked)
-        _check_order(name, percentiles)
-        checked[name] = PropertyArrays(
-            percentiles,
-            None if mean is None else _with_nan(mean, masked),
-            None if samples is None else _with_nan(samples, masked),
-            shared=None if shared is None else _with_nan(shared, masked),
-        )
+        masked = no_data | ~np.isfinite(held["percentiles"]).all(axis=0)
+        if "mean" in held:
+            masked |= ~np.isfinite(held["mean"])
+        checked[name] = PropertyArrays(**{k: _with_nan(a, masked) for k, a in held.items()})
+        _check_order(name, checked[name].percentiles)
     _check_sample_numbers(checked)
     return checked
 
@@ -143,10 +131,7 @@ def _check_sample_numbers(arrays: Mapping[str, PropertyArrays]) -> None:
 def check_quality(
     quality: npt.ArrayLike | None, arrays: Mapping[str, PropertyArrays]
 ) -> npt.NDArray[np.int32]:
-    """Return the quality plane.
-
-    ``arrays``: the properties; all must have one shape.
-    """
+    """Return the quality plane; all properties must have one shape."""
     if not isinstance(arrays, Mapping):
         raise InvalidTypeError(
             f"The arrays are of type {type(arrays).__name__}: expected a mapping from property "
@@ -194,19 +179,12 @@ def _whole_number_plane(plane: npt.ArrayLike, name: str, shape: Shape) -> npt.ND
 
 
 def check_bins(bins: npt.ArrayLike | None, shape: Shape) -> npt.NDArray[np.int32] | None:
-    """Return the plane of bin numbers, read-only.
-
-    ``bins``: number of the bin that a pixel belongs to; negative for none; ``shape``: shape of
-    the maps.
-    """
+    """Return the plane of bin numbers, negative for none, read-only."""
     return None if bins is None else _whole_number_plane(bins, "bins", shape)
 
 
 def check_target(target: npt.ArrayLike | None, shape: Shape) -> npt.NDArray[np.bool_] | None:
-    """Return the plane of the target's pixels, read-only.
-
-    ``target``: true in pixels of the target; ``shape``: shape of the maps.
-    """
+    """Return the plane of the target's pixels, read-only."""
     if target is None:
         return None
     plane = np.asarray(target)
@@ -238,10 +216,7 @@ def check_wcs(wcs: Any) -> WCS | None:
 def check_solid_angle(
     solid_angle: u.Quantity | None, from_wcs: u.Quantity | None
 ) -> u.Quantity | None:
-    """Return the solid angle of a pixel where there is no WCS to tell it.
-
-    ``from_wcs``: that of the central pixel, from the WCS; None without one; returns in arcsec2.
-    """
+    """Return the solid angle of a pixel in arcsec2, where there is no WCS to tell it."""
     if solid_angle is None:
         if from_wcs is None:
             raise InvalidInputError(
@@ -249,16 +224,7 @@ def check_solid_angle(
                 "are needed; give pixel_solid_angle=(0.396 * u.arcsec) ** 2, say."
             )
         return from_wcs
-    try:
-        given = u.Quantity(solid_angle).to(u.arcsec**2)
-    except (u.UnitConversionError, TypeError):
-        raise InvalidInputError(
-            f"pixel_solid_angle={solid_angle!r}: expected a Quantity such as 0.157 * u.arcsec**2."
-        ) from None
-    if not given.isscalar or not np.isfinite(given) or given <= 0:
-        raise InvalidInputError(
-            f"pixel_solid_angle={solid_angle!r}: expected one positive, finite value."
-        )
+    given = _positive(solid_angle, "pixel_solid_angle", u.arcsec**2, "0.157 * u.arcsec**2")
     if from_wcs is None:
         return given
     if abs(given / from_wcs - 1) > SOLID_ANGLE_TOLERANCE:
@@ -269,13 +235,22 @@ def check_solid_angle(
     return from_wcs
 
 
+def _positive(value: Any, name: str, unit: u.UnitBase, example: str) -> u.Quantity:
+    try:
+        given = u.Quantity(value).to(unit)
+    except (u.UnitConversionError, TypeError):
+        raise InvalidInputError(
+            f"{name}={value!r}: expected a Quantity such as {example}."
+        ) from None
+    if not given.isscalar or not np.isfinite(given) or given <= 0:
+        raise InvalidInputError(f"{name}={value!r}: expected one positive, finite value.")
+    return given
+
+
 def check_distance(
     redshift: float | None, luminosity_distance: u.Quantity | None
 ) -> tuple[float | None, u.Quantity | None]:
-    """Return redshift and luminosity distance.
-
-    Returns in Mpc.
-    """
+    """Return redshift and luminosity distance in Mpc."""
     if redshift is not None:
         try:
             redshift = float(u.Quantity(redshift).to_value(u.dimensionless_unscaled))
@@ -285,16 +260,7 @@ def check_distance(
             raise InvalidInputError(f"redshift={redshift!r}: expected a finite value above -1.")
     if luminosity_distance is None:
         return redshift, None
-    try:
-        distance = u.Quantity(luminosity_distance).to(u.Mpc)
-    except (u.UnitConversionError, TypeError):
-        raise InvalidInputError(
-            f"luminosity_distance={luminosity_distance!r}: expected a Quantity such as 40 * u.Mpc."
-        ) from None
-    if not distance.isscalar or not np.isfinite(distance) or distance <= 0:
-        raise InvalidInputError(
-            f"luminosity_distance={luminosity_distance!r}: expected one positive, finite value."
-        )
+    distance = _positive(luminosity_distance, "luminosity_distance", u.Mpc, "40 * u.Mpc")
     if redshift is None:
         raise InvalidInputError(
             "There is a luminosity_distance= without redshift=: expected both, since areas need "
@@ -306,10 +272,7 @@ def check_distance(
 def check_shared_error(
     shared_error: Mapping[str, float] | None, names: Iterable[str]
 ) -> dict[str, float]:
-    """Return the errors that all pixels share.
-
-    ``shared_error``: by property, dex.
-    """
+    """Return the errors that all pixels share, dex, by property."""
     errors = {name: float(value) for name, value in (shared_error or {}).items()}
     for name, value in errors.items():
         if name not in tuple(names):
@@ -329,10 +292,7 @@ def check_systematics(
     names: Iterable[str],
     shape: Shape,
 ) -> dict[str, dict[str, npt.NDArray[np.floating]]]:
-    """Return the maps of how properties move with errors that pixels share.
-
-    ``shape``: shape of the maps.
-    """
+    """Return the maps of how properties move with errors that pixels share."""
     names = tuple(names)
     checked: dict[str, dict[str, npt.NDArray[np.floating]]] = {}
     for mode, planes in (systematics or {}).items():
@@ -354,11 +314,7 @@ def check_systematics(
 
 
 def check_noise_scaling(noise_scaling: Any) -> Callable[[float], float] | None:
-    """Return the variance inflation if it can be called.
-
-    ``noise_scaling``: number of pixels summed to variance inflation, such as
-    `picasssso.NoiseScaling`.
-    """
+    """Return the variance inflation if it can be called."""
     if noise_scaling is not None and not callable(noise_scaling):
         raise InvalidTypeError(
             f"noise_scaling is of type {type(noise_scaling).__name__}: expected a NoiseScaling, "

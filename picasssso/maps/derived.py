@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any, TypeVar
 
 import astropy.units as u
 import numpy as np
 
 from picasssso.exceptions import InvalidInputError
 from picasssso.maps.arrays import PERCENTILES, PropertyArrays
+from picasssso.maps.planes import MapPlanes
 from picasssso.properties import Property
 
-if TYPE_CHECKING:
-    from picasssso.maps.planes import MapPlanes
+Maps = TypeVar("Maps", bound=MapPlanes)
 
 _MEDIAN = PERCENTILES.index(50.0)
 
@@ -27,7 +27,7 @@ SPECIFIC_SFR = Property(
 )
 
 
-def add_specific_sfr(maps: MapPlanes) -> MapPlanes:
+def add_specific_sfr(maps: Maps) -> Maps:
     """Return maps with the specific star formation rate; see `PropertyMaps.with_specific_sfr`."""
     missing = [name for name in ("sfr", "stellar_mass") if name not in maps]
     if missing:

@@ -26,11 +26,7 @@ MINIMUM_PIXELS = 5
 
 @dataclass(frozen=True)
 class Ellipse:
-    """An ellipse on the sky.
-
-    ``center``: pixel position ``(x, y)``; ``position_angle``: of the major axis, from north to
-    east, degrees; ``semimajor_axis``: its length, arcsec.
-    """
+    """An ellipse on the sky: pixel (x, y), degrees from north to east, arcsec."""
 
     center: tuple[float, float]
     position_angle: float
@@ -40,11 +36,7 @@ class Ellipse:
     def annulus(
         self, inner: float, outer: float, jacobian: npt.NDArray[np.float64]
     ) -> PixelAperture:
-        """Return the aperture between two ellipses of this shape.
-
-        ``inner, outer``: semi-major axes, arcsec; ``jacobian``: as `sky_jacobian` returns it;
-        pixels need neither be square nor aligned.
-        """
+        """Return the aperture between two semi-major axes, arcsec, on pixels of any shape."""
         from photutils.aperture import EllipticalAnnulus, EllipticalAperture
 
         angle = np.deg2rad(self.position_angle)
@@ -67,10 +59,7 @@ class Ellipse:
 
 
 def local_jacobian(maps: MapPlanes, center: tuple[float, float]) -> npt.NDArray[np.float64]:
-    """Return how pixels lie on the sky around a position.
-
-    ``center``: pixel position ``(x, y)``.
-    """
+    """Return how pixels lie on the sky around a position ``(x, y)``."""
     if maps.wcs is None:
         scale = float(np.sqrt(maps.pixel_solid_angle.to_value(u.arcsec**2)))
         return np.array([[-scale, 0.0], [0.0, scale]])
@@ -81,10 +70,7 @@ def local_jacobian(maps: MapPlanes, center: tuple[float, float]) -> npt.NDArray[
 
 
 def parse_center(maps: MapPlanes, center: Any) -> tuple[float, float]:
-    """Return a center as a pixel position.
-
-    ``center``: on the sky, or ``(x, y)`` in pixels; returns pixel position ``(x, y)``.
-    """
+    """Return a center, on the sky or ``(x, y)``, as a pixel position ``(x, y)``."""
     from astropy.coordinates import SkyCoord
 
     if isinstance(center, SkyCoord):
@@ -105,15 +91,7 @@ def parse_center(maps: MapPlanes, center: Any) -> tuple[float, float]:
 
 
 def measure_ellipse(maps: MapPlanes, name: str) -> Ellipse:
-    """Measure where a galaxy lies and its shape, from the moments of a map.
-
-    The map is the mean plane of the property if that is a surface density, else of its
-    weight, else of the first surface density there is. Of the pixels whose mean is at
-    least 3 times its error, the connected patch with the largest sum is taken; where the
-    image cuts it off, only what is brighter than its brightest pixel along the image's
-    edge, so that its shape is not that of the image. Its centroid and second moments give
-    the ellipse.
-    """
+    """Measure where a galaxy lies and its shape; see the notes of `PropertyMaps.profile`."""
     from photutils.morphology import data_properties
 
     tracer = _tracer(maps, name)

@@ -145,7 +145,7 @@ class MapPlanes(Mapping[str, CCDData]):
         rows, columns = check_slices(key, self.shape, "maps", f"one of {', '.join(self)}")
         window = (..., rows, columns)
 
-        def cut(array: npt.NDArray[Any] | None) -> npt.NDArray[Any] | None:
+        def cut(array: Any) -> Any:
             return None if array is None else array[window]
 
         options = self._arguments()
@@ -160,12 +160,7 @@ class MapPlanes(Mapping[str, CCDData]):
             "target": cut(self._target),
         }
         arrays = {
-            name: PropertyArrays(
-                planes.percentiles[window],
-                cut(planes.mean),
-                cut(planes.samples),
-                shared=cut(planes.shared),
-            )
+            name: PropertyArrays(**{key: cut(array) for key, array in vars(planes).items()})
             for name, planes in self._arrays.items()
         }
         return type(self)(arrays, **options)
@@ -189,11 +184,6 @@ class MapPlanes(Mapping[str, CCDData]):
         -------
         Property
             Unit, kind, weight, label and meaning.
-
-        Raises
-        ------
-        InvalidInputError
-            If there is no map of it.
         """
         self._planes(name)
         return self._definitions[name]
@@ -244,7 +234,7 @@ class MapPlanes(Mapping[str, CCDData]):
         Raises
         ------
         InvalidInputError
-            If there is no map of the property, or it is intensive and came without a mean.
+            If the property is intensive and came without a mean.
         """
         planes = self._planes(name)
         if planes.mean is None:

@@ -97,10 +97,7 @@ def plot_maps(
     ax: Axes | None = None,
     wanted: tuple[float | None, float | None, bool | None] = (None, None, None),
 ) -> Figure:
-    """Draw maps as a grid of panels; see `PropertyMaps.plot`.
-
-    ``wanted``: lowest and highest value and whether logarithmic, where the defaults are not.
-    """
+    """Draw maps as a grid of panels; see `PropertyMaps.plot`. ``wanted``: vmin, vmax, log."""
     names = _checked_names(maps, properties)
     _check_truth(maps, truth)
     if ax is not None:

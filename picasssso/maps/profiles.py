@@ -40,13 +40,12 @@ def make_profile(
     inclination: u.Quantity | None,
     correlation: str | None,
 ) -> QTable:
-    """Average a property in elliptical annuli; see `PropertyMaps.profile`.
-
-    ``correlation``: how pixel errors are correlated.
-    """
+    """Average a property in elliptical annuli; see `PropertyMaps.profile`."""
     correlation = check_correlation(maps, name, correlation)
     cosine = 1.0 if inclination is None else _cosine(inclination)
-    ellipse = _ellipse(maps, name, center, position_angle, axis_ratio, edges, inclination, cosine)
+    if axis_ratio is None and inclination is not None:
+        axis_ratio = cosine
+    ellipse = _ellipse(maps, name, center, position_angle, axis_ratio, edges is not None)
     jacobian = local_jacobian(maps, ellipse.center)
     bounds = _edges(maps, ellipse, edges)
     rows = []
@@ -71,39 +70,26 @@ def make_profile(
 
 
 def _ellipse(
-    maps: MapPlanes,
-    name: str,
-    center: SkyCoord | tuple[float, float] | None,
-    position_angle: u.Quantity | None,
-    axis_ratio: float | None,
-    edges: u.Quantity | None,
-    inclination: u.Quantity | None,
-    cosine: float,
+    maps: MapPlanes, name: str, center: Any, position_angle: Any, axis_ratio: Any, sized: bool
 ) -> Ellipse:
     """Return the shape asked for; what was not said is measured on the map."""
-    if axis_ratio is not None and not 0 < float(axis_ratio) <= 1:
-        raise InvalidInputError(
-            f"axis_ratio={axis_ratio!r}: expected minor over major axis, above 0 and up to 1."
-        )
-    if axis_ratio is None and inclination is not None:
-        axis_ratio = cosine
-    given = {"center": center, "position_angle": position_angle, "axis_ratio": axis_ratio}
-    # A circle looks the same whichever way it is turned.
-    needless = axis_ratio is not None and float(axis_ratio) == 1.0
-    if needless and position_angle is None:
-        given["position_angle"] = 0 * u.deg
-    if edges is not None and all(value is not None for value in given.values()):
-        ellipse = Ellipse((0.0, 0.0), 0.0, 1.0, float("nan"))
-    else:
-        ellipse = measure_ellipse(maps, name)
     changes: dict[str, Any] = {}
+    if axis_ratio is not None:
+        if not 0 < float(axis_ratio) <= 1:
+            raise InvalidInputError(
+                f"axis_ratio={axis_ratio!r}: expected minor over major axis, above 0 and up to 1."
+            )
+        changes["axis_ratio"] = float(axis_ratio)
+    # A circle looks the same whichever way it is turned.
+    if position_angle is None and changes.get("axis_ratio") == 1.0:
+        position_angle = 0 * u.deg
     if center is not None:
         changes["center"] = parse_center(maps, center)
-    if given["position_angle"] is not None:
-        changes["position_angle"] = _angle(given["position_angle"], "position_angle", u.deg) % 180
-    if axis_ratio is not None:
-        changes["axis_ratio"] = float(axis_ratio)
-    return replace(ellipse, **changes)
+    if position_angle is not None:
+        changes["position_angle"] = _angle(position_angle, "position_angle", u.deg) % 180
+    if sized and len(changes) == 3:
+        return Ellipse(semimajor_axis=float("nan"), **changes)
+    return replace(measure_ellipse(maps, name), **changes)
 
 
 def _angle(value: Any, name: str, unit: u.UnitBase) -> float:

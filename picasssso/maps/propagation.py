@@ -58,10 +58,7 @@ def mean_square_error(percentiles: FloatArray, estimate: FloatArray) -> npt.NDAr
 
 
 def relative_variance(dex: float) -> float:
-    """Return the relative variance of a log-normal factor of mean 1.
-
-    Returns ``exp((dex ln 10)^2) - 1``.
-    """
+    """Return the relative variance ``exp((dex ln 10)^2) - 1`` of a log-normal of mean 1."""
     return float(np.expm1((dex * np.log(10)) ** 2))
 
 
@@ -176,9 +173,6 @@ def measurement_inflation(
     The variance of a sum over n pixels is ``n sigma^2 noise_scaling(n)``. The error of a
     bin of m pixels has the correlation among its own pixels in it already, so that only
     ``noise_scaling(n) / noise_scaling(m)`` is missing.
-
-    ``n_pixels``: area summed over, pixels; ``noise_scaling``: number of pixels to variance
-    inflation.
     """
     whole = 1.0 if noise_scaling is None else float(noise_scaling(max(n_pixels, 1.0)))
     if noise_scaling is None or sizes.max(initial=1) < 2:

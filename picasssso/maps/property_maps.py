@@ -87,21 +87,14 @@ class PropertyMaps(MapPlanes):
     --------
     >>> import astropy.units as u
     >>> import numpy as np
-    >>> import numpy as np
-    >>> from picasssso import PropertyMaps
-    >>> from picasssso.maps import PropertyArrays
-    >>> mass = np.full((4, 5), 2e8, dtype=np.float32)
-    >>> steps = np.array([0.6, 0.8, 1.0, 1.2, 1.4], dtype=np.float32)
-    >>> maps = PropertyMaps(
-    ...     {"stellar_mass": PropertyArrays(steps[:, None, None] * mass, mean=mass)},
-    ...     quality=None, pixel_solid_angle=0.16 * u.arcsec**2,
-    ...     redshift=0.02, luminosity_distance=90 * u.Mpc)
+    >>> from picasssso.maps import PropertyArrays, PropertyMaps
+    >>> mass = PropertyArrays.from_normal(np.full((4, 5), 2e8), 4e7)
+    >>> maps = PropertyMaps({"stellar_mass": mass}, quality=None, redshift=0.02,
+    ...                     pixel_solid_angle=1 * u.arcsec**2, luminosity_distance=90 * u.Mpc)
     >>> maps
     <PropertyMaps 4 x 5 pixels, no WCS, z = 0.02: stellar_mass (solMass / kpc2)>
-    >>> maps["stellar_mass"].uncertainty.array[0, 0]
-    np.float32(40000000.0)
-    >>> maps.percentile("stellar_mass", 97.5)[0, 0]
-    <Quantity 2.8e+08 solMass / kpc2>
+    >>> maps.total("stellar_mass", correlation="independent")
+    <Total stellar_mass = (7.04 +/- 0.31)e+08 solMass, 0.0 % masked, independent>
     """
 
     def cutout(self, position: Any, size: Any) -> PropertyMaps:
@@ -228,18 +221,10 @@ class PropertyMaps(MapPlanes):
 
         Examples
         --------
-        >>> import astropy.units as u
-        >>> import numpy as np
-        >>> import numpy as np
-        >>> from picasssso import PropertyMaps
-        >>> from picasssso.maps import PropertyArrays
-        >>> mass = np.full((4, 5), 2e8)
-        >>> maps = PropertyMaps(
-        ...     {"stellar_mass": PropertyArrays.from_normal(mass, 0.2 * mass)},
-        ...     quality=None, pixel_solid_angle=1 * u.arcsec**2,
-        ...     redshift=0.02, luminosity_distance=90 * u.Mpc)
-        >>> maps.total("stellar_mass", correlation="independent")
-        <Total stellar_mass = (7.04 +/- 0.31)e+08 solMass, 0.0 % masked, independent>
+        >>> from picasssso.data import load_example
+        >>> _, truth = load_example()
+        >>> truth.total("stellar_mass", region="frame", correlation="full").value.unit
+        Unit("solMass")
         """
         from picasssso.maps.totals import make_total
 
@@ -312,14 +297,11 @@ class PropertyMaps(MapPlanes):
         --------
         >>> import astropy.units as u
         >>> import numpy as np
-        >>> import numpy as np
-        >>> from picasssso import PropertyMaps
-        >>> from picasssso.maps import PropertyArrays
+        >>> from picasssso.maps import PropertyArrays, PropertyMaps
         >>> y, x = np.mgrid[:41, :41] - 20
         >>> mass = 1e9 * np.exp(-np.hypot(y, x / 0.5) / 4)
-        >>> maps = PropertyMaps(
-        ...     {"stellar_mass": PropertyArrays.from_normal(mass, 0.1 * mass)},
-        ...     quality=None, pixel_solid_angle=1 * u.arcsec**2)
+        >>> maps = PropertyMaps({"stellar_mass": PropertyArrays.from_normal(mass, 0.1 * mass)},
+        ...                     quality=None, pixel_solid_angle=1 * u.arcsec**2)
         >>> table = maps.profile("stellar_mass", correlation="independent")
         >>> print(round(table.meta["axis_ratio"], 1), table.meta["center"])
         0.5 [20.0, 20.0]
@@ -347,23 +329,6 @@ class PropertyMaps(MapPlanes):
             (from 0), ``sky`` (`~astropy.coordinates.SkyCoord`, with a WCS), each
             property's median under its name, its ``_mean`` and its percentiles ``_p025``,
             ``_p160``, ``_p840`` and ``_p975``, ``quality``, and ``bin`` where there are.
-
-        Examples
-        --------
-        >>> import astropy.units as u
-        >>> import numpy as np
-        >>> import numpy as np
-        >>> from picasssso import PropertyMaps
-        >>> from picasssso.maps import PropertyArrays
-        >>> age = np.array([[3.0, 5.0, np.nan]])
-        >>> maps = PropertyMaps({"stellar_age": PropertyArrays(np.stack([age] * 5))},
-        ...                     quality=None, pixel_solid_angle=1 * u.arcsec**2)
-        >>> print(maps.to_table()["y", "x", "stellar_age"])
-         y   x  stellar_age
-                    Gyr
-        --- --- -----------
-          0   0         3.0
-          0   1         5.0
         """
         from astropy.table import QTable
 
@@ -429,10 +394,6 @@ class PropertyMaps(MapPlanes):
             empty, or ``ax`` is given with more than one map.
         InvalidTypeError
             If ``truth`` is not `PropertyMaps`.
-
-        Examples
-        --------
-        >>> maps.plot(["stellar_mass", "sfr"], images=images)  # doctest: +SKIP
         """
         from picasssso.maps.plotting import plot_maps
 
@@ -458,10 +419,6 @@ class PropertyMaps(MapPlanes):
         InvalidInputError
             If the WCS has distortions in look-up tables, or something else cannot be
             held by a FITS file.
-
-        Examples
-        --------
-        >>> maps.write("ngc1234_maps.fits")  # doctest: +SKIP
         """
         from picasssso.maps.files import write_maps
 
@@ -487,10 +444,6 @@ class PropertyMaps(MapPlanes):
         FileFormatError
             If there is no such file, it is damaged, is not a file of maps, or needs a
             newer version of picasssso, which is named.
-
-        Examples
-        --------
-        >>> maps = PropertyMaps.read("ngc1234_maps.fits")  # doctest: +SKIP
         """
         from picasssso.maps.files import read_maps
 

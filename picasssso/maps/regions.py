@@ -40,11 +40,7 @@ class PixelWeights:
 
 
 def pixel_weights(region: Any, shape: tuple[int, int], wcs: WCS | None) -> PixelWeights:
-    """Return how much of each pixel lies in a region.
-
-    ``region``: apertures, in pixels or on the sky, must have a single position; the fraction of
-    each pixel that they cover is worked out exactly; ``shape``: shape ``(y, x)`` of the image.
-    """
+    """Return how much of each pixel of an image ``(y, x)`` lies in a region."""
     if region is None:
         whole = np.broadcast_to(np.float64(1.0), shape)
         return PixelWeights((slice(0, shape[0]), slice(0, shape[1])), whole)
@@ -154,10 +150,7 @@ def _on_pixels(region: Any, wcs: WCS) -> PixelAperture:
 
 
 def aperture_weights(aperture: PixelAperture, shape: tuple[int, int]) -> PixelWeights | None:
-    """Return how much of each pixel an aperture covers.
-
-    ``shape``: shape ``(y, x)`` of the image.
-    """
+    """Return how much of each pixel of an image ``(y, x)`` an aperture covers."""
     mask = aperture.to_mask(method="exact")
     inside, covered = mask.get_overlap_slices(shape)
     if covered is None:

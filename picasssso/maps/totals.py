@@ -147,11 +147,7 @@ def _parts(maps: MapPlanes, name: str) -> tuple[str, ...]:
 def make_total(
     maps: MapPlanes, name: str, region: Region = None, correlation: str | None = None
 ) -> Total:
-    """Integrate or average a property over a region; see `PropertyMaps.total`.
-
-    ``correlation``: how pixel errors are correlated; None takes joint samples, or what
-    the estimator says that pixels share.
-    """
+    """Integrate or average a property over a region; see `PropertyMaps.total`."""
     correlation = check_correlation(maps, name, correlation)
     region, where = _region(maps, region)
     weights = pixel_weights(region, maps.shape, maps.wcs)
@@ -209,27 +205,7 @@ def _region(maps: MapPlanes, region: Region) -> tuple[Any, str]:
 
 
 def measure(maps: MapPlanes, name: str, region: PixelWeights, correlation: str) -> Total:
-    """Average a property over a region.
-
-    Surface densities are averaged over area, intensive properties with their weight.
-
-    Parameters
-    ----------
-    maps : MapPlanes
-        The maps.
-    name : str
-        Name of the property.
-    region : PixelWeights
-        How much of each pixel counts.
-    correlation : {"samples", "joint", "independent", "full"}
-        How pixel errors are correlated.
-
-    Returns
-    -------
-    Total
-        The average, in the unit of the map; NaN where no pixel is left, or the weights of
-        an intensive property sum to zero or less (a region without signal).
-    """
+    """Average a property over a region, with area or its weight; NaN where nothing is left."""
     names = _parts(maps, name)
     solid_angles = maps._solid_angles[region.window] * region.weights
     valid = solid_angles > 0
@@ -289,10 +265,7 @@ def _measurements(
     window: tuple[slice, slice],
     valid: npt.NDArray[np.bool_],
 ) -> tuple[npt.NDArray[np.int64] | None, npt.NDArray[np.int64]]:
-    """Give numbers to the measurements that valid pixels belong to; count their pixels.
-
-    Returns consecutive numbers from 0; None where each pixel is one of its own.
-    """
+    """Return the number of each valid pixel's measurement (None: its own), and their sizes."""
     n = int(valid.sum())
     if bins is None:
         return None, np.broadcast_to(np.int64(1), n)

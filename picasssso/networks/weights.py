@@ -72,7 +72,7 @@ class TrainedModel:
     Examples
     --------
     >>> from importlib.resources import files
-    >>> from picasssso.networks import read_weights
+    >>> from picasssso.networks.weights import read_weights
     >>> folder = files("picasssso") / "data" / "weights"
     >>> model = read_weights(str(sorted(folder.glob("*.json"))[-1]))
     >>> model.config.architecture
@@ -136,7 +136,7 @@ def write_weights(
     --------
     >>> import tempfile
     >>> from importlib.resources import files
-    >>> from picasssso.networks import read_weights, write_weights
+    >>> from picasssso.networks.weights import read_weights, write_weights
     >>> folder = files("picasssso") / "data" / "weights"
     >>> model = read_weights(str(sorted(folder.glob("*.json"))[-1]))
     >>> with tempfile.TemporaryDirectory() as folder:
@@ -197,7 +197,7 @@ def read_weights(path: str | os.PathLike[str]) -> TrainedModel:
     Examples
     --------
     >>> from importlib.resources import files
-    >>> from picasssso.networks import read_weights
+    >>> from picasssso.networks.weights import read_weights
     >>> folder = files("picasssso") / "data" / "weights"
     >>> model = read_weights(str(sorted(folder.glob("*.json"))[-1]))
     >>> len(model.ensemble.networks) > 0

@@ -46,11 +46,7 @@ BoolArray = npt.NDArray[np.bool_]
 
 
 def box_side(shape: tuple[int, int]) -> int:
-    """Return the side of the boxes in which the sky is measured.
-
-    ``shape``: shape ``(y, x)`` of the image; returns an eighth of the shorter side, from 4 to
-    128 pixels.
-    """
+    """Return the side of the boxes of sky: an eighth of the shorter one, 4 to 128 pixels."""
     return min(max(min(shape) // _BOXES, 4), _MAX_BOX)
 
 

@@ -38,11 +38,7 @@ def grow_bins(
     where: npt.ArrayLike | None = None,
     largest: int = 4096,
 ) -> npt.NDArray[np.int32]:
-    """Join pixels into bins with a signal-to-noise ratio of at least some value.
-
-    ``signal, variance``: flux and its variance; pixels with a variance of 0 do not count;
-    returns if no bin reaches the ratio, all pixels are one bin.
-    """
+    """Join pixels into bins of at least some signal-to-noise ratio; else one bin."""
     signal, variance = (np.asarray(a, dtype=np.float64) for a in (signal, variance))
     if signal.ndim == 2:
         signal, variance = signal[None], variance[None]
@@ -63,8 +59,8 @@ def grow_bins(
     # From where the signal is best outwards: a bin begun in the dark would swallow bright pixels.
     ratios = signal[:, rows, columns] / np.sqrt(variance[:, rows, columns])
     best = ratios.min(axis=0).argmax() if rows.size else 0
-    centre = (rows[best], columns[best]) if rows.size else (0, 0)
-    order = np.argsort(np.hypot(rows - centre[0], columns - centre[1]), kind="stable")
+    center = (rows[best], columns[best]) if rows.size else (0, 0)
+    order = np.argsort(np.hypot(rows - center[0], columns - center[1]), kind="stable")
     free = good.copy()
     number = 0
     for k in order:
@@ -209,10 +205,7 @@ def bin_images(
 
 
 def apply_bins(images: BandImages, bins: npt.ArrayLike) -> BandImages:
-    """Return images with the means over given bins.
-
-    Returns in nmgy, with ``bins``.
-    """
+    """Return images with the means over given bins, in nmgy, with ``bins``."""
     numbers = np.asarray(check_labels(bins, images.shape, "bins"))
     index = np.where(numbers < 0, -1, numbers)
     n_bins = int(index.max()) + 1 if index.size else 0

@@ -28,10 +28,7 @@ BoolArray = npt.NDArray[np.bool_]
 
 @dataclass(frozen=True, eq=False)
 class Parts:
-    """Pixels of the target, of what is foreign, and of that what lies before the target.
-
-    ``nucleus``: pixel (x, y).
-    """
+    """Pixels of the target, of what is foreign, of that what lies before it; nucleus (x, y)."""
 
     target: BoolArray
     foreign: BoolArray

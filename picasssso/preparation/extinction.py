@@ -56,10 +56,7 @@ def _law(name: str, r_v: float) -> Any:
 def band_extinction(
     band: str, ebv: float, *, scale: str, law: str = "F99", r_v: float = 3.1
 ) -> float:
-    """Return the extinction of a band.
-
-    ``ebv``: color excess E(B-V), mag; returns in mag.
-    """
+    """Return the extinction of a band for a color excess E(B-V), both in mag."""
     from scipy.integrate import trapezoid
 
     record = GalacticExtinction(ebv, scale=scale, law=law, r_v=r_v, applied=False)
@@ -83,10 +80,7 @@ def band_extinction(
 
 
 def look_up_ebv(position: SkyCoord) -> float:
-    """Return E(B-V) of Schlegel et al. (1998) from the maps of `dustmaps`.
-
-    Returns on the scale SFD98, mag.
-    """
+    """Return E(B-V) from the maps of `dustmaps`, on the scale SFD98, mag."""
     try:
         from dustmaps.sfd import SFDQuery
     except ImportError as error:

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 #: Pixels without sources that a noise estimate needs at least.
 _MIN_PIXELS = 100
 #: Of sources, over the noise that is to be measured.
-_THRESHOLD = 3.0
+_THRESHOLD = 2.5
 #: Sides of the boxes, pixels.
 _SIDES = (1, 2, 3, 4, 6, 8, 12, 16)
 _SAMPLE_BLOCKS = 4

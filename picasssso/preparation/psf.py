@@ -48,10 +48,7 @@ class MeasuredPSF:
 def model_psf(
     fwhm_pixels: float, side: int | None = None, *, profile: str = "moffat"
 ) -> npt.NDArray[np.float64]:
-    """Return a model PSF averaged over pixels.
-
-    ``fwhm_pixels``: full width at half maximum, in pixels.
-    """
+    """Return a model PSF averaged over pixels, of a full width at half maximum in pixels."""
     if profile not in ("moffat", "gaussian") or not 0 < fwhm_pixels < np.inf:
         raise InvalidInputError(
             f"model_psf: found fwhm_pixels={fwhm_pixels!r} and profile={profile!r}, expected a "

@@ -1,6 +1,6 @@
 """Bringing all bands to one PSF, so that colors compare the same light.
 
-The matching kernel is the regularized quotient of the two PSFs' Fourier transforms,
+The matching kernel is the regularised quotient of the two PSFs' Fourier transforms,
 K = (T S* + mu |L|^2 G) / (|S|^2 + mu |L|^2). L is the Laplacian, as in Boucaud et al. (2016, A&A
 596, A63): it grows where the PSFs hold no information. There they let K fall to zero, which
 rings if the two PSFs hardly differ; here it becomes G, the Gaussian whose width is the
@@ -91,10 +91,7 @@ def _centered(psf: Array, side: int) -> npt.NDArray[np.float64]:
 def matching_kernel(
     source: npt.ArrayLike, target: npt.ArrayLike, *, regularization: float = REGULARIZATION
 ) -> npt.NDArray[np.float64]:
-    """Return the kernel that turns one PSF into another.
-
-    ``source, target``: PSFs on the same pixels, of any sizes; they need not be normalized.
-    """
+    """Return the kernel that turns one PSF into another on the same pixels."""
     source, target = np.asarray(source, dtype=float), np.asarray(target, dtype=float)
     side = max(*source.shape, *target.shape) // 2 * 2 + 1
     # Twice as large, so that what wraps around the edge is cut off.

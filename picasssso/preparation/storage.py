@@ -40,10 +40,7 @@ def blocks_of(
 ) -> Iterator[Block]:
     """Cut an image into blocks that fit the memory budget.
 
-    Padded blocks have as many pixels in a flat image as in a square one, so that memory does
-    not depend on the shape.
-
-    ``shape``: shape ``(y, x)``; ``bytes_per_pixel``: working memory per pixel of a padded block.
+    Padded blocks have as many pixels in a flat image as in a square one.
     """
     pixels = memory_budget / bytes_per_pixel
     core = [0, 0]
@@ -71,10 +68,8 @@ def transform(
 ) -> BandImages:
     """Return images of which every block went through a function.
 
-    ``function``: takes (band, flux, inverse variance, block) of a padded block, in nmgy and
-    nmgy-2, and returns flux, variance and where valid, of the same shape; ``bytes_per_pixel``:
-    working memory per pixel; returns in nmgy, with standard deviations where there were
-    uncertainties.
+    In nmgy, with standard deviations where there were uncertainties; ``bytes_per_pixel``:
+    working memory.
     """
     planes = {}
     for band in images.bands:
@@ -106,9 +101,6 @@ def transform(
 
 
 def variance_of(inverse_variance: Array) -> Array:
-    """Return variances of inverse variances; 0 where there is no data, NaN where unknown.
-
-    ``inverse_variance``: in nmgy-2.
-    """
+    """Return variances of inverse variances; 0 where there is no data, NaN where unknown."""
     with np.errstate(divide="ignore", invalid="ignore"):
         return np.where(inverse_variance == 0, 0.0, 1.0 / inverse_variance)

@@ -27,11 +27,11 @@ def install(tmp_path, monkeypatch):
         (info / "entry_points.txt").write_text("\n".join(["[picasssso.estimators]", *lines, ""]))
         for module, text in modules.items():
             (tmp_path / f"{module}.py").write_text(textwrap.dedent(text))
-        registry._plugins.cache_clear()
+        vars(registry.REGISTRY).pop("plugins", None)
         return tmp_path
 
     yield _install
-    registry._plugins.cache_clear()
+    vars(registry.REGISTRY).pop("plugins", None)
 
 
 THIRD_PARTY = """
@@ -104,7 +104,7 @@ def test_unknown_name_lists_what_is_installed():
 def test_every_built_in_can_be_loaded():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        for name in registry.BUILT_IN:
+        for name in registry.REGISTRY.built_in:
             estimator = picasssso.get_estimator(name)
             assert estimator.__doc__
 

@@ -73,3 +73,15 @@ def test_results_of_a_test_run_are_not_published(publish, tmp_path):
     (tmp_path / "evaluation.json").write_text(json.dumps(content(small=True)))
     with pytest.raises(SystemExit, match="small setting"):
         publish.publish(tmp_path, "test")
+
+
+def test_the_summary_is_made_from_the_results(publish, monkeypatch):
+    tables = {}
+    monkeypatch.setattr(publish.write_results, "write_table", tables.__setitem__)
+    publish.write_results.main()
+    assert set(tables) == {"results_real", "results_mocks", "results_worlds", "results_speed"}
+    folder = SCRIPT.parents[2] / "docs" / "_tables"
+    for name, rows in tables.items():
+        written = (folder / f"{name}.inc").read_text(encoding="utf-8")
+        # python tools/write_results.py writes them anew.
+        assert written == "\n".join(publish.list_table(rows)) + "\n", f"{name} is out of date"

@@ -146,7 +146,7 @@ class ModelTables:
         """All models, in tiles (list)."""
         if not self._tiles:
             every = torch.arange(len(self.flux), device=self.device).split(self.tile_cells)
-            like = self._like or [None] * len(every)
+            like: list[GatheredModels] | list[None] = self._like or [None] * len(every)
             self._tiles = [GatheredModels(self, *t) for t in zip(every, like, strict=True)]
         return self._tiles
 

@@ -219,10 +219,11 @@ class GridPosterior:
         new._sorted = library
         shift = BinShift(self._bins, library.values)
         new._library = library.to(self._device)
-        cells = new._cells = [bound_cells(library, old.nearest) for old in self._cells]
+        cells, supercells = (bound_cells(library, old.nearest) for old in self._cells)
+        new._cells = cells, supercells
         new._nodes = self._nodes.moved(library, shift)
-        new._single = self._single.moved(library, *cells, shift)
-        new._double = self._double.moved(library, *cells, shift)
+        new._single = self._single.moved(library, cells, supercells, shift)
+        new._double = self._double.moved(library, cells, supercells, shift)
         if self._fused is not None:
             new._fused = type(self._fused)(new._library, new._single)
         return new
