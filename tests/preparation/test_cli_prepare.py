@@ -118,4 +118,4 @@ def test_what_fails(run):
 def test_info_names_the_layout(run):
     out = run("info", "g.fits")
     assert "Recognized as DES (DECam) coadd" in out
-    assert "picasssso estimate g.fits -z Z" in out
+    assert "picasssso prepare g.fits -z Z -o bands.fits" in out
