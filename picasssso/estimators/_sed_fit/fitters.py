@@ -126,11 +126,13 @@ class Landmark:
         photometry = GridPhotometry.build(
             grid, options.bands, options.redshift, nebular=options.nebular
         )
+        assert models.numbers is not None
         self.numbers, self.fluxes = models.numbers, models.fluxes(photometry, law)
         self.values = options.values(models.properties)
         self.posterior = GridPosterior(
             self.fluxes,
-            **self.values,
+            amplitude_scaled=self.values["amplitude_scaled"],
+            intensive=self.values["intensive"],
             edge=models_at_edge(options.prior, models.parameters),
             used=np.arange(models.n_models) < options.n_models,
             error_floor=options.band_errors,
@@ -146,6 +148,7 @@ class Fitter:
 
     def __init__(self, options: FitterOptions, landmark: Landmark) -> None:
         library = options.library()
+        assert library.numbers is not None
         place = np.searchsorted(landmark.numbers, library.numbers)
 
         def filled(before: np.ndarray, now: np.ndarray) -> np.ndarray:
