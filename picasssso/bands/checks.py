@@ -23,6 +23,7 @@ from picasssso.bands.records import (
     UNCERTAINTY_POWERS,
     UNCERTAINTY_TYPES,
     BandRecord,
+    has_value,
     read_only,
 )
 from picasssso.bands.slots import check_softening, per_band, scalar_quantity
@@ -166,7 +167,7 @@ def _check_mask(given: str, image: NDData) -> Any:
 
 def _check_not_empty(given: str, record: BandRecord) -> None:
     def finite(slices: Any) -> Any:
-        return np.isfinite(record.data[slices])
+        return has_value(record.data[slices])
 
     if not record.has_any(finite):
         raise InvalidInputError(

@@ -41,6 +41,17 @@ def read_only(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
     return view
 
 
+#: Values from here on are no measurements but stand for none: IRAF's INDEF is 1.6e38, other
+#: programs write the largest number of single precision, 3.4e38.
+_NO_VALUE = 1e37
+
+
+def has_value(values: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
+    """Return where values are finite and stand for themselves."""
+    # False for NaN, and as quick as one comparison.
+    return np.asarray(np.abs(values) < _NO_VALUE)
+
+
 @dataclass(frozen=True, eq=False)
 class BandRecord:
     """The arrays of one band.
@@ -133,7 +144,7 @@ class BandRecord:
 
     def valid_pixels(self, slices: Slices) -> npt.NDArray[np.bool_]:
         """Return where value, mask and uncertainty are usable, in their own units."""
-        valid = np.isfinite(self.data[slices])
+        valid = has_value(self.data[slices])
         if self.mask is not None:
             valid &= self.mask[slices] == 0
         if self.uncertainty is not None:

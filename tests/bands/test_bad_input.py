@@ -638,3 +638,20 @@ def test_other_warnings_of_a_file_reach_the_user(kit):
     with pytest.warns(VerifyWarning) as caught:
         kit.read(path)
     assert any("Verification reported errors" in str(warning.message) for warning in caught)
+
+
+@pytest.mark.parametrize("value", [1.6e38, -1.6e38, 3.4e38, 1e37])
+def test_numbers_that_stand_for_none_are_no_data(value):
+    data = np.full((4, 4), 2.0, np.float32)
+    data[1, 2] = value
+    noise = StdDevUncertainty(np.full((4, 4), 0.1))
+
+    def read(values):
+        image = CCDData(values, unit="nmgy", uncertainty=noise)
+        return BandImages({R: image}, redshift=0.03, pixel_scale=0.4 * u.arcsec)
+
+    flux, inverse_variance = read(data).to_arrays()
+    assert flux[0, 1, 2] == 0 and inverse_variance[0, 1, 2] == 0
+    assert (inverse_variance > 0).sum() == 15
+    with pytest.raises(PicassssoError, match="no finite pixel"):
+        read(np.full((4, 4), value, np.float32))
