@@ -651,7 +651,8 @@ def test_numbers_that_stand_for_none_are_no_data(value):
         return BandImages({R: image}, redshift=0.03, pixel_scale=0.4 * u.arcsec)
 
     flux, inverse_variance = read(data).to_arrays()
-    assert flux[0, 1, 2] == 0 and inverse_variance[0, 1, 2] == 0
+    assert flux[0, 1, 2] == 0
+    assert inverse_variance[0, 1, 2] == 0
     assert (inverse_variance > 0).sum() == 15
     with pytest.raises(PicassssoError, match="no finite pixel"):
         read(np.full((4, 4), value, np.float32))
