@@ -59,5 +59,8 @@ for survey, images in found.items():
 # %%
 # From here on they are all alike.
 
-maps = MassToLightEstimator().estimate(found["des"], progress=False)
-maps.plot("stellar_mass", images=found["des"])
+from picasssso import GalacticExtinction
+
+images = found["des"].replace(galactic_extinction=GalacticExtinction(ebv=0.02, scale="SFD98"))
+maps = MassToLightEstimator().estimate(images, progress=False)
+maps.plot("stellar_mass", images=images)

@@ -45,7 +45,7 @@ def check_own_header(
     if keyword not in header:
         raise FileFormatError(
             f"{path} is a FITS file, but not one of {what}: its primary header has no {keyword}. "
-            "Images are read with BandImages.read, maps with PropertyMaps.read."
+            "Use BandImages.read for images, PropertyMaps.read for maps."
         )
     found = header[keyword]
     if not isinstance(found, int) or isinstance(found, bool) or found < 1:
