@@ -61,6 +61,7 @@ for survey, images in found.items():
 
 from picasssso import GalacticExtinction
 
-images = found["des"].replace(galactic_extinction=GalacticExtinction(ebv=0.02, scale="SFD98"))
+dust = GalacticExtinction(ebv=0.02, scale="SFD98", applied=False)
+images = found["des"].replace(galactic_extinction=dust)
 maps = MassToLightEstimator().estimate(images, progress=False)
 maps.plot("stellar_mass", images=images)
