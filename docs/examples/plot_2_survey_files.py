@@ -61,7 +61,8 @@ for survey, images in found.items():
 
 from picasssso import GalacticExtinction
 
-dust = GalacticExtinction(ebv=0.02, scale="SFD98", applied=False)
+# The disk was made without the Galaxy in front of it.
+dust = GalacticExtinction(ebv=0, scale="SF11", applied=True)
 images = found["des"].replace(galactic_extinction=dust)
 maps = MassToLightEstimator().estimate(images, progress=False)
 maps.plot("stellar_mass", images=images)
