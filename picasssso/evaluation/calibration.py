@@ -43,7 +43,7 @@ class Calibration:
 
     Examples
     --------
-    >>> from picasssso.evaluation import Calibration
+    >>> from picasssso.evaluation.calibration import Calibration
     >>> found = Calibration(
     ...     n=100, n_galaxies=10, coverage_68=0.66, coverage_95=0.94, coverage_68_error=0.03,
     ...     coverage_95_error=0.02, ranks=(3, 15, 33, 33, 13, 3), sharpness=0.15)

@@ -78,7 +78,7 @@ class IllustrisMaps:
     Examples
     --------
     >>> import numpy as np
-    >>> from picasssso.mocks import IllustrisMaps
+    >>> from picasssso.mocks.illustris import IllustrisMaps
     >>> maps = IllustrisMaps({"stellar_mass": np.full((4, 4), 1e7)}, pixel_scale_kpc=0.5)
     >>> maps.total("stellar_mass")
     40000000.0
