@@ -361,3 +361,20 @@ def test_advice_names_only_options_that_the_command_has():
         found = with_options(message, cli.get_command(None, name))
         tail = "" if expected is None else f" (On the command line: {expected}.)"
         assert found == message + tail
+
+
+@pytest.mark.parametrize("command", ["report", "compare", "cube"])
+def test_no_command_writes_over_its_input(tmp_path, monkeypatch, command):
+    monkeypatch.chdir(tmp_path)
+    for name in ("a.fits", "b.fits"):
+        (tmp_path / name).write_bytes(b"what was there")
+    arguments = {
+        "report": ["a.fits", "-o", "a.fits"],
+        "compare": ["a.fits", "b.fits", "-o", "b.fits"],
+        "cube": ["a.fits", "-z", "0.05", "-b", "sdss2010-r", "-o", "a.fits"],
+    }[command]
+    result = CliRunner().invoke(cli, [command, *arguments, "--overwrite"])
+    assert result.exit_code == 2
+    assert "already the name of an input" in result.output
+    assert (tmp_path / "b.fits").read_bytes() == b"what was there"
+    assert (tmp_path / "a.fits").read_bytes() == b"what was there"

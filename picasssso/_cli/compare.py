@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from picasssso._cli.reading import check_outputs
 from picasssso._cli.running import common_options
 
 if TYPE_CHECKING:
@@ -51,7 +52,7 @@ def compare(
     difference, and how often it is within both errors (68 % and 95 % would be right). Where
     totals differ by more than both errors allow, a warning says so; with --quiet only that.
     """
-    from picasssso._core.files import atomic_write, check_output
+    from picasssso._core.files import atomic_write
     from picasssso._plotting import check_picture_name
     from picasssso.evaluation import compare_estimates
     from picasssso.evaluation.agreement import disagreements
@@ -61,8 +62,7 @@ def compare(
         raise click.UsageError("Give at least two files of maps to compare.")
     if len(files) > 2 and (output or plot):
         raise click.UsageError("--output and --plot are for two files of maps.")
-    for path in filter(None, (output, plot)):
-        check_output(path, overwrite)
+    check_outputs(files, [str(path) for path in (output, plot) if path], overwrite)
     if plot:
         check_picture_name(plot)
     estimates: dict[str, PropertyMaps] = {}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from picasssso._cli.filters import filter_option
+from picasssso._cli.reading import check_outputs
 from picasssso._cli.running import common_options
 
 EXAMPLES = """
@@ -58,11 +59,10 @@ def cube(
     Each filter is integrated over the cube. Noise and its correlation, masks, bins and PSF are
     those that the survey defines; how much of each filter the cube covers is said.
     """
-    from picasssso._core.files import check_output
     from picasssso.ifu import box_filter, read_cube, synthetic_images
     from picasssso.preparation import correct_extinction
 
-    check_output(output, overwrite)
+    check_outputs(files, [output], overwrite)
     for text in box:
         box_filter(*_parse_box(text))
     chosen = [name.strip() for text in bands for name in text.split(",") if name.strip()]

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from picasssso._cli.parsing import MagnitudeType, UnitType, parse_bands, parse_per_band
+from picasssso._cli.reading import check_outputs
 from picasssso._cli.running import common_options
 
 if TYPE_CHECKING:
@@ -56,7 +57,6 @@ def report(
     It shows the maps with their uncertainties, radial profiles, totals, quality flags and
     how they were made; with --truth also how far they lie from it.
     """
-    from picasssso._core.files import check_output
     from picasssso.evaluation.report import write_report
     from picasssso.maps import PropertyMaps
 
@@ -64,7 +64,9 @@ def report(
         raise click.UsageError("Give the images either with --images or with --band, not both.")
     if (zero_points or units) and not bands:
         raise click.UsageError("--zero-point and --unit go with --band only.")
-    check_output(output, overwrite)  # before the work, not after it
+    pictures = [text.partition("=")[2] for text in bands]
+    inputs = [name for name in (maps_file, truth_file, other_file, images_file) if name]
+    check_outputs([*inputs, *pictures], [output], overwrite)  # before the work, not after it
     maps = PropertyMaps.read(maps_file)
     truth = PropertyMaps.read(truth_file) if truth_file else None
     other = PropertyMaps.read(other_file) if other_file else None

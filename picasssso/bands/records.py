@@ -48,6 +48,8 @@ _NO_VALUE = 1e37
 
 def has_value(values: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
     """Return where values are finite and stand for themselves."""
+    if values.dtype.kind != "f" or values.dtype.itemsize < 4:
+        return np.isfinite(values)
     # False for NaN, and as quick as one comparison.
     return np.asarray(np.abs(values) < _NO_VALUE)
 
@@ -151,7 +153,9 @@ class BandRecord:
             noise = self.uncertainty[slices]
             with np.errstate(invalid="ignore"):
                 # Zero noise would be infinite weight; zero inverse variance is none.
-                valid &= np.isfinite(noise) & (noise > 0)
+                # An inverse variance may be that large, in units such as W/m2/Hz.
+                known = np.isfinite(noise) if self.kind == "ivar" else has_value(noise)
+                valid &= known & (noise > 0)
         return valid
 
     def has_any(self, check: Callable[[Slices], npt.NDArray[np.bool_]]) -> bool:

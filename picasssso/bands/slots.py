@@ -19,7 +19,7 @@ from picasssso.bands.band_names import resolve_band
 from picasssso.bands.extinction import GalacticExtinction
 from picasssso.bands.flux_units import flux_scale
 from picasssso.bands.noise import NoiseScaling
-from picasssso.bands.records import BandRecord, read_only
+from picasssso.bands.records import BandRecord, has_value, read_only
 from picasssso.exceptions import InvalidInputError, InvalidTypeError
 from picasssso.filters.library import pivot_wavelength
 
@@ -212,7 +212,7 @@ def _check_psf(value: Any, band: str) -> Any:
         found = f"an array of shape {np.shape(value)}" if np.ndim(value) else repr(value)
         raise InvalidInputError(f"{what}: found {found:.200}, expected {example}.")
     total = float(kernel.sum())
-    if not np.isfinite(total) or total <= 0:
+    if not has_value(kernel).all() or total <= 0:
         raise InvalidInputError(
             f"{what}: found a kernel of shape {kernel.shape} whose sum is {total}, expected "
             "finite values with a positive sum."

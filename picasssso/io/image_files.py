@@ -533,7 +533,8 @@ class ImageFile:
     ) -> BandPlane:
         """Return a band of this file, with the WCS and header of an HDU.
 
-        A unit that the user gave overrules ``unit``, with a warning where they contradict.
+        A unit that the user gave overrules ``unit``, with a warning where the header says another;
+        without it, a header that says another is an error.
         Where the user named the HDU, its noise and mask are those that the user names too, and
         ``noise`` and ``mask`` are not called.
 
@@ -574,6 +575,12 @@ class ImageFile:
                 f"{str(unit)!r} was given and is taken. Leave it out if the file is right.",
                 PicassssoWarning,
                 stacklevel=6,
+            )
+        elif stated is None and contradicts(bunit, unit):
+            raise InvalidInputError(
+                f"Band {band!r}: found BUNIT={str(bunit)!r} in {self.path}, but files of this kind "
+                f"are in {str(unit)!r}: the image has been converted, or is another one. Say which "
+                f"is right: unit={str(bunit)!r}, or unit={str(unit)!r}."
             )
         image = NDData(data, unit=unit, wcs=self.wcs(hdu), meta=self.headers[hdu].copy())
         if self.hdu is None:

@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from picasssso._core.solid_angles import sky_jacobian
 from picasssso.exceptions import InvalidInputError
+from picasssso.maps.arrays import PropertyArrays
 from picasssso.maps.propagation import mean_square_error
 
 if TYPE_CHECKING:
@@ -98,7 +99,7 @@ def measure_ellipse(maps: MapPlanes, name: str) -> Ellipse:
     planes = maps._planes(tracer)
     assert planes.mean is not None
     mean = np.nan_to_num(planes.mean.astype(np.float64))
-    error = np.sqrt(mean_square_error(planes.percentiles, mean))
+    error = _own_error(maps, tracer, planes, mean)
     # False where masked, since the error is NaN there.
     galaxy = _largest_patch(mean, (mean > SIGNIFICANCE * error) & (mean > 0))
     if galaxy.sum() < MINIMUM_PIXELS:
@@ -119,6 +120,22 @@ def measure_ellipse(maps: MapPlanes, name: str) -> Ellipse:
     (minor, major), directions = np.linalg.eigh(covariance)
     position_angle = float(np.rad2deg(np.arctan2(*directions[:, 1]))) % 180
     return Ellipse((x, y), position_angle, float(np.sqrt(minor / major)), float(np.sqrt(major)))
+
+
+def _own_error(
+    maps: MapPlanes, tracer: str, planes: PropertyArrays, mean: npt.NDArray[np.float64]
+) -> npt.NDArray[np.float64]:
+    """Return pixels' errors, (y, x), without what all of them share.
+
+    An uncertain mass-to-light ratio does not hide a galaxy. What is left is a third of the error
+    at least, since how much is shared is not known exactly.
+    """
+    square = mean_square_error(planes.percentiles, mean)
+    if planes.shared is not None:
+        common = np.asarray(planes.shared, dtype=np.float64)
+    else:
+        common = mean * np.log(10.0) * maps.shared_error.get(tracer, 0.0)
+    return np.sqrt(np.maximum(square - np.nan_to_num(common) ** 2, square / 9.0))
 
 
 def _largest_patch(

@@ -656,3 +656,13 @@ def test_numbers_that_stand_for_none_are_no_data(value):
     assert (inverse_variance > 0).sum() == 15
     with pytest.raises(PicassssoError, match="no finite pixel"):
         read(np.full((4, 4), value, np.float32))
+
+
+def test_a_psf_that_holds_no_value_is_refused():
+    kernel = np.ones((5, 5))
+    kernel[2, 3] = 1.6e38
+    with pytest.raises(PicassssoError, match="PSF: found a kernel"):
+        BandImages(
+            {R: CCDData(np.ones((4, 4)), unit="nmgy")}, redshift=0.03, pixel_scale=0.4 * u.arcsec,
+            psf=kernel,
+        )  # fmt: skip

@@ -180,6 +180,19 @@ def test_allwise_atlas_image(tmp_path, wcs, star, band):
     check(images, f"wise2010-W{band}", sigma=0.05, bad=(1, 2))
 
 
+def test_a_unit_that_files_of_the_kind_do_not_have_is_refused(tmp_path, wcs, star):
+    paths = layouts.wise_atlas(
+        tmp_path, 1, star, wcs, vega=VEGA_TO_AB["wise2010-W1"], sigma=0.05,
+        coverage=np.ones(SHAPE),
+    )  # fmt: skip
+    with fits.open(paths[0], mode="update") as file:
+        file[0].header["BUNIT"] = "MJy/sr"
+    with pytest.raises(InvalidInputError, match="found BUNIT='MJy/sr' .*unit='MJy/sr', or unit="):
+        BandImages.read(paths[0], redshift=0.05)
+    images = BandImages.read(paths[0], unit="MJy/sr", redshift=0.05)
+    assert images.bands == ("wise2010-W1",)
+
+
 def test_unwise_coadds(tmp_path, wcs, star):
     paths = [
         path

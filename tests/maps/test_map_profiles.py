@@ -273,3 +273,18 @@ def test_a_galaxy_larger_than_the_image_keeps_its_shape(frame):
     # 30 degrees from the x axis is 120 from north through east.
     assert meta["position_angle"] == pytest.approx(120, abs=1.5)
     assert meta["axis_ratio"] == pytest.approx(0.45, abs=0.03)
+
+
+def test_an_error_that_all_pixels_share_does_not_hide_the_galaxy(disc):
+    mass = disc.mean("stellar_mass").value
+    # A mass-to-light ratio that is known within 0.17 dex, and little noise.
+    width = 0.4 * mass
+    ladder = np.array([-1.96, -0.994, 0, 0.994, 1.96])[:, None, None]
+    arrays = {
+        "stellar_mass": PropertyArrays(
+            np.maximum(mass + ladder * width, 1.0), mass, shared=0.39 * mass
+        )
+    }
+    maps = PropertyMaps(arrays, quality=None, wcs=disc.wcs, **OPTIONS)
+    assert shape_of(maps)["position_angle"] == pytest.approx(35, abs=1)
+    assert shape_of(maps)["axis_ratio"] == pytest.approx(0.5, abs=0.02)
