@@ -448,10 +448,11 @@ class ImageFile:
         what = {"std": "uncertainty", "var": "variance", "ivar": "weight"}[kind]
         array = self.array(hdu, what, like=shape)
         header = self.headers[hdu]
-        bunits = [h.get("BUNIT") for k, h in enumerate(self.headers) if k != hdu]
-        # What only repeats the image's BUNIT says nothing of its own.
         bunit = header.get("BUNIT")
-        own = bunit if "UTYPE" in header or bunit not in bunits else None
+        image = self.hdu if isinstance(self.hdu, int) else self.first_image
+        # What only repeats the image's BUNIT says nothing of its own.
+        repeats = hdu != image and bunit == self.headers[image].get("BUNIT")
+        own = None if repeats and "UTYPE" not in header else bunit
         return make_uncertainty(
             kind, array, header.get("UTYPE"), own, unit, band or self.band or ""
         )
@@ -578,9 +579,9 @@ class ImageFile:
             )
         elif stated is None and contradicts(bunit, unit):
             raise InvalidInputError(
-                f"Band {band!r}: found BUNIT={str(bunit)!r} in {self.path}, but files of this kind "
-                f"are in {str(unit)!r}: the image has been converted, or is another one. Say which "
-                f"is right: unit={str(bunit)!r}, or unit={str(unit)!r}."
+                f"Band {band!r}: found BUNIT={str(bunit)!r} in {self.path}, but files of this "
+                f"kind are in {str(unit)!r}: the image has been converted, or is another one. Say "
+                f"which is right: unit={str(bunit)!r}, or unit={str(unit)!r}."
             )
         image = NDData(data, unit=unit, wcs=self.wcs(hdu), meta=self.headers[hdu].copy())
         if self.hdu is None:

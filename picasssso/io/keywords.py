@@ -7,6 +7,7 @@ only guessed is shown by `picasssso info` for the user to check, and used nowher
 from __future__ import annotations
 
 import re
+import warnings
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -17,7 +18,7 @@ from astropy.nddata import NDUncertainty
 
 from picasssso.bands.flux_units import flux_scale, is_count_like, is_magnitude, parse_unit
 from picasssso.bands.records import UNCERTAINTY_POWERS, UNCERTAINTY_TYPES
-from picasssso.exceptions import FileFormatError, InvalidInputError
+from picasssso.exceptions import FileFormatError, InvalidInputError, PicassssoWarning
 from picasssso.filters.library import pivot_wavelength
 
 #: Keywords that say the AB magnitude of one count: (start of the bands for which the keyword is
@@ -189,9 +190,23 @@ def make_uncertainty(
                 "expected uncertainty= in mag."
             )
         return UNCERTAINTY_TYPES[kind](array, unit=unit, copy=False)
+    if not stated:
+        kind = _kind_of_unit(kind, bunit, unit)
     power = UNCERTAINTY_POWERS[kind]
     array, own = _converted(array, bunit, unit, power, band)
     return UNCERTAINTY_TYPES[kind](array, unit=own, copy=False)
+
+
+def _kind_of_unit(kind: str, bunit: Any, unit: u.UnitBase) -> str:
+    """Return the kind of noise that a plane's own unit shows: of variances it is squared."""
+    try:
+        own = parse_unit(bunit, "", "BUNIT") if str(bunit or "").strip() else unit
+    except InvalidInputError:
+        return kind
+    shown = [
+        name for name in ("var", "ivar") if own.is_equivalent(unit ** UNCERTAINTY_POWERS[name])
+    ]
+    return shown[0] if len(shown) == 1 and not own.is_equivalent(unit) else kind
 
 
 def _converted(
@@ -219,6 +234,15 @@ def _converted(
         raise InvalidInputError(
             f"Band {band!r}: found an uncertainty in {own} for an image in {unit}, expected both "
             "per pixel or both per solid angle. Correct one BUNIT."
+        )
+    counts = is_count_like(stated) or is_count_like(stated ** (1 / power))
+    if not (is_count_like(unit) and counts):
+        warnings.warn(
+            f"Band {band!r}: found an uncertainty in {str(stated)!r} for an image in "
+            f"{str(unit)!r}, which cannot be converted: its numbers are taken to be in the "
+            "image's unit. Correct BUNIT, or leave the uncertainty out.",
+            PicassssoWarning,
+            stacklevel=7,
         )
     return array, unit**power
 
