@@ -211,7 +211,7 @@ class ImageFile:
         return next((k for k in range(len(self.headers)) if self.label(k) in names), None)
 
     def get(self, keyword: str, default: Any = None) -> Any:
-        """Return the value of a keyword in the first header that has it.
+        """Return the value of a keyword in the named HDU, or the first header that has it.
 
         Parameters
         ----------
@@ -225,7 +225,8 @@ class ImageFile:
         object
             Its value.
         """
-        found = (header[keyword] for header in self.headers if keyword in header)
+        first = [] if self.named is None else [self.headers[self.named]]
+        found = (header[keyword] for header in [*first, *self.headers] if keyword in header)
         return next(found, default)
 
     def text(self, *keywords: str) -> str:
@@ -449,7 +450,7 @@ class ImageFile:
         array = self.array(hdu, what, like=shape)
         header = self.headers[hdu]
         bunit = header.get("BUNIT")
-        image = self.hdu if isinstance(self.hdu, int) else self.first_image
+        image = self.first_image if self.named is None else self.named
         # What only repeats the image's BUNIT says nothing of its own.
         repeats = hdu != image and bunit == self.headers[image].get("BUNIT")
         own = None if repeats and "UTYPE" not in header else bunit

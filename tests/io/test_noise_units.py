@@ -57,3 +57,18 @@ def test_a_unit_that_cannot_be_converted_is_told(tmp_path, bunit):
     path = write(tmp_path / "a.fits", "ERR", 0.5, bunit)
     with pytest.warns(PicassssoWarning, match="which cannot be converted"):
         assert sigma(path) == pytest.approx(0.5, rel=1e-5)
+
+
+def test_keywords_are_those_of_the_named_plane(tmp_path):
+    header = layouts.tangent_wcs(SHAPE, 0.4).to_header()
+    hdus = [fits.PrimaryHDU()]
+    hdus[0].header.update(TELESCOP="HST", INSTRUME="WFC3", DETECTOR="UVIS", FILTER="F606W")
+    for number in (1, 2):
+        hdus.append(fits.ImageHDU(np.ones(SHAPE), header, name="SCI", ver=number))
+        hdus[-1].header.update(PHOTFLAM=number * 1e-19, PHOTPLAM=5887.0, BUNIT="ELECTRONS/S")
+    fits.HDUList(hdus).writeto(tmp_path / "flt.fits")
+    first, second = (
+        BandImages.read(f"{tmp_path / 'flt.fits'}[SCI,{number}]", redshift=0.1).to_arrays()[0]
+        for number in (1, 2)
+    )
+    np.testing.assert_allclose(second, 2 * first, rtol=1e-6)
