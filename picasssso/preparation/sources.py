@@ -101,8 +101,13 @@ def pixel_position(images: BandImages, position: Any) -> tuple[float, float]:
                 "Target: found a position on the sky and images without WCS, expected pixels "
                 "(x, y)."
             )
-        x, y = images.wcs.world_to_pixel(position)
+        sky, (x, y) = position, images.wcs.world_to_pixel(position)
         position = float(x), float(y)
+        if not np.isfinite(position).all():
+            raise InvalidInputError(
+                f"Target: found the position {sky.to_string()} in degrees, which is not on the "
+                "part of the sky that the image shows. Check it, and that it is RA and Dec."
+            )
     x, y = float(position[0]), float(position[1])
     if not (-0.5 <= x < images.shape[1] - 0.5 and -0.5 <= y < images.shape[0] - 0.5):
         raise InvalidInputError(

@@ -2,9 +2,14 @@
 
 import numpy as np
 import pytest
+from astropy.coordinates import SkyCoord
+from astropy.nddata import CCDData
+from astropy.wcs import WCS
 
+from picasssso.bands import BandImages
 from picasssso.exceptions import InvalidInputError
 from picasssso.preparation import cutout_target, find_sources, mask_sources
+from picasssso.preparation.sources import pixel_position
 
 from .conftest import galaxy_light, make_field
 
@@ -158,3 +163,13 @@ def test_a_brighter_companion_behind_a_valley_is_masked(place):
         assert found.foreign[place]
         assert found.target[CENTRE]
         assert (found.shape.x, found.shape.y) == pytest.approx((105, 100), abs=3)
+
+
+def test_a_position_on_the_other_side_of_the_sky_is_told():
+    wcs = WCS(naxis=2)
+    wcs.wcs.ctype = "RA---TAN", "DEC--TAN"
+    wcs.wcs.crval, wcs.wcs.cdelt = (150.0, 2.0), (-1e-4, 1e-4)
+    image = CCDData(np.ones((8, 8)), unit="nmgy", wcs=wcs)
+    images = BandImages({"sdss2010-r": image}, redshift=0.03)
+    with pytest.raises(InvalidInputError, match="25 60 in degrees, which is not on the part"):
+        pixel_position(images, SkyCoord(25, 60, unit="deg"))
