@@ -58,13 +58,19 @@ def parametrize_with_checks(
                 f"parametrize_with_checks got {estimator!r}: expected instances of subclasses of "
                 "PropertyMapEstimator, such as [MyEstimator()]."
             )
+    names = [type(estimator).__name__ for estimator in estimators]
+    # No parameters: paths in them would give a test another name in every process.
+    labels = [
+        name if names.count(name) == 1 else f"{name}{names[:k].count(name)}"
+        for k, name in enumerate(names)
+    ]
     cases = [
         pytest.param(
             estimator,
             partial(check, bands=tuple(bands), redshift=redshift),
-            id=f"{estimator!r}-{name}",
+            id=f"{label}-{name}",
         )
-        for estimator in estimators
+        for label, estimator in zip(labels, estimators, strict=True)
         for name, check in CHECKS.items()
     ]
     return pytest.mark.parametrize(("estimator", "check"), cases)
