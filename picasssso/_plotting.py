@@ -128,7 +128,7 @@ def draw_bar(
 
 
 def set_bar_ticks(bar: Any, scale: Scale, number: int) -> None:
-    """Number a color bar so sparsely that numbers do not touch; ``number``: of linear steps."""
+    """Write few enough numbers on a color bar; ``number``: of steps, if linear."""
     from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
 
     if not scale.logarithmic:

@@ -2,9 +2,9 @@
 Maps from an integral-field cube
 ================================
 
-Images in SDSS's filters are made of a MaNGA cube, fitted, and compared with maps of the same galaxy
-that somebody else made. Here a disk of known populations stands for the galaxy, and its truth for
-the other maps. CALIFA, SAMI and MUSE cubes are read in the same way: :doc:`/ifu`.
+Images in SDSS's filters are made of a MaNGA cube, fitted, and compared with other people's maps of
+the same galaxy. Here a disk of known populations stands for the galaxy, and its truth for the other
+maps. CALIFA, SAMI and MUSE cubes are read in the same way: :doc:`/ifu`.
 """
 
 import matplotlib.pyplot as plt
@@ -48,8 +48,8 @@ for one in found:
     )
 
 # %%
-# Mass and age fall with radius as they should. How old the oldest stars are, four broad bands leave
-# to the prior, which is younger; the errors say so.
+# Mass and age fall with radius as they should. How old the stars of the center are, four broad
+# bands leave to the prior, which is younger; the errors say so.
 
 figure, axes = plt.subplots(1, 2, figsize=(9, 3.6), layout="constrained")
 for ax, name in zip(axes, ("stellar_mass", "stellar_age"), strict=True):
