@@ -3,7 +3,7 @@ Maps from an integral-field cube
 ================================
 
 Images in SDSS's filters are made of a MaNGA cube, fitted, and compared with other people's maps of
-the same galaxy. Here a disk of known populations stands for the galaxy, and its truth for the other
+the same galaxy. Here a disk of known populations stands for the galaxy, its truth for the other
 maps. CALIFA, SAMI and MUSE cubes are read in the same way: :doc:`/ifu`.
 """
 
