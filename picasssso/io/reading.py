@@ -132,7 +132,9 @@ def _read_planes(found: list[tuple[ImageFile, Recognition]], stated: Stated) -> 
                 )
             some[what.role] = file
     planes: dict[str, BandPlane] = {}
-    used, read, given = set(), set(), {}
+    used: set[tuple[str, str]] = set()
+    read: set[str] = set()
+    given: dict[str, str] = {}
     for file, what in found:
         if what.role is not None:
             continue
