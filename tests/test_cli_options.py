@@ -287,7 +287,13 @@ def test_regions_of_ds9_that_are_several(folder):
         (DS9 + "circle(185.0,12.0", "cannot read|no region"),
         (DS9 + '-circle(185.0,12.0,5")\n', "no region in"),
         (DS9 + "polygon(10,1,10.1,1,10,1.1)\n", "none of the images' pixels"),
-        (DS9 + 'circle(10.0,12.0,5")\n', "does not touch the image|lies off"),
+        (
+            DS9 + 'circle(10.0,12.0,5")\n',
+            "pixels, which lie around 185.0000 12.0000 (degrees), in",
+        ),
+        (DS9 + 'circle(185.1,12.0,5")\n', "inside a.reg, expected some"),
+        (DS9 + "point(185.0,12.0)\n", "found a point in a.reg"),
+        (DS9 + "line(185.0,12.0,185.1,12.0)\n", "found a line in a.reg"),
     ],
 )
 def test_regions_that_cannot_be_used(folder, text, message):

@@ -27,6 +27,10 @@ REGION: Options = (
 )  # fmt: skip
 
 
+#: Regions of DS9 that cover no pixel.
+_WITHOUT_AREA = ("point", "line", "text")
+
+
 def parse_radius(text: str, option: str = "--aperture") -> Any:
     """Return the radius of an aperture: an angle or a length."""
     import astropy.units as u
@@ -66,7 +70,10 @@ def find_region(
     from picasssso.maps.regions import pixel_weights
 
     region = read_region(path, images)
-    pixel_weights(region, images.shape, images.wcs)  # beyond the image: an error before the work
+    try:
+        pixel_weights(region, images.shape, images.wcs)
+    except InvalidInputError as error:  # beyond the image: before the work
+        raise _nothing_inside(path, images) from error
     return region, f"inside the region of {os.path.basename(path)}"
 
 
@@ -118,6 +125,13 @@ def read_region(path: str, images: BandImages) -> Any:
         raise InvalidInputError(
             f"--region: found no region in {path} that includes something, expected one."
         )
+    for one in found:
+        kind = type(one).__name__.replace("SkyRegion", "").replace("PixelRegion", "").lower()
+        if kind in _WITHOUT_AREA:
+            raise InvalidInputError(
+                f"--region: found a {kind} in {path}, expected regions with an area, such as a "
+                "circle, an ellipse, a box or a polygon."
+            )
     if len(found) == 1 and (aperture := _aperture(found[0])) is not None:
         return aperture
     mask = np.zeros(images.shape, bool)
@@ -126,11 +140,20 @@ def read_region(path: str, images: BandImages) -> Any:
     for one in found:
         mask &= ~_mask(one, images) if one not in included else True
     if not mask.any():
-        raise InvalidInputError(
-            f"--region: found none of the images' pixels inside {path}, expected some. Is it of "
-            "another field?"
-        )
+        raise _nothing_inside(path, images)
     return mask
+
+
+def _nothing_inside(path: str, images: BandImages) -> InvalidInputError:
+    """Return the error of a file whose regions lie elsewhere."""
+    where = ""
+    if images.wcs is not None:
+        center = images.wcs.pixel_to_world(*((n - 1) / 2 for n in reversed(images.shape)))
+        where = f", which lie around {center.to_string('decimal', precision=4)} (degrees)"
+    return InvalidInputError(
+        f"--region: found none of the images' pixels{where}, inside {path}, expected some. Is it "
+        "of another field?"
+    )
 
 
 def _aperture(region: Any) -> Any:

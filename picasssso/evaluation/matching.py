@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from itertools import product
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import astropy.units as u
 import numpy as np
 import numpy.typing as npt
 
 from picasssso.evaluation.evaluation import LARGEST_OFFSET, corner_offset, resolution_of
-from picasssso.exceptions import InvalidInputError
+from picasssso.exceptions import InvalidInputError, PicassssoWarning
 from picasssso.maps import PropertyMaps
 from picasssso.maps.arrays import PERCENTILES, PropertyArrays
+
+if TYPE_CHECKING:
+    from astropy.coordinates import SkyCoord
 
 FloatArray = npt.NDArray[np.floating]
 
@@ -21,6 +25,8 @@ _FWHM = 2.3548
 _WORDS = ("first", "second")
 #: Part of a pixel that must be known for it to have a value.
 _LEAST_COVERED = 0.5
+#: Relative difference up to which two redshifts or distances are one.
+_SAME_DISTANCE = 0.02
 
 
 def match_maps(
@@ -34,6 +40,9 @@ def match_maps(
     they are.
     """
     notes: list[str] = []
+    if supposed := _suppose_one_distance(first, second):
+        notes.append(supposed)
+        warnings.warn(f"{supposed[0].upper()}{supposed[1:]}.", PicassssoWarning, stacklevel=3)
     second = _in_units_of(first, second, notes)
     pair = [first, second]
     widths = [0.0, 0.0]
@@ -57,7 +66,14 @@ def match_maps(
             )
         scale = [float(maps.pixel_solid_angle.to_value(u.arcsec**2)) ** 0.5 for maps in pair]
         k = 0 if scale[0] < 0.99 * scale[1] else 1  # which is brought to the other's pixels
-        regrid[k] = _Regrid(pair[k], pair[1 - k])
+        grid = _Regrid(pair[k], pair[1 - k])
+        if not grid.matrix.nnz:
+            raise InvalidInputError(
+                f"The maps lie elsewhere on the sky: the first around {_place(first)}, the second "
+                f"around {_place(second)}, {_distance(first, second)} apart. Expected two sets of "
+                "maps of one galaxy."
+            )
+        regrid[k] = grid
         notes.append(
             f'{_WORDS[k]} brought from pixels of {scale[k]:.3g}" to those of the '
             f'{_WORDS[1 - k]}, {scale[1 - k]:.3g}"'
@@ -67,6 +83,37 @@ def match_maps(
         for maps, width, grid in zip(pair, widths, regrid, strict=True)
     ]
     return moved[0], moved[1], notes
+
+
+def _center(maps: PropertyMaps) -> SkyCoord:
+    """Return where the middle of maps is on the sky."""
+    assert maps.wcs is not None
+    return maps.wcs.pixel_to_world((maps.shape[1] - 1) / 2, (maps.shape[0] - 1) / 2)
+
+
+def _place(maps: PropertyMaps) -> str:
+    """Return where the middle of maps is, in degrees and in words."""
+    return _center(maps).to_string("decimal", precision=4)
+
+
+def _distance(first: PropertyMaps, second: PropertyMaps) -> str:
+    """Return in words how far the middles of two sets of maps are from each other."""
+    apart = _center(first).separation(_center(second))
+    return f"{apart.to(u.deg if apart > 0.1 * u.deg else u.arcsec):.3g}"
+
+
+def _suppose_one_distance(first: PropertyMaps, second: PropertyMaps) -> str | None:
+    """Return in words how far apart the distances are that two sets of maps suppose."""
+    names = ("redshift", "luminosity_distance")
+    for name in names:
+        one, other = getattr(first, name), getattr(second, name)
+        if one is None or other is None or abs(one - other) <= _SAME_DISTANCE * max(one, other):
+            continue
+        return (
+            f"the {name.replace('_', ' ')} is {one:.4g} in the first and {other:.4g} in the "
+            "second: masses and rates differ by that alone"
+        )
+    return None
 
 
 def _in_units_of(first: PropertyMaps, second: PropertyMaps, notes: list[str]) -> PropertyMaps:

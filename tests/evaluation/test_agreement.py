@@ -10,7 +10,7 @@ from picasssso.cli import cli
 from picasssso.evaluation import compare_estimates
 from picasssso.evaluation.agreement import disagreements
 from picasssso.evaluation.report import write_report
-from picasssso.exceptions import InvalidInputError
+from picasssso.exceptions import InvalidInputError, PicassssoWarning
 from picasssso.maps.arrays import PropertyArrays
 
 STEPS = 1 + 0.1 * np.array([-1.959964, -0.994458, 0, 0.994458, 1.959964])[:, None, None]
@@ -86,3 +86,30 @@ def test_command_and_page(tmp_path):
     assert "Texture of the image is unlike" in text
     write_report(other, page, other=other, overwrite=True)
     assert "by more than both errors allow" not in page.read_text()
+
+
+def test_other_distances_are_told():
+    far = make()
+    far = PropertyMaps(
+        {name: far._planes(name) for name in far}, quality=None,
+        pixel_solid_angle=1 * u.arcsec**2, redshift=0.04, luminosity_distance=180 * u.Mpc,
+    )  # fmt: skip
+    with pytest.warns(PicassssoWarning, match=r"redshift is 0\.02 in the first and 0\.04"):
+        found = compare_estimates(make(), far)
+    assert "masses and rates differ by that alone" in found.notes[0]
+
+
+def test_maps_of_another_place_are_refused():
+    from astropy.wcs import WCS
+
+    def at(ra):
+        wcs = WCS(naxis=2)
+        wcs.wcs.ctype = ["RA---TAN", "DEC--TAN"]
+        wcs.wcs.crval, wcs.wcs.crpix = [ra, 2.0], [12.5, 12.5]
+        wcs.wcs.cdelt = [-1 / 3600, 1 / 3600]
+        maps = make()
+        planes = {name: maps._planes(name) for name in maps}
+        return PropertyMaps(planes, quality=None, wcs=wcs, redshift=0.02)
+
+    with pytest.raises(InvalidInputError, match=r"first around 150\.0000 2\.0000, .* 0\.999 deg"):
+        compare_estimates(at(150.0), at(151.0))
