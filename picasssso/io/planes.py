@@ -132,7 +132,11 @@ def _paired(file: ImageFile, hdu: int, band: str) -> dict[str, int]:
                 found[kind] = k  # a name goes before a number
         elif versions[k] == own and rivals == [hdu]:
             found.setdefault(kind, k)
-        elif versions[k] == own or versions[k] not in [versions[i] for i in images]:
+        elif (
+            versions[k] == own
+            or versions[k] not in [versions[i] for i in images]
+            or "EXTVER" not in file.headers[k]
+        ):
             unclear.setdefault(kind, k)
     for kind, k in unclear.items():
         argument = _ARGUMENTS.get(kind)

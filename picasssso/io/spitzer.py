@@ -43,7 +43,7 @@ class SpitzerReader(ImageReader):
         """Read a mosaic."""
         hdu = science_hdu(file)
         band = file.band_of(file.text("INSTRUME", "CHNLNUM").upper(), _BANDS)
-        text = str(file.headers[hdu].get("BUNIT", "")).strip()
+        text = file.bunit(hdu)
         unit = parse_unit(text, band, "BUNIT") if text else None
         if file.stated.of("unit", band) is None and (unit is None or is_count_like(unit)):
             raise InvalidInputError(

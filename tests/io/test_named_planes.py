@@ -95,6 +95,13 @@ def test_planes_of_an_extver_without_image_are_told(tmp_path, version, hdu):
     assert sigma(read(path, hdu, uncertainty=2)) == pytest.approx(0.5)
 
 
+def test_a_plane_without_extver_beside_the_second_image_is_told(tmp_path):
+    path = write(tmp_path / "a.fits", ("SCI", 1), ("SCI", 1, {"EXTVER": 2}), ("ERR", 0.5))
+    with pytest.warns(PicassssoWarning, match=r"ERR .HDU 3, EXTVER 1.*SCI, EXTVER 2"):
+        assert sigma(read(path, "[SCI,2]")) is None
+    assert sigma(read(path, "[SCI,1]")) == pytest.approx(0.5)
+
+
 def test_a_plane_beside_two_images_is_told(tmp_path):
     path = write(tmp_path / "a.fits", ("A", 1), ("B", 1), ("ERR", 0.5))
     with pytest.warns(PicassssoWarning, match=r"nothing that says.*uncertainty=3"):
