@@ -35,7 +35,8 @@ body { font: 15px/1.4 system-ui, sans-serif; color: #1b1b1b; background: #fff; m
 h1 { font-size: 1.5rem; margin-bottom: .2rem; } p { max-width: 60rem; }
 table { border-collapse: collapse; width: 100%; }
 th, td { text-align: left; padding: .25rem .6rem; border-bottom: 1px solid #e3e3e3; }
-th { border-bottom: 2px solid #888; white-space: nowrap; }
+th { border-bottom: 2px solid #888; vertical-align: bottom; }
+.wide { overflow-x: auto; }
 td.number { font-variant-numeric: tabular-nums; white-space: nowrap; }
 td img { width: 96px; height: 96px; object-fit: contain; image-rendering: pixelated;
          display: block; }
@@ -112,7 +113,7 @@ def write_page(
         f'<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8"><title>{heading}</title>'
         f"<style>{_STYLE}</style></head><body><h1>{heading}</h1>"
         f"<p>{words} Totals, and averages of intensive properties, are those inside 2 half-mass "
-        f"radii.</p>{_table(rows, place, target.parent)}"
+        f"radii.</p><div class=wide>{_table(rows, place, target.parent)}</div>"
         f"<script>{_library()}</script><script>{_SCRIPT}</script></body></html>\n"
     )
     with atomic_write(target, overwrite) as temporary:
@@ -131,9 +132,9 @@ def _table(rows: list[dict[str, Any]], folder: Path, page: Path) -> str:
     numbers = [name for name in _NUMBERS if name in names]
     drawn = any("pictures" in row for row in rows)
     pictures = '<th class="picture">galaxy</th><th class="picture">mass</th>' if drawn else ""
-    headings = ["name", *(_NUMBERS[n][0] for n in numbers), *map(_label, properties)]
+    headings = ["name", "files", *(_NUMBERS[n][0] for n in numbers), *map(_label, properties)]
     cells = "".join(f"<th>{html.escape(text)}</th>" for text in headings)
-    head = f"<tr>{pictures}{cells}<th>flags and notes</th><th>files</th></tr>"
+    head = f"<tr>{pictures}{cells}<th>flags and notes</th></tr>"
     body = "\n".join(_row(row, numbers, properties, drawn, folder, page) for row in rows)
     return f'<table id="galaxies"><thead>{head}</thead><tbody>\n{body}\n</tbody></table>'
 
@@ -154,6 +155,13 @@ def _row(
             for data, label in zip(row.get("pictures", (None, None)), words, strict=True)
         ]
     cells.append(f"<td>{html.escape(row['id'])}</td>")
+    # Beside the name, where they are seen however many columns follow.
+    links = [
+        f'<a href="{html.escape(os.path.relpath(folder / row[kind], page))}">{kind}</a>'
+        for kind in ("maps", "report")
+        if row.get(kind)
+    ]
+    cells.append(f"<td>{' '.join(links)}</td>")
     for name in numbers:
         value = row.get(name, np.nan)
         cells.append(_number(value, _NUMBERS[name][1].format(value)))
@@ -163,22 +171,17 @@ def _row(
     notes = [row.get("failed", ""), row.get("flags", "").replace(",", ", "), row.get("notes", "")]
     text = "; ".join(filter(None, notes))
     cells.append(f'<td class="words">{html.escape(text)}</td>')
-    links = [
-        f'<a href="{html.escape(os.path.relpath(folder / row[kind], page))}">{kind}</a>'
-        for kind in ("maps", "report")
-        if row.get(kind)
-    ]
-    cells.append(f"<td>{' '.join(links)}</td>")
     return f"<tr{' class=failed' if 'failed' in row else ''}>{''.join(cells)}</tr>"
 
 
 def _label(name: str) -> str:
-    known = PROPERTIES.get(name)
+    known = PROPERTIES.get(name.removesuffix("_aperture"))
     if known is None:
         return name.replace("_", " ")
     unit = known.total_unit if known.is_surface_density else known.unit
     text = unit.to_string("unicode").replace("M⊙", "M☉")
-    return f"{known.label} [{text}]" if text else known.label
+    label = f"{known.label} [{text}]" if text else known.label
+    return f"{label}, fixed aperture" if name.endswith("_aperture") else label
 
 
 def _number(value: float, text: str) -> str:

@@ -23,7 +23,8 @@ def folder(tmp_path):
     with Store(tmp_path / "run", {}, resume=False, retry_failed=False) as store:
         for k, mass in enumerate((3e9, 2e11, 5e8)):
             row = {"id": f"<g{k}>", "redshift": 0.1, "stellar_mass": mass,
-                   "stellar_mass_error": mass / 10, "flagged": 0.25, "flags": "BAD_FIT",
+                   "stellar_mass_error": mass / 10, "stellar_mass_aperture": mass,
+                   "stellar_mass_aperture_error": mass / 10, "flagged": 0.25, "flags": "BAD_FIT",
                    "maps": f"maps/0a{k}/g.fits", "pictures": (PIXEL, PIXEL)}  # fmt: skip
             store.add([(k, row)])
         store.add([(3, {"id": "g3", "redshift": 0.1, "failed": "no & file"})])
@@ -43,7 +44,10 @@ def test_a_row_for_each_galaxy(folder):
     assert "BAD_FIT" in rows[1]
     assert "no &amp; file" in rows[3]
     assert "class=failed" in rows[3]
-    assert "stellar mass [M☉]" in text
+    assert "<th>stellar mass [M☉]</th><th>stellar mass [M☉], fixed aperture</th>" in text
+    # Links stand beside the name, where no other column pushes them off the screen.
+    assert "<th>name</th><th>files</th>" in text
+    assert re.search(r"<td>&lt;g1&gt;</td><td><a href=", rows[1])
     # Nothing is loaded from elsewhere.
     assert not re.findall(r'(?:src|href)="(?!data:|maps/)', text)
 
@@ -84,9 +88,11 @@ document.body.dataset.found = found.join("|");
     page.write_text(text.replace("</body>", script))
     command = [browser, "--headless", "--no-sandbox", "--disable-gpu", "--no-first-run",
                "--disable-background-networking", "--disable-component-update", "--disable-sync",
+               "--enable-logging=stderr",
                f"--user-data-dir={tmp_path / 'profile'}", "--dump-dom", page.as_uri()]  # fmt: skip
-    dom = subprocess.run(command, check=True, capture_output=True, text=True, timeout=120).stdout
-    (found,) = re.findall(r'data-found="([^"]*)"', dom)
+    run = subprocess.run(command, check=True, capture_output=True, text=True, timeout=120)
+    assert "CONSOLE" not in run.stderr  # errors of scripts, files that are not there
+    (found,) = re.findall(r'data-found="([^"]*)"', run.stdout)
     assert found.replace("&lt;", "<").replace("&gt;", ">") == (
         "<g0> <g1> <g2> g3|<g1> <g0> <g2> g3|g3"
     )
