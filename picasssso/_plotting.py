@@ -119,21 +119,27 @@ def draw_bar(
     figure: Figure, image: Any, axes: Axes | Sequence[Axes], scale: Scale, label: str | None = None
 ) -> Any:
     """Draw the color bar of an image below its panel or panels."""
-    from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
-
     bar = figure.colorbar(
         image, ax=axes, location="bottom", shrink=0.9, pad=0.02, aspect=24, extend=scale.extend
     )
     bar.set_label(scale.label if label is None else label)
+    set_bar_ticks(bar, scale, 3)
+    return bar
+
+
+def set_bar_ticks(bar: Any, scale: Scale, number: int) -> None:
+    """Write few enough numbers on a color bar; ``number``: of steps, if linear."""
+    from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
+
     if not scale.logarithmic:
-        bar.locator = MaxNLocator(nbins=3)
-        bar.update_ticks()
+        bar.locator = MaxNLocator(nbins=number)
     elif scale.high < 100 * scale.low:
         # Else matplotlib writes numbers at 2, 3, 4 and 6 too, over each other.
         bar.locator = LogLocator(subs=(1, 3))
         bar.minorformatter = NullFormatter()
-        bar.update_ticks()
-    return bar
+    else:
+        return
+    bar.update_ticks()
 
 
 def draw_scale_bar(
@@ -146,12 +152,16 @@ def draw_scale_bar(
     length = round_length(shape[1] * pixel / 3)
     span = length / pixel / shape[1]
     style: dict[str, Any] = {"transform": axes.transAxes, "color": "white"}
-    style["path_effects"] = [withStroke(linewidth=2.6, foreground="0.15")]
     # A line may not change what part of the sky is shown.
-    axes.plot([0.05, 0.05 + span], [0.06, 0.06], lw=1.4, scalex=False, scaley=False, **style)
+    axes.plot(
+        [0.05, 0.05 + span], [0.06, 0.06], lw=1.4, scalex=False, scaley=False,
+        path_effects=[withStroke(linewidth=2.6, foreground="0.15")], **style,
+    )  # fmt: skip
+    # Readable on dark pixels and on the gray of those without an estimate.
+    box = {"facecolor": "0.1", "alpha": 0.55, "edgecolor": "none", "pad": 1.5}
     axes.text(
-        0.05 + span / 2, 0.085, f"{length:g}{unit}", ha="center", va="bottom", fontsize=size,
-        **style,
+        0.05 + span / 2, 0.095, f"{length:g}{unit}", ha="center", va="bottom", fontsize=size,
+        bbox=box, **style,
     )  # fmt: skip
 
 

@@ -112,6 +112,11 @@ READ = {
     "counts alone": (lambda: write("b.fits", unit="adu"), {}, [], "zero_point="),
     "counts in an unknown system": (
         lambda: write("b.fits", unit="adu", MAGZPT=25.0), {}, [], "MAGZPT = 25.0"),
+    "a zero point that stands for none": (
+        lambda: write("b.fits", unit="adu", ZP_AB=-99.0), {}, [], "ZP_AB = -99.0"),
+    "a zero point that is true": (
+        lambda: write("b.fits", unit="adu", ZP_AB=True), {}, [], "ZP_AB = True"),
+    "megajansky or millijansky": (lambda: write("b.fits", unit="MJY"), {}, [], "mJy or MJy"),
     "a zero point without unit": ("good", {"zero_point": 25}, None, "u.ABmag"),
     "a zero point in words": (
         "good", {"zero_point": "bright"}, ["--zero-point", "bright"], "bright"),
@@ -152,6 +157,8 @@ READ = {
         lambda: (write("b.fits"), write("m.fits", noise=None)),
         {"mask": {"sdss2010-g": "m.fits"}, "mask_bits": 4},
         ["--mask", "sdss2010-g=m.fits", "--mask-bits", "4"], "integers"),
+    "bits of no mask": ("good", {"mask_bits": 4}, ["--mask-bits", "4"], "no mask of bits"),
+    "bits in words": ("good", {"mask_bits": "4"}, None, "whole number"),
     "a mask of all": (
         lambda: write("b.fits", more=[plane(1, "DQ", np.int16)]), {}, [], "sdss2010-g"),
     "a mask of another size": (

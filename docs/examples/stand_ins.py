@@ -9,8 +9,13 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
+from astropy import units as u
 from astropy.io import fits
+from astropy.wcs import WCS
+from dust_extinction.parameter_averages import F99
 from example_files import CENTER, SCALE, SIZE, planes
+from ifu_layouts import image_header, write_manga
+from scipy.ndimage import gaussian_filter
 from survey_layouts import (
     des_coadd,
     legacy_cutout,
@@ -21,6 +26,8 @@ from survey_layouts import (
 )
 
 from picasssso.data import load_example_images
+from picasssso.ifu import PublishedMap, convert_maps
+from picasssso.sps import ModelLibrary
 
 
 def _folder():
@@ -101,3 +108,46 @@ def _jwst_image(folder, band, flux, wcs, sigma):
     path = folder / f"jw01234_nircam_{band}_i2d.fits"
     fits.HDUList([primary, science, error]).writeto(path)
     return path
+
+
+def manga_cube(size=24, pixel=0.5, fwhm=2.5):
+    """Write a LINCUBE of a disk of known populations; return its path and the true maps.
+
+    In rings from the center outward stars are younger. A PSF mixes the rings, in spectra and truth
+    alike, and the Galaxy dims the light by E(B-V) = 0.03 of Schlegel et al. (1998).
+    """
+    redshift, n_rings = 0.03, 6
+    library = ModelLibrary.build(["sdss2010-r"], redshift, n_models=500, seed=4)
+    known = {name: np.asarray(values, float) for name, values in library.properties.items()}
+    radius = np.hypot(*(np.indices((size, size)) - (size - 1) / 2)) * pixel
+    ring = np.minimum(radius, n_rings - 1).astype(int)
+    formed = 2e9 * np.exp(-radius / 2.5)  # Msun/kpc2
+    weights, models = [], []
+    for k, age in enumerate(np.linspace(9, 3, n_rings)):
+        distance = np.abs(np.log(known["stellar_age"] / age))
+        distance += np.abs(known["attenuation_v"] - 0.3)
+        models.append(np.argmin(distance))
+        weights.append(gaussian_filter(formed * (ring == k), fwhm / 2.355 / pixel))
+    weights = np.array(weights)
+
+    spectra = [library.spectrum(model) for model in models]
+    wave = spectra[0].spectral_axis
+    used = (wave > 2500 * u.AA) & (wave < 12000 * u.AA)
+    f_nu = np.stack([one.flux.to_value("nmgy / arcsec2") for one in spectra], axis=-1)[used]
+    f_nu *= F99(Rv=3.1).extinguish(wave[used], Ebv=0.86 * 0.03)[:, None]
+    path = _folder() / "manga-1-2-LINCUBE.fits"
+    light = np.tensordot(f_nu, weights, 1) * pixel**2
+    write_manga(path, (wave[used].to_value(u.AA), light), noisy=1.0)
+
+    mass = weights * known["surviving_fraction"][models][:, None, None]
+    age = np.tensordot(known["stellar_age"][models], mass, 1) / mass.sum(axis=0)
+    truth = convert_maps(
+        {
+            "stellar_mass": PublishedMap(mass.sum(axis=0), "Msun / kpc2", imf="chabrier"),
+            "stellar_age": PublishedMap(age, "Gyr", weighting="mass", average="linear"),
+        },
+        wcs=WCS(image_header((size, size), pixel)),
+        redshift=redshift,
+        resolution_fwhm=fwhm * u.arcsec,
+    )
+    return path, truth

@@ -289,7 +289,7 @@ def _needed(file: ImageFile, hdu: int, band: str, options: dict[str, Any]) -> st
     try:
         if is_count_like(unit):
             find_zero_point(header, band, unit)
-    except InvalidInputError:
+    except (FileFormatError, InvalidInputError):
         options["zero_point"] = 30 * u.ABmag
         return f" --zero-point MAG{needs}"
     return needs

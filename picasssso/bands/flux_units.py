@@ -41,24 +41,48 @@ _SPELLINGS = {
     "s": "s",  # upper-case headers mean seconds, not siemens
     "sec": "s",
     "seconds": "s",
+    "pixel": "pix",
     "pixels": "pix",
+    "e": "electron",
+    "cps": "ct s-1",
+    "jy": "Jy",
+    "ujy": "uJy",
+    "njy": "nJy",
+    "erg": "erg",
+    "ergs": "erg",
+    "cm": "cm",
+    "hz": "Hz",
+    "sr": "sr",
+    "ster": "sr",
 }
+#: Magnitudes so large stand for none: headers have -99, 99 or 999 where nothing was measured.
+#: The largest that mean something are those of one W/m2/Hz, -56, and of one photon.
+NO_MAGNITUDE = 90.0
 
 
 def parse_unit(text: Any, band: str, source: str) -> u.UnitBase:
     """Return the unit of a text such as ``"nanomaggies/arcsec^2"``."""
     if isinstance(text, u.UnitBase | u.FunctionUnitBase):
         return text
+    plain = str(text).strip()
+    if power := re.fullmatch(r"\((.+)\) *(?:\*\*|\^) *\(?(-?\d)\)?", plain):
+        return parse_unit(power[1], band, source) ** int(power[2])
+    # In capitals it may be milli or mega, but nothing is measured in mJy/sr.
+    plain = re.sub(r"\bMJY(?= *(/|\*?) *(SR|sr|STER)\b)", "MJy", plain)
+    # Not the e of 1e-20.
+    plain = re.sub(r"(?<![\d.\w])e-(?=$|[\s/*])", "electron", plain, flags=re.IGNORECASE)
     plain = re.sub(
-        r"[A-Za-z]+", lambda word: _SPELLINGS.get(word[0].lower(), word[0]), str(text).strip()
+        r"(?<![\d.])[A-Za-z]+", lambda word: _SPELLINGS.get(word[0].lower(), word[0]), plain
     )
     try:
         with silence(u.UnitsWarning):
             return u.Unit(plain)
     except (ValueError, TypeError):
+        either = "; in capitals it may be mJy or MJy" if "MJY" in plain else ""
         raise InvalidInputError(
-            f"Band {band!r}: found {source}={text!r}, which astropy does not know as a unit. Say "
-            "what it is: unit='nmgy' (or 'Jy', 'erg/s/cm2/AA', 'adu' with zero_point= ...)."
+            f"Band {band!r}: found {source}={text!r}, which astropy does not know as a unit"
+            f"{either}. Say what it is: unit='nmgy' (or 'Jy', 'erg/s/cm2/AA', 'adu' with "
+            "zero_point= ...)."
         ) from None
 
 
@@ -187,12 +211,13 @@ def parse_zero_point(value: Any, band: str) -> u.Quantity:
     if not (
         physical.isscalar
         and np.isfinite(physical.value)
+        and abs(value.value) < NO_MAGNITUDE
         and (
             physical.unit.is_equivalent(_NANOMAGGY, _AB) or physical.unit.is_equivalent(_F_LAMBDA)
         )
     ):
         raise InvalidInputError(
-            f"Band {band!r}: found zero_point={value!r}, expected one finite magnitude that "
-            f"stands for a flux density. {hint}"
+            f"Band {band!r}: found zero_point={value!r}, expected one finite magnitude, within "
+            f"{NO_MAGNITUDE:g} of 0, that stands for a flux density. {hint}"
         )
     return value

@@ -397,7 +397,8 @@ class BandImages(BandStack):
             Images, and the weight and mask files that go with them; or one file written by
             `write`. Bands come from the headers unless they are given. In a mapping
             ``"file.fits[HDU]"`` names the HDU of the image by name, number, or name and
-            EXTVER (``[SCI,2]``); of noise and mask only what is named is read then.
+            EXTVER (``[SCI,2]``); noise and mask are those of the same EXTVER, or that are
+            called like it (``[SCI_G]``, ``ERR_G``).
         redshift : float
             Observed redshift. Required, but for files written by `write`, whose it replaces.
         survey : str, optional
@@ -418,7 +419,8 @@ class BandImages(BandStack):
         mask : str, int, path or mapping, optional
             The same of a mask, non-zero where bad.
         mask_bits : int, optional
-            Bits of ``mask`` that mean bad; default: those that its header names so, else all.
+            Bits of ``mask``, or of the mask in the file, that mean bad; default: those that its
+            header names so, else all.
         onto : str, `~astropy.wcs.WCS` or `~astropy.io.fits.Header`, optional
             Grid for bands on different ones, as of `picasssso.bands.align`; default: they must
             be on the same.

@@ -44,6 +44,9 @@ def read_only(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
 #: Values from here on are no measurements but stand for none: IRAF's INDEF is 1.6e38, other
 #: programs write the largest number of single precision, 3.4e38.
 _NO_VALUE = 1e37
+_FLAGS = (1.6e38, float(np.finfo(np.float32).max))
+#: Inverse variances from here on, in nmgy-2, are of no measurement: 1e-10 nmgy are 47.5 mag.
+_NO_PRECISION = 1e20
 
 
 def has_value(values: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
@@ -153,10 +156,19 @@ class BandRecord:
             noise = self.uncertainty[slices]
             with np.errstate(invalid="ignore"):
                 # Zero noise would be infinite weight; zero inverse variance is none.
-                # An inverse variance may be that large, in units such as W/m2/Hz.
-                known = np.isfinite(noise) if self.kind == "ivar" else has_value(noise)
+                known = self._has_precision(noise) if self.kind == "ivar" else has_value(noise)
                 valid &= known & (noise > 0)
         return valid
+
+    def _has_precision(self, noise: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
+        """Return where inverse variances stand for themselves."""
+        assert self.uncertainty_scale is not None
+        # They may be larger than fluxes are, in units such as W/m2/Hz.
+        limit = max(_NO_VALUE, _NO_PRECISION * self.uncertainty_scale.factor**2)
+        known = np.isfinite(noise)
+        if noise.dtype.kind == "f" and np.max(noise, where=known, initial=0.0) >= _NO_VALUE:
+            known &= (noise < limit) & ~np.any([np.isclose(noise, x, 1e-6) for x in _FLAGS], 0)
+        return np.asarray(known)
 
     def has_any(self, check: Callable[[Slices], npt.NDArray[np.bool_]]) -> bool:
         """Return whether any pixel passes a check, reading no more than is needed."""

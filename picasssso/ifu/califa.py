@@ -27,6 +27,7 @@ from picasssso.ifu.cube_formats import (
     flux_unit,
     known_redshift,
     need_hdu,
+    noise_factor,
     one_file,
 )
 from picasssso.io import ImageFile
@@ -60,7 +61,9 @@ class CALIFAReader(CubeReader):
         flux = cube_array(file, 0, "fluxes")
         check_linear_wavelengths(file, 0)
         unit = flux_unit(file, 0, "1e-16 erg/s/cm^2/Angstrom")
-        error = cube_array(file, need_hdu(file, "errors", "ERROR"), "errors", flux.shape)
+        errors = need_hdu(file, "errors", "ERROR")
+        error = cube_array(file, errors, "errors", flux.shape)
+        factor = noise_factor(file, errors, unit, 0, 1)
         bad = cube_array(file, need_hdu(file, "bad pixels", "BADPIX"), "bad pixels", flux.shape)
         header = file.headers[0].copy()
         if not str(header.get("CTYPE1", "")).startswith("RA"):
@@ -75,7 +78,7 @@ class CALIFAReader(CubeReader):
         arm = Spectrum(
             flux=flux << unit,
             wcs=wcs,
-            uncertainty=StdDevUncertainty(error, copy=False),
+            uncertainty=StdDevUncertainty(error if factor == 1 else error * factor, copy=False),
             mask=(bad != 0) | (error >= _NO_DATA),
             meta={"header": header},
         )

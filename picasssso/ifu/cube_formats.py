@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from picasssso._core.plugins import Registry
-from picasssso._core.quiet import silence
+from picasssso.bands.flux_units import parse_unit
 from picasssso.exceptions import FileFormatError, InvalidInputError
 from picasssso.ifu.cube import F_LAMBDA, Cube
 from picasssso.io import ImageFile
@@ -198,16 +198,38 @@ def flux_unit(file: ImageFile, hdu: int, expected: str) -> u.UnitBase:
         raise FileFormatError(
             f"{file}: found no BUNIT, expected the unit of the fluxes, such as {expected!r}."
         )
-    # What astropy does not read: Ang, A for Angstrom (not Ampere), spaxel.
-    text = re.sub(r"/ *(Ang|A)\b", "/Angstrom", str(bunit))
-    text = re.sub(r"/ *(spaxel|spax|pixel|pix)\b", "", text)
     try:
-        with silence(u.UnitsWarning):
-            unit = u.Unit(text.strip())
+        unit = _parse(bunit)
         unit.to(F_LAMBDA)
-    except (ValueError, TypeError, u.UnitConversionError):
+    except (InvalidInputError, u.UnitConversionError):
         raise FileFormatError(
             f"{file}: found BUNIT = {str(bunit)!r}, expected a flux density per wavelength "
             f"such as {expected!r}. Is it a cube of something else?"
         ) from None
     return unit
+
+
+def noise_factor(file: ImageFile, hdu: int, unit: u.UnitBase, flux_hdu: int, power: int) -> float:
+    """Return the factor that brings noise to a power of the fluxes' unit, by its own BUNIT.
+
+    Without one, or with that of the fluxes, which pipelines copy, its numbers are in that unit.
+    """
+    text, copied = (str(file.headers[k].get("BUNIT", "")).strip() for k in (hdu, flux_hdu))
+    if text in ("", copied):
+        return 1.0
+    try:
+        own = _parse(text)
+        return 1.0 if own == unit else float(own.to(unit**power))
+    except (InvalidInputError, u.UnitConversionError):
+        raise FileFormatError(
+            f"{file}: found BUNIT = {text!r} with the noise, HDU {file.label(hdu) or hdu}, of "
+            f"fluxes in {str(unit)!r}, expected {str(unit**power)!r} or what can be converted to "
+            "it. Correct the header of the one that is wrong."
+        ) from None
+
+
+def _parse(bunit: Any) -> u.UnitBase:
+    # What astropy does not read: Ang, A for Angstrom (not Ampere), spaxel.
+    text = re.sub(r"/ *(Ang|A)\b", "/Angstrom", str(bunit))
+    text = re.sub(r"/ *(spaxel|spax|pixel|pix)\b", "", text)
+    return parse_unit(text, "", "BUNIT")

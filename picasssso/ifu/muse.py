@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
 from astropy.nddata import VarianceUncertainty
 from astropy.wcs import WCS
 
@@ -22,6 +23,7 @@ from picasssso.ifu.cube_formats import (
     flux_unit,
     known_redshift,
     need_hdu,
+    noise_factor,
     one_file,
 )
 from picasssso.io import ImageFile
@@ -48,7 +50,10 @@ class MUSEReader(CubeReader):
         flux = cube_array(file, hdu, "fluxes")
         check_linear_wavelengths(file, hdu)
         unit = flux_unit(file, hdu, "10**(-20)*erg/s/cm**2/Angstrom")
-        stat = cube_array(file, need_hdu(file, "variances", "STAT"), "variances", flux.shape)
+        variances = need_hdu(file, "variances", "STAT")
+        stat = cube_array(file, variances, "variances", flux.shape)
+        if (factor := noise_factor(file, variances, unit, hdu, 2)) != 1:
+            stat = np.asarray(stat, np.float64) * factor
         quality = file.find("DQ")
         mask = None
         if quality is not None:

@@ -18,10 +18,11 @@ import astropy.units as u
 import numpy as np
 
 from picasssso.exceptions import FileFormatError
+from picasssso.io.band_planes import BandPlane
 from picasssso.io.formats import ImageReader, Recognition
-from picasssso.io.image_files import BandPlane, ImageFile
-from picasssso.io.keywords import from_vega
-from picasssso.io.planes import science_hdu
+from picasssso.io.image_files import ImageFile
+from picasssso.io.keywords import check_magnitude, from_vega
+from picasssso.io.planes import companion_planes, science_hdu
 
 _BANDS = {
     "WFCAM": {band: f"ukidss-{band}" for band in ("Z", "Y", "J", "H", "K")},
@@ -64,7 +65,9 @@ class CASUReader(ImageReader):
                 hdu,
                 band,
                 u.ct,
-                mask=file.no_data_beside("confidence"),
+                **companion_planes(
+                    file, hdu, band, mask=file.no_data_beside("confidence", "CONFIDENCE", "CONF")
+                ),
                 zero_point=zero_point,
                 zero_point_source=source,
             )
@@ -75,12 +78,18 @@ def _zero_point(file: ImageFile, hdu: int) -> float:
     """Return the Vega magnitude of one count of the image."""
     header = {**file.headers[0], **file.headers[hdu]}
 
-    def value(what: str, *keywords: str) -> float:
+    def value(what: str, *keywords: str, within: tuple[float, float] = (-np.inf, np.inf)) -> float:
         found: Any = next((header[key] for key in keywords if key in header), None)
         if isinstance(found, bool) or not isinstance(found, int | float) or not np.isfinite(found):
             raise FileFormatError(
                 f"{file}: found {' or '.join(keywords)} = {found!r}, expected {what}, which the "
                 "zero point needs. Give zero_point=, the AB magnitude of one count."
+            )
+        if not within[0] <= found <= within[1]:
+            raise FileFormatError(
+                f"{file}: found {keywords[0]} = {found!r}, expected {what}, from {within[0]:g} to "
+                f"{within[1]:g}: it stands for none. Correct the header, or give zero_point=, the "
+                "AB magnitude of one count."
             )
         return float(found)
 
@@ -91,11 +100,8 @@ def _zero_point(file: ImageFile, hdu: int) -> float:
             "zero_point=, the AB magnitude of one count."
         )
     keys = next((keys for keys in _AIRMASS if keys[0] in header), _AIRMASS[0])
-    airmass = np.mean([value("the airmass", key) for key in keys])
-    percorr = value("a correction", "PERCORR") if "PERCORR" in header else 0.0
-    return float(
-        value("the magnitude of one count per second", "MAGZPT")
-        + 2.5 * np.log10(time)
-        - value("magnitudes per airmass", "EXTINCT") * (airmass - 1)
-        + percorr
-    )
+    airmass = np.mean([value("the airmass", key, within=(1, 40)) for key in keys])
+    extinction = value("magnitudes per airmass", "EXTINCT", within=(0, 5))
+    percorr = value("a correction", "PERCORR", within=(-1, 1)) if "PERCORR" in header else 0.0
+    zero_point = check_magnitude(header.get("MAGZPT"), "MAGZPT", str(file))
+    return float(zero_point + 2.5 * np.log10(time) - extinction * (airmass - 1) + percorr)

@@ -10,9 +10,10 @@ from __future__ import annotations
 import astropy.units as u
 
 from picasssso.exceptions import FileFormatError
+from picasssso.io.band_planes import BandPlane
 from picasssso.io.formats import ImageReader, Recognition
-from picasssso.io.image_files import BandPlane, ImageFile
-from picasssso.io.keywords import contradicts
+from picasssso.io.image_files import ImageFile
+from picasssso.io.keywords import check_magnitude, contradicts
 
 _BANDS = {band: f"decam2014-{band}" for band in ("u", "g", "r", "i", "z", "Y")}
 
@@ -43,7 +44,7 @@ class DESReader(ImageReader):
         name = str(header.get("BAND", "")).strip() or str(header.get("FILTER", " ")).split(" ")[0]
         band = file.band_of(name, _BANDS)
         zero_point, source = file.zero_point(
-            band, lambda: file.number("MAGZERO", science), "MAGZERO"
+            band, lambda: check_magnitude(header.get("MAGZERO"), "MAGZERO", str(file)), "MAGZERO"
         )
         return [
             file.plane(

@@ -15,9 +15,11 @@ import re
 import astropy.units as u
 
 from picasssso.exceptions import InvalidInputError
+from picasssso.io.band_planes import BandPlane
 from picasssso.io.formats import ImageReader, Recognition
-from picasssso.io.image_files import BandPlane, ImageFile
-from picasssso.io.keywords import from_vega
+from picasssso.io.image_files import ImageFile
+from picasssso.io.keywords import check_magnitude, from_vega
+from picasssso.io.planes import companion_planes
 
 #: OmegaCAM's filters copy those of SDSS; no library has curves of its own. Others are VIRCAM's.
 _BANDS = {
@@ -51,27 +53,29 @@ class ESOReader(ImageReader):
 
         def stated() -> float:
             system = file.text("PHOTSYS").upper()
+            value = check_magnitude(file.get("PHOTZP"), "PHOTZP", str(file), zero=True)
             if system == "VEGA":
-                return from_vega(_BANDS.get(name, band), file.number("PHOTZP"))
+                return from_vega(_BANDS.get(name, band), value)
             if system != "AB":
                 raise InvalidInputError(
                     f"{file}: found a zero point in the system {system or 'unknown'!r}, "
                     "expected AB or VEGA. Give the AB magnitude of one count, "
                     "zero_point=30 * u.ABmag."
                 )
-            return file.number("PHOTZP")
+            return value
 
         zero_point, source = file.zero_point(band, stated, "PHOTZP")
+        planes = companion_planes(file, hdu, band, mask=file.no_data_beside("weight"))
         fwhm = file.get("PSF_FWHM")
-        good = isinstance(fwhm, int | float) and not isinstance(fwhm, bool) and 0 < fwhm < 60
+        if isinstance(fwhm, int | float) and not isinstance(fwhm, bool) and 0 < fwhm < 60:
+            planes["psf"] = fwhm * u.arcsec
         return [
             file.plane(
                 hdu,
                 band,
                 u.ct,
-                mask=file.no_data_beside("weight"),
+                **planes,
                 zero_point=zero_point,
-                psf=fwhm * u.arcsec if good else None,
                 zero_point_source=source,
             )
         ]

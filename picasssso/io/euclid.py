@@ -16,10 +16,11 @@ from typing import Any
 import astropy.units as u
 
 from picasssso.bands.flux_units import parse_unit
+from picasssso.io.band_planes import BandPlane, BitMask
 from picasssso.io.formats import ImageReader, Recognition
-from picasssso.io.image_files import BandPlane, ImageFile
-from picasssso.io.keywords import contradicts
-from picasssso.io.planes import science_hdu
+from picasssso.io.image_files import ImageFile
+from picasssso.io.keywords import check_magnitude, contradicts
+from picasssso.io.planes import companion_planes, science_hdu
 
 _INVALID = 1
 #: Filters as the mosaics name them.
@@ -58,19 +59,30 @@ class EuclidReader(ImageReader):
         unit = parse_unit(text, band, "BUNIT") if contradicts(text, u.ct) else u.ct
         zero_point, source = None, "BUNIT"
         if unit == u.ct:
-            zero_point, source = file.zero_point(band, lambda: file.number("MAGZEROP"), "MAGZEROP")
+            zero_point, source = file.zero_point(
+                band,
+                lambda: check_magnitude(file.get("MAGZEROP"), "MAGZEROP", str(file)),
+                "MAGZEROP",
+            )
         flags = file.companions.get("flag")
 
-        def mask(shape: Sequence[int]) -> Any:
-            return None if flags is None else flags.bad_pixels(flags.first_image, shape, _INVALID)
+        def invalid(shape: Sequence[int], bits: int | None) -> Any:
+            assert flags is not None
+            return flags.bad_pixels(flags.first_image, shape, _INVALID if bits is None else bits)
 
         return [
             file.plane(
                 hdu,
                 band,
                 unit,
-                noise=file.noise_beside("rms", "std"),
-                mask=mask,
+                **companion_planes(
+                    file,
+                    hdu,
+                    band,
+                    noise=file.noise_beside("rms", "std", band),
+                    mask=None if flags is None else BitMask(invalid),
+                    bits=_INVALID,
+                ),
                 zero_point=zero_point,
                 zero_point_source=source,
             )

@@ -14,7 +14,8 @@ from dataclasses import dataclass, replace
 
 from picasssso._core.plugins import Registry
 from picasssso.exceptions import FileFormatError, InvalidInputError, PicassssoWarning
-from picasssso.io.image_files import BandPlane, ImageFile
+from picasssso.io.band_planes import BandPlane
+from picasssso.io.image_files import ImageFile
 
 #: All formats by name.
 FORMATS = Registry(

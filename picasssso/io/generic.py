@@ -12,8 +12,9 @@ import astropy.units as u
 
 from picasssso.bands.flux_units import is_count_like, parse_unit
 from picasssso.exceptions import InvalidInputError
+from picasssso.io.band_planes import BandPlane
 from picasssso.io.formats import ImageReader, Recognition
-from picasssso.io.image_files import BandPlane, ImageFile
+from picasssso.io.image_files import ImageFile
 from picasssso.io.keywords import find_zero_point
 from picasssso.io.planes import companion_planes, science_hdu
 
@@ -36,17 +37,13 @@ class GenericReader(ImageReader):
                 "BandImages.read({'sdss2010-r': path}, ...)."
             )
         unit, zero_point, source = _calibration(file, hdu, file.band)
-        noise, mask = companion_planes(file, hdu)
-        psf = file.find("PSFIMAGE")  # as CCDData.write names it
         return [
             file.plane(
                 hdu,
                 file.band,
                 unit,
-                noise=noise,
-                mask=mask,
+                **companion_planes(file, hdu, file.band),
                 zero_point=zero_point,
-                psf=None if psf is None or file.hdu is not None else file.array(psf, "PSF"),
                 zero_point_source=None if zero_point is None else source,
             )
         ]

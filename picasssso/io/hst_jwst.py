@@ -17,8 +17,9 @@ import numpy as np
 
 from picasssso.bands.flux_units import is_count_like, parse_unit
 from picasssso.exceptions import FileFormatError, InvalidInputError
+from picasssso.io.band_planes import BandPlane
 from picasssso.io.formats import ImageReader, Recognition
-from picasssso.io.image_files import BandPlane, ImageFile
+from picasssso.io.image_files import ImageFile
 from picasssso.io.planes import companion_planes, science_hdu
 
 _TELESCOPES = ("HST", "JWST", "ROMAN")
@@ -53,37 +54,36 @@ class HSTJWSTReader(ImageReader):
         """Read an image."""
         hdu = science_hdu(file)
         band = file.band or _band(file)
-        noise, mask = companion_planes(file, hdu)
-        text = str(file.headers[hdu].get("BUNIT", file.get("BUNIT", ""))).strip()
+        telescope, text = file.text("TELESCOP").upper(), file.bunit(hdu)
         if not text and file.stated.of("unit", band) is None:
+            usual = "electron/s" if telescope == "HST" else "MJy/sr"
             raise InvalidInputError(
-                f"{file}: found no BUNIT, expected the image's unit. Give unit='electron/s'."
+                f"{file}: found no BUNIT with the image, expected its unit, {usual} in most of "
+                f"{telescope}'s images. If that is so, give unit={usual!r}."
             )
         unit = parse_unit(text or u.electron / u.s, band, "BUNIT")
         zero_point, source = None, "BUNIT"
-        if is_count_like(unit) and file.text("TELESCOP").upper() == "ROMAN":
+        if is_count_like(unit) and telescope != "HST":
             zero_point = file.given_zero_point(band)
             if zero_point is None and file.stated.of("unit", band) is None:
                 raise InvalidInputError(
-                    f"{file}: found a Roman image in {text}, whose flux no keyword of FITS files "
-                    "defines, expected MJy/sr. Give the AB magnitude of one count, "
-                    "zero_point=26.4 * u.ABmag for instance."
+                    f"{file}: found a {telescope.replace('ROMAN', 'Roman')} image in {text}, "
+                    "which is not calibrated (as JWST's rate files are not), expected MJy/sr, as "
+                    "in JWST's cal and i2d files. Take one of these, or give the AB magnitude of "
+                    "one count, such as zero_point=26.4 * u.ABmag."
                 )
         elif is_count_like(unit):
             rate = unit.is_equivalent(u.electron / u.s) or unit.is_equivalent(u.ct / u.s)
             zero_point, source = file.zero_point(
                 band, lambda: _ab_zero_point(file, rate), "PHOTFLAM, PHOTPLAM"
             )
-        flags = file.find("DQ")
-        if flags is not None and file.text("TELESCOP").upper() != "HST":
-            mask = lambda shape: file.bad_pixels(flags, shape, _DO_NOT_USE)  # noqa: E731
+        bits = None if telescope == "HST" else _DO_NOT_USE
         return [
             file.plane(
                 hdu,
                 band,
                 unit,
-                noise=noise,
-                mask=mask,
+                **companion_planes(file, hdu, band, bits=bits),
                 zero_point=zero_point,
                 zero_point_source=source,
             )
@@ -99,7 +99,15 @@ def _ab_zero_point(file: ImageFile, rate: bool) -> float:
             "numbers. Give zero_point=, the AB magnitude of one count."
         )
     magnitude = -2.5 * np.log10(flux) - 5 * np.log10(pivot) - 2.408
-    return magnitude if rate else magnitude + 2.5 * np.log10(file.number("EXPTIME"))
+    if rate:
+        return magnitude
+    time = file.number("EXPTIME")
+    if time <= 0:
+        raise FileFormatError(
+            f"{file}: found EXPTIME = {time:g} for an image in electrons, expected a positive "
+            "number of seconds. Give zero_point=, the AB magnitude of one electron."
+        )
+    return magnitude + 2.5 * np.log10(time)
 
 
 def _band(file: ImageFile) -> str:

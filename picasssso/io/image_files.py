@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
@@ -28,71 +27,17 @@ from picasssso._core.fits_files import (
     read_array,
     read_cube,
 )
-from picasssso.bands.band_names import resolve_band
 from picasssso.bands.flux_units import is_count_like, parse_unit
-from picasssso.exceptions import (
-    FileFormatError,
-    InvalidInputError,
-    InvalidTypeError,
-    PicassssoWarning,
-)
+from picasssso.exceptions import FileFormatError, InvalidInputError, PicassssoWarning
 from picasssso.io.asdf_files import is_asdf, open_asdf
-from picasssso.io.keywords import bad_bits, bits_set, contradicts, make_uncertainty
-
-Noise = Callable[[Sequence[int], u.UnitBase], NDUncertainty | None]
-Mask = Callable[[Sequence[int]], npt.NDArray[Any] | None]
-
-
-@dataclass(frozen=True, eq=False)
-class BandPlane:
-    """One band as a file defines it.
-
-    Parameters
-    ----------
-    band : str
-        Full name of the band, such as ``"sdss2010-g"``.
-    image : `~astropy.nddata.NDData`, shape (y, x)
-        Values with unit, WCS, uncertainty and mask.
-    record : dict
-        Where it came from and what was done to it, for ``meta``.
-    zero_point : `~astropy.units.Quantity`, optional
-        AB magnitude of one count, of images in counts.
-    psf : `~astropy.units.Quantity` or array, optional
-        FWHM or kernel of the PSF, where the file states it.
-    hdu : int, optional
-        Number of the HDU of the values.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from astropy.nddata import NDData
-    >>> from picasssso.io import BandPlane
-    >>> BandPlane("sdss2010-r", NDData(np.ones((4, 5)), unit="nmgy")).image.data.shape
-    (4, 5)
-    """
-
-    band: str
-    image: NDData
-    record: dict[str, Any] = field(default_factory=dict)
-    zero_point: u.Quantity | None = None
-    psf: Any = None
-    hdu: int | None = None
-
-
-@dataclass(frozen=True)
-class Stated:
-    """What the user said of all files: one value for all, or by band."""
-
-    survey: str | None = None
-    values: Mapping[str, Any] = field(default_factory=dict)
-
-    def of(self, name: str, band: str) -> Any:
-        """Return what was said of a band."""
-        value = self.values.get(name)
-        if isinstance(value, Mapping):
-            by_band = {resolve_band(key, self.survey): item for key, item in value.items()}
-            return by_band.get(band)
-        return value
+from picasssso.io.band_planes import BandPlane, BitMask, Mask, Noise
+from picasssso.io.keywords import (
+    bad_bits,
+    bits_set,
+    contradicts,
+    make_uncertainty,
+)
+from picasssso.io.stated import Stated
 
 
 @dataclass(frozen=True, eq=False)
@@ -242,7 +187,26 @@ class ImageFile:
         str
             The values, with spaces between.
         """
-        return " ".join(str(self.get(key, "")).strip() for key in keywords).strip()
+        values = [self.get(key, "") for key in keywords]
+        # Numbers of channels and bands are whole, in whatever way they are written.
+        whole = [int(v) if isinstance(v, float) and v.is_integer() else v for v in values]
+        return " ".join(str(value).strip() for value in whole).strip()
+
+    def bunit(self, hdu: int) -> str:
+        """Return the unit of an HDU as text.
+
+        Parameters
+        ----------
+        hdu : int
+            Number of the HDU.
+
+        Returns
+        -------
+        str
+            Its BUNIT, or that of a first HDU without image; empty if there is none.
+        """
+        inherited = "" if self.axes[0] else self.headers[0].get("BUNIT", "")
+        return str(self.headers[hdu].get("BUNIT", inherited)).strip()
 
     def number(self, keyword: str, hdu: int | None = None) -> float:
         """Return the value of a keyword that has to be a number.
@@ -413,14 +377,7 @@ class ImageFile:
         InvalidTypeError
             If it has no unit.
         """
-        value = self.stated.of("zero_point", band)
-        if value is not None and not isinstance(value, u.Quantity | u.Magnitude):
-            raise InvalidTypeError(
-                f"Band {band!r}: found zero_point={value!r} without a unit, whose magnitude "
-                "system is not stated; expected the AB magnitude of one count such as 30 * "
-                "u.ABmag (from astropy import units as u)."
-            )
-        return value
+        return self.stated.zero_point(band)
 
     def noise(
         self, kind: str, hdu: int, unit: u.UnitBase, shape: Sequence[int], band: str | None = None
@@ -482,7 +439,7 @@ class ImageFile:
             return array  # as it is in the file, memory-mapped if it is large
         return bits_set(array, bad_bits(self.headers[hdu]) if bits is None else bits, str(self))
 
-    def noise_beside(self, role: str, kind: str) -> Noise | None:
+    def noise_beside(self, role: str, kind: str, band: str | None = None) -> Noise | None:
         """Return what reads the noise from a companion.
 
         Parameters
@@ -491,6 +448,8 @@ class ImageFile:
             Role of the companion (see `Recognition`).
         kind : {"std", "var", "ivar"}
             What it holds.
+        band : str, optional
+            The band, where its wavelength is needed to convert the unit.
 
         Returns
         -------
@@ -500,25 +459,31 @@ class ImageFile:
         beside = self.companions.get(role)
         if beside is None:
             return None
-        return lambda shape, unit: beside.noise(kind, beside.first_image, unit, shape, self.band)
+        band = band or self.band
+        return lambda shape, unit: beside.noise(kind, beside.first_image, unit, shape, band)
 
-    def no_data_beside(self, role: str) -> Mask | None:
-        """Return what reads where a companion, a map of weights or coverage, is not positive.
+    def no_data_beside(self, role: str, *names: str) -> Mask | None:
+        """Return what reads where a map of weights or coverage is not positive.
 
         Parameters
         ----------
         role : str
             Role of the companion.
+        *names : str
+            Values of EXTNAME, in capitals, that such a map has in the same file.
 
         Returns
         -------
         callable or None
-            For `plane`; None if there is no such companion.
+            For `plane`; None if there is neither.
         """
         beside = self.companions.get(role)
-        if beside is None:
-            return None
-        return lambda shape: ~(beside.array(beside.first_image, role, like=shape) > 0)
+        if beside is not None:
+            return lambda shape: ~(beside.array(beside.first_image, role, like=shape) > 0)
+        inside = self.find(*names)
+        return (
+            None if inside is None else lambda shape: ~(self.array(inside, role, like=shape) > 0)
+        )
 
     def plane(
         self,
@@ -537,8 +502,7 @@ class ImageFile:
 
         A unit that the user gave overrules ``unit``, with a warning where the header says another;
         without it, a header that says another is an error.
-        Where the user named the HDU, its noise and mask are those that the user names too, and
-        ``noise`` and ``mask`` are not called.
+        Where the user named noise or mask, ``noise`` or ``mask`` are not called.
 
         Parameters
         ----------
@@ -555,7 +519,7 @@ class ImageFile:
             what returns the uncertainty, given shape and unit. No HDU (None): no noise.
         mask : int or callable, optional
             HDU of a mask, as for `bad_pixels`; or what returns where the image is bad, given
-            the shape.
+            the shape; of a mask of bits, a ``BitMask``.
         zero_point : `~astropy.units.Quantity`, optional
             AB magnitude of one count.
         psf : `~astropy.units.Quantity`, optional
@@ -585,31 +549,35 @@ class ImageFile:
                 f"which is right: unit={str(bunit)!r}, or unit={str(unit)!r}."
             )
         image = NDData(data, unit=unit, wcs=self.wcs(hdu), meta=self.headers[hdu].copy())
-        if self.hdu is None:
-            shape = data.shape
+        shape = data.shape
+        if not self.stated.noise(band):
             if isinstance(noise, tuple):
                 kind, number = noise
-                image.uncertainty = (
-                    None if number is None else self.noise(kind, number, unit, shape, band)
-                )
+                if number is not None:
+                    image.uncertainty = self.noise(kind, number, unit, shape, band)
             elif noise is not None:
                 image.uncertainty = noise(shape, unit)
-            if isinstance(mask, int):
-                image.mask = self.bad_pixels(mask, shape)
-            elif mask is not None:
-                image.mask = mask(shape)
+        if self.stated.of("mask", band) is None:
+            image.mask = self._mask(mask, shape, band)
         if zero_point is not None and not is_count_like(unit):
             zero_point = None
         where = {"file": self.name, "hdu": self.label(hdu) or str(hdu)}
         record = {key: value for key, value in record.items() if value is not None}
         return BandPlane(band, image, {**where, **record}, zero_point, psf, hdu)
 
-
-def path_of(value: Any, what: str) -> str:
-    """Return the name of a file, with the home folder in full."""
-    if not isinstance(value, str | os.PathLike):
-        raise InvalidTypeError(
-            f"{what}: found {value!r}, expected the name of a file, such as 'file.fits' "
-            "or 'file.fits[HDU]'."
-        )
-    return os.path.expanduser(os.fspath(value))
+    def _mask(
+        self, mask: int | Mask | None, shape: Sequence[int], band: str
+    ) -> npt.NDArray[Any] | None:
+        """Return where an image is bad, by the bits that the user says."""
+        bits = self.stated.bits(band)
+        if isinstance(mask, int):
+            return self.bad_pixels(mask, shape, bits)
+        if isinstance(mask, BitMask):
+            return mask(shape, bits)
+        if bits is not None:
+            raise InvalidInputError(
+                f"Band {band!r}: found mask_bits={bits}, but no mask of bits in {self.path} "
+                f"({self.contents}), expected one. Say where it is, mask='file.fits[HDU]', or "
+                "leave mask_bits out; for some of the bands give them by band."
+            )
+        return None if mask is None else mask(shape)

@@ -16,24 +16,59 @@ import numpy as np
 import numpy.typing as npt
 from astropy.nddata import NDUncertainty
 
-from picasssso.bands.flux_units import flux_scale, is_count_like, is_magnitude, parse_unit
+from picasssso.bands.flux_units import (
+    NO_MAGNITUDE,
+    flux_scale,
+    is_count_like,
+    is_magnitude,
+    parse_unit,
+)
 from picasssso.bands.records import UNCERTAINTY_POWERS, UNCERTAINTY_TYPES
 from picasssso.exceptions import FileFormatError, InvalidInputError, PicassssoWarning
 from picasssso.filters.library import pivot_wavelength
 
+
+def check_magnitude(value: Any, keyword: str, what: str, *, zero: bool = False) -> float:
+    """Return a magnitude that a header states, unless it is none, or a number that means none.
+
+    ``zero``: whether 0 means something.
+    """
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    if not number or not abs(value) < NO_MAGNITUDE or (value == 0 and not zero):
+        zero_too = "" if zero else " other than 0"
+        raise FileFormatError(
+            f"{what}: found {keyword} = {value!r}, expected a number{zero_too}, a magnitude "
+            f"within {NO_MAGNITUDE:g} of 0: -99, 99, 999 and the like stand for none. Correct the "
+            "header, or give the AB magnitude of one count: zero_point=30 * u.ABmag."
+        )
+    return float(value)
+
+
+def check_zero_flux(value: Any, keyword: str, what: str, *, zero: bool = False) -> float:
+    """Return the AB magnitude of one count, of the counts of magnitude 0 that a header states."""
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    if not number or not 0 < value < np.inf:
+        raise FileFormatError(
+            f"{what}: found {keyword} = {value!r}, expected a positive number, the counts of AB "
+            "magnitude 0. Correct the header, or give the AB magnitude of one count: "
+            "zero_point=27 * u.ABmag."
+        )
+    return float(2.5 * np.log10(value))
+
+
 #: Keywords that say the AB magnitude of one count: (start of the bands for which the keyword is
-#: defined so, or None for any; conversion to a magnitude).
-ZERO_POINT_KEYWORDS: dict[str, tuple[str | None, Callable[[float], float]]] = {
+#: defined so, or None for any; what makes a magnitude of its value).
+ZERO_POINT_KEYWORDS: dict[str, tuple[str | None, Callable[..., float]]] = {
     # DES coadds and DECam pipelines (Morganson et al. 2018, PASP 130, 074501).
-    "MAGZERO": ("decam", float),
+    "MAGZERO": ("decam", check_magnitude),
     # HSC and LSST pipelines: counts of a source of AB magnitude 0 (Bosch et al. 2018).
-    "FLUXMAG0": ("hsc", lambda flux: 2.5 * np.log10(flux)),
+    "FLUXMAG0": ("hsc", check_zero_flux),
     # Euclid's MER mosaics (Euclid Collaboration: Romelli et al. 2025).
-    "MAGZEROP": ("Euclid", float),
+    "MAGZEROP": ("Euclid", check_magnitude),
     # These name the magnitude system themselves.
-    "ZP_AB": (None, float),
-    "ABZP": (None, float),
-    "MAGZP_AB": (None, float),
+    "ZP_AB": (None, check_magnitude),
+    "ABZP": (None, check_magnitude),
+    "MAGZP_AB": (None, check_magnitude),
 }
 #: Keywords that hold a zero point in a system that they do not state.
 VAGUE_KEYWORDS = (
@@ -74,10 +109,10 @@ _LETTER = re.compile(r"^\s*(?:sdss|hsc|cfht|ps1|lsst)?[-_. ]*([ugrizyYJHK])(?![A
 #: image, noise nor mask is "other".
 _PLANES = (
     (r"(err|errors?|sigma|std|stddev|unc|uncert|uncertainty|noise|rms)\d*", "std"),
-    (r"(var|variance)\d*", "var"),
+    (r"(var|variance|stat)\d*", "var"),
     (r"(ivar|invvar|inverse_?variance)\d*", "ivar"),
     (r"(wgt|wht|weight)s?(map)?\d*", "weight"),
-    (r"(msk|mask|dq|flags?|bpm|badpix)\d*", "mask"),
+    (r"(msk|mask|dq|flags?|flg|bpm|badpix)\d*", "mask"),
     # Labels of bins or sources: no band, and read in Python only.
     (r"(bin_?map|bins?|bin_?id|segm.*|labels?)", "labels"),
     (r"psfimage", "psf"),
@@ -126,10 +161,13 @@ def guess_band(header: Mapping[str, Any]) -> tuple[str | None, str | None]:
 
 def find_zero_point(header: Any, band: str, unit: u.UnitBase) -> tuple[u.Quantity, str]:
     """Return the zero point that a header states in a well-defined keyword, and the keyword."""
-    for keyword, (group, convert) in ZERO_POINT_KEYWORDS.items():
-        value = header.get(keyword)
-        if isinstance(value, int | float) and (group is None or band.startswith(group)):
-            return float(convert(float(value))) * u.ABmag, keyword
+    for keyword, (group, define) in ZERO_POINT_KEYWORDS.items():
+        if keyword not in header or not (group is None or band.startswith(group)):
+            continue
+        # Images in maggies, numbers without a unit, have a zero point of 0.
+        zero = unit == u.dimensionless_unscaled
+        value = define(header[keyword], keyword, f"Band {band!r}", zero=zero)
+        return value * u.ABmag, keyword
     vague = [f"{key} = {header[key]}" for key in VAGUE_KEYWORDS if key in header]
     hint = (
         f" The header has {', '.join(vague)}, but not in which magnitude system." if vague else ""
@@ -270,10 +308,11 @@ def bits_set(array: npt.NDArray[Any], bits: int, what: str) -> npt.NDArray[np.bo
         whole = np.nan_to_num(np.asarray(array, dtype=np.float64), nan=-1.0)
         if not np.array_equal(whole, np.rint(whole)):
             raise FileFormatError(
-                f"{what}: found a mask with fractions, expected bits: whole numbers. It was "
-                "resampled like an image; download it again."
+                f"{what}: found a mask with fractions, expected bits: integers. It is no mask, or "
+                "was resampled like an image; check which HDU it is, or download it again."
             )
-        return (whole < 0) | bits_set(np.maximum(whole, 0).astype(np.int64), bits, what)
+        none = (whole < 0) | (whole >= 2.0**63)
+        return none | bits_set(np.where(none, 0, whole).astype(np.int64), bits, what)
     if array.dtype.kind == "b":
         return array & bool(bits & 1)
     # As many of the bits as the type has, in that type.

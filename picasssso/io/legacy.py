@@ -27,8 +27,9 @@ import numpy.typing as npt
 from astropy.nddata import InverseVariance
 
 from picasssso.exceptions import FileFormatError, InvalidInputError, PicassssoWarning
+from picasssso.io.band_planes import BandPlane, BitMask
 from picasssso.io.formats import ImageReader, Recognition
-from picasssso.io.image_files import BandPlane, ImageFile
+from picasssso.io.image_files import ImageFile
 from picasssso.io.keywords import bits_set
 
 #: Bits of MASKBITS that make a band's pixel unusable: saturated, or bad in all exposures
@@ -82,7 +83,9 @@ class LegacyReader(ImageReader):
                     u.nmgy,
                     data=data,
                     noise=partial(_noise, file, weights.get(letter)),
-                    mask=partial(_mask, file, masks, BAD_BITS.get(letter, 0)),
+                    mask=BitMask(partial(_mask, file, masks, BAD_BITS.get(letter, 0)))
+                    if masks
+                    else None,
                     mask_bits=BAD_BITS.get(letter, 0) if masks else None,
                 )
             )
@@ -97,11 +100,11 @@ def _noise(file: ImageFile, array: Any, shape: Sequence[int], unit: u.UnitBase) 
     return InverseVariance(array, unit=unit**-2, copy=False)
 
 
-def _mask(file: ImageFile, masks: list[Any], bits: int, shape: Sequence[int]) -> Any:
-    if not masks:
-        return None
+def _mask(
+    file: ImageFile, masks: list[Any], defined: int, shape: Sequence[int], bits: int | None
+) -> Any:
     _same_shape(file, "mask", masks[0], shape)
-    return bits_set(masks[0], bits, file.path)
+    return bits_set(masks[0], defined if bits is None else bits, file.path)
 
 
 def _same_shape(file: ImageFile, what: str, array: npt.NDArray[Any], shape: Any) -> None:

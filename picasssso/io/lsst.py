@@ -13,13 +13,13 @@ from __future__ import annotations
 import re
 
 import astropy.units as u
-import numpy as np
 
 from picasssso.bands.flux_units import is_count_like, parse_unit
 from picasssso.exceptions import FileFormatError, InvalidInputError
+from picasssso.io.band_planes import BandPlane
 from picasssso.io.formats import ImageReader, Recognition
-from picasssso.io.image_files import BandPlane, ImageFile
-from picasssso.io.keywords import BAD_PLANES
+from picasssso.io.image_files import ImageFile
+from picasssso.io.keywords import BAD_PLANES, check_zero_flux
 
 _HSC = {band: f"hsc2017-{band}" for band in ("g", "r", "r2", "i", "i2", "z", "y")}
 #: Keywords in which files of newer pipelines say their band, and from which camera they are.
@@ -87,7 +87,7 @@ def _calibration(
     file: ImageFile, hdu: int, band: str
 ) -> tuple[u.UnitBase, u.Quantity | None, str]:
     """Return unit, zero point and where it was found."""
-    text = str(file.headers[hdu].get("BUNIT", file.get("BUNIT", ""))).strip()
+    text = file.bunit(hdu)
     unit = parse_unit(text, band, "BUNIT") if text else u.adu
     if not is_count_like(unit):
         return unit, None, "BUNIT"
@@ -99,12 +99,7 @@ def _calibration(
                 "calibration. Give the AB magnitude of one count, zero_point=27 * u.ABmag for "
                 "HSC coadds."
             )
-        counts = file.number("FLUXMAG0")
-        if counts <= 0:
-            raise FileFormatError(
-                f"{file}: found FLUXMAG0 = {counts:g}, expected a positive number."
-            )
-        return 2.5 * np.log10(counts)
+        return check_zero_flux(file.get("FLUXMAG0"), "FLUXMAG0", str(file))
 
     return unit, *file.zero_point(band, stated, "FLUXMAG0")
 

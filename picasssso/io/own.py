@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from picasssso._core.headers import IMAGES_FORMAT, MAPS_FORMAT
 from picasssso.exceptions import InvalidInputError
+from picasssso.io.band_planes import BandPlane
 from picasssso.io.formats import ImageReader, Recognition
-from picasssso.io.image_files import BandPlane, ImageFile
+from picasssso.io.image_files import ImageFile
 
 
 class OwnReader(ImageReader):

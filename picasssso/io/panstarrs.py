@@ -19,8 +19,9 @@ import numpy.typing as npt
 from astropy.nddata import VarianceUncertainty
 
 from picasssso.exceptions import FileFormatError, InvalidInputError
+from picasssso.io.band_planes import BandPlane, BitMask
 from picasssso.io.formats import ImageReader, Recognition
-from picasssso.io.image_files import BandPlane, ImageFile
+from picasssso.io.image_files import ImageFile
 from picasssso.io.keywords import bad_bits
 
 _BANDS = {band: f"panstarrs-{band}" for band in "grizyw"}
@@ -74,13 +75,13 @@ class PanSTARRSReader(ImageReader):
             array = _counts(weight, "variance", shape)[0]
             return VarianceUncertainty(array, unit=unit**2, copy=False)
 
-        def mask(shape: Sequence[int]) -> Any:
-            if bad is None:
-                return None
+        def mask(shape: Sequence[int], bits: int | None) -> Any:
+            assert bad is not None
             if not bad.images:
                 raise FileFormatError(f"{bad.path}: found no mask among {bad.contents}.")
             named = bad_bits(bad.headers[bad.images[0]])
-            return bad.bad_pixels(bad.images[0], shape, _BAD_BITS if named == ~0 else named)
+            named = _BAD_BITS if named == ~0 else named
+            return bad.bad_pixels(bad.images[0], shape, named if bits is None else bits)
 
         return [
             file.plane(
@@ -89,7 +90,7 @@ class PanSTARRSReader(ImageReader):
                 u.ct,
                 data=data,
                 noise=noise,
-                mask=mask,
+                mask=None if bad is None else BitMask(mask),
                 zero_point=zero_point,
                 zero_point_source=source,
                 asinh_scaled=scaled,

@@ -7,8 +7,10 @@ variances only if the scatter of the image says so. Planes of one EXTVER belong 
 
 from __future__ import annotations
 
+import re
 import warnings
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import astropy.units as u
@@ -17,8 +19,10 @@ import numpy.typing as npt
 from astropy.nddata import NDUncertainty
 
 from picasssso.exceptions import FileFormatError, PicassssoWarning
-from picasssso.io.image_files import ImageFile, Mask, Noise
+from picasssso.io.band_planes import BitMask, Mask, Noise
+from picasssso.io.image_files import ImageFile
 from picasssso.io.keywords import plane_kind
+from picasssso.io.stated import NOISE_ARGUMENTS
 
 _SCIENCE = ("SCI", "SCIENCE", "IMAGE", "DATA")
 #: Pixels between two that are compared: noise of resampled pixels is correlated over a few.
@@ -50,45 +54,143 @@ def science_hdu(file: ImageFile) -> int:
     )
 
 
-def companion_planes(file: ImageFile, hdu: int) -> tuple[Noise, Mask]:
-    """Return what reads the noise and the mask that go with an image."""
-    version = file.headers[hdu].get("EXTVER", 1)
-    found: dict[str, int] = {}
-    for k, axes in enumerate(file.axes):
-        kind = plane_kind(file.label(k))
-        if axes == 2 and kind and k != hdu and file.headers[k].get("EXTVER", 1) == version:
-            found.setdefault(kind, k)
+def companion_planes(
+    file: ImageFile,
+    hdu: int,
+    band: str,
+    *,
+    noise: Noise | None = None,
+    mask: Mask | None = None,
+    bits: int | None = None,
+) -> dict[str, Any]:
+    """Return noise, mask and PSF that go with an image, as arguments of `ImageFile.plane`.
 
-    def noise(shape: Sequence[int], unit: u.UnitBase) -> NDUncertainty | None:
-        kind = next((kind for kind in ("std", "var", "ivar") if kind in found), None)
-        if kind is not None:
-            if file.headers[found[kind]].get("UTYPE") != "UnknownUncertainty":
-                return file.noise(kind, found[kind], unit, shape)
-            warnings.warn(
-                f"{file}: found an uncertainty of unknown kind (UTYPE), which is not used. "
-                "Say what it is, with uncertainty=, variance= or weight=.",
-                PicassssoWarning,
-                stacklevel=8,
-            )
-        elif "weight" in found:
-            return _weight_noise(file, hdu, found["weight"], unit, shape)
+    ``noise``, ``mask``: of files beside it; its own noise is used if there is none, and its own
+    mask too. ``bits``: those of its mask that mean bad, as the survey defines them.
+    """
+    found = _paired(file, hdu, band)
+    kind = next((kind for kind in ("std", "var", "ivar", "weight") if kind in found), None)
+
+    def own_noise(shape: Sequence[int], unit: u.UnitBase) -> NDUncertainty | None:
+        assert kind is not None
+        if kind == "weight":
+            return _weight_noise(file, hdu, found[kind], unit, shape, band)
+        if file.headers[found[kind]].get("UTYPE") != "UnknownUncertainty":
+            return file.noise(kind, found[kind], unit, shape, band)
+        warnings.warn(
+            f"{file}: found an uncertainty of unknown kind (UTYPE), which is not used. "
+            "Say what it is, with uncertainty=, variance= or weight=.",
+            PicassssoWarning,
+            stacklevel=8,
+        )
         return None
 
-    def mask(shape: Sequence[int]) -> npt.NDArray[Any] | None:
-        bad = file.bad_pixels(found["mask"], shape) if "mask" in found else None
-        if "weight" in found and not {"std", "var", "ivar"} & set(found):
-            nothing = ~(file.array(found["weight"], "weight", like=shape) > 0)
-            return nothing if bad is None else (bad != 0) | nothing
-        return bad
+    def bad(shape: Sequence[int], stated: int | None) -> npt.NDArray[Any]:
+        parts = []
+        if "mask" in found:
+            parts.append(file.bad_pixels(found["mask"], shape, bits if stated is None else stated))
+        if kind == "weight":
+            parts.append(~(file.array(found[kind], "weight", like=shape) > 0))
+        if mask is not None:
+            beside = mask(shape, stated) if isinstance(mask, BitMask) else mask(shape)
+            parts += [] if beside is None else [beside]
+        # A single one stays as it is in the file, memory-mapped if it is large.
+        return parts[0] if len(parts) == 1 else np.any([part != 0 for part in parts], axis=0)
 
-    return noise, mask
+    own_mask: Mask | None = mask
+    if "mask" in found or isinstance(mask, BitMask):
+        own_mask = BitMask(bad)
+    elif kind == "weight":
+        own_mask = partial(bad, stated=None)
+    return {
+        "noise": noise or (None if kind is None else own_noise),
+        "mask": own_mask,
+        "psf": file.array(found["psf"], "PSF") if "psf" in found else None,
+    }
+
+
+def _paired(file: ImageFile, hdu: int, band: str) -> dict[str, int]:
+    """Return the HDU of each kind of plane that belongs to an image, by EXTVER or by name.
+
+    Those that may belong to it, but do not say so, are left out with a warning.
+    """
+    if plane_kind(file.label(hdu)) is not None:
+        return {}
+    kinds = {k: _split_name(file.label(k)) for k, axes in enumerate(file.axes) if axes == 2}
+    versions = {k: _version(file.headers[k]) for k in kinds}
+    own, name = versions[hdu], tuple(w for w in _words(file.label(hdu)) if w not in _SCIENCE)
+    images = [k for k, (kind, _) in kinds.items() if k == hdu or kind is None]
+    rivals = [k for k in images if versions[k] == own and _same_size(file, k, hdu)]
+    rivals = [k for k in rivals if file.label(k) in _SCIENCE] or rivals
+    found: dict[str, int] = {}
+    unclear: dict[str, int] = {}
+    for k, (kind, rest) in kinds.items():
+        if kind is None or k == hdu:
+            continue
+        if rest:
+            if rest == name:
+                found[kind] = k  # a name goes before a number
+        elif versions[k] == own and rivals == [hdu]:
+            found.setdefault(kind, k)
+        elif (
+            versions[k] == own
+            or versions[k] not in [versions[i] for i in images]
+            or "EXTVER" not in file.headers[k]
+        ):
+            unclear.setdefault(kind, k)
+    for kind, k in unclear.items():
+        argument = _ARGUMENTS.get(kind)
+        if kind in found or argument is None or file.stated.of(argument, band) is not None:
+            continue
+        warnings.warn(
+            f"{file}: found {file.label(k)} (HDU {k}, EXTVER {versions[k]}) beside the image in "
+            f"HDU {hdu} ({file.label(hdu) or 'no name'}, EXTVER {own}), and nothing that says "
+            "that they belong together (the same EXTVER or name): it is not used. If they do, say "
+            f"{argument}={k}.",
+            PicassssoWarning,
+            stacklevel=6,
+        )
+    return found
+
+
+#: Arguments that name a plane of each kind.
+_ARGUMENTS = {kind: name for name, kind in NOISE_ARGUMENTS.items()} | {
+    "weight": "weight",
+    "mask": "mask",
+}
+
+
+def _words(label: str) -> list[str]:
+    return [word for word in re.split(r"[-_. ]+", label) if word]
+
+
+def _split_name(label: str) -> tuple[str | None, tuple[str, ...]]:
+    """Return what a plane holds, and of which image: "ERR_G" is the noise of "SCI_G" or "G"."""
+    if kind := plane_kind(label):
+        return kind, ()
+    words = _words(label)
+    for k, word in enumerate(words):
+        if (kind := plane_kind(word)) in _ARGUMENTS:
+            return kind, tuple(words[:k] + words[k + 1 :])
+    return None, ()
+
+
+def _version(header: Any) -> int | str:
+    """Return EXTVER; 1 where there is none, as the standard says."""
+    text = str(header.get("EXTVER", 1)).strip()
+    return int(float(text)) if re.fullmatch(r"\d+(\.0*)?", text) else text.upper()
+
+
+def _same_size(file: ImageFile, one: int, other: int) -> bool:
+    keys = ("NAXIS1", "NAXIS2")
+    return all(file.headers[one].get(key) == file.headers[other].get(key) for key in keys)
 
 
 def _weight_noise(
-    file: ImageFile, hdu: int, weight: int, unit: u.UnitBase, shape: Sequence[int]
+    file: ImageFile, hdu: int, weight: int, unit: u.UnitBase, shape: Sequence[int], band: str
 ) -> NDUncertainty | None:
     """Return weights as inverse variances if the image's scatter says that they are."""
-    found = file.noise("ivar", weight, unit, shape)
+    found = file.noise("ivar", weight, unit, shape, band)
     part = middle(shape)
     ratio = noise_ratio(file.array(hdu)[part], found.array[part])
     if ratio is not None and 1 / NOISE_FACTOR < ratio < NOISE_FACTOR:

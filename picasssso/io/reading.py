@@ -26,16 +26,17 @@ from picasssso.exceptions import (
     InvalidTypeError,
     PicassssoWarning,
 )
+from picasssso.io.band_planes import BandPlane
 from picasssso.io.formats import Recognition, get_reader, identify
-from picasssso.io.image_files import BandPlane, ImageFile, Stated, path_of
+from picasssso.io.image_files import ImageFile
 from picasssso.io.planes import NOISE_FACTOR, middle, noise_ratio
+from picasssso.io.stated import NOISE_ARGUMENTS, Stated, path_of
 
 PathLike = str | os.PathLike[str]
 Files = PathLike | Iterable[PathLike] | Mapping[str, Any]
 
 #: What the user can say of files, beside the arguments of `BandImages`.
-_NOISE = {"weight": "ivar", "uncertainty": "std", "variance": "var"}
-ABOUT_FILES = ("survey", "format", "zero_point", "unit", *_NOISE, "mask", "mask_bits")
+ABOUT_FILES = ("survey", "format", "zero_point", "unit", *NOISE_ARGUMENTS, "mask", "mask_bits")
 _SAME_GRID = 0.1  # pixels, as BandImages has it
 
 
@@ -131,14 +132,18 @@ def _read_planes(found: list[tuple[ImageFile, Recognition]], stated: Stated) -> 
                 )
             some[what.role] = file
     planes: dict[str, BandPlane] = {}
-    used = set()
+    used: set[tuple[str, str]] = set()
+    read: set[str] = set()
+    given: dict[str, str] = {}
     for file, what in found:
         if what.role is not None:
             continue
         # Companions without a group of their own go with every image.
         groups = [(what.format, ""), (what.format, file.band or what.group)]
         used |= set(groups)
-        together = {role: f for group in groups for role, f in companions.get(group, {}).items()}
+        together = _Companions(
+            {role: f for group in groups for role, f in companions.get(group, {}).items()}
+        )
         for plane in _read_file(replace(file, stated=stated, companions=together), what):
             if plane.band in planes:
                 raise InvalidInputError(
@@ -146,6 +151,17 @@ def _read_planes(found: list[tuple[ImageFile, Recognition]], stated: Stated) -> 
                     f"{planes[plane.band].record['file']}, expected one image for each band."
                 )
             planes[plane.band] = plane
+        given |= {f.path: role for role, f in together.items()}
+        read |= {together[role].path for role in together.asked}
+    for path in sorted(set(given) - read):
+        warnings.warn(
+            f"{path}: found a file ({given[path]}) that goes with an image, and of which its "
+            "survey does not say that it is noise or mask, or another goes before it: it is not "
+            "used. To use it, say what it is: uncertainty=, variance=, weight= or mask=, with its "
+            "name.",
+            PicassssoWarning,
+            stacklevel=5,
+        )
     left = [f for key, some in companions.items() if key not in used for f in some.values()]
     if left:
         raise InvalidInputError(
@@ -153,6 +169,20 @@ def _read_planes(found: list[tuple[ImageFile, Recognition]], stated: Stated) -> 
             "Give the image too."
         )
     return list(planes.values())
+
+
+class _Companions(dict[str, ImageFile]):
+    """Files that go with an image, by role, and which of them its reader has asked for."""
+
+    def __init__(self, files: Mapping[str, ImageFile]) -> None:
+        super().__init__(files)
+        self.asked: set[str] = set()
+
+    def get(self, role: str, default: Any = None) -> Any:
+        """Return the file of a role."""
+        if role in self:
+            self.asked.add(role)
+        return super().get(role, default)
 
 
 def _read_file(file: ImageFile, what: Recognition) -> list[BandPlane]:
@@ -175,7 +205,7 @@ def _read_file(file: ImageFile, what: Recognition) -> list[BandPlane]:
 def _as_stated(file: ImageFile, plane: BandPlane) -> BandPlane:
     """Return a plane with the noise and the mask that the user names."""
     band, image = plane.band, plane.image
-    stated = {name: v for name in _NOISE if (v := file.stated.of(name, band)) is not None}
+    stated = file.stated.noise(band)
     if len(stated) > 1 and set(stated) != {"weight", "uncertainty"}:
         raise InvalidInputError(
             f"Band {band!r}: found {' and '.join(f'{name}=' for name in stated)}, expected only "
@@ -186,20 +216,16 @@ def _as_stated(file: ImageFile, plane: BandPlane) -> BandPlane:
         # A weight beside an uncertainty says where there are data.
         name = "uncertainty" if len(stated) > 1 else next(iter(stated))
         source, hdu = _companion(file, stated[name], name, band)
-        image.uncertainty = source.noise(_NOISE[name], hdu, image.unit, shape)
+        image.uncertainty = source.noise(NOISE_ARGUMENTS[name], hdu, image.unit, shape)
     if len(stated) > 1:
         source, hdu = _companion(file, stated["weight"], "weight", band)
-        image.mask = ~(source.array(hdu, "weight", like=shape) > 0)
-    mask, bits = file.stated.of("mask", band), file.stated.of("mask_bits", band)
+        nothing = ~(source.array(hdu, "weight", like=shape) > 0)
+        image.mask = nothing if image.mask is None else (image.mask != 0) | nothing
+    mask = file.stated.of("mask", band)
     if mask is not None:
         source, hdu = _companion(file, mask, "mask", band)
-        if bits is not None and source.array(hdu, "mask").dtype.kind not in "biu":
-            raise InvalidInputError(
-                f"Band {band!r}: found a mask of {source.array(hdu).dtype}, expected integers for "
-                f"mask_bits={bits}."
-            )
-        found = source.bad_pixels(hdu, shape, bits)
-        image.mask = found if len(stated) < 2 else image.mask | (found != 0)
+        found = source.bad_pixels(hdu, shape, file.stated.bits(band))
+        image.mask = found if image.mask is None else image.mask | (found != 0)
     return plane
 
 

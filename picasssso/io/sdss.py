@@ -21,8 +21,9 @@ from astropy.nddata import StdDevUncertainty
 
 from picasssso._core.fits_files import open_fits
 from picasssso.exceptions import FileFormatError, PicassssoWarning
+from picasssso.io.band_planes import BandPlane
 from picasssso.io.formats import ImageReader, Recognition
-from picasssso.io.image_files import BandPlane, ImageFile
+from picasssso.io.image_files import ImageFile
 
 #: What is added to the survey's magnitudes to make them AB.
 AB_OFFSETS = {"u": -0.04, "g": 0.0, "r": 0.0, "i": 0.0, "z": 0.02}

@@ -13,9 +13,10 @@ import re
 
 from picasssso.bands.flux_units import is_count_like, parse_unit
 from picasssso.exceptions import InvalidInputError
+from picasssso.io.band_planes import BandPlane
 from picasssso.io.formats import ImageReader, Recognition
-from picasssso.io.image_files import BandPlane, ImageFile
-from picasssso.io.planes import science_hdu
+from picasssso.io.image_files import ImageFile
+from picasssso.io.planes import companion_planes, science_hdu
 
 _BANDS = {
     **{f"IRAC {channel}": f"spitzer-irac{channel}" for channel in (1, 2, 3, 4)},
@@ -41,8 +42,8 @@ class SpitzerReader(ImageReader):
     def read(self, file: ImageFile) -> list[BandPlane]:
         """Read a mosaic."""
         hdu = science_hdu(file)
-        band = file.band_of(file.text("INSTRUME", "CHNLNUM"), _BANDS)
-        text = str(file.headers[hdu].get("BUNIT", "")).strip()
+        band = file.band_of(file.text("INSTRUME", "CHNLNUM").upper(), _BANDS)
+        text = file.bunit(hdu)
         unit = parse_unit(text, band, "BUNIT") if text else None
         if file.stated.of("unit", band) is None and (unit is None or is_count_like(unit)):
             raise InvalidInputError(
@@ -54,8 +55,13 @@ class SpitzerReader(ImageReader):
                 hdu,
                 band,
                 unit,
-                noise=file.noise_beside("unc", "std"),
-                mask=file.no_data_beside("cov"),
+                **companion_planes(
+                    file,
+                    hdu,
+                    band,
+                    noise=file.noise_beside("unc", "std", band),
+                    mask=file.no_data_beside("cov", "COV", "COVERAGE"),
+                ),
                 extended_source_correction="none",
             )
         ]

@@ -13,10 +13,11 @@ import re
 
 import astropy.units as u
 
+from picasssso.io.band_planes import BandPlane
 from picasssso.io.formats import ImageReader, Recognition
-from picasssso.io.image_files import BandPlane, ImageFile
-from picasssso.io.keywords import from_vega
-from picasssso.io.planes import science_hdu
+from picasssso.io.image_files import ImageFile
+from picasssso.io.keywords import check_magnitude, from_vega
+from picasssso.io.planes import companion_planes, science_hdu
 
 _BANDS = {str(band): f"wise2010-W{band}" for band in (1, 2, 3, 4)}
 _FILETYPES = (("uncertainty", "unc"), ("coverage", "cov"))
@@ -45,7 +46,9 @@ class WISEReader(ImageReader):
         # Another band's name does not change the calibration.
         zero_point, source = file.zero_point(
             band,
-            lambda: from_vega(_BANDS.get(name, band), file.number("MAGZP")),
+            lambda: from_vega(
+                _BANDS.get(name, band), check_magnitude(file.get("MAGZP"), "MAGZP", str(file))
+            ),
             "MAGZP, Vega to AB",
         )
         return [
@@ -53,8 +56,15 @@ class WISEReader(ImageReader):
                 hdu,
                 band,
                 u.ct,
-                noise=file.noise_beside("unc", "std") or file.noise_beside("invvar", "ivar"),
-                mask=file.no_data_beside("cov"),
+                **companion_planes(
+                    file,
+                    hdu,
+                    band,
+                    noise=file.noise_beside("unc", "std", band)
+                    or file.noise_beside("invvar", "ivar", band),
+                    mask=file.no_data_beside("cov", "COV", "COVERAGE")
+                    or file.no_data_beside("n", "N"),
+                ),
                 zero_point=zero_point,
                 zero_point_source=source,
             )
@@ -64,4 +74,5 @@ class WISEReader(ImageReader):
 def _band(file: ImageFile) -> str:
     """Return the number of the band; unWISE files have it in their name if not in the header."""
     named = re.search(r"-w([1-4])-", file.name)
-    return file.text("BAND") or (named[1] if named else "")
+    name = file.text("BAND") or (named[1] if named else "")
+    return re.sub(r"^W(?=\d)", "", name.upper())

@@ -16,6 +16,7 @@ from picasssso._plotting import (
     draw_panel,
     draw_scale_bar,
     property_scale,
+    set_bar_ticks,
     unit_label,
 )
 from picasssso.exceptions import InvalidInputError, InvalidTypeError
@@ -183,7 +184,10 @@ def _add_axes(
     left: bool,
     last: bool,
 ) -> Any:
-    """Add one panel; coordinates stand only along the left and the lower edge of a band."""
+    """Add one panel; coordinates on the sky are written at the first panel of a band only.
+
+    All panels show the same sky, and right ascensions of neighbors would touch.
+    """
     rectangle = layout.panel(place, row)
     axes: Any
     if maps.wcs is None:
@@ -194,7 +198,7 @@ def _add_axes(
     axes = figure.add_axes(rectangle, projection=maps.wcs)
     # Each coordinate is written along the edge across which it changes most.
     turned = abs(maps.wcs.pixel_scale_matrix[0, 0]) < abs(maps.wcs.pixel_scale_matrix[0, 1])
-    sides = ("lb", (left, last)) if turned else ("bl", (last, left))
+    sides = ("lb", (left, last and left)) if turned else ("bl", (last and left, left))
     for coordinate, side, shown in zip(axes.coords, *sides, strict=True):
         coordinate.set_auto_axislabel(False)
         coordinate.set_ticks(number=4)
@@ -238,7 +242,7 @@ def _draw_property(
                 color="white", bbox=box,
             )  # fmt: skip
         if row == 0:
-            _draw_bar(figure, layout.bar(place), picture, definition)
+            _draw_bar(figure, layout.bar(place), picture, definition, scale)
 
 
 def _scale(
@@ -283,15 +287,12 @@ def _draw_bar(
     rectangle: tuple[float, float, float, float],
     picture: Any,
     definition: Property,
+    scale: Scale,
 ) -> None:
-    from matplotlib.ticker import MaxNLocator
-
     axes = figure.add_axes(rectangle)
     bar = figure.colorbar(picture, cax=axes, orientation="horizontal")
     bar.outline.set_linewidth(0.6)
-    if not definition.is_surface_density:
-        bar.locator = MaxNLocator(nbins=4)
-        bar.update_ticks()
+    set_bar_ticks(bar, scale, 4)
     axes.xaxis.set_ticks_position("top")
     axes.xaxis.set_label_position("top")
     axes.tick_params(labelsize=6.5, length=2, width=0.6, pad=1.5, which="major")

@@ -125,7 +125,7 @@ def _to_images(planes: list[BandPlane], redshift: float) -> BandImages:
 
 def _check_what_the_user_says(reader: ImageReader, path: str, plane: BandPlane) -> None:
     """Check that what the user says of a file goes before what the file says."""
-    from picasssso.io.image_files import Stated
+    from picasssso.io.stated import Stated
 
     named = reader.read(ImageFile(path, band="twomass-Ks"))
     assert named[0].band == "twomass-Ks", "A band that the user names is ignored: use band_of()."
@@ -133,7 +133,8 @@ def _check_what_the_user_says(reader: ImageReader, path: str, plane: BandPlane) 
         stated = Stated(values={"zero_point": 12.5 * u.ABmag})
         given = reader.read(ImageFile(path, stated=stated))[0].zero_point
         assert given == 12.5 * u.ABmag, "A zero point that the user gives is ignored."
-    alone = reader.read(ImageFile(path, hdu=plane.hdu))[0].image
+    stated = Stated(values={"uncertainty": "ERR", "mask": "DQ"})
+    alone = reader.read(ImageFile(path, stated=stated))[0].image
     assert {alone.uncertainty is None, alone.mask is None} == {True}, (
-        "Of an HDU that the user names noise and mask are read too: pass them to plane()."
+        "Noise and mask are read although the user names others: pass them to plane()."
     )

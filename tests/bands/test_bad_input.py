@@ -20,6 +20,7 @@ from astropy.table import Table
 from astropy.wcs import WCS, DistortionLookupTable
 
 from picasssso.bands import BandImages, GalacticExtinction, NoiseScaling, align
+from picasssso.bands.flux_units import parse_unit
 from picasssso.exceptions import PicassssoError
 
 G = "sdss2010-g"
@@ -666,3 +667,50 @@ def test_a_psf_that_holds_no_value_is_refused():
             {R: CCDData(np.ones((4, 4)), unit="nmgy")}, redshift=0.03, pixel_scale=0.4 * u.arcsec,
             psf=kernel,
         )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("unit", "value", "valid"),
+    [
+        ("nmgy", 1.6e38, False),
+        ("nmgy", 3.4028235e38, False),
+        ("nmgy", np.inf, False),
+        ("nmgy", 1e37, False),
+        ("Jy", 2e38, False),
+        ("W / (m2 Hz)", 1e72, True),  # of 0.03 nmgy
+        ("W / (m2 Hz)", 1.6e38, False),
+        ("erg / (s cm2 AA)", 2e38, True),  # of 0.01 nmgy
+    ],
+)
+def test_inverse_variances_that_stand_for_none_are_no_data(unit, value, valid):
+    weights = np.ones((4, 4))
+    weights[1, 2] = value
+    image = CCDData(np.full((4, 4), 2.0), unit=unit, uncertainty=InverseVariance(weights))
+    images = BandImages({R: image}, redshift=0.03, pixel_scale=0.4 * u.arcsec)
+    assert (images.to_arrays()[1][0, 1, 2] > 0) == valid
+
+
+@pytest.mark.parametrize("value", [99, -99, 999, np.nan])
+def test_a_zero_point_that_stands_for_none_is_refused(value):
+    image = CCDData(np.ones((4, 4)), unit="adu")
+    with pytest.raises(PicassssoError, match="one finite magnitude"):
+        BandImages({R: image}, redshift=0.1, pixel_scale=1 * u.arcsec, zero_point=value * u.ABmag)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("MJY/SR", "MJy / sr"), ("MJY SR-1", "MJy / sr"), ("UJY", "uJy"), ("JY/PIXEL", "Jy / pix"),
+        ("e-/s", "electron / s"), ("E-/S", "electron / s"), ("e-", "electron"), ("cps", "ct / s"),
+        ("CPS/pix", "ct / (s pix)"), ("ERG/S/CM**2/HZ", "erg / (s cm2 Hz)"),
+        ("1e-20 erg/s/cm2/AA", "1e-20 erg / (s cm2 AA)"),
+        ("(10**(-20)*erg/s/cm**2/Angstrom)**2", "1e-40 erg2 / (s2 cm4 AA2)"),
+    ],
+)  # fmt: skip
+def test_units_as_surveys_spell_them(text, expected):
+    assert parse_unit(text, R, "BUNIT") == u.Unit(expected)
+
+
+def test_a_unit_in_capitals_that_may_be_two_is_refused():
+    with pytest.raises(PicassssoError, match="mJy or MJy"):
+        parse_unit("MJY", R, "BUNIT")

@@ -68,6 +68,13 @@ WRONG = {
     "no wavelengths": (["califa"], no_wavelengths, "no linear wavelengths in HDU 0"),
     "Jansky": (["muse"], card("DATA", "BUNIT", "Jy/beam"), "BUNIT = 'Jy/beam'.*expected a flux"),
     "no unit": (["califa"], lambda h: h[0].header.__delitem__("BUNIT"), "no BUNIT"),
+    "variances per area": (
+        ["muse"], card("STAT", "BUNIT", "(MJy/sr)**2"), "'.MJy/sr...2' with the noise.*STAT",
+    ),
+    "variances of a unit that is not squared": (
+        ["muse"], card("STAT", "BUNIT", "10**(-16)*erg/s/cm**2/Angstrom"), "with the noise",
+    ),
+    "errors in counts": (["califa"], card("ERROR", "BUNIT", "electron"), "with the noise.*ERROR"),
     "other scale": (
         ["manga"], card("FLUX", "BUNIT", "1E-16 erg/s/cm^2/Ang/spaxel"), "expected 1e-17 erg",
     ),
@@ -154,3 +161,16 @@ def test_cubes_made_by_hand_are_checked():
 
 def test_formats_are_listed():
     assert list(list_cube_formats()) == ["califa", "manga", "muse", "sami"]
+
+
+def test_noise_in_a_unit_of_its_own(files):
+    def sigma(name):
+        return read_cube(files[name], redshift=0.03).arms[0].uncertainty.quantity[5, 2, 2]
+
+    unit, before = "erg/s/cm**2/Angstrom", sigma("muse")
+    for bunit, factor in ((f"(10**(-20)*{unit})**2", 1.0), (f"(10**(-18)*{unit})**2", 1e4)):
+        edited(files["muse"], card("STAT", "BUNIT", bunit))
+        assert (sigma("muse") / before).to_value("") == pytest.approx(factor)
+    before = sigma("califa")
+    edited(files["califa"], card("ERROR", "BUNIT", f"10^-15 {unit}"))
+    assert (sigma("califa") / before).to_value("") == pytest.approx(10)

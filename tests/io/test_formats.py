@@ -138,7 +138,7 @@ class ReadsNoiseAnyway(Mine):
         (LooksAtPixels, "only headers"),
         (TakesEverything, "without keywords"),
         (KnowsBetter, "band that the user names"),
-        (ReadsNoiseAnyway, "noise and mask are read too"),
+        (ReadsNoiseAnyway, "although the user names others"),
     ],
 )
 def test_the_contract_finds_what_is_wrong(reader, words, image):

@@ -334,9 +334,13 @@ def roman(folder, wcs, star, **cards):
     [
         (euclid, {"MAGZEROP": None}, "MAGZEROP = None, expected a number"),
         (euclid, {"MAGZEROP": "thirty"}, "MAGZEROP = 'thirty'"),
+        (euclid, {"MAGZEROP": -99.0}, "MAGZEROP = -99.0, expected.*zero_point="),
+        (euclid, {"MAGZEROP": 0.0}, "MAGZEROP = 0.0, expected a number other than 0"),
+        (euclid, {"MAGZEROP": True}, "MAGZEROP = True"),
         (euclid, {"FILTER": "NIR_K"}, "filter 'NIR_K', expected one of VIS"),
         (casu, {"EXP_TIME": None}, "EXP_TIME or EXPTIME = None.*exposure time"),
         (casu, {"EXP_TIME": 0.0}, "exposure time of 0 s"),
+        (casu, {"AMSTART": 0.0, "AMEND": 0.0}, "AMSTART = 0.0, expected the airmass, from 1"),
         (casu, {"AMEND": None}, "AMEND = None.*airmass"),
         (casu, {"EXTINCT": None}, "EXTINCT = None.*zero point needs"),
         (casu, {"FILTER": "1-0S1"}, "filter '1-0S1'"),
@@ -344,6 +348,8 @@ def roman(folder, wcs, star, **cards):
         (spitzer, {"BUNIT": "DN/s"}, "BUNIT = 'DN/s', expected MJy/sr"),
         (spitzer, {"CHNLNUM": 7}, "filter 'IRAC 7'"),
         (wise, {"MAGZP": None}, "MAGZP = None, expected a number"),
+        (wise, {"MAGZP": 999.0}, "MAGZP = 999.0, expected"),
+        (wise, {"MAGZP": 0}, "MAGZP = 0, expected"),
         (wise, {"BAND": 5}, "filter '5'"),
         (roman, {"unit": "DN/s"}, "Roman image in DN/s.*zero_point="),
         (roman, {"FILTER": "PRISM"}, "no known camera and filter"),
@@ -375,3 +381,21 @@ def test_another_name_of_a_band_keeps_its_calibration(tmp_path, wcs, star):
 def test_readers_keep_the_contract(survey, tmp_path, wcs, star):
     path = globals()[survey](tmp_path, wcs, star)
     check_reader(formats.get_reader(survey), path[0] if isinstance(path, list) else path)
+
+
+@pytest.mark.parametrize("band", ["W1", "w1", 1.0, "1"])
+def test_wise_bands_as_they_are_written(tmp_path, wcs, star, band):
+    check(BandImages.read(wise(tmp_path, wcs, star, BAND=band), redshift=0.05), "wise2010-W1")
+
+
+@pytest.mark.parametrize("cards", [{"CHNLNUM": 1.0}, {"CHNLNUM": "1"}, {"BUNIT": "MJY/SR"}])
+def test_spitzer_as_it_is_written(tmp_path, wcs, star, cards):
+    check(BandImages.read(spitzer(tmp_path, wcs, star, **cards), redshift=0.05), "spitzer-irac1")
+
+
+@pytest.mark.parametrize(("keyword", "value"), [("MAGZPT", -99.0), ("EXTINCT", -99.0)])
+def test_casu_numbers_that_stand_for_none(tmp_path, wcs, star, keyword, value):
+    path = casu(tmp_path, wcs, star)
+    fits.setval(path, keyword, value=value, ext=1)
+    with pytest.raises(FileFormatError, match=rf"{keyword} = -99.0, expected.*zero_point="):
+        BandImages.read(path, redshift=0.05)

@@ -1,0 +1,64 @@
+"""What readers return: a band as a file defines it, and what reads its noise and its mask."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import astropy.units as u
+import numpy.typing as npt
+from astropy.nddata import NDData, NDUncertainty
+
+Noise = Callable[[Sequence[int], u.UnitBase], NDUncertainty | None]
+Mask = Callable[[Sequence[int]], npt.NDArray[Any] | None]
+
+
+@dataclass(frozen=True)
+class BitMask:
+    """A mask of bits: what returns where the image is bad.
+
+    ``read`` is given the shape and the bits that mean bad; None: those that the format defines.
+    """
+
+    read: Callable[[Sequence[int], int | None], npt.NDArray[Any]]
+
+    def __call__(self, shape: Sequence[int], bits: int | None = None) -> npt.NDArray[Any]:
+        """Return where the image is bad: True, or not zero."""
+        return self.read(shape, bits)
+
+
+@dataclass(frozen=True, eq=False)
+class BandPlane:
+    """One band as a file defines it.
+
+    Parameters
+    ----------
+    band : str
+        Full name of the band, such as ``"sdss2010-g"``.
+    image : `~astropy.nddata.NDData`, shape (y, x)
+        Values with unit, WCS, uncertainty and mask.
+    record : dict
+        Where it came from and what was done to it, for ``meta``.
+    zero_point : `~astropy.units.Quantity`, optional
+        AB magnitude of one count, of images in counts.
+    psf : `~astropy.units.Quantity` or array, optional
+        FWHM or kernel of the PSF, where the file states it.
+    hdu : int, optional
+        Number of the HDU of the values.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from astropy.nddata import NDData
+    >>> from picasssso.io import BandPlane
+    >>> BandPlane("sdss2010-r", NDData(np.ones((4, 5)), unit="nmgy")).image.data.shape
+    (4, 5)
+    """
+
+    band: str
+    image: NDData
+    record: dict[str, Any] = field(default_factory=dict)
+    zero_point: u.Quantity | None = None
+    psf: Any = None
+    hdu: int | None = None
