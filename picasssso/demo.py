@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from picasssso._core.files import check_output
-from picasssso.exceptions import PicassssoError, PicassssoWarning
+from picasssso.exceptions import FileFormatError, PicassssoError, PicassssoWarning
 
 if TYPE_CHECKING:
     from picasssso.estimators.base import PropertyMapEstimator
@@ -43,7 +43,7 @@ def run_demo(
     Parameters
     ----------
     folder : str or path-like, optional
-        Existing folder to write into.
+        Folder to write into; made if it does not exist.
     estimators : iterable of str, optional
         Names of estimators; by default every one that can be used.
     progress : bool, optional
@@ -57,7 +57,7 @@ def run_demo(
     Raises
     ------
     FileFormatError
-        If the folder does not exist or cannot be written to.
+        If the folder cannot be made or written to.
     InvalidInputError
         If there is no estimator of a name given.
 
@@ -78,6 +78,12 @@ def run_demo(
     from picasssso.maps.pictures import save_picture
 
     folder = Path(folder)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise FileFormatError(
+            f"Folder: cannot make {folder} ({error.strerror}). Give one that can be written to."
+        ) from error
     picture = folder / "picasssso_demo.png"
     check_output(picture, overwrite=True)
     images, truth = load_example()

@@ -243,9 +243,12 @@ def test_mass_is_about_right_all_the_same(result):
         assert np.median(ratio) == pytest.approx(1, abs=0.5)
 
 
-def test_demo_into_a_missing_folder(tmp_path):
-    with pytest.raises(FileFormatError, match="no folder"):
-        run_demo(tmp_path / "nowhere", progress=False)
+def test_demo_makes_its_folder_where_it_can(tmp_path):
+    result = run_demo(tmp_path / "new" / "one", ["mass_to_light"], progress=False)
+    assert result.picture.exists()
+    (tmp_path / "file").touch()
+    with pytest.raises(FileFormatError, match="cannot make"):
+        run_demo(tmp_path / "file" / "one", ["mass_to_light"], progress=False)
 
 
 def test_estimator_that_cannot_be_used_is_left_out_with_a_warning(monkeypatch):

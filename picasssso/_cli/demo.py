@@ -13,7 +13,7 @@ from picasssso._cli.running import common_options, progress_wanted
 @click.command()
 @click.option(
     "-o", "--output", type=click.Path(path_type=Path), default=Path(), metavar="FOLDER",
-    help="Existing folder to write into; the current one by default.",
+    help="Folder to write into, made if it does not exist; the current one by default.",
 )  # fmt: skip
 @click.option(
     "-e", "--estimator", "estimators", multiple=True, metavar="NAME",
@@ -33,6 +33,9 @@ def demo(output: Path, estimators: tuple[str, ...], quiet: bool) -> None:
 
     for name in estimators:
         check_estimator(name)
+    if not quiet:
+        names = ", ".join(estimators) or "all estimators"
+        click.echo(f"Estimating maps of the example galaxy with {names}.")
     result = run_demo(output, estimators or None, progress=progress_wanted(quiet))
     if quiet:
         return

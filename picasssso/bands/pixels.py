@@ -113,6 +113,11 @@ def cutout_slices(
                 "cutout: found a sky position for images without WCS, expected a pixel (x, y)."
             )
         x, y = (float(p) for p in wcs.world_to_pixel(position))
+        if not (np.isfinite(x) and np.isfinite(y)):
+            raise InvalidInputError(
+                f"cutout: found the position {position.to_string()} in degrees, which is not on "
+                "the part of the sky that the image shows. Check it, and that it is RA and Dec."
+            )
     else:
         try:
             x, y = (float(p) for p in position)

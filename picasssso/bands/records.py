@@ -166,7 +166,7 @@ class BandRecord:
         # They may be larger than fluxes are, in units such as W/m2/Hz.
         limit = max(_NO_VALUE, _NO_PRECISION * self.uncertainty_scale.factor**2)
         known = np.isfinite(noise)
-        if noise.dtype.kind == "f" and known.any() and noise[known].max() >= _NO_VALUE:
+        if noise.dtype.kind == "f" and np.max(noise, where=known, initial=0.0) >= _NO_VALUE:
             known &= (noise < limit) & ~np.any([np.isclose(noise, x, 1e-6) for x in _FLAGS], 0)
         return np.asarray(known)
 

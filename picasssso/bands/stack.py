@@ -179,8 +179,11 @@ class BandStack(Mapping[str, CCDData]):
         """Return the full name of a band that these images have."""
         name = resolve_band(band, self.survey)
         if name not in self._records:
+            near = [one for one in self._records if one.endswith(f"-{band}")]
+            meant = f" Is {near[0]!r} meant?" if len(near) == 1 else ""
             raise UnknownBandError(
                 f"Band {band!r}: found none of that name, the images have {', '.join(self)}."
+                + meant
             )
         return name
 

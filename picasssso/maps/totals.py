@@ -77,6 +77,8 @@ class Total:
 
     def __str__(self) -> str:
         value, error = float(self.value.value), float(self.uncertainty.value)
+        if not error:  # none is stated: not that it is exact
+            return f"{value:.4g} {self.value.unit}".rstrip()
         return f"{_with_error(value, error)} {self.value.unit}".rstrip()
 
 

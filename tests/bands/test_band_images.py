@@ -18,7 +18,8 @@ from hypothesis import strategies as st
 
 from picasssso._core.solid_angles import pixel_solid_angles
 from picasssso.bands import BandImages, align
-from picasssso.exceptions import MissingBandError
+from picasssso.data import load_example_images
+from picasssso.exceptions import InvalidInputError, MissingBandError, PicassssoError
 
 G, R = "sdss2010-g", "sdss2010-r"
 
@@ -478,3 +479,11 @@ def test_import_is_light():
         [sys.executable, "-c", code], capture_output=True, text=True, check=True
     )
     assert found.stdout.strip() == "[]"
+
+
+def test_what_is_near_is_named():
+    images = load_example_images()
+    with pytest.raises(PicassssoError, match=r"Is 'sdss2010-i' meant\?"):
+        images.select(["i"])
+    with pytest.raises(InvalidInputError, match=r"position 190 -?\d+ in degrees, which is not on"):
+        images.cutout(SkyCoord(190.0, -80.0, unit="deg"), 10 * u.arcsec)

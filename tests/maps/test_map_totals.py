@@ -498,7 +498,7 @@ def test_ten_thousand_pixels_without_a_source_total_zero(held_positive):
         (0.0, 12.3, "0 +/- 12 solMass"),
         (-2e-7, 5e-8, "(-2.00 +/- 0.50)e-07 solMass"),
         (1e5, 3e8, "(0.0 +/- 3.0)e+08 solMass"),
-        (7.0, 0.0, "7 +/- 0 solMass"),
+        (7.0, 0.0, "7 solMass"),
         (np.nan, np.nan, "nan +/- nan solMass"),
     ],
 )
