@@ -311,9 +311,11 @@ def test_demo_command_in_a_process_of_its_own(tmp_path):
 
 @pytest.mark.parametrize(
     ("arguments", "code", "word"),
-    [(["-e", "guess"], 2, "guess"), (["-q", "-o", "nowhere"], 1, "nowhere")],
+    [(["-e", "guess"], 2, "guess"), (["-q", "-o", "file/nowhere"], 1, "nowhere")],
 )
-def test_demo_command_used_wrongly(arguments, code, word):
+def test_demo_command_used_wrongly(arguments, code, word, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "file").touch()
     outcome = CliRunner().invoke(cli, ["demo", *arguments])
     assert outcome.exit_code == code
     assert word in outcome.output
