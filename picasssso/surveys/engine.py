@@ -98,6 +98,8 @@ def connect(
         # The tasks that a dead worker held are the one that it worked on, and no other.
         "distributed.scheduler.worker-saturation": 1.0,
         "distributed.scheduler.allowed-failures": _RETRIES,
+        # It looks at the stack every 10 ms and keeps what it saw for an hour: 0.1 MB a galaxy.
+        "distributed.worker.profile.enabled": False,
     }
     with (
         dask.config.set(settings),
