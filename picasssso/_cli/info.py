@@ -134,10 +134,10 @@ def _unit(header: Header) -> str:
 
 
 def _wcs(header: Header) -> str:
-    from astropy.coordinates import SkyCoord
     from astropy.wcs.utils import proj_plane_pixel_scales
 
     from picasssso._core.fits_files import celestial_wcs
+    from picasssso.bands.pixels import sky_center
     from picasssso.exceptions import FileFormatError
 
     try:
@@ -147,10 +147,9 @@ def _wcs(header: Header) -> str:
     if wcs is None:
         return "none: give --pixel-scale"
     scales = proj_plane_pixel_scales(wcs) * 3600
-    center = wcs.pixel_to_world((header["NAXIS1"] - 1) / 2, (header["NAXIS2"] - 1) / 2)
-    assert isinstance(center, SkyCoord)
+    center = sky_center(wcs, (header["NAXIS2"], header["NAXIS1"]))
     scale = " x ".join(dict.fromkeys(f"{value:.4g}" for value in scales))
-    position = center.icrs.to_string("decimal", precision=5)
+    position = center.to_string("decimal", precision=5)
     return f"{wcs.wcs.ctype[0]}, {scale} arcsec per pixel, center RA Dec {position}"
 
 

@@ -146,10 +146,12 @@ def read_region(path: str, images: BandImages) -> Any:
 
 def _nothing_inside(path: str, images: BandImages) -> InvalidInputError:
     """Return the error of a file whose regions lie elsewhere."""
+    from picasssso.bands.pixels import sky_center
+
     where = ""
     if images.wcs is not None:
-        center = images.wcs.pixel_to_world(*((n - 1) / 2 for n in reversed(images.shape)))
-        where = f", which lie around {center.to_string('decimal', precision=4)} (degrees)"
+        center = sky_center(images.wcs, images.shape).to_string("decimal", precision=4)
+        where = f", which lie around {center} (degrees)"
     return InvalidInputError(
         f"--region: found none of the images' pixels{where}, inside {path}, expected some. Is it "
         "of another field?"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import astropy.units as u
 import numpy as np
@@ -10,6 +10,9 @@ from astropy.wcs import WCS
 
 from picasssso._core.solid_angles import solid_angles
 from picasssso.exceptions import InvalidInputError, InvalidTypeError
+
+if TYPE_CHECKING:
+    from astropy.coordinates import SkyCoord
 
 #: Grids closer than this, in pixels, are the same.
 SAME_GRID = 1e-6
@@ -21,6 +24,26 @@ _CORNERS = ("lower left", "lower right", "upper left", "upper right")
 def central_solid_angle(wcs: WCS, shape: tuple[int, int]) -> float:
     """Return the solid angle of a pixel at the center of an image ``(y, x)``, arcsec2."""
     return float(solid_angles(wcs, (shape[1] - 1) / 2, (shape[0] - 1) / 2))
+
+
+def sky_center(wcs: WCS, shape: tuple[int, int]) -> SkyCoord:
+    """Return where on the sky the middle of an image ``(y, x)`` is, in ICRS."""
+    return wcs.pixel_to_world((shape[1] - 1) / 2, (shape[0] - 1) / 2).icrs
+
+
+def sky_to_pixel(position: SkyCoord, wcs: WCS | None, what: str) -> tuple[float, float]:
+    """Return the pixel (x, y) of a position on the sky; ``what``: who asks, for messages."""
+    if wcs is None:
+        raise InvalidInputError(
+            f"{what}: found a position on the sky and images without WCS, expected a pixel (x, y)."
+        )
+    x, y = (float(p) for p in wcs.world_to_pixel(position))
+    if not (np.isfinite(x) and np.isfinite(y)):
+        raise InvalidInputError(
+            f"{what}: found the position {position.to_string()} in degrees, which is not on the "
+            "part of the sky that the image shows. Check it, and that it is RA and Dec."
+        )
+    return x, y
 
 
 def has_equal_pixels(wcs: WCS, shape: tuple[int, int], typical: float) -> bool:
@@ -108,16 +131,7 @@ def cutout_slices(
     from astropy.nddata import NoOverlapError, overlap_slices
 
     if isinstance(position, SkyCoord):
-        if wcs is None:
-            raise InvalidInputError(
-                "cutout: found a sky position for images without WCS, expected a pixel (x, y)."
-            )
-        x, y = (float(p) for p in wcs.world_to_pixel(position))
-        if not (np.isfinite(x) and np.isfinite(y)):
-            raise InvalidInputError(
-                f"cutout: found the position {position.to_string()} in degrees, which is not on "
-                "the part of the sky that the image shows. Check it, and that it is RA and Dec."
-            )
+        x, y = sky_to_pixel(position, wcs, "cutout")
     else:
         try:
             x, y = (float(p) for p in position)

@@ -5,19 +5,17 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable
 from itertools import product
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import astropy.units as u
 import numpy as np
 import numpy.typing as npt
 
+from picasssso.bands.pixels import sky_center
 from picasssso.evaluation.evaluation import LARGEST_OFFSET, corner_offset, resolution_of
 from picasssso.exceptions import InvalidInputError, PicassssoWarning
 from picasssso.maps import PropertyMaps
 from picasssso.maps.arrays import PERCENTILES, PropertyArrays
-
-if TYPE_CHECKING:
-    from astropy.coordinates import SkyCoord
 
 FloatArray = npt.NDArray[np.floating]
 
@@ -68,11 +66,7 @@ def match_maps(
         k = 0 if scale[0] < 0.99 * scale[1] else 1  # which is brought to the other's pixels
         grid = _Regrid(pair[k], pair[1 - k])
         if not grid.matrix.nnz:
-            raise InvalidInputError(
-                f"The maps lie elsewhere on the sky: the first around {_place(first)}, the second "
-                f"around {_place(second)}, {_distance(first, second)} apart. Expected two sets of "
-                "maps of one galaxy."
-            )
+            raise _elsewhere(first, second)
         regrid[k] = grid
         notes.append(
             f'{_WORDS[k]} brought from pixels of {scale[k]:.3g}" to those of the '
@@ -85,21 +79,16 @@ def match_maps(
     return moved[0], moved[1], notes
 
 
-def _center(maps: PropertyMaps) -> SkyCoord:
-    """Return where the middle of maps is on the sky."""
-    assert maps.wcs is not None
-    return maps.wcs.pixel_to_world((maps.shape[1] - 1) / 2, (maps.shape[0] - 1) / 2)
-
-
-def _place(maps: PropertyMaps) -> str:
-    """Return where the middle of maps is, in degrees and in words."""
-    return _center(maps).to_string("decimal", precision=4)
-
-
-def _distance(first: PropertyMaps, second: PropertyMaps) -> str:
-    """Return in words how far the middles of two sets of maps are from each other."""
-    apart = _center(first).separation(_center(second))
-    return f"{apart.to(u.deg if apart > 0.1 * u.deg else u.arcsec):.3g}"
+def _elsewhere(first: PropertyMaps, second: PropertyMaps) -> InvalidInputError:
+    """Return the error of two sets of maps that have no part of the sky in common."""
+    centers = [sky_center(maps.wcs, maps.shape) for maps in (first, second) if maps.wcs]
+    one, other = (center.to_string("decimal", precision=4) for center in centers)
+    apart = centers[0].separation(centers[1])
+    apart = apart.to(u.deg if apart > 0.1 * u.deg else u.arcsec)
+    return InvalidInputError(
+        f"The maps lie elsewhere on the sky: the first around {one}, the second around {other} "
+        f"(degrees), {apart:.3g} apart. Expected two sets of maps of one galaxy."
+    )
 
 
 def _suppose_one_distance(first: PropertyMaps, second: PropertyMaps) -> str | None:

@@ -19,6 +19,7 @@ import numpy.typing as npt
 from astropy.nddata import NDData
 
 from picasssso._core.files import allocate
+from picasssso.bands.pixels import sky_to_pixel
 from picasssso.bands.psf import kernel_fwhm
 from picasssso.exceptions import InvalidInputError
 from picasssso.preparation.deblending import MIN_PIXELS, fill_with_surroundings, take_apart
@@ -96,18 +97,7 @@ def pixel_position(images: BandImages, position: Any) -> tuple[float, float]:
     if position is None:
         return (images.shape[1] - 1) / 2, (images.shape[0] - 1) / 2
     if hasattr(position, "transform_to"):
-        if images.wcs is None:
-            raise InvalidInputError(
-                "Target: found a position on the sky and images without WCS, expected pixels "
-                "(x, y)."
-            )
-        sky, (x, y) = position, images.wcs.world_to_pixel(position)
-        position = float(x), float(y)
-        if not np.isfinite(position).all():
-            raise InvalidInputError(
-                f"Target: found the position {sky.to_string()} in degrees, which is not on the "
-                "part of the sky that the image shows. Check it, and that it is RA and Dec."
-            )
+        position = sky_to_pixel(position, images.wcs, "Target")
     x, y = float(position[0]), float(position[1])
     if not (-0.5 <= x < images.shape[1] - 0.5 and -0.5 <= y < images.shape[0] - 0.5):
         raise InvalidInputError(
