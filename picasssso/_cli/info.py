@@ -194,7 +194,8 @@ def _proposal(
         proposed.append(line)
         yield line if quiet else f"  {line}"
         if not quiet and images is not None:
-            yield f"    {_what_was_read(images)}"
+            read = _what_was_read(images)
+            yield f"    {read if known == band else read.replace(known, band)}"
 
 
 def _survey_proposal(file: ImageFile, quiet: bool, proposed: list[str]) -> Iterator[str]:
