@@ -10,6 +10,10 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from threading import RLock
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from astropy.wcs import WCS
 
 _LOCK = RLock()
 
@@ -29,3 +33,9 @@ def record_warnings() -> Iterator[list[warnings.WarningMessage]]:
     with _LOCK, warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         yield caught
+
+
+def copy_wcs(wcs: WCS) -> WCS:
+    """Return a copy of a WCS; astropy catches warnings while it makes one."""
+    with silence():
+        return wcs.deepcopy()

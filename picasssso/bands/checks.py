@@ -16,6 +16,7 @@ import numpy as np
 from astropy.nddata import NDData, NDUncertainty, UnknownUncertainty
 from astropy.wcs import WCS
 
+from picasssso._core.quiet import copy_wcs
 from picasssso.bands.band_names import check_band, resolve_band
 from picasssso.bands.flux_units import flux_scale, is_count_like, is_magnitude, parse_zero_point
 from picasssso.bands.pixels import central_solid_angle, grid_offset
@@ -238,7 +239,7 @@ def check_grid(
                 f"{names[0][1]!r}, expected at most {MAX_OFFSET} pixels. Put the bands on one "
                 f"grid: picasssso.bands.align(images, onto={names[0][1]!r}, redshift=...)."
             )
-    wcs = reference.deepcopy()
+    wcs = copy_wcs(reference)
     wcs.array_shape = shape
     return wcs, None, central_solid_angle(wcs, shape)
 

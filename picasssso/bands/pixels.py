@@ -8,6 +8,7 @@ import astropy.units as u
 import numpy as np
 from astropy.wcs import WCS
 
+from picasssso._core.quiet import copy_wcs
 from picasssso._core.solid_angles import solid_angles
 from picasssso.exceptions import InvalidInputError, InvalidTypeError
 
@@ -84,7 +85,7 @@ def shift_wcs(wcs: WCS, dx: float, dy: float) -> WCS:
     """Return a WCS whose pixel (0, 0) is the pixel (dx, dy) of the given one."""
     from astropy.wcs import DistortionLookupTable, Sip
 
-    shifted = wcs.deepcopy()
+    shifted = copy_wcs(wcs)
     shift = np.array([dx, dy], dtype=float)
     shifted.wcs.crpix = wcs.wcs.crpix - shift
     if wcs.sip is not None:

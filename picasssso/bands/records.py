@@ -20,6 +20,7 @@ from astropy.nddata import (
 )
 from astropy.wcs import WCS
 
+from picasssso._core.quiet import copy_wcs
 from picasssso.bands.flux_units import FluxScale
 
 Slices = tuple[slice, slice]
@@ -112,7 +113,7 @@ class BandRecord:
             unit=image.unit,
             mask=None if self.mask is None else read_only(np.asarray(self.mask, dtype=bool)),
             uncertainty=image.uncertainty,
-            wcs=None if wcs is None else wcs.deepcopy(),
+            wcs=None if wcs is None else copy_wcs(wcs),
             meta=deepcopy(self.meta) if isinstance(self.meta, dict) else copy(self.meta),
         )
 

@@ -14,6 +14,7 @@ import numpy.typing as npt
 from astropy.nddata import CCDData, NDData
 from astropy.wcs import WCS
 
+from picasssso._core.quiet import copy_wcs
 from picasssso.bands import checks, slots
 from picasssso.bands.band_names import resolve_band
 from picasssso.bands.flux_units import FluxScale, flux_scale, is_count_like, is_magnitude
@@ -227,7 +228,7 @@ class BandStack(Mapping[str, CCDData]):
     @property
     def wcs(self) -> WCS | None:
         """A copy of the WCS of all bands; None for images with only a pixel scale."""
-        return None if self._wcs is None else self._wcs.deepcopy()
+        return None if self._wcs is None else copy_wcs(self._wcs)
 
     @property
     def survey(self) -> str | None:

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from astropy.wcs import WCS
 
+from picasssso._core.quiet import copy_wcs
 from picasssso.exceptions import InvalidInputError, InvalidTypeError
 from picasssso.maps.arrays import PERCENTILES, PropertyArrays
 from picasssso.properties import Property, get_property
@@ -210,7 +211,7 @@ def check_wcs(wcs: Any) -> WCS | None:
             f"wcs has {wcs.naxis} axes of types {list(wcs.wcs.ctype)}: expected two celestial "
             "axes; wcs.celestial selects them."
         )
-    return wcs.deepcopy()
+    return copy_wcs(wcs)
 
 
 def check_solid_angle(

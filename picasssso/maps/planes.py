@@ -15,6 +15,7 @@ from astropy.nddata import CCDData, StdDevUncertainty
 from astropy.wcs import WCS
 
 from picasssso._core.html import html_table
+from picasssso._core.quiet import copy_wcs
 from picasssso._core.records import check_record
 from picasssso._core.solid_angles import pixel_solid_angles
 from picasssso.bands.pixels import central_solid_angle, check_slices, slice_wcs
@@ -310,7 +311,7 @@ class MapPlanes(Mapping[str, CCDData]):
     @property
     def wcs(self) -> WCS | None:
         """A copy of the WCS of the maps (`~astropy.wcs.WCS`) or None."""
-        return None if self._wcs is None else self._wcs.deepcopy()
+        return None if self._wcs is None else copy_wcs(self._wcs)
 
     @property
     def redshift(self) -> float | None:
