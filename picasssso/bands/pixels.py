@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import astropy.units as u
 import numpy as np
+import numpy.typing as npt
 from astropy.wcs import WCS
 
 from picasssso._core.quiet import copy_wcs
@@ -170,3 +171,29 @@ def _side_in_pixels(side: Any, pixel_scale: u.Quantity, size: Any) -> int:
             "20 * u.arcsec, or in pixels."
         )
     return max(round(pixels), 1)
+
+
+def common_pixels(
+    good: npt.NDArray[np.bool_],
+    group: npt.NDArray[np.integer],
+    n_groups: int,
+    weights: npt.NDArray[np.floating] | None = None,
+) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
+    """Return the bands that measure each group of pixels, and the pixels that they all have.
+
+    Colors compare like with like only if all bands are summed over the same pixels. A band that
+    has data in less than half of a group does not measure it, else it would leave little of it.
+
+    ``good``: which pixels have data, (n_band, n_pixel); ``group``: number of each pixel's group;
+    ``weights``: of the pixels, such as their part in an aperture; returns shapes (n_band,
+    n_groups) and (n_pixel,).
+    """
+    weights = np.ones(len(group)) if weights is None else weights
+
+    def area(which: npt.NDArray[np.bool_]) -> npt.NDArray[np.float64]:
+        return np.bincount(group, weights * which, minlength=n_groups)
+
+    whole = area(good.any(axis=0))
+    measured = np.array([area(plane) for plane in good])
+    used = (measured > 0) & (2 * measured >= whole)
+    return used, (good | ~used[:, group]).all(axis=0) & used.any(axis=0)[group]

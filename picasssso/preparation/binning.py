@@ -17,6 +17,7 @@ import numpy.typing as npt
 from astropy.nddata import NDData, StdDevUncertainty
 
 from picasssso.bands.noise import NoiseScaling
+from picasssso.bands.pixels import common_pixels
 from picasssso.bands.slots import check_labels
 from picasssso.exceptions import InvalidInputError
 from picasssso.preparation.steps import with_step
@@ -205,31 +206,45 @@ def bin_images(
 
 
 def apply_bins(images: BandImages, bins: npt.ArrayLike) -> BandImages:
-    """Return images with the means over given bins, in nmgy, with ``bins``."""
+    """Return images with the means over given bins, in nmgy, with ``bins``.
+
+    All bands of a bin are means over the same pixels (`common_pixels`).
+    """
     numbers = np.asarray(check_labels(bins, images.shape, "bins"))
-    index = np.where(numbers < 0, -1, numbers)
+    inside = numbers >= 0
+    index = numbers[inside]
     n_bins = int(index.max()) + 1 if index.size else 0
     if n_bins < 1:
         raise InvalidInputError("apply_bins: found no bin, expected numbers from 0.")
-    inside = index >= 0
+    good = np.array([images.to_arrays(bands=[b])[1][0][inside] > 0 for b in images.bands])
+    used, common = common_pixels(good, index, n_bins)
+    label = index[common]
+    count = np.bincount(label, minlength=n_bins)
     planes = {}
-    for band in images.bands:
-        flux, precision = (plane[0] for plane in images.to_arrays(bands=[band]))
-        good = inside & (precision > 0)
-        label = index[good]
-        count = np.bincount(label, minlength=n_bins)
+    for band, measured in zip(images.bands, used & (count > 0), strict=True):
+        flux, precision = (plane[0][inside][common] for plane in images.to_arrays(bands=[band]))
         with np.errstate(divide="ignore", invalid="ignore"):
-            mean = np.bincount(label, weights=flux[good], minlength=n_bins) / count
-            total = np.bincount(label, weights=1.0 / precision[good], minlength=n_bins)
+            mean = np.bincount(label, weights=flux, minlength=n_bins) / count
+            total = np.bincount(label, weights=1.0 / precision, minlength=n_bins)
             inflation = images.noise_scaling[band](np.maximum(count, 1))
             sigma = np.sqrt(total * inflation) / count
-        filled = inside & (count > 0)[np.maximum(index, 0)]
+        filled = np.zeros(images.shape, bool)
+        filled[inside] = measured[index]
         planes[band] = NDData(
-            np.where(filled, mean[index], 0.0).astype(np.float32),
+            _spread(np.where(measured, mean, 0.0), index, inside, 0.0),
             unit=u.nmgy,
             uncertainty=StdDevUncertainty(
-                np.where(filled, sigma[index], 1.0).astype(np.float32), unit=u.nmgy, copy=False
+                _spread(np.where(measured, sigma, 1.0), index, inside, 1.0),
+                unit=u.nmgy,
+                copy=False,
             ),
             mask=~filled,
         )
     return images.with_planes(planes, bins=numbers)
+
+
+def _spread(values: Array, index: Array, inside: Array, outside: float) -> Array:
+    """Return the value of its bin in each pixel."""
+    plane = np.full(inside.shape, outside, np.float32)
+    plane[inside] = values[index]
+    return plane

@@ -1,7 +1,9 @@
+import astropy.units as u
 import numpy as np
 import pytest
+from astropy.nddata import CCDData, StdDevUncertainty
 
-from picasssso.bands import NoiseScaling
+from picasssso.bands import BandImages, NoiseScaling
 from picasssso.exceptions import InvalidInputError
 from picasssso.preparation import bin_images, mask_sources
 from picasssso.preparation.binning import apply_bins, grow_bins
@@ -114,3 +116,34 @@ def test_a_dark_centre_does_not_swallow_the_galaxy():
     bins = grow_bins(signal[None], np.ones((1, 40, 60)), snr=10.0)
     assert bins.max() >= 20
     assert bins[20, 12] != bins[20, 48]
+
+
+def _two_bands(masks, shape=(4, 6)):
+    """Two bands of one color, brighter to the right, with masks of their own."""
+    slope = np.tile(np.linspace(1, 6, shape[1]), (shape[0], 1))
+    ccds = {
+        band: CCDData(
+            factor * slope, unit="nmgy", mask=mask, uncertainty=StdDevUncertainty(0.1 * slope)
+        )
+        for band, factor, mask in zip(("sdss2010-g", "sdss2010-r"), (1.0, 2.0), masks, strict=True)
+    }
+    return BandImages(ccds, redshift=0.02, pixel_scale=0.4 * u.arcsec)
+
+
+def test_all_bands_of_a_bin_are_means_over_the_same_pixels():
+    mask = np.zeros((4, 6), bool)
+    mask[:, 4:] = True  # of g alone, where both are brightest
+    binned = apply_bins(_two_bands((mask, np.zeros_like(mask))), np.zeros((4, 6), int))
+    flux, precision = binned.to_arrays()
+    np.testing.assert_allclose(flux[1] / flux[0], 2.0, rtol=1e-6)
+    np.testing.assert_allclose(flux[0], 2.5, rtol=1e-6)
+    assert np.all(precision > 0)
+
+
+def test_a_band_with_less_than_half_of_a_bin_is_masked_there_and_costs_the_others_nothing():
+    mask = np.zeros((4, 6), bool)
+    mask[:, 1:] = True
+    binned = apply_bins(_two_bands((mask, np.zeros_like(mask))), np.zeros((4, 6), int))
+    flux, precision = binned.to_arrays()
+    assert np.all(precision[0] == 0)
+    np.testing.assert_allclose(flux[1], 7.0, rtol=1e-6)
