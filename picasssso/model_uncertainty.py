@@ -8,9 +8,8 @@ one table of these amounts.
 Stellar mass, star formation rate and attenuation: the spread of fourteen codes on the same
 photometry (Pacifici et al. 2023, ApJ 944, 141, 0.1 dex, 0.3 dex and 0.3 mag). Ages and
 metallicities were not compared there. Theirs are of the size of the change from one
-reasonable prior to another: 0.2 dex in age between delayed and step histories, for which
-the stellar grid matters less (``benchmarks/sed_fit_mismatch.py``), and 0.2 to 0.3 dex in
-metallicity between a flat prior and one of nearby galaxies
+reasonable prior to another: 0.2 dex in age between delayed and step histories, and 0.2 to
+0.3 dex in metallicity between a flat prior and one of nearby galaxies
 (``benchmarks/sed_prior_real.py``).
 """
 
