@@ -37,10 +37,9 @@ import torch
 from records import record
 
 from picasssso.estimators._cnn.weights import weights_path
-from picasssso.evaluation import measure
 from picasssso.evaluation.apertures import Apertures, fit_apertures
 from picasssso.evaluation.calibration import rank_intervals
-from picasssso.evaluation.measures import Settings, join_records
+from picasssso.evaluation.measures import Settings, join_records, measure
 from picasssso.evaluation.residuals import residual_statistics, residuals
 from picasssso.evaluation.stacks import MapStack
 from picasssso.evaluation.summary import PER_STELLAR_MASS, _is_empty

@@ -40,32 +40,8 @@ def run_demo(
     Writes ``picasssso_demo_NAME.fits`` for the estimator ``NAME`` and
     ``picasssso_demo.png``; files of an earlier demo are replaced.
 
-    Parameters
-    ----------
-    folder : str or path-like, optional
-        Folder to write into; made if it does not exist.
-    estimators : iterable of str, optional
-        Names of estimators; by default every one that can be used.
-    progress : bool, optional
-        Whether to show progress bars on stderr; by default only on a terminal.
-
-    Returns
-    -------
-    DemoResult
-        The maps, the truth and where the files are.
-
-    Raises
-    ------
-    FileFormatError
-        If the folder cannot be made or written to.
-    InvalidInputError
-        If there is no estimator of a name given.
-
-    Warns
-    -----
-    PicassssoWarning
-        For each estimator that cannot be used here, such as one whose extra package is not
-        installed.
+    ``folder`` is made if it does not exist; ``estimators`` are names, by default of every one that
+    can be used. An estimator whose extra package is not installed is left out with a warning.
 
     Examples
     --------

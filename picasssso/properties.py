@@ -132,22 +132,7 @@ PROPERTIES: Mapping[str, Property] = MappingProxyType(
 
 
 def get_property(name: str) -> Property:
-    """Return the built-in property of a name.
-
-    Parameters
-    ----------
-    name : str
-        Name such as ``"stellar_mass"``.
-
-    Returns
-    -------
-    Property
-        Its definition.
-
-    Raises
-    ------
-    InvalidInputError
-        If there is no such built-in property; the message lists those there are.
+    """Return the built-in property of a name; the error lists those there are.
 
     Examples
     --------

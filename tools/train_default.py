@@ -38,8 +38,8 @@ from picasssso.networks.weights import (
     read_weights,
     write_weights,
 )
-from picasssso.training import run_training
 from picasssso.training.batches import PairPool, TrainingSource
+from picasssso.training.loop import run_training
 from picasssso.training.recipe import Recipe, make_sources, prepare_tables
 from picasssso.training.state import TrainingState
 from picasssso.training.trained_model import calibrate

@@ -55,8 +55,8 @@ def train(options: argparse.Namespace, weights: Path) -> None:
     from picasssso.filters.library import pivot_wavelength
     from picasssso.networks.weights import write_weights
     from picasssso.pairs import StoredPairs
-    from picasssso.training import run_training
     from picasssso.training.batches import PairPool, TrainingSource
+    from picasssso.training.loop import run_training
     from picasssso.training.state import TrainingState
     from picasssso.training.trained_model import finish_training
 

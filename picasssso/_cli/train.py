@@ -65,9 +65,8 @@ def train(
     from picasssso._core.files import check_output
     from picasssso.exceptions import FileFormatError, InvalidInputError
     from picasssso.networks.weights import write_weights
-    from picasssso.training import run_training
     from picasssso.training.batches import PairPool
-    from picasssso.training.loop import check_lightning, is_first_process
+    from picasssso.training.loop import check_lightning, is_first_process, run_training
     from picasssso.training.recipe import Recipe, make_sources, prepare_tables
     from picasssso.training.state import TrainingState
     from picasssso.training.trained_model import check_band_sets, finish_training

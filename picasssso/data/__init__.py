@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from picasssso.bands import BandImages
     from picasssso.maps import PropertyMaps
 
-__all__ = ["load_example", "load_example_images", "load_example_truth"]
+__all__ = ["load_example", "load_example_images"]
 
 
 def load_example_images() -> BandImages:
@@ -38,20 +38,7 @@ def load_example_images() -> BandImages:
 
 
 def load_example_truth() -> PropertyMaps:
-    """Return the truth of the example galaxy.
-
-    Returns
-    -------
-    PropertyMaps
-        All properties as put in, at the resolution of the image with the widest PSF (u),
-        without noise. All percentiles are the truth.
-
-    Examples
-    --------
-    >>> from picasssso.data import load_example_truth
-    >>> "sfr" in load_example_truth()
-    True
-    """
+    """Return all properties as put in, at the resolution of u; all percentiles are the truth."""
     from picasssso.maps import PropertyMaps
 
     with as_file(files(__package__) / "example_truth.fits.gz") as path:
@@ -66,7 +53,8 @@ def load_example() -> tuple[BandImages, PropertyMaps]:
     images : BandImages
         See `load_example_images`.
     truth : PropertyMaps
-        See `load_example_truth`.
+        All properties as put in, at the resolution of the image with the widest PSF (u),
+        without noise. All percentiles are the truth.
 
     Examples
     --------

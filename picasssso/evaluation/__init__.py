@@ -6,7 +6,6 @@ galaxies there are plain arrays, `MapStack`, and one function for each measure.
 """
 
 from picasssso.evaluation.agreement import compare_estimates
-from picasssso.evaluation.evaluation import Evaluation, compare_maps
-from picasssso.evaluation.measures import measure
+from picasssso.evaluation.evaluation import compare_maps
 
-__all__ = ["Evaluation", "compare_estimates", "compare_maps", "measure"]
+__all__ = ["compare_estimates", "compare_maps"]

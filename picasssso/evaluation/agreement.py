@@ -80,14 +80,8 @@ class Agreement:
 class Comparison(Sequence[Agreement]):
     """Two estimates of one galaxy, property by property: a sequence of `Agreement`.
 
-    Parameters
-    ----------
-    first, second : PropertyMaps
-        Maps on the same pixels.
-    threshold : float
-        Standard deviations beyond which totals disagree.
-    notes : sequence of str
-        What was done to match them.
+    ``first`` and ``second`` are maps on the same pixels, ``threshold`` the standard deviations
+    beyond which totals disagree, ``notes`` what was done to match the maps.
 
     Examples
     --------
@@ -131,18 +125,7 @@ class Comparison(Sequence[Agreement]):
         return len(self._found)
 
     def residual(self, name: str) -> u.Quantity:
-        """Return first over second in dex, or the difference in mag, of every pixel.
-
-        Parameters
-        ----------
-        name : str
-            A property that both have.
-
-        Returns
-        -------
-        `~astropy.units.Quantity`, shape (y, x)
-            NaN where one has no value, or none above zero.
-        """
+        """Return first over second in dex, or the difference in mag; NaN where one is lacking."""
         one, other = (maps.percentile(name, 50).value.astype(float) for maps in self._pair)
         if self.first.definition(name).unit == u.mag:
             return (one - other) * u.mag
@@ -151,23 +134,10 @@ class Comparison(Sequence[Agreement]):
         return np.log10(ratio) * u.dex
 
     def profile(self, name: str) -> QTable:
-        """Return radial profiles of both in the same elliptical annuli.
+        """Return a QTable of radial profiles of a property of both in the same elliptical annuli.
 
-        Parameters
-        ----------
-        name : str
-            A property that both have.
-
-        Returns
-        -------
-        `~astropy.table.QTable`
-            ``radius``, ``first``, ``second``, their errors and ``difference`` (first over second
-            in dex, or first less second in mag).
-
-        Raises
-        ------
-        InvalidInputError
-            If no ellipse can be found, or the property cannot be averaged.
+        Its columns: ``radius``, ``first``, ``second``, their errors, and ``difference`` (first
+        over second in dex, or first less second in mag).
         """
         from astropy.table import QTable
 
@@ -188,20 +158,7 @@ class Comparison(Sequence[Agreement]):
         return result
 
     def write(self, path: str | os.PathLike[str], overwrite: bool = False) -> None:
-        """Write residual maps and profiles to a FITS file.
-
-        Parameters
-        ----------
-        path : str or path-like
-            The file; each property has an image ``NAME`` and a table ``NAME_PROFILE``.
-        overwrite : bool, optional
-            Whether an existing file may be replaced.
-
-        Raises
-        ------
-        FileFormatError
-            If the file exists or cannot be written.
-        """
+        """Write FITS: a residual map ``NAME`` and a table ``NAME_PROFILE`` by property."""
         from astropy.io import fits
 
         from picasssso._core.files import atomic_write

@@ -23,23 +23,11 @@ EXPECTED_RANKS = tuple(np.diff([0.0, *PERCENTILES, 100.0]).round(6).tolist())
 class Calibration:
     """How often truths lie where the percentiles say, with bootstrap errors by galaxy.
 
-    Parameters
-    ----------
-    n : int
-        Number of values compared.
-    n_galaxies : int
-        Galaxies that they belong to.
-    coverage_68, coverage_95 : float
-        Share of truths between the 16th and 84th, and the 2.5th and 97.5th percentile,
-        limits included. Right is 0.68 and 0.95.
-    coverage_68_error, coverage_95_error : float
-        Their standard errors.
-    ranks : tuple of float
-        Share of truths, in per cent, below, between and above the five percentiles; right
-        is `EXPECTED_RANKS`. A truth that equals several percentiles is shared out evenly.
-    sharpness : float
-        Median of half the 16-84 range, in dex (in the unit of the maps if the percentiles
-        are not all positive, or logarithmic=False was given).
+    Of ``n`` values of ``n_galaxies``: shares of truths within the 16-84 and the 2.5-97.5 %
+    ranges, limits included, with their errors; ``ranks``, per cent of truths below, between
+    and above the five percentiles (right: `EXPECTED_RANKS`; a truth that equals several is
+    shared out evenly); ``sharpness``, the median of half the 16-84 range, in dex (in the unit
+    of the maps if percentiles are not all positive, or with ``logarithmic=False``).
 
     Examples
     --------
@@ -61,13 +49,7 @@ class Calibration:
     sharpness: float
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the numbers for JSON.
-
-        Returns
-        -------
-        dict
-            By name; None for what is not finite.
-        """
+        """Return the numbers for JSON by name, None for what is not finite."""
         content = {**asdict(self), "ranks": list(self.ranks)}
         return for_json(content)
 

@@ -30,16 +30,11 @@ LARGEST_OFFSET = 0.1
 class Evaluation:
     """Collects galaxies, and gives the figures of all of them.
 
-    Parameters
-    ----------
-    settings : Settings, optional
-        How to measure.
-
     Examples
     --------
     >>> from picasssso import MassToLightEstimator
     >>> from picasssso.data import load_example
-    >>> from picasssso.evaluation import Evaluation
+    >>> from picasssso.evaluation.evaluation import Evaluation
     >>> images, truth = load_example()
     >>> evaluation = Evaluation()
     >>> evaluation.add_maps(truth, MassToLightEstimator().estimate(images))
@@ -56,18 +51,7 @@ class Evaluation:
         return sum(len(record["galaxy"]) for record in self._records)
 
     def add(self, truth: MapStack, estimate: MapStack, apertures: Apertures, **known: Any) -> None:
-        """Add galaxies given as arrays.
-
-        Parameters
-        ----------
-        truth, estimate : MapStack
-            Their maps.
-        apertures : Apertures
-            Their ellipses.
-        **known
-            ``galaxy``, ``signal_to_noise``, ``pixel_area``, ``sum_percentiles``: see
-            `measure`.
-        """
+        """Add galaxies given as arrays; ``known`` is further arguments of `measure`."""
         known.setdefault("galaxy", len(self) + np.arange(len(truth)))
         self._records.append(measure(truth, estimate, apertures, self.settings, **known))
 
@@ -82,27 +66,11 @@ class Evaluation:
         signal_to_noise: npt.ArrayLike | None = None,
         any_resolution: bool = False,
     ) -> None:
-        """Add a pair of maps.
+        """Add a pair of maps on the same pixels, which must be comparable (`check_comparable`).
 
-        Parameters
-        ----------
-        truth, estimate : PropertyMaps
-            On the same pixels.
-        galaxy : int, optional
-            Which galaxy it is; views of one galaxy share a number.
-        ellipse_from : PropertyMaps, optional
-            Whose stellar mass gives the ellipse; that of the truth by default.
-        half_mass_radius : `~astropy.units.Quantity`, optional
-            An angle, or a length; measured on the map by default.
-        signal_to_noise : array, shape (y, x), optional
-            Of the image, per pixel.
-        any_resolution : bool, optional
-            Whether truth and estimate may claim different resolutions.
-
-        Raises
-        ------
-        InvalidInputError
-            If the two cannot be compared (see `check_comparable`).
+        ``galaxy`` is the number that views of one galaxy share, ``ellipse_from`` whose stellar
+        mass gives the ellipse (the truth's by default), ``half_mass_radius`` an angle or a
+        length (measured by default), ``signal_to_noise`` the image's, per pixel (y, x).
         """
         check_comparable(truth, estimate, any_resolution=any_resolution)
         source = truth if ellipse_from is None else ellipse_from
@@ -128,28 +96,11 @@ class Evaluation:
         self.add(MapStack.from_maps([truth]), MapStack.from_maps([estimate]), apertures, **known)
 
     def record(self) -> Record:
-        """Return what was kept of all galaxies.
-
-        Returns
-        -------
-        dict of str to ndarray
-            See `measure`.
-        """
+        """Return what was kept of all galaxies, as `measure` does."""
         return join_records(self._records)
 
     def summary(self, bins: Bins | None = None) -> dict[str, Any]:
-        """Return the figures.
-
-        Parameters
-        ----------
-        bins : Bins, optional
-            Bins, and the number of resamplings.
-
-        Returns
-        -------
-        dict
-            See `summarise`.
-        """
+        """Return the figures, as `summarise` does."""
         return summarise(self.record(), self.settings, bins)
 
 

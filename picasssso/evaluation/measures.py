@@ -57,38 +57,19 @@ def measure(
     pixel_area: Any = 1.0,
     sum_percentiles: Mapping[str, Any] | None = None,
 ) -> Record:
-    """Measure what is kept of each galaxy.
+    """Measure what is kept of each of n galaxies: arrays by name.
 
-    Parameters
-    ----------
-    truth, estimate : MapStack
-        Of n galaxies. Those properties are compared that both have; derived quantities
-        (`DERIVED`) are made here.
-    apertures : Apertures
-        Their ellipses.
-    settings : Settings, optional
-        How to measure.
-    galaxy : array of int, shape (n,), optional
-        Which galaxy each shows; views of one share a number. 0, 1, ... if not given.
-    signal_to_noise : array, shape (n, y, x), optional
-        Of the image, per pixel; ``aperture.snr`` is its mean inside the aperture.
-    pixel_area : float or array, shape (n,), optional
-        Area of a pixel, kpc2.
-    sum_percentiles : mapping of str to array, shape (n, 5), optional
-        By property: percentiles of the aperture's sum, in the unit of the map times kpc2
-        (with the areas of ``pixel_area``).
-
-    Returns
-    -------
-    dict of str to ndarray
-        By name, of which the part before the first dot says what the first axis is:
-        ``galaxy``, ``aperture.*``, ``radial.*``, ``structure.*`` (galaxies), ``pixel.*``
-        (pixels).
+    Those properties are compared that both have; derived quantities (`DERIVED`) are made here.
+    ``galaxy`` (n,) is the number that views of one galaxy share (0, 1, ... by default),
+    ``signal_to_noise`` (n, y, x) the image's, ``pixel_area`` in kpc2, a number or (n,), and
+    ``sum_percentiles``, by property (n, 5), percentiles of the aperture's sum in the unit of
+    the map times kpc2. The part of a name before the first dot says what the first axis is:
+    ``galaxy``, ``aperture``, ``radial``, ``structure`` (galaxies), ``pixel`` (pixels).
 
     Examples
     --------
     >>> import numpy as np
-    >>> from picasssso.evaluation import measure
+    >>> from picasssso.evaluation.measures import measure
     >>> from picasssso.evaluation.apertures import fit_apertures
     >>> from picasssso.evaluation.stacks import MapStack
     >>> y, x = np.mgrid[:32, :32] - 15.5

@@ -81,42 +81,19 @@ class GeneratedPairs(PairSource):
         return torch.device(device)
 
     def write_tables(self, folder: Path) -> None:
-        """Write the table of light into the folder of a stored set, unless it is there.
-
-        Parameters
-        ----------
-        folder : Path
-            Folder of the set.
-        """
+        """Write the table of light into the folder of a stored set, unless it is there."""
         if not (folder / TABLE).exists():
             write_light_table(folder / TABLE, self.generator.table)
 
     def batch(self, numbers: Sequence[int] | np.ndarray | range) -> Batch:
-        """Return pairs.
-
-        Parameters
-        ----------
-        numbers : sequence of int
-            Which, from 0 on.
-
-        Returns
-        -------
-        dict
-            Names of `FIELDS` to tensors, on the generator's device.
-        """
+        """Return pairs of some numbers, names of `FIELDS` to tensors, on its device."""
         observed = self.generator.draw(numbers)
         index = observed.index
         ids = {"number": index, "galaxy": index, "view": torch.zeros_like(index)}
         return _batch(observed, slice(None), ids)
 
     def describe(self) -> dict[str, Any]:
-        """Return what makes the pairs.
-
-        Returns
-        -------
-        dict
-            Seed, settings, bands and the hash of the stellar grid.
-        """
+        """Return what makes the pairs: seed, settings, bands and the stellar grid's hash."""
         settings = {
             name: asdict(value) if isinstance(value, Survey | Worlds) else value
             for name, value in sorted(self.settings.items())
@@ -185,29 +162,12 @@ class ObservedPairs(PairSource):
         return len(self.observed)
 
     def batch(self, numbers: Sequence[int] | np.ndarray | range) -> Batch:
-        """Return pairs.
-
-        Parameters
-        ----------
-        numbers : sequence of int
-            Which.
-
-        Returns
-        -------
-        dict
-            Names of `FIELDS` to tensors.
-        """
+        """Return pairs of some numbers: names of `FIELDS` to tensors."""
         chosen = torch.as_tensor(np.asarray(numbers, dtype=np.int64))
         if len(chosen) and not 0 <= int(chosen.min()) <= int(chosen.max()) < len(self):
             raise IndexError(f"There is no such pair: the set has {len(self)}.")
         return _batch(self.observed, chosen, {n: v[chosen] for n, v in self._ids.items()})
 
     def describe(self) -> dict[str, Any]:
-        """Return where the pairs come from.
-
-        Returns
-        -------
-        dict
-            The description given.
-        """
+        """Return where the pairs come from: the description given."""
         return {"kind": "ObservedPairs", **self.description, "bands": list(self.bands)}

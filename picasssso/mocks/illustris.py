@@ -64,16 +64,8 @@ _LEAST_METALS = 1e-6
 class IllustrisMaps:
     """Maps of one galaxy from one direction; see `read_illustris_maps`.
 
-    Parameters
-    ----------
-    maps : mapping
-        Names of `picasssso.properties.PROPERTIES` to maps of shape (y, x), in their units.
-    pixel_scale_kpc : float
-        Size of a pixel in kpc.
-    halo, camera : int or None
-        Which galaxy from which direction, from the name of the file.
-    source : str
-        Name of the file.
+    ``maps``, of shape (y, x), by name of a property and in its unit; ``pixel_scale_kpc``;
+    ``halo`` and ``camera`` as the name of the file has them, and that name, ``source``.
 
     Examples
     --------
@@ -96,28 +88,11 @@ class IllustrisMaps:
         return self.maps["stellar_mass"].shape
 
     def total(self, name: str) -> float:
-        """Return the integral of a map over the image.
-
-        Parameters
-        ----------
-        name : str
-            Name of a surface density.
-
-        Returns
-        -------
-        float
-            In Msun or Msun/yr.
-        """
+        """Return the integral of a surface density over the image, in Msun or Msun/yr."""
         return float(self.maps[name].sum() * self.pixel_scale_kpc**2)
 
     def half_mass_radius(self) -> float:
-        """Return the radius of the circle with half of the stellar mass of the image.
-
-        Returns
-        -------
-        float
-            In kpc, about the center of mass of the inner part.
-        """
+        """Return the radius in kpc of the circle with half of the stellar mass."""
         mass = self.maps["stellar_mass"]
         y, x = np.indices(mass.shape)
         core = np.where(mass > 0.1 * mass.max(), mass, 0.0)
@@ -128,20 +103,7 @@ class IllustrisMaps:
         return float(np.interp(0.5 * inside[-1], inside, radius[order]) * self.pixel_scale_kpc)
 
     def to_property_maps(self, redshift: float = 0.05, **keywords: Any) -> PropertyMaps:
-        """Return the maps as `~picasssso.maps.PropertyMaps`.
-
-        Parameters
-        ----------
-        redshift : float, optional
-            Redshift at which the galaxy is seen.
-        **keywords
-            Passed to `~picasssso.maps.PropertyMaps`.
-
-        Returns
-        -------
-        PropertyMaps
-            All percentiles and the mean are the truth.
-        """
+        """Return `~picasssso.maps.PropertyMaps`; all percentiles and the mean are the truth."""
         z = checked_redshift(redshift, redshift, self.source or "the galaxy")
         arcsec, _ = pixel_sizes(None, z, self.pixel_scale_kpc)
         return maps_from_arrays(self.maps, redshift=z, pixel_scale=arcsec, **keywords)
@@ -149,27 +111,14 @@ class IllustrisMaps:
     def to_galaxies(
         self, *, redshift: float = 0.05, grid: SSPGrid | None = None, index: int = 0
     ) -> Galaxies:
-        """Describe the maps as every mock galaxy is described, to be painted.
+        """Describe the maps as every mock galaxy is described, to be painted at a redshift.
 
-        A pixel's stars have the mass, the mean age and the mean metallicity of the maps;
-        their ages are spread as widely as that allows (the distribution of largest entropy).
-        Where there is a map of the star formation rate, the last 100 Myr follow it. There is
-        no dust, as in the paper. Gas is all gas, as in the paper: what is not HI counts as
-        molecular.
-
-        Parameters
-        ----------
-        redshift : float, optional
-            Redshift at which the galaxy is seen.
-        grid : SSPGrid, optional
-            The stellar grid that light will come from; PopStar if not given.
-        index : int, optional
-            Number of the galaxy, which keys its noise when it is observed.
-
-        Returns
-        -------
-        Galaxies
-            One galaxy.
+        A pixel's stars have the mass, the mean age and the mean metallicity of the maps; their
+        ages are spread as widely as that allows (the distribution of largest entropy). Where
+        there is a map of the star formation rate, the last 100 Myr follow it. There is no
+        dust, as in the paper. Gas is all gas, as in the paper: what is not HI counts as
+        molecular. ``grid`` is the stellar grid that light will come from, PopStar if not
+        given; ``index`` the number that keys the galaxy's noise.
         """
         z = checked_redshift(redshift, redshift, self.source or "the galaxy")
         arcsec, kpc = pixel_sizes(None, z, self.pixel_scale_kpc)

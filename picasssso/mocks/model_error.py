@@ -35,12 +35,7 @@ def _place(values: np.ndarray, nodes: np.ndarray) -> tuple[np.ndarray, np.ndarra
 
 @dataclass(frozen=True, eq=False)
 class ModelErrors:
-    """Random errors of the stellar spectra for some galaxies.
-
-    Parameters
-    ----------
-    nodes : ndarray
-        Change of the light in mag at nodes of age and wavelength, of shape (n, 7, 6).
+    """Errors of stellar spectra: ``nodes`` (n, 7, 6) in mag, by age and wavelength.
 
     Examples
     --------
@@ -57,23 +52,10 @@ class ModelErrors:
     def draw(
         cls, seed: int, index: np.ndarray, *, color: float = 0.1, level: float = 0.05
     ) -> ModelErrors:
-        """Draw errors.
+        """Draw the errors of galaxies of some numbers (n,).
 
-        Parameters
-        ----------
-        seed : int
-            Seed.
-        index : ndarray
-            Numbers of the galaxies, of shape (n,).
-        color : float, optional
-            Standard deviation at each node in mag.
-        level : float, optional
-            Standard deviation in mag of a change common to all wavelengths at an age.
-
-        Returns
-        -------
-        ModelErrors
-            The errors of those galaxies.
+        ``color`` is the standard deviation at each node, ``level`` that of a change common to
+        all wavelengths at an age, both in mag.
         """
         stream = Stream(seed, index)
         shape = (len(_LOG_AGES), len(_LOG_WAVELENGTHS))
@@ -85,38 +67,17 @@ class ModelErrors:
         return cls(nodes=nodes + levels[:, :, None])
 
     def in_worlds(self, mass_to_light: np.ndarray, young_light: np.ndarray) -> ModelErrors:
-        """Return the errors in worlds of other stellar masses at the same light.
+        """Return the errors in worlds of other masses at the same light, changes (n,) in dex.
 
-        Parameters
-        ----------
-        mass_to_light : ndarray
-            Change of the mass at a given light in dex, of shape (n,).
-        young_light : ndarray
-            Change of the light of stars below 100 Myr in dex, of shape (n,); half of it at 180
-            Myr, none above 600 Myr.
-
-        Returns
-        -------
-        ModelErrors
-            With both added.
+        ``young_light`` is that of stars below 100 Myr; half of it at 180 Myr, none above 600
+        Myr.
         """
         young = np.interp(_LOG_AGES, [7.5, 8.75], [1.0, 0.0])
         change = mass_to_light[:, None] - young_light[:, None] * young
         return ModelErrors(self.nodes + 2.5 * change[:, :, None])
 
     def stars(self, wavelength: torch.Tensor) -> torch.Tensor:
-        """Return the factor by which light changes.
-
-        Parameters
-        ----------
-        wavelength : Tensor
-            Rest wavelengths in AA, of shape (n, k).
-
-        Returns
-        -------
-        Tensor
-            Factors of shape (n, n_age, 1, k), on the same device.
-        """
+        """Return factors (n, n_age, 1, k) of light at rest wavelengths (n, k) in AA."""
 
         def tensor(array: np.ndarray) -> torch.Tensor:
             return torch.as_tensor(array, dtype=wavelength.dtype, device=wavelength.device)

@@ -56,18 +56,9 @@ _INPUT_SCALING = {
 
 @dataclass
 class TrainedModel:
-    """A trained ensemble with its calibration and card.
+    """A trained ensemble, on the CPU, with what it was trained with, its calibration and card.
 
-    Parameters
-    ----------
-    ensemble : Ensemble
-        The networks, on the CPU.
-    config : TrainingConfig
-        What they were trained with.
-    calibration : ConformalCalibration or None
-        How their quantiles are corrected; None before calibration.
-    card : dict
-        The model card.
+    ``calibration`` is None before calibration.
 
     Examples
     --------
@@ -177,22 +168,10 @@ def write_weights(
 
 
 def read_weights(path: str | os.PathLike[str]) -> TrainedModel:
-    """Read a trained model.
+    """Read a trained model from its two files, named with or without ending.
 
-    Parameters
-    ----------
-    path : str or path-like
-        Name of the two files, with or without ending.
-
-    Returns
-    -------
-    TrainedModel
-        The model, on the CPU in single precision.
-
-    Raises
-    ------
-    FileFormatError
-        If a file is missing, damaged, of a newer format, or the two do not belong together.
+    It is on the CPU, in single precision. A `FileFormatError` says if a file is missing,
+    damaged or of a newer format, or if the two do not belong together.
 
     Examples
     --------

@@ -168,25 +168,9 @@ def pairs_from_maps(
 ) -> PairsFromMaps:
     """Return pairs to train on, or to store, from images and maps on the same pixels.
 
-    Parameters
-    ----------
-    pairs : sequence of (BandImages, PropertyMaps)
-        Images, all in the same bands, with noise and corrected for the dust of the Galaxy, and
-        the maps at the resolution of the image with the widest PSF.
-    size : int, optional
-        Side, in pixels, of the squares that images are cut into.
-
-    Returns
-    -------
-    PairsFromMaps
-        A `PairSource`, one pair for each square: for `write_pairs`, and for
-        `~picasssso.estimators.cnn.CNNEstimator.fit`.
-
-    Raises
-    ------
-    InvalidInputError
-        If images and maps do not fit, lack noise, PSF or distance, or are dimmed by the dust of
-        the Galaxy.
+    ``pairs`` are (BandImages, PropertyMaps), all in the same bands, with noise and corrected
+    for the dust of the Galaxy, the maps at the resolution of the image with the widest PSF;
+    each is cut into squares of ``size`` pixels.
 
     Examples
     --------

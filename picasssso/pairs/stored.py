@@ -132,23 +132,7 @@ class StoredPairs(PairSource):
         self._files, self._shards = {}, {}
 
     def batch(self, numbers: Sequence[int] | np.ndarray | range) -> Batch:
-        """Return pairs.
-
-        Parameters
-        ----------
-        numbers : sequence of int
-            Which, counted within the split; negative numbers count from its end.
-
-        Returns
-        -------
-        dict
-            Names of `FIELDS` to tensors.
-
-        Raises
-        ------
-        IndexError
-            If there is no such pair.
-        """
+        """Return pairs, names of `FIELDS` to tensors; negative numbers count from the end."""
         asked = np.atleast_1d(np.asarray(numbers, dtype=np.int64))
         if asked.size and not (-len(self) <= asked.min() and asked.max() < len(self)):
             raise IndexError(f"There is no pair {asked.tolist()}: the set has {len(self)}.")
@@ -182,13 +166,7 @@ class StoredPairs(PairSource):
                     data.read_direct(batch[name], rows[place], place)
 
     def describe(self) -> dict[str, Any]:
-        """Return what made the pairs.
-
-        Returns
-        -------
-        dict
-            As the set's index has it.
-        """
+        """Return what made the pairs, as the set's index has it."""
         return {"kind": "StoredPairs", "split": self.split, "source": self.index["source"]}
 
     def verify(self, progress: bool = False) -> None:

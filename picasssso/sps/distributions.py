@@ -24,13 +24,7 @@ FloatArray = npt.NDArray[np.floating]
 
 @dataclass(frozen=True)
 class Distribution(ABC):
-    """Base class: a distribution between two ends.
-
-    Parameters
-    ----------
-    low, high : float
-        The ends; no value lies outside. Equal ends hold the parameter fixed.
-    """
+    """Base class: a distribution between two ends; equal ends hold the parameter fixed."""
 
     #: Name in files.
     kind: ClassVar[str] = ""

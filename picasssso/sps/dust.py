@@ -132,18 +132,7 @@ class Calzetti(AttenuationLaw):
             raise InvalidInputError(f"{self} has a parameter that is not positive.")
 
     def curves(self, wavelength: np.ndarray) -> np.ndarray:
-        """Return the attenuation per magnitude of each parameter.
-
-        Parameters
-        ----------
-        wavelength : ndarray
-            Rest wavelengths in AA, of shape (k,).
-
-        Returns
-        -------
-        ndarray
-            Magnitudes of shape (2, 3, k); none of birth clouds.
-        """
+        """Return mag per mag of each parameter, (2, 3, k), at (k,) AA; none of birth clouds."""
         import extinction
 
         # Shortward of the Lyman limit no law is known, and no light comes through anyway.
@@ -200,18 +189,7 @@ class TwoComponent(AttenuationLaw):
             )
 
     def curves(self, wavelength: np.ndarray) -> np.ndarray:
-        """Return the attenuation per magnitude of each parameter.
-
-        Parameters
-        ----------
-        wavelength : ndarray
-            Rest wavelengths in AA, of shape (k,).
-
-        Returns
-        -------
-        ndarray
-            Magnitudes of shape (2, 3, k).
-        """
+        """Return mag per mag of each parameter, (2, 3, k), at (k,) AA."""
         ratio = np.asarray(wavelength, dtype=np.float64) / V_WAVELENGTH
         diffuse, clouds = ratio**self.slope, ratio**self.birth_cloud_slope
         none = np.zeros_like(clouds)

@@ -68,37 +68,8 @@ def write_page(
 
     It has a row for each galaxy, with its picture and mass map, totals and their errors, flags
     and notes, or why it failed, and links to its maps and its report. Columns sort at a click,
-    and the search looks at all words.
-
-    Parameters
-    ----------
-    folder : path
-        Folder of the run, finished or not.
-    path : path, optional
-        The file to write; default: ``index.html`` in the folder.
-    title : str, optional
-        Heading of the page.
-    limit : int, optional
-        Galaxies on the page, the first of the catalog: browsers do not like much larger ones.
-    overwrite : bool, optional
-        Whether an existing file may be replaced.
-
-    Returns
-    -------
-    `~pathlib.Path`
-        The file.
-
-    Raises
-    ------
-    FileFormatError
-        If there are no results in the folder, or the file exists or cannot be written.
-    InvalidInputError
-        If ``limit`` is less than 1.
-
-    Examples
-    --------
-    >>> from picasssso.surveys.page import write_page
-    >>> write_page("survey")  # doctest: +SKIP
+    and the search looks at all words. The run may be finished or not; the first ``limit``
+    galaxies of the catalog are shown, since browsers do not like much larger pages.
     """
     if limit < 1:
         raise InvalidInputError(f"limit={limit!r}: expected at least 1.")

@@ -47,12 +47,7 @@ CHECKS: dict[str, Check] = {}
 
 
 def check_names() -> list[str]:
-    """Return the names of all checks.
-
-    Returns
-    -------
-    list of str
-        In the order they run.
+    """Return the names of all checks, in the order they run.
 
     Examples
     --------

@@ -4,6 +4,5 @@ Recipes, calibration and what else makes weights of a trained network are module
 """
 
 from picasssso.networks.config import TrainingConfig
-from picasssso.training.loop import run_training
 
-__all__ = ["TrainingConfig", "run_training"]
+__all__ = ["TrainingConfig"]

@@ -54,44 +54,19 @@ def run_training(
     report_every: int = 100,
     devices: int = 1,
 ) -> TrainingState:
-    """Train until the configuration's number of steps is done.
+    """Train until the configuration's number of steps is done; return the same state, further on.
 
-    Parameters
-    ----------
-    state : TrainingState
-        New, or from a checkpoint: it goes on where it stopped.
-    pool : PairPool
-        Where the batches come from.
-    checkpoint : str or path-like, optional
-        File to save the state in, every so often and at the end.
-    checkpoint_every : float, optional
-        Seconds between two checkpoints.
-    time_limit : float, optional
-        Seconds after which to stop early; the checkpoint allows going on.
-    progress : bool, optional
-        Whether to show a progress bar on stderr.
-    report : callable, optional
-        Called with the step and the mean loss since the last call, such as to log them.
-    report_every : int, optional
-        Steps between two calls.
-    devices : int, optional
-        Devices of the state's kind that share every batch, each with a process of its own that
-        runs the same script (Lightning Fabric, DDP); gradients are averaged.
-
-    Returns
-    -------
-    TrainingState
-        The same, further on.
-
-    Raises
-    ------
-    MissingDependencyError
-        If several devices are asked for without pytorch-lightning.
+    The state, new or from a checkpoint, goes on where it stopped. It is saved every
+    ``checkpoint_every`` seconds and at the end, which may come early (``time_limit``, in
+    seconds). ``report`` is called every ``report_every`` steps with the step and the mean loss
+    since. With several ``devices`` of the state's kind each has a process of its own, which
+    runs the same script (Lightning Fabric, DDP); gradients are averaged.
 
     Examples
     --------
     >>> from picasssso.mocks import GeneratedPairs
-    >>> from picasssso.training import TrainingConfig, run_training
+    >>> from picasssso.training import TrainingConfig
+    >>> from picasssso.training.loop import run_training
     >>> from picasssso.training.batches import PairPool, TrainingSource
     >>> from picasssso.training.state import TrainingState
     >>> config = TrainingConfig(

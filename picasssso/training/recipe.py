@@ -97,18 +97,9 @@ class PairRecipe:
 class Recipe:
     """A training and its pairs.
 
-    Parameters
-    ----------
-    training : TrainingConfig
-        The training.
-    pairs : tuple of PairRecipe
-        Where the pairs come from.
-    calibration : tuple of PairRecipe
-        Where the galaxies come from that calibrate; like ``pairs`` if empty.
-    pair_seed : int
-        Seed of the galaxies.
-    first_pair : int
-        Number of the first galaxy that is trained on.
+    ``calibration`` says where galaxies come from that calibrate (like ``pairs`` if empty),
+    ``pair_seed`` is the seed of the galaxies, ``first_pair`` the number of the first trained
+    on.
 
     Examples
     --------
@@ -125,13 +116,7 @@ class Recipe:
     first_pair: int = 100_000
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the recipe.
-
-        Returns
-        -------
-        dict
-            Suitable for JSON.
-        """
+        """Return the recipe, suitable for JSON."""
 
         def settings(some: tuple[PairRecipe, ...]) -> list[dict[str, Any]]:
             return [{**asdict(one), "bands": list(one.resolved_bands())} for one in some]
@@ -146,23 +131,7 @@ class Recipe:
 
     @classmethod
     def from_dict(cls, content: dict[str, Any]) -> Recipe:
-        """Return the recipe of some settings.
-
-        Parameters
-        ----------
-        content : dict
-            As `to_dict` returns; what is missing has its default.
-
-        Returns
-        -------
-        Recipe
-            The recipe.
-
-        Raises
-        ------
-        InvalidInputError
-            If something is unknown or missing.
-        """
+        """Return the recipe of settings as of `to_dict`; what is missing has its default."""
         unknown = sorted(set(content) - {f.name for f in fields(cls)})
         if unknown:
             raise InvalidInputError(f"Unknown part of a recipe: {', '.join(unknown)}.")
@@ -185,23 +154,7 @@ class Recipe:
 
     @classmethod
     def from_json(cls, text: str) -> Recipe:
-        """Return the recipe of a JSON text.
-
-        Parameters
-        ----------
-        text : str
-            JSON.
-
-        Returns
-        -------
-        Recipe
-            The recipe.
-
-        Raises
-        ------
-        InvalidInputError
-            If it is no JSON, or makes no sense.
-        """
+        """Return the recipe of a JSON text."""
         try:
             content = json.loads(text)
         except (ValueError, RecursionError) as error:

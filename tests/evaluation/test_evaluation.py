@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 from astropy.wcs import WCS
 
-from picasssso.evaluation import Evaluation, compare_maps, measure
+from picasssso.evaluation import compare_maps
 from picasssso.evaluation.apertures import fit_apertures
-from picasssso.evaluation.evaluation import check_comparable
-from picasssso.evaluation.measures import Settings, join_records
+from picasssso.evaluation.evaluation import Evaluation, check_comparable
+from picasssso.evaluation.measures import Settings, join_records, measure
 from picasssso.evaluation.stacks import MapStack
 from picasssso.evaluation.summary import Bins, compare_scatter, summarise
 from picasssso.exceptions import InvalidInputError, InvalidTypeError

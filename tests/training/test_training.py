@@ -14,8 +14,9 @@ from picasssso.exceptions import FileFormatError, InvalidInputError
 from picasssso.networks.buck_wolf import MAPS, squared_loss
 from picasssso.networks.heads import decode
 from picasssso.networks.outputs import OUTPUT_NAMES
-from picasssso.training import TrainingConfig, run_training
+from picasssso.training import TrainingConfig
 from picasssso.training.batches import PairPool, TrainingSource, degrade, to_slots
+from picasssso.training.loop import run_training
 from picasssso.training.losses import quantile_loss
 from picasssso.training.recipe import Recipe
 from picasssso.training.state import TrainingState, batch_loss
@@ -241,7 +242,7 @@ sys.path[:0] = {folders!r}
 warnings.simplefilter("ignore")
 import torch
 from test_training import CONFIG, pool
-from picasssso.training import run_training
+from picasssso.training.loop import run_training
 from picasssso.training.state import TrainingState
 from picasssso.training.loop import is_first_process
 

@@ -149,34 +149,10 @@ class Configuration:
 
 
 def load_configuration(path: str | os.PathLike[str], *, small: bool = False) -> Configuration:
-    """Read a configuration.
+    """Read a configuration in TOML; the module's documentation says what it may hold.
 
-    Parameters
-    ----------
-    path : str or path-like
-        A file in TOML; the module's documentation says what it may hold. Relative paths of
-        folders and weights in it are relative to where the command is run.
-    small : bool, optional
-        Whether to apply its table ``[small]``, for tests.
-
-    Returns
-    -------
-    Configuration
-        What is to be run.
-
-    Raises
-    ------
-    FileFormatError
-        If there is no such file or it is no TOML.
-    InvalidInputError
-        If it holds something unknown.
-
-    Examples
-    --------
-    >>> from picasssso.evaluation.experiments import load_configuration
-    >>> configuration = load_configuration("experiments.toml", small=True)  # doctest: +SKIP
-    >>> len(configuration.runs)  # doctest: +SKIP
-    4
+    Relative paths in it are relative to where the command is run. ``small`` applies its table
+    ``[small]``, for tests.
     """
     return parse_configuration(read_toml(path), small=small)
 

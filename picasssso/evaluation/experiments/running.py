@@ -1,9 +1,8 @@
 """Doing what a configuration asks for, as far as it is not done yet.
 
 Each run has a folder: ``run.json`` says what it is, and ``batch_00000.npz``, ... hold what
-is kept of its galaxies (`picasssso.evaluation.measure`). A batch that is there is whole, so
-that an interrupted run goes on where it stopped; so does one that is asked for more
-galaxies.
+is kept of its galaxies (`measure`). A batch that is there is whole, so that an interrupted run
+goes on where it stopped; so does one that is asked for more galaxies.
 """
 
 from __future__ import annotations
@@ -37,34 +36,10 @@ _SNR_BANDS = "iIrRzZgG"
 def run_experiments(
     configuration: Configuration, folder: Path | str, *, progress: bool | None = None
 ) -> dict[str, str]:
-    """Run everything that is not done yet.
+    """Run everything that is not done yet, kept in a folder.
 
-    Parameters
-    ----------
-    configuration : Configuration
-        What is to be run.
-    folder : path-like
-        Where it is kept; made if it is not there. Several processes may work in it at the
-        same time, on different estimators.
-    progress : bool, optional
-        Whether to show a progress bar; on a terminal if not given.
-
-    Returns
-    -------
-    dict of str to str
-        Of optional estimators that could not be made: why, by key.
-
-    Raises
-    ------
-    FileFormatError
-        If the folder holds something damaged.
-
-    Examples
-    --------
-    >>> from picasssso.evaluation.experiments import load_configuration, run_experiments
-    >>> configuration = load_configuration("experiments.toml", small=True)  # doctest: +SKIP
-    >>> run_experiments(configuration, "kept")  # doctest: +SKIP
-    {}
+    Several processes may work in it at the same time, on different estimators. Returns, by
+    key, why optional estimators could not be made.
     """
     from tqdm import tqdm
 

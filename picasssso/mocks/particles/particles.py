@@ -46,22 +46,9 @@ def _select(particles: Any, chosen: np.ndarray) -> Any:
 class Particles:
     """A simulated galaxy; see `read_particles`.
 
-    Parameters
-    ----------
-    stars : StarParticles
-        Its stars, positions relative to its center.
-    gas : GasParticles
-        Its gas.
-    redshift : float
-        Redshift of the snapshot.
-    cosmology : SimulationCosmology
-        Expansion of the simulation.
-    layout : str
-        Kind of the file.
-    source : str
-        Name of the file.
-    notes : tuple of str
-        What was assumed or computed for want of it in the file.
+    Stars and gas, positions relative to its center; redshift of the snapshot, and the
+    expansion of the simulation; ``layout``, the kind of the file, and ``source``, its name;
+    ``notes``, what was assumed or computed for want of it in the file.
 
     Examples
     --------
@@ -87,18 +74,7 @@ class Particles:
         )
 
     def replace_positions(self, stars: np.ndarray, gas: np.ndarray) -> Particles:
-        """Return the galaxy with other positions.
-
-        Parameters
-        ----------
-        stars, gas : ndarray
-            Positions in kpc, of shape (n, 3).
-
-        Returns
-        -------
-        Particles
-            The galaxy.
-        """
+        """Return the galaxy with other positions, (n, 3) in kpc."""
         return replace(
             self,
             stars=replace(self.stars, position=stars),
@@ -106,18 +82,7 @@ class Particles:
         )
 
     def within(self, radius: float) -> Particles:
-        """Return what is inside a sphere.
-
-        Parameters
-        ----------
-        radius : float
-            Its radius in kpc.
-
-        Returns
-        -------
-        Particles
-            The part of the galaxy.
-        """
+        """Return what is inside a sphere of a radius in kpc."""
         return replace(
             self,
             stars=_select(self.stars, (self.stars.position**2).sum(axis=1) <= radius**2),
@@ -125,13 +90,7 @@ class Particles:
         )
 
     def half_mass_radius(self) -> float:
-        """Return the radius of the sphere with half of the mass of the stars.
-
-        Returns
-        -------
-        float
-            In kpc.
-        """
+        """Return the radius of the sphere with half of the mass of the stars, in kpc."""
         radius = np.sqrt((self.stars.position**2).sum(axis=1))
         order = np.argsort(radius)
         mass = np.cumsum(self.stars.mass[order])
