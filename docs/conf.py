@@ -50,7 +50,7 @@ with (DOCS / "_unreleased.inc").open("w", encoding="utf-8") as unreleased:
         "feature": "New",
         "change": "Changed",
         "rename": "Renamed or removed",
-        "bugfix": "Mended",
+        "bugfix": "Fixed",
     }
     for kind, title in kinds.items():
         unreleased.write(f"\n{title}\n{'-' * len(title)}\n\n")

@@ -2,9 +2,9 @@
 Stellar mass of an SDSS galaxy, with its error
 ==============================================
 
-From the five frames of SDSS to a stellar mass. `~picasssso.preparation.prepare` recognizes the
-files, subtracts the sky, brings all bands to one PSF, masks stars, corrects for the dust of our
-Galaxy and cuts out the target; `~picasssso.SEDFitEstimator` fits each pixel.
+From five SDSS frames to a stellar mass. `~picasssso.preparation.prepare` recognizes the
+files, subtracts the sky, matches the PSFs, masks stars, corrects for Galactic extinction
+and cuts out the target; `~picasssso.SEDFitEstimator` fits each pixel.
 """
 
 from astropy.coordinates import SkyCoord
@@ -25,29 +25,29 @@ images = prepare(
 images
 
 # %%
-# The maps are medians of the posterior of each pixel. (By default 50,000 models are compared with
-# it; fewer are quicker.)
+# The maps are posterior medians. (The default is 50,000 models; this example uses fewer to be
+# fast.)
 
 maps = SEDFitEstimator(n_models=5_000).estimate(images, progress=False)
 maps.plot(["stellar_mass", "stellar_age", "attenuation_v"], images=images)
 
 # %%
-# The total over the target. Noise is independent from pixel to pixel, as far as the measured
-# correlation of the noise does not say otherwise; what all pixels share is added in any case.
+# The total mass of the target. The noise of pixels is assumed to be independent, apart from its
+# measured correlation; errors that are common to all pixels are always added.
 
 mass = maps.total("stellar_mass", correlation="independent")
 mass
 
 # %%
-# What the error is made of: how far codes disagree on the same photometry (``models``), what the
-# fit cannot tell in any pixel alike (``shared``), the sky, and the noise of the pixels, which is
-# the least of it.
+# The contributions to the error: the disagreement between stellar population codes for the same
+# photometry (``models``), the uncertainty of the fit that is common to all pixels (``shared``),
+# the sky, and the noise of the pixels, which is the smallest.
 
 for source, error in mass.components.items():
     print(f"{source:24} {100 * float(error / mass.value):5.1f} %")
 
 # %%
-# In the shell:
+# The same from the shell:
 #
 # .. code-block:: console
 #

@@ -2,9 +2,9 @@
 Files of the Legacy Surveys, Pan-STARRS1, DES, HSC and JWST
 ===========================================================
 
-`BandImages.read <picasssso.bands.BandImages.read>` takes the files of a survey as they are. Unit,
-zero point, noise and mask follow from the header, and ``picasssso info FILE`` says how. Here each
-survey's files hold the same disk, whose magnitudes are known.
+`BandImages.read <picasssso.bands.BandImages.read>` reads survey files as distributed. Unit, zero
+point, noise and mask are determined from the header, as shown by ``picasssso info FILE``. Here the
+files of each survey contain the same disk with known magnitudes.
 """
 
 from stand_ins import MAGNITUDES, disk_files
@@ -12,25 +12,25 @@ from stand_ins import MAGNITUDES, disk_files
 from picasssso import BandImages, MassToLightEstimator
 
 # %%
-# **Legacy Surveys**: a cut-out of the viewer is a cube of bands, in nanomaggies, with inverse
-# variances. ``https://www.legacysurvey.org/viewer/fits-cutout?ra=...&layer=ls-dr10&invvar``.
+# **Legacy Surveys**: a cutout from the viewer is a cube of bands in nanomaggies, with inverse
+# variances (``https://www.legacysurvey.org/viewer/fits-cutout?ra=...&layer=ls-dr10&invvar``).
 
 found = {"legacy": BandImages.read(disk_files("legacy"), redshift=0.02)}
 found["legacy"]
 
 # %%
-# **Pan-STARRS1**: stacks in counts on an asinh scale, with a variance (``wt``) and a mask in files
-# of their own. Give all of them in one list.
+# **Pan-STARRS1**: stacks in counts on an asinh scale, with separate files for the variance
+# (``wt``) and the mask. Give all of them in one list.
 
 found["panstarrs"] = BandImages.read(disk_files("panstarrs"), redshift=0.02)
 
 # %%
-# **DES**: coadds in counts with a zero point of 30, and weights.
+# **DES**: coadds in counts with a zero point of 30, with weights.
 
 found["des"] = BandImages.read(disk_files("des"), redshift=0.02)
 
 # %%
-# **HSC**, and LSST: image, mask bits and variance in one file.
+# **HSC** and LSST: image, mask bits and variance in one file.
 
 found["hsc"] = BandImages.read(disk_files("hsc"), redshift=0.02)
 
@@ -40,7 +40,7 @@ found["hsc"] = BandImages.read(disk_files("hsc"), redshift=0.02)
 found["jwst"] = BandImages.read(disk_files("jwst"), redshift=0.02)
 
 # %%
-# Magnitudes inside 12 arcsec: measured, and put in.
+# Magnitudes inside 12 arcsec: measured, with the input in parentheses.
 
 import numpy as np
 
@@ -57,11 +57,11 @@ for survey, images in found.items():
     )
 
 # %%
-# From here on they are all alike.
+# All further steps are the same for all surveys.
 
 from picasssso import GalacticExtinction
 
-# The disk was made without the Galaxy in front of it.
+# The simulated disk has no Galactic extinction.
 dust = GalacticExtinction(ebv=0, scale="SF11", applied=True)
 images = found["des"].replace(galactic_extinction=dust)
 maps = MassToLightEstimator().estimate(images, progress=False)

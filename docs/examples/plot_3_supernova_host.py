@@ -2,7 +2,7 @@
 The host of a supernova
 =======================
 
-Stellar mass and star formation of the host as a whole, and within 2 kpc of the supernova.
+Stellar mass and specific star formation rate of the whole host, and within 2 kpc of the supernova.
 """
 
 import astropy.units as u
@@ -18,12 +18,12 @@ host = SkyCoord(150.12 * u.deg, 2.34 * u.deg)
 images = prepare(
     sdss_files(), redshift=0.03, position=host, ebv=0.03, ebv_scale="SFD98", cutout=1.5
 )
-fit = SEDFitEstimator(n_models=5_000)  # fewer than by default, to be quick
+fit = SEDFitEstimator(n_models=5_000)  # fewer than the default, to be fast
 maps = fit.estimate(images, progress=False).with_specific_sfr()
 
 # %%
-# A region is an aperture of photutils, on the sky or in pixels, or a mask. Without one the total
-# is that of the target. Specific rates are averages weighted by stellar mass.
+# A region is a photutils aperture, in sky or pixel coordinates, or a mask. The default is the
+# whole target. Specific rates are averages weighted by stellar mass.
 
 kpc = (1 * u.rad * 1 * u.kpc / images.angular_diameter_distance).to(u.arcsec)
 near = SkyCircularAperture(supernova, 2 * kpc)
@@ -33,8 +33,8 @@ for what, region in (("host", None), ("within 2 kpc", near)):
     print(f"{what:13} {mass}, {rate}")
 
 # %%
-# Pixels are about as large as the PSF is sharp: do not ask for less than the resolution of the
-# maps, ``maps.meta["resolution_fwhm_arcsec"]``.
+# Regions should not be smaller than the resolution of the maps,
+# ``maps.meta["resolution_fwhm_arcsec"]``.
 
 print(f"{maps.meta['resolution_fwhm_arcsec'] / kpc.value:.1f} kpc")
 

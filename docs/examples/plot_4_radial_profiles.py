@@ -2,8 +2,8 @@
 Radial profiles
 ===============
 
-Surface densities and ages in elliptical annuli, with errors, beside the truth of the example
-galaxy.
+Surface densities and ages of the example galaxy in elliptical annuli, with errors, compared with
+the truth.
 """
 
 import astropy.units as u
@@ -17,7 +17,7 @@ maps = CNNEstimator().estimate(images, progress=False)
 
 # %%
 # Center, axis ratio and position angle are measured on the stellar mass unless they are given.
-# With an ``inclination`` surface densities are turned face on.
+# With an ``inclination``, surface densities are deprojected to face-on.
 
 edges = range(0, 13, 1) * u.kpc
 mass = maps.profile("stellar_mass", edges=edges)
@@ -28,8 +28,8 @@ for row in mass[:3]:
     )
 
 # %%
-# The same ellipse for the truth. The errors of annuli are not independent of each other: all share
-# what is uncertain about the galaxy as a whole.
+# The true profile in the same ellipses. The errors of annuli are not independent of each other,
+# since part of the uncertainty is common to the whole galaxy.
 
 ellipse = {
     "center": tuple(mass.meta["center"]),

@@ -2,8 +2,8 @@
 Do two estimators agree?
 ========================
 
-Where two estimates of one galaxy differ by more than both errors allow, at least one of them is
-wrong. Where they agree they may still share an error.
+Where two estimates for a galaxy differ by more than the combined error, at least one of them is
+wrong. Where they agree, they may still have an error in common.
 """
 
 import matplotlib.pyplot as plt
@@ -18,8 +18,8 @@ fitted = SEDFitEstimator(n_models=5_000).estimate(images, progress=False)
 found = compare_estimates(network, fitted)
 
 # %%
-# Totals (averages of ages and the like), their difference in units of both errors, and the scatter
-# of pixels. ``picasssso compare network.fits fitted.fits`` prints the same.
+# Differences of totals (averages for intensive properties), also in units of the combined error,
+# and the scatter of pixels. ``picasssso compare network.fits fitted.fits`` prints the same.
 
 print(f"{'':22} network - fit   sigma   scatter of pixels")
 for one in found:
@@ -28,7 +28,7 @@ for one in found:
     )
 
 # %%
-# Maps of the difference. Here the truth is known, so each can be compared with it, too.
+# Maps of the difference. Since the truth is known here, each estimate is also compared with it.
 
 panels = {
     "network - SED fit": found,

@@ -2,7 +2,8 @@
 Only two bands
 ==============
 
-Stellar mass needs one color. What else two bands can tell is little, and the errors say so.
+Stellar mass can be estimated from one color. Two bands constrain other properties only weakly, as
+the errors show.
 """
 
 import warnings
@@ -37,8 +38,8 @@ for estimator in estimators:
         )
 
 # %%
-# Age and dust redden alike, and one color cannot tell them apart: the 68 % range of a bright pixel
-# of the SED fit, with five bands and with two.
+# Age and dust both redden a galaxy, and one color cannot distinguish them. The 68 % interval of a
+# bright pixel in the SED fit, with five bands and with two:
 
 for bands in (images, pair):
     maps = kept[bands.bands, SEDFitEstimator]

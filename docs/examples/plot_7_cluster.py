@@ -2,9 +2,9 @@
 The galaxies of a cluster
 =========================
 
-A catalog of galaxies at the redshift of the Coma cluster, a table of their masses, and their sum.
-Mock galaxies stand for the cut-outs of a survey. For thousands of galaxies,
-``picasssso survey CATALOG`` does the same over all cores and goes on where it was stopped:
+Galaxies at the redshift of the Coma cluster, a table of their masses, and the sum.
+Mock galaxies represent the cutouts of a survey. For thousands of galaxies,
+``picasssso survey CATALOG`` does the same on all cores and can be resumed:
 :doc:`/survey_runs`.
 """
 
@@ -20,7 +20,7 @@ cutouts = [mocks.to_band_images(k) for k in range(12)]
 true = [mocks.to_property_maps(k, at_psf=True) for k in range(12)]
 
 # %%
-# Many small images are best given together. Totals are those inside the frame.
+# Many small images are best estimated together. Totals are those inside the frame.
 
 estimates = CNNEstimator().estimate_many(cutouts, progress=False)
 rows = []
@@ -36,8 +36,8 @@ for name in table.colnames[1:]:
 table[:5].pprint()
 
 # %%
-# Random errors average out in a sum; the error that estimates of all galaxies share (0.1 dex, how
-# far stellar population codes disagree) does not.
+# Random errors average out in a sum; the error common to all galaxies (0.1 dex, the disagreement
+# between stellar population codes) does not.
 
 total = table["mass"].sum()
 noise = np.sqrt((table["mass_error"] ** 2).sum())

@@ -2,9 +2,9 @@
 Fine-tuning the network on known maps
 =====================================
 
-Maps of some galaxies are known, from an IFU survey say, by somebody who takes Salpeter's initial
-mass function: masses are larger by 0.24 dex than the package's. A few steps of training teach the
-network what that author means. Mock galaxies stand for the survey.
+Suppose maps of some galaxies are known, for example from an IFU survey, for a Salpeter initial
+mass function: masses are larger by 0.24 dex than those of this package. A few training steps teach
+the network that definition. Mock galaxies represent the survey.
 """
 
 import numpy as np
@@ -18,7 +18,7 @@ mocks = MockGenerator(seed=9, survey="sdss", n_pixels=64, redshift=0.04).draw(ra
 
 
 def known_maps(k):
-    """Return what the survey says of a galaxy: stellar mass alone."""
+    """Return the map of the survey, which contains only stellar mass."""
     maps = mocks.to_property_maps(k, at_psf=True)
     mass = maps["stellar_mass"].data * 10**SALPETER
     planes = {"stellar_mass": PropertyArrays.from_normal(mass, 0.01 * mass)}
@@ -42,9 +42,9 @@ def masses(estimator):
 
 
 # %%
-# How far the estimates of other galaxies move. Real use takes hundreds of galaxies, thousands of
-# steps, and galaxies to calibrate on (``calibrate_on``); without, a warning may say that the
-# members of the tuned ensemble disagree more than they did: see :doc:`/training`.
+# The change of the estimates for other galaxies. Real applications need hundreds of galaxies,
+# thousands of steps, and galaxies for the calibration (``calibrate_on``). Otherwise a warning may
+# say that the members of the tuned ensemble disagree more than before: see :doc:`/training`.
 
 before = masses(CNNEstimator(device="cpu"))
 tuned = CNNEstimator(device="cpu").fit(train, steps=10, batch_size=4, learning_rate=1e-4)

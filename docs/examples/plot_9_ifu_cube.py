@@ -2,9 +2,9 @@
 Maps from an integral-field cube
 ================================
 
-Images in SDSS's filters are made of a MaNGA cube, fitted, and compared with other people's maps of
-the same galaxy. Here a disk of known populations stands for the galaxy, its truth for the other
-maps. CALIFA, SAMI and MUSE cubes are read in the same way: :doc:`/ifu`.
+Images in SDSS filters are computed from a MaNGA cube, fitted, and compared with published maps of
+the same galaxy. Here the galaxy is a disk of known populations, and its true maps take the place
+of published maps. CALIFA, SAMI and MUSE cubes are read in the same way: :doc:`/ifu`.
 """
 
 import matplotlib.pyplot as plt
@@ -18,16 +18,17 @@ cube = read_cube(path, redshift=0.03)
 cube
 
 # %%
-# Photons of each spaxel through each filter, with noise from the cube's inverse variances. Of the
-# z band a little lies beyond the cube; less than 95 % would be an error.
+# The photon flux of each spaxel in each filter, with noise from the inverse variances of the cube.
+# A small part of the z band is outside the wavelength range; a coverage below 95 % would raise an
+# error.
 
 images = synthetic_images(cube, ["g", "r", "i", "z"], survey="sdss")
 for band, covered in images.meta["ifu"]["covered"].items():
     print(f"{band}: {100 * covered:.1f} % of the filter covered")
-images = correct_extinction(images)  # MaNGA's cubes still hold the dust of our Galaxy
+images = correct_extinction(images)  # MaNGA cubes are not corrected for Galactic extinction
 
 # %%
-# From here on they are images like any other.
+# From here on they are used like any other images.
 
 from picasssso import SEDFitEstimator
 
@@ -35,8 +36,8 @@ maps = SEDFitEstimator(n_models=5_000).estimate(images, progress=False)
 maps.plot(["stellar_mass", "stellar_age", "attenuation_v"], images=images)
 
 # %%
-# Compared with the other maps. With real ones, ``truth`` is
-# ``read_maps("manga-8138-12704.Pipe3D.cube.fits", redshift=0.03)``.
+# Comparison with the true maps. For published maps, use
+# ``truth = read_maps("manga-8138-12704.Pipe3D.cube.fits", redshift=0.03)``.
 
 from picasssso.evaluation import compare_estimates
 
@@ -48,8 +49,8 @@ for one in found:
     )
 
 # %%
-# Mass and age fall with radius as they should. How old the stars of the center are, four broad
-# bands leave to the prior, which is younger; the errors say so.
+# Mass and age decrease with radius, as in the truth. The age of the center is not constrained by
+# four broad bands and follows the prior, which is younger; the errors reflect this.
 
 figure, axes = plt.subplots(1, 2, figsize=(9, 3.6), layout="constrained")
 for ax, name in zip(axes, ("stellar_mass", "stellar_age"), strict=True):

@@ -1,9 +1,9 @@
 """
-What one pixel leaves open
-==========================
+Degeneracies in one pixel
+=========================
 
-Joint samples of a pixel's posterior show what goes with what: mass with age, star formation with
-dust.
+Joint posterior samples of a pixel show how properties are correlated: mass with age, and star
+formation rate with dust.
 """
 
 import matplotlib.pyplot as plt
@@ -18,14 +18,20 @@ pixel = images[y : y + 1, x : x + 1]
 maps = SEDFitEstimator(n_models=20_000).estimate(pixel, n_samples=4_000, seed=1, progress=False)
 
 # %%
-# Samples against each other (log10 of mass, star formation rate and metallicity); dotted lines at
-# 16, 50 and 84 %, the truth in red. Models that have stopped to form stars stand at the lower end
-# of the star formation rate.
+# Samples of all pairs of properties (log10 of mass, star formation rate and metallicity), with
+# dotted lines at 16, 50 and 84 % and solid red lines at the truth. Models that have stopped
+# forming stars are at the lower end of the star formation rate.
 
-names = ["stellar_mass", "sfr", "stellar_age", "stellar_metallicity", "attenuation_v"]
+labels = {
+    "stellar_mass": "log mass\n(Msun / kpc2)",
+    "sfr": "log SFR\n(Msun / yr / kpc2)",
+    "stellar_age": "age\n(Gyr)",
+    "stellar_metallicity": "log metallicity\n(mass fraction)",
+    "attenuation_v": "A$_V$\n(mag)",
+}
 figure, axes = plt.subplots(5, 5, figsize=(10, 10), sharex="col", layout="constrained")
 values = {}
-for name in names:
+for name in labels:
     drawn = np.append(maps.samples(name).value[:, 0, 0], truth[name].data[y, x])
     if name in ("stellar_mass", "sfr", "stellar_metallicity"):
         drawn = np.log10(np.maximum(drawn, 1e-3 * np.percentile(drawn, 84)))
@@ -33,7 +39,7 @@ for name in names:
 for row, (below, (vertical, true)) in zip(axes, values.items(), strict=True):
     for ax, (across, (horizontal, known)) in zip(row, values.items(), strict=True):
         ax.axvline(known, color="C3")
-        ax.set(xlabel=across, ylabel=below)
+        ax.set(xlabel=labels[across], ylabel=labels[below])
         ax.label_outer()
         if across == below:
             ax.hist(horizontal, 40, histtype="stepfilled", alpha=0.6)

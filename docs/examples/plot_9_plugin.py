@@ -1,9 +1,9 @@
 """
-An estimator of one's own
-=========================
+Writing an estimator
+====================
 
-A subclass with two methods gets everything else from the base class: checks, masks, blocks, units,
-WCS, files, pictures and the command. This one takes one mass-to-light ratio for all pixels.
+A subclass with two methods inherits everything else from the base class: checks, masks, blocks,
+units, WCS, files, plots and the command. This example uses one mass-to-light ratio for all pixels.
 """
 
 import numpy as np
@@ -27,8 +27,8 @@ class FixedRatioEstimator(PropertyMapEstimator):
         return ("sdss2010-i",)
 
     def _estimate(self, flux, inverse_variance, context):
-        # Surface brightness in AB mag per square arcsec, dimmed by (1 + z)^3 per frequency; the
-        # Sun has 4.53 mag in i.
+        # Surface brightness in AB mag per square arcsec, corrected for cosmological dimming per
+        # unit frequency, (1 + z)^3. The Sun's absolute magnitude in i is 4.53.
         magnitude = 22.5 + 2.5 * np.log10(context.pixel_solid_angle_arcsec2)
         magnitude -= 7.5 * np.log10(1 + context.redshift)
         scale = self.mass_to_light * 1e6 * 10 ** (-0.4 * (magnitude - 4.53 - 21.572))
@@ -37,7 +37,7 @@ class FixedRatioEstimator(PropertyMapEstimator):
 
 
 # %%
-# It works like any other.
+# It is used like any other estimator.
 
 from picasssso.data import load_example
 
@@ -48,6 +48,6 @@ print(truth.total("stellar_mass", correlation="independent").value)
 maps.plot("stellar_mass", truth=truth)
 
 # %%
-# The contract that the package's own estimators keep is public, so that yours can be tested with
-# it: ``@parametrize_with_checks([FixedRatioEstimator()])``. How to do that, and how to let others
-# find the estimator: :doc:`/plugins`.
+# The contract tests of the built-in estimators can also be used for yours:
+# ``@parametrize_with_checks([FixedRatioEstimator()])``. :doc:`/plugins` explains this, and how to
+# register the estimator.

@@ -5,6 +5,7 @@ import shutil
 import subprocess
 
 import pytest
+from browser import open_browser
 
 from picasssso.exceptions import FileFormatError, InvalidInputError
 from picasssso.surveys.page import write_page
@@ -96,3 +97,48 @@ document.body.dataset.found = found.join("|");
     assert found.replace("&lt;", "<").replace("&gt;", ">") == (
         "<g0> <g1> <g2> g3|<g1> <g0> <g2> g3|g3"
     )
+
+
+def test_a_reader_clicks_and_types(tmp_path):
+    masses = [1e9 * 1.1 ** ((7 * k) % 30) for k in range(30)]
+    with Store(tmp_path / "run", {}, resume=False, retry_failed=False) as store:
+        for k, mass in enumerate(masses):
+            row = {"id": f"g{k:02}", "redshift": 0.1, "stellar_mass": mass,
+                   "stellar_mass_error": mass / 10, "maps": f"maps/0a{k}/g{k:02}.fits",
+                   "pictures": (PIXEL, PIXEL)}  # fmt: skip
+            store.add([(k, row)])
+        store.add([(30, {"id": "g30", "redshift": 0.1, "failed": "no such file"})])
+    by_mass = [f"g{k:02}" for k in sorted(range(30), key=lambda k: masses[k])]
+    with open_browser(tmp_path) as browser:
+        browser.open(write_page(tmp_path / "run").as_uri())
+
+        def names():
+            return [browser.text(one) for one in browser.find("#galaxies tbody td:nth-child(3)")]
+
+        def press(selector, words):
+            (one,) = [one for one in browser.find(selector) if browser.text(one) == words]
+            browser.click(one)
+
+        # As in the catalog, 25 on a page; the rest on the next.
+        assert names() == [f"g{k:02}" for k in range(25)]
+        press(".dt-paging button", "2")
+        assert names() == [f"g{k:02}" for k in range(25, 31)]
+
+        heading = browser.find("#galaxies thead th")
+        (mass,) = [one for one in heading if browser.text(one).startswith("stellar mass")]
+        browser.click(mass)
+        assert [one for one in names() if one != "g30"][:20] == by_mass[:20]
+        assert browser.text(browser.find("th.dt-ordering-asc")[0]).startswith("stellar mass")
+        browser.click(mass)
+        assert [one for one in names() if one != "g30"][:20] == by_mass[::-1][:20]
+
+        (field,) = browser.find(".dt-search input")
+        browser.type(field, "no such")
+        assert names() == ["g30"]
+        browser.clear(field)
+        browser.type(field, "g0")
+        assert sorted(names()) == [f"g{k:02}" for k in range(10)]
+        browser.clear(field)
+        browser.type(field, "there is none")
+        assert browser.find("#galaxies tbody td.dt-empty")
+        assert browser.errors() == []
