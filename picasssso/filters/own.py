@@ -148,16 +148,21 @@ def read_filter(
     return define(curve)
 
 
+def check_name(name: str) -> None:
+    """Refuse a name that files and speclite cannot keep."""
+    if not re.fullmatch(r"[A-Za-z_]\w*-[A-Za-z_]\w*", name, re.ASCII):
+        raise InvalidInputError(
+            f"Filter {name!r}: expected a name GROUP-BAND of letters, digits and underscores, "
+            "such as 'my_camera-F150W'."
+        )
+
+
 def _checked(
     name: str, wavelength: FloatArray, response: FloatArray, source: str, *, energy: bool = False
 ) -> FilterResponse:
     """Return a curve if it is one; see `make_curve`."""
     what = f"Filter {name!r}"
-    if not re.fullmatch(r"[A-Za-z_]\w*-[A-Za-z_]\w*", name, re.ASCII):
-        raise InvalidInputError(
-            f"{what}: expected a name GROUP-BAND of letters, digits and underscores, such as "
-            "'my_camera-F150W'."
-        )
+    check_name(name)
     if wavelength.ndim != 1 or wavelength.size < 2 or wavelength.shape != response.shape:
         raise InvalidInputError(
             f"{what}: found {wavelength.size} wavelengths and {response.size} responses in "

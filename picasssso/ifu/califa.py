@@ -2,10 +2,13 @@
 
 The primary HDU has fluxes of (wavelength, y, x) in 1e-16 erg/s/cm2/AA per spaxel of 1 arcsec, in
 air, corrected for the Galaxy's dust (Schlegel et al. 1998, law of Cardelli et al. 1989); ERROR
-standard deviations, BADPIX 1 where bad, with errors of 1e10 (Sanchez et al. 2012, A&A 538, A8;
-Husemann et al. 2013, A&A 549, A87; Sanchez et al. 2016, A&A 594, A36). The noise of n added
-spaxels is 1 + 1.07 log10(n) times that of independent ones, for up to 80 (Husemann et al. 2013,
-who have 1.06 for V500). PSF 2.5 arcsec, calibration to 4 % (Sanchez et al. 2016).
+standard deviations, BADPIX 1 where bad, with errors of 1e10; MED_VEL, in COMB cubes V500 MED_VEL,
+the velocity c z (Sanchez et al. 2012, A&A 538, A8; Husemann et al. 2013, A&A 549, A87; Sanchez et
+al. 2016, A&A 594, A36). Headers without BUNIT have the unit as PIPE UNITS, or mean that of the
+papers, which public readers (pycasso2, GIST) take for granted. The noise of n added spaxels is
+1 + 1.07 log10(n) times that of independent ones, for all gratings and up to 80 spaxels (Garcia-
+Benito et al. 2015, A&A 576, A135, equation 1, with the slope that vorbin quotes of it). PSF 2.5
+arcsec, calibration to 4 % (Sanchez et al. 2016).
 """
 
 from __future__ import annotations
@@ -38,7 +41,7 @@ _PSF_FWHM = 2.5
 _CALIBRATION = 0.04
 #: Errors from here on say that there is no data.
 _NO_DATA = 1e9
-_LIGHT = 299792.458  # km/s
+_UNIT = "1e-16 erg/s/cm^2/Angstrom"
 
 
 class CALIFAReader(CubeReader):
@@ -60,7 +63,8 @@ class CALIFAReader(CubeReader):
         file = one_file(files, self.title)
         flux = cube_array(file, 0, "fluxes")
         check_linear_wavelengths(file, 0)
-        unit = flux_unit(file, 0, "1e-16 erg/s/cm^2/Angstrom")
+        stated = file.headers[0].get("BUNIT", file.headers[0].get("PIPE UNITS"))
+        unit = flux_unit(file, 0, _UNIT, stated or _UNIT)
         errors = need_hdu(file, "errors", "ERROR")
         error = cube_array(file, errors, "errors", flux.shape)
         factor = noise_factor(file, errors, unit, 0, 1)
@@ -74,7 +78,6 @@ class CALIFAReader(CubeReader):
         header["CTYPE3"], header["CUNIT3"] = "AWAV", "Angstrom"
         with silence(Warning):
             wcs = WCS(header, naxis=3)
-        velocity = file.get("MED_VEL", file.get("V500 MED_VEL"))
         arm = Spectrum(
             flux=flux << unit,
             wcs=wcs,
@@ -85,14 +88,16 @@ class CALIFAReader(CubeReader):
         return Cube(
             [arm],
             wavelength_frame="air",
-            redshift=known_redshift(
-                redshift, file, None if velocity is None else float(velocity) / _LIGHT
-            ),
+            redshift=known_redshift(redshift, file, "MED_VEL", "V500 MED_VEL", velocity=True),
             survey="CALIFA",
             noise_scaling=COVARIANCE,
             psf_fwhm={float(np.mean(arm.spectral_axis.to_value("AA"))): _PSF_FWHM},
             # How much it was is not needed once it is done.
             galactic_extinction=GalacticExtinction(0.0, "SFD98", law="CCM89", applied=True),
             calibration_error=_CALIBRATION,
-            meta={"name": file.text("OBJECT"), "file": file.name},
+            meta={
+                "name": file.text("OBJECT"),
+                "file": file.name,
+                "notes": [] if stated else [f"no BUNIT, taken for {_UNIT} as the survey defines"],
+            },
         )

@@ -8,6 +8,7 @@ curves that are straight between their points.
 
 from __future__ import annotations
 
+import numbers
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,7 @@ import numpy.typing as npt
 
 from picasssso.exceptions import InvalidInputError
 from picasssso.filters.library import define, load_filter, make_curve
+from picasssso.filters.own import check_name
 
 if TYPE_CHECKING:
     from speclite.filters import FilterResponse
@@ -149,7 +151,7 @@ def box_filter(name: str, low: float, high: float) -> FilterResponse:
     Raises
     ------
     InvalidInputError
-        If the wavelengths do not ascend.
+        If the name is none, or the wavelengths do not ascend.
 
     Examples
     --------
@@ -159,7 +161,8 @@ def box_filter(name: str, low: float, high: float) -> FilterResponse:
     >>> pivot_wavelength("sami-red1").round()
     <Quantity 6573. Angstrom>
     """
-    if not 0 < low < high:
+    check_name(str(name))
+    if not all(isinstance(x, numbers.Real) for x in (low, high)) or not 0 < low < high:
         raise InvalidInputError(
             f"Filter {name!r}: found low={low!r} and high={high!r}, expected 0 < low < high."
         )

@@ -15,6 +15,7 @@ from astropy.wcs import WCS
 
 from picasssso.bands import GalacticExtinction, NoiseScaling
 from picasssso.bands.pixels import grid_offset
+from picasssso.bands.slots import check_redshift
 from picasssso.exceptions import InvalidInputError, InvalidTypeError
 
 if TYPE_CHECKING:
@@ -29,6 +30,8 @@ _SAME_GRID = 0.1
 _MOST = 0.5
 #: Wavelength pixels that may be missing in between.
 _SMALL_GAP = 10
+#: Wavelengths that some spectrograph sees, AA: 10 nm to 1 mm.
+_SEEN = 1e2, 1e7
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,6 +104,7 @@ class Cube:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "arms", tuple(self.arms))
+        object.__setattr__(self, "redshift", check_redshift(self.redshift))
         if not self.arms:
             raise InvalidInputError("A cube has no arm: expected at least one specutils.Spectrum.")
         if self.wavelength_frame not in ("air", "vacuum"):
@@ -257,8 +261,14 @@ def _check_arm(number: int, arm: Any) -> None:
             f"Arm {number} is in {arm.flux.unit} by {arm.spectral_axis.unit}: expected a flux "
             "density per wavelength and spaxel, such as 1e-17 erg/s/cm2/AA, by wavelength."
         ) from None
-    if not arm.spectral_axis[0] < arm.spectral_axis[-1]:
+    low, high = arm.spectral_axis.to_value(u.AA)[[0, -1]]
+    if not low < high:
         raise InvalidInputError(f"Wavelengths of arm {number} descend: expected them to ascend.")
+    if not (low > _SEEN[0] and high < _SEEN[1]):
+        raise InvalidInputError(
+            f"Arm {number} goes from {low:.4g} to {high:.4g} AA: expected wavelengths between 10 "
+            "nm and 1 mm. Is CUNIT3 missing, or not that of CRVAL3? Without it FITS means m."
+        )
 
 
 def _per_spaxel(unit: u.UnitBase) -> u.UnitBase:

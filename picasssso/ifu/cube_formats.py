@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import astropy.units as u
@@ -17,9 +17,12 @@ import numpy.typing as npt
 
 from picasssso._core.plugins import Registry
 from picasssso.bands.flux_units import parse_unit
-from picasssso.exceptions import FileFormatError, InvalidInputError
+from picasssso.bands.slots import check_redshift
+from picasssso.exceptions import FileFormatError, InvalidInputError, InvalidTypeError
 from picasssso.ifu.cube import F_LAMBDA, Cube
 from picasssso.io import ImageFile
+
+_LIGHT = 299792.458  # km/s
 
 #: All formats of cubes by name.
 CUBE_FORMATS = Registry(
@@ -88,7 +91,7 @@ def read_cube(
     ------
     FileFormatError
         If a file is missing, damaged, or of no known format.
-    InvalidInputError
+    InvalidInputError, InvalidTypeError
         If an arm, the variances or the redshift are missing, or arms do not belong together.
 
     Examples
@@ -108,7 +111,9 @@ def read_cube(
     ...     read_cube(path, redshift=0.02)
     <Cube of MUSE: 6 x 6 spaxels, 3600-10300 AA (vacuum), z = 0.02>
     """
-    paths = [files] if isinstance(files, str | os.PathLike) else list(files)
+    paths = [files] if isinstance(files, str | os.PathLike) else files
+    if not isinstance(paths, Iterable) or not all(isinstance(p, str | os.PathLike) for p in paths):
+        raise InvalidTypeError(f"files: found {files!r}, expected a path, or a list of paths.")
     if not paths:
         raise InvalidInputError("No file was given: expected that of a cube.")
     opened = [ImageFile(os.path.expanduser(os.fspath(path))) for path in paths]
@@ -142,14 +147,21 @@ def one_file(files: Sequence[ImageFile], title: str) -> ImageFile:
     return files[0]
 
 
-def known_redshift(given: float | None, file: ImageFile, stated: float | None = None) -> float:
-    """Return the redshift that was given, else what the file states."""
-    found = stated if given is None else given
-    if found is None or not np.isfinite(found):
-        raise InvalidInputError(
-            f"{file}: no redshift stated, expected redshift=..., which is never guessed."
-        )
-    return float(found)
+def known_redshift(
+    given: float | None, file: ImageFile, *keywords: str, velocity: bool = False
+) -> float:
+    """Return the redshift that was given, else what one of the keywords states.
+
+    ``velocity``: they state the velocity c z, km/s.
+    """
+    if given is None:
+        keyword = next((key for key in keywords if file.get(key) is not None), None)
+        if keyword is None:
+            raise InvalidInputError(
+                f"{file}: no redshift stated, expected redshift=..., which is never guessed."
+            )
+        given = file.number(keyword) / (_LIGHT if velocity else 1.0)
+    return check_redshift(given)
 
 
 def need_hdu(file: ImageFile, what: str, *names: str) -> int:
@@ -191,9 +203,12 @@ def check_linear_wavelengths(file: ImageFile, hdu: int) -> None:
         )
 
 
-def flux_unit(file: ImageFile, hdu: int, expected: str) -> u.UnitBase:
-    """Return the unit of the fluxes, without "per spaxel": any flux density per wavelength."""
-    bunit = file.headers[hdu].get("BUNIT")
+def flux_unit(file: ImageFile, hdu: int, expected: str, stated: Any = None) -> u.UnitBase:
+    """Return the unit of the fluxes, without "per spaxel": any flux density per wavelength.
+
+    ``stated``: what stands in the place of BUNIT.
+    """
+    bunit = file.headers[hdu].get("BUNIT", stated)
     if bunit is None:
         raise FileFormatError(
             f"{file}: found no BUNIT, expected the unit of the fluxes, such as {expected!r}."
@@ -207,6 +222,16 @@ def flux_unit(file: ImageFile, hdu: int, expected: str) -> u.UnitBase:
             f"such as {expected!r}. Is it a cube of something else?"
         ) from None
     return unit
+
+
+def whole_numbers(file: ImageFile, array: npt.NDArray[Any], what: str) -> npt.NDArray[Any]:
+    """Return an array of bits or numbers of bins, which some tools write as floats."""
+    whole = np.nan_to_num(array, nan=-1.0).astype(np.int64) if array.dtype.kind == "f" else array
+    if whole.dtype.kind not in "iu" or np.any((whole != array) & (array == array)):
+        raise FileFormatError(
+            f"{file}: found a {what} of {array.dtype.name} with fractions, expected whole numbers."
+        )
+    return whole
 
 
 def noise_factor(file: ImageFile, hdu: int, unit: u.UnitBase, flux_hdu: int, power: int) -> float:

@@ -2,9 +2,11 @@
 
 FLUX, IVAR and MASK of (wavelength, y, x) in 1e-17 erg/s/cm2/AA per spaxel of 0.5 arcsec, in
 vacuum, not corrected for the Galaxy's dust (EBVGAL, Schlegel et al. 1998). Pixels with the bits
-DONOTUSE or FORESTAR are not to be used; DEADFIBER and LOWCOV alone are warnings (Law et al. 2016,
-AJ 152, 83). The noise of n added spaxels is 1 + 1.62 log10(n) times that of independent ones, and
-4.2 times beyond a hundred (their equation 9). Flux calibration: Yan et al. (2016, AJ 151, 8).
+FORESTAR or DONOTUSE (3 and 10 of MANGA_DRP3PIXMASK in the survey's sdssMaskbits.par) are not to be
+used; DEADFIBER and LOWCOV alone are warnings (Law et al. 2016, AJ 152, 83). The noise of n added
+spaxels is 1 + 1.62 log10(n) times that of independent ones, and 4.2 times beyond a hundred (their
+section 9.3; the survey's analysis pipeline has the same numbers). Flux calibration: Yan et al.
+(2016, AJ 151, 8).
 """
 
 from __future__ import annotations
@@ -25,6 +27,7 @@ from picasssso.ifu.cube_formats import (
     known_redshift,
     need_hdu,
     one_file,
+    whole_numbers,
 )
 from picasssso.io import ImageFile
 
@@ -72,7 +75,8 @@ class MaNGAReader(CubeReader):
             raise FileFormatError(
                 f"{file}: found fluxes in {unit}, expected 1e-17 erg/s/cm2/AA as MaNGA defines."
             )
-        if int(file.get("DRP3QUAL", 0)) & _CRITICAL:
+        mask = whole_numbers(file, mask, "mask")
+        if "DRP3QUAL" in file.headers[0] and int(file.number("DRP3QUAL")) & _CRITICAL:
             raise InvalidInputError(
                 f"{file}: found the bit CRITICAL in DRP3QUAL: the survey says that this cube must "
                 "not be used. Choose another observation."
@@ -81,7 +85,7 @@ class MaNGAReader(CubeReader):
         # The loader takes every bit for bad, those that only warn too.
         arm.mask = (mask & USELESS) != 0
         assert isinstance(arm.uncertainty, InverseVariance)
-        ebv = file.get("EBVGAL")
+        ebv = None if file.get("EBVGAL") is None else file.number("EBVGAL")
         return Cube(
             [arm],
             wavelength_frame="vacuum",
@@ -94,7 +98,7 @@ class MaNGAReader(CubeReader):
                 if file.get(f"{name}FWHM") is not None
             },
             galactic_extinction=(
-                None if ebv is None else GalacticExtinction(float(ebv), "SFD98", applied=False)
+                None if ebv is None else GalacticExtinction(ebv, "SFD98", applied=False)
             ),
             calibration_error=_CALIBRATION,
             meta={"name": file.text("PLATEIFU", "MANGAID"), "file": file.name},

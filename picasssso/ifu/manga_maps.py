@@ -2,11 +2,14 @@
 
 MAPS (Westfall et al. 2019, AJ 158, 231) have no stellar mass or age: what they give here is the
 star formation of H-alpha. Lines are corrected for the Galaxy's dust, in 1e-17 erg/s/cm2 per
-spaxel.
+spaxel; SCINPVEL is c z; pixels with the bits NOCOV, UNRELIABLE or DONOTUSE of MANGA_DAPPIXMASK are
+left out, as the survey's own Marvin does. The channels of BINID are those of binned spectra,
+continuum, moments of lines, line fits and indices (``mangadap.dapfits``).
 
 Firefly (Neumann et al. 2022, MNRAS 513, 5988) has a value for each Voronoi cell of all galaxies:
-logarithms of means (log Gyr, [Z/H]; the means are linear) with errors in dex, log Msun/kpc2, and
-E(B-V) of Calzetti's law; Kroupa's mass function.
+logarithms of means (log Gyr, [Z/H]; the means are linear, as Firefly's source has them) with
+errors in dex, log Msun/kpc2, and E(B-V) of Calzetti's law; Kroupa's mass function. SPATIAL_BINID
+is as large as the largest cube: a galaxy's first pixel is that of its cube, the rest -1.
 """
 
 from __future__ import annotations
@@ -19,11 +22,14 @@ import numpy.typing as npt
 
 from picasssso.exceptions import FileFormatError, InvalidInputError
 from picasssso.ifu.balmer import halpha_star_formation
+from picasssso.ifu.cube_formats import whole_numbers
 from picasssso.ifu.map_formats import MapReader, PublishedSet
 from picasssso.ifu.published import PublishedMap
 from picasssso.io import ImageFile
 
 _LIGHT = 299792.458  # km/s
+#: Bits of MANGA_DAPPIXMASK: NOCOV, UNRELIABLE and DONOTUSE.
+_USELESS = 2**0 | 2**5 | 2**30
 _LINE_UNIT = 1e-17 * u.erg / u.s / u.cm**2
 #: Width of the PSF of MaNGA (Law et al. 2016).
 _PSF_FWHM = 2.5 * u.arcsec
@@ -54,18 +60,16 @@ class DAPReader(MapReader):
             for end in ("", "_IVAR", "_MASK")
         )
         lines = [self._channel(file, hdu, name) for name in ("Ha", "Hb")]
-        velocity = file.get("SCINPVEL")
-        if velocity is None:
-            raise FileFormatError(f"{file}: found no SCINPVEL, expected the galaxy's velocity.")
-        redshift = float(velocity) / _LIGHT
+        redshift = file.number("SCINPVEL") / _LIGHT
+        useless = whole_numbers(file, mask, "mask") & _USELESS
         with np.errstate(divide="ignore", invalid="ignore"):
-            errors = np.where((mask == 0) & (ivar > 0), ivar**-0.5, np.nan)
+            errors = np.where((useless == 0) & (ivar > 0), ivar**-0.5, np.nan)
         alpha, beta = ((flux[k], errors[k]) for k in lines)
         plane = halpha_star_formation(*alpha, *beta, _LINE_UNIT, _SPAXEL, redshift)
         ids = file.find("BINID")
         bins = None
         if ids is not None:
-            # The fourth channel of BINID is that of the emission-line fits' flux moments.
+            # The fourth channel is that of the fits to the lines.
             every = np.asarray(file.array(ids, "bins", cube=True))
             bins = every[min(3, len(every) - 1)].astype(np.int32)
         return PublishedSet({"sfr": plane}, "MaNGA DAP", file.wcs(hdu), redshift, _PSF_FWHM, bins)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -14,7 +15,7 @@ import numpy.typing as npt
 from astropy.wcs import WCS
 
 from picasssso._core.plugins import Registry
-from picasssso.exceptions import FileFormatError, InvalidInputError
+from picasssso.exceptions import FileFormatError, InvalidInputError, PicassssoWarning
 from picasssso.ifu.conversion import convert_maps
 from picasssso.ifu.published import PublishedMap
 from picasssso.io import ImageFile
@@ -139,6 +140,7 @@ def read_maps(
                 f"stated has {name!r}: expected some of {', '.join(planes)}, which {file} holds."
             )
         planes[name] = replace(planes[name], **changes)
+    planes = _with_units(file, planes)
     known: dict[str, Any] = {
         "wcs": found.wcs,
         "redshift": found.redshift,
@@ -147,6 +149,21 @@ def read_maps(
         "meta": {"estimator": found.survey, "file": file.name},
     }
     return convert_maps(planes, **(known | arguments))
+
+
+def _with_units(file: ImageFile, planes: Mapping[str, PublishedMap]) -> dict[str, PublishedMap]:
+    """Leave out maps of which neither the file nor the user says the unit."""
+    without = [name for name, plane in planes.items() if plane.unit is None]
+    if not without:
+        return dict(planes)
+    advice = (
+        f"{file}: found no unit (BUNIT) of {', '.join(without)}. Say it: "
+        f"stated={{{without[0]!r}: {{'unit': ...}}}}, such as u.dex(u.yr)"
+    )
+    if len(without) == len(planes):
+        raise InvalidInputError(f"{advice}.")
+    warnings.warn(f"{advice}; left out.", PicassssoWarning, stacklevel=3)
+    return {name: plane for name, plane in planes.items() if plane.unit is not None}
 
 
 def _recognized(file: ImageFile) -> MapReader:

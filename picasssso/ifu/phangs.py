@@ -1,12 +1,17 @@
 """Maps of PHANGS-MUSE: NAME_MAPS.fits.
 
 An HDU for each map, with its error in NAME_ERR, in the unit of BUNIT; masses on Chabrier's mass
-function; ages and metallicities are means of logarithms, weighted by mass (MW) or light (LW),
-Z_sun = 0.0198 of E-MILES (Emsellem et al. 2022, A&A 659, A191; Pessa et al. 2023, A&A 673, A147).
+function, as seen (not deprojected); ages and metallicities are means of logarithms, weighted by
+mass (MW) or light (LW), Z_sun = 0.0198 of E-MILES with BaSTI isochrones (Emsellem et al. 2022,
+A&A 659, A191; Pessa et al. 2023, A&A 673, A147). Names of HDUs are those in public readers of the
+team's files (``STELLAR_MASS_DENSITY``, its ``_ERR``, ``AGE_MW``, ``EBV_STARS``). No file and no
+table of units was at hand: a map whose BUNIT says nothing is left out, with a warning, unless its
+unit is stated.
 """
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import astropy.units as u
@@ -19,11 +24,11 @@ from picasssso.ifu.published import PublishedMap
 from picasssso.io import ImageFile
 
 _LOG = {"weighting": "mass", "average": "log"}
-#: Names of HDUs, the property, what it means, and its unit where BUNIT does not say.
+#: Names of HDUs, the property, what it means, and its unit where no other is possible.
 _MAPS: tuple[tuple[tuple[str, ...], str, dict[str, Any], Any], ...] = (
     (("STELLAR_MASS_DENSITY", "STELLAR_MASS_DENSITY_AV"), "stellar_mass",
      {"imf": "chabrier"}, None),
-    (("AGE_MW", "STELLAR_AGE_MW"), "stellar_age", _LOG, u.dex(u.Gyr)),
+    (("AGE_MW", "STELLAR_AGE_MW"), "stellar_age", _LOG, None),
     (("Z_MW", "STELLAR_Z_MW"), "stellar_metallicity",
      {**_LOG, "solar_metallicity": 0.0198}, u.dex),
     (("EBV_STARS", "E(BV)_STARS"), "attenuation_v", {"r_v": 4.05}, u.mag),
@@ -68,16 +73,16 @@ class PHANGSReader(MapReader):
         return PublishedSet(planes, "PHANGS-MUSE", wcs, bins=bins)
 
 
-def _unit(file: ImageFile, hdu: int) -> u.UnitBase:
-    """Return the unit that BUNIT says; solar masses are spelled in many ways."""
-    bunit = str(file.headers[hdu].get("BUNIT", ""))
-    text = bunit.replace("Msol", "solMass").replace("M_sun", "solMass")
+def _unit(file: ImageFile, hdu: int) -> Any:
+    """Return the unit that BUNIT says; None if it says none, its text if that is no unit."""
+    bunit = str(file.headers[hdu].get("BUNIT", "")).strip()
+    if not bunit:
+        return None
+    text = re.sub(r"M_?(sol|sun)\b|M_\\odot|solMass", "solMass", bunit, flags=re.IGNORECASE)
+    # log(Age/yr), log yr, log10([Gyr]): a logarithm of years.
+    log = re.fullmatch(r"log(?:10)?\W*(?:age)?\W*(yr|gyr)\W*", text, flags=re.IGNORECASE)
     try:
         with silence():
-            return u.Unit(text)
+            return u.dex(u.Unit(log[1].replace("g", "G"))) if log else u.Unit(text)
     except ValueError:
-        text = f"{file}: found BUNIT = {bunit!r} in {file.label(hdu)}, expected a unit. "
-        raise FileFormatError(
-            text
-            + "Say what it is: stated={'stellar_mass': {'unit': 'Msun / pc2'}}, or correct it."
-        ) from None
+        return bunit  # which is refused, unless the user states another

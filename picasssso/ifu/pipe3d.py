@@ -1,10 +1,11 @@
 """Maps of Pipe3D and pyPipe3D: CALIFA, MaNGA's value-added catalog, and others.
 
-HDU SSP (the primary one in files of a single extension) has 20 or 21 planes: luminosity- and
-mass-weighted means of log age (yr) and of log metallicity, A_V, and log mass per spaxel with and
-without correction for dust; Salpeter's mass function (Sanchez et al. 2016, RMxAA 52, 171; 2022,
-ApJS 262, 36). Errors of ages and metallicities are relative. Z_sun is 0.019 in the
-GSD156 templates.
+HDU SSP has 20 planes (CALIFA) or 21 (MaNGA): luminosity- and mass-weighted means of log age (yr)
+and of log metallicity, A_V, log mass per spaxel with and without correction for dust, and its
+error (plane 20); Salpeter's mass function (Sanchez et al. 2016, RMxAA 52, 171; 2022, ApJS 262,
+36). Errors of ages and metallicities are relative. The order of planes and their units are those
+that edge_pydb 1.8 reads from both surveys' files (masses in dex(Msun/pixel2)); Z_sun = 0.019 and
+means of logarithms are those of pyPipe3D 1.1.5.
 """
 
 from __future__ import annotations
@@ -22,6 +23,8 @@ from picasssso.io import ImageFile
 #: Planes of SSP, by what they hold.
 _PLANES = {"segmentation": 1, "age": 6, "age_error": 7, "metallicity": 9, "metallicity_error": 10,
            "attenuation": 11, "attenuation_error": 12, "mass": 19}  # fmt: skip
+#: Plane of the error of the mass, dex, which only some versions have.
+_MASS_ERROR = 20
 #: Words that DESC_n must have where the file describes its planes.
 _WORDS = {"age": "mass", "metallicity": "mass", "mass": "dust"}
 _SOLAR = 0.019
@@ -56,7 +59,10 @@ class Pipe3DReader(MapReader):
                     f"{file}: found DESC_{_PLANES[name]} = {text!r}, expected the {name} "
                     f"({word}-weighted or corrected). Is it of another version of Pipe3D?"
                 )
-        here: dict[str, Any] = {name: data[k] for name, k in _PLANES.items()}
+        numbers = dict(_PLANES)
+        if len(data) > _MASS_ERROR and np.any(data[_MASS_ERROR] > 0):
+            numbers["mass_error"] = _MASS_ERROR
+        here: dict[str, Any] = {name: data[k] for name, k in numbers.items()}
         # Where nothing was fitted planes are 0; no log age in yr is.
         empty = ~(np.isfinite(here["age"]) & (here["age"] > 0))
         for name in here:
@@ -65,7 +71,9 @@ class Pipe3DReader(MapReader):
         averages: dict[str, Any] = {"weighting": "mass", "average": "log"}
         in_dex = 1 / np.log(10)
         planes = {
-            "stellar_mass": PublishedMap(here["mass"], _PER_SPAXEL, imf="salpeter"),
+            "stellar_mass": PublishedMap(
+                here["mass"], _PER_SPAXEL, here.get("mass_error"), imf="salpeter"
+            ),
             "stellar_age": PublishedMap(
                 here["age"], u.dex(u.yr), np.abs(here["age_error"]) * in_dex, **averages
             ),
@@ -77,11 +85,10 @@ class Pipe3DReader(MapReader):
                 here["attenuation"], u.mag, np.abs(here["attenuation_error"])
             ),
         }  # fmt: skip
-        known = file.get("REDSHIFT")
         return PublishedSet(
             planes,
             "Pipe3D",
             wcs=file.wcs(hdu) or file.wcs(0),
-            redshift=None if known is None else float(known),
+            redshift=None if file.get("REDSHIFT") is None else file.number("REDSHIFT"),
             bins=np.where(empty, -1, segments) if segments.max() > 0 else None,
         )

@@ -30,6 +30,12 @@ IMF_TO_CHABRIER: Mapping[str, Mapping[str, float]] = {
     "stellar_mass": {"chabrier": 1.0, "kroupa": 0.61 / 0.66, "salpeter": 0.61},
     "sfr": {"chabrier": 1.0, "kroupa": 0.63 / 0.67, "salpeter": 0.63},
 }
+#: Between which the median of a map lies, whatever the galaxy; beyond it is in another unit.
+_PLAUSIBLE = {
+    "stellar_mass": (1e-1, 1e13), "gas_mass": (1e-1, 1e13), "sfr": (1e-12, 1e6),
+    "stellar_age": (1e-4, 30.0), "attenuation_v": (-10.0, 50.0),
+    "stellar_metallicity": (1e-7, 1.0), "gas_metallicity": (1e-7, 1.0),
+}  # fmt: skip
 #: The package's star formation rate is a mean over this time.
 _AVERAGING_TIME = 100 * u.Myr
 _AVERAGED = ("stellar_age", "stellar_metallicity")
@@ -136,7 +142,8 @@ def stated_unit(name: str, plane: PublishedMap) -> Any:
     except (ValueError, TypeError):
         raise InvalidInputError(
             f"{name!r}: found unit={plane.unit!r}, expected one that astropy knows, such as "
-            "'Msun / pc2', or u.dex(...) of it."
+            "'Msun / pc2', or u.dex(...) of it. Of maps that read_maps reads, state it: "
+            f"stated={{{name!r}: {{'unit': ...}}}}."
         ) from None
 
 
@@ -194,7 +201,24 @@ def convert_map(
         notes.append(f"{name}: deprojected by {frame.inclination:g}, brought back")
     if errors is not None and not logarithmic:
         errors = errors * factor
-    return _defined(definition, name, plane), values * factor, errors, notes
+    values = values * factor
+    _check_plausible(name, plane, values, definition)
+    return _defined(definition, name, plane), values, errors, notes
+
+
+def _check_plausible(
+    name: str, plane: PublishedMap, values: FloatArray, definition: Property
+) -> None:
+    """Refuse a map in another unit than stated, such as a logarithm."""
+    known = values[np.isfinite(values) & (values != 0)]
+    low, high = _PLAUSIBLE.get(name, (-np.inf, np.inf))
+    median = float(np.median(known)) if known.size else low
+    if not low <= median <= high:
+        raise InvalidInputError(
+            f"{name!r}: found a median of {median:.3g} {definition.unit} after conversion from "
+            f"{plane.unit}, expected one between {low:g} and {high:g}. Is it a logarithm, "
+            "u.dex(...), or not one, or per another area?"
+        )
 
 
 def _defined(definition: Property, name: str, plane: PublishedMap) -> Property:

@@ -67,15 +67,18 @@ class SAMIReader(CubeReader):
         if len({None if one is None else one.tobytes() for one in bins}) > 1:
             raise InvalidInputError("The arms are binned differently: expected the same BIN_MASK.")
         blue = ordered[0]
-        stated = {float(arm.spectral_axis.mean().to_value("AA")): file.get("PSFFWHM")
-                  for arm, file in zip(spectra, ordered, strict=True)}  # fmt: skip
+        widths = {
+            float(arm.spectral_axis.mean().to_value("AA")): file.number("PSFFWHM")
+            for arm, file in zip(spectra, ordered, strict=True)
+            if file.get("PSFFWHM") is not None
+        }
         return Cube(
             spectra,
             wavelength_frame="air",
-            redshift=known_redshift(redshift, blue, blue.get("Z_SPEC")),
+            redshift=known_redshift(redshift, blue, "Z_SPEC"),
             survey="SAMI",
             noise_scaling=None if bins[0] is not None else _scaling(ordered),
-            psf_fwhm={wave: float(fwhm) for wave, fwhm in stated.items() if fwhm is not None},
+            psf_fwhm=widths,
             galactic_extinction=_dust(blue),
             calibration_error=_CALIBRATION,
             bins=bins[0],
@@ -118,11 +121,10 @@ def _bins(file: ImageFile) -> npt.NDArray[np.integer] | None:
 
 
 def _dust(file: ImageFile) -> GalacticExtinction | None:
-    ebv = file.get("EBVPLNCK")
-    if ebv is None:
+    if file.get("EBVPLNCK") is None:
         return None
     # A true E(B-V), as on the scale of Schlafly & Finkbeiner.
-    return GalacticExtinction(float(ebv), "SF11", law="CCM89", applied=False)
+    return GalacticExtinction(file.number("EBVPLNCK"), "SF11", law="CCM89", applied=False)
 
 
 def _scaling(files: Sequence[ImageFile]) -> NoiseScaling | None:

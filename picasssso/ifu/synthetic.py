@@ -34,7 +34,7 @@ _CHUNK = 256
 
 def synthetic_images(
     cube: Cube,
-    bands: Sequence[str],
+    bands: str | Sequence[str],
     *,
     survey: str | None = None,
     partly: str | None = None,
@@ -52,7 +52,7 @@ def synthetic_images(
     ----------
     cube : Cube
         The cube.
-    bands : sequence of str
+    bands : str or sequence of str
         Filters, such as ``"sdss2010-g"``, or of one's own.
     survey : str, optional
         Survey of bare band names.
@@ -92,9 +92,17 @@ def synthetic_images(
         raise InvalidInputError(
             f"Found {type(cube).__name__}: expected a picasssso.ifu.Cube, such as read_cube makes."
         )
-    chosen = _choose(cube, [resolve_band(band, survey) for band in bands], partly)
+    if not any(covered.any() for covered in cube.covered):
+        raise InvalidInputError(
+            f"{cube!r} has no data: expected wavelengths that at least half of the spaxels have. "
+            "Are all pixels masked, or not finite?"
+        )
+    names = [bands] if isinstance(bands, str) else list(bands)
+    if not names:
+        raise InvalidInputError("bands: found none, expected filters such as 'sdss2010-g'.")
+    chosen = _choose(cube, [resolve_band(band, survey) for band in names], partly)
     planes = _integrate(cube, chosen)
-    open_questions = []
+    open_questions = list(cube.meta.get("notes", ()))
     scaling = cube.noise_scaling if noise_scaling is None else noise_scaling
     if scaling is None and cube.bins is None:
         open_questions.append("correlation of the noise of spaxels not stated, taken as none")
@@ -117,7 +125,8 @@ def synthetic_images(
         "ranges": [list(one) for one in cube.ranges],
         "notes": open_questions,
     }
-    given["meta"] = {**cube.meta, **arguments.pop("meta", {}), "ifu": record}
+    notes = {key: value for key, value in cube.meta.items() if key != "notes"}
+    given["meta"] = {**notes, **arguments.pop("meta", {}), "ifu": record}
     given = {name: value for name, value in (given | arguments).items() if value is not None}
     return BandImages(planes, **given)
 

@@ -10,7 +10,12 @@ from astropy.table import Table
 from astropy.wcs import WCS
 
 from picasssso.evaluation import compare_estimates
-from picasssso.exceptions import FileFormatError, InvalidInputError, PicassssoError
+from picasssso.exceptions import (
+    FileFormatError,
+    InvalidInputError,
+    PicassssoError,
+    PicassssoWarning,
+)
 from picasssso.ifu import (
     PublishedMap,
     convert_maps,
@@ -165,6 +170,13 @@ def test_pipe3d(pipe3d):
     assert value_of(other, "stellar_mass") == pytest.approx(value_of(maps) / 0.61)
     both = read_maps(pipe3d, redshift=0.02, approximate=["stellar_age"])
     assert "stellar_age" in both
+    # Only MaNGA's files have the error of the mass, plane 20, in dex.
+    assert maps["stellar_mass"].uncertainty.array[1, 2] == 0
+    layouts.write_pipe3d(pipe3d, {6: 9.7, 19: 7.1, 20: 0.1})
+    high = read_maps(pipe3d, redshift=0.02).percentile("stellar_mass", 84)[1, 2].value
+    assert np.log10(high / value_of(maps)) == pytest.approx(0.0994, abs=1e-3)
+    layouts.write_pipe3d(pipe3d, {6: 9.7, 19: 7.1}, n_planes=20)
+    assert value_of(read_maps(pipe3d, redshift=0.02)) == pytest.approx(value_of(maps))
 
 
 def test_manga_dap(tmp_path):
@@ -180,7 +192,9 @@ def test_manga_dap(tmp_path):
     kpc2 = area * Planck18.angular_diameter_distance(z).to_value(u.kpc) ** 2
     expected = 10**-41.27 * luminosity / kpc2 * 0.63 / 0.67
     assert value_of(maps) == pytest.approx(expected, rel=1e-3)
-    assert maps.masks["sfr_10myr"][0, 0]
+    # NOCOV and DONOTUSE are left out; NEARBOUND is no matter of fluxes.
+    np.testing.assert_array_equal(maps.masks["sfr_10myr"][0, :4], [True, False, True, False])
+    assert maps.masks["sfr_10myr"].sum() == 2
     # Twice the decrement: dust. (2)^(2.53 / 1.08 + 1)
     layouts.write_dap(path, 5.72 * beta, beta)
     assert value_of(read_maps(path)) == pytest.approx(expected * 2 ** (2.53 / 1.08 + 1), rel=1e-3)
@@ -208,6 +222,18 @@ def test_firefly(tmp_path):
     assert value_of(maps, "attenuation_v") == pytest.approx(0.81, rel=1e-5)
     assert maps.redshift == pytest.approx(0.03)
     np.testing.assert_array_equal(maps.bins, bins)
+    # As the catalog has it: as large as the largest cube, from the first pixel on.
+    layouts.write_firefly(
+        path, np.pad(bins, ((0, 3), (0, 2)), constant_values=-1),
+        {"MW_AGE_VORONOI": [0.5, 0.6, 0.7], "MW_Z_VORONOI": [0.1, 0.0, -0.1],
+         "SURFACE_MASS_DENSITY_VORONOI": [9.0, 8.0, 7.0], "E(B_V)_VORONOI": [0.1, 0.2, 0.3]},
+    )  # fmt: skip
+    padded = read_maps(path, galaxy="8135-1902", wcs=wcs)
+    assert padded.masks["stellar_mass"].shape == (5, 6)
+    (found,) = [
+        one for one in compare_estimates(padded, maps) if one.name == "stellar_metallicity"
+    ]
+    assert (found.n_pixels, found.bias, found.scatter) == (7, 0, 0)
     with pytest.raises(InvalidInputError, match="expected a PLATE-IFU of the 2"):
         read_maps(path, wcs=wcs)
 
@@ -216,19 +242,49 @@ def test_phangs(tmp_path):
     path = tmp_path / "NGC0001_MAPS.fits"
     layouts.write_phangs(
         path,
-        {"STELLAR_MASS_DENSITY": (50.0, 5.0, "Msun / pc2"), "AGE_MW": (0.8, 0.1, ""),
+        {"STELLAR_MASS_DENSITY": (50.0, 5.0, "Msun / pc2"), "AGE_MW": (9.8, 0.1, "log(Age/yr)"),
          "EBV_STARS": (0.1, 0.01, "mag")},
     )  # fmt: skip
     maps = read_maps(path, redshift=0.004)
     assert maps.properties == ("stellar_mass", "stellar_age_log", "attenuation_v")
     assert value_of(maps) == pytest.approx(5e7)
     assert value_of(maps, "stellar_age_log") == pytest.approx(10**0.8)
-    layouts.write_phangs(path, {"STELLAR_MASS_DENSITY": (50.0, 5.0, "1")})
-    with pytest.raises(PicassssoError, match="expected one that converts"):
-        read_maps(path)
-    layouts.write_phangs(path, {"STELLAR_MASS_DENSITY": (50.0, 5.0, "sunmass")})
-    with pytest.raises(FileFormatError, match="BUNIT = 'sunmass'"):
-        read_maps(path)
+
+
+@pytest.mark.parametrize(
+    ("bunit", "value", "gyr"),
+    [("log yr", 9.5, 10**0.5), ("log10(Gyr)", 0.5, 10**0.5), ("Gyr", 5.0, 5.0), ("yr", 5e9, 5.0)],
+)
+def test_units_of_phangs_ages(bunit, value, gyr, tmp_path):
+    path = tmp_path / "NGC0001_MAPS.fits"
+    layouts.write_phangs(path, {"STELLAR_MASS_DENSITY": (50.0, 5.0, "Msol/pc^2"),
+                                "AGE_MW": (value, 0.1, bunit)})  # fmt: skip
+    maps = read_maps(path, redshift=0.004)
+    assert value_of(maps) == pytest.approx(5e7)
+    assert value_of(maps, "stellar_age_log") == pytest.approx(gyr)
+
+
+def test_phangs_without_units(tmp_path):
+    path = tmp_path / "NGC0001_MAPS.fits"
+    layouts.write_phangs(path, {"STELLAR_MASS_DENSITY": (50.0, 5.0, "Msun / pc2"),
+                                "AGE_MW": (9.8, 0.1, "")})  # fmt: skip
+    with pytest.warns(PicassssoWarning, match=r"no unit .BUNIT. of stellar_age.*left out"):
+        assert read_maps(path, redshift=0.004).properties == ("stellar_mass",)
+    stated = {"stellar_age": {"unit": u.dex(u.yr)}}
+    maps = read_maps(path, redshift=0.004, stated=stated)
+    assert value_of(maps, "stellar_age_log") == pytest.approx(10**0.8)
+    # A logarithm that is none, and none that is one.
+    for unit in (u.dex(u.Gyr), u.yr):
+        with pytest.raises(InvalidInputError, match=r"median of .*Is it a logarithm"):
+            read_maps(path, redshift=0.004, stated={"stellar_age": {"unit": unit}})
+    for unit, message in (
+        ("1", "expected one that converts"), ("sunmass", "'sunmass'.*state it"), ("", "BUNIT"),
+    ):  # fmt: skip
+        layouts.write_phangs(path, {"STELLAR_MASS_DENSITY": (50.0, 5.0, unit)})
+        with pytest.raises(PicassssoError, match=message):
+            read_maps(path)
+        known = read_maps(path, stated={"stellar_mass": {"unit": "Msun / pc2"}})
+        assert value_of(known) == pytest.approx(5e7)
 
 
 def test_sami(tmp_path):
@@ -240,6 +296,13 @@ def test_sami(tmp_path):
     assert maps.properties == ("sfr",)
     assert value_of(maps) == pytest.approx(0.02)
     assert maps.masks["sfr"].sum() == 7
+    # Releases before the third used Salpeter's mass function.
+    layouts.write_sami_sfr(path, rate, version="V0.9.1")
+    with pytest.raises(InvalidInputError, match="found imf=None"):
+        read_maps(path, **PIXEL)
+    salpeter = read_maps(path, **PIXEL, stated={"sfr": {"imf": "salpeter"}})
+    assert value_of(salpeter) == pytest.approx(0.63 * 0.02)
+    layouts.write_sami_sfr(path, rate)
     with fits.open(path, mode="update") as hdus:
         hdus[0].header["DESCRIPT"] = "SFR in Msun/yr"
     with pytest.raises(FileFormatError, match="expected a surface density"):

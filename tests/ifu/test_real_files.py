@@ -116,6 +116,65 @@ def test_sed_fit_with_filters_of_ones_own_beside_the_survey(cube, images):
     assert found.coverage_95 > 0.8
 
 
+def h_alpha_and_h_beta(blue, red, x, y, redshift):
+    """Fluxes of the lines of one spaxel, 1e-16 erg/s/cm2, and the continuum at H-alpha per AA."""
+    from scipy.optimize import curve_fit
+
+    def gauss(wave, center, width):
+        return np.exp(-0.5 * ((wave - center) / width) ** 2) / np.sqrt(2 * np.pi) / width
+
+    def alpha(wave, flux, nitrogen, shift, width, level, slope):
+        lines = flux * gauss(wave, 6562.8 + shift, width)
+        lines += nitrogen * gauss(wave, 6583.4 + shift, width)
+        lines += nitrogen / 3.06 * gauss(wave, 6548.1 + shift, width)
+        return lines + level + slope * (wave - 6563)
+
+    def beta(wave, flux, level, slope, absorbed, broad):
+        line = flux * gauss(wave, 4861.3 + shift * 0.74, np.hypot(width, 0.9))
+        return line - absorbed * gauss(wave, 4861.3, broad) + level + slope * (wave - 4861)
+
+    wave, flux = red[0] / (1 + redshift), red[1][:, y, x] * 1e16
+    near = (wave > 6480) & (wave < 6650)
+    level = np.median(flux[near])
+    start = [10 * level, 4 * level, 0, 1.5, level, 0]
+    (ha, _, shift, width, level, _), _ = curve_fit(alpha, wave[near], flux[near], start)
+    wave, flux = blue[0] / (1 + redshift), blue[1][:, y, x] * 1e16
+    near = (wave > 4780) & (wave < 4940)
+    bottom = np.median(flux[near])
+    bounds = [-np.inf, 0, -np.inf, 0, 4], [np.inf, np.inf, np.inf, np.inf, 20]
+    start = [3 * bottom, bottom, 0, 3 * bottom, 8]
+    hb = curve_fit(beta, wave[near], flux[near], start, bounds=bounds)[0][0]
+    return ha * (1 + redshift), hb * (1 + redshift), level
+
+
+@needs_sami
+def test_star_formation_is_on_chabrier_s_mass_function(cube):
+    """The map over the luminosity of H-alpha in the cube: 5.2e-42, not Salpeter's 7.9e-42."""
+    maps = read_maps(FOLDER / "41144_A_sfr-dens_sectors_1-comp.fits", wcs=cube.wcs,
+                     redshift=cube.redshift, bins=cube.bins)  # fmt: skip
+    rate, arms = maps["sfr_10myr"].data, []
+    for number in range(2):
+        wave, flux = read_arm(number)
+        with fits.open(ARMS[number]) as hdus:
+            arms.append((wave, flux * hdus["DUST"].data[:, None, None]))
+    # Luminosity over area, from which the distance drops out.
+    per_area = 4 * np.pi * (1 + cube.redshift) ** 4 * 3.0857e21**2 / (0.5 / 206265) ** 2 * 1e-16
+    found = []
+    for number in np.unique(cube.bins[cube.bins >= 0]):
+        y, x = np.argwhere(cube.bins == number)[0]
+        if not rate[y, x] > 0:
+            continue
+        alpha, beta, level = h_alpha_and_h_beta(*arms, x, y, cube.redshift)
+        # What stars absorb of H-alpha, 0 to 1.5 AA, is the largest doubt.
+        for absorbed in (0.0, 1.5):
+            whole = alpha + absorbed * level
+            boost = max(whole / beta / 2.86, 1) ** (2.53 / (3.61 - 2.53))
+            found.append(rate[y, x] / (per_area * whole * boost))
+    low, high = (np.median(found[start::2]) * 1e42 for start in (1, 0))
+    assert len(found) > 50
+    assert 4.2 < low < 7.9 / 1.53 < high < 6.0
+
+
 @needs_edge
 def test_ngc_4047_as_maps():
     from astropy.table import Table

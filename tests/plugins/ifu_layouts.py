@@ -162,9 +162,9 @@ def image_header(shape, pixel):
     return fits.Header({key: value for key, value in full.items() if not key.endswith("3")})
 
 
-def write_pipe3d(path, planes, shape=(6, 7), pixel=1.0):
-    """Pipe3D: HDU SSP of 21 planes; ``planes``: values by number."""
-    data = np.zeros((21, *shape))
+def write_pipe3d(path, planes, shape=(6, 7), pixel=1.0, n_planes=21):
+    """Pipe3D: HDU SSP of 21 planes (CALIFA's have 20); ``planes``: values by number."""
+    data = np.zeros((n_planes, *shape))
     for number, values in planes.items():
         data[number] = values
     header = image_header(shape, pixel)
@@ -183,7 +183,9 @@ def write_dap(path, alpha, beta, error=0.01, velocity=6000.0):
     header.update(C01="OII-3727", C02="Hb-4862", C03="Ha-6564")
     ivar = np.full(flux.shape, error**-2.0)
     mask = np.zeros(flux.shape, np.int32)
-    mask[:, 0, 0] = 1
+    mask[:, 0, 0] = 1  # NOCOV
+    mask[:, 0, 1] = 2**8  # NEARBOUND, of the widths
+    mask[:, 0, 2] = 2**30 | 2**7  # DONOTUSE, since the fit failed
     fits.HDUList(
         [
             fits.PrimaryHDU(header=fits.Header({"SCINPVEL": velocity, "INSTRUME": "MaNGA"})),
@@ -227,9 +229,9 @@ def write_phangs(path, planes, shape=(6, 7)):
     fits.HDUList(hdus).writeto(path, overwrite=True)
 
 
-def write_sami_sfr(path, rate):
+def write_sami_sfr(path, rate, version="V0.12.1"):
     """SAMI surface densities of star formation: the total and one component."""
-    header = fits.Header({"CATID": "41", "PRODUCT": "SFRMaps",
+    header = fits.Header({"CATID": "41", "PRODUCT": "SFRMaps", "SAMI_VER": version,
                           "DESCRIPT": "SFR Surface Density in Msun/yr/kpc^2"})  # fmt: skip
     both = np.stack([rate, rate])
     errors = fits.ImageHDU(both / 10, name="SFRSurfDensity_ERR")
