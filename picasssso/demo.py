@@ -42,13 +42,6 @@ def run_demo(
 
     ``folder`` is made if it does not exist; ``estimators`` are names, by default of every one that
     can be used. An estimator whose extra package is not installed is left out with a warning.
-
-    Examples
-    --------
-    >>> from picasssso.demo import run_demo
-    >>> result = run_demo(getfixture("tmp_path"), ["mass_to_light"], progress=False)
-    >>> result.picture.name
-    'picasssso_demo.png'
     """
     from picasssso.data import load_example
     from picasssso.maps.pictures import save_picture

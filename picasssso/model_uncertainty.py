@@ -45,13 +45,6 @@ def model_shift(name: str, values: npt.NDArray[np.floating]) -> npt.NDArray[np.f
 
     Returns in the unit of ``values`` and of their shape: the amount itself for magnitudes, else
     the standard deviation of a log-normal factor of mean 1.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from picasssso.model_uncertainty import model_shift
-    >>> model_shift("stellar_mass", np.array([1e8])).round(-5)
-    array([23300000.])
     """
     if name not in MODEL_UNCERTAINTY:
         raise InvalidInputError(

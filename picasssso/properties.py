@@ -132,14 +132,7 @@ PROPERTIES: Mapping[str, Property] = MappingProxyType(
 
 
 def get_property(name: str) -> Property:
-    """Return the built-in property of a name; the error lists those there are.
-
-    Examples
-    --------
-    >>> from picasssso.properties import get_property
-    >>> get_property("stellar_age").weight
-    'stellar_mass'
-    """
+    """Return the built-in property of a name; the error lists those there are."""
     try:
         return PROPERTIES[name]
     except KeyError:

@@ -150,14 +150,7 @@ def check_estimator(name: str) -> None:
 
 
 def parse_bands(assignments: Iterable[str], option: str = "--band") -> dict[str, str]:
-    """Return file specifications by band from ``BAND=FILE[HDU]``.
-
-    Examples
-    --------
-    >>> from picasssso._cli.parsing import parse_bands
-    >>> parse_bands(["sdss2010-g=frame-g.fits[0]"])
-    {'sdss2010-g': 'frame-g.fits[0]'}
-    """
+    """Return file specifications by band from ``BAND=FILE[HDU]``."""
     bands: dict[str, str] = {}
     for text in assignments:
         band, equals, value = text.partition("=")
@@ -228,14 +221,6 @@ def parse_parameters(assignments: Iterable[str], defaults: dict[str, Any]) -> di
     """Return an estimator's parameters from ``NAME=VALUE``.
 
     Values are written as in Python; what is no Python value is text.
-
-    Examples
-    --------
-    >>> from picasssso._cli.parsing import parse_parameters
-    >>> parse_parameters(["relation=taylor2011", "limit=0.1"], {"relation": None, "limit": None})
-    {'relation': 'taylor2011', 'limit': 0.1}
-    >>> parse_parameters(["prior.attenuation=(0, 1)"], {"prior": None})
-    {'prior': {'attenuation': (0, 1)}}
     """
     parameters: dict[str, Any] = {}
     for text in assignments:

@@ -72,14 +72,7 @@ def progress_wanted(quiet: bool) -> bool:
 
 
 def with_options(message: str, command: click.Command | None = None) -> str:
-    """Return a message of the package, with the options of a command that it amounts to.
-
-    Examples
-    --------
-    >>> from picasssso._cli.running import with_options
-    >>> with_options("The file exists: pass overwrite=True.")
-    'The file exists: pass overwrite=True. (On the command line: --overwrite.)'
-    """
+    """Return a message of the package, with the options of a command that it amounts to."""
     has = None if command is None else {o for p in command.params for o in p.opts}
     options = [
         option

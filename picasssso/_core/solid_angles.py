@@ -59,17 +59,6 @@ def pixel_solid_angles(wcs: WCS, shape: tuple[int, int]) -> FloatArray:
     In arcsec2; 0 where the WCS does not reach the sky. Worked out with all distortions for
     every 32nd pixel along both axes and interpolated linearly in between: in a camera of 2000
     pixels across whose pixels differ by 20 % in area (a cubic distortion) good to 5e-5.
-
-    Examples
-    --------
-    >>> from astropy.wcs import WCS
-    >>> from picasssso._core.solid_angles import pixel_solid_angles
-    >>> wcs = WCS(naxis=2)
-    >>> wcs.wcs.ctype = "RA---TAN", "DEC--TAN"
-    >>> wcs.wcs.cdelt = -0.4 / 3600, 0.4 / 3600
-    >>> print(pixel_solid_angles(wcs, (2, 2)).round(6))
-    [[0.16 0.16]
-     [0.16 0.16]]
     """
     y, x = (_nodes(length) for length in shape)
     coarse = solid_angles(wcs, *np.meshgrid(x, y))

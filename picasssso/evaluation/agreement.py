@@ -82,19 +82,6 @@ class Comparison(Sequence[Agreement]):
 
     ``first`` and ``second`` are maps on the same pixels, ``threshold`` the standard deviations
     beyond which totals disagree, ``notes`` what was done to match the maps.
-
-    Examples
-    --------
-    >>> from picasssso.data import load_example_truth
-    >>> from picasssso.evaluation import compare_estimates
-    >>> truth = load_example_truth()
-    >>> found = compare_estimates(truth, truth)
-    >>> found[0].bias, found[0].scatter
-    (0.0, 0.0)
-    >>> found.residual("stellar_mass").shape
-    (128, 128)
-    >>> found.profile("stellar_mass").colnames
-    ['radius', 'first', 'first_error', 'second', 'second_error', 'difference']
     """
 
     def __init__(

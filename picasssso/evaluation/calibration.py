@@ -28,15 +28,6 @@ class Calibration:
     and above the five percentiles (right: `EXPECTED_RANKS`; a truth that equals several is
     shared out evenly); ``sharpness``, the median of half the 16-84 range, in dex (in the unit
     of the maps if percentiles are not all positive, or with ``logarithmic=False``).
-
-    Examples
-    --------
-    >>> from picasssso.evaluation.calibration import Calibration
-    >>> found = Calibration(
-    ...     n=100, n_galaxies=10, coverage_68=0.66, coverage_95=0.94, coverage_68_error=0.03,
-    ...     coverage_95_error=0.02, ranks=(3, 15, 33, 33, 13, 3), sharpness=0.15)
-    >>> found.to_dict()["coverage_68"]
-    0.66
     """
 
     n: int

@@ -28,20 +28,7 @@ LARGEST_OFFSET = 0.1
 
 
 class Evaluation:
-    """Collects galaxies, and gives the figures of all of them.
-
-    Examples
-    --------
-    >>> from picasssso import MassToLightEstimator
-    >>> from picasssso.data import load_example
-    >>> from picasssso.evaluation.evaluation import Evaluation
-    >>> images, truth = load_example()
-    >>> evaluation = Evaluation()
-    >>> evaluation.add_maps(truth, MassToLightEstimator().estimate(images))
-    >>> figures = evaluation.summary()["properties"]["stellar_mass"]
-    >>> bool(abs(figures["aperture"]["mean"]) < 0.5)  # dex, positive: too much
-    True
-    """
+    """Collects galaxies, and gives the figures of all of them."""
 
     def __init__(self, settings: Settings | None = None) -> None:
         self.settings = settings or Settings()

@@ -65,19 +65,6 @@ def measure(
     ``sum_percentiles``, by property (n, 5), percentiles of the aperture's sum in the unit of
     the map times kpc2. The part of a name before the first dot says what the first axis is:
     ``galaxy``, ``aperture``, ``radial``, ``structure`` (galaxies), ``pixel`` (pixels).
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from picasssso.evaluation.measures import measure
-    >>> from picasssso.evaluation.apertures import fit_apertures
-    >>> from picasssso.evaluation.stacks import MapStack
-    >>> y, x = np.mgrid[:32, :32] - 15.5
-    >>> mass = 1e9 * np.exp(-np.hypot(x, y / 0.6) / 4)[None]
-    >>> truth, estimate = MapStack({"stellar_mass": mass}), MapStack({"stellar_mass": 2 * mass})
-    >>> record = measure(truth, estimate, fit_apertures(mass, method="moments"))
-    >>> sorted({name.partition(".")[0] for name in record})
-    ['aperture', 'galaxy', 'pixel', 'radial', 'structure']
     """
     settings = settings or Settings()
     n = len(truth)

@@ -187,12 +187,6 @@ def pivot_wavelength(name: str) -> u.Quantity:
     It turns a mean f_lambda into the mean f_nu of the same photons (Bessell & Murphy 2012,
     PASP 124, 140, equation A11): lambda_p^2 = int R lambda dlambda / int R dlambda / lambda
     with the photon response R.
-
-    Examples
-    --------
-    >>> from picasssso.filters.library import pivot_wavelength
-    >>> pivot_wavelength("sdss2010-g").round()
-    <Quantity 4701. Angstrom>
     """
     import astropy.units as u
 

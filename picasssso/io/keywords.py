@@ -130,27 +130,13 @@ _GOOD_PS1_NAMES = ("SUSPECT", "BURNTOOL", "CONV.POOR", "MARK.VALUE", "MASK.VALUE
 
 
 def plane_kind(name: str) -> str | None:
-    """Return what an extension that goes with an image holds, by its name; None: an image.
-
-    Examples
-    --------
-    >>> from picasssso.io.keywords import plane_kind
-    >>> plane_kind("WHT"), plane_kind("ERR"), plane_kind("VAR_POISSON"), plane_kind("SCI")
-    ('weight', 'std', 'other', None)
-    """
+    """Return what an extension that goes with an image holds, by its name; None: an image."""
     plain = name.strip().lower()
     return next((kind for words, kind in _PLANES if re.fullmatch(words, plain)), None)
 
 
 def guess_band(header: Mapping[str, Any]) -> tuple[str | None, str | None]:
-    """Guess speclite's group and letter of a filter from a header.
-
-    Examples
-    --------
-    >>> from picasssso.io.keywords import guess_band
-    >>> guess_band({"FILTER": "g DECam SDSS c0001 4720.0 1520.0"})
-    ('decam2014', 'g')
-    """
+    """Guess speclite's group and letter of a filter from a header."""
     texts = [str(header.get(key, "")) for key in (*FILTER_KEYWORDS, *_CAMERA_KEYWORDS)]
     everything = " ".join(texts)
     group = next((g for words, g in _CAMERAS if re.search(words, everything, re.I)), None)

@@ -113,14 +113,7 @@ class SDSSReader(ImageReader):
 
 
 def ccd_properties(camcol: int, band: str, run: int) -> tuple[float, float]:
-    """Return gain and dark variance of a CCD.
-
-    Examples
-    --------
-    >>> from picasssso.io.sdss import ccd_properties
-    >>> ccd_properties(4, "z", 1000), ccd_properties(4, "z", 3000)
-    ((4.775, 9.61), (4.775, 12.6025))
-    """
+    """Return gain and dark variance of a CCD."""
     column = "ugriz".index(band)
     gain, dark = _GAIN[camcol][column], _DARK_VARIANCE[camcol][column]
     for changes, value in ((_LATER_GAIN, "gain"), (_LATER_DARK, "dark")):

@@ -66,14 +66,6 @@ class IllustrisMaps:
 
     ``maps``, of shape (y, x), by name of a property and in its unit; ``pixel_scale_kpc``;
     ``halo`` and ``camera`` as the name of the file has them, and that name, ``source``.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from picasssso.mocks.illustris import IllustrisMaps
-    >>> maps = IllustrisMaps({"stellar_mass": np.full((4, 4), 1e7)}, pixel_scale_kpc=0.5)
-    >>> maps.total("stellar_mass")
-    40000000.0
     """
 
     maps: Mapping[str, np.ndarray]

@@ -35,16 +35,7 @@ def _place(values: np.ndarray, nodes: np.ndarray) -> tuple[np.ndarray, np.ndarra
 
 @dataclass(frozen=True, eq=False)
 class ModelErrors:
-    """Errors of stellar spectra: ``nodes`` (n, 7, 6) in mag, by age and wavelength.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from picasssso.mocks.model_error import ModelErrors
-    >>> errors = ModelErrors.draw(0, np.arange(500), color=0.1)
-    >>> float(errors.nodes.std(axis=0).mean().round(2))
-    0.11
-    """
+    """Errors of stellar spectra: ``nodes`` (n, 7, 6) in mag, by age and wavelength."""
 
     nodes: np.ndarray
 

@@ -59,15 +59,6 @@ class TrainedModel:
     """A trained ensemble, on the CPU, with what it was trained with, its calibration and card.
 
     ``calibration`` is None before calibration.
-
-    Examples
-    --------
-    >>> from importlib.resources import files
-    >>> from picasssso.networks.weights import read_weights
-    >>> folder = files("picasssso") / "data" / "weights"
-    >>> model = read_weights(str(sorted(folder.glob("*.json"))[-1]))
-    >>> model.config.architecture
-    'residual_unet'
     """
 
     ensemble: Ensemble
@@ -172,15 +163,6 @@ def read_weights(path: str | os.PathLike[str]) -> TrainedModel:
 
     It is on the CPU, in single precision. A `FileFormatError` says if a file is missing,
     damaged or of a newer format, or if the two do not belong together.
-
-    Examples
-    --------
-    >>> from importlib.resources import files
-    >>> from picasssso.networks.weights import read_weights
-    >>> folder = files("picasssso") / "data" / "weights"
-    >>> model = read_weights(str(sorted(folder.glob("*.json"))[-1]))
-    >>> len(model.ensemble.networks) > 0
-    True
     """
     from safetensors import SafetensorError
     from safetensors.torch import load

@@ -171,15 +171,6 @@ def pairs_from_maps(
     ``pairs`` are (BandImages, PropertyMaps), all in the same bands, with noise and corrected
     for the dust of the Galaxy, the maps at the resolution of the image with the widest PSF;
     each is cut into squares of ``size`` pixels.
-
-    Examples
-    --------
-    >>> from picasssso.data import load_example
-    >>> from picasssso.pairs.from_maps import pairs_from_maps
-    >>> images, truth = load_example()
-    >>> pairs = pairs_from_maps([(images, truth)], size=64)
-    >>> len(pairs), pairs[0]["truth"].shape
-    (4, torch.Size([9, 64, 64]))
     """
     found = []
     for number, pair in enumerate(pairs):

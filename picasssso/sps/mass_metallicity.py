@@ -40,14 +40,6 @@ def metallicity_of_mass(
 
     Gallazzi et al. 2005 (2005MNRAS.362...41G), table 2: the median, and half of the range
     from the 16th to the 84th percentile as the width.
-
-    Examples
-    --------
-    >>> from picasssso.sps import SEDPrior
-    >>> from picasssso.sps.mass_metallicity import metallicity_of_mass
-    >>> prior = SEDPrior(metallicity=metallicity_of_mass(10.51))
-    >>> round(prior.distribution("metallicity").median, 4)
-    0.0195
     """
     if not 4 <= log_mass <= 14:
         raise InvalidInputError(

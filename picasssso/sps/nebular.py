@@ -65,14 +65,6 @@ def line_ratios(metallicity: np.ndarray | float) -> np.ndarray:
 
     ``metallicity``: mass fraction of metals of the gas, of shape (n,); returns ratios of shape
     (n, n_line), in the order of `LINES`, before any dust.
-
-    Examples
-    --------
-    >>> from picasssso.sps.nebular import LINES, line_ratios
-    >>> dict(zip(LINES.round().astype(int).tolist(), line_ratios(0.0142)[0].round(2).tolist()))
-    {6563: 2.86, 4861: 1.0, 4340: 0.47, 4102: 0.26, 3970: 0.16, 12818: 0.15, 21655: 0.03,
-     3727: 2.72, 5007: 0.53, 4959: 0.18, 3869: 0.04, 6584: 0.93, 6548: 0.3, 6716: 0.59,
-     6731: 0.44, 5876: 0.14, 9069: 0.36, 9531: 0.94}
     """
     metallicity = np.atleast_1d(np.asarray(metallicity, dtype=np.float64))
     abundance = oxygen_abundance(metallicity)

@@ -61,20 +61,6 @@ def run_training(
     seconds). ``report`` is called every ``report_every`` steps with the step and the mean loss
     since. With several ``devices`` of the state's kind each has a process of its own, which
     runs the same script (Lightning Fabric, DDP); gradients are averaged.
-
-    Examples
-    --------
-    >>> from picasssso.mocks import GeneratedPairs
-    >>> from picasssso.training import TrainingConfig
-    >>> from picasssso.training.loop import run_training
-    >>> from picasssso.training.batches import PairPool, TrainingSource
-    >>> from picasssso.training.state import TrainingState
-    >>> config = TrainingConfig(
-    ...     network={"widths": [8], "depths": [1]}, members=1, steps=1, batch_size=2, pool_size=2)
-    >>> galaxies = GeneratedPairs(seed=1, survey="paper_field", n_pixels=32)
-    >>> source = TrainingSource(galaxies, [3556.5, 4702.5, 6175.6, 7490.0, 8946.7])
-    >>> run_training(TrainingState(config), PairPool([source], config), progress=False).step
-    1
     """
     from tqdm import tqdm
 

@@ -100,13 +100,6 @@ class Recipe:
     ``calibration`` says where galaxies come from that calibrate (like ``pairs`` if empty),
     ``pair_seed`` is the seed of the galaxies, ``first_pair`` the number of the first trained
     on.
-
-    Examples
-    --------
-    >>> from picasssso.training.recipe import Recipe
-    >>> recipe = Recipe.from_json('{"training": {"steps": 5}, "pairs": [{"survey": "sdss"}]}')
-    >>> recipe.training.steps, recipe.pairs[0].resolved_bands()[1]
-    (5, 'sdss2010-g')
     """
 
     training: TrainingConfig

@@ -49,13 +49,6 @@ class Particles:
     Stars and gas, positions relative to its center; redshift of the snapshot, and the
     expansion of the simulation; ``layout``, the kind of the file, and ``source``, its name;
     ``notes``, what was assumed or computed for want of it in the file.
-
-    Examples
-    --------
-    >>> from picasssso.mocks import read_particles
-    >>> particles = read_particles("galaxy.hdf5", radius=30)  # doctest: +SKIP
-    >>> particles.half_mass_radius()  # doctest: +SKIP
-    4.1
     """
 
     stars: StarParticles
