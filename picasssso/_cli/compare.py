@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -13,6 +14,7 @@ from picasssso._cli.running import common_options
 
 if TYPE_CHECKING:
     from picasssso.evaluation.agreement import Comparison
+    from picasssso.maps import PropertyMaps
 
 
 @click.command()
@@ -34,6 +36,16 @@ if TYPE_CHECKING:
     help="Draw two files, their residuals and profiles: a picture, such as compare.png.",
 )  # fmt: skip
 @click.option("--overwrite", is_flag=True, help="Replace existing files.")
+@click.option(
+    "-z", "--redshift", type=float, metavar="Z",
+    help="Of published maps that do not state it; default: that of the others.",
+)  # fmt: skip
+@click.option(
+    "--approximate", multiple=True, metavar="PROPERTY",
+    help="Take a published average of another kind, such as a mean of logarithms, for the "
+    "package's: stellar_age, stellar_metallicity or sfr. May be repeated.",
+)  # fmt: skip
+@click.option("--galaxy", metavar="NAME", help="Which galaxy of a catalog: PLATE-IFU of MaNGA.")
 @common_options
 def compare(
     files: tuple[str, ...],
@@ -41,9 +53,15 @@ def compare(
     output: Path | None,
     plot: Path | None,
     overwrite: bool,
+    redshift: float | None,
+    approximate: tuple[str, ...],
+    galaxy: str | None,
     quiet: bool,
 ) -> None:
     """Compare maps of one galaxy, whatever made them.
+
+    Beside the package's own files, published maps are read: of Pipe3D, MaNGA's DAP and Firefly,
+    PHANGS-MUSE and SAMI.
 
     Maps on other pixels, at another resolution or in other units are brought to the coarser
     pixels, the coarser resolution and the units of the first. For every property that two files
@@ -56,7 +74,6 @@ def compare(
     from picasssso._plotting import check_picture_name
     from picasssso.evaluation import compare_estimates
     from picasssso.evaluation.agreement import disagreements
-    from picasssso.maps import PropertyMaps
 
     if len(files) < 2:
         raise click.UsageError("Give at least two files of maps to compare.")
@@ -66,8 +83,8 @@ def compare(
     if plot:
         check_picture_name(plot)
     estimates: dict[str, PropertyMaps] = {}
-    for number, name in enumerate(files):
-        maps = PropertyMaps.read(name)
+    found_in = _read(files, redshift=redshift, approximate=approximate, galaxy=galaxy)
+    for number, (name, maps) in enumerate(zip(files, found_in, strict=True)):
         label = str(maps.meta.get("estimator", Path(name).name))
         estimates[label if label not in estimates else f"{label} ({number + 1})"] = maps
     for (one, first), (other, second) in itertools.combinations(estimates.items(), 2):
@@ -86,11 +103,39 @@ def compare(
         click.echo(f"Warning: {line}", err=True)
 
 
+def _read(files: Sequence[str], **options: Any) -> list[PropertyMaps]:
+    """Read maps of any kind; published ones lie where the package's own do, if they do not say."""
+    from picasssso.ifu import read_maps
+    from picasssso.ifu.map_formats import is_published
+    from picasssso.maps import PropertyMaps
+
+    published = [name for name in files if Path(name).is_file() and is_published(name)]
+    found = {name: PropertyMaps.read(name) for name in files if name not in published}
+    like = next(iter(found.values()), None)
+    given = {key: value for key, value in options.items() if value is not None}
+    for name in published:
+        found[name] = read_maps(name, like=like, **given)
+    return [found[name] for name in files]
+
+
 def _report(one: str, other: str, comparison: Comparison) -> None:
     """Print what was done and what was found."""
     click.echo(f"{one} against {other}:")
+    for name, maps in ((one, comparison.first), (other, comparison.second)):
+        notes = [*maps.meta.get("conversions", ()), *maps.meta.get("approximations", ())]
+        for note in notes:
+            click.echo(f"  ({name}, {note})")
     for note in comparison.notes:
         click.echo(f"  ({note})")
+    for name, maps, others in (
+        (one, comparison.first, comparison.second), (other, comparison.second, comparison.first),
+    ):  # fmt: skip
+        alone = [key for key in maps if key not in others]
+        averages = [key for key in alone if key.endswith(("_log", "_light", "myr"))]
+        if alone:
+            click.echo(f"  (only in {name}: {', '.join(alone)})")
+        if averages:
+            click.echo(f"  ({', '.join(averages)}: other averages; --approximate takes them)")
     for found in comparison:
         click.echo(
             f"  {found.label:28} {found.first} against {found.second}: {found.offset}, "

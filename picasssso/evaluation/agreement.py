@@ -283,7 +283,12 @@ def compare_estimates(
     if match:
         first, second, notes = match_maps(first, second)
     check_comparable(first, second, any_resolution=True)
-    return Comparison(first, second, threshold, notes)
+    comparison = Comparison(first, second, threshold, notes)
+    if not comparison:
+        distance = None in (first.luminosity_distance, second.luminosity_distance)
+        why = "no distance, so no masses or rates" if distance else "no pixel that both have"
+        comparison.notes += (f"nothing to compare: {why}",)
+    return comparison
 
 
 def total_of(maps: PropertyMaps, name: str, region: Any = None) -> Total:

@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from picasssso.bands.pixels import sky_center
 from picasssso.evaluation.evaluation import LARGEST_OFFSET, corner_offset, resolution_of
-from picasssso.exceptions import InvalidInputError, PicassssoWarning
+from picasssso.exceptions import InvalidInputError, InvalidTypeError, PicassssoWarning
 from picasssso.maps import PropertyMaps
 from picasssso.maps.arrays import PERCENTILES, PropertyArrays
 
@@ -23,6 +23,8 @@ _FWHM = 2.3548
 _WORDS = ("first", "second")
 #: Part of a pixel that must be known for it to have a value.
 _LEAST_COVERED = 0.5
+#: Relative difference up to which two sides of pixels are the same.
+_SAME_SCALE = 0.02
 #: Relative difference up to which two redshifts or distances are one.
 _SAME_DISTANCE = 0.02
 
@@ -38,6 +40,13 @@ def match_maps(
     they are.
     """
     notes: list[str] = []
+    for word, maps in zip(_WORDS, (first, second), strict=True):
+        if not isinstance(maps, PropertyMaps):
+            raise InvalidTypeError(
+                f"The {word} is of type {type(maps).__name__}: expected PropertyMaps, such as "
+                "PropertyMaps.read or picasssso.ifu.read_maps return."
+            )
+    first, second = _with_distances(first, second, notes)
     if supposed := _suppose_one_distance(first, second):
         notes.append(supposed)
         warnings.warn(f"{supposed[0].upper()}{supposed[1:]}.", PicassssoWarning, stacklevel=3)
@@ -56,13 +65,18 @@ def match_maps(
         notes.append(f'{_WORDS[k]} blurred from {sharp:.3g}" to {blurred:.3g}" (FWHM)')
     regrid: list[_Regrid | None] = [None, None]
     offset = corner_offset(first, second)
+    scale = [float(maps.pixel_solid_angle.to_value(u.arcsec**2)) ** 0.5 for maps in pair]
+    if None in (first.wcs, second.wcs) and abs(scale[0] - scale[1]) > _SAME_SCALE * max(scale):
+        raise InvalidInputError(
+            f'The maps have pixels of {scale[0]:.3g}" and {scale[1]:.3g}", and not both have a '
+            "WCS: expected the same pixels, or a WCS to match them by."
+        )
     if first.shape != second.shape or offset > LARGEST_OFFSET:
         if first.wcs is None or second.wcs is None:
             raise InvalidInputError(
                 f"The maps have shapes {first.shape} and {second.shape}, and not both have a "
                 "WCS: expected the same pixels, or a WCS to match them by."
             )
-        scale = [float(maps.pixel_solid_angle.to_value(u.arcsec**2)) ** 0.5 for maps in pair]
         k = 0 if scale[0] < 0.99 * scale[1] else 1  # which is brought to the other's pixels
         grid = _Regrid(pair[k], pair[1 - k])
         if not grid.matrix.nnz:
@@ -89,6 +103,22 @@ def _elsewhere(first: PropertyMaps, second: PropertyMaps) -> InvalidInputError:
         f"The maps lie elsewhere on the sky: the first around {one}, the second around {other} "
         f"(degrees), {apart:.3g} apart. Expected two sets of maps of one galaxy."
     )
+
+
+def _with_distances(
+    first: PropertyMaps, second: PropertyMaps, notes: list[str]
+) -> tuple[PropertyMaps, PropertyMaps]:
+    """Give maps without a distance that of the others: they are of one galaxy."""
+    pair = [first, second]
+    for k in (0, 1):
+        known = pair[1 - k]
+        if pair[k].luminosity_distance is not None or known.luminosity_distance is None:
+            continue
+        arguments = pair[k]._arguments()
+        arguments |= {"redshift": known.redshift, "luminosity_distance": known.luminosity_distance}
+        pair[k] = PropertyMaps({name: pair[k]._planes(name) for name in pair[k]}, **arguments)
+        notes.append(f"no distance in the {_WORDS[k]}: that of the {_WORDS[1 - k]}")
+    return pair[0], pair[1]
 
 
 def _suppose_one_distance(first: PropertyMaps, second: PropertyMaps) -> str | None:

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from astropy.wcs import WCS
 
 from picasssso.exceptions import InvalidInputError
-from picasssso.ifu.published import Frame, PublishedMap, convert_map, stated_unit
+from picasssso.ifu.published import AVERAGED, Frame, PublishedMap, convert_map, stated_unit
 from picasssso.maps import PropertyArrays, PropertyMaps
 from picasssso.maps.arrays import NORMAL_SCORES
 from picasssso.properties import PROPERTIES, Property, get_property
@@ -49,8 +49,8 @@ def convert_maps(
     inclination : `~astropy.units.Quantity`, optional
         By which surface densities were deprojected: they become as seen on the sky.
     approximate : collection of str, optional
-        Properties to take for the package's though they are other averages, which
-        ``meta["approximations"]`` says.
+        Properties (stellar_age, stellar_metallicity, sfr) to take for the package's though they
+        are other averages, which ``meta["approximations"]`` says.
     resolution_fwhm : `~astropy.units.Quantity`, optional
         Width of the PSF, an angle.
     bins : array of int, shape (y, x), optional
@@ -82,10 +82,11 @@ def convert_maps(
     """
     if not planes:
         raise InvalidInputError("There are no maps: expected at least one PublishedMap.")
-    unknown = sorted(set(approximate) - set(planes))
+    approximate = [approximate] if isinstance(approximate, str) else approximate
+    unknown = sorted(set(approximate) - set(AVERAGED))
     if unknown:
         raise InvalidInputError(
-            f"approximate has {', '.join(unknown)}: expected some of {', '.join(planes)}."
+            f"approximate has {', '.join(unknown)}: expected some of {', '.join(AVERAGED)}."
         )
     if luminosity_distance is None and redshift is not None and redshift >= 0.003:
         from astropy.cosmology import Planck18

@@ -76,12 +76,22 @@ def list_map_formats() -> dict[str, str]:
     return {name: MAP_FORMATS.get(name).title for name in MAP_FORMATS.names()}
 
 
+def is_published(path: str | os.PathLike[str]) -> bool:
+    """Say whether `read_maps` knows the format of a file."""
+    try:
+        _recognized(ImageFile(os.path.expanduser(os.fspath(path))))
+    except FileFormatError:
+        return False
+    return True
+
+
 def read_maps(
     path: str | os.PathLike[str],
     *,
     format: str | None = None,
     galaxy: str | None = None,
     stated: Mapping[str, Mapping[str, Any]] | None = None,
+    like: PropertyMaps | None = None,
     **arguments: Any,
 ) -> PropertyMaps:
     """Read published maps, and bring them to this package's definitions.
@@ -97,6 +107,9 @@ def read_maps(
     stated : mapping of str to mapping, optional
         By property, what the maps mean where that is not as the survey's papers say: arguments
         of `PublishedMap`, such as ``{"stellar_mass": {"imf": "kroupa"}}``.
+    like : PropertyMaps, optional
+        Maps of the same galaxy, whose redshift, distance and, on pixels of the same shape, WCS
+        are taken where neither the file nor an argument has one.
     **arguments : object
         Arguments of `convert_maps`, in place of what the file says: ``wcs``, ``redshift``,
         ``luminosity_distance``, ``inclination``, ``approximate``, ``resolution_fwhm``, ``bins``.
@@ -148,6 +161,16 @@ def read_maps(
         "bins": found.bins,
         "meta": {"estimator": found.survey, "file": file.name},
     }
+    if like is not None:
+        shape = np.shape(next(iter(planes.values())).values)
+        known["luminosity_distance"] = None
+        for name in (
+            "redshift",
+            "luminosity_distance",
+            *(("wcs",) if shape == like.shape else ()),
+        ):
+            if known[name] is None:
+                known[name] = getattr(like, name)
     return convert_maps(planes, **(known | arguments))
 
 

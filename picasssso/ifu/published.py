@@ -38,7 +38,8 @@ _PLAUSIBLE = {
 }  # fmt: skip
 #: The package's star formation rate is a mean over this time.
 _AVERAGING_TIME = 100 * u.Myr
-_AVERAGED = ("stellar_age", "stellar_metallicity")
+#: Properties of which there are several kinds of average.
+AVERAGED = ("stellar_age", "stellar_metallicity", "sfr")
 
 
 @dataclass(frozen=True, eq=False)
@@ -234,7 +235,7 @@ def _defined(definition: Property, name: str, plane: PublishedMap) -> Property:
             label=f"star formation rate over {text} Myr",
             definition=f"mass formed in the last {text} Myr, by that time",
         )
-    if name not in _AVERAGED:
+    if name not in AVERAGED:
         return definition
     by = _need(name, plane, "weighting", ("mass", "light"))
     how = _need(name, plane, "average", ("linear", "log"))

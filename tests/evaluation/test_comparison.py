@@ -194,6 +194,45 @@ def test_what_cannot_be_matched(maps):
     assert PROPERTIES["stellar_mass"].unit == maps.definition("stellar_mass").unit
 
 
+def test_pixels_of_another_size_without_a_wcs(maps):
+    mass = planes()[0]
+    bare = {
+        side: PropertyMaps({"stellar_mass": PropertyArrays(STEPS * mass, mean=mass)}, quality=None,
+                           pixel_solid_angle=side**2 * u.arcsec**2)
+        for side in (0.5, 1.0)
+    }  # fmt: skip
+    with pytest.raises(InvalidInputError, match=r'pixels of 0.5" and 1", and not both have a WCS'):
+        compare_estimates(maps, bare[1.0])
+    # Of one galaxy, so at one distance.
+    found = compare_estimates(maps, bare[0.5])
+    assert found[0].bias == 0
+    assert found.notes[0] == "no distance in the second: that of the first"
+    assert "no distance" in compare_estimates(bare[0.5], bare[0.5]).notes[-1]
+    for pair in ((maps, "b.fits"), (3, maps)):
+        with pytest.raises(TypeError, match="expected PropertyMaps"):
+            compare_estimates(*pair)
+
+
+def test_command_reads_published_maps(maps, tmp_path):
+    from ifu_layouts import write_pipe3d
+
+    maps.write(tmp_path / "a.fits")
+    path = tmp_path / "NGC1.Pipe3D.cube.fits"
+    write_pipe3d(path, {6: 9.9, 19: 6.0}, shape=(SIDE, SIDE), pixel=0.5)
+    with fits.open(path, mode="update") as hdus:
+        hdus["SSP"].header.update(make_wcs().to_header())
+    words = ["compare", str(path), str(tmp_path / "a.fits")]
+    result = CliRunner().invoke(cli, words)
+    assert result.exit_code == 0, result.output
+    assert "salpeter to chabrier, times 0.610" in result.output
+    assert "only in Pipe3D: stellar_age_log" in result.output
+    # The redshift and distance are those of the other file: 1e6 Msun per spaxel.
+    assert f"{1e6 * 0.61 * SIDE**2:.3e}" in result.output
+    again = CliRunner().invoke(cli, [*words, "--approximate", "stellar_age"])
+    assert "  stellar age  " in again.output
+    assert "taken for the package's stellar_age" in again.output
+
+
 def test_command_writes_residuals_profiles_and_a_picture(maps, tmp_path):
     maps.write(tmp_path / "a.fits")
     make(*planes(), factor=2.0).write(tmp_path / "b.fits")

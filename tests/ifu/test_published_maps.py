@@ -135,8 +135,8 @@ def test_errors_are_normal_or_log_normal():
         convert_maps({"gas_mass": PublishedMap(ONE, "Msun/pc2", np.ones(3))}, **PIXEL)
     with pytest.raises(InvalidInputError, match="There are no maps"):
         convert_maps({}, **PIXEL)
-    with pytest.raises(InvalidInputError, match="approximate has sfr"):
-        convert_maps({"gas_mass": PublishedMap(ONE, "Msun/pc2")}, **PIXEL, approximate=["sfr"])
+    with pytest.raises(InvalidInputError, match="approximate has gas_mass"):
+        convert_maps({"gas_mass": PublishedMap(ONE, "Msun/pc2")}, **PIXEL, approximate="gas_mass")
 
 
 # ---- files ---------------------------------------------------------------------------------
