@@ -37,9 +37,8 @@ import numpy as np
 from astropy.cosmology import FlatLambdaCDM
 from astropy.table import Table
 from records import ROOT, record
-from sed_fit_common import make_images, nmad, read_bc03
+from sed_fit_common import nmad, read_bc03
 
-from picasssso import SEDFitEstimator
 from picasssso.sps import Calzetti, ModelLibrary, SEDPrior, SSPGrid, TemplateError
 from picasssso.sps.histories import AgeBins, DelayedHistories
 from picasssso.sps.photometry import GridPhotometry
@@ -487,36 +486,10 @@ def against_gswlc(found: dict[str, np.ndarray], galaxies: Galaxies, which: np.nd
             }
     specific = found["sfr"][quiescent, 1] - found["mass"][quiescent, 1]
     result["quiescent_below_-11"] = float(np.mean(specific < -11))
-    if "chi2" in found:
-        result["chi2_per_degree_90"] = float(np.percentile(found["chi2"], 90) / 4)
-        left = np.nanmedian(found["residuals"][quiescent], axis=0)
-        result["left_in_quiescent"] = dict(zip(NAMES, left, strict=True))
+    result["chi2_per_degree_90"] = float(np.percentile(found["chi2"], 90) / 4)
+    left = np.nanmedian(found["residuals"][quiescent], axis=0)
+    result["left_in_quiescent"] = dict(zip(NAMES, left, strict=True))
     return result
-
-
-def estimator_against_gswlc(
-    estimator: SEDFitEstimator, galaxies: Galaxies, which: np.ndarray
-) -> dict:
-    """Return the same for the package's own estimator, galaxy by galaxy."""
-    redshift = steps_of(galaxies.redshift[which])
-    found = {name: np.empty((which.size, 3)) for name in ("mass", "attenuation", "sfr")}
-    for step in np.unique(redshift):
-        some = np.flatnonzero(redshift == step)
-        flux, inverse = (
-            values[which[some]][:, OPTICAL] for values in (galaxies.flux, galaxies.inverse)
-        )
-        images = make_images(flux, inverse**-0.5, float(step * REDSHIFT_STEP))
-        maps = estimator.estimate(images, progress=False)
-        area = np.log10(galaxies.kpc2_per_arcsec2[which[some]])
-        for row, q in enumerate((16.0, 50.0, 84.0)):
-            planes = {
-                name: maps.percentile(own, q).value[:, 0]
-                for name, own in (("mass", "stellar_mass"), ("sfr", "sfr"))
-            }
-            for name, plane in planes.items():
-                found[name][some, row] = np.log10(np.maximum(plane, 1e-30)) + area
-            found["attenuation"][some, row] = maps.percentile("attenuation_v", q).value[:, 0]
-    return against_gswlc(found, galaxies, which)
 
 
 # ---- everything -----------------------------------------------------------------------------
@@ -566,15 +539,6 @@ def main() -> None:
     if options.write:
         path = ROOT / "picasssso" / "data" / "template_error.json"
         write_template_errors(curves, path, overwrite=True)
-    popstar, curve = SSPGrid.from_popstar(), curves[0]
-    for name, grid, error in (
-        ("corrected, template error", popstar.corrected(curve), curve),
-        ("corrected, without template error", popstar.corrected(curve), False),
-        ("PopStar, template error", popstar, curve),
-    ):
-        estimator = SEDFitEstimator(grid=grid, template_error=error, device="cpu")
-        found = estimator_against_gswlc(estimator, galaxies, which)
-        result["fits"][f"SEDFitEstimator, default prior, {name}"] = found
     record("stellar_grids.json", result)
 
 

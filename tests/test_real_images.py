@@ -1,12 +1,10 @@
 """Real survey images, where they are at hand: from files to masses, by Python and command."""
 
-import importlib.util
-import sys
-from pathlib import Path
-
 import astropy.units as u
 import numpy as np
 import pytest
+from astropy.coordinates import SkyCoord
+from astropy.nddata import CCDData
 from click.testing import CliRunner
 from photutils.aperture import CircularAperture
 from photutils.background import Background2D
@@ -16,17 +14,6 @@ from picasssso.cli import cli
 from picasssso.exceptions import PicassssoWarning
 from picasssso.preparation import subtract_background
 from picasssso.preparation.background import mask_sky_sources
-
-ROOT = Path(__file__).resolve().parents[1]
-
-
-def load(path):
-    """Import a script of the repository."""
-    spec = importlib.util.spec_from_file_location(path.stem, path)
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[path.stem] = module
-    spec.loader.exec_module(module)
-    return module
 
 
 @pytest.fixture(scope="module")
@@ -41,11 +28,33 @@ def gama_folder(shared_data):
 
 @pytest.fixture(scope="module")
 def des_maps(des_folder):
-    """Images and maps as docs/surveys.rst makes them."""
-    script = load(ROOT / "tools" / "make_des_picture.py")
-    images = script.read_images(des_folder)
+    """Images without sky and with the foreground star masked, and maps of them."""
+    images = BandImages.read(
+        {f"decam2014-{band}": f"{des_folder}/DES_{band}.fits[SCI]" for band in "gri"},
+        redshift=0.02,
+        zero_point=30 * u.ABmag,
+        weight="WGT",
+    )
+    y, x = np.indices(images.shape)
+    place = images.wcs.pixel_to_world(x, y)
+    galaxy, star = (
+        place.separation(SkyCoord(ra, dec, unit="deg")) < radius * u.arcsec
+        for ra, dec, radius in ((27.9521, 0.2639, 27), (27.9547, 0.2655, 3))
+    )
+    clean = {
+        band: CCDData(
+            image.data
+            - Background2D(image.data, 30, mask=galaxy, exclude_percentile=90).background,
+            unit=image.unit,
+            wcs=image.wcs,
+            uncertainty=image.uncertainty,
+            mask=star,
+        )
+        for band, image in images.items()
+    }
+    images = images.replace(images=clean)
     with pytest.warns(PicassssoWarning, match="Galactic extinction is unknown"):
-        return images, script.make_maps(images)
+        return images, MassToLightEstimator().estimate(images)
 
 
 def test_des_magnitudes_are_those_known(des_folder):

@@ -2,10 +2,10 @@ r"""Train, calibrate and write the weights that ship: recipe in, weights and car
 
     python tools/train_default.py tools/recipes/default.json --tables tables -o default
 
-With a GPU it takes minutes, on two CPU cores days: give ``--seconds`` to train for as many
-steps as fit. Where the folder of tables is complete (``--only-tables`` makes it), torch,
-numpy, h5py and safetensors are all it needs. Galaxies 0-99,999 of the recipe's seed are
-never trained on: 0-3,999 calibrate, 10,000 and later are left for tests.
+With a GPU it takes minutes, on two CPU cores days: give fewer ``--steps``. Where the folder of
+tables is complete (``--only-tables`` makes it), torch, numpy, h5py and safetensors are all it
+needs. Galaxies 0-99,999 of the recipe's seed are never trained on: 0-3,999 calibrate, 10,000 and
+later are left for tests.
 
 On a few CPU cores each member trains in a process of its own, with one thread, on pairs of its
 own; then they are put together and calibrated::
@@ -38,27 +38,11 @@ from picasssso.networks.weights import (
     read_weights,
     write_weights,
 )
-from picasssso.training.batches import PairPool, TrainingSource
+from picasssso.training.batches import PairPool
 from picasssso.training.loop import run_training
 from picasssso.training.recipe import Recipe, make_sources, prepare_tables
 from picasssso.training.state import TrainingState
 from picasssso.training.trained_model import calibrate
-
-
-def seconds_per_step(recipe: Recipe, sources: list[TrainingSource], device: torch.device) -> float:
-    """Return how long a step takes, with its share of making galaxies."""
-    config = recipe.training
-    state = TrainingState(config, device)
-    batches = PairPool(sources, config, first=recipe.first_pair, device=device).batches()
-    for _ in range(10):
-        state.train_step(next(batches))
-    per_pool = config.pool_size // config.batch_size * config.replays
-    # From the last step of a pool on, so that the next pool is made within.
-    start = time.perf_counter()
-    for _ in range(per_pool):
-        loss = state.train_step(next(batches))
-    float(loss)
-    return (time.perf_counter() - start) / per_pool
 
 
 def trained_filters(recipe: Recipe) -> dict[str, str | None]:
@@ -147,7 +131,6 @@ def main() -> None:
     parser.add_argument("--tables", type=Path, required=True, help="folder of light tables")
     parser.add_argument("--only-tables", action="store_true", help="make those and stop")
     parser.add_argument("-o", "--output", type=Path, default=Path("default"))
-    parser.add_argument("--seconds", type=float, help="train for as many steps as fit")
     parser.add_argument("--checkpoint", type=Path, help="go on from it, if it is there")
     parser.add_argument("--device", help="cpu, cuda ...")
     parser.add_argument("--galaxies", type=int, default=4000, help="galaxies that calibrate")
@@ -180,20 +163,6 @@ def main() -> None:
         recipe = of_member(recipe, arguments.member)
     sources = make_sources(recipe, arguments.tables, device=device)
     log = []
-    if arguments.seconds is not None and not (
-        arguments.checkpoint and arguments.checkpoint.exists()
-    ):
-        try:
-            each = seconds_per_step(recipe, sources, device)
-        except Exception as error:
-            if not recipe.training.compiled:
-                raise
-            print(f"cannot compile: {error}", flush=True)
-            recipe = replace(recipe, training=replace(recipe.training, compiled=False))
-            each = seconds_per_step(recipe, sources, device)
-        steps = max(int(arguments.seconds / each), 100)
-        print(f"{each * 1e3:.2f} ms per step: {steps} steps", flush=True)
-        recipe = replace(recipe, training=replace(recipe.training, steps=steps))
     going_on = bool(arguments.checkpoint and arguments.checkpoint.exists())
     if going_on:
         state = TrainingState.load(arguments.checkpoint, device)

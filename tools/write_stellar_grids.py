@@ -77,7 +77,7 @@ def fits(result: dict[str, Any]) -> list[list[str]]:
                 f"{dust['offset_quiescent']:+.2f}",
                 f"{rate['offset']:+.2f} / {rate['nmad']:.2f} / {rate['in_68']:.2f}",
                 f"{found['quiescent_below_-11']:.2f}",
-                f"{found['chi2_per_degree_90']:.2f}" if "chi2_per_degree_90" in found else "",
+                f"{found['chi2_per_degree_90']:.2f}",
             ]
         )
     return rows
