@@ -92,13 +92,15 @@ def sami() -> None:
     _show(axes[1], maps["sfr"].data, "log SFR (Msun/yr/kpc2), SED fit", "magma", **shared)
     _show(axes[2], theirs["sfr"].data, "log SFR, SAMI (H-alpha)", "magma", **shared)
     profile = comparison.profile("sfr")
-    for key, label, color in (("first", "SED fit", "C0"), ("second", "SAMI", "C3")):
+    for key, label, color, style in (
+        ("first", "SED fit", "C0", "-"), ("second", "SAMI (H-alpha)", "black", "--"),
+    ):  # fmt: skip
         value, error = profile[key].value, profile[f"{key}_error"].value
         axes[3].fill_between(profile["radius"].value, np.maximum(value - error, 1e-5),
                              value + error, alpha=0.25, color=color, lw=0)  # fmt: skip
-        axes[3].plot(profile["radius"].value, value, color=color, label=label)
+        axes[3].plot(profile["radius"].value, value, style, color=color, label=label)
     axes[3].set(
-        yscale="log", ylim=(1e-3, 0.5), xlabel="radius (arcsec)", title="SFR (Msun/yr/kpc2)"
+        yscale="log", ylim=(1e-3, 0.5), xlabel="radius (arcsec)", ylabel="SFR (Msun/yr/kpc2)"
     )
     axes[3].legend()
     figure.savefig(STATIC / "ifu_sami.png", dpi=80)
@@ -110,8 +112,9 @@ def _ends(total) -> tuple[float, float]:
 
 def _show(axis, values, title, colors, **limits) -> None:
     with np.errstate(divide="ignore", invalid="ignore"):
-        image = axis.imshow(np.log10(values)[5:45, 5:45], origin="lower", cmap=colors, **limits)
-    axis.set(xticks=[], yticks=[], title=title)
+        image = axis.imshow(np.log10(values)[5:45, 5:45], origin="lower", cmap=colors,
+                            extent=(-10, 10, -10, 10), **limits)  # fmt: skip
+    axis.set(xlabel="x (arcsec)", ylabel="y (arcsec)", title=title)
     axis.title.set_fontsize(9)
     axis.figure.colorbar(image, ax=axis, shrink=0.85)
 
@@ -123,18 +126,19 @@ def ngc4047() -> None:
     relations["mocks, truth"] = _pixels(truth)
     relations["mocks, network"] = _pixels(seen)
     names = {"sfr": "log SFR (Msun/yr/kpc2)", "stellar_age": "log age (Gyr)",
-             "stellar_metallicity": "log Z"}  # fmt: skip
+             "stellar_metallicity": "log metallicity (mass fraction)"}  # fmt: skip
     edges = np.arange(7.25, 9.3, 0.25)
     middle = (edges[1:] + edges[:-1]) / 2
     figure = Figure(figsize=(12, 3.6), layout="constrained")
     found: dict[str, dict[str, float]] = {}
     for axis, (name, label) in zip(figure.subplots(1, 3), names.items(), strict=True):
-        for (who, pixels), color in zip(relations.items(), ("k", "C0", "C3"), strict=True):
+        looks = (("k", "-"), ("C0", "--"), ("C3", ":"))
+        for (who, pixels), (color, style) in zip(relations.items(), looks, strict=True):
             low, half, high = _running(pixels["stellar_mass"], pixels[name], edges)
-            axis.plot(middle, half, color=color, label=who)
+            axis.plot(middle, half, style, color=color, lw=2, label=who)
             axis.fill_between(middle, low, high, color=color, alpha=0.15, lw=0)
             found.setdefault(who, {})[name] = float(np.interp(8.25, middle, half))
-        axis.set(xlabel="log stellar mass (Msun/kpc2)", title=label)
+        axis.set(xlabel="log stellar mass (Msun/kpc2)", ylabel=label)
     axis.legend(fontsize=8)
     figure.savefig(STATIC / "ifu_ngc4047.png", dpi=80)
     record("ifu_galaxies.json", {"at_log_mass_8.25": found, "mocks": MOCKS}, part="ngc_4047")

@@ -43,6 +43,9 @@ LINE_STYLES: tuple[dict[str, Any], ...] = (
     {"color": "#CC79A7", "marker": "v", "ls": (0, (1, 3))},
     {"color": "#E69F00", "marker": "P", "ls": (0, (5, 1))},
     {"color": "#56B4E9", "marker": "X", "ls": (0, (3, 1, 1, 1))},
+    {"color": "0.45", "marker": "<", "ls": "-"},
+    {"color": "#8C510A", "marker": ">", "ls": "--"},
+    {"color": "#542788", "marker": "h", "ls": ":"},
 )
 
 

@@ -1,7 +1,7 @@
 #!/usr/bin/env python
 """Draw what the mock galaxies look like, and how they compare with real ones.
 
-Writes ``docs/_static/mocks_*.png``, and every number that ``docs/mocks.rst`` quotes of them into
+Writes ``docs/_static/mocks_*``, and every number that ``docs/mocks.rst`` quotes of them into
 ``benchmarks/results/mocks_realism.json``::
 
     python tools/make_mocks_pictures.py
@@ -50,7 +50,7 @@ def contact_sheet(table: LightTable, name: str, n_pixels: int, **keywords: objec
         label = f"{mocks.parameters['log_mass'][k]:.1f}"
         axis.text(1, 1, label, color="white", fontsize=7)
         axis.set_axis_off()
-    figure.savefig(OUTPUT / f"mocks_{name}.png", dpi=60)
+    figure.savefig(OUTPUT / f"mocks_{name}.jpg", dpi=75, pil_kwargs={"quality": 85})
 
 
 def describe(n: int, redshift: float, bands: tuple[str, ...], **keywords: object) -> dict:
@@ -99,10 +99,12 @@ def sizes() -> None:
     log_mass, quenched = np.log10(mocks["sums"][:, 0]), mocks["quenched"] > 0
     for late, label, color in ((True, "late", "0.65"), (False, "early", "0.15")):
         chosen = quenched != late
-        axis.scatter(log_mass[chosen], np.log10(mocks["half_light"][chosen]), s=3, c=color)
+        axis.scatter(log_mass[chosen], np.log10(mocks["half_light"][chosen]), s=4, c=color, lw=0.6,
+                     marker="o" if late else "x", label=f"mocks, {label} types")  # fmt: skip
         mass = np.linspace(8.6, 11.6, 50)
         size = relations.late_type_size(mass) if late else relations.early_type_size(mass)
-        axis.plot(mass, np.log10(size), "k-" if late else "k--", label=f"{label}, Shen+2003")
+        axis.plot(mass, np.log10(size), "k-" if late else "k--", lw=2,
+                  label=f"{label} types, Shen et al. (2003)")  # fmt: skip
         expected = relations.late_type_size if late else relations.early_type_size
         offset = np.log10(mocks["half_light"] / expected(log_mass))[chosen]
         say(f"size of {label} types against Shen+2003: {np.median(offset):+.3f} dex, "

@@ -21,9 +21,11 @@ import matplotlib.pyplot as plt
 import numpy as np
 from astropy.coordinates import SkyCoord
 from astropy.wcs import WCS
+from astropy.wcs.utils import proj_plane_pixel_scales
 from photutils.aperture import SkyCircularAperture
 
 from picasssso import MassToLightEstimator, PropertyMaps
+from picasssso._plotting import LINE_STYLES
 from picasssso.io import read_survey, recognize
 from picasssso.preparation import (
     bin_images,
@@ -60,9 +62,15 @@ def mass(maps: PropertyMaps) -> str:
     return f"{np.log10(total.value.to_value(u.Msun)):.2f}"
 
 
-def frame(ax: plt.Axes, title: str) -> None:
-    """Name a panel, and leave out its coordinates."""
+def frame(ax: plt.Axes, title: str, color: str = "white") -> None:
+    """Name a panel, and draw a bar of 10 arcsec instead of coordinates."""
     ax.set_title(title, fontsize=9)
+    length = 10 / 3600 / proj_plane_pixel_scales(ax.wcs)[0]
+    left, bottom = ax.get_xlim()[0], ax.get_ylim()[0]
+    height = 0.05 * np.ptp(ax.get_ylim())
+    ax.plot(left + height + np.array([0, length]), [bottom + height] * 2, color=color, lw=2)
+    ax.text(left + height + length / 2, bottom + 1.4 * height, '10"', color=color, fontsize=7,
+            ha="center", va="bottom")  # fmt: skip
     for axis in ax.coords if hasattr(ax, "coords") else ():
         axis.set_ticklabel_visible(False)
         axis.set_ticks_visible(False)
@@ -70,21 +78,26 @@ def frame(ax: plt.Axes, title: str) -> None:
 
 
 def show_plane(figure: plt.Figure, place: tuple[int, int, int], plane: np.ndarray, wcs: WCS,
-               title: str, **options: object) -> None:  # fmt: skip
+               title: str, label: str, ink: str = "white", **options: object) -> None:  # fmt: skip
     """Show a map in a panel with a color bar."""
     ax = figure.add_subplot(*place, projection=wcs)
     picture = ax.imshow(plane, origin="lower", interpolation="nearest", **options)
-    figure.colorbar(picture, ax=ax, fraction=0.046, pad=0.02).ax.tick_params(labelsize=7)
-    frame(ax, title)
+    bar = figure.colorbar(picture, ax=ax, fraction=0.046, pad=0.02)
+    bar.ax.tick_params(labelsize=7)
+    bar.set_label(label, fontsize=7)
+    frame(ax, title, ink)
 
 
-def show_mass(figure: plt.Figure, place: tuple[int, int, int], maps: PropertyMaps) -> None:
+def show_mass(
+    figure: plt.Figure, place: tuple[int, int, int], maps: PropertyMaps, of: str
+) -> None:
     """Show the stellar mass surface density."""
+    title = f"{of}: log M = {mass(maps)} in 24 arcsec"
     values = maps["stellar_mass"].data
     with np.errstate(divide="ignore", invalid="ignore"):
         plane = np.where(maps.masks["stellar_mass"], np.nan, np.log10(values))
     show_plane(
-        figure, place, plane, maps.wcs, f"stellar mass: {mass(maps)} in 24 arcsec",
+        figure, place, plane, maps.wcs, title, "log stellar mass (Msun / kpc$^2$)", "0.5",
         vmin=6.5, vmax=9.2, cmap="magma",
     )  # fmt: skip
 
@@ -98,48 +111,49 @@ def des_steps(folder: Path) -> None:
     hidden = mask_sky_sources(raw)
     band = "decam2014-i"
     plane = np.where(hidden, np.nan, raw.to_arrays(bands=[band])[0][0])
-    scale = {"vmin": -0.02, "vmax": 0.02, "cmap": "coolwarm"}
+    scale = {"vmin": -0.02, "vmax": 0.02, "cmap": "cividis"}
     show_plane(figure, (4, 3, 2), plane, raw.wcs,
-               "2. sky beside sources, i band (nmgy)", **scale)  # fmt: skip
+               "2. sky beside sources, i band", "nmgy per pixel", "black", **scale)  # fmt: skip
     clean = subtract_background(raw, source_mask=hidden)
     difference = raw.to_arrays(bands=[band])[0][0] - clean.to_arrays(bands=[band])[0][0]
-    show_plane(figure, (4, 3, 3), difference, raw.wcs, "3. the sky subtracted (nmgy)",
-               vmin=-0.005, vmax=0.005, cmap="coolwarm")  # fmt: skip
+    show_plane(figure, (4, 3, 3), difference, raw.wcs, "3. sky that is subtracted",
+               "nmgy per pixel", vmin=-0.005, vmax=0.005, cmap="cividis")  # fmt: skip
     clean = calibrate_noise(clean, source_mask=hidden)
     ax = figure.add_subplot(4, 3, 4)
     n = np.geomspace(1, 300, 50)
-    for name, scaling in clean.noise_scaling.items():
-        ax.plot(n, np.sqrt(scaling(n)), label=name)
-    ax.set(xscale="log", xlabel="pixels summed", ylabel="noise / independent pixels")
+    for (name, scaling), style in zip(clean.noise_scaling.items(), LINE_STYLES, strict=False):
+        ax.plot(n, np.sqrt(scaling(n)), label=name, markevery=10, ms=4, **style)
+    ax.set(xscale="log", xlabel="pixels summed", ylabel="noise / noise of independent pixels")
     ax.legend(fontsize=7)
-    ax.set_title("4. the noise of sums, measured", fontsize=9)
+    ax.set_title("4. measured noise of sums", fontsize=9)
     psf = {f"decam2014-{b}": width * u.arcsec for b, width in DES_SEEING.items()}
     matched = match_psf(clean.replace(psf=psf))
     for k, (images, title) in enumerate(
-        ((clean, "5. g / i before ..."), (matched, "6. ... and after PSF matching"))
+        ((clean, "5. color before ..."), (matched, "6. ... and after PSF matching"))
     ):
         flux = images.to_arrays(bands=["decam2014-g", band])[0]
         with np.errstate(divide="ignore", invalid="ignore"):
             color = -2.5 * np.log10(flux[0] / flux[1])
         middle = np.s_[85:166, 81:162]
-        show_plane(figure, (4, 3, 5 + k), color[middle], images.wcs[middle], title,
-                   vmin=0.8, vmax=1.6, cmap="Spectral_r")  # fmt: skip
+        show_plane(figure, (4, 3, 5 + k), color[middle], images.wcs[middle], title, "g - i (mag)",
+                   "black", vmin=0.8, vmax=1.6, cmap="viridis")  # fmt: skip
     corrected = correct_extinction(matched, STAND_IN["ebv"], scale=STAND_IN["ebv_scale"])
     found = find_sources(corrected, NUCLEUS)
     masked = mask_sources(corrected, sources=found)
     frame(
-        masked.plot(figure.add_subplot(4, 3, 7, projection=masked.wcs)), "7. stars and neighbours"
+        masked.plot(figure.add_subplot(4, 3, 7, projection=masked.wcs)), "7. stars and neighbors"
     )
     show_plane(figure, (4, 3, 8), found.target + 2.0 * found.foreign, masked.wcs,
-               "8. 1: target, 2: masked", cmap="viridis")  # fmt: skip
+               "8. segments", "1: target, 2: masked", cmap="viridis")  # fmt: skip
     target = cutout_target(masked, found, radii=2.5)
     frame(target.plot(figure.add_subplot(4, 3, 9, projection=target.wcs)), "9. cut out")
     binned = bin_images(target, 30)
     shuffled = np.random.default_rng(1).permutation(int(binned.bins.max()) + 1)
     shown = np.where(binned.bins >= 0, shuffled[np.maximum(binned.bins, 0)], np.nan)
-    show_plane(figure, (4, 3, 10), shown, binned.wcs, "10. bins of S/N 30", cmap="prism")
-    for place, images in ((11, target), (12, binned)):
-        show_mass(figure, (4, 3, place), MassToLightEstimator().estimate(images))
+    show_plane(figure, (4, 3, 10), shown, binned.wcs, "10. bins of S/N 30", "number of the bin",
+               "black", cmap="prism")  # fmt: skip
+    for place, images, of in ((11, target, "pixels"), (12, binned, "bins")):
+        show_mass(figure, (4, 3, place), MassToLightEstimator().estimate(images), of)
     figure.savefig(STATIC / "preparation_des.png", dpi=80)
     print(clean.meta["preparation"][-1]["measured_over_stated"])
 

@@ -178,14 +178,14 @@ def draw(rows: list[Row]) -> None:
         style = STYLES[kind]
         handles += axes[0, 0].plot(
             [], [], color="black", marker=style["marker"], mfc=style["fill"], ls="",
-            label=f"catalogue, {kind} (median, 16-84 %)",
+            label=f"catalog, {kind} (median, 16-84 %)",
         )  # fmt: skip
     handles += [
-        axes[0, 0].fill_between([], [], [], color="0.7", label="mocks, one world (16-84 %)"),
-        *axes[0, 0].plot([], [], color="0.3", lw=1.8, label="their median"),
-        *axes[0, 0].plot(
-            [], [], color="0.3", lw=1.2, ls="--", label="median in worlds that differ"
+        axes[0, 0].fill_between(
+            [], [], [], color="0.7", label="mocks, fixed zero points (16-84 %)"
         ),
+        *axes[0, 0].plot([], [], color="0.3", lw=1.8, label="median, fixed zero points"),
+        *axes[0, 0].plot([], [], color="0.3", lw=1.2, ls="--", label="median, different worlds"),
     ]
     figure.legend(handles=handles, loc="outside lower center", ncol=3, fontsize=9, frameon=False)
     figure.savefig(FIGURE, dpi=90)

@@ -87,25 +87,26 @@ def plot(result: dict[str, Any]) -> None:
     """Draw what grids get wrong, and the correction with its error."""
     figure, axes = plt.subplots(1, 2, figsize=(9.0, 3.8), constrained_layout=True, sharey=True)
     smooth = np.geomspace(3400.0, 9000.0, 200)
-    for grid, color in zip(result["curves"], ("C0", "C1"), strict=False):
+    for grid, color, marker in zip(result["curves"], ("black", "C1"), "os", strict=False):
         curve = TemplateError.for_grid(grid)
         nodes = np.array(curve.wavelength)[2:]
         for kind, style in LINES.items():
             found = result["face_value"][grid][kind]["real_minus_model"]
             label = f"{grid}, {kind.replace('A_V', 'A$_V$').replace(' calzetti', ' law')}"
             values = [found[band] for band in "ugriz"]
-            axes[0].plot(nodes, values, style, c=color, marker="o", ms=4, label=label)
+            axes[0].plot(nodes, values, style, c=color, marker=marker, ms=5, label=label)
         middle, error = curve.correction_at(smooth), curve.error_at(smooth)
-        axes[1].plot(smooth, middle, c=color, label=grid)
+        axes[1].plot(smooth, middle, c=color)
         axes[1].fill_between(smooth, middle - error, middle + error, color=color, alpha=0.2, lw=0)
-        axes[1].plot(nodes, curve.correction_at(nodes), "o", c=color, ms=4)
-    axes[0].set_title("age, metals and dust of catalogues: real minus model", fontsize=10)
-    axes[1].set_title("correction of old stars, and template error", fontsize=10)
+        axes[1].plot(nodes, curve.correction_at(nodes), "-", c=color, marker=marker, ms=5, lw=0)
+        axes[1].plot([], [], c=color, marker=marker, ms=5, label=grid)
+    axes[0].set_title("real minus model, with age, metals and dust of catalogs", fontsize=10)
+    axes[1].set_title("correction of old stars, with template error", fontsize=10)
     for ax in axes:
         ax.axhline(0.0, c="0.6", lw=0.8, zorder=0)
-        ax.set_xlabel("rest wavelength (AA)")
+        ax.set_xlabel("rest wavelength (Angstrom)")
         ax.legend(fontsize=7, frameon=False)
-    axes[0].set_ylabel("mag")
+    axes[0].set_ylabel("magnitude relative to r and i (mag)")
     figure.savefig(FIGURE, dpi=130)
     plt.close(figure)
 

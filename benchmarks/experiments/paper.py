@@ -100,7 +100,7 @@ def evaluate(options: argparse.Namespace, weights: Path) -> None:
                 "label": options.network, "name": "cnn",
                 "parameters": {"weights": str(weights), "resolution": "native"},
             },
-            "mass_to_light": {"label": "colour M/L", "name": "mass_to_light"},
+            "mass_to_light": {"label": "color M/L", "name": "mass_to_light"},
         },
         "experiments": [
             {

@@ -6,8 +6,9 @@ Run from the root of the repository::
     python benchmarks/experiments/publish.py KEPT/results estimators
 
 copies ``evaluation.json`` to ``benchmarks/results/evaluation_estimators.json`` and, of each
-experiment, tables (as CSV) and a picture to ``docs``, and writes the list of them anew that
-``docs/evaluation_results.rst`` shows. The other tables and pictures stay in ``KEPT/results``.
+experiment, tables (as CSV) to ``docs``, draws a picture of it there, and writes the list of them
+anew that ``docs/evaluation_results.rst`` shows. The other tables and pictures stay in
+``KEPT/results``. ``publish.py --redraw`` draws the pictures anew from ``benchmarks/results``.
 Results of real galaxies (``real``) go to ``benchmarks/results/real_galaxies.json`` and into
 ``docs/real_galaxies.rst``. In both cases the tables of the summary, ``docs/results.rst``, are
 written anew.
@@ -60,12 +61,18 @@ def publish(source: Path, name: str) -> None:
             path = source / f"{identifier}_{part}.inc"
             if path.exists() and (part != "ranges" or identifier == RANGES_OF):
                 write_csv(path.read_text(encoding="utf-8"), TABLES / f"evaluation_{path.stem}.csv")
-        pictures = (source / f"{identifier}_{part}.png" for part in PICTURES_OF)
-        picture = next((path for path in pictures if path.exists()), None)
-        if picture is not None:
-            shutil.copy(picture, PICTURES / f"evaluation_{picture.name}")
+    draw(content)
     target = RESULTS / f"evaluation_{name}.json"
     target.write_text(json.dumps(content, separators=(",", ":")) + "\n")
+
+
+def draw(content: dict) -> None:
+    """Draw the picture of each experiment from what the repository keeps of it."""
+    from picasssso.evaluation.experiments.results import make_pictures
+
+    for name, figure in make_pictures(content).items():
+        if name.rpartition("_")[2] in PICTURES_OF:
+            figure.savefig(PICTURES / f"evaluation_{name}.png", dpi=120)
 
 
 def publish_real(source: Path) -> None:
@@ -128,9 +135,16 @@ def links(identifier: str) -> list[str]:
 def main() -> None:
     """Publish one set of results."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("results", type=Path, help="folder of results")
-    parser.add_argument("name", help="name of the configuration")
+    parser.add_argument("results", type=Path, nargs="?", help="folder of results")
+    parser.add_argument("name", nargs="?", help="name of the configuration")
+    parser.add_argument("--redraw", action="store_true", help="only draw the pictures anew")
     options = parser.parse_args()
+    if options.redraw:
+        for path in sorted(RESULTS.glob("evaluation_*.json")):
+            draw(json.loads(path.read_text()))
+        return
+    if options.results is None or options.name is None:
+        parser.error("give the folder of results and the name of the configuration")
     if options.name == "real":
         publish_real(options.results)
     else:

@@ -42,7 +42,7 @@ def settings(full: bool) -> dict[str, dict]:
         found[letters] = {"pairs": bands(letters)}
     # One level of 1 x 1 kernels: every pixel by itself.
     alone = {"widths": [64], "depths": [4], "kind": "pointwise"}
-    found["colour"] = {"pairs": SDSS, "training": {"network": alone}}
+    found["color"] = {"pairs": SDSS, "training": {"network": alone}}
     # One set of weights for all sets of bands, in the time of one of them.
     found["any"] = {"pairs": SDSS, "training": {"band_dropout": 0.5}}
     for pixels in (256, 128, 64, 32, 16) if full else (64, 32, 16):

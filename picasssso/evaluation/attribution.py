@@ -34,7 +34,7 @@ __all__ = ["attribute"]
 FloatArray = npt.NDArray[np.floating]
 
 #: What is left of the images.
-VARIANTS = ("colour and morphology", "colour", "morphology", "neither")
+VARIANTS = ("color and morphology", "color", "morphology", "neither")
 
 #: Pixels in a row of brightness that change places with each other.
 _GROUP = 50

@@ -22,8 +22,10 @@ def publish(tmp_path, monkeypatch):
 
 
 def content(small=False):
-    figures = {"aperture": {"n": 1000, "sigma": 0.07, "by_snr": []}, "radial": []}
-    rows = [{"estimator": "cnn", "properties": {"stellar_mass": figures, "sfr": figures}}]
+    sums = {"n": 1000, "sigma": 0.07, "sigma_error": 0.01, "by_snr": []}
+    figures = {"aperture": sums, "radial": []}
+    rows = [{"estimator": "cnn", "label": "CNN", "setting": "", "x": 5, "paper": None,
+             "properties": {"stellar_mass": figures, "sfr": figures}}]  # fmt: skip
     experiment = {"title": "The same images", "rows": rows}
     empty = {"title": "Nothing was run", "rows": []}
     return {"small": small, "experiments": {"b": experiment, "x": empty}}
@@ -48,8 +50,6 @@ def test_the_list_holds_what_was_published(publish, tmp_path):
     (source / "evaluation.json").write_text(json.dumps(content()))
     for name in ("b_aperture", "b_ranges", "b_structure"):
         (source / f"{name}.inc").write_text(TABLE)
-    for name in ("b_radial", "b_snr", "b_curve"):
-        (source / f"{name}.png").write_bytes(b"a picture")
     publish.publish(source, "test")
     publish.write_list()
     found = (tmp_path / "tables" / "evaluation_list.inc").read_text()
@@ -66,7 +66,8 @@ def test_the_list_holds_what_was_published(publish, tmp_path):
     kept = json.loads((tmp_path / "results/evaluation_test.json").read_text())
     (row,) = kept["experiments"]["b"]["rows"]
     assert "by_snr" in row["properties"]["stellar_mass"]["aperture"]
-    assert row["properties"]["sfr"] == {"aperture": {"n": 1000, "sigma": 0.07}}
+    slim = {"n": 1000, "sigma": 0.07, "sigma_error": 0.01}
+    assert row["properties"]["sfr"] == {"aperture": slim}
 
 
 def test_results_of_a_test_run_are_not_published(publish, tmp_path):

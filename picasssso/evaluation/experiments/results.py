@@ -328,13 +328,24 @@ def _unit(name: str) -> str:
     return "mag" if name == "attenuation_v" else "dex"
 
 
-def _panels(rows: Sequence[Mapping[str, Any]]) -> tuple[Figure, list[tuple[str, Axes]]]:
+def _panels(
+    rows: Sequence[Mapping[str, Any]], where: str, part: str | None = None
+) -> tuple[Figure, list[tuple[str, Axes]]]:
+    """Return a panel for each property that has what is to be drawn."""
     from matplotlib.figure import Figure
 
-    names = [name for name in _SHOWN if any(name in row["properties"] for row in rows)]
-    columns = min(len(names), _COLUMNS)
-    lines = -(-len(names) // columns)
-    figure = Figure(figsize=(3.0 * columns + 0.4, 2.6 * lines + 0.5), layout="constrained")
+    def has(row: Mapping[str, Any], name: str) -> bool:
+        found = row["properties"].get(name, {}).get(where)
+        if part is None or not found:
+            return bool(found)
+        return any(entry["nmad"] is not None for entry in found.get(part, ()))
+
+    names = [name for name in _SHOWN if any(has(row, name) for row in rows)]
+    columns = max(1, min(len(names), _COLUMNS))
+    lines = max(1, -(-len(names) // columns))
+    # The legend below a single panel is wider than the panel.
+    size = max(3.0 * columns + 0.4, 7.0), 2.6 * lines + 0.5
+    figure = Figure(figsize=size, layout="constrained")
     axes = np.atleast_1d(figure.subplots(lines, columns, squeeze=False)).ravel()
     for axis in axes[len(names) :]:
         axis.set_visible(False)
@@ -355,7 +366,7 @@ def _series(entries: Sequence[Mapping[str, Any]], key: str) -> np.ndarray:
 
 def _draw_radial(rows: Sequence[Mapping[str, Any]]) -> Figure:
     """Bias (line) and scatter (band) against radius."""
-    figure, panels = _panels(rows)
+    figure, panels = _panels(rows, "radial")
     styles = _styles(rows)
     for name, axis in panels:
         for row in rows:
@@ -370,7 +381,7 @@ def _draw_radial(rows: Sequence[Mapping[str, Any]]) -> Figure:
             axis.fill_between(radius, mean - sigma, mean + sigma, **band)
         axis.axhline(0, color="0.5", lw=0.7)
         axis.set_xlabel("radius / half-mass radius", fontsize=8)
-        axis.set_ylabel(f"estimate - truth, {_unit(name)}", fontsize=8)
+        axis.set_ylabel(f"estimate - truth ({_unit(name)})", fontsize=8)
         axis.set_ylim(-0.8, 0.8)
     shared_legend(figure, [axis for _, axis in panels])
     return figure
@@ -378,7 +389,7 @@ def _draw_radial(rows: Sequence[Mapping[str, Any]]) -> Figure:
 
 def _draw_snr(rows: Sequence[Mapping[str, Any]]) -> Figure:
     """Scatter of pixels against signal to noise."""
-    figure, panels = _panels(rows)
+    figure, panels = _panels(rows, "pixel", "by_snr")
     styles = _styles(rows)
     for name, axis in panels:
         for row in rows:
@@ -386,15 +397,16 @@ def _draw_snr(rows: Sequence[Mapping[str, Any]]) -> Figure:
             if not entries:
                 continue
             place = np.arange(len(entries))
-            axis.errorbar(
-                place, _series(entries, "nmad"), _series(entries, "nmad_error"),
-                label=_name(row), ms=3, lw=1.2, capsize=2, **styles[_name(row)],
+            nmad = _series(entries, "nmad")
+            axis.errorbar(  # a single galaxy has no scatter
+                place, np.where(nmad > 0, nmad, np.nan), _series(entries, "nmad_error"),
+                label=_name(row), ms=5, lw=1.2, capsize=2, **styles[_name(row)],
             )  # fmt: skip
             axis.set_xticks(place, [_bin_name(entry) for entry in entries])
         axis.set_ylim(bottom=0)
-        axis.set_xlabel("i-band S/N of the pixel", fontsize=8)
-        axis.set_ylabel(f"NMAD, {_unit(name)}", fontsize=8)
-    shared_legend(figure, [axis for _, axis in panels])
+        axis.set_xlabel("S/N per pixel in i", fontsize=8)
+        axis.set_ylabel(f"NMAD ({_unit(name)})", fontsize=8)
+    shared_legend(figure, [axis for _, axis in panels], columns=2 if len(panels) == 1 else 3)
     return figure
 
 
@@ -424,7 +436,7 @@ def _draw_structure(rows: Sequence[Mapping[str, Any]]) -> Figure:
 
 def _draw_curve(rows: Sequence[Mapping[str, Any]], what: str) -> Figure:
     """Scatter of sums against the settings' place on an axis."""
-    figure, panels = _panels(rows)
+    figure, panels = _panels(rows, "aperture")
     labels = list(dict.fromkeys(row["label"] for row in rows))
     for name, axis in panels:
         for k, label in enumerate(labels):
@@ -438,7 +450,7 @@ def _draw_curve(rows: Sequence[Mapping[str, Any]], what: str) -> Figure:
             entries = [row["properties"][name]["aperture"] for row in own]
             axis.errorbar(
                 [row["x"] for row in own], _series(entries, "sigma"),
-                _series(entries, "sigma_error"), label=label, ms=3, lw=1.2, capsize=2,
+                _series(entries, "sigma_error"), label=label, ms=5, lw=1.2, capsize=2,
                 **LINE_STYLES[k % len(LINE_STYLES)],
             )  # fmt: skip
         paper = {row["x"]: PAPER[row["paper"]][name]["sigma"] for row in rows
@@ -455,6 +467,6 @@ def _draw_curve(rows: Sequence[Mapping[str, Any]], what: str) -> Figure:
             axis.minorticks_off()
         axis.set_ylim(bottom=0)
         axis.set_xlabel(what, fontsize=8)
-        axis.set_ylabel(f"sigma of sums, {_unit(name)}", fontsize=8)
+        axis.set_ylabel(f"scatter of sums ({_unit(name)})", fontsize=8)
     shared_legend(figure, [axis for _, axis in panels])
     return figure
