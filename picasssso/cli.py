@@ -75,7 +75,7 @@ class _Group(click.Group):
 )
 @click.version_option(__version__, prog_name="picasssso")
 def cli() -> None:
-    """Turn multi-band images of a galaxy into maps of what it is made of."""
+    """Turn multi-band images of a galaxy into maps of its physical properties."""
 
 
 def main() -> None:

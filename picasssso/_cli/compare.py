@@ -25,27 +25,29 @@ if TYPE_CHECKING:
     default=3.0,
     show_default=True,
     metavar="SIGMA",
-    help="Standard deviations, of both errors together, beyond which totals disagree.",
+    help="Difference of totals, in units of the combined error, above which a warning is given.",
 )
 @click.option(
     "-o", "--output", type=click.Path(path_type=Path), metavar="FILE.fits",
-    help="Write residual maps and radial profiles of two files.",
+    help="Write residual maps and radial profiles of two files to this file.",
 )  # fmt: skip
 @click.option(
     "--plot", type=click.Path(path_type=Path), metavar="FILE",
-    help="Draw two files, their residuals and profiles: a picture, such as compare.png.",
+    help="Plot two files, their residuals and profiles, to a file such as compare.png.",
 )  # fmt: skip
 @click.option("--overwrite", is_flag=True, help="Replace existing files.")
 @click.option(
     "-z", "--redshift", type=float, metavar="Z",
-    help="Of published maps that do not state it; default: that of the others.",
+    help="Redshift of published maps that do not state it; by default that of the others.",
 )  # fmt: skip
 @click.option(
     "--approximate", multiple=True, metavar="PROPERTY",
-    help="Take a published average of another kind, such as a mean of logarithms, for the "
-    "package's: stellar_age, stellar_metallicity or sfr. May be repeated.",
+    help="Compare a property although its published definition differs, for example as a mean "
+    "of logarithms: stellar_age, stellar_metallicity or sfr. May be repeated.",
 )  # fmt: skip
-@click.option("--galaxy", metavar="NAME", help="Which galaxy of a catalog: PLATE-IFU of MaNGA.")
+@click.option(
+    "--galaxy", metavar="NAME", help="Galaxy to read from a catalog: PLATE-IFU of MaNGA."
+)
 @common_options
 def compare(
     files: tuple[str, ...],
@@ -58,17 +60,17 @@ def compare(
     galaxy: str | None,
     quiet: bool,
 ) -> None:
-    """Compare maps of one galaxy, whatever made them.
+    """Compare maps of one galaxy from any sources.
 
-    Beside the package's own files, published maps are read: of Pipe3D, MaNGA's DAP and Firefly,
-    PHANGS-MUSE and SAMI.
+    Besides files of this package, published maps are read: those of Pipe3D, MaNGA's DAP and
+    Firefly, PHANGS-MUSE and SAMI.
 
-    Maps on other pixels, at another resolution or in other units are brought to the coarser
-    pixels, the coarser resolution and the units of the first. For every property that two files
-    have: both totals (averages of ages, metallicities and attenuation) over the pixels that
-    both have and by how much they differ; over pixels, the median and scatter of the
-    difference, and how often it is within both errors (68 % and 95 % would be right). Where
-    totals differ by more than both errors allow, a warning says so; with --quiet only that.
+    Maps with different pixels, resolution or units are converted to the coarser pixels, the
+    coarser resolution and the units of the first. For every common property, the output gives
+    both totals (averages for ages, metallicities and attenuation) over the common pixels and
+    their difference; and, over pixels, the median and scatter of the difference and the
+    fraction within the combined 68 % and 95 % errors. A warning is given where totals differ
+    significantly; with --quiet, only the warnings.
     """
     from picasssso._core.files import atomic_write
     from picasssso._plotting import check_picture_name

@@ -21,24 +21,26 @@ Examples:
 @click.argument("files", nargs=-1, required=True, metavar="FILE [RED_FILE]")
 @click.option(
     "-b", "--bands", required=True, multiple=True, metavar="BAND[,BAND...]",
-    help="Filters to integrate over the cube. May be repeated.",
+    help="Filters of the images. May be repeated.",
 )  # fmt: skip
 @click.option("-o", "--output", required=True, metavar="OUT.fits", help="File to write.")
 @click.option("--overwrite", is_flag=True, help="Replace the output if it exists.")
-@click.option("-z", "--redshift", type=float, metavar="Z", help="Unless the file states it.")
+@click.option(
+    "-z", "--redshift", type=float, metavar="Z", help="Redshift, unless the file states it."
+)
 @click.option("--survey", metavar="NAME", help="Survey of bare band names: sdss, decals ...")
 @click.option(
     "--partly", type=click.Choice(["cut", "leave"]),
-    help="Of filters of which the cube covers less than 95 %: cut them to the cube, as bands of "
-    "their own, or leave them out. By default an error.",
+    help="How to treat filters of which the cube covers less than 95 %: cut them to the cube, as "
+    "new bands, or omit them. By default an error.",
 )  # fmt: skip
 @click.option(
     "--box", multiple=True, metavar="NAME=LOW,HIGH",
-    help="Define a filter that lets all photons through between two wavelengths in Angstrom.",
+    help="Define a box filter between two wavelengths in Angstrom.",
 )  # fmt: skip
 @click.option(
     "--keep-dust", is_flag=True,
-    help="Leave the dust of our Galaxy in. By default it is removed by the E(B-V) in the file.",
+    help="Do not correct for Galactic extinction. By default the E(B-V) in the file is used.",
 )  # fmt: skip
 @filter_option
 @common_options
@@ -54,10 +56,10 @@ def cube(
     keep_dust: bool,
     quiet: bool,
 ) -> None:
-    """Make images of an integral-field cube: of MaNGA, CALIFA, SAMI (two files) or MUSE.
+    """Make images of an integral-field cube of MaNGA, CALIFA, SAMI (two files) or MUSE.
 
-    Each filter is integrated over the cube. Noise and its correlation, masks, bins and PSF are
-    those that the survey defines; how much of each filter the cube covers is said.
+    The cube is integrated over each filter. Noise and its correlation, masks, bins and PSF are
+    as defined by the survey. The part of each filter that the cube covers is printed.
     """
     from picasssso.ifu import box_filter, read_cube, synthetic_images
     from picasssso.preparation import correct_extinction

@@ -13,19 +13,18 @@ from picasssso._cli.running import common_options, progress_wanted
 @click.command()
 @click.option(
     "-o", "--output", type=click.Path(path_type=Path), default=Path(), metavar="FOLDER",
-    help="Folder to write into, made if it does not exist; the current one by default.",
+    help="Output folder, created if it does not exist; by default the current one.",
 )  # fmt: skip
 @click.option(
     "-e", "--estimator", "estimators", multiple=True, metavar="NAME",
-    help="Only this estimator; may be repeated. By default every one that can be used.",
+    help="Use only this estimator; may be repeated. By default all available ones.",
 )  # fmt: skip
 @common_options
 def demo(output: Path, estimators: tuple[str, ...], quiet: bool) -> None:
     """Estimate maps of the packaged example galaxy with every estimator.
 
-    Leaves picasssso_demo_ESTIMATOR.fits (maps) for every estimator and picasssso_demo.png
-    (the galaxy in color, each map, the truth beside it). Files of an earlier demo are
-    replaced.
+    Writes picasssso_demo_ESTIMATOR.fits (maps) for every estimator and picasssso_demo.png (color
+    image, true and estimated maps). Files of an earlier demo are replaced.
     """
     from picasssso._cli.totals import describe_totals
     from picasssso.demo import run_demo

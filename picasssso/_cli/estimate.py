@@ -45,31 +45,31 @@ Examples:
 @reading_options
 @click.option("-o", "--output", required=True, metavar="OUT.fits", help="File of maps to write.")
 @partial(add_options, options=ESTIMATOR)
-@click.option("--plot", "picture", metavar="OUT.png", help="Also draw the galaxy and its maps.")
+@click.option("--plot", "picture", metavar="OUT.png", help="Also plot the galaxy and its maps.")
 @click.option("--overwrite", is_flag=True, help="Replace output files that exist.")
 @click.option(
     "--position",
     metavar="'RA DEC'",
-    help="Where the target is, in degrees, or as '09h30m00s +02d10m00s'. By default in the "
-    "middle of the image.",
+    help="Position of the target, in degrees or as '09h30m00s +02d10m00s'. By default the "
+    "center of the image.",
 )
 @click.option(
     "--subtract-sky",
     type=click.Choice(["median", "background2d"]),
-    help="Measure the sky beside all detected sources, with photutils, and subtract it; "
-    "the images must show sky around the galaxy. By default nothing is subtracted.",
+    help="Measure the sky away from all detected sources and subtract it; the images must show "
+    "sky around the galaxy. By default no sky is subtracted.",
 )
 @click.option(
     "--estimate-noise",
     is_flag=True,
-    help="Measure the noise of bands without uncertainty from their own pixels.",
+    help="Measure the noise of bands without uncertainties from the images.",
 )
 @click.option(
     "--prepare/--no-prepare",
     "prepared",
     default=None,
-    help="Whether the images go through what `picasssso prepare` does without options. By "
-    "default FILE... do, if they are not of BandImages; those of --band do not.",
+    help="Whether to prepare the images like `picasssso prepare` with its defaults. By default, "
+    "survey files are prepared, and images of --band or BandImages are not.",
 )
 @click.option(
     "--samples",
@@ -77,7 +77,7 @@ Examples:
     type=click.IntRange(min=0),
     default=0,
     metavar="N",
-    help="Joint posterior samples to keep, if the estimator can draw them.",
+    help="Number of joint posterior samples to store, if the estimator can draw them.",
 )
 @click.option("--seed", type=click.IntRange(min=0), metavar="S", help="Seed of the samples.")
 @partial(add_options, options=REGION)
@@ -85,9 +85,9 @@ Examples:
 def estimate(**arguments: Any) -> None:
     """Estimate maps from images in several bands.
 
-    The images are the files that a survey hands out, which are recognized and prepared (see
-    `picasssso prepare`), one file of BandImages, or any FITS images, each with --band. What the
-    files do not say is said with the same options for all of them.
+    The images are survey files, which are recognized and prepared (see `picasssso prepare`), a
+    file of BandImages, or any FITS images, each given with --band. Information that the files
+    do not contain is given with the same options in all cases.
     """
     _Job(**arguments).run()
 

@@ -16,14 +16,14 @@ if TYPE_CHECKING:
     from picasssso.estimators.base import PropertyMapEstimator
 
 ESTIMATOR: Options = (
-    (("-e", "--estimator", "estimator_name"), "NAME", "See `picasssso list`.",
+    (("-e", "--estimator", "estimator_name"), "NAME", "Estimator: see `picasssso list`.",
      {"required": True}),
     (("--option", "options"), "NAME=VALUE",
-     "A parameter of the estimator, written as in Python; 'prior.attenuation=(0, 1)' is one of "
-     "its prior. May be repeated.", {"multiple": True}),
+     "Parameter of the estimator, in Python syntax; 'prior.attenuation=(0, 1)' sets a parameter "
+     "of its prior. May be repeated.", {"multiple": True}),
     (("--parameters", "parameters_file"), "FILE.toml",
-     "Parameters of the estimator from a file, which --option overrules: 'n_models = 20000', and "
-     "those of the prior in a table [prior].", {}),
+     "File with parameters of the estimator, such as 'n_models = 20000', and those of the prior "
+     "in a table [prior]; --option overrides them.", {}),
 )  # fmt: skip
 
 

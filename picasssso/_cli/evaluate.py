@@ -13,24 +13,24 @@ from picasssso._cli.running import common_options, progress_wanted
 @click.argument("configuration", type=click.Path(path_type=Path), metavar="CONFIG.toml")
 @click.option(
     "-o", "--output", type=click.Path(path_type=Path), required=True, metavar="FOLDER",
-    help="Where to keep what was measured, and to write the results.",
+    help="Folder for intermediate and final results.",
 )  # fmt: skip
 @click.option(
     "-x", "--experiment", "experiments", multiple=True, metavar="ID",
-    help="Only this experiment; may be repeated.",
+    help="Run only this experiment; may be repeated.",
 )  # fmt: skip
 @click.option(
     "-e", "--estimator", "estimators", multiple=True, metavar="KEY",
-    help="Only this estimator of the configuration; may be repeated.",
+    help="Run only this estimator of the configuration; may be repeated.",
 )  # fmt: skip
 @click.option(
     "--data", type=click.Path(path_type=Path), metavar="FOLDER",
     help="Catalogs and images, for a configuration of real galaxies.",
 )  # fmt: skip
-@click.option("--small", is_flag=True, help="The small setting of the configuration, for a test.")
 @click.option(
-    "--only-results", is_flag=True, help="Run nothing; write the results of what was run."
+    "--small", is_flag=True, help="Use the small setting of the configuration, for a test."
 )
+@click.option("--only-results", is_flag=True, help="Only write the results of previous runs.")
 @common_options
 def evaluate(
     configuration: Path,
@@ -42,11 +42,11 @@ def evaluate(
     only_results: bool,
     quiet: bool,
 ) -> None:
-    """Run estimators over many galaxies of known truth, mocks or real ones.
+    """Measure the accuracy of estimators on mocks or real galaxies.
 
-    CONFIG.toml says which estimators on which galaxies; see
-    benchmarks/experiments/ in the repository. What is measured is kept batch by batch:
-    interrupted, or called again with more galaxies, it goes on where it stopped. At the
+    CONFIG.toml lists estimators and galaxies; see benchmarks/experiments/ in the repository.
+    Results are stored for each batch: an interrupted run, or one with more galaxies, is
+    continued by calling the command again. At the
     end FOLDER/results holds evaluation.json, tables in reStructuredText and pictures.
     """
     from picasssso.evaluation.real.samples import is_real

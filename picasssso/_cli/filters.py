@@ -20,8 +20,8 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 def filters(patterns: tuple[str, ...], quiet: bool) -> None:
     """List the filters whose names can be given as bands.
 
-    Only those that match a PATTERN such as 'jwst_*' or '*f814w', if any is given. With --quiet
-    only names. A filter that is not among them is defined by its curve: see the option --filter of
+    With a PATTERN such as 'jwst_*' or '*f814w', only those that match. With --quiet, only names.
+    Other filters are defined by their response curves: see the option --filter of
     `picasssso estimate`, `prepare` and `survey`.
     """
     from picasssso.filters import list_filters
@@ -56,8 +56,9 @@ def filter_option(function: Function) -> Function:
         callback=_define,
         metavar="NAME=FILE[,UNIT][,photon|energy]",
         help="Define a filter by its response curve: a table of wavelength and response (text, "
-        "ECSV, VOTable, FITS), the unit of wavelength and what it responds to, unless the file "
-        "states them. May be repeated. `picasssso filters` lists those that are known.",
+        "ECSV, VOTable, FITS), with the wavelength unit and whether the response is per photon "
+        "or energy, unless the file states them. May be repeated. `picasssso filters` lists "
+        "known filters.",
     )(function)
 
 

@@ -35,13 +35,13 @@ _KINDS = {
 @click.argument("files", nargs=-1, required=True, metavar="FILE...")
 @common_options
 def info(files: tuple[str, ...], quiet: bool) -> None:
-    """Say what FITS files hold and how to read them.
+    """Show the contents of FITS files and how to read them.
 
-    For a survey's image: what it is recognized as, the units, zero points, filter, pixel scale
-    and center of each extension, and a line of options that reads it, tried on the file. Guesses
-    are marked as guesses: check them. For files of picasssso's own: bands or maps, and how they
-    were made. Of several files, also the command that takes them together. With --quiet only the
-    lines that read the files.
+    For images: the recognized format; the unit, zero point, filter, pixel scale and center of
+    each extension; and the options that read the file, which have been tried. Guesses are
+    marked: check them. For files written by picasssso: the bands or maps, and how they were
+    made. For several files, also the command that uses them together. With --quiet, only the
+    options that read the files.
     """
     proposed: list[str] = []
     for index, name in enumerate(files):

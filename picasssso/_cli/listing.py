@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 @click.command("list")
 @common_options
 def list_command(quiet: bool) -> None:
-    """List the estimators and what each needs and gives.
+    """List the estimators with their bands, maps and parameters.
 
-    With --quiet only their names, one per line. Parameters are set with
+    With --quiet, only their names, one per line. Parameters are set with
     `picasssso estimate --option NAME=VALUE`.
     """
     from picasssso.estimators import list_estimators

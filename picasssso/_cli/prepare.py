@@ -40,27 +40,25 @@ Examples:
 @click.option(
     "--position",
     metavar="'RA DEC'",
-    help="Where the target is, in degrees, or as '09h30m00s +02d10m00s'. By default in the "
-    "middle of the image.",
+    help="Position of the target, in degrees or as '09h30m00s +02d10m00s'. By default the "
+    "center of the image.",
 )
-@click.option("--onto", metavar="BAND", help="Band whose pixels all bands are brought to.")
-@click.option(
-    "--register", is_flag=True, help="Shift bands in which the target lies elsewhere (0.3 pixel)."
-)
+@click.option("--onto", metavar="BAND", help="Band to whose pixel grid all bands are resampled.")
+@click.option("--register", is_flag=True, help="Correct shifts between bands above 0.3 pixel.")
 @click.option(
     "--sky",
     type=click.Choice(["background2d", "median", "none"]),
     default="background2d",
     show_default=True,
-    help="How to subtract the sky.",
+    help="Method of sky subtraction.",
 )
-@click.option("--keep-noise", is_flag=True, help="Do not check noise against the empty sky.")
+@click.option("--keep-noise", is_flag=True, help="Do not calibrate the noise with empty sky.")
 @click.option(
     "--match",
     default="broadest",
     show_default=True,
     metavar="TARGET",
-    help="PSF that all bands are brought to: 'broadest', a band, a width such as "
+    help="PSF that all bands are matched to: 'broadest', a band, a FWHM such as "
     "'1.4 arcsec', or 'none'.",
 )
 @click.option("--no-mask", is_flag=True, help="Do not mask stars and neighbors.")
@@ -68,29 +66,29 @@ Examples:
     "--cutout",
     type=click.FloatRange(min=0, min_open=True),
     metavar="N",
-    help="Cut out the target, to N half-light radii.",
+    help="Cut out the target to N half-light radii.",
 )
 @click.option(
     "--snr",
     type=click.FloatRange(min=0, min_open=True),
     metavar="S/N",
-    help="Bin the target to this signal-to-noise ratio.",
+    help="Bin the target to this minimum signal-to-noise ratio.",
 )
 @click.option(
     "--folder",
     type=click.Path(exists=True, file_okay=False),
     metavar="FOLDER",
-    help="Keep intermediate images of a large field there instead of in memory.",
+    help="Folder for intermediate images of a large field, which are then not kept in memory.",
 )
 @partial(add_options, options=REGION)
 @common_options
 def prepare(**arguments: Any) -> None:
     """Turn survey files into images that estimators can use.
 
-    Layouts are recognized from the headers. In this order: read, subtract the sky, calibrate
-    the noise, align, measure the PSFs, bring all bands to one PSF, remove Galactic extinction,
-    mask stars and neighbors, cut out, bin. With --aperture or --region everything outside is
-    masked at the end.
+    Formats are recognized from the headers. The steps are: read, subtract the sky, calibrate
+    the noise, align, measure and match the PSFs, correct for Galactic extinction, mask stars
+    and neighbors, cut out, bin. With --aperture or --region, everything outside is finally
+    masked.
     """
     from picasssso.preparation import prepare as prepare_images
 

@@ -32,47 +32,49 @@ _HDU = "HDU|BAND=FILE[HDU]"
 MEDIAN = "median"
 _FILES: Options = (
     (("-b", "--band", "bands"), "BAND=FILE[HDU]",
-     "One band: the name of a filter and the file; with the name or number of an extension only "
-     "that image is read, without its noise and mask. Once for each band. `picasssso info FILE` "
-     "suggests this line.", {"multiple": True}),
+     "A band: the name of a filter, and a file. With the name or number of an extension, only "
+     "that image is read, without its noise and mask. Repeat for each band. `picasssso info "
+     "FILE` suggests this option.", {"multiple": True}),
     (("-z", "--redshift"), "Z",
-     "Observed redshift. Required, but for a file of BandImages: it is never guessed.",
+     "Observed redshift. Required, except for files of BandImages.",
      {"type": RedshiftType()}),
     (("--luminosity-distance",), "'D Mpc'",
-     "Instead of the one that follows from the redshift (Planck18); needed for totals below "
+     "Overrides the distance computed from the redshift (Planck18); needed for totals below "
      "redshift 0.003.", {"type": QuantityType("length")}),
 )  # fmt: skip
 _ABOUT: Options = (
-    (("--format", "format_name"), "NAME", "Format of the files, instead of recognizing it.", {}),
+    (("--format", "format_name"), "NAME", "Format of the files. By default it is recognized.", {}),
     (("--zero-point", "zero_points"), "[BAND=]MAG",
-     "AB magnitude of one count, for images in counts that do not say it.", {"multiple": True}),
+     "AB magnitude of one count, for images in counts whose header does not give it.",
+     {"multiple": True}),
     (("--unit", "units"), "[BAND=]UNIT",
      "Unit of the images, where BUNIT is missing or wrong, such as nmgy or Jy.",
      {"multiple": True}),
     (("--weight", "weights"), _HDU,
-     "Inverse variance, in the images' units; beside --uncertainty, where there are data.",
+     "Inverse variance, in the units of the images; with --uncertainty, it only marks where "
+     "there are data.",
      {"multiple": True}),
-    (("--uncertainty", "uncertainties"), _HDU, "Standard deviation, in the images' units.",
+    (("--uncertainty", "uncertainties"), _HDU, "Standard deviation, in the units of the images.",
      {"multiple": True}),
-    (("--variance", "variances"), _HDU, "Variance, in the images' units squared.",
+    (("--variance", "variances"), _HDU, "Variance, in the squared units of the images.",
      {"multiple": True}),
-    (("--mask", "masks"), _HDU, "Pixels not to use: where it is not zero.", {"multiple": True}),
-    (("--mask-bits",), "BITS", "Only these bits of the mask mean that a pixel is bad.",
+    (("--mask", "masks"), _HDU, "Mask: pixels to exclude are nonzero.", {"multiple": True}),
+    (("--mask-bits",), "BITS", "Bits of the mask that mark bad pixels; by default all.",
      {"type": int}),
     (("--psf", "psfs"), "[BAND=]PSF",
-     "PSF: a full width at half maximum such as '1.2 arcsec', an image of it, FILE[HDU], or "
-     "'median', the median seeing of the band's survey.", {"multiple": True}),
-    (("--pixel-scale",), "'P arcsec'", "Of a pixel, for images without WCS.",
+     "PSF: a FWHM such as '1.2 arcsec', an image FILE[HDU], or 'median', the median seeing of "
+     "the survey in that band.", {"multiple": True}),
+    (("--pixel-scale",), "'P arcsec'", "Pixel scale, for images without WCS.",
      {"type": QuantityType("angle")}),
     (("--galactic-extinction-removed", "ebv_removed"), "E(B-V)",
-     "States that the images are corrected for this Galactic extinction (Schlafly & Finkbeiner "
-     "2011 scale; 0 if there is none).", {"type": float}),
+     "States that the images are already corrected for this Galactic extinction (on the scale "
+     "of Schlafly & Finkbeiner 2011; 0 if there is none).", {"type": float}),
     (("--ebv",), "E(B-V)",
-     "Galactic extinction to remove, or 'dustmaps' to look it up in installed maps.", {}),
+     "Galactic E(B-V) to correct for, or 'dustmaps' to look it up in installed maps.", {}),
     (("--ebv-scale",), None,
-     "Whose E(B-V) that is: Schlegel et al. 1998, or Schlafly & Finkbeiner 2011.",
+     "Scale of E(B-V): Schlegel et al. 1998, or Schlafly & Finkbeiner 2011.",
      {"type": click.Choice(["SFD98", "SF11"])}),
-    (("--law",), "LAW", "Extinction law.", {"default": "F99", "show_default": True}),
+    (("--law",), "LAW", "Galactic extinction law.", {"default": "F99", "show_default": True}),
 )  # fmt: skip
 
 

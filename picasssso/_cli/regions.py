@@ -20,10 +20,10 @@ if TYPE_CHECKING:
 
 REGION: Options = (
     (("--aperture", "aperture_text"), "'R arcsec'",
-     "A circle of this radius, an angle or a length such as '10 kpc', around the nucleus.", {}),
+     "Circular aperture around the nucleus, with this radius in arcsec or kpc.", {}),
     (("--region", "region_file"), "FILE.reg",
-     "A region file of DS9 (needs the package regions); of several regions all that any of them "
-     "covers, without those that it excludes.", {}),
+     "DS9 region file (needs the package regions): the union of its regions, without excluded "
+     "ones.", {}),
 )  # fmt: skip
 
 

@@ -18,18 +18,18 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("maps_file", metavar="MAPS.fits")
 @click.option("-o", "--output", required=True, metavar="OUT.html", help="File to write.")
-@click.option("--truth", "truth_file", metavar="TRUTH.fits", help="Maps of what was to be found.")
+@click.option("--truth", "truth_file", metavar="TRUTH.fits", help="True maps.")
 @click.option(
     "--other", "other_file", metavar="OTHER.fits",
-    help="Maps of the same galaxy by another estimator, to say where they disagree.",
+    help="Maps of the same galaxy by another estimator, to show where they disagree.",
 )  # fmt: skip
 @click.option(
     "--images", "images_file", metavar="IMAGES.fits",
-    help="File of BandImages, for the picture of the galaxy in color.",
+    help="File of BandImages, for a color image of the galaxy.",
 )  # fmt: skip
 @click.option(
     "-b", "--band", "bands", multiple=True, metavar="BAND=FILE[HDU]",
-    help="Instead of --images: one band, as for `picasssso estimate`. Once for each band.",
+    help="Instead of --images: a band, as for `picasssso estimate`. Repeat for each band.",
 )  # fmt: skip
 @click.option(
     "--zero-point", "zero_points", multiple=True, metavar="[BAND=]MAG",
@@ -52,10 +52,10 @@ def report(
     overwrite: bool,
     quiet: bool,
 ) -> None:
-    """Write a page about MAPS.fits: one HTML file that needs nothing else.
+    """Write a self-contained HTML report about MAPS.fits.
 
     It shows the maps with their uncertainties, radial profiles, totals, quality flags and
-    how they were made; with --truth also how far they lie from it.
+    how they were made; with --truth also the comparison with the truth.
     """
     from picasssso.evaluation.report import write_report
     from picasssso.maps import PropertyMaps

@@ -54,7 +54,7 @@ def common_options(function: Function) -> Function:
         expose_value=False,
         is_eager=True,
         callback=_remember_debug,
-        help="Show the whole traceback of an error.",
+        help="Show the full traceback of errors.",
     )(function)
     return click.option(
         "-q", "--quiet", is_flag=True, help="No progress bars and no summary; warnings remain."

@@ -15,11 +15,11 @@ from picasssso._core.version import __version__ as version
 @click.argument("folder", type=click.Path(path_type=Path))
 @click.option(
     "-n", "--number", type=click.IntRange(min=1), metavar="N",
-    help="How many pairs the set is to have in the end.",
+    help="Total number of pairs.",
 )  # fmt: skip
 @click.option(
     "-s", "--survey", default="sdss", metavar="NAME", show_default=True,
-    help="How galaxies are observed: sdss, des, ps1, hsc, lsst, paper_field or paper_scale.",
+    help="Observing conditions: sdss, des, ps1, hsc, lsst, paper_field or paper_scale.",
 )  # fmt: skip
 @click.option(
     "-b", "--band", "bands", multiple=True, metavar="BAND",
@@ -28,14 +28,14 @@ from picasssso._core.version import __version__ as version
 @click.option("--seed", type=int, default=0, show_default=True, help="Seed of the galaxies.")
 @click.option(
     "--pixels", type=click.IntRange(min=8), default=64, show_default=True, metavar="N",
-    help="Pixels along each side.",
+    help="Number of pixels along each side.",
 )  # fmt: skip
 @click.option(
-    "--redshift", type=float, metavar="Z", help="One redshift for all; drawn if not given."
+    "--redshift", type=float, metavar="Z", help="Redshift of all galaxies; by default it is drawn."
 )
 @click.option(
     "--at-psf/--not-at-psf", default=True, show_default=True,
-    help="Whether to store the truth at the resolution of the images too.",
+    help="Whether to store also the truth at the resolution of the images.",
 )  # fmt: skip
 @click.option(
     "--shard-size", type=click.IntRange(min=1), default=256, show_default=True, metavar="N",
@@ -43,10 +43,12 @@ from picasssso._core.version import __version__ as version
 )  # fmt: skip
 @click.option(
     "--workers", type=click.IntRange(min=0), metavar="N",
-    help="Processes that make galaxies; one per core by default, 0 with --device.",
+    help="Number of processes; by default one for each core, 0 with --device.",
 )  # fmt: skip
-@click.option("--device", metavar="DEVICE", help="Make galaxies there, such as cuda.")
-@click.option("--verify", is_flag=True, help="Compare the files with their checksums at the end.")
+@click.option(
+    "--device", metavar="DEVICE", help="Device on which galaxies are made, such as cuda."
+)
+@click.option("--verify", is_flag=True, help="Verify the checksums of the files at the end.")
 @common_options
 def simulate(
     folder: Path,

@@ -38,65 +38,64 @@ Examples:
 @partial(add_options, options=ESTIMATOR)
 @click.option(
     "-o", "--output", required=True, type=click.Path(path_type=Path), metavar="FOLDER",
-    help="Where results go; made if it is not there.",
+    help="Folder for the results; created if it does not exist.",
 )  # fmt: skip
 @click.option(
     "--mosaic", is_flag=True,
-    help="CATALOG is one large image instead, as `picasssso prepare` writes it: work on it in "
-    "blocks.",
+    help="CATALOG is one large image, written by `picasssso prepare`, to be processed in blocks.",
 )  # fmt: skip
 @click.option(
     "--images", metavar="PATTERN",
-    help="Files with {id}, {band} or any column in braces: 'cutouts/{id}_{band}.fits'. Without "
-    "{band}, files with all bands.",
+    help="Pattern of image files with {id}, {band} or any column name in braces: "
+    "'cutouts/{id}_{band}.fits'. Without {band}, files contain all bands.",
 )  # fmt: skip
 @click.option(
     "-b", "--band", "bands", multiple=True, metavar="BAND[=PATTERN]",
-    help="A band: what {band} stands for, or with a pattern of its own, such as a column, "
-    "'sdss2010-g={file_g}'. Once for each band.",
+    help="Name of a band, which replaces {band}, or a band with its own pattern, such as "
+    "'sdss2010-g={file_g}'. Repeat for each band.",
 )  # fmt: skip
 @click.option(
     "--tiles", multiple=True, metavar="BAND=FILES",
-    help="Large images to cut the galaxies out of, such as 'sdss2010-g=tiles/*_g.fits'. Once for "
-    "each band.",
+    help="Large images from which galaxies are cut out, such as 'sdss2010-g=tiles/*_g.fits'. "
+    "Repeat for each band.",
 )  # fmt: skip
 @click.option(
     "--size", type=QuantityType("angle"), metavar="'S arcsec'",
-    help="Side of what is cut out of tiles; by default from the catalog.",
+    help="Side of cutouts from tiles; by default from the catalog.",
 )  # fmt: skip
 @click.option(
     "--column", "columns", multiple=True, metavar="WHAT=NAME",
-    help="Which column is the id, ra, dec, redshift, distance, ebv or size, where names are not "
-    "the usual; 'distance=dist [Mpc]' gives a unit too.",
+    help="Name of the column with the id, ra, dec, redshift, distance, ebv or size, if it is not "
+    "a common one; 'distance=dist [Mpc]' also gives the unit.",
 )  # fmt: skip
 @click.option("--survey", "band_survey", metavar="NAME", help="Survey of bare band names.")
 @about_options
 @click.option(
     "--sky", type=click.Choice(["background2d", "median", "none"]), default="background2d",
-    show_default=True, help="How to subtract the sky.",
+    show_default=True, help="Method of sky subtraction.",
 )  # fmt: skip
 @click.option(
     "--no-prepare", is_flag=True,
-    help="Use images as they are: no sky subtracted, no PSF matched, nothing masked.",
+    help="Use the images without preparation: no sky subtraction, PSF matching or masking.",
 )  # fmt: skip
 @click.option(
     "--extinction-removed",
     is_flag=True,
-    help="The images are corrected for the catalog's E(B-V) already.",
+    help="The images are already corrected for the E(B-V) of the catalog.",
 )
 @click.option(
     "--aperture", metavar="'R kpc'", default="10 kpc", show_default=True,
-    help="Radius of the fixed aperture, a length or an angle.",
+    help="Radius of the fixed aperture, in kpc or arcsec.",
 )  # fmt: skip
-@click.option("--no-maps", is_flag=True, help="Keep the table only.")
-@click.option("--reports", is_flag=True, help="Write a page about each galaxy.")
+@click.option("--no-maps", is_flag=True, help="Write only the table.")
+@click.option("--reports", is_flag=True, help="Write an HTML report for each galaxy.")
 @click.option(
     "--page", "on_page", type=click.IntRange(min=0), default=1000, show_default=True, metavar="N",
-    help="Galaxies on the page of the run, the first of the catalog; 0 for no page.",
+    help="Number of galaxies on the page of the run, the first of the catalog; 0 for no page.",
 )  # fmt: skip
 @click.option(
     "--samples", "n_samples", type=click.IntRange(min=0), default=0, metavar="N",
-    help="Joint posterior samples for the errors of totals, if the estimator can draw them.",
+    help="Number of joint posterior samples for the errors of totals, if the estimator can draw them.",
 )  # fmt: skip
 @click.option("--seed", type=click.IntRange(min=0), default=0, metavar="S",
               help="Seed of the samples.")  # fmt: skip
@@ -106,25 +105,25 @@ Examples:
 )  # fmt: skip
 @click.option(
     "--scheduler", metavar="ADDRESS",
-    help="A Dask scheduler, such as tcp://head:8786; by default a cluster on this machine.",
+    help="Address of a Dask scheduler, such as tcp://head:8786; by default a local cluster.",
 )  # fmt: skip
 @click.option(
     "--workers", type=click.IntRange(min=1), metavar="N",
-    help="Processes on this machine; one for each core by default.",
+    help="Number of local processes; by default one for each core.",
 )  # fmt: skip
 @click.option(
     "--resource", "resources", multiple=True, metavar="NAME=AMOUNT",
-    help="Dask resource that a galaxy takes, such as GPU=1.",
+    help="Dask resource needed by each task, such as GPU=1.",
 )  # fmt: skip
-@click.option("--resume", is_flag=True, help="Go on with the run in the folder.")
-@click.option("--retry-failed", is_flag=True, help="With --resume: do those again that failed.")
+@click.option("--resume", is_flag=True, help="Continue the run in the folder.")
+@click.option("--retry-failed", is_flag=True, help="With --resume: repeat failed galaxies.")
 @common_options
 def survey(**given: Any) -> None:
-    """Estimate maps of all galaxies of CATALOG, and one table of what they are made of.
+    """Estimate maps of all galaxies of CATALOG, and write a table of their properties.
 
-    CATALOG is a table that astropy reads. Its columns are found by their usual names. A galaxy
-    that fails gets a row that says why; the exit status is then 1. A run that was ended goes on
-    with --resume.
+    CATALOG is a table that astropy can read, with columns identified by common names. A galaxy
+    that fails has a row with the reason; the exit status is then 1. An interrupted run is
+    continued with --resume.
     """
     from picasssso.surveys import run, run_mosaic
     from picasssso.surveys.page import write_page

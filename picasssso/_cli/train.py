@@ -14,33 +14,33 @@ from picasssso._cli.running import common_options, progress_wanted
 @click.option(
     "-o", "--output", type=click.Path(path_type=Path), required=True, metavar="NAME",
     help="Name of the weights: NAME.safetensors and NAME.json are written at the end, "
-    "NAME.checkpoint meanwhile.",
+    "NAME.checkpoint during training.",
 )  # fmt: skip
-@click.option("--resume", is_flag=True, help="Go on from NAME.checkpoint.")
+@click.option("--resume", is_flag=True, help="Continue from NAME.checkpoint.")
 @click.option(
-    "--device", metavar="DEVICE", help="cpu, cuda, cuda:1 ...; CUDA if there is one by default."
+    "--device", metavar="DEVICE", help="cpu, cuda, cuda:1 ...; by default CUDA if available."
 )
 @click.option(
     "--time-limit", type=click.FloatRange(min=0), metavar="SECONDS",
-    help="Stop after so long; --resume goes on.",
+    help="Stop after this time; --resume continues.",
 )  # fmt: skip
 @click.option(
     "--tables", type=click.Path(path_type=Path), metavar="FOLDER",
-    help="Where tables of light are kept, which take minutes to make; NAME.tables by default.",
+    help="Folder for cached light tables, which take minutes to make; NAME.tables by default.",
 )  # fmt: skip
 @click.option(
     "--calibrate", "galaxies", type=click.IntRange(min=0), default=4000, metavar="N",
-    show_default=True, help="Galaxies, never trained on, that calibrate the uncertainties.",
+    show_default=True, help="Number of galaxies, not used in training, for calibrating the uncertainties.",
 )  # fmt: skip
 @click.option(
     "--checkpoint-every", type=click.FloatRange(min=0), default=120.0, metavar="SECONDS",
-    show_default=True, help="How often to write the checkpoint.",
+    show_default=True, help="Interval between checkpoints.",
 )  # fmt: skip
 @click.option(
     "--devices", type=click.IntRange(min=1), default=1, metavar="N", show_default=True,
-    help="How many devices share every batch; several need pytorch-lightning (extra 'train').",
+    help="Number of devices that share every batch; several need pytorch-lightning (extra 'train').",
 )  # fmt: skip
-@click.option("--overwrite", is_flag=True, help="Replace weights and a checkpoint that are there.")
+@click.option("--overwrite", is_flag=True, help="Replace existing weights and checkpoint.")
 @common_options
 def train(
     recipe: Path,
@@ -55,9 +55,9 @@ def train(
     overwrite: bool,
     quiet: bool,
 ) -> None:
-    """Train networks for the estimator cnn as RECIPE says, a JSON file.
+    """Train networks for the estimator cnn according to RECIPE, a JSON file.
 
-    Interrupted in whatever way, a training goes on with --resume as if nothing had
+    An interrupted training can be continued with --resume as if nothing had
     happened. Then the weights are used by: picasssso estimate -e cnn --option
     weights=NAME.
     """
