@@ -95,7 +95,8 @@ Examples:
 )  # fmt: skip
 @click.option(
     "--samples", "n_samples", type=click.IntRange(min=0), default=0, metavar="N",
-    help="Number of joint posterior samples for the errors of totals, if the estimator can draw them.",
+    help="Number of joint posterior samples for the errors of totals, if the estimator can "
+    "draw them.",
 )  # fmt: skip
 @click.option("--seed", type=click.IntRange(min=0), default=0, metavar="S",
               help="Seed of the samples.")  # fmt: skip

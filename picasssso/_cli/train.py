@@ -30,7 +30,8 @@ from picasssso._cli.running import common_options, progress_wanted
 )  # fmt: skip
 @click.option(
     "--calibrate", "galaxies", type=click.IntRange(min=0), default=4000, metavar="N",
-    show_default=True, help="Number of galaxies, not used in training, for calibrating the uncertainties.",
+    show_default=True,
+    help="Number of galaxies, not used in training, that calibrate the uncertainties.",
 )  # fmt: skip
 @click.option(
     "--checkpoint-every", type=click.FloatRange(min=0), default=120.0, metavar="SECONDS",
@@ -38,7 +39,8 @@ from picasssso._cli.running import common_options, progress_wanted
 )  # fmt: skip
 @click.option(
     "--devices", type=click.IntRange(min=1), default=1, metavar="N", show_default=True,
-    help="Number of devices that share every batch; several need pytorch-lightning (extra 'train').",
+    help="Number of devices that share every batch; several need pytorch-lightning (extra "
+    "'train').",
 )  # fmt: skip
 @click.option("--overwrite", is_flag=True, help="Replace existing weights and checkpoint.")
 @common_options
