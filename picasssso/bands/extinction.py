@@ -29,7 +29,7 @@ class GalacticExtinction:
     r_v : float, optional
         Total to selective extinction A(V) / E(B-V).
     applied : bool
-        Whether the fluxes are corrected already. Never assumed.
+        Whether the fluxes are already corrected.
 
     Raises
     ------

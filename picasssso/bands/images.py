@@ -27,11 +27,10 @@ if TYPE_CHECKING:
 class BandImages(BandStack):
     """Images of one target in several bands, on one pixel grid, at one redshift.
 
-    An immutable mapping from band name to `~astropy.nddata.CCDData`. Everything is checked
-    when it is made; the arrays are held as read-only views and never copied, so that a
-    memory-mapped image stays mapped. What is known about the images beside the pixels (PSF,
-    correlation of the noise, shared errors, Galactic extinction, bins, labels) travels with
-    them through slicing, cut-outs, resampling and files.
+    An immutable mapping from band name to `~astropy.nddata.CCDData`. Everything is checked on
+    construction. The arrays are read-only views and are never copied, so that a memory-mapped
+    image stays mapped. Metadata (PSF, correlation of the noise, shared errors, Galactic
+    extinction, bins, labels) are kept in slices, cutouts, resampled images and files.
 
     Parameters
     ----------
@@ -47,11 +46,12 @@ class BandImages(BandStack):
         Survey of bare band names: sdss, des, panstarrs, hsc, lsst, 2mass ..., or a filter
         group of speclite.
     luminosity_distance : `~astropy.units.Quantity`, optional
-        Overrides the cosmology. The angular diameter distance is D_L / (1 + z)^2.
+        Overrides the distance from the cosmology. The angular diameter distance is D_L / (1 +
+        z)^2.
     cosmology : `~astropy.cosmology.FLRW`, optional
         Default: Planck18.
     pixel_scale : `~astropy.units.Quantity`, optional
-        Angle per pixel of images without WCS, only for these.
+        Angle per pixel, only for images without WCS.
     zero_point : `~astropy.units.Quantity` or mapping, optional
         Magnitude of one count such as ``30 * u.ABmag``, for all bands or by band.
     asinh_softening : float or mapping, optional
@@ -66,14 +66,14 @@ class BandImages(BandStack):
     zero_point_error : `~astropy.units.Quantity` or mapping, optional
         One-sigma error of the calibration, in mag or as a fraction, shared by all pixels.
     galactic_extinction : GalacticExtinction, optional
-        The dust of the Galaxy, and whether it is corrected for.
+        E(B-V) of the Milky Way, and whether the images are corrected for it.
     bins : array of int, shape (y, x), optional
-        Bins measured as one; negative: no bin. The images hold in each pixel of a bin the
-        bin's mean flux per pixel and that mean's standard error.
+        Bin number of each pixel; negative: no bin. Each pixel of a bin contains the mean flux
+        per pixel of the bin and the standard error of that mean.
     labels : array of int, shape (y, x), optional
         Targets in a field; 0: none.
     meta : mapping, optional
-        Notes, of what JSON can hold.
+        Notes, representable in JSON.
 
     Raises
     ------
@@ -118,7 +118,7 @@ class BandImages(BandStack):
         position: SkyCoord | tuple[float, float],
         size: u.Quantity | float | tuple[Any, Any],
     ) -> BandImages:
-        """Return a rectangle around a position, cut at the image's edge.
+        """Return a rectangle around a position, cropped at the edge of the image.
 
         Parameters
         ----------
@@ -130,12 +130,12 @@ class BandImages(BandStack):
         Returns
         -------
         BandImages
-            The part that lies on the image.
+            The part inside the image.
 
         Raises
         ------
         InvalidInputError
-            If none of it does.
+            If no part of it is inside the image.
 
         Examples
         --------
@@ -149,7 +149,7 @@ class BandImages(BandStack):
     def split_labels(
         self, redshifts: Mapping[int, float], *, margin: int = 0
     ) -> Iterator[tuple[int, BandImages]]:
-        """Cut a field into its labeled targets.
+        """Split a field into its labeled targets.
 
         Parameters
         ----------
@@ -163,9 +163,9 @@ class BandImages(BandStack):
         label : int
             The target's label.
         images : BandImages
-            Its surroundings, with the pixels of other labels masked in every band and its
-            own redshift. A luminosity distance given for the field is not passed on, since
-            it is that of one target: use `replace` to give one.
+            Cutout around it with its own redshift, and with the pixels of other labels masked in
+            every band. A luminosity distance of the field is not used, since it can only be that
+            of one target: use `replace` to set one.
 
         Raises
         ------
@@ -215,11 +215,11 @@ class BandImages(BandStack):
         """Resample to another pixel grid with the reproject package.
 
         Fluxes are conserved: a flux per pixel is averaged as surface brightness and
-        multiplied by the new pixel's solid angle. Masked pixels do not count; a new pixel of
-        which less than half lies on valid pixels is masked, in others the valid part stands
-        for the whole. Variances are propagated with squared weights. The noise that
-        neighboring output pixels share is computed from the weights at the center of the new
-        image, and recorded in `noise_scaling` together with what was known before. A PSF given
+        multiplied by the new pixel's solid angle. Masked pixels are ignored: a new pixel is
+        masked if less than half of it overlaps valid pixels; otherwise the average over the
+        valid part is used. Variances are propagated with squared weights. The noise correlation
+        of neighboring output pixels is computed from the weights at the center of the new image,
+        and combined with the previous `noise_scaling`. A PSF given
         as FWHM is broadened in quadrature by the second moment of the weights; a kernel is
         resampled like an image. Bins and labels take the nearest pixel, and so do the fluxes
         of binned images.
@@ -229,16 +229,16 @@ class BandImages(BandStack):
         wcs : `~astropy.wcs.WCS` or `~astropy.io.fits.Header`
             The new grid.
         shape : tuple of int, optional
-            Its shape ``(y, x)``; needed if ``wcs.array_shape`` does not say it.
+            Its shape ``(y, x)``; needed if ``wcs.array_shape`` is not set.
         method : {"exact", "adaptive", "interp"}, optional
             ``"exact"``: overlap of pixels on the sphere; slow, and flux is conserved exactly.
             ``"adaptive"``: Gaussian kernel that adapts to the pixels (DeForest 2004, Solar
-            Physics 219, 3); smooth, blurs a little. ``"interp"``: bilinear; fast, but skips
-            pixels where the new ones are much larger.
+            Physics 219, 3); smooth, with slight blurring. ``"interp"``: bilinear; fast, but
+            ignores input pixels where the new ones are much larger.
         progress : bool, optional
             Whether to show a progress bar; None: if the work is long and there is a terminal.
         folder : path, optional
-            Where to keep the pixels of a large field, memory-mapped; default: in memory.
+            Folder for the memory-mapped pixels of a large field; default: in memory.
 
         Returns
         -------
@@ -265,9 +265,9 @@ class BandImages(BandStack):
     ) -> BandImages:
         """Return images with standard deviations estimated from their background.
 
-        Sources are found in the bands together, as for `picasssso.preparation.prepare`, and
-        left out. In boxes of the rest the scatter is measured as the sigma-clipped median
-        absolute deviation times 1.4826, and interpolated between boxes (photutils
+        Sources are detected in the combined bands, as in `picasssso.preparation.prepare`, and
+        masked. The scatter of the remaining pixels is measured in boxes as the sigma-clipped
+        median absolute deviation times 1.4826, and interpolated between boxes (photutils
         ``Background2D``).
         The photon noise of the sources themselves is added if ``gain`` is given, as
         (value - background) / gain where that is positive. The correlation of the noise is
@@ -276,7 +276,7 @@ class BandImages(BandStack):
         Parameters
         ----------
         bands : sequence of str, optional
-            Bands to treat, replacing what uncertainty they have; default: those without.
+            Bands whose uncertainty is set or replaced; default: those without one.
         box_size : int, optional
             Side of the boxes, pixels.
         gain : `~astropy.units.Quantity` or mapping, optional
@@ -293,7 +293,7 @@ class BandImages(BandStack):
         Raises
         ------
         InvalidInputError
-            If too few pixels are free of sources, or the background has no scatter.
+            If there are too few pixels without sources, or the background has no scatter.
 
         Examples
         --------
@@ -323,20 +323,20 @@ class BandImages(BandStack):
         brightest: float = 99.7,
         softening: float = 3.0,
     ) -> Axes:
-        """Show three bands as a color picture (Lupton et al. 2004, PASP 116, 133).
+        """Draw three bands as a color image (Lupton et al. 2004, PASP 116, 133).
 
         Parameters
         ----------
         ax : `~matplotlib.axes.Axes`, optional
-            Where to draw; default: new axes with the images' WCS.
+            Axes to draw on; default: new axes with the WCS of the images.
         bands : sequence of str, optional
             One, two or three bands, from red to blue; default: those nearest to 760, 620
             and 480 nm. With two, green is their mean; one gives a gray picture.
         brightest : float, optional
             Percentile of the brightness that becomes white.
         softening : float, optional
-            Brightness, in units of the noise, up to which the stretch is linear: smaller
-            shows more of the faint parts.
+            Brightness, in units of the noise, up to which the stretch is linear: smaller values
+            show fainter structure.
 
         Returns
         -------
@@ -384,11 +384,11 @@ class BandImages(BandStack):
         onto: Any = None,
         **arguments: Any,
     ) -> BandImages:
-        """Read images from files of any format, and what `write` wrote.
+        """Read images from files of many formats, or from a file written by `write`.
 
-        The format of each file is recognized from its headers (`picasssso.io.recognize`), and
-        unit, zero point, noise and mask are those that it defines; what was found is kept in
-        ``meta["source"]``. Nothing is guessed: what a file does not say is asked for.
+        The format of each file is recognized from its headers (`picasssso.io.recognize`), which
+        defines unit, zero point, noise and mask; ``meta["source"]`` records them. Nothing is
+        guessed: missing information must be given.
         Large images are memory-mapped where the format allows.
 
         Parameters
@@ -397,10 +397,11 @@ class BandImages(BandStack):
             Images, and the weight and mask files that go with them; or one file written by
             `write`. Bands come from the headers unless they are given. In a mapping
             ``"file.fits[HDU]"`` names the HDU of the image by name, number, or name and
-            EXTVER (``[SCI,2]``); noise and mask are those of the same EXTVER, or that are
-            called like it (``[SCI_G]``, ``ERR_G``).
+            EXTVER (``[SCI,2]``); noise and mask are those of the same EXTVER, or with a matching
+            name (``[SCI_G]``, ``ERR_G``).
         redshift : float
-            Observed redshift. Required, but for files written by `write`, whose it replaces.
+            Observed redshift. Required, except for files written by `write`, whose redshift it
+            replaces.
         survey : str, optional
             Survey of bare band names.
         format : str, optional
@@ -415,15 +416,16 @@ class BandImages(BandStack):
         weight, uncertainty, variance : str, int, path or mapping, optional
             HDU (of the same file), or ``"file.fits[HDU]"``, of inverse variances, standard
             deviations or variances, in their own BUNIT or the image's unit; instead of those
-            that the format defines. A weight beside an uncertainty says where there are data.
+            that the format defines. A weight in addition to an uncertainty only marks where
+            there are data.
         mask : str, int, path or mapping, optional
             The same of a mask, non-zero where bad.
         mask_bits : int, optional
-            Bits of ``mask``, or of the mask in the file, that mean bad; default: those that its
-            header names so, else all.
+            Bits of ``mask``, or of the mask in the file, that mark bad pixels; default: those
+            defined as bad in its header, or all.
         onto : str, `~astropy.wcs.WCS` or `~astropy.io.fits.Header`, optional
-            Grid for bands on different ones, as of `picasssso.bands.align`; default: they must
-            be on the same.
+            Common grid for bands on different grids, as for `picasssso.bands.align`; by default
+            all must be on the same.
         **arguments : object
             Other arguments of `BandImages`, such as ``psf``.
 
@@ -444,8 +446,8 @@ class BandImages(BandStack):
         Warns
         -----
         PicassssoWarning
-            If the noise that a file states is off by more than a factor of 2 from what its
-            pixels show, or a unit that is given contradicts BUNIT.
+            If the noise stated in a file differs by more than a factor of 2 from the scatter of
+            its pixels, or a given unit contradicts BUNIT.
 
         Examples
         --------
@@ -489,7 +491,7 @@ class BandImages(BandStack):
         mask: Any = None,
         **arguments: Any,
     ) -> BandImages:
-        """Make images of a cube with one plane per band.
+        """Make `BandImages` from a cube with one plane per band.
 
         Parameters
         ----------

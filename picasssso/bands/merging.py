@@ -30,7 +30,7 @@ def align(
     progress: bool | None = None,
     **arguments: Any,
 ) -> BandImages:
-    """Put images on different pixel grids onto one, and make `BandImages` of them.
+    """Resample images on different pixel grids to a common one, as `BandImages`.
 
     Parameters
     ----------
@@ -41,8 +41,8 @@ def align(
     shape : tuple of int, optional
         Shape ``(y, x)`` of the grid, if it does not say so itself.
     method : {"exact", "adaptive", "interp"}, optional
-        As for `BandImages.reproject_to`, which also says how fluxes, masks, errors and PSFs
-        are treated. A band that is on the grid already is left as it is.
+        As for `BandImages.reproject_to`, which describes the treatment of fluxes, masks, errors
+        and PSFs. A band already on the grid is not changed.
     redshift : float
         Observed redshift. Required.
     survey : str, optional

@@ -46,9 +46,8 @@ class PropertyMapEstimator(abc.ABC):
     """Turns images of a galaxy in several bands into maps of physical properties.
 
     A subclass stores its keyword-only parameters exactly as passed, under their own
-    names, and implements `_select_bands` and `_estimate`. What it learns from data ends
-    in an underscore. Everything else (blocks, masks, units, coordinates, records) is done
-    here, once for all.
+    names, and implements `_select_bands` and `_estimate`. Attributes learned from data end in an
+    underscore. Everything else (blocks, masks, units, coordinates, metadata) is done here.
 
     See Also
     --------
@@ -126,25 +125,25 @@ class PropertyMapEstimator(abc.ABC):
 
     @property
     def model_properties(self) -> tuple[str, ...]:
-        """Properties whose maps carry the disagreement of models (none by default).
+        """Properties whose maps include the disagreement between stellar population codes (none
+        by default).
 
-        The amounts are those of `picasssso.model_uncertainty`; the maps have them as the
-        systematic "models".
+        The values are those of `picasssso.model_uncertainty`, stored as the systematic "models".
         """
         return ()
 
     def bytes_per_pixel(self, n_bands: int, n_samples: int) -> float:
-        """Return the working memory that a pixel of a block takes.
+        """Return the working memory needed per pixel of a block.
 
         Parameters
         ----------
         n_bands, n_samples : int
-            Bands used, and joint samples asked for.
+            Number of bands used and of joint samples.
 
         Returns
         -------
         float
-            In bytes; blocks are cut so that ``memory_budget`` holds.
+            In bytes; blocks are chosen to stay within ``memory_budget``.
         """
         planes = 4 * n_bands + len(self.properties) * (16 + 2 * n_samples)
         return 4.0 * planes
@@ -160,13 +159,13 @@ class PropertyMapEstimator(abc.ABC):
         Returns
         -------
         mapping of str to float
-            Dex by property (none by default). Totals and profiles count it, and percentiles
-            and samples must contain it.
+            Error in dex by property (none by default). It is added to totals and profiles;
+            percentiles and samples must include it.
         """
         return {}
 
     def describe(self, context: EstimationContext) -> Mapping[str, Any]:
-        """Return what else the maps should record: references, hashes, color terms.
+        """Return additional metadata of the maps: references, hashes, color terms.
 
         Parameters
         ----------
@@ -176,12 +175,12 @@ class PropertyMapEstimator(abc.ABC):
         Returns
         -------
         mapping
-            What JSON can hold, for ``PropertyMaps.meta``.
+            Entries for ``PropertyMaps.meta``, representable in JSON.
         """
         return {}
 
     def measure(self, images: BandImages, context: EstimationContext) -> tuple[float, ...]:
-        """Return what is measured on the whole image before it is cut.
+        """Measure quantities on the whole image before it is cut into blocks.
 
         Parameters
         ----------
@@ -193,12 +192,12 @@ class PropertyMapEstimator(abc.ABC):
         Returns
         -------
         tuple of float
-            What blocks find as ``context.statistics`` (nothing by default).
+            Values for ``context.statistics`` of every block (none by default).
         """
         return ()
 
     def check_images(self, images: BandImages) -> None:  # noqa: B027
-        """Refuse images that the estimator cannot use (none by default).
+        """Raise an error for images that the estimator cannot use (none by default).
 
         Parameters
         ----------
@@ -212,12 +211,12 @@ class PropertyMapEstimator(abc.ABC):
         """
 
     def review(self, maps: PropertyMaps) -> None:  # noqa: B027
-        """Warn of what a user should know of the maps (nothing by default).
+        """Warn about problems of the maps (none by default).
 
         Parameters
         ----------
         maps : PropertyMaps
-            What was estimated.
+            The estimated maps.
         """
 
     # ---- parameters -----------------------------------------------------------------
@@ -238,7 +237,7 @@ class PropertyMapEstimator(abc.ABC):
         return {parameter.name: parameter.default for parameter in parameters}
 
     def get_params(self) -> dict[str, Any]:
-        """Return the parameters that this estimator was made with.
+        """Return the parameters of this estimator.
 
         Returns
         -------
@@ -282,14 +281,14 @@ class PropertyMapEstimator(abc.ABC):
         Parameters
         ----------
         images : BandImages or mapping of str to `~astropy.nddata.CCDData`
-            The images. A mapping is handed to `picasssso.BandImages`.
+            The images. A mapping is passed to `picasssso.BandImages`.
         redshift : float, optional
-            Redshift of the galaxy; needed with a mapping, refused with `BandImages`,
-            which has its own.
+            Redshift of the galaxy; required for a mapping, not allowed with `BandImages`, which
+            contain it.
         n_samples : int, optional
-            Joint posterior samples to keep beside the percentiles.
+            Number of joint posterior samples to keep, in addition to the percentiles.
         seed : int, optional
-            Seed of the samples; without one, a random seed is taken and recorded.
+            Seed of the samples; by default a random seed, which is recorded.
         progress : bool, optional
             Whether to show a progress bar on stderr. By default only on a terminal, and
             only if the image is cut into blocks.
@@ -297,20 +296,20 @@ class PropertyMapEstimator(abc.ABC):
         Returns
         -------
         PropertyMaps
-            Maps on the images' pixel grid and WCS.
+            Maps on the pixel grid and WCS of the images.
 
         Raises
         ------
         MissingBandError
             If a band that the estimator needs is missing.
         InvalidInputError
-            If the images cannot be used: no uncertainty, Galactic extinction known but
-            not removed, no redshift, and all that `picasssso.BandImages` refuses.
+            If the images cannot be used: no uncertainty, Galactic extinction that is known but
+            not corrected, no redshift, or invalid for `picasssso.BandImages`.
 
         Warns
         -----
         PicassssoWarning
-            If it is not known whether Galactic extinction was removed.
+            If it is not known whether the images are corrected for Galactic extinction.
 
         Examples
         --------

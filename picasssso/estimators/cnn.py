@@ -55,67 +55,67 @@ _BASELINE = "buck_wolf_2021"
 class CNNEstimator(PropertyMapEstimator):
     """All properties, gas included, from a convolutional network.
 
-    The network sees the colors of a pixel and what lies around it: arms, bulge, clumps and
-    how bright they are. It takes one or more of u, g, r, i and z from any survey, each with
-    the PSF it has, and tells a distribution for every property and pixel, whose quantiles
-    are calibrated on galaxies it was never trained on.
+    The network uses the colors of a pixel and its surroundings: spiral arms, bulge, clumps and
+    their brightness. It takes one or more of u, g, r, i and z from any survey, each with its own
+    PSF, and returns a distribution for every property and pixel, with quantiles calibrated on
+    galaxies not used in training.
 
     Parameters
     ----------
     weights : str, path-like or None, optional
-        ``"default"`` or another of `list_pretrained`; the path of weights of your own (two
-        files of one name, ``.safetensors`` and ``.json``); or None for an untrained
-        network, to be trained with `fit`.
+        ``"default"`` or another name from `list_pretrained`; the path of other weights (two
+        files with the endings ``.safetensors`` and ``.json``); or None for an untrained network,
+        to be trained with `fit`.
     resolution : {"psf", "native"}, optional
-        Whether the maps are to have the resolution of the widest PSF, or to be sharpened
-        to that of the pixels, as far as the network can.
+        Resolution of the maps: that of the broadest PSF, or sharpened to that of the pixels, as
+        far as the network can.
     orientations : {1, 8}, optional
-        8 averages over turned and mirrored images: a little better, eight times slower.
+        8 averages over rotated and mirrored images: slightly better, eight times slower.
     mixed_precision : bool, optional
-        Whether to compute in bfloat16, on CUDA and on processors with instructions for it,
-        which takes less time there (``benchmarks/cnn_speed.py``).
+        Whether to compute in bfloat16, which is faster on CUDA and on CPUs that support it
+        (``benchmarks/cnn_speed.py``).
     device : str, optional
         ``"cpu"``, ``"cuda"``, ``"cuda:1"`` ...; by default CUDA if there is one.
 
     Attributes
     ----------
     model_ : ``picasssso.networks.weights.TrainedModel``
-        What `fit` has learned.
+        The trained networks and their calibration.
 
     Raises
     ------
     FileFormatError
-        If there are no such weights.
+        If the weights do not exist.
     InvalidInputError
         If a parameter cannot be used; the message says what is expected.
 
     See Also
     --------
-    picasssso.SEDFitEstimator : Each pixel for itself, without training.
+    picasssso.SEDFitEstimator : Fits each pixel independently, without training.
 
     Notes
     -----
-    **What may be absent.** Star formation, gas and hydrogen have a probability of being
-    there. Percentiles are those of the whole distribution: zero where it is more likely that
-    there is nothing. The mean is that probability times the mean of what is there. Neutral
+    **Properties that may be absent.** Star formation, gas and hydrogen have a probability of
+    being present. Percentiles are those of the whole distribution, and are zero where absence is
+    more likely. The mean is that probability times the mean if present. Neutral
     hydrogen never exceeds gas / 1.36, in any percentile, mean or sample.
 
-    **Needed.** An uncertainty and the PSF of every band, and a distance (that of the
-    redshift will do), since the network was told the size of a pixel in kpc.
+    **Required.** An uncertainty and the PSF of every band, and a distance (by default that of
+    the redshift), since the size of a pixel in kpc is an input of the network.
 
-    **Quality.** OUTSIDE_TRAINING where the redshift, the pixel, the PSF or a wavelength lies
-    outside the calibration's galaxies (then everywhere), or noise, brightness or colors of
-    a pixel do, or the members of the ensemble disagree more than they do on one in a
-    thousand pixels there; also for binned images. UPPER_LIMIT where star formation, gas or
+    **Quality.** OUTSIDE_TRAINING where the redshift, pixel size, PSF or a wavelength is outside
+    the range of the calibration galaxies (then in all pixels), where the noise, brightness or
+    colors of a pixel are, or where the members of the ensemble disagree more than in all but one
+    in a thousand of their pixels; also for binned images. UPPER_LIMIT where star formation, gas or
     hydrogen is more likely absent than present. MISSING_BAND and NO_DATA as everywhere.
 
-    **Samples** are correlated between pixels and properties as errors on the calibration's
-    galaxies were.
+    **Samples** have the correlations between pixels and properties of the errors on the
+    calibration galaxies.
 
-    Weights of the network of Buck & Wolf (2021, arXiv:2111.01154) can be used too. It gives
-    seven properties and learns no uncertainty: its percentiles are the distribution of
-    residuals on other galaxies, the same for all pixels, there are no samples, and the whole
-    image matters to every pixel.
+    Weights of the network of Buck & Wolf (2021, arXiv:2111.01154) can also be used. It predicts
+    seven properties without uncertainties: its percentiles are the distribution of residuals on
+    other galaxies, the same for all pixels. There are no samples, and its receptive field is the
+    whole image.
 
     Examples
     --------
@@ -189,7 +189,7 @@ class CNNEstimator(PropertyMapEstimator):
 
     @property
     def model_card(self) -> dict[str, Any]:
-        """What the weights are: training, data, calibration and accuracy (dict)."""
+        """Description of the weights: training, data, calibration and accuracy (dict)."""
         import copy
 
         return copy.deepcopy(self._read_card())
@@ -234,7 +234,7 @@ class CNNEstimator(PropertyMapEstimator):
 
     @property
     def tags(self) -> EstimatorTags:  # type: ignore[override]
-        """What it gives and needs, which depends on the weights (EstimatorTags)."""
+        """Output and requirements, which depend on the weights (EstimatorTags)."""
         return EstimatorTags(
             properties=_ALL[:-1] if self._is_baseline else _ALL,
             supports_samples=not self._is_baseline,
@@ -274,7 +274,7 @@ class CNNEstimator(PropertyMapEstimator):
         return select_slots(available)
 
     def check_images(self, images: BandImages) -> None:
-        """Refuse images without the PSF of a band, or without a distance."""
+        """Raise an error for images without the PSF of a band, or without a distance."""
         unknown = [band for band in images.bands if images.psf_fwhm(band) is None]
         if unknown:
             raise InvalidInputError(
@@ -290,7 +290,7 @@ class CNNEstimator(PropertyMapEstimator):
             )
 
     def measure(self, images: BandImages, context: EstimationContext) -> tuple[float, ...]:
-        """Return how the images look as a whole, as far as that was calibrated."""
+        """Return the statistics of the whole image that were calibrated."""
         calibration = self._model().calibration if self._is_trained else None
         if calibration is None or calibration.structure is None:
             return ()
@@ -299,7 +299,7 @@ class CNNEstimator(PropertyMapEstimator):
         return run_calmly(image_structure, images, context)
 
     def review(self, maps: PropertyMaps) -> None:
-        """Warn of maps of a galaxy unlike the training set."""
+        """Warn if the galaxy is unlike the training set."""
         from picasssso.maps.notices import outside_notice
 
         notice = outside_notice(maps)
@@ -307,7 +307,7 @@ class CNNEstimator(PropertyMapEstimator):
             warnings.warn(notice, OutsideTrainingWarning, stacklevel=3)
 
     def bytes_per_pixel(self, n_bands: int, n_samples: int) -> float:
-        """Return the working memory that a pixel of a block takes, in bytes."""
+        """Return the working memory needed per pixel of a block, in bytes."""
         widths = self._read_card().get("training", {}).get("network", {}).get("widths", (32,))
         # Features of the first level a dozen times, raw outputs and what is made of them.
         return 4.0 * (12 * widths[0] + 700 + 10 * n_samples)
@@ -319,7 +319,7 @@ class CNNEstimator(PropertyMapEstimator):
         return weights_path(self.weights).name
 
     def describe(self, context: EstimationContext) -> Mapping[str, Any]:
-        """Return what else the maps record."""
+        """Return additional metadata of the maps."""
         card = self._read_card()
         model = self._model()
         record: dict[str, Any] = {
@@ -418,34 +418,34 @@ class CNNEstimator(PropertyMapEstimator):
         time_limit: float | None = None,
         progress: bool | None = None,
     ) -> Self:
-        """Train on images whose maps are known: fine-tune the weights, or start from nothing.
+        """Train on images with known maps: fine-tune the weights, or start from scratch.
 
         Parameters
         ----------
         pairs : sequence of (BandImages, PropertyMaps), or PairSource
-            Images and the truth on the same pixels, at the resolution of the image with the
-            widest PSF. Maps may lack properties, and pixels may be masked: what is not known
-            is not learned. It may drift, though, as the rest moves: keep fine-tuning short.
+            Images and true maps on the same pixels, with maps at the resolution of the broadest
+            PSF. Properties may be missing and pixels masked: these are ignored, but their
+            estimates may drift during training, so keep fine-tuning short.
         steps : int, optional
             Number of steps.
         batch_size : int, optional
             Squares per step.
         learning_rate : float, optional
-            Largest learning rate; 3e-4 suits fine-tuning, 2e-3 a start from nothing.
+            Largest learning rate; 3e-4 is suitable for fine-tuning, 2e-3 for training from
+            scratch.
         seed : int, optional
-            Of order, augmentation and, from nothing, the start.
+            Seed of the order, the augmentation and, from scratch, the initial weights.
         size : int, optional
             Side, in pixels, of the squares that images are cut into.
         config : `~picasssso.training.TrainingConfig`, optional
-            Architecture, members and augmentation of a start from nothing
-            (``weights=None``); steps, batches, learning rate and seed are those given here.
+            Architecture, members and augmentation for training from scratch (``weights=None``);
+            steps, batches, learning rate and seed are those given here.
         calibrate_on : sequence of (BandImages, PropertyMaps), or PairSource, optional
-            Galaxies that are not trained on, from which uncertainties are calibrated. Without
-            them the former calibration is kept, which need not hold for new images; from
-            nothing there is none.
+            Galaxies not used in training, on which uncertainties are calibrated. By default the
+            previous calibration is kept, which may not be valid for new images; from scratch
+            there is none.
         checkpoint : str or path-like, optional
-            File that is written every two minutes; where it is there already, training goes
-            on from it.
+            Checkpoint file, written every two minutes; if it exists, training continues from it.
         time_limit : float, optional
             Seconds after which to stop early.
         progress : bool, optional
@@ -507,9 +507,9 @@ class CNNEstimator(PropertyMapEstimator):
         Parameters
         ----------
         path : str or path-like
-            Name of the two files, with or without ending.
+            Name of the two files, with or without extension.
         overwrite : bool, optional
-            Whether files that are there are replaced.
+            Whether to replace existing files.
 
         Returns
         -------
@@ -519,7 +519,7 @@ class CNNEstimator(PropertyMapEstimator):
         Raises
         ------
         FileFormatError
-            If a file is there and may not be replaced.
+            If a file exists and may not be replaced.
         InvalidInputError
             If there is nothing to write: the estimator is untrained.
         """
@@ -543,10 +543,10 @@ class CNNEstimator(PropertyMapEstimator):
         Parameters
         ----------
         images : sequence of BandImages
-            The cutouts. Those of one shape are put through the network together, whatever
-            their bands and redshifts.
+            The cutouts. Those of the same shape are processed together, whatever their bands and
+            redshifts.
         batch_size : int, optional
-            How many at a time, as far as the memory budget allows.
+            Number processed at a time, as far as the memory budget allows.
         n_samples : int, optional
             Joint posterior samples to keep.
         seed : int, optional
@@ -563,7 +563,7 @@ class CNNEstimator(PropertyMapEstimator):
         Raises
         ------
         InvalidInputError
-            For anything that `estimate` refuses; the message says which image.
+            If an image cannot be used by `estimate`; the message says which.
         """
         from picasssso.estimators._cnn.many import estimate_jobs
 

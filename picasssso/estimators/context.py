@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class EstimationContext:
-    """Everything about the images that is not an array, for one block.
+    """Metadata of the images for one block: everything but the arrays.
 
     Parameters
     ----------
@@ -20,7 +20,7 @@ class EstimationContext:
     redshift : float
         Observed redshift.
     luminosity_distance : float or None
-        In Mpc; None where neither the redshift nor the user fixes it.
+        In Mpc; None if neither the redshift nor the user defines it.
     pixel_scale_arcsec : float
         Square root of a pixel's solid angle, arcsec.
     pixel_scale_kpc : float or None
@@ -33,20 +33,19 @@ class EstimationContext:
         Median one-sigma noise of the whole image per band, nmgy per pixel; NaN where
         unknown. Computed once before cutting, so that it is the same for every block.
     origin : tuple of int
-        Where pixel (0, 0) of this block lies in the whole image, ``(y, x)``.
+        Position of pixel (0, 0) of this block in the whole image, ``(y, x)``.
     binned : bool
-        Whether neighboring pixels repeat the measurement of one bin, so that they must
-        not be taken for independent ones.
+        Whether neighboring pixels repeat the measurement of a bin, and are thus not independent.
     n_samples : int
         Joint posterior samples asked for.
     seed : int
         Seed of the samples. The draws of a pixel must depend on the seed and the pixel's
         place in the whole image only, never on the block.
     noise_scaling : callable or None
-        Number of pixels to the factor on the variance of a sum over so many, the largest of
-        any band; None where noise is white.
+        Variance inflation of a sum as a function of the number of pixels, the largest of any
+        band; None for white noise.
     statistics : tuple of float
-        What else an estimator measured on the whole image before it was cut.
+        Quantities that the estimator measured on the whole image before it was cut.
 
     Examples
     --------

@@ -41,12 +41,12 @@ MAXIMUM_CHI2 = 25.0
 
 
 class KCorrectEstimator(PropertyMapEstimator):
-    """Stellar mass and metallicity by the templates of kcorrect.
+    """Stellar mass and metallicity with the templates of kcorrect.
 
-    For each pixel, kcorrect [1]_ finds the non-negative sum of five template spectra
-    that fits the fluxes best. The errors come from fits to perturbed fluxes; the
-    perturbations, in units of each pixel's noise, are the same for all pixels, so that
-    the answer for a pixel does not depend on where it lies in the image.
+    For each pixel, kcorrect [1]_ finds the non-negative sum of five template spectra that best
+    fits the fluxes. The errors come from fits to perturbed fluxes; the
+    perturbations, in units of each pixel's noise, are the same for all pixels, so that the
+    result for a pixel does not depend on its position in the image.
 
     Needs the extra ``kcorrect``: ``python -m pip install "picasssso[kcorrect]"``.
 
@@ -68,8 +68,8 @@ class KCorrectEstimator(PropertyMapEstimator):
     Bruzual & Charlot 2003 models). A sum of non-negative fits to noise is not zero; the
     `mean` plane therefore is the fit to the fluxes minus the fit to the fluxes with the
     sign changed, which averages to zero on empty sky and is the fit itself where there
-    is signal. The percentiles and totals hold, beside the noise, an error of the stellar
-    models of 0.1 dex that all pixels share.
+    is signal. The percentiles and totals include, in addition to the noise, an error of the
+    stellar models of 0.1 dex that is common to all pixels.
 
     References
     ----------
@@ -114,7 +114,7 @@ class KCorrectEstimator(PropertyMapEstimator):
         return {"stellar_mass": MODEL_ERROR}
 
     def describe(self, context: EstimationContext) -> Mapping[str, Any]:
-        """Return what else the maps record."""
+        """Return additional metadata of the maps."""
         from importlib.metadata import version
 
         return {

@@ -53,14 +53,14 @@ _DETECTION = 2.0
 class MassToLightEstimator(PropertyMapEstimator):
     """Stellar mass maps from a color-mass-to-light relation.
 
-    The luminosity in one band times a mass-to-light ratio that a rest-frame color
-    tells: fast, transparent, and as good as 0.1 dex for the stars of a normal galaxy. It
-    gives nothing but stellar mass, on the Chabrier IMF (0.1-100 Msun), living stars and
-    remnants, whatever the paper used.
+    The mass is the luminosity in one band times a mass-to-light ratio computed from a rest-frame
+    color. The method is fast, transparent, and accurate to about 0.1 dex for normal galaxies. It
+    returns only stellar mass, converted to a Chabrier IMF (0.1-100 Msun), with living stars and
+    remnants.
 
-    Images from another survey than SDSS are brought to SDSS AB magnitudes by published
-    color terms; magnitudes are k-corrected by published polynomials up to redshift 0.5,
-    beyond which it is an error.
+    Magnitudes of other surveys are converted to SDSS AB magnitudes with published color terms,
+    and k-corrected with published polynomials up to redshift 0.5; higher redshifts raise an
+    error.
 
     Parameters
     ----------
@@ -68,7 +68,7 @@ class MassToLightEstimator(PropertyMapEstimator):
         ``"taylor2011"`` (default), ``"bell2003"``, ``"zibetti2009"``,
         ``"into_portinari2013"``, ``"roediger_courteau2015_bc03"`` or
         ``"roediger_courteau2015_fsps"``. Or ``"sps"``: the median relation of the models
-        of `picasssso.sps.ModelLibrary` between the images' own bands at their redshift,
+        of `picasssso.sps.ModelLibrary` in the observed bands at the redshift of the galaxy,
         which needs neither color terms nor k-corrections and works for any filters.
     color : tuple of str, optional
         Two SDSS band letters, the bluer first: a color that the relation has. With
@@ -76,24 +76,24 @@ class MassToLightEstimator(PropertyMapEstimator):
     luminosity_band : str, optional
         SDSS band letter that the relation has for this color; with ``"sps"`` any band.
     color_mode : {"adaptive", "pixel"}, optional
-        ``"adaptive"``: where a pixel's own color is less certain than
-        ``max_color_error``, the color (not the luminosity) is that of a square around it,
-        grown until it is certain enough. ``"pixel"``: each pixel's own color, however
-        noisy; masses of faint pixels are then biased.
+        ``"adaptive"``: where the color of a pixel has an error above ``max_color_error``, the
+        color (not the luminosity) of a square around it is used, which grows until its error is
+        small enough. ``"pixel"``: the color of each pixel, however noisy; masses of faint pixels
+        are then biased.
     max_color_error : float, optional
-        Error of the color to reach, mag.
+        Required error of the color, mag.
     max_radius : int, optional
         Half-width of the largest square, in pixels. Pixels that never reach the error, or
-        where a third band that is needed is noise, are flagged LOW_SIGNAL; their color is
-        weighed against that of typical galaxies.
+        without signal in a third band that is needed, are flagged LOW_SIGNAL; their color is
+        combined with a prior of typical galaxies.
     model_uncertainty : bool, optional
-        Whether totals and profiles count the 0.1 dex by which codes disagree on masses from
-        the same photometry (`picasssso.model_uncertainty`).
+        Whether errors of totals and profiles include the 0.1 dex by which codes disagree for the
+        same photometry (`picasssso.model_uncertainty`).
 
     Raises
     ------
     InvalidInputError
-        If a parameter is not one of those that exist; the message lists them.
+        If a parameter is invalid; the message lists the options.
     InvalidTypeError
         If ``model_uncertainty`` is neither True nor False.
 
@@ -102,14 +102,14 @@ class MassToLightEstimator(PropertyMapEstimator):
     The error of a pixel is that of its flux (normal, so that masses of empty sky scatter
     about zero and can be negative) times that of the mass-to-light ratio (log-normal):
     photometric error of the color, scatter of the relation, of the color terms and of
-    the k-corrections. Those scatters are declared as shared by all pixels. That all
-    relations rest on some stellar models or other is the systematic ``"models"`` of the
-    maps, which totals and profiles count and percentiles do not.
+    the k-corrections. These scatters are treated as shared by all pixels. The uncertainty of
+    stellar models behind all relations is the systematic ``"models"`` of the maps, which is
+    included in totals and profiles but not in percentiles.
 
-    The mean corrects for what noise does to the mass-to-light ratio on average, so that
-    its sum over pixels is unbiased. Quality flags: LOW_SIGNAL (above), UPPER_LIMIT
-    (luminosity below 2 sigma), PRIOR_EDGE (rest-frame color outside that of stellar
-    populations, and held at its limit), NO_DATA (no luminosity or no color).
+    The mean is corrected for the bias of the mass-to-light ratio due to noise, so that its sum
+    over pixels is unbiased. Quality flags: LOW_SIGNAL (above), UPPER_LIMIT
+    (luminosity below 2 sigma), PRIOR_EDGE (rest-frame color outside the range of stellar
+    populations, and clipped), NO_DATA (no luminosity or no color).
 
     References
     ----------
@@ -214,7 +214,7 @@ class MassToLightEstimator(PropertyMapEstimator):
 
     @property
     def receptive_field(self) -> int:
-        """Half-width of the largest square that a color is taken from."""
+        """Half-width of the largest square from which a color is measured."""
         return int(self.max_radius) if self.color_mode == "adaptive" else 0
 
     # ---- the contract ---------------------------------------------------------------
@@ -239,16 +239,16 @@ class MassToLightEstimator(PropertyMapEstimator):
 
     @property
     def model_properties(self) -> tuple[str, ...]:
-        """Properties whose maps carry the disagreement of models (tuple of str)."""
+        """Properties whose maps include the disagreement between codes (tuple of str)."""
         return self.properties if self.model_uncertainty else ()
 
     def bytes_per_pixel(self, n_bands: int, n_samples: int) -> float:
-        """Return the working memory that a pixel of a block takes, in bytes."""
+        """Return the working memory needed per pixel of a block, in bytes."""
         # Double precision planes at the peak, counted for three bands: about 90.
         return 8.0 * (24 * n_bands + 24) + 4.0 * n_samples
 
     def describe(self, context: EstimationContext) -> Mapping[str, Any]:
-        """Return what else the maps record."""
+        """Return additional metadata of the maps."""
         return {
             **self._model(context).describe(),
             # Neighboring pixels of a bin repeat one measurement: nothing is gained by them.

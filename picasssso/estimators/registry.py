@@ -64,8 +64,8 @@ def get_estimator(name: str) -> type[PropertyMapEstimator]:
     Raises
     ------
     InvalidInputError
-        If there is no estimator of that name (the message lists those there are), or if
-        its plugin cannot be imported or is not an estimator.
+        If there is no estimator of that name (the message lists the available ones), or if its
+        plugin cannot be imported or is not an estimator.
 
     Examples
     --------

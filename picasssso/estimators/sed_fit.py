@@ -65,22 +65,21 @@ _REDUCED_CHI2 = Property(
 class SEDFitEstimator(PropertyMapEstimator):
     """Stellar mass, metallicity, age, star formation rate and dust from a fit to each pixel.
 
-    The fluxes of each pixel are compared with those of many thousand model populations
-    drawn from a prior. What comes out is the exact posterior over these models, with the
-    amplitude of each integrated analytically. It works for any two or more bands, from
-    any surveys, at any redshift.
+    The fluxes of each pixel are compared with those of many thousand model populations drawn
+    from a prior. The result is the exact posterior for these models, with their amplitudes
+    integrated analytically. It works for two or more bands of any surveys, at any redshift.
 
     Parameters
     ----------
     n_models : int, optional
-        Number of models. More are better where signal-to-noise is high and
-        ``error_floor`` small; the quality flag FEW_MODELS says where they are too few.
+        Number of models. More are needed for high signal-to-noise ratios and a small
+        ``error_floor``; the quality flag FEW_MODELS marks pixels where they are too few.
     seed : int, optional
-        Seed of the draws of models.
+        Seed of the models.
     prior : `~picasssso.sps.SEDPrior`, optional
-        What is assumed of the populations; ``SEDPrior()``, which describes nearby galaxies,
-        if not given. ``SEDPrior.flat()`` is the uninformative one. The prior alone can move
-        masses by 0.1-0.2 dex and attenuation by 0.5 mag (:ref:`priors`).
+        Prior of the populations; by default ``SEDPrior()``, which describes nearby galaxies.
+        ``SEDPrior.flat()`` is uninformative. The choice can change masses by 0.1-0.2 dex and
+        attenuation by 0.5 mag (:ref:`priors`).
     grid : `~picasssso.sps.SSPGrid`, optional
         Simple stellar populations; ``SSPGrid.default()`` if not given.
     attenuation_law : str or `~picasssso.sps.AttenuationLaw`, optional
@@ -91,11 +90,12 @@ class SEDFitEstimator(PropertyMapEstimator):
         Error of the models, as a fraction of the flux in each band, added in quadrature.
         Model spectra disagree by 5-10 % in colors.
     template_error : bool or `~picasssso.sps.TemplateError`, optional
-        What the stellar grid is known to get wrong by rest-frame wavelength, added in
-        quadrature too. True takes that packaged for the grid; False none.
+        Error of the stellar grid as a function of rest-frame wavelength, also added in
+        quadrature. True uses that packaged for the grid; False none.
     model_uncertainty : bool, optional
-        Whether totals and profiles count how far codes disagree on the same photometry
-        (`picasssso.model_uncertainty`): 0.1 dex in mass, 0.3 dex in star formation rate,
+        Whether errors of totals and profiles include the disagreement between codes for the same
+        photometry (`picasssso.model_uncertainty`): 0.1 dex in mass, 0.3 dex in star formation
+        rate,
         0.3 mag in attenuation, 0.15 dex in age, 0.2 dex in metallicity.
     mass_definition : {"surviving", "formed"}, optional
         Whether stellar mass is that of living stars and remnants, or all mass ever formed.
@@ -114,27 +114,27 @@ class SEDFitEstimator(PropertyMapEstimator):
     the surface brightness of 1 Msun/kpc2 of each model at the images' redshift, which is
     dimmed by (1 + z)^3 in flux per frequency (``picasssso.sps.photometry``).
 
-    **Prior.** Models count the same at the same brightness, and for a given model the
-    prior is flat in linear mass. Percentiles are those of masses above zero. The mean, on
-    the contrary, is not cut off at zero, so that it may be negative where noise is, and
-    its sum over pixels is unbiased: the total of a galaxy is a sum of means.
+    **Prior.** Models have the same weight at the same brightness, and for a given model the
+    prior is flat in linear mass. Percentiles are for positive masses. The mean is not truncated
+    at zero: it may be negative where noise dominates, so that its sum over pixels, the total of
+    a galaxy, is unbiased.
 
-    **Shared error.** Without noise a posterior keeps a width, from the error floor and from
-    what the bands cannot tell apart. It does not average out over pixels, since it comes
-    from the same models everywhere. The maps declare it as shared, and joint samples are
-    ordered so that their sums scatter by it.
+    **Shared error.** Even without noise, a posterior has a width due to the error floor and to
+    degeneracies. It does not average out over pixels, since it comes from the same models
+    everywhere. It is therefore treated as shared by all pixels, also in joint samples.
 
-    **Model uncertainty.** Percentiles and samples are those of the posterior, for these
-    models and this prior. What other models would say is the systematic ``"models"`` of
-    the maps: the same in all pixels, beside the zero points of the bands, and part of the
-    error of every total and profile unless ``model_uncertainty=False``.
+    **Model uncertainty.** Percentiles and samples are those of the posterior for these models
+    and this prior. The disagreement with other models is the systematic ``"models"`` of the
+    maps: common to all pixels, like zero-point errors, and included in the error of every total
+    and profile unless ``model_uncertainty=False``.
 
-    **Quality.** MISSING_BAND; BAD_FIT where noise exceeds chi2 with a probability of less
-    than 1e-4 (chi2 holds the error floor); PRIOR_EDGE where more than half of the posterior
+    **Quality.** MISSING_BAND; BAD_FIT where the probability of a larger chi2 from noise alone is
+    less than 1e-4 (chi2 includes the error floor); PRIOR_EDGE where more than half of the
+    posterior
     lies in the outermost 5 % of metallicity (either end), attenuation (upper end) or
     oldest age (lower end); UPPER_LIMIT where the amplitude is below 2 sigma; FEW_MODELS
     where fewer than 24 effective models make up the posterior; NO_DATA with fewer than two
-    valid bands. The map ``reduced_chi2`` says how good the best fit is.
+    valid bands. The map ``reduced_chi2`` gives the quality of the best fit.
 
     The age of the universe that limits the age of stars is that of the Planck18 cosmology.
 
@@ -268,17 +268,17 @@ class SEDFitEstimator(PropertyMapEstimator):
 
     @property
     def model_properties(self) -> tuple[str, ...]:
-        """Properties whose maps carry the disagreement of models (tuple of str)."""
+        """Properties whose maps include the disagreement between codes (tuple of str)."""
         return tuple(MODEL_UNCERTAINTY) if self.model_uncertainty else ()
 
     def bytes_per_pixel(self, n_bands: int, n_samples: int) -> float:
-        """Return the working memory that a pixel of a block takes, in bytes."""
+        """Return the working memory needed per pixel of a block, in bytes."""
         # Fluxes in both precisions, all planes twice, and samples with what orders them.
         n_properties = len(self.properties)
         return 24.0 * n_bands + 48.0 * n_properties + 32.0 * n_properties * n_samples
 
     def describe(self, context: EstimationContext) -> Mapping[str, Any]:
-        """Return what else the maps record."""
+        """Return additional metadata of the maps."""
         return {
             "library": dict(self._fitter(context).record),
             "mass_definition": MASS_DEFINITIONS[self.mass_definition],

@@ -12,26 +12,27 @@ from picasssso.properties import Property
 
 @dataclass(frozen=True, kw_only=True)
 class EstimatorTags:
-    """What an estimator gives and needs; everything but ``properties`` has a default.
+    """Output and requirements of an estimator; everything but ``properties`` has a default.
 
     Parameters
     ----------
     properties : tuple of str
         Names of the properties estimated, in the order of the maps.
     definitions : mapping of str to `~picasssso.properties.Property`, optional
-        Definitions of those among them that are not built in; files carry them along.
+        Definitions of properties that are not built in; they are stored in files.
     minimum_bands : int, optional
         A pixel with fewer valid bands is masked.
     needs_uncertainty : bool, optional
-        Whether every band must come with an uncertainty; if not, inverse variances are NaN in
-        a band without.
+        Whether every band must have an uncertainty; if not, inverse variances are NaN in bands
+        without one.
     supports_samples : bool, optional
         Whether joint posterior samples can be drawn.
     assumes_common_psf : bool, optional
-        Whether images of different resolution are taken as if they had the same; pixels are
-        flagged PSF_MISMATCH then.
+        Whether all bands are assumed to have the same PSF; if they do not, pixels are flagged
+        PSF_MISMATCH.
     models_stars_only : bool, optional
-        Whether stars alone are modeled: bands beyond 3 um at rest, where dust shines, warn then.
+        Whether only stars are modeled, so that bands beyond 3 um in the rest frame, where dust
+        emits, raise a warning.
     needs_noise_level : bool, optional
         Whether the median noise of the whole image is needed
         (`~picasssso.estimators.EstimationContext`).
@@ -44,7 +45,7 @@ class EstimatorTags:
     Raises
     ------
     InvalidInputError
-        If ``properties`` is a text, or a definition is not called as its key.
+        If ``properties`` is a string, or the name of a definition differs from its key.
 
     Examples
     --------

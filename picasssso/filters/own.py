@@ -46,7 +46,7 @@ def read_filter(
 ) -> FilterResponse:
     r"""Read a response curve and define it as the filter of a name.
 
-    It takes the place of a filter that had this name before, also one of the libraries.
+    It replaces any filter of the same name, including those of the libraries.
 
     Parameters
     ----------

@@ -64,7 +64,7 @@ class Cube:
     bins : array of int, shape (y, x), optional
         Bins whose spaxels repeat one spectrum; negative: no bin.
     meta : mapping, optional
-        Notes, of what JSON can hold.
+        Notes, representable in JSON.
 
     Raises
     ------

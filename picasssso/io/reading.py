@@ -213,7 +213,7 @@ def _as_stated(file: ImageFile, plane: BandPlane) -> BandPlane:
         )
     shape = image.data.shape
     if stated:
-        # A weight beside an uncertainty says where there are data.
+        # A weight in addition to an uncertainty only marks where there are data.
         name = "uncertainty" if len(stated) > 1 else next(iter(stated))
         source, hdu = _companion(file, stated[name], name, band)
         image.uncertainty = source.noise(NOISE_ARGUMENTS[name], hdu, image.unit, shape)

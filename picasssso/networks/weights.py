@@ -98,11 +98,11 @@ def write_weights(
     Parameters
     ----------
     path : str or path-like
-        Name of the two files, with or without ending.
+        Name of the two files, with or without extension.
     model : TrainedModel
         What to write.
     overwrite : bool, optional
-        Whether files that are there are replaced.
+        Whether to replace existing files.
 
     Returns
     -------
@@ -112,7 +112,7 @@ def write_weights(
     Raises
     ------
     FileFormatError
-        If a file is there and may not be replaced.
+        If a file exists and may not be replaced.
 
     Examples
     --------
