@@ -122,9 +122,12 @@ def _read(files: Sequence[str], **options: Any) -> list[PropertyMaps]:
 
 def _report(one: str, other: str, comparison: Comparison) -> None:
     """Print what was done and what was found."""
+    from picasssso.maps.notices import like_prior
+
     click.echo(f"{one} against {other}:")
     for name, maps in ((one, comparison.first), (other, comparison.second)):
         notes = [*maps.meta.get("conversions", ()), *maps.meta.get("approximations", ())]
+        notes += [f"{key}: {words}" for key, words in like_prior(maps).items()]
         for note in notes:
             click.echo(f"  ({name}, {note})")
     for note in comparison.notes:

@@ -24,8 +24,10 @@ def describe_totals(
     ``truth``: what was to be found; its totals over the pixels that the maps have are given too;
     ``region``: where, instead, and ``what`` that is called.
     """
+    from picasssso.maps.notices import like_prior
     from picasssso.maps.totals import known_correlation
 
+    prior = like_prior(maps)
     if region is not None:
         yield f"  {what}:"
     elif maps.target is not None:
@@ -38,6 +40,8 @@ def describe_totals(
         total = maps.total(name, region, correlation=known_correlation(maps, name))
         kind = "total" if definition.is_surface_density else "average"
         line = f"  {definition.label + ', ' + kind:28} {_with_error(total)}"
+        if name in prior:
+            line += f" ({prior[name]})"
         if truth is not None and name in truth:
             region = ~maps.masks[name]
             if maps.target is not None:

@@ -281,6 +281,7 @@ class SEDFitEstimator(PropertyMapEstimator):
         """Return additional metadata of the maps."""
         return {
             "library": dict(self._fitter(context).record),
+            "prior": dict(self._fitter(context).prior),
             "mass_definition": MASS_DEFINITIONS[self.mass_definition],
             "sfr_averaging_time_yr": 1e8,
         }

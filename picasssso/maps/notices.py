@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import astropy.units as u
 import numpy as np
 
 from picasssso.quality import QualityFlag
@@ -18,6 +19,8 @@ _PART = 0.3
 #: what a larger cutout would mend.
 _IN_WORDS = {"frame": "size", "flatness": "flatness of the light"}
 _TOO_SMALL = ("frame", "light at the edge")
+#: Of the width of the prior: how wide an interval is, and how near, that says no more than it.
+_WIDE, _NEAR = 0.9, 0.15
 
 
 def outside_notice(maps: MapPlanes) -> str | None:
@@ -49,3 +52,31 @@ def outside_notice(maps: MapPlanes) -> str | None:
         "on (OUTSIDE_TRAINING): the maps may be wrong by more than their errors say. "
         f"{advice} with an estimator that is not trained, such as SEDFitEstimator."
     )
+
+
+def like_prior(maps: MapPlanes) -> dict[str, str]:
+    """Return of which properties the maps say no more than the estimator's prior, in words.
+
+    That is where, in the median of the pixels with detected light, an interval of 68 % is nearly
+    as wide as the prior's (``maps.meta["prior"]``) and lies where that does. Widths are those of
+    logarithms, but of attenuation.
+    """
+    faint = QualityFlag.NO_DATA | QualityFlag.NOT_DETECTED | QualityFlag.UPPER_LIMIT
+    light = (maps.quality & int(faint)) == 0
+    found = {}
+    for name, prior in dict(maps.meta.get("prior") or {}).items():
+        if name not in maps or not np.any(good := light & ~maps.masks[name]):
+            continue
+        planes = np.stack([maps.percentile(name, q).value[good] for q in (16, 50, 84)])
+        ends, (low, middle, high) = np.array(prior, float), planes.astype(float)
+        if maps.definition(name).unit != u.mag:
+            with np.errstate(divide="ignore", invalid="ignore"):
+                ends, low, middle, high = (np.log(x) for x in (ends, low, middle, high))
+        whole = ends[2] - ends[0]
+        if not whole > 1e-6:
+            found[name] = f"fixed by the prior, {prior[1]:.2g}"
+            continue
+        width, shift = (high - low) / whole, (middle - ends[1]) / whole
+        if np.nanmedian(width) > _WIDE and abs(np.nanmedian(shift)) < _NEAR:
+            found[name] = f"hardly more than the prior, {prior[0]:.2g} to {prior[2]:.2g}"
+    return found

@@ -11,6 +11,8 @@ from astropy.nddata import CCDData, StdDevUncertainty
 from picasssso import BandImages, GalacticExtinction, SEDFitEstimator
 from picasssso.estimators._sed_fit import fitters
 from picasssso.exceptions import InvalidInputError, InvalidTypeError, MissingBandError
+from picasssso.maps import PropertyMaps
+from picasssso.maps.arrays import PropertyArrays
 from picasssso.quality import QualityFlag
 from picasssso.sps import ModelLibrary, SEDPrior, SSPGrid, TemplateError
 from picasssso.testing import make_galaxy
@@ -421,6 +423,33 @@ def test_maps_say_what_they_were_made_with(maps):
 
 
 # ---- libraries are kept -----------------------------------------------------------------
+
+
+def test_what_the_bands_leave_to_the_prior_is_told(maps):
+    from picasssso._cli.totals import describe_totals
+    from picasssso.maps.notices import like_prior
+
+    low, middle, high = maps.meta["prior"]["stellar_metallicity"]
+    assert 0.005 < low < middle < high < 0.05
+
+    def made(name, values, prior):
+        return PropertyMaps(
+            {name: PropertyArrays.from_normal(np.full((4, 5), values[0]), values[1])},
+            quality=None, pixel_solid_angle=1 * u.arcsec**2, meta={"prior": {name: prior}},
+        )  # fmt: skip
+
+    prior = [0.2, 0.5, 0.8]
+    assert like_prior(made("attenuation_v", (0.5, 0.3), prior)) == {
+        "attenuation_v": "hardly more than the prior, 0.2 to 0.8"
+    }
+    # Narrower, or elsewhere, is more.
+    assert like_prior(made("attenuation_v", (0.5, 0.2), prior)) == {}
+    assert like_prior(made("attenuation_v", (0.7, 0.3), prior)) == {}
+    assert like_prior(made("attenuation_v", (0.7, 0.3), [0.6, 0.6, 0.6])) == {
+        "attenuation_v": "fixed by the prior, 0.6"
+    }
+    lines = list(describe_totals(made("attenuation_v", (0.5, 0.3), prior)))
+    assert lines[0].endswith("(hardly more than the prior, 0.2 to 0.8)")
 
 
 def test_libraries_are_kept_and_bounded(galaxy, monkeypatch):

@@ -19,6 +19,7 @@ from picasssso.ifu import (
     read_maps,
     synthetic_images,
 )
+from picasssso.maps.notices import like_prior
 from picasssso.preparation import correct_extinction
 
 FOLDER = Path(__file__).resolve().parents[3] / "shared" / "data" / "ifu" / "sami_41144"
@@ -114,6 +115,8 @@ def test_sed_fit_with_filters_of_ones_own_beside_the_survey(cube, images):
     assert found.n_pixels > 700
     assert abs(found.bias) < 0.5
     assert found.coverage_95 > 0.8
+    # Three bands tell age, not metallicity, and the maps say so.
+    assert set(like_prior(maps)) == {"stellar_metallicity"}
 
 
 def h_alpha_and_h_beta(blue, red, x, y, redshift):

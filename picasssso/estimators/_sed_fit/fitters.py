@@ -169,6 +169,11 @@ class Fitter:
         )
         self.shared_error: SharedError = landmark.shared_error
         self.record: Mapping[str, Any] = {**library.meta, "hash": library.hash}
+        #: Percentiles 16, 50 and 84 of the models, before any data, by property.
+        self.prior: Mapping[str, list[float]] = {
+            name: [float(f"{value:.5g}") for value in np.percentile(values, (16, 50, 84))]
+            for name, values in now["intensive"].items()
+        }
 
 
 def models_at_edge(

@@ -22,7 +22,7 @@ from picasssso.evaluation.measures import Settings
 from picasssso.evaluation.summary import Bins
 from picasssso.exceptions import InvalidInputError
 from picasssso.maps import pictures
-from picasssso.maps.notices import outside_notice
+from picasssso.maps.notices import like_prior, outside_notice
 from picasssso.quality import QualityFlag, describe_quality
 
 if TYPE_CHECKING:
@@ -189,6 +189,9 @@ def _summary(maps: PropertyMaps, truth: PropertyMaps | None) -> str:
     notice = outside_notice(maps)
     if notice is not None:
         text += f'<p class="bad">{html.escape(notice[0].upper() + notice[1:])}</p>'
+    for name, words in like_prior(maps).items():
+        label = maps.definition(name).label
+        text += f"<p>{html.escape(f'{label[0].upper()}{label[1:]} is {words}.')}</p>"
     # Nothing has an age where no light is detected.
     densities = [name for name in maps if maps.definition(name).is_surface_density] or list(maps)
     masked = {name: float(maps.masks[name].mean()) for name in densities}
