@@ -34,11 +34,11 @@ class Property:
         Surface densities are integrated over area; intensive properties are averaged.
     weight : str or None
         Name of the surface density that weights the average of an intensive property.
-        None means that every unit of sky area counts the same.
+        None: weighted by area.
     label : str
         Short label for plots, without the unit.
     definition : str
-        What exactly the number means.
+        Exact definition.
     color_map : str
         Matplotlib color map used by default.
 

@@ -53,8 +53,8 @@ def load_example() -> tuple[BandImages, PropertyMaps]:
     images : BandImages
         See `load_example_images`.
     truth : PropertyMaps
-        All properties as put in, at the resolution of the image with the widest PSF (u),
-        without noise. All percentiles are the truth.
+        All properties as simulated, at the resolution of the image with the broadest PSF (u),
+        without noise. All percentiles are the true values.
 
     Examples
     --------

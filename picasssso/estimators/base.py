@@ -125,8 +125,7 @@ class PropertyMapEstimator(abc.ABC):
 
     @property
     def model_properties(self) -> tuple[str, ...]:
-        """Properties whose maps include the disagreement between stellar population codes (none
-        by default).
+        """Properties whose maps include the disagreement between codes (none by default).
 
         The values are those of `picasssso.model_uncertainty`, stored as the systematic "models".
         """

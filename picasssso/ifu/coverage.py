@@ -134,24 +134,24 @@ def cut_filter(cube: Cube, band: str, name: str | None = None) -> FilterResponse
 
 
 def box_filter(name: str, low: float, high: float) -> FilterResponse:
-    """Define a filter whose response to photons is 1 between two wavelengths, and 0 elsewhere.
+    """Define a box filter: a photon response of 1 between two wavelengths, and 0 elsewhere.
 
     Parameters
     ----------
     name : str
         Name of the filter, ``group-band``.
     low, high : float
-        Where it begins and ends, AA in vacuum.
+        Lower and upper limit in AA, in vacuum.
 
     Returns
     -------
     speclite.filters.FilterResponse
-        The curve, by its name usable as a band from now on.
+        The curve, which can now be used as a band by its name.
 
     Raises
     ------
     InvalidInputError
-        If the name is none, or the wavelengths do not ascend.
+        If the name is invalid, or the wavelengths do not increase.
 
     Examples
     --------

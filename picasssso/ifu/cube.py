@@ -38,27 +38,27 @@ _SEEN = 1e2, 1e7
 class Cube:
     """Spectra of one galaxy on one grid of spaxels, in one or more arms.
 
-    A thin hull of `~specutils.Spectrum` objects, which hold fluxes, variances, masks and WCS: it
-    adds what a survey says in words, not in arrays.
+    A thin wrapper of `~specutils.Spectrum` objects, which contain fluxes, variances, masks and
+    WCS, with the metadata of the survey.
 
     Parameters
     ----------
     arms : sequence of `~specutils.Spectrum`
-        Fluxes of shape (wavelength, y, x) per spaxel, with uncertainty and a three-dimensional
-        WCS; masks are non-zero where bad. All on the same spaxels, from blue to red, without
-        overlap.
+        Fluxes per spaxel, of shape (wavelength, y, x), with uncertainty and a three-dimensional
+        WCS; masks are nonzero for bad pixels. All have the same spaxels, from blue to red,
+        without overlap.
     wavelength_frame : {"air", "vacuum"}
-        Where wavelengths are measured.
+        Reference medium of the wavelengths.
     redshift : float
         Observed redshift.
     survey : str, optional
         Name of the survey.
     noise_scaling : NoiseScaling, optional
-        How the noise of neighboring spaxels is correlated; None: not stated.
+        Noise correlation of neighboring spaxels; None: unknown.
     psf_fwhm : mapping of float to float, optional
         Width of the PSF in arcsec by wavelength in AA; one entry holds for all.
     galactic_extinction : GalacticExtinction, optional
-        The dust of the Galaxy, and whether fluxes are corrected for it.
+        Galactic extinction, and whether fluxes are corrected for it.
     calibration_error : float, optional
         Relative error of the flux calibration, shared by all spaxels of a band.
     bins : array of int, shape (y, x), optional
@@ -69,8 +69,8 @@ class Cube:
     Raises
     ------
     InvalidInputError, InvalidTypeError
-        If the arms lack variances or a WCS, do not fit each other, are not in a flux density per
-        wavelength, or the frame of wavelengths is not one of the two.
+        If the arms have no variances or WCS, are inconsistent, are not in a flux density per
+        wavelength, or the wavelength frame is invalid.
 
     Examples
     --------
@@ -189,7 +189,7 @@ class Cube:
         return tuple(found)
 
     def edges(self, arm: int) -> FloatArray:
-        """Return where the wavelength pixels of an arm begin and end.
+        """Return the edges of the wavelength pixels of an arm.
 
         Parameters
         ----------
@@ -222,7 +222,7 @@ class Cube:
         Returns
         -------
         float or None
-            FWHM in arcsec, linear between those stated; None if none is.
+            FWHM in arcsec, interpolated linearly; None if unknown.
         """
         if not self.psf_fwhm:
             return None

@@ -84,15 +84,15 @@ def read_cube(
     Returns
     -------
     Cube
-        The cube, with what the survey defines: wavelengths in air or vacuum, variances,
-        correlation of the noise, masks, bins, PSF and the dust of the Galaxy.
+        The cube, with variances, noise correlation, masks, bins, PSF, wavelength frame and
+        Galactic extinction as defined by the survey.
 
     Raises
     ------
     FileFormatError
         If a file is missing, damaged, or of no known format.
     InvalidInputError, InvalidTypeError
-        If an arm, the variances or the redshift are missing, or arms do not belong together.
+        If an arm, the variances or the redshift are missing, or the arms do not match.
 
     Examples
     --------

@@ -94,7 +94,7 @@ def read_maps(
     like: PropertyMaps | None = None,
     **arguments: Any,
 ) -> PropertyMaps:
-    """Read published maps, and bring them to this package's definitions.
+    """Read published maps and convert them to the definitions of this package.
 
     Parameters
     ----------

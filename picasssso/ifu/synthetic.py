@@ -43,25 +43,25 @@ def synthetic_images(
 ) -> BandImages:
     """Integrate filters over a cube.
 
-    Wavelength pixels that are masked or not finite are left out, and the rest of the band stands
-    for them; a spaxel without a twentieth of a band is masked. Errors of wavelength pixels are
-    taken to be independent; the correlation of spaxels, the PSF, the error of the calibration,
-    the dust of the Galaxy and the bins are those of the cube.
+    Wavelength pixels that are masked or not finite are excluded, and the band is rescaled
+    accordingly; a spaxel is masked if more than a twentieth of the band is missing. Errors of
+    wavelength pixels are assumed to be independent; noise correlation of spaxels, PSF,
+    calibration error, Galactic extinction and bins are those of the cube.
 
     Parameters
     ----------
     cube : Cube
         The cube.
     bands : str or sequence of str
-        Filters, such as ``"sdss2010-g"``, or of one's own.
+        Filters, such as ``"sdss2010-g"``, including user-defined ones.
     survey : str, optional
         Survey of bare band names.
     partly : {"cut", "leave"}, optional
-        What to do with filters of which the cube covers less than 95 %: ``"cut"`` images them
-        through filters cut to the cube, as bands of their own; ``"leave"`` leaves them out.
-        Default: an error.
+        Treatment of filters of which the cube covers less than 95 %: ``"cut"`` replaces them by
+        filters cut to the cube, as new bands; ``"leave"`` omits them. By default they raise an
+        error.
     noise_scaling : NoiseScaling, optional
-        Instead of that of the cube.
+        Overrides that of the cube.
     **arguments : object
         Other arguments of `~picasssso.bands.BandImages`, such as ``zero_point_error`` or
         ``luminosity_distance``, in place of what the cube says.
@@ -69,8 +69,8 @@ def synthetic_images(
     Returns
     -------
     BandImages
-        In nmgy per spaxel, with standard deviations; ``meta["ifu"]`` says how much of each
-        filter is covered and what the cube left open.
+        In nmgy per spaxel, with standard deviations; ``meta["ifu"]`` records the coverage of
+        each filter and missing information.
 
     Raises
     ------

@@ -32,21 +32,21 @@ class PropertyArrays:
     mean : ndarray, shape (y, x), optional
         An estimate whose sum over pixels is unbiased. Required for surface densities.
     samples : ndarray, shape (n, y, x), optional
-        Joint posterior samples: the k-th of every property and pixel belong together.
+        Joint posterior samples: sample k of every property and pixel belong together.
     quality : ndarray of int32, shape (y, x), optional
         Bits of `picasssso.quality.QualityFlag`.
     shared : ndarray, shape (y, x), optional
-        How each pixel moves when what the errors of all pixels have in common is one
-        standard deviation. The percentiles and samples contain it.
+        Change of each pixel for one standard deviation of the error that all pixels have in
+        common. The percentiles and samples include it.
 
     Raises
     ------
     InvalidInputError
-        If the shapes do not fit together.
+        If the shapes are inconsistent.
 
     See Also
     --------
-    PropertyArrays.from_normal, PropertyArrays.from_samples : Make them of a posterior.
+    PropertyArrays.from_normal, PropertyArrays.from_samples : Compute them from a posterior.
 
     Examples
     --------
@@ -101,10 +101,10 @@ class PropertyArrays:
         Parameters
         ----------
         mean : array-like, shape (y, x)
-            Means, which are the medians too.
+            Means, which are also the medians.
         standard_deviation : array-like, shape (y, x) or ()
-            Standard deviations, in the same unit. A pixel counts as not estimated, NaN in
-            all planes, where its mean or this is not finite.
+            Standard deviations, in the same unit. Pixels where it or the mean is not finite are
+            not estimated, and NaN in all planes.
         samples, quality, shared : ndarray, optional
             As for `PropertyArrays`.
 
@@ -158,18 +158,17 @@ class PropertyArrays:
         quality: npt.NDArray[np.integer] | None = None,
         shared: npt.NDArray[np.floating] | None = None,
     ) -> PropertyArrays:
-        """Return the arrays of posteriors that are known by their samples.
+        """Return the arrays of posteriors given by samples.
 
         Parameters
         ----------
         samples : array-like, shape (n, y, x)
-            Draws from each pixel's posterior; a pixel with a NaN among them counts as not
-            estimated.
+            Draws from the posterior of each pixel; a pixel with any NaN is not estimated.
         mean : ndarray, shape (y, x), optional
             An estimate whose sum over pixels is unbiased; that of the samples by default.
         keep_samples : bool, optional
-            Whether the samples are kept as joint samples of all properties: only where the
-            k-th of every property and pixel belong together.
+            Whether the samples are kept as joint samples of all properties: only if sample k of
+            every property and pixel belong together.
         quality, shared : ndarray, optional
             As for `PropertyArrays`.
 

@@ -33,15 +33,15 @@ class PropertyMaps(MapPlanes):
     boolean array, never None. A pixel is masked, and NaN in every plane of the property,
     where it could not be estimated.
 
-    Estimators make these; one seldom calls the constructor.
+    Usually created by an estimator rather than by calling the constructor.
 
     Parameters
     ----------
     arrays : mapping of str to PropertyArrays
         Percentiles, means and samples by property name, in the properties' units.
     quality : array-like of int, shape (y, x), or None
-        Bits of `picasssso.QualityFlag`. Pixels with ``NO_DATA`` are masked. None takes
-        what the arrays bring along.
+        Bits of `picasssso.QualityFlag`. Pixels with ``NO_DATA`` are masked. None combines the
+        quality of the arrays.
     wcs : `~astropy.wcs.WCS`, optional
         Celestial, two-dimensional.
     pixel_solid_angle : `~astropy.units.Quantity`, optional
@@ -53,20 +53,20 @@ class PropertyMaps(MapPlanes):
     luminosity_distance : `~astropy.units.Quantity`, optional
         Luminosity distance. Totals of surface densities need it, and the redshift.
     shared_error : mapping of str to float, optional
-        By property, dex: the part of the percentiles' width that all pixels share, such
-        as the scatter of a mass-to-light relation.
+        By property, in dex: the error that is common to all pixels and included in the
+        percentiles, such as the scatter of a mass-to-light relation.
     systematics : mapping of str to mapping of str to array-like, optional
-        By mode, then property: how the mean (where there is none, the median) moves when
-        an error that pixels share, such as a band's zero point, is one standard deviation.
-        The percentiles do not contain these errors.
+        By source, then property: change of the mean (the median, if there is none) for one
+        standard deviation of an error common to all pixels, such as the zero point of a band.
+        The percentiles do not include these errors.
     noise_scaling : `picasssso.NoiseScaling` or callable, optional
-        Variance inflation of sums over n pixels, where the noise of pixels is correlated.
+        Variance inflation of sums over n pixels, if the noise of pixels is correlated.
     bins : array-like of int, shape (y, x), optional
-        Number of the bin that a pixel belongs to, negative for none. A bin is one
-        measurement: all its pixels hold the same, and its error counts once.
+        Number of the bin that a pixel belongs to, negative for none. A bin is one measurement:
+        all its pixels have the same values, and its error counts once.
     target : array-like of bool, shape (y, x), optional
-        Pixels of the galaxy that the maps are about, where the frame holds others too:
-        totals are those of the target unless another region is asked for.
+        Pixels of the target, if the frame contains other galaxies: totals are for the target
+        unless another region is given.
     meta : mapping, optional
         How the maps were made: text, numbers, quantities, lists and mappings of those.
 
@@ -80,8 +80,8 @@ class PropertyMaps(MapPlanes):
 
     Notes
     -----
-    The arrays are held as read-only views wherever they need no change; one who keeps a
-    writable reference to an array given here should not write to it.
+    The arrays are kept as read-only views where possible; do not modify the original arrays
+    afterwards.
 
     Examples
     --------
@@ -103,9 +103,9 @@ class PropertyMaps(MapPlanes):
         Parameters
         ----------
         position : `~astropy.coordinates.SkyCoord` or tuple of float
-            Its middle, on the sky or as ``(x, y)`` in pixels.
+            Center, on the sky or as ``(x, y)`` in pixels.
         size : `~astropy.units.Quantity` or float, or two of them ``(y, x)``
-            Sides, as angles or in pixels; what lies off the maps is left out.
+            Sides, as angles or in pixels; cropped at the edge of the maps.
 
         Returns
         -------
@@ -115,7 +115,7 @@ class PropertyMaps(MapPlanes):
         Raises
         ------
         InvalidInputError
-            If nothing of it lies on the maps.
+            If no part of it is inside the maps.
         """
         scale = self.pixel_solid_angle**0.5
         return self[cutout_slices(self._wcs, self.shape, scale, position, size)]
@@ -126,7 +126,8 @@ class PropertyMaps(MapPlanes):
         Parameters
         ----------
         names : str or sequence of str
-            Names of the properties, in the order wanted. Averages need the weight's map too.
+            Names of the properties, in the desired order. Averages also need the map of the
+            weight.
 
         Returns
         -------
@@ -150,14 +151,15 @@ class PropertyMaps(MapPlanes):
         return PropertyMaps(arrays, **options)
 
     def with_specific_sfr(self) -> PropertyMaps:
-        """Return the maps and, beside them, the specific star formation rate.
+        """Return the maps with the specific star formation rate added.
 
         Returns
         -------
         PropertyMaps
-            With ``specific_sfr`` in 1/Gyr, `sfr` over `stellar_mass`. Its percentiles come from
-            joint samples where there are; else errors of both are taken as independent, which
-            ``meta["specific_sfr_from"]`` says. Its average over a region is the region's star
+            With ``specific_sfr`` in 1/Gyr, `sfr` over `stellar_mass`. Its percentiles are
+            computed from joint samples if there are any; otherwise errors of both are assumed to
+            be independent, as recorded in ``meta["specific_sfr_from"]``. Its average over a region
+            is the region's star
             formation rate over its stellar mass.
 
         Raises
@@ -175,26 +177,24 @@ class PropertyMaps(MapPlanes):
         A surface density is summed as its mean plane times the area of each pixel, its
         solid angle from the WCS times the squared angular diameter distance. An intensive
         property is averaged with the mean plane of its weight times area (with area alone
-        where it has no weight). Masked pixels count for nothing, and how much of the
-        region they are is said.
+        where it has no weight). Masked pixels are excluded, and their fraction of the region is
+        reported.
 
         Parameters
         ----------
         name : str
             Name of the property.
         region : ndarray of bool, photutils aperture, "frame", or None
-            Where: a mask that is True inside, an aperture in pixels or on the sky (the
-            fraction of each pixel it covers is worked out exactly), or ``"frame"`` for the
-            whole image. None is the `target` where the maps know of one (that of images
-            with labels), else the whole image.
+            A mask that is True inside, an aperture in pixel or sky coordinates (with exact
+            partial pixels), or ``"frame"`` for the whole image. None is the `target` if the maps
+            have one (from images with labels), otherwise the whole image.
         correlation : {"independent", "full"}, optional
-            How pixel errors are correlated. None takes the scatter of
-            the totals of joint samples; without samples, what the estimator says that
-            pixels share (``correlation="joint"`` in the record); and is an error where it
-            says nothing. "independent" adds what pixels do not share in quadrature, once
-            for each bin, with the variance inflated by `noise_scaling`, and then what all
-            pixels share, the `shared_error` or the estimator's own. "full" takes all pixels
-            to err alike. The `systematics` are added in each case.
+            How pixel errors are correlated. None uses the scatter of the totals of joint samples
+            or, without samples, the common part of the error if the estimator provides it
+            (``correlation="joint"`` in the record); otherwise it raises an error. "independent"
+            adds errors of pixels in quadrature, once for each bin, with the variance inflated by
+            `noise_scaling`, and then the error common to all pixels. "full" assumes fully
+            correlated errors. The `systematics` are added in each case.
 
         Returns
         -------
@@ -215,8 +215,8 @@ class PropertyMaps(MapPlanes):
 
         Notes
         -----
-        Joint samples must contain what pixels share: the k-th samples of all pixels make
-        one possible galaxy. The per-pixel error is the root mean square distance of the
+        Joint samples must include errors common to all pixels: sample k of all pixels is one
+        realization of the galaxy. The per-pixel error is the root mean square distance of the
         posterior from the mean plane, estimated from the five percentiles.
 
         Examples
@@ -253,11 +253,11 @@ class PropertyMaps(MapPlanes):
         center : `~astropy.coordinates.SkyCoord` or tuple of float, optional
             On the sky or as ``(x, y)`` in pixels. By default the centroid of the map.
         position_angle : `~astropy.units.Quantity`, optional
-            Of the major axis, from celestial north (ICRS, also where the WCS is Galactic)
-            through east. Without a WCS, north is up and east is left. By default from the
+            Of the major axis, from celestial north (ICRS, even if the WCS is Galactic) through
+            east. Without a WCS, north is up and east is left. By default from the
             second moments of the map.
         axis_ratio : float, optional
-            Minor over major axis, seen on the sky. By default the cosine of the
+            Minor over major axis, as projected on the sky. By default the cosine of the
             inclination if that is given, else from the second moments.
         edges : `~astropy.units.Quantity`, optional
             Edges of the annuli along the major axis, angles or lengths. By default at
@@ -265,8 +265,8 @@ class PropertyMaps(MapPlanes):
             deviation of the map along the major axis (five scale lengths of an
             exponential disk).
         inclination : `~astropy.units.Quantity`, optional
-            Of a thin disk: 0 is face on. Surface densities are multiplied by its cosine,
-            which turns them face on. Without it they are as projected on the sky.
+            Of a thin disk: 0 is face-on. Surface densities are multiplied by its cosine, which
+            deprojects them. Without it they are as projected on the sky.
         correlation : {"independent", "full"}, optional
             As for `total`.
 
@@ -276,8 +276,8 @@ class PropertyMaps(MapPlanes):
             For each annulus: ``radius`` (middle), ``radius_inner`` and ``radius_outer``
             along the major axis, ``radius_kpc`` where there is a distance, the property,
             its ``_error``, ``n_pixels`` (that are not masked) and ``masked_fraction``.
-            The errors of annuli share what all pixels share. The ellipse stands in the
-            table's meta.
+            Errors common to all pixels are also common to all annuli. The ellipse is stored in
+            the ``meta`` of the table.
 
         Raises
         ------
@@ -287,11 +287,12 @@ class PropertyMaps(MapPlanes):
 
         Notes
         -----
-        The default ellipse comes from the mean plane of the property if that is a surface
-        density, else of its weight, else of the first surface density: of the pixels
-        whose mean is at least three times its error, the connected patch with the largest
-        sum is taken (where the image cuts it off, what is brighter than its brightest pixel
-        along the edge), and its moments with `photutils.morphology.data_properties`.
+        The default ellipse is measured on the mean plane of the property if it is a surface
+        density, otherwise of its weight, or of the first surface density: the connected region
+        with
+        the largest sum is selected among pixels whose mean is at least three times its error (if
+        it reaches the edge of the image, only pixels brighter than its brightest pixel along the
+        edge are used), and its moments are measured with `photutils.morphology.data_properties`.
 
         Examples
         --------
@@ -359,24 +360,24 @@ class PropertyMaps(MapPlanes):
         vmax: float | None = None,
         log: bool | None = None,
     ) -> Figure:
-        """Draw the maps as a grid of panels on the sky.
+        """Draw the maps as a grid of panels in sky coordinates.
 
         The medians are shown, surface densities on a logarithmic scale over at most three
-        decades, with color bars in the maps' units. Masked pixels are gray. The bar in
-        the first panel gives the scale.
+        decades, with color bars in the units of the maps. Masked pixels are gray. The first
+        panel has a scale bar.
 
         Parameters
         ----------
         properties : sequence of str, optional
-            Which maps to show; all by default.
+            Maps to show; all by default.
         truth : PropertyMaps, optional
-            Maps to draw below, on the same color scales: the truth of a mock, or what
-            another estimator says.
+            Maps to draw below on the same color scales: the truth of a mock, or maps of another
+            estimator.
         images : `picasssso.BandImages`, optional
             The images, drawn in color in the first panel.
         ax : `~matplotlib.axes.Axes`, optional
-            Where to draw, for one property: of any figure; ``projection=maps.wcs`` gives it
-            sky coordinates.
+            Axes to draw on, for one property; create them with ``projection=maps.wcs`` for sky
+            coordinates.
         vmin, vmax : float, optional
             Ends of the color scale, in the property's unit.
         log : bool, optional
@@ -400,7 +401,7 @@ class PropertyMaps(MapPlanes):
         return plot_maps(self, properties, truth, images, ax, (vmin, vmax, log))
 
     def write(self, path: str | os.PathLike[str], overwrite: bool = False) -> None:
-        """Write the maps to a FITS file, whole or not at all.
+        """Write the maps to a FITS file, completely or not at all.
 
         Every plane is an extension with its unit and the WCS with all its distortions; see
         :ref:`maps-format` for the layout.
@@ -408,7 +409,7 @@ class PropertyMaps(MapPlanes):
         Parameters
         ----------
         path : str or path-like
-            Where to; a name that ends in ``.gz`` is compressed.
+            Name of the file, which is compressed if it ends in ``.gz``.
         overwrite : bool, optional
             Whether an existing file may be replaced.
 
@@ -417,8 +418,8 @@ class PropertyMaps(MapPlanes):
         FileFormatError
             If the file exists, or cannot be written.
         InvalidInputError
-            If the WCS has distortions in look-up tables, or something else cannot be
-            held by a FITS file.
+            If the WCS has look-up-table distortions, or something else cannot be stored in a
+            FITS file.
         """
         from picasssso.maps.files import write_maps
 
@@ -426,7 +427,7 @@ class PropertyMaps(MapPlanes):
 
     @classmethod
     def read(cls, path: str | os.PathLike[str]) -> PropertyMaps:
-        """Read maps from a file that `write` wrote.
+        """Read maps from a file written by `write`.
 
         Parameters
         ----------
@@ -436,14 +437,14 @@ class PropertyMaps(MapPlanes):
         Returns
         -------
         PropertyMaps
-            The same maps, to the last bit; properties of a plugin included, whether or
-            not the plugin is installed.
+            The same maps, bit by bit, including properties of a plugin that may not be
+            installed.
 
         Raises
         ------
         FileFormatError
-            If there is no such file, it is damaged, is not a file of maps, or needs a
-            newer version of picasssso, which is named.
+            If the file does not exist, is damaged, does not contain maps, or needs a newer
+            version of picasssso, which is named.
         """
         from picasssso.maps.files import read_maps
 

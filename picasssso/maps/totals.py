@@ -32,16 +32,16 @@ class Total:
     Parameters
     ----------
     value : `~astropy.units.Quantity`
-        The total of a surface density, or the average of an intensive property; NaN where
-        the region holds nothing to make it from.
+        The total of a surface density, or the average of an intensive property; NaN if the
+        region contains no data.
     uncertainty : `~astropy.units.Quantity`
         Its standard deviation.
     masked_fraction : float
-        Fraction of the region's area that is masked or off the image. Nothing is put in
-        its place: a total counts what is there.
+        Fraction of the area of the region that is masked or outside the image. Totals are not
+        corrected for it.
     assumptions : mapping
-        What was assumed: the planes combined, the correlation, the shared error, the
-        inflation of the variance, the systematics included, the distance.
+        Assumptions: the planes combined, the correlation, the shared error, the variance
+        inflation, the systematics included, and the distance.
     components : mapping of str to `~astropy.units.Quantity`
         The uncertainty by source; they add in quadrature.
 

@@ -178,7 +178,7 @@ def subtract_background(
     box_size: int | None = None,
     folder: str | os.PathLike[str] | None = None,
 ) -> BandImages:
-    """Return the images without their sky.
+    """Return sky-subtracted images.
 
     Parameters
     ----------
@@ -194,7 +194,7 @@ def subtract_background(
     box_size : int, optional
         Side of the boxes in pixels; default: `box_side`.
     folder : path, optional
-        Where to keep the output of a large field; default: in memory.
+        Folder for the output of a large field; default: in memory.
 
     Returns
     -------

@@ -156,11 +156,11 @@ def bin_images(
     Parameters
     ----------
     images : BandImages
-        Images without sky, of one PSF, with uncertainties.
+        Sky-subtracted, PSF-matched images with uncertainties.
     snr : float
-        The ratio that every bin reaches, if it can.
+        Minimum signal-to-noise ratio of each bin, where possible.
     bands : iterable of str, optional
-        Bands in which it has to; default: all.
+        Bands to which it applies; default: all.
     where : array-like of bool, shape (y, x), optional
         Pixels to bin; default: those with a label, or all.
     largest : int, optional
@@ -169,8 +169,9 @@ def bin_images(
     Returns
     -------
     BandImages
-        In nmgy, with ``bins``: in each pixel of a bin its mean flux per pixel and that mean's
-        standard error, correlation of the noise included. Pixels outside all bins are masked.
+        In nmgy, with ``bins``. Each pixel of a bin contains the mean flux per pixel of the bin
+        and its standard error, including the correlation of the noise. Pixels outside all bins
+        are masked.
 
     Examples
     --------

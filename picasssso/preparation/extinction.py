@@ -106,7 +106,7 @@ def correct_extinction(
     r_v: float = 3.1,
     folder: str | os.PathLike[str] | None = None,
 ) -> BandImages:
-    """Return images corrected for the dust of our Galaxy.
+    """Return images corrected for Galactic extinction.
 
     Parameters
     ----------
@@ -121,18 +121,18 @@ def correct_extinction(
     r_v : float, optional
         Total to selective extinction A(V) / E(B-V).
     folder : path, optional
-        Where to keep the output of a large field; default: in memory.
+        Folder for the output of a large field; default: in memory.
 
     Returns
     -------
     BandImages
-        In nmgy, with ``galactic_extinction`` set and applied. The step's record in
-        ``meta["preparation"]`` holds the magnitudes added to each band.
+        In nmgy, with ``galactic_extinction`` set and applied. ``meta["preparation"]`` records
+        the extinction in each band, in mag.
 
     Raises
     ------
     InvalidInputError
-        If it is corrected already, or neither given nor known.
+        If the images are already corrected, or E(B-V) is neither given nor known.
 
     Examples
     --------

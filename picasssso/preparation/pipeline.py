@@ -60,36 +60,36 @@ def prepare(
 ) -> BandImages:
     """Turn survey files into images that estimators can use.
 
-    In this order: read; on each band's own pixels subtract the sky and calibrate the noise;
-    align all bands; measure the PSFs that are not known; bring all bands to the broadest; remove
-    Galactic extinction; find the target, and mask stars and neighbors; cut out the target;
-    bin. Each step can be left out, and is available alone in `picasssso.preparation`.
+    The steps are: read; subtract the sky and calibrate the noise, on the original pixels of each
+    band; align all bands; measure unknown PSFs; match all bands to the broadest PSF; correct for
+    Galactic extinction; find the target, and mask stars and neighbors; cut out the target; bin.
+    Each step can be skipped, and is also available as a function of `picasssso.preparation`.
 
     Parameters
     ----------
     images : path, sequence of paths, mapping, BandImages, or sequence of BandImages
-        Files, as for `BandImages.read`; or what was read, also on several pixel grids.
+        Files, as for `BandImages.read`, or images, which may have different pixel grids.
     redshift : float
         Observed redshift. Required with files.
     position : `~astropy.coordinates.SkyCoord` or tuple of float, optional
-        Where the target is, on the sky or as pixel ``(x, y)`` of the aligned images; default:
-        the middle of the image.
+        Position of the target, on the sky or as pixel ``(x, y)`` of the aligned images; default:
+        the center of the image.
     onto : str, `~astropy.wcs.WCS` or `~astropy.io.fits.Header`, optional
-        Grid to align to: that of a band, or another; default: the one with the largest pixels,
-        and nothing is resampled where all bands share one.
+        Grid to align to: that of a band, or another; default: that with the largest pixels.
+        Nothing is resampled if all bands have the same grid.
     resampling : {"exact", "adaptive", "interp"}, optional
-        How to resample, as for `BandImages.reproject_to`.
+        Method of resampling, as for `BandImages.reproject_to`.
     register : bool, optional
-        Whether to shift bands in which the target lies elsewhere by more than 0.3 pixel (by
-        cross-correlation with the deepest band); default: warn of them.
+        Whether to correct shifts of the target between bands above 0.3 pixel (by
+        cross-correlation with the deepest band); by default they raise a warning.
     sky : {"background2d", "median"} or None, optional
-        How to subtract the sky, as for `subtract_background`; None: not at all.
+        Method of sky subtraction, as for `subtract_background`; None: no subtraction.
     noise : bool, optional
-        Whether to measure noise and its correlation on the empty sky (`calibrate_noise`).
+        Whether to calibrate the noise and its correlation with empty sky (`calibrate_noise`).
     psf : `~astropy.units.Quantity`, array-like or mapping, optional
-        PSF of the bands, on their own pixels; default: as the files say, else measured.
+        PSF of the bands, on their original pixels; default: that of the files, or measured.
     match : bool, str or `~astropy.units.Quantity`, optional
-        Whether to bring all bands to one PSF, or to which: that of a band, or a FWHM.
+        Whether to match all bands to one PSF, or the target: a band, or a FWHM.
     ebv : float or "dustmaps", optional
         Galactic E(B-V); ``"dustmaps"`` looks it up. Default: not corrected.
     ebv_scale : {"SFD98", "SF11"}
@@ -99,14 +99,14 @@ def prepare(
     mask : bool, optional
         Whether to mask stars and neighbors.
     cutout : float, optional
-        Cut out the target, out to so many half-light radii; default: no.
+        Cut out the target to this number of half-light radii; default: no cutout.
     snr : float, optional
-        Bin the target to this signal-to-noise ratio in every band; default: no.
+        Bin the target to this signal-to-noise ratio in every band; default: no binning.
     folder : path, optional
-        Where to keep the images of a large field, memory-mapped; default: in memory. The
-        result lives there as long as it is used, and is gone afterwards: write it.
+        Folder for memory-mapped images of a large field; default: in memory. The result refers
+        to temporary files there: write it to keep it.
     **arguments : object
-        Other arguments of `BandImages.read`, of images read from files: ``survey``, ``format``,
+        Other arguments of `BandImages.read`, for images read from files: ``survey``, ``format``,
         ``zero_point``, ``unit``, ``weight`` ...
 
     Returns
@@ -117,13 +117,13 @@ def prepare(
     Raises
     ------
     PicassssoError
-        If the files cannot be used, or a step that was asked for cannot be done.
+        If the files cannot be used, or a requested step is not possible.
 
     Warns
     -----
     PicassssoWarning
-        If a step of the defaults cannot be done and was left out: no stars for the PSF, no sky
-        beside the galaxy, no source at the position.
+        If a default step is not possible and was skipped: no stars for the PSF, no sky around
+        the galaxy, or no source at the position.
 
     Examples
     --------

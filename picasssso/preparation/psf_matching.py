@@ -200,33 +200,32 @@ def match_psf(
     regularization: float = REGULARIZATION,
     folder: str | os.PathLike[str] | None = None,
 ) -> BandImages:
-    """Return images of which all bands have the same PSF.
+    """Return images with the same PSF in all bands.
 
-    Flux is kept, also that of neighbors: nothing is masked before the convolution, and only
-    pixels that have no value are filled, with the mean of their surroundings; they stay masked,
-    as do pixels of which more than three tenths of the kernel lie on such. Variances are
-    propagated with the squared kernel, and the noise that pixels then share goes into
-    ``noise_scaling``.
+    Flux is conserved, including that of neighbors: nothing is masked before the convolution, and
+    only pixels without a value are filled, with the mean of their surroundings. They remain
+    masked, and so do pixels for which more than three tenths of the kernel lie on such pixels.
+    Variances are propagated with the squared kernel, and the resulting noise correlation is
+    added to ``noise_scaling``.
 
     Parameters
     ----------
     images : BandImages
         Images with a PSF in every band.
     target : str, `~astropy.units.Quantity` or array-like, optional
-        The PSF wanted: that of a band, a FWHM, or a kernel; default: that of the band with the
-        broadest.
+        The target PSF: that of a band, a FWHM, or a kernel; default: the broadest of all bands.
     profile : {"moffat", "gaussian"}, optional
-        Shape of PSFs of which only the FWHM is known.
+        Profile of PSFs given only by their FWHM.
     regularization : float, optional
         Weight of the Laplacian in the matching kernel.
     folder : path, optional
-        Where to keep the output of a large field; default: in memory.
+        Folder for the output of a large field; default: in memory.
 
     Returns
     -------
     BandImages
-        In nmgy, with the target as ``psf`` of every band. The step's record in
-        ``meta["preparation"]`` says how well each band was matched.
+        In nmgy, with the target as ``psf`` of every band. ``meta["preparation"]`` records the
+        quality of the match of each band.
 
     Raises
     ------
@@ -236,8 +235,8 @@ def match_psf(
     Warns
     -----
     PicassssoWarning
-        If a band's aperture fluxes at one FWHM are off by more than 0.02 mag, or rings are left
-        around stars of more than 0.1 % of their peak, with the figures.
+        If aperture fluxes of a band at one FWHM are off by more than 0.02 mag, or ringing around
+        stars exceeds 0.1 % of their peak.
 
     Examples
     --------

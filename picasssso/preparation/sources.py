@@ -55,7 +55,7 @@ class Target:
 
 @dataclass(frozen=True, eq=False)
 class Sources:
-    """What was found around the target.
+    """Sources found around the target.
 
     Parameters
     ----------
@@ -68,10 +68,11 @@ class Sources:
     shape : Target
         Position and size of the target.
     nucleus : tuple of float
-        Pixel (x, y) of the target's own brightest concentrated light, which is never foreign.
+        Pixel (x, y) of the brightest concentrated light of the target, which is never masked as
+        foreign.
     hidden_area, hidden_light : float
-        Fractions of the target's area and of its light behind stars on it and invalid pixels
-        (in any band); the light is that of the rest at the same elliptical radius.
+        Fractions of the area and light of the target that are hidden by stars or invalid pixels
+        (in any band); hidden light is estimated from other pixels at the same elliptical radius.
 
     Examples
     --------
@@ -114,24 +115,24 @@ def find_sources(
     fwhm_pixels: float | None = None,
     folder: str | os.PathLike[str] | None = None,
 ) -> Sources:
-    """Find the target and what does not belong to it.
+    """Find the target, and stars and neighbors that do not belong to it.
 
     Parameters
     ----------
     images : BandImages
-        Images without sky, with uncertainties.
+        Sky-subtracted images with uncertainties.
     position : `~astropy.coordinates.SkyCoord` or tuple of float, optional
-        Where the target is, on the sky or as pixel ``(x, y)``, good to 5 arcsec (though no
-        more than 5 FWHM); default: the middle of the image.
+        Position of the target, on the sky or as pixel ``(x, y)``, accurate to 5 arcsec (but no
+        more than 5 FWHM); default: the center of the image.
     fwhm_pixels : float, optional
         Width of stars; default: that of the broadest PSF, or 4 pixels if none is known.
     folder : path, optional
-        Where to keep the masks of a large field; default: in memory.
+        Folder for the masks of a large field; default: in memory.
 
     Returns
     -------
     Sources
-        The target, and everything else that was found within its surroundings.
+        The target, and all other sources found around it.
 
     Raises
     ------
@@ -200,20 +201,20 @@ def mask_sources(
     Parameters
     ----------
     images : BandImages
-        Images without sky, with uncertainties.
+        Sky-subtracted images with uncertainties.
     position : `~astropy.coordinates.SkyCoord` or tuple of float, optional
-        Where the target is; default: the middle of the image.
+        Position of the target; default: the center of the image.
     sources : Sources, optional
-        What `find_sources` returned; default: found here.
+        Result of `find_sources`; by default it is called here.
     folder : path, optional
-        Where to keep the masks of a large field; default: in memory.
+        Folder for the masks of a large field; default: in memory.
 
     Returns
     -------
     BandImages
-        The same pixels, some masked, with the target as label 1 in ``labels``. The step's
-        record in ``meta["preparation"]`` says how much of the target's area and light is
-        masked. Masked pixels are black in ``plot()``.
+        The images with masks, and with the target as label 1 in ``labels``.
+        ``meta["preparation"]`` records the masked fractions of the area and light of the target.
+        Masked pixels are black in ``plot()``.
 
     Examples
     --------
@@ -253,21 +254,21 @@ def cutout_target(
     *,
     radii: float = 5.0,
 ) -> BandImages:
-    """Return the square around the target whose half side is some of its half-light radii.
+    """Return a square around the target, with a size in units of its half-light radius.
 
     Parameters
     ----------
     images : BandImages
         The images.
     target : Target or Sources, optional
-        Position and size; default: of what `find_sources` finds in the middle.
+        Position and size; default: those of the source at the center, from `find_sources`.
     radii : float, optional
-        Half the side, in half-light radii.
+        Half the side of the square, in half-light radii.
 
     Returns
     -------
     BandImages
-        The part of it that lies on the image.
+        The part of it inside the image.
 
     Examples
     --------
