@@ -30,6 +30,7 @@ COMMANDS = {
     "list": "picasssso._cli.listing:list_command",
     "prepare": "picasssso._cli.prepare:prepare",
     "report": "picasssso._cli.report:report",
+    "sed": "picasssso._cli.sed:sed",
     "simulate": "picasssso._cli.simulate:simulate",
     "survey": "picasssso._cli.survey:survey",
     "train": "picasssso._cli.train:train",

@@ -10,6 +10,7 @@ import click
 from picasssso._cli.estimators import ESTIMATOR, make_estimator
 from picasssso._cli.parsing import wrong_use
 from picasssso._cli.reading import (
+    Options,
     add_options,
     check_outputs,
     dust_arguments,
@@ -40,6 +41,23 @@ Examples:
   picasssso estimate frame-*.fits.bz2 -e mass_to_light -z 0.03 -o maps.fits
 """
 
+#: What is done to images before they are estimated.
+PREPARING: Options = (
+    (("--position",), "'RA DEC'",
+     "Position of the target, in degrees or as '09h30m00s +02d10m00s'. By default the center of "
+     "the image.", {}),
+    (("--subtract-sky",), None,
+     "Measure the sky away from all detected sources and subtract it; the images must show sky "
+     "around the galaxy. By default no sky is subtracted.",
+     {"type": click.Choice(["median", "background2d"])}),
+    (("--estimate-noise",), None,
+     "Measure the noise of bands without uncertainties from the images.", {"is_flag": True}),
+    (("--prepare/--no-prepare", "prepared"), None,
+     "Whether to prepare the images like `picasssso prepare` with its defaults. By default, "
+     "survey files are prepared, and images of --band or BandImages are not.",
+     {"default": None}),
+)  # fmt: skip
+
 
 @click.command(epilog=EXAMPLES)
 @reading_options
@@ -47,30 +65,7 @@ Examples:
 @partial(add_options, options=ESTIMATOR)
 @click.option("--plot", "picture", metavar="OUT.png", help="Also plot the galaxy and its maps.")
 @click.option("--overwrite", is_flag=True, help="Replace output files that exist.")
-@click.option(
-    "--position",
-    metavar="'RA DEC'",
-    help="Position of the target, in degrees or as '09h30m00s +02d10m00s'. By default the "
-    "center of the image.",
-)
-@click.option(
-    "--subtract-sky",
-    type=click.Choice(["median", "background2d"]),
-    help="Measure the sky away from all detected sources and subtract it; the images must show "
-    "sky around the galaxy. By default no sky is subtracted.",
-)
-@click.option(
-    "--estimate-noise",
-    is_flag=True,
-    help="Measure the noise of bands without uncertainties from the images.",
-)
-@click.option(
-    "--prepare/--no-prepare",
-    "prepared",
-    default=None,
-    help="Whether to prepare the images like `picasssso prepare` with its defaults. By default, "
-    "survey files are prepared, and images of --band or BandImages are not.",
-)
+@partial(add_options, options=PREPARING)
 @click.option(
     "--samples",
     "n_samples",
@@ -92,47 +87,16 @@ def estimate(**arguments: Any) -> None:
     _Job(**arguments).run()
 
 
-class _Job:
-    """One run of ``picasssso estimate``: its options, checked, and its steps."""
+class ImagesWanted:
+    """The options that say what images are wanted, checked, and the images."""
 
-    def __init__(self, **arguments: Any) -> None:
-        self.given = arguments
-        self.quiet: bool = arguments["quiet"]
-        self.files, self.reading = read_arguments(arguments)
-        self.outputs = [path for path in (arguments["output"], arguments["picture"]) if path]
-        self.estimator = make_estimator(arguments)
-        self.dust = dust_arguments(arguments)
-        self.position = read_position(arguments["position"])
-        check_region(arguments)
+    def __init__(self, given: dict[str, Any]) -> None:
+        self.given = given
+        self.files, self.reading = read_arguments(given)
+        self.dust = dust_arguments(given)
+        self.position = read_position(given["position"])
 
-    def run(self) -> None:
-        """Read, estimate, write, and say what came out."""
-        from picasssso._plotting import check_picture_name
-        from picasssso.maps.pictures import save_picture
-
-        output, picture = self.given["output"], self.given["picture"]
-        overwrite = self.given["overwrite"]
-        # Before the work, not after it.
-        check_outputs(self.files, self.outputs, overwrite)
-        if picture:
-            with wrong_use("--plot"):
-                check_picture_name(picture)
-        images = self._read()
-        where, what = find_region(self.given, images, self.position)
-        maps = self.estimator.estimate(
-            images,
-            n_samples=self.given["n_samples"],
-            seed=self.given["seed"],
-            progress=progress_wanted(self.quiet) or False,
-        )
-        maps.write(output, overwrite=overwrite)
-        if picture:
-            estimates = {self.given["estimator_name"]: maps}
-            save_picture(picture, images, estimates, overwrite=overwrite)
-        if not self.quiet:
-            _report(maps, self.outputs, where, what)
-
-    def _read(self) -> BandImages:
+    def read(self) -> BandImages:
         """Read the images, and do to them what was asked for."""
         from picasssso.bands import BandImages
 
@@ -180,6 +144,45 @@ class _Job:
                 )
             ebv, scale = look_up_ebv(place), "SFD98"
         return correct_extinction(images, ebv, scale=scale, law=self.dust["law"])
+
+
+class _Job:
+    """One run of ``picasssso estimate``: its options, checked, and its steps."""
+
+    def __init__(self, **arguments: Any) -> None:
+        self.given = arguments
+        self.quiet: bool = arguments["quiet"]
+        self.wanted = ImagesWanted(arguments)
+        self.outputs = [path for path in (arguments["output"], arguments["picture"]) if path]
+        self.estimator = make_estimator(arguments)
+        check_region(arguments)
+
+    def run(self) -> None:
+        """Read, estimate, write, and say what came out."""
+        from picasssso._plotting import check_picture_name
+        from picasssso.maps.pictures import save_picture
+
+        output, picture = self.given["output"], self.given["picture"]
+        overwrite = self.given["overwrite"]
+        # Before the work, not after it.
+        check_outputs(self.wanted.files, self.outputs, overwrite)
+        if picture:
+            with wrong_use("--plot"):
+                check_picture_name(picture)
+        images = self.wanted.read()
+        where, what = find_region(self.given, images, self.wanted.position)
+        maps = self.estimator.estimate(
+            images,
+            n_samples=self.given["n_samples"],
+            seed=self.given["seed"],
+            progress=progress_wanted(self.quiet) or False,
+        )
+        maps.write(output, overwrite=overwrite)
+        if picture:
+            estimates = {self.given["estimator_name"]: maps}
+            save_picture(picture, images, estimates, overwrite=overwrite)
+        if not self.quiet:
+            _report(maps, self.outputs, where, what)
 
 
 def _report(maps: PropertyMaps, paths: list[str], region: Any, what: str) -> None:

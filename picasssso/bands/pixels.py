@@ -188,12 +188,12 @@ def common_pixels(
     ``weights``: of the pixels, such as their part in an aperture; returns shapes (n_band,
     n_groups) and (n_pixel,).
     """
-    weights = np.ones(len(group)) if weights is None else weights
+    part = np.ones(len(group)) if weights is None else weights
 
-    def area(which: npt.NDArray[np.bool_]) -> npt.NDArray[np.float64]:
-        return np.bincount(group, weights * which, minlength=n_groups)
+    def area(which: npt.NDArray[np.bool_]) -> npt.NDArray[np.floating]:
+        return np.bincount(group, part * which, minlength=n_groups).astype(np.float64)
 
-    whole = area(good.any(axis=0))
     measured = np.array([area(plane) for plane in good])
-    used = (measured > 0) & (2 * measured >= whole)
-    return used, (good | ~used[:, group]).all(axis=0) & used.any(axis=0)[group]
+    used = (measured > 0) & (2 * measured >= area(np.any(good, axis=0)))
+    common = np.all(good | ~used[:, group], axis=0) & np.any(used, axis=0)[group]
+    return used, np.asarray(common)

@@ -379,14 +379,7 @@ class PropertyMapEstimator(abc.ABC):
 
     def _check_usable(self, images: BandImages) -> None:
         self.check_images(images)
-        name = type(self).__name__
-        if self.tags.needs_uncertainty and images.missing_uncertainty:
-            raise InvalidInputError(
-                f"{name} needs an uncertainty in every band, but "
-                f"{', '.join(images.missing_uncertainty)} "
-                f"{'has' if len(images.missing_uncertainty) == 1 else 'have'} none: attach one to "
-                "each CCDData, or use images.with_estimated_noise()."
-            )
+        self._check_uncertainty(images)
         extinction = images.galactic_extinction
         if extinction is None:
             warnings.warn(
@@ -404,6 +397,15 @@ class PropertyMapEstimator(abc.ABC):
             )
         if self.tags.models_stars_only:
             warn_beyond_stars(images.bands, images.redshift)
+
+    def _check_uncertainty(self, images: BandImages) -> None:
+        if self.tags.needs_uncertainty and images.missing_uncertainty:
+            raise InvalidInputError(
+                f"{type(self).__name__} needs an uncertainty in every band, but "
+                f"{', '.join(images.missing_uncertainty)} "
+                f"{'has' if len(images.missing_uncertainty) == 1 else 'have'} none: attach one to "
+                "each CCDData, or use images.with_estimated_noise()."
+            )
 
     def _blocks(self, images: BandImages, n_samples: int) -> tuple[Iterable[Block], int]:
         """Return the blocks and how many there are."""

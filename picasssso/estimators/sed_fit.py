@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from picasssso._core.devices import check_device, resolve_device
 from picasssso._core.threads import run_calmly
+from picasssso.estimators._sed_fit.sed import SEDFit
 from picasssso.estimators.base import PropertyMapEstimator
 from picasssso.estimators.context import EstimationContext
 from picasssso.estimators.tags import EstimatorTags
@@ -25,11 +26,14 @@ from picasssso.sps import AttenuationLaw, SEDPrior, SSPGrid, TemplateError
 from picasssso.sps.dust import get_law
 
 if TYPE_CHECKING:
+    from astropy.nddata import CCDData
+
+    from picasssso.bands import BandImages
     from picasssso.estimators._grid_posterior import PosteriorSummary
     from picasssso.estimators._sed_fit.fitters import Fitter
     from picasssso.estimators._sed_fit.shared_error import SharedError
 
-__all__ = ["SEDFitEstimator"]
+__all__ = ["SEDFit", "SEDFitEstimator"]
 
 FloatArray = npt.NDArray[np.floating]
 BoolArray = npt.NDArray[np.bool_]
@@ -251,6 +255,69 @@ class SEDFitEstimator(PropertyMapEstimator):
                 device=resolve_device(self.device),
             )
         )
+
+    # ---- one SED --------------------------------------------------------------------
+
+    def fit_sed(
+        self,
+        images: BandImages | Mapping[str, CCDData],
+        region: Any = None,
+        *,
+        redshift: float | None = None,
+    ) -> SEDFit:
+        """Fit the summed light of a region, or that of a pixel.
+
+        All bands are summed over the same pixels: those that have data in all of them. A band
+        with data in less than half of the region is left out, with a warning.
+
+        Parameters
+        ----------
+        images : BandImages or mapping of str to `~astropy.nddata.CCDData`
+            The images.
+        region : tuple, `~astropy.coordinates.SkyCoord`, aperture, array or int, optional
+            A pixel as ``(x, y)`` or by its position on the sky; an aperture of photutils, in
+            pixels or on the sky; a boolean array of shape (y, x), True inside; the number of a
+            label; or ``"frame"``, the whole image. By default the target's label, or without
+            labels the whole image.
+        redshift : float, optional
+            Redshift of the galaxy; needed with a mapping, refused with `BandImages`.
+
+        Returns
+        -------
+        SEDFit
+            Fluxes, posterior, samples, plot, and the comparison with the sum of the pixels.
+
+        Raises
+        ------
+        InvalidInputError, InvalidTypeError
+            If the region is none, lies off the image or has no pixel that at least two bands
+            measure, and for all that `estimate` refuses.
+
+        Warns
+        -----
+        PicassssoWarning
+            If a band is left out.
+
+        Notes
+        -----
+        The errors of sums hold the correlation of the noise (``images.noise_scaling``); the sky's
+        error adds up over all pixels. The posterior is that which `estimate` gives for a pixel
+        of these fluxes.
+
+        Examples
+        --------
+        >>> import astropy.units as u
+        >>> from photutils.aperture import SkyCircularAperture
+        >>> from picasssso import SEDFitEstimator
+        >>> from picasssso.data import load_example_images
+        >>> images = load_example_images()
+        >>> center = images.wcs.pixel_to_world(64, 64)
+        >>> estimator = SEDFitEstimator(n_models=2000, device="cpu")
+        >>> sed = estimator.fit_sed(images, SkyCircularAperture(center, 3 * u.arcsec))
+        >>> print(f"{sed.n_pixels:.0f} pixels in {len(sed.bands)} bands")
+        180 pixels in 5 bands
+        """
+        return SEDFit(self, self._as_band_images(images, redshift), region)
 
     # ---- the contract ---------------------------------------------------------------
 

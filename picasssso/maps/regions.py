@@ -41,6 +41,8 @@ class PixelWeights:
 
 def pixel_weights(region: Any, shape: tuple[int, int], wcs: WCS | None) -> PixelWeights:
     """Return how much of each pixel of an image ``(y, x)`` lies in a region."""
+    if isinstance(region, PixelWeights):
+        return region
     if region is None:
         whole = np.broadcast_to(np.float64(1.0), shape)
         return PixelWeights((slice(0, shape[0]), slice(0, shape[1])), whole)

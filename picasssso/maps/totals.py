@@ -216,7 +216,7 @@ def measure(maps: MapPlanes, name: str, region: PixelWeights, correlation: str) 
     areas = solid_angles[valid]
     off_image = region.outside * maps.pixel_solid_angle.to_value(u.arcsec**2)
     n_pixels = float(region.weights[valid].sum())
-    bins, sizes = _measurements(maps.bins, region.window, valid)
+    bins, sizes = measurements(maps.bins, region.window, valid)
     inflation = measurement_inflation(sizes, n_pixels, maps.noise_scaling)
     estimates = [_estimate(maps, part)[region.window][valid].astype(float) for part in names]
     value, derivatives = _average(estimates, areas)
@@ -262,7 +262,7 @@ def _describe_average(maps: MapPlanes, names: tuple[str, ...]) -> str:
     return f"average of {plane} {names[0]} weighted by {weight}"
 
 
-def _measurements(
+def measurements(
     bins: npt.NDArray[np.int32] | None,
     window: tuple[slice, slice],
     valid: npt.NDArray[np.bool_],

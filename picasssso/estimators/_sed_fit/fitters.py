@@ -168,6 +168,7 @@ class Fitter:
             error_floor=options.band_errors,
         )
         self.shared_error: SharedError = landmark.shared_error
+        self.options, self.library = options, library
         self.record: Mapping[str, Any] = {**library.meta, "hash": library.hash}
         #: Percentiles 16, 50 and 84 of the models, before any data, by property.
         self.prior: Mapping[str, list[float]] = {
