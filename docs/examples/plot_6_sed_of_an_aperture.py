@@ -22,8 +22,8 @@ print(sed)
 figure = sed.plot()
 
 # %%
-# All bands are summed over the same pixels, and errors hold the correlation of their noise. A pixel is
-# given as ``(x, y)`` or by its position, and a table holds what the figure shows.
+# All bands are summed over the same pixels, and errors hold the correlation of their noise. A
+# pixel is given as ``(x, y)`` or by its position, and a table holds what the figure shows.
 
 pixel = estimator.fit_sed(images, images.wcs.pixel_to_world(80, 70))
 pixel.fluxes["band", "wavelength", "flux", "error", "model_p50", "residual"]

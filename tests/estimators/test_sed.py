@@ -10,7 +10,7 @@ from brute_force_posterior import BruteForce
 from photutils.aperture import CircularAperture, RectangularAperture, SkyCircularAperture
 
 from picasssso import BandImages, GalacticExtinction, NoiseScaling, SEDFitEstimator
-from picasssso.estimators._sed_fit.sed import describe_range
+from picasssso.estimators._sed_fit.ranges import describe_range
 from picasssso.exceptions import (
     InvalidInputError,
     InvalidTypeError,

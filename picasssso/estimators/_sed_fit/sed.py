@@ -14,6 +14,7 @@ from picasssso._core.html import html_table
 from picasssso._core.quiet import silence
 from picasssso.estimators._sed_fit.light import sum_light
 from picasssso.estimators._sed_fit.model_posterior import ModelPosterior
+from picasssso.estimators._sed_fit.ranges import describe_range
 from picasssso.exceptions import InvalidInputError, InvalidTypeError, PicassssoWarning
 from picasssso.filters.library import pivot_wavelength
 from picasssso.maps.arrays import PERCENTILES
@@ -441,21 +442,3 @@ def _total(maps: PropertyMaps, name: str, weights: Any) -> Total:
             region = pixel_weights(weights, maps.shape, maps.wcs)
             return measure(maps, name, region, correlation or "joint")
         return make_total(maps, name, "frame" if weights is None else weights, correlation)
-
-
-def describe_range(row: Any) -> str:
-    """Write a row of `SEDFit.posterior`: median, how far its 68 % range reaches, unit."""
-    low, middle, high = (float(row[name]) for name in ("p16", "p50", "p84"))
-    up, down = high - middle, middle - low
-    least = min((step for step in (up, down) if step > 0), default=0.0)
-    if not np.isfinite(middle):
-        return "not estimated"
-    largest = max(abs(middle), up, down)
-    power = int(np.floor(np.log10(largest))) if largest > 0 else 0
-    power = 0 if -3 <= power < 4 else power
-    digits = max(1 + power - int(np.floor(np.log10(least))), 0) if least else 2
-    digits = min(digits, 4 - min(power, 0) if power > -3 else 4)
-    numbers = (f"{value / 10.0**power:.{digits}f}" for value in (middle, up, down))
-    text = "{} +{} -{}".format(*numbers)
-    unit = str(row["unit"])
-    return f"({text})e{power:+03d} {unit}".rstrip() if power else f"{text} {unit}".rstrip()

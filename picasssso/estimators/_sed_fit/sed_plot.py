@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import astropy.units as u
 import numpy as np
 
+from picasssso.estimators._sed_fit.ranges import describe_range
 from picasssso.exceptions import InvalidInputError
 
 if TYPE_CHECKING:
@@ -140,8 +141,6 @@ def _write_answers(axes: Axes, sed: SEDFit) -> None:
 
 def _range(row: Any) -> str:
     """Return a row of `SEDFit.posterior` as mathematics."""
-    from picasssso.estimators._sed_fit.sed import describe_range
-
     text = describe_range({**{name: row[name] for name in row.colnames}, "unit": ""})
     power = ""
     if text.startswith("("):
