@@ -59,7 +59,7 @@ class MissingBandError(InvalidInputError):
 
 
 class FileFormatError(PicassssoError, OSError):
-    """A file that is not what it was taken for, is damaged, or is too new."""
+    """A file that is not of the expected format, is damaged, or is too new."""
 
 
 class MissingDependencyError(PicassssoError, ImportError):
@@ -67,8 +67,8 @@ class MissingDependencyError(PicassssoError, ImportError):
 
 
 class PicassssoWarning(AstropyUserWarning):
-    """Something was done that the user should know of."""
+    """Warning about something that the user should know."""
 
 
 class OutsideTrainingWarning(PicassssoWarning):
-    """The images are unlike anything that the estimator was trained on."""
+    """The images are unlike the training set of the estimator."""

@@ -40,9 +40,9 @@ class Galaxies:
         log10 of the mass fraction of metals of those stars, of the same shape, or with one
         metallicity for all ages (n, 1, y, x).
     attenuation : Tensor
-        Attenuation at 5500 AA in mag, of shape (n, 2, y, x): of the diffuse dust, which all
-        light passes, and of birth clouds, which light of the first age bin and of the gas it
-        ionizes passes as well (Charlot & Fall 2000, ApJ 539, 718).
+        Attenuation at 5500 AA in mag, of shape (n, 2, y, x): by diffuse dust, which attenuates
+        all light, and by birth clouds, which also attenuate stars of the first age bin and the
+        gas that they ionize (Charlot & Fall 2000, ApJ 539, 718).
     attenuation_slope : Tensor
         Exponents of the two power laws of wavelength, of shape (n, 2).
     hi_mass, h2_mass : Tensor
@@ -56,15 +56,14 @@ class Galaxies:
     pixel_scale_kpc : Tensor
         Size of a pixel in kpc, of shape (n,).
     index : Tensor, optional
-        Number of each galaxy in its set; observing noise is keyed by it. 0, 1, ... if not
-        given.
+        Number of each galaxy in its set, which determines its noise; by default 0, 1, ...
     parameters : mapping, optional
-        What else is known of each galaxy: names to arrays of shape (n, ...).
+        Further parameters of each galaxy: names to arrays of shape (n, ...).
 
     Raises
     ------
     InvalidInputError
-        If shapes do not fit.
+        If shapes are inconsistent.
 
     Examples
     --------
@@ -164,7 +163,7 @@ class Galaxies:
         Returns
         -------
         Galaxies
-            There; the parameters stay where they are.
+            The galaxies on that device; their parameters are not moved.
         """
         names = tuple(f.name for f in fields(self) if f.name != "parameters")
         return self._apply(lambda tensor: tensor.to(device), names)
@@ -187,12 +186,12 @@ class Galaxies:
         return self._apply(lambda tensor: tensor[..., margin:-margin, margin:-margin], _MAPS)
 
     def rotate(self, quarter_turns: int) -> Galaxies:
-        """Return the galaxies turned by multiples of 90 degrees.
+        """Return the galaxies rotated by multiples of 90 degrees.
 
         Parameters
         ----------
         quarter_turns : int
-            How many quarters, from x towards y.
+            Number of quarter turns, from x towards y.
 
         Returns
         -------

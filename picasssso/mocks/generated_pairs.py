@@ -43,9 +43,9 @@ def _batch(
 
 
 class GeneratedPairs(PairSource):
-    """An endless set of made-up galaxies, generated when asked for; nothing on disk.
+    """Any number of simulated galaxies, generated on demand; nothing is stored on disk.
 
-    Pair k of a seed is the same whatever the batch, the worker or the order.
+    Pair k of a seed does not depend on batch, worker or order.
 
     Parameters
     ----------
@@ -108,24 +108,24 @@ class GeneratedPairs(PairSource):
 
 
 class ObservedPairs(PairSource):
-    """Observed galaxies in memory: of simulations, or of painted maps.
+    """Observed galaxies in memory: from simulations, or computed from maps.
 
     Parameters
     ----------
     observed : ObservedGalaxies
         Images and truth.
     galaxy : sequence of int, optional
-        Which galaxy each of them shows. Views of one galaxy must share a number: splits go
-        by it. 0, 1, ... if not given.
+        Number of the galaxy in each of them; by default 0, 1, ... Views of one galaxy must have
+        the same number, by which sets are split.
     view : sequence of int, optional
-        From which direction.
+        Number of the viewing direction.
     description : dict, optional
-        Where they come from, for the files of stored sets.
+        Origin of the galaxies, for the files of stored sets.
 
     Raises
     ------
     InvalidInputError
-        If the numbers do not fit.
+        If the numbers are inconsistent.
 
     Examples
     --------
@@ -169,5 +169,5 @@ class ObservedPairs(PairSource):
         return _batch(self.observed, chosen, {n: v[chosen] for n, v in self._ids.items()})
 
     def describe(self) -> dict[str, Any]:
-        """Return where the pairs come from: the description given."""
+        """Return the origin of the pairs: the given description."""
         return {"kind": "ObservedPairs", **self.description, "bands": list(self.bands)}

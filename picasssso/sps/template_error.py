@@ -50,14 +50,14 @@ class TemplateError:
     wavelength : tuple of float
         Increasing rest wavelengths of the nodes in AA.
     correction : tuple of float
-        What is added to the magnitudes of old stars, in mag at each node.
+        Correction of the magnitudes of old stars at each node, mag.
     error : tuple of float
-        Standard deviation of what is left in mag at each node, for stars of all ages.
+        Standard deviation of the remaining error at each node, mag, for stars of all ages.
     ages : tuple of float, optional
-        Ages in yr up to which stars are not corrected, and from which they are in full; in
-        between the correction rises linearly with log age.
+        Ages in yr below which stars are not corrected, and above which they are fully corrected;
+        in between the correction increases linearly with log age.
     source : str, optional
-        What was fitted to what.
+        Origin of the curves.
 
     Raises
     ------
@@ -132,8 +132,7 @@ class TemplateError:
         Returns
         -------
         TemplateError
-            Both curves. A grid that was not judged gets those of PopStar's errors, and no
-            correction.
+            Both curves. Other grids have the errors of PopStar and no correction.
 
         Examples
         --------
@@ -252,7 +251,7 @@ class TemplateError:
         return cls(**values)
 
     def fraction_corrected(self, age: npt.ArrayLike) -> FloatArray:
-        """Return how much of the correction stars of an age get.
+        """Return the fraction of the correction that is applied at an age.
 
         Parameters
         ----------
@@ -269,7 +268,7 @@ class TemplateError:
         return np.clip((np.log(age) - low) / (high - low), 0.0, 1.0)
 
     def correction_at(self, wavelength: npt.ArrayLike) -> FloatArray:
-        """Return what is added to the magnitudes of old stars.
+        """Return the correction of the magnitudes of old stars.
 
         Parameters
         ----------

@@ -56,34 +56,34 @@ def run_mosaic(
     retry_failed: bool = False,
     progress: bool | None = None,
 ) -> Summary:
-    """Estimate maps of one large image, in blocks over the workers of a Dask cluster.
+    """Estimate maps of one large image, in blocks on a Dask cluster.
 
     The maps are those of ``estimator.estimate(images)``, in ``folder/maps.fits``, which
-    `~picasssso.maps.PropertyMaps` reads; no process ever holds more than a block of them. Where
-    the images have labels, ``folder/results.fits`` holds totals of each.
+    `~picasssso.maps.PropertyMaps` reads; no process holds more than a block of them in memory.
+    If the images have labels, ``folder/results.fits`` contains the totals of each target.
 
     Parameters
     ----------
     images : path
-        A file that `~picasssso.bands.BandImages` wrote, not compressed, that all workers can
-        read; `picasssso.preparation.prepare` makes such images.
+        An uncompressed file written by `~picasssso.bands.BandImages.write` that all workers can
+        read, for example from `picasssso.preparation.prepare`.
     estimator : PropertyMapEstimator
-        What makes the maps. Its ``memory_budget`` decides how large blocks are.
+        The estimator. Its ``memory_budget`` determines the size of blocks.
     folder : path
-        Where results go, for all workers to write to.
+        Folder for the results, writable by all workers.
     scheduler, workers, resources, resume, retry_failed, progress : object, optional
-        As for `run`; a block is what a galaxy is there.
+        As for `run`, for blocks instead of galaxies.
 
     Returns
     -------
     Summary
         ``done``, ``failed`` and ``asked``, numbers of blocks. If a block failed, there are no
-        maps: its error stands in the log and in ``read_results(folder / "blocks")``.
+        maps; its error is in the log and in ``read_results(folder / "blocks")``.
 
     Raises
     ------
     InvalidInputError
-        If the images cannot be used, another run writes to the folder, or there is one in it
+        If the images cannot be used, another run is active in the folder, or it contains a run
         and ``resume`` is not set.
 
     Examples

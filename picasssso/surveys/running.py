@@ -83,68 +83,68 @@ def run(
     retry_failed: bool = False,
     progress: bool | None = None,
 ) -> Summary:
-    """Estimate maps of all galaxies of a catalog, over the workers of a Dask cluster.
+    """Estimate maps of all galaxies of a catalog on a Dask cluster.
 
     Each galaxy is read, prepared, estimated and measured by a worker; its row is committed to
     ``folder/results.sqlite``, which `read_results` reads at any time. At the end the table is
-    written to ``folder/results.fits``. Maps stand in ``folder/maps``, in subfolders.
+    written to ``folder/results.fits``. Maps are written to subfolders of ``folder/maps``.
 
-    A galaxy that fails is tried once more and then gets a row that says why. If the run ends
-    early, whatever the reason, ``resume=True`` does what is missing.
+    A galaxy that fails is tried once more; then its row gives the reason. An interrupted run is
+    continued with ``resume=True``.
 
     Parameters
     ----------
     catalog : `~astropy.table.Table` or path
-        A table that astropy reads: ECSV, FITS, VOTable, CSV, Parquet. Columns are found by
-        their usual names: the name and the redshift of each galaxy; where they are needed its
-        position (degrees); if it has them, a luminosity distance, E(B-V), and the size of
-        cutouts.
+        A table that astropy reads: ECSV, FITS, VOTable, CSV, Parquet. Columns are identified by
+        common names: the name and redshift of each galaxy and, if needed, its position (in
+        degrees); optionally a luminosity distance, E(B-V), and the size of cutouts.
     estimator : PropertyMapEstimator
-        What makes the maps.
+        The estimator.
     folder : path
-        Where results go; made if it is not there.
+        Folder for the results; created if it does not exist.
     images : str or mapping from band to str, optional
-        Names of files with ``{id}``, ``{band}`` or any column in braces, such as
+        Patterns of file names with ``{id}``, ``{band}`` or any column name in braces, such as
         ``"cutouts/{id}_{band}.fits"``; or one for each band, ``{"sdss2010-g": "{file_g}"}``.
-        Without ``{band}``, files that hold all bands. This or ``tiles``.
+        Without ``{band}``, files contain all bands. Required unless ``tiles`` is given.
     bands : sequence of str, optional
-        What ``{band}`` stands for.
+        Values of ``{band}``.
     tiles : mapping from band to pattern or paths, optional
-        Large images to cut galaxies out of. A galaxy across an edge comes from the tile that
-        holds most of it; its row says so.
+        Large images from which galaxies are cut out. A galaxy at an edge is taken from the tile
+        that covers most of it, which is noted in its row.
     size : `~astropy.units.Quantity`, optional
-        Side of the squares that are cut out of tiles, an angle.
+        Side of the square cutouts from tiles, an angle.
     columns : mapping, optional
-        Which column is what, where names are not the usual: ``id``, ``ra``, ``dec``,
-        ``redshift``, ``distance``, ``ebv``, ``size``; ``"dist [Mpc]"`` gives a unit too.
+        Names of columns, if they are not common ones: ``id``, ``ra``, ``dec``,
+        ``redshift``, ``distance``, ``ebv``, ``size``; ``"dist [Mpc]"`` also gives a unit.
     prepare : bool, optional
-        Whether to go through all steps of `picasssso.preparation.prepare`; if not, images are
-        used as they are.
+        Whether to prepare the images with `picasssso.preparation.prepare`; otherwise they are
+        used without changes.
     options : mapping, optional
         Arguments of `picasssso.preparation.prepare`, the same for all galaxies.
     ebv_scale : {"SFD98", "SF11"}, optional
-        Scale of the catalog's E(B-V); needed if it has some.
+        Scale of E(B-V) in the catalog; required if there is such a column.
     extinction_removed : bool, optional
-        Whether the images are corrected for that E(B-V) already.
+        Whether the images are already corrected for that E(B-V).
     aperture : `~astropy.units.Quantity`, optional
         Radius of the fixed circular aperture, a length or an angle.
     keep_maps, reports : bool, optional
-        Whether to write each galaxy's maps, and a page about them.
+        Whether to write the maps of each galaxy, and an HTML report about them.
     pictures : int, optional
-        For so many galaxies, from the first, keep small pictures for the page.
+        Number of galaxies, from the first, with small images for the HTML page.
     n_samples, seed : int, optional
-        Joint samples for the errors of totals, and their seed: galaxy k has ``seed + k``.
+        Number of joint samples for the errors of totals, and their seed: ``seed + k`` for galaxy
+        k.
     batch_size : int, optional
-        Galaxies in a task, which networks take together: for a GPU. By default up to 8, fewer
-        in a small run, one after the other.
+        Number of galaxies in a task, which networks process together on a GPU. By default up to
+        8, or fewer in a small run, one after the other.
     scheduler : str, optional
         Address of a Dask scheduler. By default a cluster is started on this machine.
     workers : int, optional
         Processes of that cluster, with a thread each; by default one for each core.
     resources : mapping, optional
-        Dask resources that a galaxy takes, such as ``{"GPU": 1}``.
+        Dask resources needed by a task, such as ``{"GPU": 1}``.
     resume, retry_failed : bool, optional
-        Go on with the run in the folder; do galaxies again that failed.
+        Continue the run in the folder; repeat failed galaxies.
     progress : bool, optional
         Whether to show a progress bar; by default only on a terminal.
 
@@ -156,20 +156,20 @@ def run(
     Raises
     ------
     InvalidInputError
-        If columns, images or options cannot be used, another run writes to the folder, or
-        there is one in it and ``resume`` is not set.
+        If columns, images or options cannot be used, another run is active in the folder, or it
+        contains a run and ``resume`` is not set.
     MissingDependencyError
         If ``dask.distributed`` is not installed.
     PicassssoError
-        If the connection to the scheduler is lost; what is done is kept.
+        If the connection to the scheduler is lost; completed results are kept.
 
     Notes
     -----
-    Rows hold, for each property, its total (average, for intensive ones) and error inside an
+    For each property, rows contain its total (average, for intensive ones) and error inside an
     ellipse with semi-major axis of 2 half-mass radii (``stellar_mass``, ``stellar_mass_error``)
     and inside the fixed aperture (``..._aperture``), and its gradient out to 2 half-mass radii,
     dex per half-mass radius; the ellipse is that of the moments of the mass map. ``flagged``
-    is the part of that ellipse whose pixels have a quality flag.
+    is the fraction of pixels in that ellipse with a quality flag.
 
     Examples
     --------
@@ -383,8 +383,8 @@ def read_results(folder: str | os.PathLike[str]) -> QTable:
     Returns
     -------
     `~astropy.table.QTable`
-        A row for each galaxy done, in the catalog's order, with units. ``failed`` says in one
-        line why a galaxy has no numbers; what a row lacks is NaN, or an empty text.
+        A row for each finished galaxy, in the order of the catalog, with units. ``failed`` gives
+        the reason why a galaxy has no results; missing values are NaN or empty strings.
 
     Raises
     ------

@@ -68,8 +68,8 @@ def make_galaxy(
     Returns
     -------
     BandImages
-        Images in nmgy with standard deviations, a common PSF, and Galactic extinction
-        stated as removed.
+        Images in nmgy with standard deviations and a common PSF, corrected for Galactic
+        extinction.
 
     Examples
     --------

@@ -20,15 +20,15 @@ def parametrize_with_checks(
 ) -> Callable[[Callable[..., Any]], Any]:
     """Decorate a test so that pytest runs every contract check on every estimator.
 
-    The test takes ``estimator`` and ``check`` and calls ``check(estimator)``. A check
-    that does not apply to an estimator skips and says why.
+    The test takes ``estimator`` and ``check`` and calls ``check(estimator)``. A check that does
+    not apply to an estimator is skipped with a reason.
 
     Parameters
     ----------
     estimators : sequence of PropertyMapEstimator
         Instances, not classes.
     bands : sequence of str, optional
-        Bands of the images that the estimators are tried on.
+        Bands of the test images.
     redshift : float, optional
         Redshift of those images.
 

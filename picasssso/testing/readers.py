@@ -26,26 +26,26 @@ class _HeadersOnly(ImageFile):
 def check_reader(
     reader: ImageReader, path: str | os.PathLike[str], *, redshift: float = 0.05
 ) -> BandImages:
-    """Check that a reader keeps its contract, on a file of its format with image and band.
+    """Test a reader with a file of its format that contains an image and its band.
 
     Parameters
     ----------
     reader : ImageReader
         The reader.
     path : path
-        A file that it reads by itself.
+        A file that it can read without further arguments.
     redshift : float, optional
         Redshift for the images.
 
     Returns
     -------
     BandImages
-        What the reader made of the file.
+        The images read from the file.
 
     Raises
     ------
     AssertionError
-        If the contract is broken; the message says how.
+        If a test fails; the message gives the reason.
 
     Examples
     --------

@@ -30,10 +30,10 @@ _CHUNK_CUDA = 2048
 
 
 class ProceduralGalaxies:
-    """An endless set of made-up galaxies.
+    """Any number of simulated galaxies.
 
-    Galaxy k is a function of ``seed``, k and the parameters here; neither batch size nor
-    device nor order matters.
+    Galaxy k depends only on ``seed``, k and these parameters, not on batch size, device or
+    order.
 
     Parameters
     ----------
@@ -44,11 +44,11 @@ class ProceduralGalaxies:
     survey : str or Survey, optional
         Sets the pixel scale: one of those `get_survey` knows.
     margin : int, optional
-        Pixels added at each side, for light that a PSF scatters in; cut by
+        Pixels added at each side, for light scattered by the PSF; removed by
         `picasssso.mocks.observe`.
     redshift : float or tuple of float, optional
-        One redshift for all, or a range from which they come such that half-mass radii are
-        ``apparent_radius``. By default the survey's own, or the range 0.01-0.15.
+        One redshift for all, or a range in which they are drawn such that half-mass radii are in
+        ``apparent_radius``. By default that of the survey, or the range 0.01-0.15.
     apparent_radius : tuple of float, optional
         Range of half-mass radii in pixels of a frame of 64 (in proportion in others), where
         redshifts are drawn; galaxies for which the redshifts do not allow it are smaller or
@@ -56,25 +56,25 @@ class ProceduralGalaxies:
     mass_range : tuple of float, optional
         Range of log10 of the stellar mass in Msun.
     mass_weight : float, optional
-        Exponent of the mass by which galaxies are preferred to their true numbers: 0 for a
-        volume, 1 for about a flux limit.
+        Exponent of the mass by which galaxies are weighted: 0 for a volume-limited sample, 1 for
+        about a flux-limited one.
     widen : float, optional
-        Factor on the scatter of all relations, for training on more than is known.
+        Factor on the scatter of all relations, for a broader training set.
     link_structure : bool, optional
-        Whether populations are tied to structure (young arms, dusty gas, old bulges,
-        gradients). Without, they are drawn apart.
+        Whether populations are correlated with structure (young arms, dusty gas, old bulges,
+        gradients). Otherwise they are drawn independently.
     dust : float, optional
         Factor on the optical depth of dust; 0 for galaxies without.
     worlds : Worlds, mapping or bool, optional
-        How far zero points of relations differ from galaxy to galaxy
-        (`picasssso.mocks.Worlds`); False for one world in which all hold as published.
+        Variation of the zero points of relations from galaxy to galaxy
+        (`picasssso.mocks.Worlds`); False for fixed zero points as published.
     device : str or torch.device, optional
-        Where to work; CUDA if there is one and nothing else is said.
+        Device for computing; by default CUDA if available.
 
     Raises
     ------
     InvalidInputError
-        If a parameter makes no sense.
+        If a parameter is invalid.
 
     Examples
     --------
@@ -155,7 +155,7 @@ class ProceduralGalaxies:
 
     @property
     def redshift_range(self) -> tuple[float, float]:
-        """Lowest and highest redshift that can come, for a table of light."""
+        """Lowest and highest possible redshift, for a table of light."""
         asked = self.redshift if self.redshift is not None else self.survey.redshift
         if asked is None:
             return REDSHIFT_RANGE

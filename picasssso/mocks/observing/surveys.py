@@ -40,7 +40,7 @@ _PAPER_REDSHIFT = 0.05
 
 @dataclass(frozen=True, eq=False)
 class Survey:
-    """How a survey, or a recipe, observes.
+    """Observing conditions of a survey.
 
     Parameters
     ----------
@@ -57,13 +57,13 @@ class Survey:
     electrons : tuple of float
         Electrons per nmgy, for photon noise; empty for none.
     framing : {"angular", "radii", "kpc"}
-        How pixels follow galaxies: a fixed angle, the field being ``frame`` half-mass radii,
-        or pixels of ``frame`` kpc.
+        Definition of the pixel scale: a fixed angle, a field of ``frame`` half-mass radii, or
+        pixels of ``frame`` kpc.
     frame : float
         See there; for "angular" unused.
     redshift : float or None
-        The redshift of all galaxies, or None if it is drawn so that galaxies fill the field
-        as in a survey.
+        The redshift of all galaxies, or None if it is drawn such that galaxies fill the field as
+        in a survey.
     psf_unit : {"arcsec", "kpc"}
         Unit of ``psf_fwhm``.
     psf_profile : {"moffat", "gaussian"}
@@ -77,7 +77,7 @@ class Survey:
     zero_point_error : float
         Scatter of the zero points in mag.
     source : str
-        Where the numbers come from.
+        Origin of the parameters.
     pixel_scale_range : tuple of float or None
         If given, each galaxy has pixels of its own, between these in arcsec.
 
@@ -114,10 +114,10 @@ class Survey:
         depth: float | None = None,
         pixel_scale: tuple[float, float] | None = None,
     ) -> Survey:
-        """Return the survey under conditions that vary more, as training wants.
+        """Return the survey with more variable conditions, for training.
 
-        Everything is drawn for each galaxy from its own numbers; the images' PSF widths,
-        inverse variances and pixel scales tell what came.
+        The conditions are drawn for each galaxy, and recorded in the PSF widths, inverse
+        variances and pixel scales of the images.
 
         Parameters
         ----------
@@ -127,8 +127,8 @@ class Survey:
             Natural-logarithmic scatter of the sky's noise, as if exposures were longer or
             shorter: photon noise changes with it.
         pixel_scale : tuple of float, optional
-            Range of pixel scales in arcsec, drawn evenly in the logarithm. The sky's noise per
-            pixel goes with the pixel's size.
+            Range of pixel scales in arcsec, drawn evenly in the logarithm. The sky noise per
+            pixel scales with the pixel size.
 
         Returns
         -------
@@ -138,7 +138,7 @@ class Survey:
         Raises
         ------
         InvalidInputError
-            If a number makes no sense, or the survey's pixels are no fixed angle.
+            If a number is invalid, or the pixel scale of the survey is not a fixed angle.
 
         Examples
         --------
@@ -204,7 +204,7 @@ class Survey:
         return replace(self, bands=tuple(bands), **values)
 
     def point_source_depth(self) -> np.ndarray:
-        """Return the magnitude of a point source at 5 sigma, without photon noise of its own.
+        """Return the 5-sigma point-source magnitude, without photon noise of the source.
 
         Returns
         -------
@@ -280,7 +280,7 @@ SURVEYS = ("sdss", "des", "ps1", "hsc", "lsst", "paper_field", "paper_scale")
 
 
 def get_survey(survey: str | Survey) -> Survey:
-    """Return a preset by its name, or a survey as it is.
+    """Return a preset survey by its name; a survey is returned unchanged.
 
     Parameters
     ----------
