@@ -10,7 +10,8 @@ import numpy as np
 import numpy.typing as npt
 from astropy.wcs import WCS
 
-from picasssso.exceptions import InvalidInputError
+from picasssso.bands.slots import check_redshift, scalar_quantity
+from picasssso.exceptions import InvalidInputError, InvalidTypeError
 from picasssso.ifu.published import AVERAGED, Frame, PublishedMap, convert_map, stated_unit
 from picasssso.maps import PropertyArrays, PropertyMaps
 from picasssso.maps.arrays import NORMAL_SCORES
@@ -66,7 +67,7 @@ def convert_maps(
 
     Raises
     ------
-    InvalidInputError
+    InvalidInputError, InvalidTypeError
         If something that matters is not stated, or a unit cannot be converted.
 
     Examples
@@ -80,6 +81,13 @@ def convert_maps(
     >>> convert_maps({"stellar_age": age}, pixel_solid_angle=1 * u.arcsec**2).properties
     ('stellar_age_light_log',)
     """
+    if not isinstance(planes, Mapping) or not all(
+        isinstance(plane, PublishedMap) for plane in planes.values()
+    ):
+        raise InvalidTypeError(
+            "planes: expected a mapping such as {'stellar_mass': PublishedMap(...)}, found "
+            f"{str(planes)[:60]!r}."
+        )
     if not planes:
         raise InvalidInputError("There are no maps: expected at least one PublishedMap.")
     approximate = [approximate] if isinstance(approximate, str) else approximate
@@ -88,6 +96,11 @@ def convert_maps(
         raise InvalidInputError(
             f"approximate has {', '.join(unknown)}: expected some of {', '.join(AVERAGED)}."
         )
+    redshift = None if redshift is None else check_redshift(redshift)
+    if inclination is not None:
+        inclination = _angle(inclination, "inclination", "60 * u.deg")
+    if resolution_fwhm is not None:
+        resolution_fwhm = _angle(resolution_fwhm, "resolution_fwhm", "2.5 * u.arcsec")
     if luminosity_distance is None and redshift is not None and redshift >= 0.003:
         from astropy.cosmology import Planck18
 
@@ -119,6 +132,13 @@ def convert_maps(
         bins=bins,
         meta=record,
     )
+
+
+def _angle(value: Any, what: str, example: str) -> u.Quantity:
+    angle = scalar_quantity(value, what, example)
+    if angle.unit.physical_type != "angle":
+        raise InvalidInputError(f"{what}: found {value}, expected an angle such as {example}.")
+    return angle
 
 
 def _arrays(

@@ -6,7 +6,7 @@ import os
 import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Any
 
 import astropy.units as u
@@ -15,7 +15,12 @@ import numpy.typing as npt
 from astropy.wcs import WCS
 
 from picasssso._core.plugins import Registry
-from picasssso.exceptions import FileFormatError, InvalidInputError, PicassssoWarning
+from picasssso.exceptions import (
+    FileFormatError,
+    InvalidInputError,
+    InvalidTypeError,
+    PicassssoWarning,
+)
 from picasssso.ifu.conversion import convert_maps
 from picasssso.ifu.published import PublishedMap
 from picasssso.io import ImageFile
@@ -123,7 +128,7 @@ def read_maps(
     ------
     FileFormatError
         If the file is missing, damaged or of no known format.
-    InvalidInputError
+    InvalidInputError, InvalidTypeError
         If something that matters is neither in the file nor given.
 
     Examples
@@ -143,11 +148,19 @@ def read_maps(
     >>> maps
     <PropertyMaps 4 x 5 pixels, no WCS: sfr_10myr (solMass / (yr kpc2))>
     """
+    if not isinstance(path, str | os.PathLike):
+        raise InvalidTypeError(f"path: found {path!r}, expected that of a file.")
     file = ImageFile(os.path.expanduser(os.fspath(path)))
     reader = MAP_FORMATS.get(format)() if format is not None else _recognized(file)
     found = reader.read(file, galaxy)
     planes = dict(found.planes)
-    for name, changes in (stated or {}).items():
+    known_fields = {field.name for field in fields(PublishedMap)}
+    for name, changes in dict(stated or {}).items():
+        if not isinstance(changes, Mapping) or not set(changes) <= known_fields:
+            raise InvalidInputError(
+                f"stated has {name!r}: {changes!r}, expected arguments of PublishedMap, such as "
+                "{'imf': 'kroupa'}."
+            )
         if name not in planes:
             raise InvalidInputError(
                 f"stated has {name!r}: expected some of {', '.join(planes)}, which {file} holds."

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from astropy.wcs import WCS
 
-from picasssso.exceptions import InvalidInputError
+from picasssso.exceptions import InvalidInputError, InvalidTypeError
 from picasssso.ifu.conversion import convert_maps
 from picasssso.ifu.published import PublishedMap
 
@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from astropy.table import Table
 
     from picasssso.maps import PropertyMaps
+
+
+#: Pixels along a side that no map of a galaxy has.
+_LARGEST = 20_000
 
 
 def maps_from_table(
@@ -53,7 +57,7 @@ def maps_from_table(
 
     Raises
     ------
-    InvalidInputError
+    InvalidInputError, InvalidTypeError
         If a column is missing, or two rows are of one pixel.
 
     Examples
@@ -69,6 +73,10 @@ def maps_from_table(
     [[10. 20.]
      [nan 30.]]
     """
+    if not hasattr(table, "colnames"):
+        raise InvalidTypeError(f"Found {type(table).__name__}: expected an astropy Table.")
+    if not all(isinstance(plane.values, str) for plane in planes.values()):
+        raise InvalidTypeError("Found arrays in planes: expected names of columns of the table.")
     names = [x, y, *(sky or ())]
     names += [n for plane in planes.values() for n in (plane.values, plane.error) if n is not None]
     missing = [name for name in names if name not in table.colnames]
@@ -77,11 +85,15 @@ def maps_from_table(
             f"Found no column {', '.join(map(str, missing))}: the table has "
             f"{', '.join(table.colnames)[:300]}."
         )
-    columns, rows = (np.asarray(table[name], int) for name in (x, y))
-    if min(columns.min(), rows.min()) < 0 or len({*zip(columns, rows, strict=True)}) < len(table):
+    columns, rows = (_pixels(table, name) for name in (x, y))
+    if (
+        not len(table)
+        or min(columns.min(), rows.min()) < 0
+        or len({*zip(columns, rows, strict=True)}) < len(table)
+    ):
         raise InvalidInputError(
-            f"Found negative pixels in {x}, {y}, or two rows of one pixel: expected one row for "
-            "each pixel, from 0. Select those of one galaxy."
+            f"Found no rows, negative pixels in {x}, {y}, or two rows of one pixel: expected one "
+            "row for each pixel, from 0. Select those of one galaxy."
         )
     shape = int(rows.max()) + 1, int(columns.max()) + 1
 
@@ -91,7 +103,12 @@ def maps_from_table(
         grid = np.full(shape, np.nan)
         column = table[name]
         values = getattr(column, "value", column)
-        grid[rows, columns] = np.ma.filled(np.ma.asarray(values, float), np.nan)
+        try:
+            grid[rows, columns] = np.ma.filled(np.ma.asarray(values, float), np.nan)
+        except ValueError:
+            raise InvalidTypeError(
+                f"Column {name!r} is of {column.dtype}: expected numbers."
+            ) from None
         return grid
 
     filled = {}
@@ -105,6 +122,16 @@ def maps_from_table(
     if sky is not None:
         arguments = {"wcs": _fitted_wcs(table, columns, rows, sky)} | arguments
     return convert_maps(filled, **arguments)
+
+
+def _pixels(table: Table, name: str) -> npt.NDArray[np.int64]:
+    """Return the numbers of pixels in a column."""
+    values = np.ma.filled(np.ma.asarray(table[name], float), np.nan)
+    if not np.all(values == np.round(values)) or np.any(np.abs(values) > _LARGEST):
+        raise InvalidInputError(
+            f"Column {name!r}: expected numbers of pixels, whole and below {_LARGEST}."
+        )
+    return np.asarray(values, np.int64)
 
 
 def _fitted_wcs(table: Table, columns: Any, rows: Any, sky: tuple[str, str]) -> WCS:

@@ -18,7 +18,8 @@ import numpy.typing as npt
 from astropy.wcs import WCS
 
 from picasssso._core.quiet import silence
-from picasssso.exceptions import InvalidInputError
+from picasssso.bands.slots import scalar_quantity
+from picasssso.exceptions import InvalidInputError, InvalidTypeError
 from picasssso.properties import Property, get_property
 
 FloatArray = npt.NDArray[np.floating]
@@ -148,20 +149,32 @@ def stated_unit(name: str, plane: PublishedMap) -> Any:
         ) from None
 
 
+def _floats(name: str, array: Any, unit: Any) -> FloatArray:
+    """Return an array of numbers, NaN where it is masked; one with a unit is converted."""
+    try:
+        if isinstance(array, u.Quantity) and not isinstance(unit, u.DexUnit):
+            array = array.to_value(unit)
+        return np.array(np.ma.filled(np.ma.asarray(getattr(array, "value", array), float), np.nan))
+    except (TypeError, ValueError, u.UnitConversionError):
+        raise InvalidTypeError(
+            f"{name!r}: found {str(array)[:60]!r}, expected an array of numbers in {unit}."
+        ) from None
+
+
 def convert_map(
     name: str, plane: PublishedMap, frame: Frame
 ) -> tuple[Property, FloatArray, FloatArray | None, list[str]]:
     """Return the definition, medians, errors (in dex, of logarithms) and notes of a map."""
     definition = get_property(name)
-    values = np.array(plane.values, dtype=float)
-    errors = None if plane.error is None else np.array(plane.error, dtype=float)
+    unit = stated_unit(name, plane)
+    values = _floats(name, plane.values, unit)
+    errors = None if plane.error is None else _floats(name, plane.error, unit)
     if values.ndim != 2 or (errors is not None and errors.shape != values.shape):
         raise InvalidInputError(
             f"{name!r}: found values of shape {values.shape}"
             + (f" and errors of shape {errors.shape}" if errors is not None else "")
             + ", expected (y, x) of both."
         )
-    unit = stated_unit(name, plane)
     notes: list[str] = []
     if name.endswith("metallicity") and unit == u.dex:
         solar = _need(name, plane, "solar_metallicity")
@@ -198,7 +211,13 @@ def convert_map(
             raise InvalidInputError(
                 f"{name!r} is deprojected: expected inclination=, to bring it back to the sky."
             )
-        factor /= float(np.cos(frame.inclination.to_value(u.rad)))
+        cosine = float(np.cos(frame.inclination.to_value(u.rad)))
+        if not cosine > 1e-3:
+            raise InvalidInputError(
+                f"inclination: found {frame.inclination}, expected an angle below 90 deg, at "
+                "which nothing can be deprojected."
+            )
+        factor /= cosine
         notes.append(f"{name}: deprojected by {frame.inclination:g}, brought back")
     if errors is not None and not logarithmic:
         errors = errors * factor
@@ -225,7 +244,10 @@ def _check_plausible(
 def _defined(definition: Property, name: str, plane: PublishedMap) -> Property:
     """Return the package's definition, or one of its own where a map means another thing."""
     if name == "sfr":
-        time = _need(name, plane, "averaging_time").to(u.Myr)
+        time = scalar_quantity(
+            _need(name, plane, "averaging_time"), "averaging_time", "10 * u.Myr"
+        )
+        time = time.to(u.Myr)
         if np.isclose(time / _AVERAGING_TIME, 1):
             return definition
         text = f"{time.value:g}"

@@ -384,3 +384,67 @@ def test_converted_maps_agree_with_those_that_need_no_conversion():
     )  # fmt: skip
     (mass_found,) = compare_estimates(wrong, one)
     assert mass_found.bias == pytest.approx(-np.log10(0.61), abs=1e-6)
+
+
+def test_masked_values_and_quantities_count_as_such():
+    values = np.ma.masked_array(100 * ONE, np.eye(4, 5) > 0)
+    maps = convert_maps({"gas_mass": PublishedMap(values, "Msun / pc2")}, **PIXEL)
+    np.testing.assert_array_equal(maps.masks["gas_mass"], values.mask)
+    quantity = 100 * ONE * u.Msun / u.pc**2
+    maps = convert_maps({"gas_mass": PublishedMap(quantity, "Msun / kpc2")}, **PIXEL)
+    assert value_of(maps) == pytest.approx(1e8)
+
+
+GAS = PublishedMap(ONE, "Msun / pc2", deprojected=True)
+
+
+@pytest.mark.parametrize(
+    ("planes", "arguments", "message"),
+    [
+        ([GAS], {}, "planes: expected a mapping"),
+        ({"gas_mass": ONE}, {}, "planes: expected a mapping"),
+        ({"gas_mass": PublishedMap("x", "Msun / pc2")}, {}, "found 'x', expected an array"),
+        ({"gas_mass": PublishedMap(ONE * u.s, "Msun / pc2")}, {}, "array of numbers in"),
+        ({"gas_mass": GAS}, {"inclination": 60}, "inclination: found 60 without a unit"),
+        ({"gas_mass": GAS}, {"inclination": 3 * u.kpc}, "expected an angle"),
+        ({"gas_mass": GAS}, {"inclination": 90 * u.deg}, "below 90 deg"),
+        ({"gas_mass": GAS}, {"redshift": "0.02"}, "redshift: found '0.02'"),
+        ({"gas_mass": GAS}, {"redshift": -1}, "redshift: found -1"),
+        ({"gas_mass": GAS}, {"resolution_fwhm": 2.5}, "resolution_fwhm: found 2.5 without"),
+        ({"sfr": PublishedMap(ONE, "Msun/yr/kpc2", imf="kroupa", averaging_time=10)}, {},
+         "averaging_time: found 10 without a unit"),
+        ({"stellar_mass": PublishedMap(8 * ONE, u.dex(u.Msun / u.pc**2), imf="kroupa")}, {},
+         "median of 9.24e.13 .*per another area"),
+    ],
+)  # fmt: skip
+def test_wrong_arguments_of_convert_maps(planes, arguments, message):
+    with pytest.raises(PicassssoError, match=message):
+        convert_maps(planes, **PIXEL, **arguments)
+
+
+def test_wrong_arguments_of_read_maps(pipe3d):
+    for stated in ({"stellar_mass": {"imff": "kroupa"}}, {"stellar_mass": "kroupa"}):
+        with pytest.raises(InvalidInputError, match="expected arguments of PublishedMap"):
+            read_maps(pipe3d, redshift=0.02, stated=stated)
+    with pytest.raises(TypeError, match="expected that of a file"):
+        read_maps(None)
+
+
+@pytest.mark.parametrize(
+    ("columns", "planes", "message"),
+    [
+        ({"ix": [0.5, 1]}, None, "whole and below"),
+        ({"ix": [np.nan, 1]}, None, "whole and below"),
+        ({"ix": [0, 10**9]}, None, "whole and below"),
+        ({"mass": ["a", "b"]}, None, "Column 'mass' is of <U1: expected numbers"),
+        ({"ix": [], "iy": [], "mass": []}, None, "Found no rows"),
+        ({}, {"gas_mass": GAS}, "expected names of columns"),
+    ],
+)
+def test_wrong_tables(columns, planes, message):
+    table = Table({"ix": [0, 1], "iy": [0, 0], "mass": [1e8, 2e8]} | columns)
+    planes = planes or {"gas_mass": PublishedMap("mass", "Msun / kpc2")}
+    with pytest.raises(PicassssoError, match=message):
+        maps_from_table(table, planes, **PIXEL)
+    with pytest.raises(TypeError, match="expected an astropy Table"):
+        maps_from_table(dict(columns), planes, **PIXEL)
