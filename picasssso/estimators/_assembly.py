@@ -1,14 +1,14 @@
 """Putting the blocks of an estimate together into maps.
 
-Holds the whole-image output planes while the blocks come in. Each block is estimated
-once, and once more for every error that all pixels of a band share (its zero point, its
-sky level): how the answer moves when that error is one sigma is a map of its own, which
-`PropertyMaps.total` adds up coherently. So is what models disagree on.
+Holds the whole-image output planes while the blocks come in. How the answer moves when an
+error that all pixels of a band share (its zero point, its sky level) is one sigma is a map of
+its own, which `PropertyMaps.total` adds up coherently; an estimator that does not say how
+estimates each block once more for every such error. So is what models disagree on.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from picasssso._core.blocks import Block
+from picasssso.estimators._shared_errors import flux_shifts
 from picasssso.estimators.context import EstimationContext
 from picasssso.exceptions import InvalidInputError
 from picasssso.filters.own import own_curves
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
     from picasssso.maps import PropertyMaps
 
 FloatArray = npt.NDArray[np.floating]
+#: How central values move: names of errors to names of properties to planes.
+Moved = dict[str, dict[str, FloatArray]]
 
 #: Name of the systematic that holds how far models disagree.
 MODELS = "models"
@@ -52,7 +55,7 @@ class MapAssembler:
         self.planes: dict[str, dict[str, FloatArray]] = {}
         self.systematics: dict[str, dict[str, FloatArray]] = {}
         self.target_label = target_label(images)
-        self.shared_sources = tuple(_shared_sources(images))
+        self.shifts = tuple(flux_shifts(images))
 
     # ---- one block ------------------------------------------------------------------
 
@@ -68,12 +71,12 @@ class MapAssembler:
         # What is handed to a third party's code must not be able to change the images.
         flux.flags.writeable = False
         inverse_variance.flags.writeable = False
-        results = self._checked(
-            self.estimator._estimate(flux, inverse_variance, context)
-            if results is None
-            else results,
-            flux.shape[1:],
-        )
+        moved: Moved | None = None
+        if results is None:
+            results, moved = self.estimator._estimate_shifted(
+                flux, inverse_variance, context, self.shifts
+            )
+        results = self._checked(results, flux.shape[1:])
         valid = np.isnan(inverse_variance) | (inverse_variance > 0)
         n_valid = valid.sum(axis=0)
         no_data = n_valid < self.estimator.tags.minimum_bands
@@ -87,7 +90,14 @@ class MapAssembler:
             self._store(name, "samples", arrays.samples, block, no_data)
             self._store(name, "shared", arrays.shared, block, no_data)
         self.quality[block.core] = quality[block.inner]
-        self._add_systematics(block, flux, inverse_variance, context, results, no_data)
+        if moved is None:
+            moved = self._refit(flux, inverse_variance, context, results)
+        for mode, changes in moved.items():
+            planes = self.systematics.setdefault(mode, {})
+            for name, change in changes.items():
+                if name not in planes:
+                    planes[name] = np.empty(self.images.shape, np.float32)
+                planes[name][block.core] = np.where(no_data, np.nan, change)[block.inner]
 
     def _checked(
         self, results: Mapping[str, PropertyArrays], shape: tuple[int, ...]
@@ -127,33 +137,24 @@ class MapAssembler:
         core = np.asarray(array[(..., *block.inner)], np.float32)
         planes[kind][(..., *block.core)] = np.where(no_data[block.inner], np.nan, core)
 
-    def _add_systematics(
+    def _refit(
         self,
-        block: Block,
         flux: FloatArray,
         inverse_variance: FloatArray,
         context: EstimationContext,
         results: Mapping[str, PropertyArrays],
-        no_data: npt.NDArray[np.bool_],
-    ) -> None:
-        context = replace(context, n_samples=0)
-        for mode, index, scale, offset in self.shared_sources:
-            shifted, weights = flux.copy(), inverse_variance
-            shifted[index] = flux[index] * scale + np.float32(offset)
-            shifted[index][inverse_variance[index] == 0] = 0
-            if scale != 1:
-                weights = inverse_variance.copy()
-                weights[index] /= np.float32(scale**2)
-            moved = self._checked(
-                self.estimator._estimate(shifted, weights, context), flux.shape[1:]
+    ) -> Moved:
+        """Return how results move, by estimating the block once more for every error."""
+        context, moved = replace(context, n_samples=0), Moved()
+        for shift in self.shifts:
+            again = self._checked(
+                self.estimator._estimate(*shift.apply(flux, inverse_variance), context),
+                flux.shape[1:],
             )
-            planes = self.systematics.setdefault(mode, {})
-            for name, arrays in results.items():
-                if name not in planes:
-                    planes[name] = np.empty(self.images.shape, np.float32)
-                change = _central(moved[name]) - _central(arrays)
-                core = np.where(no_data, np.nan, change)[block.inner]
-                planes[name][block.core] = core
+            moved[shift.name] = {
+                name: _central(again[name]) - _central(arrays) for name, arrays in results.items()
+            }
+        return moved
 
     # ---- the whole ------------------------------------------------------------------
 
@@ -236,17 +237,6 @@ def _central(arrays: PropertyArrays) -> FloatArray:
     if arrays.mean is not None:
         return arrays.mean
     return arrays.percentiles[PERCENTILES.index(50.0)]
-
-
-def _shared_sources(images: BandImages) -> Iterator[tuple[str, int, float, float]]:
-    """Yield (mode name, band index, factor on the flux, offset in nmgy per pixel)."""
-    for index, band in enumerate(images.bands):
-        error = images.zero_point_error.get(band)
-        if error is not None and error.to_value(u.mag) > 0:
-            yield f"zero_point:{band}", index, float(10 ** (0.4 * error.to_value(u.mag))), 0.0
-        offset = images.sky_error_nmgy(band)
-        if offset:
-            yield f"sky:{band}", index, 1.0, float(offset)
 
 
 def target_label(images: BandImages) -> int | None:

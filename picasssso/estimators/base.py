@@ -11,7 +11,7 @@ import abc
 import inspect
 import secrets
 import warnings
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +21,7 @@ import numpy.typing as npt
 
 from picasssso._core.blocks import Block, choose_core_shape, count_blocks, iterate_blocks
 from picasssso.estimators._assembly import MapAssembler, worst_noise_scaling
+from picasssso.estimators._shared_errors import FluxShift
 from picasssso.estimators.context import EstimationContext
 from picasssso.estimators.tags import EstimatorTags, take_former_names
 from picasssso.exceptions import (
@@ -107,6 +108,19 @@ class PropertyMapEstimator(abc.ABC):
         variance, nmgy^-2; 0 where not valid, NaN in a band without uncertainty (only if
         ``tags.needs_uncertainty`` is False).
         """
+
+    def _estimate_shifted(
+        self,
+        flux: FloatArray,
+        inverse_variance: FloatArray,
+        context: EstimationContext,
+        shifts: Sequence[FluxShift],
+    ) -> tuple[dict[str, PropertyArrays], dict[str, dict[str, FloatArray]] | None]:
+        """Estimate one block, and how central values move by errors that all pixels share.
+
+        Returns the changes by error and property; None for estimating once more for each.
+        """
+        return self._estimate(flux, inverse_variance, context), None
 
     # ---- what a subclass may override -----------------------------------------------
 

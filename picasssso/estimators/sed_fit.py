@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +14,7 @@ import numpy.typing as npt
 from picasssso._core.devices import check_device, resolve_device
 from picasssso._core.threads import run_calmly
 from picasssso.estimators._sed_fit.sed import SEDFit
+from picasssso.estimators._shared_errors import FluxShift
 from picasssso.estimators.base import PropertyMapEstimator
 from picasssso.estimators.context import EstimationContext
 from picasssso.estimators.tags import EstimatorTags
@@ -340,9 +341,11 @@ class SEDFitEstimator(PropertyMapEstimator):
 
     def bytes_per_pixel(self, n_bands: int, n_samples: int) -> float:
         """Return the working memory needed per pixel of a block, in bytes."""
-        # Fluxes in both precisions, all planes twice, and samples with what orders them.
+        # Fluxes in both precisions, all planes twice, samples with what orders them, and the
+        # planes of two shared errors in each band.
         n_properties = len(self.properties)
-        return 24.0 * n_bands + 48.0 * n_properties + 32.0 * n_properties * n_samples
+        planes = 48.0 + 32.0 * n_samples + 8.0 * n_bands
+        return 24.0 * n_bands + planes * n_properties
 
     def describe(self, context: EstimationContext) -> Mapping[str, Any]:
         """Return additional metadata of the maps."""
@@ -356,11 +359,26 @@ class SEDFitEstimator(PropertyMapEstimator):
     def _estimate(
         self, flux: FloatArray, inverse_variance: FloatArray, context: EstimationContext
     ) -> dict[str, PropertyArrays]:
-        return run_calmly(self._fit, flux, inverse_variance, context)
+        return run_calmly(self._fit, flux, inverse_variance, context, ())[0]
+
+    def _estimate_shifted(
+        self,
+        flux: FloatArray,
+        inverse_variance: FloatArray,
+        context: EstimationContext,
+        shifts: Sequence[FluxShift],
+    ) -> tuple[dict[str, PropertyArrays], dict[str, dict[str, FloatArray]] | None]:
+        if type(self)._estimate is not SEDFitEstimator._estimate:
+            return super()._estimate_shifted(flux, inverse_variance, context, shifts)
+        return run_calmly(self._fit, flux, inverse_variance, context, shifts)
 
     def _fit(
-        self, flux: FloatArray, inverse_variance: FloatArray, context: EstimationContext
-    ) -> dict[str, PropertyArrays]:
+        self,
+        flux: FloatArray,
+        inverse_variance: FloatArray,
+        context: EstimationContext,
+        shifts: Sequence[FluxShift],
+    ) -> tuple[dict[str, PropertyArrays], dict[str, dict[str, FloatArray]]]:
         shape = flux.shape[1:]
         valid = (inverse_variance > 0).sum(axis=0) >= self.tags.minimum_bands
         fluxes, weights = flux[:, valid].T, inverse_variance[:, valid].T
@@ -381,6 +399,7 @@ class SEDFitEstimator(PropertyMapEstimator):
             n_samples=context.n_samples,
             seed=context.seed,
             pixel_index=index,
+            shifts=shifts,
         )
         samples = _ordered_samples(summary, fitter.shared_error, index, context.seed)
 
@@ -390,6 +409,7 @@ class SEDFitEstimator(PropertyMapEstimator):
             return filled
 
         result = {}
+        moved: dict[str, dict[str, FloatArray]] = {shift.name: {} for shift in shifts}
         for name, percentiles in summary.percentiles.items():
             # Flux per pixel was fitted with flux per arcsec2.
             density = name in ("stellar_mass", "sfr")
@@ -399,13 +419,16 @@ class SEDFitEstimator(PropertyMapEstimator):
                 mean=planes(summary.mean[name].numpy(), scale),
                 samples=planes(samples[name], scale) if context.n_samples else None,
             )
+            if summary.moves is not None:
+                for shift, move in zip(shifts, summary.moves[name].numpy(), strict=True):
+                    moved[shift.name][name] = planes(move, scale)
         chi2 = planes(summary.reduced_chi2.numpy())
         quality = np.zeros(shape, QUALITY_DTYPE)
         quality[valid] = _quality(summary)[inverse]
         result["reduced_chi2"] = PropertyArrays(
             np.broadcast_to(chi2, (5, *shape)), mean=chi2, quality=quality
         )
-        return result
+        return result, moved
 
 
 def _number_of(row: FloatArray) -> int:

@@ -177,6 +177,41 @@ def test_zero_point_errors_are_counted(estimator, galaxy):
     assert "zero_point:sdss2010-r" in total.components
 
 
+class Refitted(SEDFitEstimator):
+    """Changes what is estimated, so that it is fitted once more for every error."""
+
+    def _estimate(self, flux, inverse_variance, context):
+        return super()._estimate(flux, inverse_variance, context)
+
+
+def test_systematics_are_those_of_refits(estimator, galaxy):
+    one, other = galaxy.bands[1:3]
+    images = galaxy.replace(
+        zero_point_error={one: 0.02 * u.mag, other: 0.04 * u.mag},
+        sky_error={one: 0.002 * u.nmgy, other: 0.002 * u.nmgy},
+    )
+    maps, refitted = (e.estimate(images) for e in (estimator, Refitted(**PARAMETERS)))
+    total, expected = (
+        m.total("stellar_mass", correlation="independent") for m in (maps, refitted)
+    )
+    assert set(maps.systematics) == set(refitted.systematics) - {"models"} | {"models"}
+    assert len(maps.systematics) == 5
+    for mode in set(maps.systematics) - {"models"}:
+        assert set(maps.systematics[mode]) == set(maps) - {"reduced_chi2"}
+        assert float(total.components[mode] / expected.components[mode]) == pytest.approx(
+            1, abs=0.15
+        )
+    # Each error counts once more in the error of the total.
+    plain = estimator.estimate(galaxy).total("stellar_mass", correlation="independent")
+    assert total.value == plain.value
+    parts = [total.components[m] for m in maps.systematics if m != "models"]
+    np.testing.assert_allclose(
+        (total.uncertainty**2 - plain.uncertainty**2).value,
+        sum(part.value**2 for part in parts),
+        rtol=1e-3,
+    )
+
+
 def test_pixels_of_a_bin_are_one_measurement(estimator, galaxy):
     bins = np.add.outer(np.arange(12) // 3, 10 * (np.arange(14) // 7)).astype(np.int32)
     flux, weight = (table.copy() for table in galaxy.to_arrays())

@@ -16,7 +16,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from copy import copy
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -41,6 +41,7 @@ from picasssso.estimators._grid_posterior.pixels import (
     stack,
 )
 from picasssso.estimators._grid_posterior.quantiles import binned_quantiles, mixture_quantiles
+from picasssso.estimators._grid_posterior.response import FluxSums, covariance, products
 
 _TINY = 1e-30
 
@@ -127,8 +128,10 @@ class ModelTables:
         )
         self.flux = place(library.flux).reshape(len(cells.center), -1)
         self.counted = (library.count > 0).reshape(len(cells.center), -1).to(self.device)
-        ratios = library.ratios.to(self.device, torch.float32)
-        self.ratios = ratios.reshape(-1, len(cells.center), cells.size)
+        self.ratios, self.values = (
+            table.to(self.device, torch.float32).reshape(-1, len(cells.center), cells.size)
+            for table in (library.ratios, library.values)
+        )
 
     def moved(
         self, library: SortedLibrary, cells: Cells, supercells: Cells, shift: BinShift
@@ -255,6 +258,17 @@ class GatheredModels:
         ratios = tables.ratios[:, cells].reshape(n_ratios, len(self.flux))
         self.factors = torch.gather(ratios, 1, self.ratio_rows.reshape(ratios.shape)).reshape(-1)
         self.squares = self.factors.square()
+        self._tables, self._cells = tables, cells
+
+    def for_fluxes(
+        self, bands: tuple[int, ...]
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Return fluxes in some bands, values and ratios, (n, n_model), in single precision."""
+        values, ratios = (
+            table[:, self._cells].reshape(len(table), len(self.flux))
+            for table in (self._tables.values, self._tables.ratios)
+        )
+        return self.flux.T[list(bands)].float(), values, ratios
 
 
 def _sort(keys: torch.Tensor, n_bins: int) -> tuple[torch.Tensor, torch.Tensor]:
@@ -283,10 +297,14 @@ class ModelSums:
     square: torch.Tensor
     edge: torch.Tensor
     best: torch.Tensor
+    fluxes: FluxSums
 
     @classmethod
-    def nothing(cls, tables: ModelTables, n_pixels: int) -> ModelSums:
-        """Return sums over no models. ``n_pixels``: number of pixels."""
+    def nothing(cls, tables: ModelTables, n_pixels: int, n_bands: int = 0) -> ModelSums:
+        """Return sums over no models.
+
+        ``n_pixels``: number of pixels; ``n_bands``: of bands whose fluxes are summed.
+        """
 
         def zeros(n: int) -> torch.Tensor:
             return torch.zeros(n, n_pixels, device=tables.device)
@@ -302,6 +320,7 @@ class ModelSums:
             square,
             edge,
             best,
+            FluxSums.nothing(n_bands, len(tables.values), len(tables.ratios), total),
         )
 
     def add(
@@ -344,10 +363,12 @@ def fit_bright(
     exact_width: bool,
     search: Search,
     draws: Draws | None = None,
+    bands: tuple[int, ...] = (),
 ) -> tuple[Block, torch.Tensor | None]:
     """Fit pixels with the models that matter for any of them.
 
-    ``pixels``: the pixels, best with similar colors; amplitudes significantly above zero.
+    ``pixels``: the pixels, best with similar colors; amplitudes significantly above zero;
+    ``bands``: those with whose fluxes covariances are wanted.
     """
     n_pixels, width = len(pixels), tables.width
     # The last pixel is repeated to fill the last part.
@@ -383,14 +404,17 @@ def fit_bright(
         tiles = tables.everything
     else:
         tiles = (GatheredModels(tables, some) for some in cells.split(tables.tile_cells))
-    parts = [ModelSums.nothing(tables, width) for _ in columns]
+    parts = [ModelSums.nothing(tables, width, len(bands)) for _ in columns]
     kept: list[list[torch.Tensor]] = [[] for _ in columns]
     for gathered in tiles:
+        with_fluxes = gathered.for_fluxes(bands) if bands else None
         for part, some, column, lowest in zip(parts, kept, columns, references, strict=True):
             weight, first, second, best = _weigh(gathered, *column, lowest, space, exact_width)
             if draws is not None:
                 some.append(weight.clone())
             part.best = torch.maximum(part.best, best)
+            if with_fluxes is not None:
+                part.fluxes.add(*with_fluxes, (weight, first, second))
             part.add(gathered, weight, first, second)
     block = summarize(tables, parts, probabilities, exact_width, search).head(n_pixels)
     if draws is None:
@@ -462,11 +486,16 @@ def summarize(
     histograms = histograms.reshape(n_properties, n_edges - 1, len(total))
     weights = zeroth[tables.n_value_bins :]
     ratio_means = [table.sum(0) / total for table in first.split(tables.ratio_bins)]
+    # What the square of the brightness lacks: its own variance.
+    lacking = torch.zeros_like(total) if exact_width else (BITS / best).float()
+    covariances, mean_flux = _joined(parts).covariance(
+        total, stack(ratio_means, (len(total),), total), 1 + lacking
+    )
     filled = weights.clamp(min=_TINY)
     mean = first.div_(filled)
     variance = second.div_(filled).addcmul_(mean, mean, value=-1)
     if not exact_width:
-        variance.addcmul_(mean.square(), (BITS / best).float())
+        variance.addcmul_(mean.square(), lacking)
     ratios = mixture_quantiles(
         weights,
         mean,
@@ -484,6 +513,18 @@ def summarize(
         improvement=best,
         n_effective=total.square() / square,
         edge=edge / total,
+        covariance=covariances,
+        mean_flux=mean_flux,
+    )
+
+
+def _joined(parts: list[ModelSums]) -> FluxSums:
+    """Return the sums with fluxes of several chunks of pixels beside each other."""
+    return FluxSums(
+        *(
+            torch.cat([getattr(part.fluxes, field.name) for part in parts], 1)
+            for field in fields(FluxSums)
+        )
     )
 
 
@@ -496,6 +537,7 @@ def fit_doubtful(
     probabilities: torch.Tensor,
     *,
     draws: Draws | None = None,
+    bands: tuple[int, ...] = (),
 ) -> tuple[Block, torch.Tensor | None]:
     """Fit pixels with all models, cut off at zero brightness.
 
@@ -516,7 +558,12 @@ def fit_doubtful(
     weight = torch.exp2(power - power.amax(0))
     weight[models.idle] = 0
     ratios = tables.ratios.double().reshape(len(tables.ratios), -1)
-    signed = (ratios @ (weight * brightness)) / weight.sum(0)
+    total = weight.sum(0)
+    signed = (ratios @ (weight * brightness)) / total
+    fluxes = models.flux.T[list(bands)]
+    mean_flux = (fluxes @ (weight * brightness)) / total
+    mean_product = products(ratios, fluxes) @ (weight * (power + BITS) * inverse) / total
+    of_ratios = covariance(mean_product, signed, mean_flux)
     slots = None
     if draws is not None:
         # All cells: rows are slots.
@@ -529,17 +576,20 @@ def fit_doubtful(
     hazard = torch.exp(-0.5 * signal.square() - left) / math.sqrt(2 * math.pi)
     first = weight * width * (signal + hazard).clamp(min=0)
     second = weight * width.square() * (1 + signal * (signal + hazard)).clamp(min=0)
+    values = tables.values.double().reshape(len(tables.values), -1)
+    total = weight.sum(0)
+    of_values = covariance(
+        (products(values, fluxes) @ first) / total,
+        (values @ weight) / total,
+        (fluxes @ first) / total,
+    )
     sums.add(models, *(table.float() for table in (weight, first, second)))
     block = summarize(tables, [sums], probabilities, True, _DOUBTFUL_SEARCH)
-    return (
-        Block(
-            value_percentiles=block.value_percentiles,
-            value_means=block.value_means,
-            ratio_percentiles=block.ratio_percentiles.clamp(min=0),
-            ratio_means=signed,
-            improvement=block.improvement,
-            n_effective=block.n_effective,
-            edge=block.edge,
-        ),
-        slots,
+    block = replace(
+        block,
+        ratio_percentiles=block.ratio_percentiles.clamp(min=0),
+        ratio_means=signed,
+        covariance=torch.cat([of_ratios, of_values]),
+        mean_flux=mean_flux,
     )
+    return block, slots

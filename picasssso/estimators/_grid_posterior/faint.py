@@ -32,6 +32,7 @@ from picasssso.estimators._grid_posterior.library import (
 )
 from picasssso.estimators._grid_posterior.pixels import BITS, Block, Pixels, multiply, stack
 from picasssso.estimators._grid_posterior.quantiles import binned_quantiles, grid_quantiles
+from picasssso.estimators._grid_posterior.response import covariance, products
 
 #: Number of nodes.
 N_NODES = 1024
@@ -251,9 +252,15 @@ def look(tables: NodeTables, pixels: Pixels) -> Look:
 
 
 def fit_faint(
-    tables: NodeTables, pixels: Pixels, probabilities: torch.Tensor
+    tables: NodeTables,
+    pixels: Pixels,
+    probabilities: torch.Tensor,
+    bands: tuple[int, ...] = (),
 ) -> tuple[Block, torch.Tensor]:
-    """Fit pixels with nodes: amplitudes between about -8 and 8 times their error."""
+    """Fit pixels with nodes: amplitudes between about -8 and 8 times their error.
+
+    ``bands``: those with whose fluxes covariances are wanted.
+    """
     product = multiply(tables.flux, pixels.weighted_flux.float())
     norm = multiply(tables.square, pixels.weight.float())
     inverse = norm.reciprocal()
@@ -265,6 +272,14 @@ def fit_faint(
     # Signed means: the prior is flat in brightness of either sign.
     total = multiply(tables.count, weight)
     ratio_means = multiply(tables.ratio_sums, brightness * weight) / total
+    first = second = weight
+    if bands:
+        first, second = brightness * weight, torch.add(power, BITS).mul_(inverse).mul_(weight)
+    fluxes = tables.flux.T[list(bands)]
+    mean_flux = multiply(tables.count * fluxes, first) / total
+    of_ratios = covariance(
+        multiply(products(tables.ratio_sums, fluxes), second) / total, ratio_means, mean_flux
+    )
     signed = weight.mul_(tables.count.T).clamp_(min=0)
     # Percentiles: brightness above zero only.
     weight = torch.exp2(power - best).mul_(torch.erfc(-_SQRT_HALF * signal))
@@ -272,8 +287,18 @@ def fit_faint(
     zeros = multiply(tables.ratio_zeros, weight) / n_models
     weight.div_(n_models)
     effective = 1 / multiply(tables.count, weight.square())[0]
-    histograms = multiply(tables.value_counts, weight).reshape(
-        tables.n_values, tables.value_edges.shape[1] - 1, weight.shape[1]
+    shape = tables.n_values, tables.value_edges.shape[1] - 1
+    histograms = multiply(tables.value_counts, weight).reshape(*shape, len(pixels))
+    value_means = (tables.value_centers @ histograms)[:, 0]
+    if bands:
+        # The brightness that the cut leaves.
+        first = torch.exp2(-best) * torch.sqrt(BITS * inverse) * math.sqrt(2 / math.pi)
+        first.div_(n_models).addcmul_(brightness, weight)
+    value_sums = (tables.value_centers @ tables.value_counts.reshape(*shape, len(norm)))[:, 0]
+    of_values = covariance(
+        multiply(products(value_sums, fluxes), first),
+        value_means,
+        multiply(tables.count * fluxes, first),
     )
     ratios = _ratio_percentiles(
         tables, product, norm, brightness, inverse, best, zeros, probabilities
@@ -281,12 +306,14 @@ def fit_faint(
     n_pixels, n_quantiles = len(pixels), len(probabilities)
     block = Block(
         value_percentiles=binned_quantiles(histograms, tables.value_edges, probabilities, GROUP),
-        value_means=(tables.value_centers @ histograms)[:, 0],
+        value_means=value_means,
         ratio_percentiles=stack(ratios, (n_quantiles, n_pixels), weight),
         ratio_means=ratio_means,
         improvement=best,
         n_effective=effective,
         edge=edge / n_models,
+        covariance=torch.cat([of_ratios, of_values]),
+        mean_flux=mean_flux,
     )
     return block, signed
 

@@ -154,7 +154,9 @@ def sum_models(fused: FusedTables, tables: ModelTables, pixels: Pixels) -> Model
             **options,
         )
     total, square, edge = totals.sum(1)
-    return ModelSums(zeroth, first, second, total, square, edge, best)
+    # The kernels do not sum fluxes: see `GridPosterior._fit`.
+    fluxes = ModelSums.nothing(tables, n_pixels).fluxes
+    return ModelSums(zeroth, first, second, total, square, edge, best, fluxes)
 
 
 def likelihood_levels(

@@ -82,7 +82,11 @@ def multiply(
 
 @dataclass(frozen=True)
 class Block:
-    """Results for some pixels, in the units of `SortedLibrary` and `Pixels`."""
+    """Results for some pixels, in the units of `SortedLibrary` and `Pixels`.
+
+    ``covariance``: of amplitude-scaled properties, then of values, with the models' fluxes in
+    some bands, (n_property, n_band, n_pixel); ``mean_flux``: means of these fluxes.
+    """
 
     value_percentiles: torch.Tensor
     value_means: torch.Tensor
@@ -91,6 +95,8 @@ class Block:
     improvement: torch.Tensor
     n_effective: torch.Tensor
     edge: torch.Tensor
+    covariance: torch.Tensor
+    mean_flux: torch.Tensor
 
     def head(self, n_pixels: int) -> Block:
         """Return the results of the first pixels."""

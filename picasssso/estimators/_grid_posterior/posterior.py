@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.util
-import threading
 import warnings
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
@@ -16,10 +15,15 @@ import numpy as np
 import torch
 
 from picasssso._core.threads import map_calmly, run_calmly
+from picasssso.estimators._grid_posterior.arguments import (
+    checked,
+    checked_models,
+    to_float64,
+    which_count,
+)
 from picasssso.estimators._grid_posterior.bright import (
     ModelTables,
     Search,
-    Workspace,
     fit_bright,
     fit_doubtful,
     summarize,
@@ -38,11 +42,12 @@ from picasssso.estimators._grid_posterior.pixels import (
     Block,
     Draws,
     Pixels,
-    draw_amplitudes,
     draw_members,
     draw_rows,
     prepare_pixels,
 )
+from picasssso.estimators._grid_posterior.response import Shift, is_far, shifted, shifted_bands
+from picasssso.estimators._grid_posterior.results import Results, Scratch
 from picasssso.exceptions import InvalidInputError, PicassssoWarning
 from picasssso.maps.arrays import PERCENTILES
 
@@ -75,7 +80,8 @@ class PosteriorSummary:
     ``percentiles``: names to tensors of shape (5, n_pixel), float32: the points of
     `picasssso.maps.arrays.PERCENTILES`, of amplitudes above zero; ``mean``: names to tensors of
     shape (n_pixel,), float32; ``samples``: names to tensors of shape (n_samples, n_pixel),
-    float32; the k-th of all properties belong together.
+    float32; the k-th of all properties belong together; ``moves``: how means change with each of
+    the shifts, to first order: names to tensors of shape (n_shift, n_pixel), float32.
     """
 
     percentiles: Mapping[str, torch.Tensor]
@@ -87,6 +93,7 @@ class PosteriorSummary:
     n_effective: torch.Tensor
     edge_probability: torch.Tensor
     samples: Mapping[str, torch.Tensor] | None = None
+    moves: Mapping[str, torch.Tensor] | None = None
 
 
 class GridPosterior:
@@ -148,12 +155,12 @@ class GridPosterior:
         device: str | torch.device | None = None,
         memory_budget: float | None = None,
     ) -> None:
-        flux, scaled, constant, floor = _checked_models(
+        flux, scaled, constant, floor = checked_models(
             model_flux, amplitude_scaled, intensive, error_floor
         )
         marked = torch.zeros(len(flux), dtype=torch.float64)
         if edge is not None:
-            marked = _checked("edge", edge, len(flux), True)
+            marked = checked("edge", edge, len(flux), True)
         if device is None:
             device = "cuda" if torch.cuda.is_available() else "cpu"
         self._device = torch.device(device)
@@ -166,7 +173,9 @@ class GridPosterior:
                 memory_budget = 0.1 * torch.cuda.get_device_properties(self._device).total_memory
         self._memory_budget = float(memory_budget)
         with torch.no_grad():
-            library = SortedLibrary.build(flux, scaled, constant, marked, _used(used, len(flux)))
+            library = SortedLibrary.build(
+                flux, scaled, constant, marked, which_count(used, len(flux))
+            )
             cells, supercells = make_cells(library, CELL_SIZE), make_cells(library, 8 * CELL_SIZE)
             self._nodes = NodeTables(library, self._device)
             coarse, fine = make_bins(library, 768, 0.02), make_bins(library, 2048, 0.002)
@@ -188,9 +197,6 @@ class GridPosterior:
             self._sorted, self._cells = library, (cells, supercells)
             self._library = library.to(self._device)
             self._fused: FusedTables | None = self._make_fused()
-            self._units = torch.tensor(
-                library.ratio_units, dtype=torch.float64, device=self._device
-            )
 
     @torch.no_grad()
     def moved(
@@ -209,13 +215,13 @@ class GridPosterior:
         of the class, and not checked again.
         """
         scaled, constant = (
-            {name: _to_float64(values) for name, values in properties.items()}
+            {name: to_float64(values) for name, values in properties.items()}
             for properties in (amplitude_scaled, intensive)
         )
         new = copy(self)
-        new._error_floor = _to_float64(error_floor).expand(self._n_bands).to(self._device)
-        flux = _to_float64(model_flux)
-        library = self._sorted.filled(flux, scaled, constant, _used(used, len(flux)))
+        new._error_floor = to_float64(error_floor).expand(self._n_bands).to(self._device)
+        flux = to_float64(model_flux)
+        library = self._sorted.filled(flux, scaled, constant, which_count(used, len(flux)))
         new._sorted = library
         shift = BinShift(self._bins, library.values)
         new._library = library.to(self._device)
@@ -286,12 +292,13 @@ class GridPosterior:
         n_samples: int = 0,
         seed: int = 0,
         pixel_index: Any = None,
+        shifts: Sequence[Shift] = (),
     ) -> PosteriorSummary:
         """Fit pixels.
 
         ``flux, inverse_variance``: of shape (n_pixel, n_band); ``n_samples``: joint samples per
         pixel; ``pixel_index``: numbers of the pixels in the whole image, which the samples
-        depend on; 0, 1, 2 ... if not given.
+        depend on; 0, 1, 2 ... if not given; ``shifts``: small ones that all pixels may share.
         """
         shape = tuple(np.shape(flux))
         if len(shape) != 2 or shape[1] != self._n_bands or np.shape(inverse_variance) != shape:
@@ -305,30 +312,45 @@ class GridPosterior:
                 f"pixel_index has shape {index.shape}: expected ({shape[0]},)."
             )
         if self._device.type == "cpu":
-            return run_calmly(self._evaluate, flux, inverse_variance, n_samples, seed, index)
+            return run_calmly(
+                self._evaluate, flux, inverse_variance, n_samples, seed, index, shifts
+            )
         # Triton starts its kernels on the current device.
         with torch.cuda.device(self._device):
-            return self._evaluate(flux, inverse_variance, n_samples, seed, index)
+            return self._evaluate(flux, inverse_variance, n_samples, seed, index, shifts)
 
     @torch.no_grad()
     def _evaluate(
-        self, flux: Any, inverse_variance: Any, n_samples: int, seed: int, index: np.ndarray
+        self,
+        flux: Any,
+        inverse_variance: Any,
+        n_samples: int,
+        seed: int,
+        index: np.ndarray,
+        shifts: Sequence[Shift],
     ) -> PosteriorSummary:
         device, names = self._device, self._scaled + self._intensive
-        scratch = _Scratch()
+        scratch = Scratch()
         parts = []
         # At least once, for the shapes of nothing.
         for start in range(0, max(len(index), 1), self._batch_size):
             part = slice(start, start + self._batch_size)
-            pixels = prepare_pixels(
-                _to_float64(flux[part]).to(device),
-                _to_float64(inverse_variance[part]).to(device),
-                self._error_floor,
-            )
+            fluxes, weights = (to_float64(t[part]).to(device) for t in (flux, inverse_variance))
+            pixels = prepare_pixels(fluxes, weights, self._error_floor)
             number = torch.as_tensor(index[part].astype(np.int64), device=device)
             draws = Draws(n_samples, seed, number) if n_samples else None
-            parts.append(self._evaluate_batch(pixels, draws, scratch))
-        percentiles, means, scalars, samples, n_bands = (
+            planes = self._evaluate_batch(pixels, draws, shifts, scratch)
+            for shift, moves in zip(shifts, planes[4].unbind(1), strict=True):
+                some = is_far(pixels, shift).nonzero()[:, 0]
+                if len(some):
+                    far = prepare_pixels(
+                        *shifted(fluxes[some], weights[some], shift), self._error_floor
+                    )
+                    means = self._evaluate_batch(far, None, (), scratch)[1]
+                    some = some.cpu()
+                    moves[:, some] = means - planes[1][:, some]
+            parts.append(planes)
+        percentiles, means, scalars, samples, moves, n_bands = (
             torch.cat(planes, -1) for planes in zip(*parts, strict=True)
         )
         chi2, reduced_chi2, signal_to_noise, n_effective, edge = scalars
@@ -346,31 +368,34 @@ class GridPosterior:
             n_effective=n_effective,
             edge_probability=edge,
             samples=named(samples) if n_samples else None,
+            moves=named(moves) if shifts else None,
         )
 
     def _evaluate_batch(
-        self, pixels: Pixels, draws: Draws | None, scratch: _Scratch
+        self, pixels: Pixels, draws: Draws | None, shifts: Sequence[Shift], scratch: Scratch
     ) -> tuple[torch.Tensor, ...]:
-        """Return percentiles, means, scalars, samples and numbers of bands, on the CPU."""
-        results = _Results(self, len(pixels), draws)
+        """Return all planes of `Results` and numbers of bands, on the CPU."""
         kinds, node = self._classify(pixels)
         # Pixels of similar colors together need fewer models.
         order = torch.argsort(node, stable=True)
         n_samples = 0 if draws is None else draws.n_samples
+        results = Results(self._library, self._error_floor, len(pixels), n_samples, shifts)
+        bands = shifted_bands(shifts)
         probabilities = torch.tensor(PERCENTILES, dtype=torch.float64, device=self._device) / 100
 
         @torch.no_grad()
         def fit(job: _Job) -> tuple[Block, torch.Tensor | None]:
             some = pixels.select(job.pixels)
             wanted = None if draws is None else draws.select(job.pixels)
-            return self._fit(job.kind, some, node[job.pixels], probabilities, wanted, scratch)
+            node_of = node[job.pixels]
+            return self._fit(job.kind, some, node_of, probabilities, wanted, bands, scratch)
 
         def jobs(kinds_wanted: Sequence[_Kind]) -> list[_Job]:
             return [
                 _Job(kind, some)
                 for kind in kinds_wanted
                 if len(chosen := order[kinds[order] == kind])
-                for some in chosen.split(self._chunk_size(kind, n_samples))
+                for some in chosen.split(self._chunk_size(kind, n_samples, bool(bands)))
             ]
 
         # Those that take much memory one after the other.
@@ -389,6 +414,7 @@ class GridPosterior:
             results.means.cpu(),
             results.scalars.cpu(),
             results.samples.cpu(),
+            results.moves.cpu(),
             pixels.n_bands.cpu(),
         )
 
@@ -399,14 +425,17 @@ class GridPosterior:
         node: torch.Tensor,
         probabilities: torch.Tensor,
         draws: Draws | None,
-        scratch: _Scratch,
+        bands: tuple[int, ...],
+        scratch: Scratch,
     ) -> tuple[Block, torch.Tensor | None]:
         """Return results of pixels of one kind, and the slots of their samples."""
         if kind is _Kind.FAINT:
-            return self._fit_faint(pixels, node, probabilities, draws)
+            return self._fit_faint(pixels, node, probabilities, draws, bands)
         if kind is _Kind.DOUBTFUL:
-            return fit_doubtful(self._double, pixels, probabilities, draws=draws)
-        if self._fused is not None and kind is not _Kind.SHARP and draws is None:
+            return fit_doubtful(self._double, pixels, probabilities, draws=draws, bands=bands)
+        # The fused sums have neither samples nor what says how means move.
+        plain = draws is None and not bands
+        if self._fused is not None and kind is not _Kind.SHARP and plain:
             return self._fit_fused(pixels, probabilities, kind), None
         tables = self._double if kind is _Kind.SHARP else self._single
         return fit_bright(
@@ -417,6 +446,7 @@ class GridPosterior:
             exact_width=kind is _Kind.MODERATE,
             search=_SEARCH[kind],
             draws=draws,
+            bands=bands,
         )
 
     @property
@@ -424,7 +454,7 @@ class GridPosterior:
         """How many pixels are sorted together."""
         return 1 << 20 if self._device.type == "cuda" else 1 << 15
 
-    def _chunk_size(self, kind: _Kind, n_samples: int) -> int:
+    def _chunk_size(self, kind: _Kind, n_samples: int, shifted: bool) -> int:
         """Return how many pixels share what is looked up in the library."""
         if kind is _Kind.DOUBTFUL:
             return max(int(self._memory_budget / (128 * self._library.n_slots)), 1)
@@ -434,7 +464,7 @@ class GridPosterior:
             needed += 24.0 * n_samples * self._nodes.members.shape[1] * self._n_bands
         if self._device.type == "cuda":
             # As many as fit, to hide the start of kernels.
-            fused = self._fused is not None and not n_samples
+            fused = self._fused is not None and not n_samples and not shifted
             largest = 1 << 16 if kind is _Kind.FAINT or fused else 4096
             needed += _CUDA_BYTES[kind]
         fitting = int(self._memory_budget / max(needed, 1.0))
@@ -479,9 +509,10 @@ class GridPosterior:
         node: torch.Tensor,
         probabilities: torch.Tensor,
         draws: Draws | None,
+        bands: tuple[int, ...],
     ) -> tuple[Block, torch.Tensor | None]:
         library = self._library
-        block, weight = fit_faint(self._nodes, pixels, probabilities)
+        block, weight = fit_faint(self._nodes, pixels, probabilities, bands)
         members = self._nodes.members[node]
         models = library.flux[members]
         product = torch.einsum("pnb,bp->pn", models, pixels.weighted_flux)
@@ -524,116 +555,9 @@ _CUDA_BYTES = {
 }
 
 
-def _to_float64(values: Any) -> torch.Tensor:
-    if isinstance(values, torch.Tensor):
-        return values.to(torch.float64)
-    # A copy: arrays may be read-only or of foreign byte order, which torch refuses.
-    return torch.from_numpy(np.array(values, dtype=np.float64))
-
-
-def _used(used: Any, n_models: int) -> torch.Tensor:
-    """Return 1 for models that count and 0 for others; all count if nothing is said."""
-    ones = torch.ones(n_models, dtype=torch.float64)
-    return ones if used is None else ones * torch.as_tensor(used)
-
-
-def _checked_models(
-    model_flux: Any,
-    amplitude_scaled: Mapping[str, Any],
-    intensive: Mapping[str, Any],
-    error_floor: Any,
-) -> tuple[torch.Tensor, dict[str, torch.Tensor], dict[str, torch.Tensor], torch.Tensor]:
-    """Return fluxes, both kinds of properties and the error floor, or say what is wrong."""
-    flux = _to_float64(model_flux)
-    if flux.ndim != 2 or 0 in flux.shape:
-        raise InvalidInputError(
-            f"model_flux has shape {tuple(flux.shape)}: expected (n_model, n_band)."
-        )
-    if not (torch.isfinite(flux).all() and (flux >= 0).all() and (flux > 0).any(1).all()):
-        raise InvalidInputError(
-            "model_flux must be finite and not negative, with at least one positive flux "
-            "for every model."
-        )
-    floor = _to_float64(error_floor)
-    if floor.shape not in ((), flux.shape[1:]) or not ((floor >= 0) & (floor < 1)).all():
-        raise InvalidInputError(
-            f"error_floor={error_floor!r} is not a fraction, or one for each of "
-            f"{flux.shape[1]} bands: expected 0 <= error_floor < 1."
-        )
-    n = len(flux)
-    scaled = {name: _checked(name, v, n, True) for name, v in amplitude_scaled.items()}
-    constant = {name: _checked(name, v, n, False) for name, v in intensive.items()}
-    return flux, scaled, constant, floor
-
-
-def _checked(name: str, values: Any, n_models: int, positive: bool) -> torch.Tensor:
-    """Return a property of the models as float64, or say what is wrong with it."""
-    tensor = _to_float64(values).cpu()
-    if tensor.shape != (n_models,):
-        raise InvalidInputError(
-            f"{name} has shape {tuple(tensor.shape)}: expected ({n_models},), one per model."
-        )
-    if not torch.isfinite(tensor).all() or (positive and (tensor < 0).any()):
-        raise InvalidInputError(
-            f"{name} must be finite{' and not negative' if positive else ''} for every model."
-        )
-    return tensor
-
-
 @dataclass(frozen=True)
 class _Job:
     """Pixels, by number, that are fitted together."""
 
     kind: _Kind
     pixels: torch.Tensor
-
-
-class _Scratch(threading.local):
-    """Working memory of one call, shared by the chunks of a thread."""
-
-    def __init__(self) -> None:
-        self._spaces: dict[torch.dtype, Workspace] = {}
-
-    def take(self, tables: ModelTables) -> Workspace:
-        """Return the working memory for tables."""
-        return self._spaces.setdefault(tables.dtype, Workspace(tables.dtype, tables.device))
-
-
-class _Results:
-    """Results of the pixels of a batch on the device, filled in as they come."""
-
-    def __init__(self, posterior: GridPosterior, n_pixels: int, draws: Draws | None) -> None:
-        def planes(*shape: int) -> torch.Tensor:
-            return torch.full((*shape, n_pixels), torch.nan, device=posterior.device)
-
-        self._library, self._units = posterior._library, posterior._units
-        self._n_scaled = len(posterior._scaled)
-        n = self._n_scaled + len(posterior._intensive)
-        self.percentiles = planes(n, len(PERCENTILES))
-        self.means, self.scalars = planes(n), planes(5)
-        self.samples = planes(n, 0 if draws is None else draws.n_samples)
-
-    def store(self, which: torch.Tensor, block: Block, pixels: Pixels) -> None:
-        """Store results of some pixels, in the units of the input."""
-        n = self._n_scaled
-        scale = self._units[:, None] * pixels.noise
-        self.percentiles[:n, :, which] = (block.ratio_percentiles * scale[:, None]).float()
-        self.percentiles[n:, :, which] = block.value_percentiles.float()
-        self.means[:n, which] = (block.ratio_means * scale).float()
-        self.means[n:, which] = block.value_means.float()
-        chi2 = ((pixels.power - block.improvement) / BITS).clamp(min=0)
-        freedom = (pixels.n_bands - 1).clamp(min=1)
-        signal = (block.improvement / BITS).clamp(min=0).sqrt()
-        scalars = [chi2, chi2 / freedom, signal, block.n_effective, block.edge]
-        self.scalars[:, which] = torch.stack([s.float() for s in scalars])
-
-    def store_samples(
-        self, which: torch.Tensor, slots: torch.Tensor, pixels: Pixels, draws: Draws
-    ) -> None:
-        """Store the samples of some pixels, given their models."""
-        library, some = self._library, pixels.select(which)
-        brightness = draw_amplitudes(library.flux, slots, some, draws.select(which))
-        scale = self._units[:, None, None] * some.noise[:, None]
-        scaled = library.ratios[:, slots] * brightness * scale
-        samples = torch.cat([scaled, library.values[:, slots]])
-        self.samples[:, :, which] = samples.transpose(1, 2).float()
