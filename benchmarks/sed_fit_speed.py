@@ -155,9 +155,9 @@ def measure_shared(n: int, rounds: int, n_models: int) -> dict[str, object]:
     for ratio in (3, 10, 50):
         sigma = np.broadcast_to(np.array([0.6, 0.8, 1.0, 1.2, 2.0]) / ratio, flux.shape)
         noisy = flux + sigma * np.random.default_rng(2).standard_normal(flux.shape)
-        images = state_errors(make_images(noisy, sigma, REDSHIFT), 0.2 / ratio)["all 5 and 5"]
-        mine = estimator.estimate(images, progress=False).systematics
-        other = Refitted(n_models=n_models, device="cpu").estimate(images, progress=False)
+        stated = state_errors(make_images(noisy, sigma, REDSHIFT), 0.2 / ratio)["all 5 and 5"]
+        mine = estimator.estimate(stated, progress=False).systematics
+        other = Refitted(n_models=n_models, device="cpu").estimate(stated, progress=False)
         for kind in ("sky", "zero_point"):
             modes = [mode for mode in mine if mode.startswith(kind)]
             for name in PROPERTIES:
