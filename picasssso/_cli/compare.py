@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from picasssso._cli.reading import check_outputs
+from picasssso._cli.reading import Options, add_options, check_outputs
 from picasssso._cli.running import common_options
 
 if TYPE_CHECKING:
@@ -17,37 +18,31 @@ if TYPE_CHECKING:
     from picasssso.maps import PropertyMaps
 
 
+_OPTIONS: Options = (
+    (("--threshold",), "SIGMA",
+     "Difference of totals, in units of the combined error, above which a warning is given.",
+     {"type": click.FloatRange(min=0, min_open=True), "default": 3.0, "show_default": True}),
+    (("-o", "--output"), "FILE.fits",
+     "Write residual maps and radial profiles of two files to this file.",
+     {"type": click.Path(path_type=Path)}),
+    (("--plot",), "FILE",
+     "Plot two files, their residuals and profiles, to a file such as compare.png.",
+     {"type": click.Path(path_type=Path)}),
+    (("--overwrite",), None, "Replace existing files.", {"is_flag": True}),
+    (("-z", "--redshift"), "Z",
+     "Redshift of published maps that do not state it; by default that of the others.",
+     {"type": float}),
+    (("--approximate",), "PROPERTY",
+     "Compare a property although its published definition differs, for example as a mean of "
+     "logarithms: stellar_age, stellar_metallicity or sfr. May be repeated.",
+     {"multiple": True}),
+    (("--galaxy",), "NAME", "Galaxy to read from a catalog: PLATE-IFU of MaNGA.", {}),
+)  # fmt: skip
+
+
 @click.command()
 @click.argument("files", nargs=-1, required=True, metavar="MAPS.fits OTHER.fits...")
-@click.option(
-    "--threshold",
-    type=click.FloatRange(min=0, min_open=True),
-    default=3.0,
-    show_default=True,
-    metavar="SIGMA",
-    help="Difference of totals, in units of the combined error, above which a warning is given.",
-)
-@click.option(
-    "-o", "--output", type=click.Path(path_type=Path), metavar="FILE.fits",
-    help="Write residual maps and radial profiles of two files to this file.",
-)  # fmt: skip
-@click.option(
-    "--plot", type=click.Path(path_type=Path), metavar="FILE",
-    help="Plot two files, their residuals and profiles, to a file such as compare.png.",
-)  # fmt: skip
-@click.option("--overwrite", is_flag=True, help="Replace existing files.")
-@click.option(
-    "-z", "--redshift", type=float, metavar="Z",
-    help="Redshift of published maps that do not state it; by default that of the others.",
-)  # fmt: skip
-@click.option(
-    "--approximate", multiple=True, metavar="PROPERTY",
-    help="Compare a property although its published definition differs, for example as a mean "
-    "of logarithms: stellar_age, stellar_metallicity or sfr. May be repeated.",
-)  # fmt: skip
-@click.option(
-    "--galaxy", metavar="NAME", help="Galaxy to read from a catalog: PLATE-IFU of MaNGA."
-)
+@partial(add_options, options=_OPTIONS)
 @common_options
 def compare(
     files: tuple[str, ...],

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import click
 
 from picasssso._cli.filters import filter_option
-from picasssso._cli.reading import check_outputs
+from picasssso._cli.reading import Options, add_options, check_outputs
 from picasssso._cli.running import common_options
 
 EXAMPLES = """
@@ -17,31 +19,27 @@ Examples:
 """
 
 
+_OPTIONS: Options = (
+    (("-b", "--bands"), "BAND[,BAND...]",
+     "Filters of the images. May be repeated.", {"required": True, "multiple": True}),
+    (("-o", "--output"), "OUT.fits", "File to write.", {"required": True}),
+    (("--overwrite",), None, "Replace the output if it exists.", {"is_flag": True}),
+    (("-z", "--redshift"), "Z", "Redshift, unless the file states it.", {"type": float}),
+    (("--survey",), "NAME", "Survey of bare band names: sdss, decals ...", {}),
+    (("--partly",), None,
+     "How to treat filters of which the cube covers less than 95 %: cut them to the cube, as "
+     "new bands, or omit them. By default an error.", {"type": click.Choice(["cut", "leave"])}),
+    (("--box",), "NAME=LOW,HIGH",
+     "Define a box filter between two wavelengths in Angstrom.", {"multiple": True}),
+    (("--keep-dust",), None,
+     "Do not correct for Galactic extinction. By default the E(B-V) in the file is used.",
+     {"is_flag": True}),
+)  # fmt: skip
+
+
 @click.command(epilog=EXAMPLES)
 @click.argument("files", nargs=-1, required=True, metavar="FILE [RED_FILE]")
-@click.option(
-    "-b", "--bands", required=True, multiple=True, metavar="BAND[,BAND...]",
-    help="Filters of the images. May be repeated.",
-)  # fmt: skip
-@click.option("-o", "--output", required=True, metavar="OUT.fits", help="File to write.")
-@click.option("--overwrite", is_flag=True, help="Replace the output if it exists.")
-@click.option(
-    "-z", "--redshift", type=float, metavar="Z", help="Redshift, unless the file states it."
-)
-@click.option("--survey", metavar="NAME", help="Survey of bare band names: sdss, decals ...")
-@click.option(
-    "--partly", type=click.Choice(["cut", "leave"]),
-    help="How to treat filters of which the cube covers less than 95 %: cut them to the cube, as "
-    "new bands, or omit them. By default an error.",
-)  # fmt: skip
-@click.option(
-    "--box", multiple=True, metavar="NAME=LOW,HIGH",
-    help="Define a box filter between two wavelengths in Angstrom.",
-)  # fmt: skip
-@click.option(
-    "--keep-dust", is_flag=True,
-    help="Do not correct for Galactic extinction. By default the E(B-V) in the file is used.",
-)  # fmt: skip
+@partial(add_options, options=_OPTIONS)
 @filter_option
 @common_options
 def cube(

@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import click
 
 from picasssso._cli.parsing import check_estimator
+from picasssso._cli.reading import Options, add_options
 from picasssso._cli.running import common_options, progress_wanted
+
+_OPTIONS: Options = (
+    (("-o", "--output"), "FOLDER",
+     "Output folder, created if it does not exist; by default the current one.",
+     {"type": click.Path(path_type=Path), "default": Path()}),
+    (("-e", "--estimator", "estimators"), "NAME",
+     "Use only this estimator; may be repeated. By default all available ones.",
+     {"multiple": True}),
+)  # fmt: skip
 
 
 @click.command()
-@click.option(
-    "-o", "--output", type=click.Path(path_type=Path), default=Path(), metavar="FOLDER",
-    help="Output folder, created if it does not exist; by default the current one.",
-)  # fmt: skip
-@click.option(
-    "-e", "--estimator", "estimators", multiple=True, metavar="NAME",
-    help="Use only this estimator; may be repeated. By default all available ones.",
-)  # fmt: skip
+@partial(add_options, options=_OPTIONS)
 @common_options
 def demo(output: Path, estimators: tuple[str, ...], quiet: bool) -> None:
     """Estimate maps of the packaged example galaxy with every estimator.

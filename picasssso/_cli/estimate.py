@@ -59,23 +59,23 @@ PREPARING: Options = (
 )  # fmt: skip
 
 
+_OPTIONS: Options = (
+    (("-o", "--output"), "OUT.fits", "File of maps to write.", {"required": True}),
+    *ESTIMATOR,
+    (("--plot", "picture"), "OUT.png", "Also plot the galaxy and its maps.", {}),
+    (("--overwrite",), None, "Replace output files that exist.", {"is_flag": True}),
+    *PREPARING,
+    (("--samples", "n_samples"), "N",
+     "Number of joint posterior samples to store, if the estimator can draw them.",
+     {"type": click.IntRange(min=0), "default": 0}),
+    (("--seed",), "S", "Seed of the samples.", {"type": click.IntRange(min=0)}),
+    *REGION,
+)  # fmt: skip
+
+
 @click.command(epilog=EXAMPLES)
 @reading_options
-@click.option("-o", "--output", required=True, metavar="OUT.fits", help="File of maps to write.")
-@partial(add_options, options=ESTIMATOR)
-@click.option("--plot", "picture", metavar="OUT.png", help="Also plot the galaxy and its maps.")
-@click.option("--overwrite", is_flag=True, help="Replace output files that exist.")
-@partial(add_options, options=PREPARING)
-@click.option(
-    "--samples",
-    "n_samples",
-    type=click.IntRange(min=0),
-    default=0,
-    metavar="N",
-    help="Number of joint posterior samples to store, if the estimator can draw them.",
-)
-@click.option("--seed", type=click.IntRange(min=0), metavar="S", help="Seed of the samples.")
-@partial(add_options, options=REGION)
+@partial(add_options, options=_OPTIONS)
 @common_options
 def estimate(**arguments: Any) -> None:
     """Estimate maps from images in several bands.

@@ -2,35 +2,34 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import click
 
+from picasssso._cli.reading import Options, add_options
 from picasssso._cli.running import common_options, progress_wanted
+
+_OPTIONS: Options = (
+    (("-o", "--output"), "FOLDER",
+     "Folder for intermediate and final results.",
+     {"type": click.Path(path_type=Path), "required": True}),
+    (("-x", "--experiment", "experiments"), "ID",
+     "Run only this experiment; may be repeated.", {"multiple": True}),
+    (("-e", "--estimator", "estimators"), "KEY",
+     "Run only this estimator of the configuration; may be repeated.", {"multiple": True}),
+    (("--data",), "FOLDER",
+     "Catalogs and images, for a configuration of real galaxies.",
+     {"type": click.Path(path_type=Path)}),
+    (("--small",), None,
+     "Use the small setting of the configuration, for a test.", {"is_flag": True}),
+    (("--only-results",), None, "Only write the results of previous runs.", {"is_flag": True}),
+)  # fmt: skip
 
 
 @click.command()
 @click.argument("configuration", type=click.Path(path_type=Path), metavar="CONFIG.toml")
-@click.option(
-    "-o", "--output", type=click.Path(path_type=Path), required=True, metavar="FOLDER",
-    help="Folder for intermediate and final results.",
-)  # fmt: skip
-@click.option(
-    "-x", "--experiment", "experiments", multiple=True, metavar="ID",
-    help="Run only this experiment; may be repeated.",
-)  # fmt: skip
-@click.option(
-    "-e", "--estimator", "estimators", multiple=True, metavar="KEY",
-    help="Run only this estimator of the configuration; may be repeated.",
-)  # fmt: skip
-@click.option(
-    "--data", type=click.Path(path_type=Path), metavar="FOLDER",
-    help="Catalogs and images, for a configuration of real galaxies.",
-)  # fmt: skip
-@click.option(
-    "--small", is_flag=True, help="Use the small setting of the configuration, for a test."
-)
-@click.option("--only-results", is_flag=True, help="Only write the results of previous runs.")
+@partial(add_options, options=_OPTIONS)
 @common_options
 def evaluate(
     configuration: Path,

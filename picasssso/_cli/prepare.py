@@ -9,6 +9,7 @@ import click
 
 from picasssso._cli.parsing import QuantityType
 from picasssso._cli.reading import (
+    Options,
     add_options,
     check_outputs,
     dust_arguments,
@@ -33,54 +34,39 @@ Examples:
 """
 
 
+_OPTIONS: Options = (
+    (("-o", "--output"), "OUT.fits", "File to write.", {"required": True}),
+    (("--overwrite",), None, "Replace the output if it exists.", {"is_flag": True}),
+    (("--position",), "'RA DEC'",
+     "Position of the target, in degrees or as '09h30m00s +02d10m00s'. By default the center of"
+     " the image.", {}),
+    (("--onto",), "BAND", "Band to whose pixel grid all bands are resampled.", {}),
+    (("--register",), None, "Correct shifts between bands above 0.3 pixel.", {"is_flag": True}),
+    (("--sky",), None,
+     "Method of sky subtraction.",
+     {"type": click.Choice(["background2d", "median", "none"]), "default": "background2d",
+      "show_default": True}),
+    (("--keep-noise",), None, "Do not calibrate the noise with empty sky.", {"is_flag": True}),
+    (("--match",), "TARGET",
+     "PSF that all bands are matched to: 'broadest', a band, a FWHM such as '1.4 arcsec', or "
+     "'none'.", {"default": "broadest", "show_default": True}),
+    (("--no-mask",), None, "Do not mask stars and neighbors.", {"is_flag": True}),
+    (("--cutout",), "N",
+     "Cut out the target to N half-light radii.",
+     {"type": click.FloatRange(min=0, min_open=True)}),
+    (("--snr",), "S/N",
+     "Bin the target to this minimum signal-to-noise ratio.",
+     {"type": click.FloatRange(min=0, min_open=True)}),
+    (("--folder",), "FOLDER",
+     "Folder for intermediate images of a large field, which are then not kept in memory.",
+     {"type": click.Path(exists=True, file_okay=False)}),
+    *REGION,
+)  # fmt: skip
+
+
 @click.command(epilog=EXAMPLES)
 @reading_options
-@click.option("-o", "--output", required=True, metavar="OUT.fits", help="File to write.")
-@click.option("--overwrite", is_flag=True, help="Replace the output if it exists.")
-@click.option(
-    "--position",
-    metavar="'RA DEC'",
-    help="Position of the target, in degrees or as '09h30m00s +02d10m00s'. By default the "
-    "center of the image.",
-)
-@click.option("--onto", metavar="BAND", help="Band to whose pixel grid all bands are resampled.")
-@click.option("--register", is_flag=True, help="Correct shifts between bands above 0.3 pixel.")
-@click.option(
-    "--sky",
-    type=click.Choice(["background2d", "median", "none"]),
-    default="background2d",
-    show_default=True,
-    help="Method of sky subtraction.",
-)
-@click.option("--keep-noise", is_flag=True, help="Do not calibrate the noise with empty sky.")
-@click.option(
-    "--match",
-    default="broadest",
-    show_default=True,
-    metavar="TARGET",
-    help="PSF that all bands are matched to: 'broadest', a band, a FWHM such as "
-    "'1.4 arcsec', or 'none'.",
-)
-@click.option("--no-mask", is_flag=True, help="Do not mask stars and neighbors.")
-@click.option(
-    "--cutout",
-    type=click.FloatRange(min=0, min_open=True),
-    metavar="N",
-    help="Cut out the target to N half-light radii.",
-)
-@click.option(
-    "--snr",
-    type=click.FloatRange(min=0, min_open=True),
-    metavar="S/N",
-    help="Bin the target to this minimum signal-to-noise ratio.",
-)
-@click.option(
-    "--folder",
-    type=click.Path(exists=True, file_okay=False),
-    metavar="FOLDER",
-    help="Folder for intermediate images of a large field, which are then not kept in memory.",
-)
-@partial(add_options, options=REGION)
+@partial(add_options, options=_OPTIONS)
 @common_options
 def prepare(**arguments: Any) -> None:
     """Turn survey files into images that estimators can use.

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 import click
 
 from picasssso._cli.parsing import MagnitudeType, UnitType, parse_bands, parse_per_band
-from picasssso._cli.reading import check_outputs
+from picasssso._cli.reading import Options, add_options, check_outputs
 from picasssso._cli.running import common_options
 
 if TYPE_CHECKING:
@@ -15,29 +16,27 @@ if TYPE_CHECKING:
     from picasssso.maps import PropertyMaps
 
 
+_OPTIONS: Options = (
+    (("-o", "--output"), "OUT.html", "File to write.", {"required": True}),
+    (("--truth", "truth_file"), "TRUTH.fits", "True maps.", {}),
+    (("--other", "other_file"), "OTHER.fits",
+     "Maps of the same galaxy by another estimator, to show where they disagree.", {}),
+    (("--images", "images_file"), "IMAGES.fits",
+     "File of BandImages, for a color image of the galaxy.", {}),
+    (("-b", "--band", "bands"), "BAND=FILE[HDU]",
+     "Instead of --images: a band, as for `picasssso estimate`. Repeat for each band.",
+     {"multiple": True}),
+    (("--zero-point", "zero_points"), "[BAND=]MAG",
+     "AB magnitude of one count, for bands in counts.", {"multiple": True}),
+    (("--unit", "units"), "[BAND=]UNIT", "Unit of the bands.", {"multiple": True}),
+    (("--title",), "TEXT", "Heading of the page.", {}),
+    (("--overwrite",), None, "Replace the output if it exists.", {"is_flag": True}),
+)  # fmt: skip
+
+
 @click.command()
 @click.argument("maps_file", metavar="MAPS.fits")
-@click.option("-o", "--output", required=True, metavar="OUT.html", help="File to write.")
-@click.option("--truth", "truth_file", metavar="TRUTH.fits", help="True maps.")
-@click.option(
-    "--other", "other_file", metavar="OTHER.fits",
-    help="Maps of the same galaxy by another estimator, to show where they disagree.",
-)  # fmt: skip
-@click.option(
-    "--images", "images_file", metavar="IMAGES.fits",
-    help="File of BandImages, for a color image of the galaxy.",
-)  # fmt: skip
-@click.option(
-    "-b", "--band", "bands", multiple=True, metavar="BAND=FILE[HDU]",
-    help="Instead of --images: a band, as for `picasssso estimate`. Repeat for each band.",
-)  # fmt: skip
-@click.option(
-    "--zero-point", "zero_points", multiple=True, metavar="[BAND=]MAG",
-    help="AB magnitude of one count, for bands in counts.",
-)  # fmt: skip
-@click.option("--unit", "units", multiple=True, metavar="[BAND=]UNIT", help="Unit of the bands.")
-@click.option("--title", metavar="TEXT", help="Heading of the page.")
-@click.option("--overwrite", is_flag=True, help="Replace the output if it exists.")
+@partial(add_options, options=_OPTIONS)
 @common_options
 def report(
     maps_file: str,

@@ -3,52 +3,44 @@
 from __future__ import annotations
 
 import os
+from functools import partial
 from pathlib import Path
 
 import click
 
+from picasssso._cli.reading import Options, add_options
 from picasssso._cli.running import common_options, progress_wanted
 from picasssso._core.version import __version__ as version
+
+_OPTIONS: Options = (
+    (("-n", "--number"), "N", "Total number of pairs.", {"type": click.IntRange(min=1)}),
+    (("-s", "--survey"), "NAME",
+     "Observing conditions: sdss, des, ps1, hsc, lsst, paper_field or paper_scale.",
+     {"default": "sdss", "show_default": True}),
+    (("-b", "--band", "bands"), "BAND",
+     "Only this band; may be repeated. By default all bands of the survey.", {"multiple": True}),
+    (("--seed",), None,
+     "Seed of the galaxies.", {"type": int, "default": 0, "show_default": True}),
+    (("--pixels",), "N",
+     "Number of pixels along each side.",
+     {"type": click.IntRange(min=8), "default": 64, "show_default": True}),
+    (("--redshift",), "Z", "Redshift of all galaxies; by default it is drawn.", {"type": float}),
+    (("--at-psf/--not-at-psf",), None,
+     "Whether to store also the truth at the resolution of the images.",
+     {"default": True, "show_default": True}),
+    (("--shard-size",), "N",
+     "Pairs per file.", {"type": click.IntRange(min=1), "default": 256, "show_default": True}),
+    (("--workers",), "N",
+     "Number of processes; by default one for each core, 0 with --device.",
+     {"type": click.IntRange(min=0)}),
+    (("--device",), "DEVICE", "Device on which galaxies are made, such as cuda.", {}),
+    (("--verify",), None, "Verify the checksums of the files at the end.", {"is_flag": True}),
+)  # fmt: skip
 
 
 @click.command()
 @click.argument("folder", type=click.Path(path_type=Path))
-@click.option(
-    "-n", "--number", type=click.IntRange(min=1), metavar="N",
-    help="Total number of pairs.",
-)  # fmt: skip
-@click.option(
-    "-s", "--survey", default="sdss", metavar="NAME", show_default=True,
-    help="Observing conditions: sdss, des, ps1, hsc, lsst, paper_field or paper_scale.",
-)  # fmt: skip
-@click.option(
-    "-b", "--band", "bands", multiple=True, metavar="BAND",
-    help="Only this band; may be repeated. By default all bands of the survey.",
-)  # fmt: skip
-@click.option("--seed", type=int, default=0, show_default=True, help="Seed of the galaxies.")
-@click.option(
-    "--pixels", type=click.IntRange(min=8), default=64, show_default=True, metavar="N",
-    help="Number of pixels along each side.",
-)  # fmt: skip
-@click.option(
-    "--redshift", type=float, metavar="Z", help="Redshift of all galaxies; by default it is drawn."
-)
-@click.option(
-    "--at-psf/--not-at-psf", default=True, show_default=True,
-    help="Whether to store also the truth at the resolution of the images.",
-)  # fmt: skip
-@click.option(
-    "--shard-size", type=click.IntRange(min=1), default=256, show_default=True, metavar="N",
-    help="Pairs per file.",
-)  # fmt: skip
-@click.option(
-    "--workers", type=click.IntRange(min=0), metavar="N",
-    help="Number of processes; by default one for each core, 0 with --device.",
-)  # fmt: skip
-@click.option(
-    "--device", metavar="DEVICE", help="Device on which galaxies are made, such as cuda."
-)
-@click.option("--verify", is_flag=True, help="Verify the checksums of the files at the end.")
+@partial(add_options, options=_OPTIONS)
 @common_options
 def simulate(
     folder: Path,

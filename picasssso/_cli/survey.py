@@ -11,6 +11,7 @@ import click
 from picasssso._cli.estimators import ESTIMATOR, make_estimator
 from picasssso._cli.parsing import QuantityType, parse_bands
 from picasssso._cli.reading import (
+    Options,
     about_arguments,
     about_options,
     add_options,
@@ -33,91 +34,73 @@ Examples:
 """
 
 
+_CATALOG_OPTIONS: Options = (
+    *ESTIMATOR,
+    (("-o", "--output"), "FOLDER",
+     "Folder for the results; created if it does not exist.",
+     {"required": True, "type": click.Path(path_type=Path)}),
+    (("--mosaic",), None,
+     "CATALOG is one large image, written by `picasssso prepare`, to be processed in blocks.",
+     {"is_flag": True}),
+    (("--images",), "PATTERN",
+     "Pattern of image files with {id}, {band} or any column name in braces: "
+     "'cutouts/{id}_{band}.fits'. Without {band}, files contain all bands.", {}),
+    (("-b", "--band", "bands"), "BAND[=PATTERN]",
+     "Name of a band, which replaces {band}, or a band with its own pattern, such as "
+     "'sdss2010-g={file_g}'. Repeat for each band.", {"multiple": True}),
+    (("--tiles",), "BAND=FILES",
+     "Large images from which galaxies are cut out, such as 'sdss2010-g=tiles/*_g.fits'. Repeat"
+     " for each band.", {"multiple": True}),
+    (("--size",), "'S arcsec'",
+     "Side of cutouts from tiles; by default from the catalog.",
+     {"type": QuantityType("angle")}),
+    (("--column", "columns"), "WHAT=NAME",
+     "Name of the column with the id, ra, dec, redshift, distance, ebv or size, if it is not a "
+     "common one; 'distance=dist [Mpc]' also gives the unit.", {"multiple": True}),
+    (("--survey", "band_survey"), "NAME", "Survey of bare band names.", {}),
+)  # fmt: skip
+_RUN_OPTIONS: Options = (
+    (("--sky",), None,
+     "Method of sky subtraction.",
+     {"type": click.Choice(["background2d", "median", "none"]), "default": "background2d",
+      "show_default": True}),
+    (("--no-prepare",), None,
+     "Use the images without preparation: no sky subtraction, PSF matching or masking.",
+     {"is_flag": True}),
+    (("--extinction-removed",), None,
+     "The images are already corrected for the E(B-V) of the catalog.", {"is_flag": True}),
+    (("--aperture",), "'R kpc'",
+     "Radius of the fixed aperture, in kpc or arcsec.",
+     {"default": "10 kpc", "show_default": True}),
+    (("--no-maps",), None, "Write only the table.", {"is_flag": True}),
+    (("--reports",), None, "Write an HTML report for each galaxy.", {"is_flag": True}),
+    (("--page", "on_page"), "N",
+     "Number of galaxies on the page of the run, the first of the catalog; 0 for no page.",
+     {"type": click.IntRange(min=0), "default": 1000, "show_default": True}),
+    (("--samples", "n_samples"), "N",
+     "Number of joint posterior samples for the errors of totals, if the estimator can draw "
+     "them.", {"type": click.IntRange(min=0), "default": 0}),
+    (("--seed",), "S", "Seed of the samples.", {"type": click.IntRange(min=0), "default": 0}),
+    (("--batch", "batch_size"), "N",
+     "Galaxies that a network takes together: for a GPU; by default one after the other.",
+     {"type": click.IntRange(min=1)}),
+    (("--scheduler",), "ADDRESS",
+     "Address of a Dask scheduler, such as tcp://head:8786; by default a local cluster.", {}),
+    (("--workers",), "N",
+     "Number of local processes; by default one for each core.",
+     {"type": click.IntRange(min=1)}),
+    (("--resource", "resources"), "NAME=AMOUNT",
+     "Dask resource needed by each task, such as GPU=1.", {"multiple": True}),
+    (("--resume",), None, "Continue the run in the folder.", {"is_flag": True}),
+    (("--retry-failed",), None, "With --resume: repeat failed galaxies.", {"is_flag": True}),
+)  # fmt: skip
+
+
 @click.command(epilog=EXAMPLES)
 @click.argument("catalog", type=click.Path(path_type=Path), metavar="CATALOG")
-@partial(add_options, options=ESTIMATOR)
-@click.option(
-    "-o", "--output", required=True, type=click.Path(path_type=Path), metavar="FOLDER",
-    help="Folder for the results; created if it does not exist.",
-)  # fmt: skip
-@click.option(
-    "--mosaic", is_flag=True,
-    help="CATALOG is one large image, written by `picasssso prepare`, to be processed in blocks.",
-)  # fmt: skip
-@click.option(
-    "--images", metavar="PATTERN",
-    help="Pattern of image files with {id}, {band} or any column name in braces: "
-    "'cutouts/{id}_{band}.fits'. Without {band}, files contain all bands.",
-)  # fmt: skip
-@click.option(
-    "-b", "--band", "bands", multiple=True, metavar="BAND[=PATTERN]",
-    help="Name of a band, which replaces {band}, or a band with its own pattern, such as "
-    "'sdss2010-g={file_g}'. Repeat for each band.",
-)  # fmt: skip
-@click.option(
-    "--tiles", multiple=True, metavar="BAND=FILES",
-    help="Large images from which galaxies are cut out, such as 'sdss2010-g=tiles/*_g.fits'. "
-    "Repeat for each band.",
-)  # fmt: skip
-@click.option(
-    "--size", type=QuantityType("angle"), metavar="'S arcsec'",
-    help="Side of cutouts from tiles; by default from the catalog.",
-)  # fmt: skip
-@click.option(
-    "--column", "columns", multiple=True, metavar="WHAT=NAME",
-    help="Name of the column with the id, ra, dec, redshift, distance, ebv or size, if it is not "
-    "a common one; 'distance=dist [Mpc]' also gives the unit.",
-)  # fmt: skip
-@click.option("--survey", "band_survey", metavar="NAME", help="Survey of bare band names.")
+@partial(add_options, options=_CATALOG_OPTIONS)
 @about_options
-@click.option(
-    "--sky", type=click.Choice(["background2d", "median", "none"]), default="background2d",
-    show_default=True, help="Method of sky subtraction.",
-)  # fmt: skip
-@click.option(
-    "--no-prepare", is_flag=True,
-    help="Use the images without preparation: no sky subtraction, PSF matching or masking.",
-)  # fmt: skip
-@click.option(
-    "--extinction-removed",
-    is_flag=True,
-    help="The images are already corrected for the E(B-V) of the catalog.",
-)
-@click.option(
-    "--aperture", metavar="'R kpc'", default="10 kpc", show_default=True,
-    help="Radius of the fixed aperture, in kpc or arcsec.",
-)  # fmt: skip
-@click.option("--no-maps", is_flag=True, help="Write only the table.")
-@click.option("--reports", is_flag=True, help="Write an HTML report for each galaxy.")
-@click.option(
-    "--page", "on_page", type=click.IntRange(min=0), default=1000, show_default=True, metavar="N",
-    help="Number of galaxies on the page of the run, the first of the catalog; 0 for no page.",
-)  # fmt: skip
-@click.option(
-    "--samples", "n_samples", type=click.IntRange(min=0), default=0, metavar="N",
-    help="Number of joint posterior samples for the errors of totals, if the estimator can "
-    "draw them.",
-)  # fmt: skip
-@click.option("--seed", type=click.IntRange(min=0), default=0, metavar="S",
-              help="Seed of the samples.")  # fmt: skip
-@click.option(
-    "--batch", "batch_size", type=click.IntRange(min=1), metavar="N",
-    help="Galaxies that a network takes together: for a GPU; by default one after the other.",
-)  # fmt: skip
-@click.option(
-    "--scheduler", metavar="ADDRESS",
-    help="Address of a Dask scheduler, such as tcp://head:8786; by default a local cluster.",
-)  # fmt: skip
-@click.option(
-    "--workers", type=click.IntRange(min=1), metavar="N",
-    help="Number of local processes; by default one for each core.",
-)  # fmt: skip
-@click.option(
-    "--resource", "resources", multiple=True, metavar="NAME=AMOUNT",
-    help="Dask resource needed by each task, such as GPU=1.",
-)  # fmt: skip
-@click.option("--resume", is_flag=True, help="Continue the run in the folder.")
-@click.option("--retry-failed", is_flag=True, help="With --resume: repeat failed galaxies.")
+@partial(add_options, options=_RUN_OPTIONS)
 @common_options
 def survey(**given: Any) -> None:
     """Estimate maps of all galaxies of CATALOG, and write a table of their properties.

@@ -2,47 +2,41 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import click
 
+from picasssso._cli.reading import Options, add_options
 from picasssso._cli.running import common_options, progress_wanted
+
+_OPTIONS: Options = (
+    (("-o", "--output"), "NAME",
+     "Name of the weights: NAME.safetensors and NAME.json are written at the end, "
+     "NAME.checkpoint during training.", {"type": click.Path(path_type=Path), "required": True}),
+    (("--resume",), None, "Continue from NAME.checkpoint.", {"is_flag": True}),
+    (("--device",), "DEVICE", "cpu, cuda, cuda:1 ...; by default CUDA if available.", {}),
+    (("--time-limit",), "SECONDS",
+     "Stop after this time; --resume continues.", {"type": click.FloatRange(min=0)}),
+    (("--tables",), "FOLDER",
+     "Folder for cached light tables, which take minutes to make; NAME.tables by default.",
+     {"type": click.Path(path_type=Path)}),
+    (("--calibrate", "galaxies"), "N",
+     "Number of galaxies, not used in training, that calibrate the uncertainties.",
+     {"type": click.IntRange(min=0), "default": 4000, "show_default": True}),
+    (("--checkpoint-every",), "SECONDS",
+     "Interval between checkpoints.",
+     {"type": click.FloatRange(min=0), "default": 120.0, "show_default": True}),
+    (("--devices",), "N",
+     "Number of devices that share every batch; several need pytorch-lightning (extra 'train').",
+     {"type": click.IntRange(min=1), "default": 1, "show_default": True}),
+    (("--overwrite",), None, "Replace existing weights and checkpoint.", {"is_flag": True}),
+)  # fmt: skip
 
 
 @click.command()
 @click.argument("recipe", type=click.Path(path_type=Path))
-@click.option(
-    "-o", "--output", type=click.Path(path_type=Path), required=True, metavar="NAME",
-    help="Name of the weights: NAME.safetensors and NAME.json are written at the end, "
-    "NAME.checkpoint during training.",
-)  # fmt: skip
-@click.option("--resume", is_flag=True, help="Continue from NAME.checkpoint.")
-@click.option(
-    "--device", metavar="DEVICE", help="cpu, cuda, cuda:1 ...; by default CUDA if available."
-)
-@click.option(
-    "--time-limit", type=click.FloatRange(min=0), metavar="SECONDS",
-    help="Stop after this time; --resume continues.",
-)  # fmt: skip
-@click.option(
-    "--tables", type=click.Path(path_type=Path), metavar="FOLDER",
-    help="Folder for cached light tables, which take minutes to make; NAME.tables by default.",
-)  # fmt: skip
-@click.option(
-    "--calibrate", "galaxies", type=click.IntRange(min=0), default=4000, metavar="N",
-    show_default=True,
-    help="Number of galaxies, not used in training, that calibrate the uncertainties.",
-)  # fmt: skip
-@click.option(
-    "--checkpoint-every", type=click.FloatRange(min=0), default=120.0, metavar="SECONDS",
-    show_default=True, help="Interval between checkpoints.",
-)  # fmt: skip
-@click.option(
-    "--devices", type=click.IntRange(min=1), default=1, metavar="N", show_default=True,
-    help="Number of devices that share every batch; several need pytorch-lightning (extra "
-    "'train').",
-)  # fmt: skip
-@click.option("--overwrite", is_flag=True, help="Replace existing weights and checkpoint.")
+@partial(add_options, options=_OPTIONS)
 @common_options
 def train(
     recipe: Path,

@@ -18,11 +18,7 @@ Slices = tuple[slice, slice]
 
 @dataclass(frozen=True)
 class Block:
-    """One block of an image; all slices are ``(y, x)``.
-
-    ``core``: the pixels of the image that this block answers for; ``padded``: the pixels of the
-    image to read: the core and its halo, cut at the image's edge.
-    """
+    """One block: slices (y, x) of its ``core``, and of the core with its halo, ``padded``."""
 
     core: Slices
     padded: Slices

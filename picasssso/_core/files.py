@@ -18,7 +18,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from picasssso.exceptions import FileFormatError, PicassssoError
+from picasssso.exceptions import FileFormatError, InvalidInputError, PicassssoError
 
 if TYPE_CHECKING:
     import h5py
@@ -215,3 +215,35 @@ def read_json(path: str | os.PathLike[str], what: str) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise FileFormatError(f"{path} is no {what}: expected a JSON object.")
     return content
+
+
+def parse_json(text: str, what: str) -> dict[str, Any]:
+    """Return the object that a JSON text holds."""
+    try:
+        content = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise InvalidInputError(f"The {what} is no JSON: {short(error)}.") from error
+    if not isinstance(content, dict):
+        raise InvalidInputError(f"The {what} is no JSON object.")
+    return content
+
+
+def write_json(path: str | os.PathLike[str], content: Any, *, overwrite: bool = True) -> None:
+    """Write what JSON can hold, with its keys in order."""
+    with atomic_write(path, overwrite) as temporary:
+        temporary.write_text(
+            json.dumps(content, indent=1, sort_keys=True) + "\n", encoding="utf-8"
+        )
+
+
+def check_format(
+    path: str | os.PathLike[str], what: str, found: Any, known: int, writer: str
+) -> None:
+    """Refuse the number of a format that is none, or newer than the one known."""
+    if isinstance(found, bool) or not isinstance(found, int):
+        raise FileFormatError(f"{path} is no {what}: it has no format number.")
+    if found > known:
+        raise FileFormatError(
+            f"{path} has format {found}, this picasssso reads up to {known}: it was written by "
+            f"picasssso {writer}; install that or a newer one."
+        )

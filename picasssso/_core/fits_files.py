@@ -131,10 +131,7 @@ def list_hdus(hdus: fits.HDUList) -> str:
 def read_array(
     path: PathLike, hdu: HDUKey | None, what: str, hdus: fits.HDUList | None = None
 ) -> tuple[npt.NDArray[Any], Any]:
-    """Read a 2-D image and its header; large ones are memory-mapped where the format allows.
-
-    ``hdus``: the file, where it is open already (by `open_fits`).
-    """
+    """Read a 2-D image and its header; large ones stay mapped. ``hdus``: the file, if open."""
     return _read(path, hdu, what, axes=2, hdus=hdus)
 
 

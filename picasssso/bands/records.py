@@ -60,11 +60,7 @@ def has_value(values: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
 
 @dataclass(frozen=True, eq=False)
 class BandRecord:
-    """The arrays of one band.
-
-    ``mask``: non-zero where a pixel is bad; ``scale``: conversion of the values to nmgy;
-    ``uncertainty_scale``: conversion of standard deviations to nmgy.
-    """
+    """One band's arrays, its mask (non-zero: bad), and the scales that convert it to nmgy."""
 
     data: npt.NDArray[Any]
     unit: u.UnitBase

@@ -58,11 +58,7 @@ _ADAPTIVE_WIDTH = 4
 
 @dataclass(frozen=True)
 class Weights:
-    """The weights of output pixels over input pixels.
-
-    ``matrix``: its rows sum to the part of the output pixel on the input; ``x, y``: position of
-    each output pixel in the input.
-    """
+    """Weights of output over input pixels; rows sum to the part on the input, at ``x, y``."""
 
     matrix: Any
     x: npt.NDArray[np.float64]
@@ -87,10 +83,7 @@ def _corner_grid(shape: tuple[int, int]) -> tuple[Any, Any]:
 
 
 def _reach(x: npt.NDArray[np.float64], y: npt.NDArray[np.float64], method: str) -> float:
-    """Return how far, in input pixels, an output pixel's weights can lie from its center.
-
-    ``x, y``: positions of the output pixels' corners in the input image.
-    """
+    """Return how far, in input pixels, an output pixel's weights lie from its center at most."""
     extents = []
     for plane in (x, y):
         corners = np.stack([plane[:-1, :-1], plane[:-1, 1:], plane[1:, :-1], plane[1:, 1:]])

@@ -42,10 +42,7 @@ PSF_RATIO = 1.1
 
 
 class MapAssembler:
-    """Collects the results of blocks and wraps them as `PropertyMaps`.
-
-    ``estimator``: a `PropertyMapEstimator`, which knows this class.
-    """
+    """Collects the results of an estimator's blocks and wraps them as `PropertyMaps`."""
 
     def __init__(self, estimator: Any, images: BandImages, context: EstimationContext) -> None:
         self.estimator = estimator
@@ -251,10 +248,7 @@ def target_label(images: BandImages) -> int | None:
 
 
 def worst_noise_scaling(images: BandImages) -> Any:
-    """Return the largest variance inflation of any band; None if all noise is white.
-
-    Returns number of pixels to variance inflation.
-    """
+    """Return the largest variance inflation of any band; None if all noise is white."""
     scalings = [s for band in images.bands if (s := images.noise_scaling.get(band)) is not None]
     if not scalings:
         return None

@@ -20,6 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from picasssso._core.blocks import Block, choose_core_shape, count_blocks, iterate_blocks
+from picasssso._core.checks import check_integer
 from picasssso.estimators._assembly import MapAssembler, worst_noise_scaling
 from picasssso.estimators._shared_errors import FluxShift
 from picasssso.estimators.context import EstimationContext
@@ -364,11 +365,7 @@ class PropertyMapEstimator(abc.ABC):
         return images
 
     def _check_sampling(self, n_samples: int, seed: int | None) -> tuple[int, int]:
-        is_number = isinstance(n_samples, int | np.integer) and not isinstance(n_samples, bool)
-        if not is_number or n_samples < 0:
-            raise InvalidInputError(
-                f"n_samples={n_samples!r}: expected a whole number of at least 0."
-            )
+        n_samples = check_integer("n_samples", n_samples)
         if n_samples and not self.tags.supports_samples:
             raise InvalidInputError(
                 f"n_samples={n_samples}: {type(self).__name__} has no joint samples; "
@@ -377,9 +374,7 @@ class PropertyMapEstimator(abc.ABC):
         if seed is None:
             # Recorded in the maps, so that even an unseeded run can be repeated.
             seed = secrets.randbits(32) if n_samples else 0
-        if not isinstance(seed, int | np.integer) or seed < 0:
-            raise InvalidInputError(f"seed={seed!r}: expected a whole number of at least 0.")
-        return int(n_samples), int(seed)
+        return n_samples, check_integer("seed", seed)
 
     def _checked_bands(self, images: BandImages) -> tuple[str, ...]:
         bands = tuple(self._select_bands(images.bands))

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 import numpy.typing as npt
 
+from picasssso._core.checks import check_integer
 from picasssso._core.devices import check_device, has_bfloat16, resolve_device
 from picasssso._core.threads import run_calmly
 from picasssso.estimators._cnn.weights import (
@@ -567,8 +568,7 @@ class CNNEstimator(PropertyMapEstimator):
         """
         from picasssso.estimators._cnn.many import estimate_jobs
 
-        if isinstance(batch_size, bool) or not isinstance(batch_size, int) or batch_size < 1:
-            raise InvalidInputError(f"batch_size={batch_size!r}: expected at least 1.")
+        check_integer("batch_size", batch_size, 1)
         n_samples, seed = self._check_sampling(n_samples, seed)
         jobs = [self._prepare(k, one, n_samples, seed + k) for k, one in enumerate(images)]
         return estimate_jobs(self, jobs, batch_size, progress)

@@ -301,10 +301,7 @@ def total_of(maps: PropertyMaps, name: str, region: Any = None) -> Total:
 def disagreements(
     estimates: Mapping[str, PropertyMaps], *, threshold: float = 3.0
 ) -> Sequence[str]:
-    """Return what estimates of one galaxy disagree about, as sentences.
-
-    ``estimates``: maps by the names of the estimators.
-    """
+    """Return what estimates of one galaxy, maps by name, disagree about, as sentences."""
     lines = []
     for (one, first), (other, second) in itertools.combinations(estimates.items(), 2):
         for found in compare_estimates(first, second, threshold=threshold):

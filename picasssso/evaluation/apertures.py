@@ -72,18 +72,12 @@ class Apertures:
         return Apertures(**{n: getattr(self, n)[galaxies] for n in names}, shape=self.shape)
 
     def radius(self) -> FloatArray:
-        """Return the elliptical radius of every pixel.
-
-        Returns semi-major axis of the ellipse through the pixel, in half-mass radii.
-        """
+        """Return every pixel's semi-major axis in half-mass radii."""
         squared = _squared_radius(self.shape, self.x, self.y, self.axis_ratio, self.angle)
         return (np.sqrt(squared) / self.half_mass_radius[:, None, None]).astype(np.float32)
 
     def weights(self, outer: float, inner: float = 0.0) -> FloatArray:
-        """Return how much of each pixel lies inside an ellipse or between two.
-
-        Returns fractions of pixels, exact.
-        """
+        """Return exact fractions of pixels inside an ellipse, or between two."""
         if not 0 <= inner < outer:
             raise InvalidInputError(
                 f"inner={inner!r} and outer={outer!r}: expected 0 <= inner < outer, in half-mass "
@@ -98,10 +92,7 @@ class Apertures:
         return np.minimum(self._inside(outer).sum(axis=(1, 2)) / area, 1.0)
 
     def aperture(self, galaxy: int, outer: float = FIT_RADIUS) -> Any:
-        """Return the ellipse of a galaxy as an aperture, for `PropertyMaps.total`.
-
-        Returns in pixels.
-        """
+        """Return the ellipse of a galaxy, in pixels, for `PropertyMaps.total`."""
         from photutils.aperture import EllipticalAperture
 
         major = float(outer * self.half_mass_radius[galaxy])

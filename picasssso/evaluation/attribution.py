@@ -56,10 +56,7 @@ class Attribution:
     compared: npt.NDArray[np.bool_]
 
     def to_table(self) -> QTable:
-        """Return the scatter as a table.
-
-        Returns a row for each property, a column for each variant, in dex.
-        """
+        """Return the scatter in dex: a row for each property, a column for each variant."""
         import astropy.units as u
         from astropy.table import QTable
 

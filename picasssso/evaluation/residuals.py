@@ -40,11 +40,7 @@ def for_json(content: Any) -> Any:
 
 @dataclass(frozen=True)
 class ResidualStatistics:
-    """Statistics of residuals, each with its bootstrap error by galaxy.
-
-    ``outlier_fraction``: share of residuals larger than the limit, 0.3 dex by default, either
-    way.
-    """
+    """Statistics of residuals with bootstrap errors by galaxy; outliers are beyond 0.3 dex."""
 
     n: int
     n_galaxies: int
@@ -68,10 +64,7 @@ class ResidualStatistics:
 
 
 def residuals(estimate: Any, truth: Any, *, logarithmic: bool = True) -> FloatArray:
-    """Return residuals, log10(estimate / truth): positive where the estimate is too high.
-
-    ``estimate, truth``: of the same shape, in the same unit; returns in dex.
-    """
+    """Return log10(estimate / truth) in dex: positive where the estimate is too high."""
     mine, true = (as_array(values).astype(np.float64) for values in (estimate, truth))
     if mine.shape != true.shape:
         raise InvalidInputError(

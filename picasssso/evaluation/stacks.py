@@ -172,10 +172,7 @@ class MapStack:
 
 
 def check_resolutions(truth: float | None, estimate: float | None) -> None:
-    """Refuse to compare maps that claim to hold at different resolutions.
-
-    ``truth, estimate``: FWHM in arcsec that the maps claim; None where nothing is claimed.
-    """
+    """Refuse maps that claim different resolutions, FWHM in arcsec or None."""
     if truth is None or estimate is None:
         return
     if abs(truth - estimate) > 0.1 * max(truth, estimate):

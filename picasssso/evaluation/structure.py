@@ -26,10 +26,7 @@ _SSIM_SIGMA, _SSIM_K1, _SSIM_K2 = 1.5, 0.01, 0.03
 
 @dataclass(frozen=True, eq=False)
 class PowerSpectra:
-    """Power of maps against that of the truth, by spatial frequency.
-
-    ``frequency``: middles of bins, cycles per pixel.
-    """
+    """Power of maps against the truth's, by spatial frequency in cycles per pixel."""
 
     frequency: FloatArray
     ratio: FloatArray
@@ -39,10 +36,7 @@ class PowerSpectra:
 def power_spectra(
     estimate: Any, truth: Any, apertures: Apertures, *, n_bins: int = 8
 ) -> PowerSpectra:
-    """Compare the power spectra of maps with those of the truth.
-
-    ``n_bins``: bins of spatial frequency, from 0 to 0.5 cycles per pixel.
-    """
+    """Compare power spectra of maps and truth in bins from 0 to 0.5 cycles per pixel."""
     mine, true, window = _logarithms(estimate, truth, apertures)
     fourier = [np.fft.rfft2(values) for values in (mine, true)]
     fy = np.fft.fftfreq(true.shape[1])[:, None]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import astropy.units as u
@@ -45,49 +45,33 @@ _STYLE: dict[Any, Any] = {
 }
 
 
-@dataclass(frozen=True)
-class _Layout:
-    """Where panels stand in a figure; all lengths in inches."""
+def _lay_out(number: int, rows: int, height: float) -> tuple[Figure, int, list[tuple[Any, Any]]]:
+    """Return a figure, its columns, and the places of each panel's color bar and of its rows.
 
-    columns: int
-    bands: int
-    rows_per_band: int
-    panel_height: float
+    Rows of panels, ``height`` inches high, share the color bar above them.
+    """
+    import matplotlib.pyplot as plt
 
-    @property
-    def band_height(self) -> float:
-        """A band: color bars above, then the rows of panels that share them."""
-        return BAR_SPACE + self.rows_per_band * (self.panel_height + GAP) - GAP
-
-    @property
-    def size(self) -> tuple[float, float]:
-        width = MARGIN_LEFT + self.columns * (PANEL_WIDTH + GAP) - GAP + MARGIN_RIGHT
-        gaps = (self.bands - 1) * MARGIN_BOTTOM
-        return width, MARGIN_TOP + self.bands * self.band_height + gaps + MARGIN_BOTTOM
-
-    def panel(self, place: int, row: int) -> tuple[float, float, float, float]:
-        """Left, bottom, width, height of a panel as fractions of the figure."""
-        left, top = self._corner(place)
-        top += row * (self.panel_height + GAP)
-        return self._fractions(left, top + self.panel_height, PANEL_WIDTH, self.panel_height)
-
-    def bar(self, place: int) -> tuple[float, float, float, float]:
-        """Left, bottom, width, height of the color bar above a panel."""
-        left, top = self._corner(place)
-        # Narrower than the panel, so that numbers at its ends keep clear of the next one's.
-        inset = 0.04 * PANEL_WIDTH
-        return self._fractions(left + inset, top - 0.05, PANEL_WIDTH - 2 * inset, BAR_HEIGHT)
-
-    def _corner(self, place: int) -> tuple[float, float]:
-        band, column = divmod(place, self.columns)
-        top = MARGIN_TOP + band * (self.band_height + MARGIN_BOTTOM) + BAR_SPACE
-        return MARGIN_LEFT + column * (PANEL_WIDTH + GAP), top
-
-    def _fractions(
-        self, left: float, bottom_from_top: float, width: float, height: float
-    ) -> tuple[float, float, float, float]:
-        whole, tall = self.size
-        return left / whole, 1 - bottom_from_top / tall, width / whole, height / tall
+    bands = -(-number // COLUMNS)
+    # As full as the others: five panels are 3 + 2, not 4 + 1.
+    columns = -(-number // bands)
+    band = [BAR_SPACE - BAR_HEIGHT - 0.05, BAR_HEIGHT, 0.05, height]
+    band += [GAP, height] * (rows - 1) + [MARGIN_BOTTOM]
+    heights = [MARGIN_TOP, *band * bands]
+    width = MARGIN_LEFT + columns * (PANEL_WIDTH + GAP) - GAP + MARGIN_RIGHT
+    figure = plt.figure(figsize=(width, sum(heights)), facecolor="white")
+    grid = figure.add_gridspec(
+        len(heights), columns, height_ratios=heights, hspace=0, wspace=GAP / PANEL_WIDTH,
+        left=MARGIN_LEFT / width, right=1 - MARGIN_RIGHT / width, bottom=0, top=1,
+    )  # fmt: skip
+    places = []
+    for place in range(number):
+        row, column = divmod(place, columns)
+        top = 1 + row * len(band)
+        places.append(
+            (grid[top + 1, column], [grid[top + 3 + 2 * k, column] for k in range(rows)])
+        )
+    return figure, columns, places
 
 
 def plot_maps(
@@ -115,29 +99,22 @@ def plot_maps(
         bar.set_label(unit_label(maps.definition(name), brackets=True))
         return ax.figure  # type: ignore[return-value]
     import matplotlib as mpl
-    import matplotlib.pyplot as plt
 
     first = 0 if images is None else 1
-    n_panels = len(names) + first
     height, width = maps.shape
-    n_bands = -(-n_panels // COLUMNS)
-    layout = _Layout(
-        # As full as the others: five panels are 3 + 2, not 4 + 1.
-        columns=-(-n_panels // n_bands),
-        bands=n_bands,
-        rows_per_band=1 if truth is None else 2,
-        panel_height=PANEL_WIDTH * min(max(height / width, 0.4), 2.5),
-    )
+    panel_height = PANEL_WIDTH * min(max(height / width, 0.4), 2.5)
     with mpl.rc_context(_STYLE):
-        figure = plt.figure(figsize=layout.size, facecolor="white")
+        rows = 1 if truth is None else 2
+        figure, columns, places = _lay_out(len(names) + first, rows, panel_height)
         if images is not None:
-            axes = _add_axes(figure, layout, 0, 0, maps, left=True, last=True)
+            axes = _add_axes(figure, places[0][1][0], maps, left=True, last=True)
             images.plot(ax=axes)
             axes.set_title("image", fontsize=8.5, pad=4)
             axes.set(xlabel="", ylabel="")
-        for place, name in enumerate(names, start=first):
-            beside_image = first == place == 1
-            _draw_property(figure, layout, place, name, maps, truth, beside_image, wanted)
+        for k, name in enumerate(names, start=first):
+            # Only in the first row does the picture stand to the left.
+            left = [k % columns == 0 or (first == k == 1 and row > 0) for row in range(rows)]
+            _draw_property(figure, places[k], left, name, maps, truth, wanted)
         draw_sky_scale(figure.axes[0], maps, 7)
     return figure
 
@@ -174,28 +151,18 @@ def _check_truth(maps: MapPlanes, truth: MapPlanes | None) -> None:
         )
 
 
-def _add_axes(
-    figure: Figure,
-    layout: _Layout,
-    place: int,
-    row: int,
-    maps: MapPlanes,
-    *,
-    left: bool,
-    last: bool,
-) -> Any:
+def _add_axes(figure: Figure, place: Any, maps: MapPlanes, *, left: bool, last: bool) -> Any:
     """Add one panel; coordinates on the sky are written at the first panel of a band only.
 
     All panels show the same sky, and right ascensions of neighbors would touch.
     """
-    rectangle = layout.panel(place, row)
     axes: Any
     if maps.wcs is None:
-        axes = figure.add_axes(rectangle)
+        axes = figure.add_subplot(place)
         axes.tick_params(labelleft=left, labelbottom=last, direction="in", labelsize=6.5)
         axes.locator_params(nbins=4)
         return axes
-    axes = figure.add_axes(rectangle, projection=maps.wcs)
+    axes = figure.add_subplot(place, projection=maps.wcs)
     # Each coordinate is written along the edge across which it changes most.
     turned = abs(maps.wcs.pixel_scale_matrix[0, 0]) < abs(maps.wcs.pixel_scale_matrix[0, 1])
     sides = ("lb", (left, last and left)) if turned else ("bl", (last and left, left))
@@ -212,12 +179,11 @@ def _add_axes(
 
 def _draw_property(
     figure: Figure,
-    layout: _Layout,
-    place: int,
+    place: tuple[Any, Any],
+    left: Sequence[bool],
     name: str,
     maps: MapPlanes,
     truth: MapPlanes | None,
-    beside_image: bool,
     wanted: tuple[float | None, float | None, bool | None],
 ) -> None:
     definition = maps.definition(name)
@@ -230,10 +196,8 @@ def _draw_property(
     )
     norm = scale.norm
     for row, ((label, these), plane) in enumerate(zip(shown, planes, strict=True)):
-        # Only in the first row does the picture stand to the left.
-        left = place % layout.columns == 0 or (beside_image and row > 0)
-        last = row == layout.rows_per_band - 1
-        axes = _add_axes(figure, layout, place, row, these, left=left, last=last)
+        last = row == len(left) - 1
+        axes = _add_axes(figure, place[1][row], these, left=left[row], last=last)
         picture = draw_panel(axes, plane, scale, norm=norm)
         if label:
             box = {"facecolor": "0.1", "alpha": 0.55, "edgecolor": "none", "pad": 2.0}
@@ -242,7 +206,7 @@ def _draw_property(
                 color="white", bbox=box,
             )  # fmt: skip
         if row == 0:
-            _draw_bar(figure, layout.bar(place), picture, definition, scale)
+            _draw_bar(figure, place[0], picture, definition, scale)
 
 
 def _scale(
@@ -283,13 +247,12 @@ def _worth_scaling(maps: MapPlanes, name: str) -> npt.NDArray[np.bool_]:
 
 
 def _draw_bar(
-    figure: Figure,
-    rectangle: tuple[float, float, float, float],
-    picture: Any,
-    definition: Property,
-    scale: Scale,
+    figure: Figure, place: Any, picture: Any, definition: Property, scale: Scale
 ) -> None:
-    axes = figure.add_axes(rectangle)
+    axes = figure.add_subplot(place)
+    # Narrower than the panel, so that numbers at its ends keep clear of the next one's.
+    box = axes.get_position()
+    axes.set_position((box.x0 + 0.04 * box.width, box.y0, 0.92 * box.width, box.height))
     bar = figure.colorbar(picture, cax=axes, orientation="horizontal")
     bar.outline.set_linewidth(0.6)
     set_bar_ticks(bar, scale, 4)

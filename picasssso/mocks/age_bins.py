@@ -24,11 +24,7 @@ N_AGE = len(AGE_CENTRES)
 
 
 def mass_in_age_bins(age: np.ndarray, mass: np.ndarray) -> np.ndarray:
-    """Return the mass of stars in each age bin.
-
-    ``age``: ages in yr, of shape (k,); ``mass``: their masses, of shape (k,); returns masses of
-    shape (n_age,).
-    """
+    """Return masses in age bins, (n_age,), of stars of some ages in yr and masses, (k,)."""
     bins = np.clip(np.searchsorted(AGE_EDGES, age, side="right") - 1, 0, N_AGE - 1)
     return np.bincount(bins, weights=np.asarray(mass, dtype=np.float64), minlength=N_AGE)
 

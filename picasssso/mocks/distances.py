@@ -39,10 +39,7 @@ def angular_diameter_distance(redshift: np.ndarray) -> np.ndarray:
 
 
 def redshift_of_distance(distance: np.ndarray, limits: tuple[float, float]) -> np.ndarray:
-    """Return the redshift of an angular diameter distance.
-
-    ``distance``: in Mpc.
-    """
+    """Return the redshift of an angular diameter distance in Mpc."""
     rising = _REDSHIFTS <= 1.5
     return np.clip(np.interp(distance, _ANGULAR[rising], _REDSHIFTS[rising]), *limits)
 
@@ -64,10 +61,7 @@ def checked_redshift(redshift: float | None, own: float, what: str) -> float:
 def pixel_sizes(
     pixel_scale: u.Quantity | None, redshift: float, default_kpc: float
 ) -> tuple[float, float]:
-    """Return the size of a pixel.
-
-    ``default_kpc``: the default in kpc; returns in arcsec and in kpc.
-    """
+    """Return the size of a pixel in arcsec and in kpc; ``default_kpc`` is the default in kpc."""
     import astropy.units as u
 
     kpc_per_arcsec = float(angular_diameter_distance(np.array(redshift))) * 1e3 / ARCSEC_PER_RAD

@@ -208,11 +208,7 @@ def one_galaxy(
     index: int,
     **parameters: Any,
 ) -> Galaxies:
-    """Return a batch of one galaxy.
-
-    ``maps``: the tensors of `Galaxies` without their first axis; ``place``: redshift and size of a
-    pixel in arcsec and in kpc; ``parameters``: what else is known of it.
-    """
+    """Return a batch of one galaxy; ``maps`` are its tensors without their first axis."""
     single = {
         name: torch.as_tensor(np.asarray(values, dtype=np.float32))[None]
         for name, values in maps.items()
@@ -228,10 +224,7 @@ def one_galaxy(
 
 
 def join_galaxies(parts: Sequence[Galaxies]) -> Galaxies:
-    """Return several batches of galaxies as one.
-
-    ``parts``: batches on pixel grids of one shape.
-    """
+    """Return several batches of galaxies, on pixel grids of one shape, as one."""
     if not parts:
         raise InvalidInputError("No galaxies were given to be joined.")
     shapes = {part.shape for part in parts}

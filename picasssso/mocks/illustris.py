@@ -394,10 +394,7 @@ def read_broadband(
     dimming: bool = True,
     dust: bool = False,
 ) -> BandImages:
-    """Read the noiseless images of the Illustris release, on the axes of the maps.
-
-    Returns *ugriz* in nmgy/arcsec2, without uncertainty.
-    """
+    """Read noiseless ugriz of the Illustris release, nmgy/arcsec2, on the axes of the maps."""
     from astropy.io import fits
 
     name = os.fspath(path)

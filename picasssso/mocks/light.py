@@ -52,10 +52,7 @@ CHUNK_PIXELS_CUDA = 4_000_000
 
 @dataclass(frozen=True, eq=False)
 class Light:
-    """The light of galaxies, and the sums their true maps are made from.
-
-    ``surface_brightness``: in nmgy/arcsec2, of shape (n, n_band, y, x).
-    """
+    """Surface brightness of galaxies in nmgy/arcsec2, (n, n_band, y, x), and sums of true maps."""
 
     surface_brightness: torch.Tensor
     truth: TrueSums
@@ -326,10 +323,7 @@ class LightTable:
         return torch.cat([start, slopes], dim=dim)
 
     def surviving_fraction(self, mass_formed: np.ndarray, log_metallicity: float) -> np.ndarray:
-        """Return the mass in living stars and remnants per mass formed.
-
-        ``mass_formed``: mass formed in each age bin, of shape (n, n_age); returns of shape (n,).
-        """
+        """Return surviving mass per mass formed, (n,), of masses by age bin, (n, n_age)."""
         fractions = [np.interp(log_metallicity, self.log_metallicities, s) for s in self.surviving]
         return mass_formed @ np.array(fractions) / mass_formed.sum(axis=1)
 

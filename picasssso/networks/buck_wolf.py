@@ -125,10 +125,7 @@ class BuckWolfNetwork(nn.Module):
 
 
 def squared_loss(prediction: torch.Tensor, densities: torch.Tensor) -> torch.Tensor:
-    """Return the paper's loss: mean squared error in log10, empty pixels hardly counting.
-
-    ``densities``: true maps, (n, 7, y, x), in the order of `MAPS`; NaN where not known.
-    """
+    """Return the paper's loss on true maps (n, 7, y, x) as `MAPS`, NaN where not known."""
     lowest = torch.tensor([low for low, _ in LOG_RANGE], device=densities.device)[:, None, None]
     present = densities > 10.0**lowest
     truth = torch.log10(densities.clamp(min=1e-30)).maximum(lowest)

@@ -7,6 +7,8 @@ import math
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
+from picasssso._core.checks import check_integer
+from picasssso._core.files import parse_json
 from picasssso.exceptions import InvalidInputError
 
 #: The architectures there are.
@@ -112,11 +114,7 @@ class TrainingConfig:
             )
         least = dict.fromkeys(("members", "steps", "batch_size", "pool_size", "replays"), 1)
         for name, low in (least | {"seed": 0, "warmup": 0}).items():
-            value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, int) or value < low:
-                raise InvalidInputError(
-                    f"{name}={value!r}: expected an integer of at least {low}."
-                )
+            check_integer(name, getattr(self, name), low)
         for name in ("band_dropout", "depth_noise", "masked_pixels", "sharp"):
             if not 0.0 <= getattr(self, name) <= 1.0:
                 raise InvalidInputError(f"{name}={getattr(self, name)!r}: expected 0 to 1.")
@@ -198,10 +196,4 @@ class TrainingConfig:
         InvalidInputError
             If it is no JSON object of settings.
         """
-        try:
-            settings = json.loads(text)
-        except (ValueError, RecursionError) as error:
-            raise InvalidInputError(f"The configuration is no JSON: {error}.") from error
-        if not isinstance(settings, dict):
-            raise InvalidInputError("The configuration is no JSON object of settings.")
-        return cls.from_dict(settings)
+        return cls.from_dict(parse_json(text, "configuration"))

@@ -73,10 +73,7 @@ _SMALLEST_STEP = 2e-3
 
 
 def local_signal(flux: torch.Tensor, inverse_variance: torch.Tensor) -> torch.Tensor:
-    """Return the signal-to-noise ratio of all bands together, averaged over 5 x 5 pixels.
-
-    Returns of shape (n, y, x).
-    """
+    """Return the signal-to-noise ratio (n, y, x) of all bands, averaged over 5 x 5 pixels."""
     weight = inverse_variance.sum(1, keepdim=True)
     signal = (flux * inverse_variance).sum(1, keepdim=True) * weight.clamp(min=1e-30).rsqrt()
     return functional.avg_pool2d(
@@ -256,10 +253,7 @@ def normal_scores(quantiles: torch.Tensor, log_value: torch.Tensor) -> torch.Ten
 
 
 def values_at(quantiles: torch.Tensor, score: torch.Tensor) -> torch.Tensor:
-    """Return the values at given normal scores: the inverse of `normal_scores` up to 2.6.
-
-    Returns of shape (n, 8, y, x).
-    """
+    """Return values (n, 8, y, x) at normal scores: the inverse of `normal_scores` up to 2.6."""
     scores = NORMAL_SCORES
     # What lies further out no galaxy has taught: logarithms would run away.
     score = score.clamp(-_FARTHEST, _FARTHEST)
@@ -273,10 +267,7 @@ def values_at(quantiles: torch.Tensor, score: torch.Tensor) -> torch.Tensor:
 
 
 def gaussian_kernel(fwhm: float, radius: int) -> torch.Tensor:
-    """Return a Gaussian along one axis whose squares sum to 1, so that it keeps variance.
-
-    ``fwhm``: full width at half maximum in pixels; returns of shape (2 radius + 1,).
-    """
+    """Return a Gaussian (2 radius + 1,) whose squares sum to 1, so that it keeps variance."""
     sigma = max(fwhm, 0.1) / math.sqrt(8.0 * math.log(2.0))
     x = torch.arange(-radius, radius + 1, dtype=torch.float32)
     kernel = torch.exp(-0.5 * (x / sigma) ** 2)

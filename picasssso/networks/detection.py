@@ -62,10 +62,7 @@ TYPICAL_PART = slice(_DISC_SIDE // 2 - 12, _DISC_SIDE // 2 + 12)
 
 @dataclass(frozen=True)
 class Light:
-    """The light of images, and how significant it is.
-
-    ``amplitude``: flux in r of a typical spectrum, nmgy per pixel; 0 where there are no data.
-    """
+    """The light of images in r, nmgy per pixel (0 without data), and how significant it is."""
 
     amplitude: torch.Tensor
     error: torch.Tensor
@@ -111,18 +108,12 @@ def _step(values: torch.Tensor, low: float, high: float) -> torch.Tensor:
 
 
 def detected_part(light: Light) -> torch.Tensor:
-    """Return how far light counts as detected.
-
-    Returns of shape (n, 1, y, x), from 0 (noise) to 1 (light).
-    """
+    """Return how far light counts as detected, (n, 1, y, x): from 0 (noise) to 1 (light)."""
     return _step(light.significance, _FAINT, _CLEAR)
 
 
 def nearness(detected: torch.Tensor) -> torch.Tensor:
-    """Return how near pixels are to light that is detected.
-
-    Returns of the same shape, from 0 (nothing detected within 26 pixels) to 1.
-    """
+    """Return how near light is that is detected: from 0 (none within 26 pixels) to 1."""
     # The largest of what spreads from all pixels, one axis after the other.
     for axis in (-1, -2):
         spread = detected.clone()

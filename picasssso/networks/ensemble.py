@@ -32,10 +32,7 @@ def turned_back(images: torch.Tensor, turn: int) -> torch.Tensor:
 
 @dataclass(frozen=True)
 class EnsemblePrediction:
-    """What an ensemble says.
-
-    ``disagreement``: standard deviation of the members' medians, dex.
-    """
+    """What an ensemble says, and the standard deviation of its members' medians in dex."""
 
     prediction: Prediction
     disagreement: torch.Tensor
@@ -73,11 +70,7 @@ class Ensemble:
         orientations: int = 1,
         mixed_precision: bool = False,
     ) -> EnsemblePrediction:
-        """Predict images of one shape.
-
-        ``flux, inverse_variance``: images in slots, nmgy per pixel; on the networks' device;
-        returns of the images' shape, float32.
-        """
+        """Predict images (nmgy per pixel, in slots, on the networks' device), in float32."""
         planes = input_planes(flux, inverse_variance, conditions)
         vector = conditions.vector(has_band)
 

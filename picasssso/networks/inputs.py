@@ -58,10 +58,7 @@ class Conditions:
         return Conditions(*(getattr(self, f.name)[which] for f in fields(self)))
 
     def vector(self, has_band: torch.Tensor) -> torch.Tensor:
-        """Return the vector that a network is conditioned on.
-
-        Returns of shape (n, 19), of about unit size; zero for empty slots.
-        """
+        """Return what a network is conditioned on, (n, 19), about unit size; 0: empty slots."""
         there = has_band.to(torch.float32)
         widths = self.psf_fwhm / self.pixel_scale[:, None]
         widths = torch.where(has_band, widths, torch.ones_like(widths)).clamp(0.3, 30.0)
@@ -94,10 +91,7 @@ def slot_letters(bands: Iterable[str]) -> str:
 
 
 def luminosity_per_flux(conditions: Conditions) -> torch.Tensor:
-    """Return the luminosity surface density of one nanomaggy per pixel.
-
-    ``conditions``: redshift and pixel size; returns of shape (n,), Lsun/kpc2.
-    """
+    """Return the luminosity surface density of 1 nmgy per pixel, (n,), Lsun/kpc2."""
     return _LUMINOSITY * (1.0 + conditions.redshift) ** 3 / conditions.pixel_scale**2
 
 

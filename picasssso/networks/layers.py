@@ -27,10 +27,7 @@ class ChannelNorm(nn.Module):
 
 
 class PointwiseConv(nn.Conv2d):
-    """A 1 x 1 convolution, as the matrix product that it is.
-
-    With channels last in memory nothing has to be copied; on CPUs that halves the time.
-    """
+    """A 1 x 1 convolution as the matrix product that it is: nothing is copied, channels last."""
 
     def __init__(self, n_in: int, n_out: int) -> None:
         super().__init__(n_in, n_out, 1)
@@ -41,10 +38,7 @@ class PointwiseConv(nn.Conv2d):
         return x.permute(0, 3, 1, 2)
 
     def add_to(self, x: torch.Tensor, h: torch.Tensor) -> torch.Tensor:
-        """Return ``x + self(h)``, with one pass through memory less on CPUs.
-
-        Returns of the shape of ``x``.
-        """
+        """Return ``x + self(h)``, with one pass through memory less on CPUs."""
         if x.is_cuda or torch.is_autocast_enabled(x.device.type) or torch.is_grad_enabled():
             return x + self(h)
         assert self.bias is not None

@@ -35,10 +35,7 @@ _LARGEST_LOG = 30.0
 def linear_values(
     prediction: Prediction, score: torch.Tensor, presence: torch.Tensor | None = None
 ) -> torch.Tensor:
-    """Return the properties at given normal scores of their distributions.
-
-    Returns of shape (n, 8, y, x), in the units of the properties.
-    """
+    """Return properties (n, 8, y, x) in their units at normal scores of their distributions."""
     occupancy = prediction.occupancy[:, _ABSENT]
     log_value = values_at(prediction.quantiles, score)
     if presence is None:

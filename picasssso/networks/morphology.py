@@ -46,10 +46,7 @@ _BORDER = 3
 
 
 def measure_structure(flux: torch.Tensor, inverse_variance: torch.Tensor) -> torch.Tensor:
-    """Measure how images look as a whole.
-
-    Returns of shape (n, 5), in the order of `STRUCTURES`; NaN where it cannot be told.
-    """
+    """Measure how images look as a whole: (n, 5), as `STRUCTURES`, NaN where it cannot be told."""
     n, _, height, width = flux.shape
     light = measure_light(flux, inverse_variance)
     fine = _fine(light.amplitude)
@@ -66,11 +63,7 @@ def measure_structure(flux: torch.Tensor, inverse_variance: torch.Tensor) -> tor
 
 
 def whole_light(flux: torch.Tensor, inverse_variance: torch.Tensor) -> torch.Tensor:
-    """Return the light of each band where light is detected.
-
-    Returns log10 of the sums in nmgy, of shape (n, 5); NaN below twenty times their error, and
-    where there is no band.
-    """
+    """Return log10 nmgy of detected light, (n, 5); NaN below 20 sigma or without the band."""
     detected = (detected_part(measure_light(flux, inverse_variance)) >= 0.5) & (
         (inverse_variance > 0) | ~(inverse_variance > 0).any(-1, keepdim=True).any(-2, True)
     ).all(1, keepdim=True)

@@ -15,10 +15,7 @@ from picasssso._core.constants import HELIUM
 
 @dataclass(frozen=True)
 class Output:
-    """How one property is learned.
-
-    ``spread``: about how well it can be known, in dex: errors count relative to this.
-    """
+    """How one property is learned; errors count relative to ``spread``, in dex."""
 
     name: str
     centre: float

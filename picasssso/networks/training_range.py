@@ -93,10 +93,7 @@ class Measured:
 
 
 def measure_image(conditions: Conditions, has_band: torch.Tensor) -> torch.Tensor:
-    """Return what holds for whole images.
-
-    Returns of shape (n, 13), in the order of `IMAGE_QUANTITIES`; NaN for empty slots.
-    """
+    """Return what holds for whole images, (n, 13), as `IMAGE_QUANTITIES`, NaN for empty slots."""
     nothing = torch.full_like(conditions.psf_fwhm, torch.nan)
     widest = torch.where(has_band, conditions.psf_fwhm, 0.0).amax(1)
     center = torch.tensor(SLOT_WAVELENGTHS, device=has_band.device)
@@ -161,10 +158,7 @@ def is_outside(measured: Measured, ranges: torch.Tensor) -> tuple[torch.Tensor, 
 
 
 def structure_outside(found: torch.Tensor, ranges: torch.Tensor | None) -> torch.Tensor:
-    """Return how images look unlike the training set.
-
-    Returns of shape (n, 5); never where there is nothing to compare.
-    """
+    """Return how images look unlike the training set, (n, 5); never where nothing is known."""
     if ranges is None:
         return torch.zeros_like(found, dtype=torch.bool)
     low, high = ranges.to(found.device).T
@@ -177,10 +171,7 @@ def colours_outside(
     colours: torch.Tensor | None,
     limits: torch.Tensor | None,
 ) -> torch.Tensor:
-    """Return which pixels have colors that, taken together, the training set has not.
-
-    Returns of shape (n, y, x); never where a band has no clear signal.
-    """
+    """Return pixels (n, y, x) of colors unlike the training set; never without a clear signal."""
     brightness = measured.pixel[:, _FIRST_BRIGHTNESS : 2 * _FIRST_BRIGHTNESS]
     outside = torch.zeros_like(brightness[:, 0], dtype=torch.bool)
     if colours is None or limits is None:
@@ -203,10 +194,7 @@ def whole_colours_outside(
     colours: torch.Tensor | None,
     limits: torch.Tensor | None,
 ) -> torch.Tensor:
-    """Return which images have colors, as a whole, that the training set has not.
-
-    Returns of shape (n,); never where there is nothing to compare.
-    """
+    """Return images (n,) of colors as a whole unlike the training set; never if not known."""
     outside = torch.zeros(len(whole), dtype=torch.bool)
     if colours is None or limits is None:
         return outside
@@ -246,10 +234,7 @@ def _square_distance(
 
 
 def image_outside(image: torch.Tensor, ranges: torch.Tensor) -> torch.Tensor:
-    """Return which quantities of whole images lie outside the ranges.
-
-    Returns of shape (n, 13); never where there is nothing to compare.
-    """
+    """Return which quantities of images, (n, 13), lie outside the ranges; never if not known."""
     if not len(ranges):
         return torch.zeros_like(image, dtype=torch.bool)
     low, high = ranges[:_N_IMAGE].to(image.device).T
@@ -257,10 +242,7 @@ def image_outside(image: torch.Tensor, ranges: torch.Tensor) -> torch.Tensor:
 
 
 def disagreement_score(answer: EnsemblePrediction) -> torch.Tensor:
-    """Return the members' disagreement over half the 16-84 range that they predict.
-
-    Returns of shape (n, 8, y, x).
-    """
+    """Return the members' disagreement over half their 16-84 range, (n, 8, y, x)."""
     quantiles = answer.prediction.quantiles
     return answer.disagreement / (0.5 * (quantiles[:, :, 3] - quantiles[:, :, 1]))
 
@@ -268,10 +250,7 @@ def disagreement_score(answer: EnsemblePrediction) -> torch.Tensor:
 def members_disagree(
     score: torch.Tensor, signal: torch.Tensor, disagreement: torch.Tensor
 ) -> torch.Tensor:
-    """Return where the members disagree more than they do on the training set.
-
-    Returns of shape (n, y, x): in any property.
-    """
+    """Return where, (n, y, x), members disagree in any property more than in training."""
     limit = disagreement.to(score.device)[:, nearest_signal(signal)]
     return (score > limit.movedim(0, 1)).any(1)
 
@@ -307,10 +286,7 @@ class TrainingRange:
             self._pixels[k] += _histogram(values[torch.isfinite(values)], ends)
 
     def ranges(self) -> torch.Tensor:
-        """Return the smallest and largest value of each quantity.
-
-        Returns of shape (33, 2), in the order of `QUANTITIES`.
-        """
+        """Return the smallest and largest value of each of `QUANTITIES`, (33, 2)."""
         # The last galaxy need not lie at the very end of what is possible.
         margin = 1e-3 + 0.01 * (self._high - self._low).clamp(min=0.0)
         image = torch.stack([self._low - margin, self._high + margin], 1)
@@ -333,11 +309,7 @@ class TrainingRange:
         return torch.cat([image, torch.tensor(rows)]).to(torch.float32)
 
     def structure(self) -> torch.Tensor | None:
-        """Return the ranges of structure.
-
-        Returns of shape (5, 2), in the order of ``picasssso.networks.morphology.STRUCTURES``;
-        None if none was added.
-        """
+        """Return the ranges of `STRUCTURES`, (5, 2); None if none was added."""
         if not self._structure:
             return None
         table = torch.cat(self._structure).double()
@@ -358,10 +330,7 @@ class TrainingRange:
         return torch.tensor(rows).float()
 
     def colours(self) -> tuple[torch.Tensor, torch.Tensor] | tuple[None, None]:
-        """Return what the colors of pixels are like, and how far from it they lie.
-
-        Returns as for the calibration; of pixels that have all bands.
-        """
+        """Return mean and covariance of pixels' colors with all bands, and their distances."""
         return _fitted_colours(self._colours, _COLOUR_TAIL, _FEWEST_COLOURS)
 
     def whole_colours(self) -> tuple[torch.Tensor, torch.Tensor] | tuple[None, None]:

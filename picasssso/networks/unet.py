@@ -91,10 +91,7 @@ class ResidualUNet(nn.Module):
         return int(self.stem.padding[0]) + looked + self.stride - 1
 
     def forward(self, planes: torch.Tensor, conditions: torch.Tensor) -> torch.Tensor:
-        """Return raw outputs, to be read by `picasssso.networks.heads.decode`.
-
-        Returns of shape (n, 51, y, x).
-        """
+        """Return raw outputs (n, 51, y, x), for `picasssso.networks.heads.decode`."""
         device = planes.device.type
         # Half precision is too coarse for fluxes and masses themselves: 0.01 dex.
         with torch.autocast(device, enabled=False):

@@ -9,7 +9,6 @@ trained and how accurate they are. The card holds the hash of the tensors' file.
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -18,7 +17,7 @@ from typing import Any
 
 import torch
 
-from picasssso._core.files import atomic_write, read_json, short
+from picasssso._core.files import atomic_write, check_format, read_json, short, write_json
 from picasssso.exceptions import FileFormatError
 from picasssso.networks.architectures import build_network
 from picasssso.networks.config import TrainingConfig
@@ -56,10 +55,7 @@ _INPUT_SCALING = {
 
 @dataclass
 class TrainedModel:
-    """A trained ensemble, on the CPU, with what it was trained with, its calibration and card.
-
-    ``calibration`` is None before calibration.
-    """
+    """A trained ensemble on the CPU, its configuration, calibration (None before) and card."""
 
     ensemble: Ensemble
     config: TrainingConfig
@@ -153,8 +149,7 @@ def write_weights(
     }
     with atomic_write(tensors_path, overwrite=overwrite) as temporary:
         temporary.write_bytes(data)
-    with atomic_write(card_path, overwrite=overwrite) as temporary:
-        temporary.write_text(json.dumps(card, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+    write_json(card_path, card, overwrite=overwrite)
     return card
 
 
@@ -175,14 +170,8 @@ def read_weights(path: str | os.PathLike[str]) -> TrainedModel:
                 "of one name."
             )
     card = read_json(card_path, "model card")
-    version = card.get("format")
-    if isinstance(version, bool) or not isinstance(version, int):
-        raise FileFormatError(f"{card_path} is no model card: its format is {version!r}.")
-    if version > FORMAT:
-        raise FileFormatError(
-            f"{card_path} has format {version}, this picasssso reads up to {FORMAT}: the weights "
-            f"were written by picasssso {card.get('package_version', '?')}; install that or newer."
-        )
+    writer = card.get("package_version", "?")
+    check_format(card_path, "model card", card.get("format"), FORMAT, writer)
     data = tensors_path.read_bytes()
     if hashlib.sha256(data).hexdigest() != card.get("sha256"):
         raise FileFormatError(

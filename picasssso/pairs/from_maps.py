@@ -66,11 +66,7 @@ class _Observed(Protocol):
 
 
 class PairsFromMaps(PairSource):
-    """Squares of one size, cut from images and maps.
-
-    ``pairs``: images in the same bands, with what holds for them, and maps on their pixels;
-    ``size``: side of the squares in pixels.
-    """
+    """Squares of one size in pixels, cut from images in the same bands and maps."""
 
     def __init__(
         self,
@@ -113,10 +109,7 @@ class PairsFromMaps(PairSource):
         }
 
     def batch(self, numbers: Sequence[int] | npt.NDArray[Any] | range) -> Batch:
-        """Return pairs.
-
-        Returns names of `picasssso.pairs.source.FIELDS` to tensors of shape (n, ...).
-        """
+        """Return pairs: names of `FIELDS` to tensors (n, ...)."""
         rows = [self._one(*self._places[int(number)]) for number in numbers]
         found = {
             name: torch.from_numpy(np.stack([row[name] for row in rows]).astype(np.float32))

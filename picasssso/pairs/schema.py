@@ -16,14 +16,13 @@ name and renamed: one that is there is whole.
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from picasssso._core.files import atomic_write, read_json
+from picasssso._core.files import atomic_write, check_format, read_json, write_json
 from picasssso.exceptions import FileFormatError, InvalidInputError
 from picasssso.pairs.source import FIELDS
 from picasssso.pairs.splits import check_fractions
@@ -73,8 +72,7 @@ def write_shard(path: Path, first: int, fields: dict[str, np.ndarray]) -> None:
 
 def write_index(folder: Path, index: dict[str, Any]) -> None:
     """Write what a set is."""
-    with atomic_write(folder / INDEX, overwrite=True) as temporary:
-        temporary.write_text(json.dumps(index, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+    write_json(folder / INDEX, index)
 
 
 def read_index(folder: str | os.PathLike[str]) -> dict[str, Any]:
@@ -86,14 +84,8 @@ def read_index(folder: str | os.PathLike[str]) -> dict[str, Any]:
             "write_pairs() or 'picasssso simulate'."
         )
     index = read_json(path, "index of a set of pairs")
-    version = index.get("format")
-    if isinstance(version, bool) or not isinstance(version, int):
-        raise FileFormatError(f"{path} is no index of a set of pairs: it has no format number.")
-    if version > FORMAT:
-        raise FileFormatError(
-            f"{path} has format {version}, this picasssso reads up to {FORMAT}: it was "
-            f"written by picasssso {index.get('version', '?')}; install that or a newer one."
-        )
+    writer = index.get("version", "?")
+    check_format(path, "index of a set of pairs", index.get("format"), FORMAT, writer)
     missing = [name for name in _NEEDED if name not in index]
     if missing:
         raise FileFormatError(f"{path} lacks {', '.join(missing)}.")

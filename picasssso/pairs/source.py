@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch.utils.data import Dataset, IterableDataset, get_worker_info
 
+from picasssso._core.checks import check_integer
 from picasssso.exceptions import InvalidInputError
 
 #: A batch of pairs: names of `FIELDS` to tensors, whose first axis is the pair.
@@ -114,8 +115,7 @@ class PairStream(IterableDataset):
         self, source: PairSource, batch_size: int, *, start: int = 0, stop: int | None = None
     ) -> None:
         for name, value, least in (("batch_size", batch_size, 1), ("start", start, 0)):
-            if isinstance(value, bool) or not isinstance(value, int) or value < least:
-                raise InvalidInputError(f"{name}={value!r}: expected an integer from {least} on.")
+            check_integer(name, value, least)
         if stop is None and hasattr(source, "__len__"):
             stop = len(source)
         if stop is not None and stop < start:

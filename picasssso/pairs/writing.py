@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from torch.utils.data import DataLoader, Dataset
 
+from picasssso._core.checks import check_integer
 from picasssso._core.files import follow_parent, locked_folder, open_hdf5
 from picasssso._core.version import __version__
 from picasssso.exceptions import FileFormatError, InvalidInputError
@@ -112,8 +113,7 @@ def write_pairs(
     for name, value, least in (
         ("shard_size", shard_size, 1), ("batch_size", batch_size, 1), ("workers", workers, 0),
     ):  # fmt: skip
-        if isinstance(value, bool) or not isinstance(value, int) or value < least:
-            raise InvalidInputError(f"{name}={value!r}: expected an integer from {least} on.")
+        check_integer(name, value, least)
     if workers and source.device.type != "cpu":
         raise InvalidInputError(
             f"Pairs are made on {source.device}, which other processes cannot share: give "
@@ -198,8 +198,7 @@ def _checked_count(source: PairSource, count: int | None) -> int:
         if length is None:
             raise InvalidInputError("count is needed: the source of the pairs has no end.")
         return length
-    if isinstance(count, bool) or not isinstance(count, int) or count < 1:
-        raise InvalidInputError(f"count={count!r}: expected an integer above 0.")
+    count = check_integer("count", count, 1)
     if length is not None and count > length:
         raise InvalidInputError(f"count={count} is more than the {length} pairs there are.")
     return count

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any, ClassVar
 
 import numpy as np
@@ -33,17 +33,17 @@ class Distribution(ABC):
     high: float
 
     def __post_init__(self) -> None:
-        for field in fields(self):
-            value = getattr(self, field.name)
+        for one in fields(self):
+            value = getattr(self, one.name)
             try:
                 number = float(value)
             except (TypeError, ValueError):
                 number = np.nan
             if not np.isfinite(number):
                 raise InvalidInputError(
-                    f"{field.name}={value!r} in {type(self).__name__}: expected finite numbers."
+                    f"{one.name}={value!r} in {type(self).__name__}: expected finite numbers."
                 )
-            object.__setattr__(self, field.name, number)
+            object.__setattr__(self, one.name, number)
         if self.low > self.high:
             raise InvalidInputError(f"{self!r} is empty: expected low <= high.")
         self._check()
@@ -202,13 +202,8 @@ class TruncatedNormal(Distribution):
 
     mean: float
     sigma: float
-    low: float
-    high: float
-
-    def __init__(self, mean: float, sigma: float, *, low: float, high: float) -> None:
-        for name, value in (("mean", mean), ("sigma", sigma), ("low", low), ("high", high)):
-            object.__setattr__(self, name, value)
-        self.__post_init__()
+    low: float = field(kw_only=True)
+    high: float = field(kw_only=True)
 
     def _check(self) -> None:
         _check_width(self.sigma, type(self).__name__)
@@ -243,14 +238,8 @@ class TruncatedLogNormal(Distribution):
 
     median: float
     sigma_dex: float
-    low: float
-    high: float
-
-    def __init__(self, median: float, sigma_dex: float, *, low: float, high: float) -> None:
-        values = {"median": median, "sigma_dex": sigma_dex, "low": low, "high": high}
-        for name, value in values.items():
-            object.__setattr__(self, name, value)
-        self.__post_init__()
+    low: float = field(kw_only=True)
+    high: float = field(kw_only=True)
 
     def _check(self) -> None:
         _check_positive(self)
@@ -282,7 +271,7 @@ def distribution_from_dict(record: Mapping[str, Any]) -> Distribution:
             f"There is no distribution {name!r}: expected one of {', '.join(_KINDS)}."
         )
     kind = _KINDS[name]
-    expected = {field.name for field in fields(kind)}
+    expected = {one.name for one in fields(kind)}
     if set(parameters) != expected:
         raise InvalidInputError(
             f"The distribution {name!r} was given {sorted(parameters)}: expected "

@@ -120,10 +120,7 @@ def _uncompressed(path: Path) -> bytes:
 
 
 def _raw_table(hdu: Any, content: bytes) -> np.ndarray:
-    """Return a table of double-precision columns as a structured array.
-
-    astropy takes a millisecond for each of the 1272 columns; here they are one.
-    """
+    """Return columns of doubles as a structured array: astropy takes a millisecond for each."""
     header = hdu.header
     count = header["TFIELDS"]
     formats = {str(header[f"TFORM{i}"]).strip() for i in range(1, count + 1)}

@@ -88,11 +88,7 @@ class AgeBins:
         )
 
     def uniform(self, low: np.ndarray, high: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Return the nodes' weights for a constant rate between two ages.
-
-        ``low, high``: ages in yr, of shape (n,); returns weights of shape (n, n_age) for a mass
-        of 1, and weights of mass times age.
-        """
+        """Return weights (n, n_age), and of mass times age, of constant rates between yr."""
         results = []
         for power, mean in ((0, np.ones_like(high)), (1, 0.5 * (low + high))):
             weights = integrated_hat_weights(high, self.nodes, power=power)
@@ -135,19 +131,12 @@ class StarFormationHistories(ABC):
         """Return some of the models."""
 
     def mass_in_bins(self, edges: np.ndarray) -> np.ndarray:
-        """Return the mass formed in bins of age per mass formed in all.
-
-        ``edges``: increasing ages in yr, of shape (k + 1,); returns masses of shape (n_models,
-        k), none negative.
-        """
+        """Return the part of the mass formed in bins, (n_models, k), of ``edges`` in yr."""
         # Rounding may leave a difference of -1e-17 where no star was formed.
         return np.maximum(np.diff(self.fraction_younger(edges), axis=1), 0.0)
 
     def age_weights(self, bins: AgeBins) -> np.ndarray:
-        """Return the mass formed, sorted onto a grid's ages.
-
-        Returns weights of shape (n_models, n_age); rows sum to 1.
-        """
+        """Return the mass formed at a grid's ages, (n_models, n_age); rows sum to 1."""
         return self.age_moments(bins)[0]
 
     def age_moments(self, bins: AgeBins) -> tuple[np.ndarray, np.ndarray]:
@@ -170,11 +159,7 @@ class StarFormationHistories(ABC):
         return bins.of_masses(self.mass_in_bins(bins.edges))
 
     def specific_rate(self, averaging_time: float = SFR_AVERAGING_TIME) -> np.ndarray:
-        """Return the star formation rate per mass formed in all, averaged over the last time.
-
-        ``averaging_time``: time in yr to average over; returns rates in 1/yr, of shape
-        (n_models,).
-        """
+        """Return rates in 1/yr per mass formed, (n_models,), averaged over the last time in yr."""
         return self.fraction_younger(np.array([averaging_time]))[:, 0] / averaging_time
 
 
@@ -335,10 +320,7 @@ class DelayedHistories(StarFormationHistories):
 
 @dataclass(frozen=True, eq=False)
 class ExponentialHistories(StarFormationHistories):
-    """Exponentials: the rate falls as exp(-t / tau) since the start.
-
-    ``oldest_age``: age of the oldest stars in yr; ``timescale``: its tau in yr.
-    """
+    """Rates that fall as exp(-t / tau) since the start; oldest age and tau in yr."""
 
     oldest_age: Any
     timescale: Any

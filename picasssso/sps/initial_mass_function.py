@@ -103,10 +103,7 @@ def stellar_lifetime(mass: np.ndarray | float, metallicity: np.ndarray | float) 
 
 
 def turn_off_mass(age: np.ndarray | float, metallicity: float) -> np.ndarray:
-    """Return the initial mass of the stars that die at an age.
-
-    ``age``: age of the population in yr; returns mass in Msun, between the ends of `MASS_RANGE`.
-    """
+    """Return the initial mass in Msun of stars that die at an age in yr, inside `MASS_RANGE`."""
     mass = np.geomspace(*MASS_RANGE, 2001)
     # The fit is a parabola whose minimum lies near 100 Msun: a more massive star shall
     # never live longer.

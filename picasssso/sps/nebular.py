@@ -61,11 +61,7 @@ def oxygen_abundance(metallicity: np.ndarray | float) -> np.ndarray:
 
 
 def line_ratios(metallicity: np.ndarray | float) -> np.ndarray:
-    """Return the strengths of lines relative to H beta.
-
-    ``metallicity``: mass fraction of metals of the gas, of shape (n,); returns ratios of shape
-    (n, n_line), in the order of `LINES`, before any dust.
-    """
+    """Return strengths of `LINES` over H beta, (n, n_line), before dust, of metallicities (n,)."""
     metallicity = np.atleast_1d(np.asarray(metallicity, dtype=np.float64))
     abundance = oxygen_abundance(metallicity)
     x = np.clip(abundance, *_CURTI_RANGE) - SOLAR_OXYGEN

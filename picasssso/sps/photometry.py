@@ -62,11 +62,7 @@ LYMAN_ALPHA = 1215.67
 
 
 def load_response(band: str) -> tuple[np.ndarray, np.ndarray]:
-    """Return a filter's response.
-
-    Returns observed wavelengths in AA and the response to photons there (any scale), both of
-    shape (k,), starting and ending with a response of 0.
-    """
+    """Return observed wavelengths in AA and a filter's response there, (k,), 0 at both ends."""
     curve = load_filter(band)
     return np.array(curve.wavelength, np.float64), np.array(curve.response, np.float64)
 
@@ -231,10 +227,7 @@ class GridPhotometry:
         law: AttenuationLaw,
         **dust: np.ndarray | float,
     ) -> np.ndarray:
-        """Return the fluxes (n, n_band) of models with one metallicity each.
-
-        As `DustyPhotometry.fluxes`, slice by slice.
-        """
+        """Return the fluxes (n, n_band) of models, as `DustyPhotometry.fluxes`, slice by slice."""
         return self._behind(law).fluxes(age_weights, metallicity_weights, **dust)
 
     def fluxes_of_weights(

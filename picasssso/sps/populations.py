@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from picasssso.exceptions import InvalidInputError
+from picasssso._core.checks import check_integer
 from picasssso.sps.dust import AttenuationLaw, Calzetti
 from picasssso.sps.grid import SSPGrid
 from picasssso.sps.histories import AgeBins
@@ -38,10 +38,7 @@ _CACHED = 3
 
 
 def unit_cube(n: int, n_dimensions: int, seed: int) -> np.ndarray:
-    """Return points that fill the unit cube evenly: a scrambled Sobol sequence.
-
-    Returns points of shape (n, n_dimensions), between 0 and 1 and never 0 or 1.
-    """
+    """Return a scrambled Sobol sequence of shape (n, n_dimensions), between 0 and 1."""
     from scipy.stats import qmc
 
     sequence = qmc.Sobol(n_dimensions, scramble=True, rng=np.random.default_rng(seed))
@@ -203,8 +200,7 @@ def draw_populations(
     more than ``n_models``; both must lie within `SEDPrior.drawing_range`.
     """
     for name, value, least in (("n_models", n_models, 1), ("seed", seed, 0)):
-        if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:
-            raise InvalidInputError(f"{name}={value!r} must be an integer of at least {least}.")
+        check_integer(name, value, least)
     prior.check_covered(grid)
     prior.check_age_limit(age_limit)
     law = Calzetti() if law is None else law

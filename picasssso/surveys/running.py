@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import astropy.units as u
 import numpy as np
 
+from picasssso._core.checks import check_integer
 from picasssso._core.files import atomic_write
 from picasssso.exceptions import InvalidInputError, InvalidTypeError
 from picasssso.surveys.catalogs import Catalog, read_catalog
@@ -294,9 +295,7 @@ def _check_numbers(aperture: Any, **numbers: Any) -> None:
             f"aperture={aperture!r}: expected a radius, such as 10 * u.kpc or 3 * u.arcsec."
         )
     for name, value in numbers.items():
-        least = 1 if name == "batch_size" else 0
-        if isinstance(value, bool) or not isinstance(value, int) or value < least:
-            raise InvalidInputError(f"{name}={value!r}: expected at least {least}.")
+        check_integer(name, value, 1 if name == "batch_size" else 0)
 
 
 def _check_estimator(estimator: Any) -> PropertyMapEstimator:

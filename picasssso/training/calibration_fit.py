@@ -145,10 +145,7 @@ def fit_calibration(
     aperture_galaxies: int = 1500,
     ranges: torch.Tensor | None = None,
 ) -> ConformalCalibration:
-    """Fit a calibration.
-
-    ``collections``: pixels alone will do (`Collected.pixels`).
-    """
+    """Fit a calibration; pixels alone will do (`Collected.pixels`)."""
     shape = (N_COUNTS, len(OUTPUTS), len(SIGNALS))
     calibration = ConformalCalibration(
         factors=torch.ones(*shape, len(QUANTILES)),

@@ -95,10 +95,7 @@ def sample_scores(
     psf_pixels: float,
     generator: torch.Generator,
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return normal scores of samples of one image.
-
-    ``shape``: shape ``(y, x)`` of the image; ``psf_pixels``: FWHM of the PSF in pixels.
-    """
+    """Return normal scores of samples of one image of a shape (y, x); PSF's FWHM in pixels."""
     presence = torch.randn(n_samples, 1, 1, 1, device=generator.device, generator=generator)
     parts = _score_parts(calibration.mixing, n_samples, shape, psf_pixels, generator)
     return presence, _combined(parts, calibration.shared, calibration.smooth)

@@ -59,11 +59,7 @@ def known_batches(
 
 @dataclass
 class Collected:
-    """What was predicted for some galaxies, with their truth.
-
-    ``prediction``: not calibrated; ``quantiles`` (n, 8, 5, y, x); ``psf_pixels``: FWHM of the
-    widest PSF in pixels.
-    """
+    """What was predicted, not calibrated, for galaxies, with their truth; PSFs' FWHM in pixels."""
 
     prediction: Prediction
     log_truth: torch.Tensor

@@ -22,10 +22,7 @@ _LARGEST_SURPRISE = 30.0
 
 
 def pixel_weights(flux: torch.Tensor, inverse_variance: torch.Tensor) -> torch.Tensor:
-    """Return how much pixels count: fully where there is a signal, little in empty sky.
-
-    Returns of shape (n, 1, y, x), between 0.1 and 1.
-    """
+    """Return pixels' weights (n, 1, y, x): 1 where there is a signal, 0.1 in empty sky."""
     signal = (flux * inverse_variance).sum(1, keepdim=True)
     signal = signal * inverse_variance.sum(1, keepdim=True).clamp(min=1e-30).rsqrt()
     signal = functional.avg_pool2d(signal, 5, stride=1, padding=2, count_include_pad=False)

@@ -29,7 +29,8 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from picasssso._core.files import atomic_write, short
+from picasssso._core.checks import check_integer
+from picasssso._core.files import parse_json, short, write_json
 from picasssso.exceptions import FileFormatError, InvalidInputError
 from picasssso.mocks import GeneratedPairs
 from picasssso.mocks.galaxies.procedural import ProceduralGalaxies
@@ -47,11 +48,7 @@ _WAVELENGTHS = "wavelengths.json"
 
 @dataclass(frozen=True)
 class PairRecipe:
-    """Mock galaxies as one survey sees them.
-
-    ``vary``: arguments of `picasssso.mocks.observing.Survey.varied`: how seeing, depth and pixel
-    scale differ from image to image.
-    """
+    """Mock galaxies as one survey sees them; ``vary`` is arguments of `Survey.varied`."""
 
     survey: str
     share: float = 1.0
@@ -140,21 +137,13 @@ class Recipe:
             raise InvalidInputError(f"The recipe makes no sense: {short(error)}") from None
         numbers = {"pair_seed": 1, "first_pair": 100_000}
         for name in numbers:
-            numbers[name] = value = content.get(name, numbers[name])
-            if isinstance(value, bool) or not isinstance(value, int) or value < 0:
-                raise InvalidInputError(f"{name}={value!r}: expected an integer from 0 on.")
+            numbers[name] = check_integer(name, content.get(name, numbers[name]))
         return cls(training, pairs, calibration, **numbers)
 
     @classmethod
     def from_json(cls, text: str) -> Recipe:
         """Return the recipe of a JSON text."""
-        try:
-            content = json.loads(text)
-        except (ValueError, RecursionError) as error:
-            raise InvalidInputError(f"The recipe is no JSON: {short(error)}.") from error
-        if not isinstance(content, dict):
-            raise InvalidInputError("The recipe is no JSON object.")
-        return cls.from_dict(content)
+        return cls.from_dict(parse_json(text, "recipe"))
 
 
 #: Settings of pairs that are no arguments of `ProceduralGalaxies`.
@@ -196,8 +185,7 @@ def prepare_tables(
             from picasssso.filters.library import pivot_wavelength
 
             known |= {band: float(pivot_wavelength(band).to_value("AA")) for band in missing}
-    with atomic_write(folder / _WAVELENGTHS, overwrite=True) as temporary:
-        temporary.write_text(json.dumps(known, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+    write_json(folder / _WAVELENGTHS, known)
 
 
 def make_sources(

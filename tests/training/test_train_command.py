@@ -102,7 +102,7 @@ def test_several_devices_need_lightning(recipe, tmp_path, monkeypatch):
 
 
 def test_what_cannot_be_calibrated_is_not_trained(recipe, tmp_path, monkeypatch):
-    monkeypatch.setattr("picasssso.training.run_training", lambda *args, **kwargs: 1 / 0)
+    monkeypatch.setattr("picasssso.training.loop.run_training", lambda *args, **kwargs: 1 / 0)
     content = json.loads(recipe.read_text())
     content["pairs"][0]["bands"] = ["sdss2010-u", "sdss2010-i"]
     recipe.write_text(json.dumps(content))

@@ -29,11 +29,7 @@ _MARGIN = 4096
 
 
 def smooth_radius(fwhm: float) -> int:
-    """Return where the smoothing kernel is cut.
-
-    ``fwhm``: its full width at half maximum in pixels; returns in pixels, as when the
-    correlations were measured.
-    """
+    """Return where the smoothing kernel of a FWHM is cut, both in pixels."""
     return min(max(1, math.ceil(2.0 * fwhm)), _MARGIN)
 
 
@@ -70,10 +66,7 @@ def correlated_scores(
 
 
 def presence_score(context: EstimationContext, draw: int) -> float:
-    """Return what decides in one sample whether there is gas, star formation and dust.
-
-    Returns a standard normal number, the same for all pixels and properties.
-    """
+    """Return the sample's normal score of there being gas, star formation and dust."""
     number = pixel_normals((1, 1), (0, 0), seed=context.seed, draw=draw, band=_PRESENCE)
     return float(number[0, 0])
 
@@ -81,11 +74,7 @@ def presence_score(context: EstimationContext, draw: int) -> float:
 def light_score(
     context: EstimationContext, shape: tuple[int, ...], draw: int
 ) -> npt.NDArray[np.float32]:
-    """Return what stands for the noise of the light in one sample.
-
-    ``shape``: shape ``(y, x)`` of the block; returns standard normal numbers, independent from
-    pixel to pixel.
-    """
+    """Return independent normal scores (y, x) that stand for the noise of light."""
     numbers = pixel_normals(
         (shape[0], shape[1]), context.origin, seed=context.seed, draw=draw, band=_LIGHT
     )

@@ -27,10 +27,7 @@ _LARGEST_POOL = 512
 
 
 def make_sources(prepare: Callable[..., Any], pairs: Any, size: int) -> Sources:
-    """Return sources of pairs as `picasssso.training.PairPool` takes them.
-
-    ``prepare``: brings images into the form that the network takes, with their context.
-    """
+    """Return sources of pairs for `PairPool`; ``prepare`` makes the network's form of images."""
     from picasssso.estimators._cnn.inputs import wavelength
 
     if isinstance(pairs, PairSource):

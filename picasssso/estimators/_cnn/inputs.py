@@ -28,11 +28,7 @@ FloatArray = npt.NDArray[np.floating]
 
 @dataclass(frozen=True)
 class NetworkInput:
-    """Images of one shape in slots.
-
-    ``flux, inverse_variance``: images, nmgy per pixel; 0 where there are none; ``noise``: median
-    noise of the whole images, nmgy per pixel; NaN where there are none.
-    """
+    """Images in slots and their median noise, nmgy per pixel: 0, and NaN, where there are none."""
 
     flux: torch.Tensor
     inverse_variance: torch.Tensor

@@ -19,10 +19,7 @@ Job = tuple["BandImages", EstimationContext]
 def estimate_jobs(
     estimator: Any, jobs: Sequence[Job], batch_size: int, progress: bool | None
 ) -> list[PropertyMaps]:
-    """Estimate images, in their order, as many at a time as the memory budget allows.
-
-    ``estimator``: a `CNNEstimator`, which knows this function.
-    """
+    """Estimate images for a `CNNEstimator`, as many at a time as its memory budget allows."""
     from tqdm.auto import tqdm
 
     maps: list[Any] = [None] * len(jobs)

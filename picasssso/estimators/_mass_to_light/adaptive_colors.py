@@ -108,10 +108,7 @@ def measure_colors(
 
 
 def resum(flux: FloatArray, valid: npt.NDArray[np.bool_], colors: ColorFluxes) -> FloatArray:
-    """Sum other fluxes over the neighborhoods that were chosen before.
-
-    ``flux``: fluxes per pixel.
-    """
+    """Sum other fluxes per pixel over the neighborhoods that were chosen before."""
     own = np.where(valid, flux, 0.0)
     sums = own.copy()
     for step in np.unique(colors.radius):

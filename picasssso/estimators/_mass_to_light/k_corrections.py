@@ -123,8 +123,5 @@ def k_correction(
 
 
 def k_correction_scatter(redshift: float) -> float:
-    """Return the error that the k-corrections leave in log10(mass).
-
-    Returns RMS against composite spectra, dex.
-    """
+    """Return the RMS error in dex that K-corrections leave in mass."""
     return float(np.interp(max(redshift, 0.0), _SCATTER_REDSHIFTS, _SCATTER_DEX))

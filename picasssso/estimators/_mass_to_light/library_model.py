@@ -84,10 +84,7 @@ class LibraryMassModel:
     def log_factor(
         self, magnitudes: Mapping[str, FloatArray]
     ) -> tuple[FloatArray, npt.NDArray[np.bool_]]:
-        """Return log10(mass / flux) by color, and where the color is off the models.
-
-        Returns in dex.
-        """
+        """Return log10(mass / flux) by color, and where the color is off the models."""
         blue, red = self.plan.color
         color = magnitudes[blue] - magnitudes[red]
         outside = (color < self.colors[0]) | (color > self.colors[-1])

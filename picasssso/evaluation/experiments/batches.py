@@ -53,10 +53,7 @@ BatchFunction = Callable[["Batch", tuple[str, ...]], BatchEstimate]
 
 
 def estimate_with(specification: Mapping[str, Any]) -> BatchFunction:
-    """Make the function of batches that a configuration describes.
-
-    Returns ``function(batch, bands)`` returns a `BatchEstimate`.
-    """
+    """Return ``function(batch, bands)``, which makes a `BatchEstimate`, of a description."""
     parameters = {
         name: tuple(value) if isinstance(value, list) else value
         for name, value in specification.get("parameters", {}).items()

@@ -54,6 +54,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
+from picasssso._core.checks import check_integer
 from picasssso.estimators._cnn.weights import weights_path
 from picasssso.evaluation.measures import Settings
 from picasssso.evaluation.summary import Bins
@@ -209,9 +210,7 @@ def _make_runs(
     if merged["truth"] not in _TRUTHS:
         raise InvalidInputError(f"truth={merged['truth']!r}: expected one of {_TRUTHS}.")
     for name in ("count", "batch"):
-        value = merged[name]
-        if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-            raise InvalidInputError(f"{name}={value!r}: expected an integer above 0.")
+        check_integer(name, merged[name], 1)
     runs = []
     for key in setting.get("estimators", experiment.get("estimators", ())):
         if key not in estimators:

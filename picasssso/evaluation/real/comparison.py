@@ -82,10 +82,7 @@ _SENSIBLE = (-6.0, 14.0)
 
 
 def compare_truths(truths: Mapping[str, Any], folder: Path | str) -> list[dict[str, Any]]:
-    """Compare the published values of one quantity with each other.
-
-    Returns ``what`` is compared, and results of `compare_values` in dex.
-    """
+    """Compare published values of one quantity: ``what`` it is, and `compare_values` in dex."""
     found = []
     for name, pairs in _PAIRS.items():
         if name not in truths:

@@ -29,10 +29,7 @@ FloatArray = npt.NDArray[np.floating]
 
 @dataclass(frozen=True, eq=False)
 class Field:
-    """Calibrated images of one field without sky, corrected for Galactic extinction.
-
-    ``flux``: in nmgy per pixel; ``pixel_scale``: in arcsec.
-    """
+    """A field's images, nmgy per pixel, without sky, corrected for dust; pixel scale in arcsec."""
 
     bands: tuple[str, ...]
     flux: FloatArray
@@ -80,10 +77,7 @@ class Field:
         return cls(bands, flux * np.array(lift)[:, None, None], wcs, scale)
 
     def pixel(self, ra: float, dec: float) -> tuple[float, float]:
-        """Return where a place is.
-
-        ``ra, dec``: ICRS, in degrees; returns ``(x, y)`` in pixels.
-        """
+        """Return where, ``(x, y)`` in pixels, a place is, ICRS in degrees."""
         x, y = self.wcs.world_to_pixel_values(ra, dec)
         return float(x), float(y)
 

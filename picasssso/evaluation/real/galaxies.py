@@ -66,10 +66,7 @@ def total_light(
     cosmology: FLRW | None = None,
     bands: Sequence[str] = OPTICAL,
 ) -> BandImages:
-    """Return the light of a galaxy as one pixel.
-
-    Returns one pixel; its error is that of the catalogue's total flux, and 2 %.
-    """
+    """Return the light of a galaxy as one pixel, with the total flux's error and 2 %."""
     profile = catalogue.profile(number, bands)
     profile = profile.cut(max(profile.n_detected(), 1))
     if of == "total":

@@ -81,10 +81,7 @@ class GalaxyProfile:
         return replace(self, radius=self.radius[:n], brightness=self.brightness[:, :n])
 
     def n_detected(self, faintest: float = _FAINTEST) -> int:
-        """Return in how many annuli there is signal.
-
-        ``faintest``: surface brightness in the r band, mag (AB) per arcsec2.
-        """
+        """Return in how many annuli r is brighter than ``faintest``, AB mag per arcsec2."""
         rows = {band[-1]: row for band, row in zip(self.bands, self.brightness, strict=True)}
         good = rows["r"] > 10.0 ** (0.4 * (22.5 - faintest))
         for letter in "gri":
@@ -123,10 +120,7 @@ def corrected_images(
 
 @dataclass(frozen=True, eq=False)
 class PaintedGalaxy:
-    """A painted galaxy as a survey would see it.
-
-    ``flux``: flux in the annuli in nmgy, corrected for Galactic extinction.
-    """
+    """A painted galaxy as a survey sees it; flux of the annuli in nmgy, without extinction."""
 
     images: BandImages
     aperture: EllipticalAperture

@@ -121,11 +121,7 @@ def estimate_rings(
 
 
 def ring_figures(record: Mapping[str, Any]) -> dict[str, Any]:
-    """Compare the rings of one estimator with the published ones.
-
-    Returns ``stars``, ``gas`` and ``sfr``: results of `compare_values` in dex, over rings of
-    equal width; and ``points``, the record.
-    """
+    """Return `compare_values` in dex of ``stars``, ``gas``, ``sfr`` over rings, and ``points``."""
     found: dict[str, Any] = {}
     for name, key in RING_PROPERTIES.items():
         entry = record["properties"].get(name)

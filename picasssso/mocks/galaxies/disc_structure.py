@@ -131,11 +131,7 @@ def sample_structure(
     y: torch.Tensor,
     radius: torch.Tensor,
 ) -> torch.Tensor:
-    """Return the factors at places in the plane of disks.
-
-    ``x, y``: coordinates in the plane, of shape (n, p, q); returns factors of shape (n, channel,
-    p, q).
-    """
+    """Return factors (n, channel, p, q) at places (n, p, q) in the plane of disks."""
     log_radius = torch.log(radius)
     angle = torch.atan2(y, x) * structure.spin[:, None, None]
     psi = angle - structure.cotangent[:, None, None] * log_radius

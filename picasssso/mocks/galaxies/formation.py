@@ -35,11 +35,7 @@ def delayed_history(start: np.ndarray, tau: np.ndarray, end: np.ndarray) -> np.n
 
 
 def timescale_of_rate(specific_rate: np.ndarray, start: np.ndarray) -> np.ndarray:
-    """Return the timescale for which a delayed exponential has a present specific rate.
-
-    ``specific_rate``: rate per mass formed, in 1/Gyr, of shape (n,); ``start``: when it began,
-    in Gyr ago; returns timescales in Gyr, between 0.8 and 50.
-    """
+    """Return tau (0.8-50 Gyr) at which rates now per mass formed are those given, in 1/Gyr."""
     # In units of the start's time: rate x start = x^2 e^-x / (1 - (1 + x) e^-x), x = start/tau.
     x = np.geomspace(0.05, 20.0, 400)
     rate = x**2 * np.exp(-x) / -np.expm1(np.log1p(x) - x)

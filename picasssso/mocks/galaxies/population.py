@@ -59,10 +59,7 @@ def draw_parameters(
     prefix: str = "",
     worlds: Worlds | None = None,
 ) -> dict[str, np.ndarray]:
-    """Draw the parameters of galaxies.
-
-    Returns names to arrays of shape (n,).
-    """
+    """Draw the parameters of galaxies: names to arrays of shape (n,)."""
     draws = _Draws(stream, prefix, widen)
     if log_mass is None:
         log_mass = relations.sample_masses(draws.uniform("mass"), mass_range, mass_weight)
@@ -478,10 +475,7 @@ def _forget_structure(
     cosine: np.ndarray,
     world: dict[str, np.ndarray],
 ) -> None:
-    """Replace gradients that follow shape by ones of either sign, in place.
-
-    ``cosine``: cosines of the inclinations at which disks are seen.
-    """
+    """Replace gradients that follow shape by ones of either sign, in place."""
     populations["age_gradient"] = 0.17 * draws.normal("free age gradient")
     populations["metallicity_gradient"] = 0.13 * draws.normal("free stellar gradient")
     populations["gas_gradient"] = 0.10 * draws.normal("free gas gradient")

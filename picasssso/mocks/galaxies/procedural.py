@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 import numpy as np
 import torch
 
+from picasssso._core.checks import check_integer
 from picasssso._core.random import Stream
 from picasssso.exceptions import InvalidInputError
 from picasssso.mocks.distances import (
@@ -102,10 +103,7 @@ class ProceduralGalaxies:
         device: str | torch.device | None = None,
     ) -> None:
         for name, value, least in (("n_pixels", n_pixels, 8), ("margin", margin, 0)):
-            if isinstance(value, bool) or not isinstance(value, int) or value < least:
-                raise InvalidInputError(
-                    f"{name}={value!r} cannot be used: expected an integer of at least {least}."
-                )
+            check_integer(name, value, least)
         if not 6.0 <= mass_range[0] < mass_range[1] <= 13.0:
             raise InvalidInputError(
                 f"mass_range={mass_range!r} cannot be used: expected (low, high), log10 of masses "

@@ -43,10 +43,7 @@ _SURVIVING = (0.93, 0.81, 0.74, 0.68, 0.635, 0.61, 0.585, 0.565, 0.555)
 
 @dataclass(frozen=True, eq=False)
 class Frame:
-    """The pixels on which galaxies are described.
-
-    ``pixel_scale_kpc``: size of a pixel in kpc, of shape (n,).
-    """
+    """The pixels on which galaxies are described, with their size in kpc, (n,)."""
 
     n_pixels: int
     pixel_scale_kpc: np.ndarray
@@ -203,10 +200,7 @@ def _sf_profile(
 
 
 def _hi_profile(v: dict[str, torch.Tensor], radius: torch.Tensor) -> torch.Tensor:
-    """Return the shape of the HI profile at radii in HI radii: flat or hollow, then falling.
-
-    Outside like the exponential of Wang et al. (2014, MNRAS 441, 2159), of scale 0.2.
-    """
+    """Return the HI profile at radii in HI radii (outside: Wang et al. 2014, MNRAS 441, 2159)."""
     hole = v["hi_hole"].reshape(-1, *(1,) * (radius.ndim - 1))
     return torch.sigmoid((0.62 - radius) / 0.17) * (1.0 - hole * torch.exp(-((radius / 0.3) ** 2)))
 
@@ -445,10 +439,7 @@ def _assemble(
 
 
 def merge_parts(hosts: Parts, guests: Parts, rows: torch.Tensor) -> Parts:
-    """Add companions to galaxies.
-
-    ``rows``: which galaxy each belongs to, of shape (k,).
-    """
+    """Add companions to galaxies; ``rows`` (k,) says to which each belongs."""
     mass, more = hosts.mass_formed[rows], guests.mass_formed
     share = more / (mass + more + 1e-6)
     gas, more_gas = (part.hi_mass + part.h2_mass for part in (hosts, guests))
@@ -488,10 +479,7 @@ _PER_MAG = 0.4 * 2.302585092994046
 
 
 def slab_transmission(column: torch.Tensor) -> torch.Tensor:
-    """Return the fraction of light that leaves a slab in which stars and dust are mixed.
-
-    ``column``: attenuation at V of a source behind the slab, in mag.
-    """
+    """Return what leaves a slab of stars and dust mixed, of an attenuation behind it in mag."""
     tau = (column * _PER_MAG).clamp(min=1e-4)
     return -torch.expm1(-tau) / tau
 

@@ -107,10 +107,7 @@ def formation_start(log_mass: np.ndarray, quenched: np.ndarray) -> tuple[np.ndar
 
 
 def size_scatter(log_mass: np.ndarray) -> np.ndarray:
-    """Return the scatter of sizes at a mass, as a natural logarithm.
-
-    Shen et al. (2003, MNRAS 343, 978), equation 19: 0.47 below and 0.34 above 4e10 Msun.
-    """
+    """Return the scatter of sizes in ln (Shen et al. 2003, eq. 19), by 4e10 Msun: 0.47, 0.34."""
     return 0.34 + 0.13 / (1.0 + 10.0 ** (2.0 * (log_mass - 10.6)))
 
 

@@ -70,11 +70,7 @@ def _positive_solution(matrix: np.ndarray, values: np.ndarray) -> np.ndarray:
 
 
 def sersic_weights(index: np.ndarray) -> np.ndarray:
-    """Return the masses of the Gaussians that make up Sersic profiles.
-
-    ``index``: sersic indices, of shape (n,); between 0.5 and 7; returns of shape (n, 11), rows
-    summing to 1.
-    """
+    """Return masses (n, 11) of the Gaussians that make up Sersic profiles of index 0.5-7, (n,)."""
     place = np.interp(index, _INDICES, np.arange(len(_INDICES)))
     left = np.minimum(place.astype(int), len(_INDICES) - 2)
     part = (place - left)[:, None]
@@ -83,11 +79,7 @@ def sersic_weights(index: np.ndarray) -> np.ndarray:
 
 
 def sersic_fraction(index: np.ndarray, radius: np.ndarray) -> np.ndarray:
-    """Return the fraction of a round profile's mass inside a radius.
-
-    ``index``: sersic indices, of shape (n,); ``radius``: radii in half-mass radii, of shape
-    (n,).
-    """
+    """Return the part of round profiles' mass inside radii in half-mass radii, all (n,)."""
     inside = 1.0 - np.exp(-0.5 * (radius[:, None] / GAUSSIAN_WIDTHS) ** 2)
     return np.sum(sersic_weights(index) * inside, axis=1)
 

@@ -102,11 +102,7 @@ def field_sources(
 def uneven_background(
     stream: Stream, n_band: int, shape: tuple[int, int], *, gradient: float = 0.5
 ) -> torch.Tensor:
-    """Return what sky subtraction leaves: an offset, a tilt and a bend per band.
-
-    ``shape``: shape (y, x); returns of shape (n, n_band, y, x), with a standard deviation of
-    about 1 at the center.
-    """
+    """Return an offset, a tilt and a bend per band, (n, n_band, y, x), about 1 at the center."""
     y = torch.linspace(-1.0, 1.0, shape[0], device=stream.device)[:, None]
     x = torch.linspace(-1.0, 1.0, shape[1], device=stream.device)
     one = torch.ones(shape, device=stream.device)

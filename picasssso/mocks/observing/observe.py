@@ -104,10 +104,7 @@ def survey_images(
     psf_fwhm: Sequence[float],
     **keywords: Any,
 ) -> BandImages:
-    """Return tensors (band, y, x) in nmgy as `~picasssso.bands.BandImages` without extinction.
-
-    ``psf_fwhm``: in arcsec by band; pixels without weight are masked.
-    """
+    """Return tensors (band, y, x) in nmgy as BandImages without extinction; PSFs in arcsec."""
     import astropy.units as u
 
     from picasssso.bands import BandImages, GalacticExtinction
@@ -124,10 +121,7 @@ def survey_images(
 
 
 def join_observed(chunks: Sequence[ObservedGalaxies]) -> ObservedGalaxies:
-    """Return several batches as one.
-
-    ``chunks``: in the same bands on as many pixels.
-    """
+    """Return several batches, in the same bands on as many pixels, as one."""
     if len(chunks) == 1:
         return chunks[0]
     first = chunks[0]

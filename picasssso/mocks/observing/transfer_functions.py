@@ -28,11 +28,7 @@ def _transfer(kernel: torch.Tensor) -> torch.Tensor:
 
 
 def gaussian_transfer(fwhm: torch.Tensor, shape: tuple[int, int]) -> torch.Tensor:
-    """Return the transfer functions of Gaussian PSFs.
-
-    ``fwhm``: full widths at half maximum in pixels, of shape (...); ``shape``: shape (y, x) of
-    the images; returns of shape (..., y, x // 2 + 1), real.
-    """
+    """Return Gaussian PSFs' transfer functions, (..., y, x // 2 + 1), of FWHM (...) in pixels."""
     sigma = (fwhm / _FWHM_PER_SIGMA)[..., None]
     fy = torch.fft.fftfreq(shape[0], device=fwhm.device)
     fx = torch.fft.rfftfreq(shape[1], device=fwhm.device)
@@ -44,11 +40,7 @@ def gaussian_transfer(fwhm: torch.Tensor, shape: tuple[int, int]) -> torch.Tenso
 def moffat_transfer(
     fwhm: torch.Tensor, shape: tuple[int, int], *, index: float = 3.0
 ) -> torch.Tensor:
-    """Return the transfer functions of Moffat PSFs (Moffat 1969, A&A 3, 455).
-
-    ``fwhm``: full widths at half maximum in pixels, of shape (...); ``shape``: shape (y, x) of
-    the images; returns of shape (..., y, x // 2 + 1), real.
-    """
+    """Return those of Moffat PSFs (Moffat 1969, A&A 3, 455), as `gaussian_transfer`."""
     alpha = fwhm[..., None, None] / (2.0 * np.sqrt(2.0 ** (1.0 / index) - 1.0))
     y = _distance(shape[0], fwhm.device)[:, None]
     x = _distance(shape[1], fwhm.device)
@@ -78,9 +70,5 @@ def image_transfer(kernel: np.ndarray | torch.Tensor, shape: tuple[int, int]) ->
 
 
 def convolve(images: torch.Tensor, transfer: torch.Tensor) -> torch.Tensor:
-    """Convolve images with PSFs.
-
-    ``images``: of shape (..., y, x); returns convolved images of the same shape, with the same
-    sums.
-    """
+    """Convolve images (..., y, x) with PSFs; their sums stay the same."""
     return torch.fft.irfft2(torch.fft.rfft2(images) * transfer, s=images.shape[-2:])

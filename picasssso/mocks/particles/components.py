@@ -9,10 +9,7 @@ import numpy as np
 
 @dataclass(frozen=True, eq=False)
 class StarParticles:
-    """Star particles: position (n, 3) in kpc, age in Gyr, velocity (n, 3) in km/s.
-
-    ``mass``: what is left in Msun; ``initial_mass``: at formation, NaN if not known.
-    """
+    """Stars: position (n, 3) kpc, age Gyr, km/s; Msun left and at formation (NaN: unknown)."""
 
     position: np.ndarray
     mass: np.ndarray

@@ -17,10 +17,7 @@ _AXES = {"x": (1.0, 0.0, 0.0), "y": (0.0, 1.0, 0.0), "z": (0.0, 0.0, 1.0)}
 
 
 def spin_axis(stars: StarParticles, radius: float) -> np.ndarray:
-    """Return the direction about which stars turn.
-
-    ``radius``: only stars inside this radius in kpc count.
-    """
+    """Return the direction about which stars within a radius in kpc turn."""
     inside = (stars.position**2).sum(axis=1) < radius**2
     position, mass = stars.position[inside], stars.mass[inside]
     if stars.velocity is not None:
