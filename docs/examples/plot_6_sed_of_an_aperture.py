@@ -15,8 +15,8 @@ from picasssso import SEDFitEstimator
 from picasssso.data import load_example
 
 images, truth = load_example()
-aperture = SkyCircularAperture(images.wcs.pixel_to_world(63.5, 63.5), 4 * u.arcsec)
-estimator = SEDFitEstimator(n_models=20_000)
+aperture = SkyCircularAperture(images.wcs.pixel_to_world(63.5, 63.5), 3 * u.arcsec)
+estimator = SEDFitEstimator(n_models=5_000)
 sed = estimator.fit_sed(images, aperture)
 print(sed)
 figure = sed.plot()
@@ -45,7 +45,7 @@ for name in ("stellar_mass", "sfr"):
 # %%
 # Samples show what the bands cannot tell apart: older stars with less dust.
 
-samples = sed.samples(3000, seed=1)
+samples = sed.samples(2000, seed=1)
 x, y = samples["stellar_age"], samples["attenuation_v"]
 figure, ax = plt.subplots(figsize=(4.5, 3.6), layout="constrained")
 ax.hexbin(x.value, y.value, gridsize=30, cmap="Greys", mincnt=1)
