@@ -126,7 +126,7 @@ def maps_from_table(
 
 def _pixels(table: Table, name: str) -> npt.NDArray[np.int64]:
     """Return the numbers of pixels in a column."""
-    values = np.ma.filled(np.ma.asarray(table[name], float), np.nan)
+    values: npt.NDArray[np.floating] = np.ma.filled(np.ma.asarray(table[name], float), np.nan)
     if not np.all(values == np.round(values)) or np.any(np.abs(values) > _LARGEST):
         raise InvalidInputError(
             f"Column {name!r}: expected numbers of pixels, whole and below {_LARGEST}."
