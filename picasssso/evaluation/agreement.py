@@ -121,11 +121,7 @@ class Comparison(Sequence[Agreement]):
         return np.log10(ratio) * u.dex
 
     def profile(self, name: str) -> QTable:
-        """Return a QTable of radial profiles of a property of both in the same elliptical annuli.
-
-        Its columns: ``radius``, ``first``, ``second``, their errors, and ``difference`` (first
-        over second in dex, or first less second in mag).
-        """
+        """Return ``radius``, ``first``, ``second``, errors and ``difference`` (dex or mag)."""
         from astropy.table import QTable
 
         shape = common_ellipse(self.first)

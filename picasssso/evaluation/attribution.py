@@ -180,11 +180,7 @@ def _signal(images: BandImages) -> FloatArray:
 def shuffle_pixels(
     images: BandImages, *, seed: int = 0
 ) -> tuple[BandImages, npt.NDArray[np.int64]]:
-    """Let pixels of about the same brightness change places, all bands together.
-
-    Returns images of the same pixels in other places; returns where each pixel has gone:
-    ``values.flat[order]`` of a map of the new images brings its pixels back.
-    """
+    """Let pixels of like brightness change places; ``values.flat[order]`` brings them back."""
     flux, weight = images.to_arrays()
     shape = images.shape
     signal = _signal(images).ravel()

@@ -54,11 +54,7 @@ _LINEAR = ("attenuation_v",)
 
 @dataclass(frozen=True)
 class Bins:
-    """Edges of bins in which figures are given.
-
-    ``snr``: signal to noise of a pixel in the image, or its mean inside the aperture; ``age``:
-    true mass-weighted age, Gyr; ``attenuation``: true V attenuation, mag.
-    """
+    """Edges of bins: S/N of pixels or in apertures, true age in Gyr, true V attenuation in mag."""
 
     snr: tuple[float, ...] = (-np.inf, 3.0, 10.0, 20.0, np.inf)
     radius: tuple[float, ...] = (0.0, 0.5, 1.0, 2.0, 3.0)

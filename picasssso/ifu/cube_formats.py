@@ -39,10 +39,7 @@ CUBE_FORMATS = Registry(
 
 
 class CubeReader(ABC):
-    """Base class of readers of one survey's cubes.
-
-    Plugins stand in the entry-point group ``picasssso.cube_readers``.
-    """
+    """Base class of readers of a survey's cubes, plugins in ``picasssso.cube_readers``."""
 
     #: What it reads, in a few words.
     title: str = ""
@@ -53,10 +50,7 @@ class CubeReader(ABC):
 
     @abstractmethod
     def read(self, files: Sequence[ImageFile], redshift: float | None) -> Cube:
-        """Read the cube of one galaxy: of one file, or of one for each arm.
-
-        ``redshift``: what the user said.
-        """
+        """Read a galaxy's cube, of one file or one for each arm; the redshift is the user's."""
 
 
 def list_cube_formats() -> dict[str, str]:

@@ -56,10 +56,7 @@ class PublishedSet:
 
 
 class MapReader(ABC):
-    """Base class of readers of published maps.
-
-    Plugins stand in the entry-point group ``picasssso.map_readers``.
-    """
+    """Base class of readers of published maps, plugins in ``picasssso.map_readers``."""
 
     #: What it reads, in a few words.
     title: str = ""
@@ -70,10 +67,7 @@ class MapReader(ABC):
 
     @abstractmethod
     def read(self, file: ImageFile, galaxy: str | None) -> PublishedSet:
-        """Read the maps of a galaxy, as they were published.
-
-        ``galaxy``: which one, of files of many.
-        """
+        """Read maps as they were published; ``galaxy``: which one, of files of many."""
 
 
 def list_map_formats() -> dict[str, str]:

@@ -101,12 +101,7 @@ def _true_sums(
     v_light: torch.Tensor,
     v_light_attenuated: torch.Tensor,
 ) -> TrueSums:
-    """Return what true maps are made from.
-
-    ``surviving``: mass in living stars and remnants in each age bin, Msun/kpc2, of shape (n,
-    n_age, y, x); ``v_light, v_light_attenuated``: the stars' V light before and after dust, of
-    shape (n, y, x).
-    """
+    """Return sums of true maps, of surviving mass (n, n_age, y, x) Msun/kpc2 and V light."""
     ages = torch.as_tensor(AGE_CENTRES / 1e9, dtype=surviving.dtype, device=surviving.device)
     hydrogen = galaxies.hi_mass + galaxies.h2_mass
     mass = surviving.sum(1)
@@ -238,10 +233,7 @@ class LightTable:
         )
 
     def light(self, galaxies: Galaxies, errors: ModelErrors | None = None) -> Light:
-        """Return the light of galaxies and the sums of their true maps.
-
-        Differentiable with respect to masses, metallicities and attenuations.
-        """
+        """Return light and sums of true maps, differentiable in masses, metals and dust."""
         total, wavelength, v_total, v_wavelength = self._at(galaxies.redshift)
         if errors is not None:
             total = total * errors.stars(wavelength[:, 0])

@@ -43,11 +43,7 @@ class ModelErrors:
     def draw(
         cls, seed: int, index: np.ndarray, *, color: float = 0.1, level: float = 0.05
     ) -> ModelErrors:
-        """Draw the errors of galaxies of some numbers (n,).
-
-        ``color`` is the standard deviation at each node, ``level`` that of a change common to
-        all wavelengths at an age, both in mag.
-        """
+        """Draw errors: ``color`` mag at each node, ``level`` mag at all wavelengths of an age."""
         stream = Stream(seed, index)
         shape = (len(_LOG_AGES), len(_LOG_WAVELENGTHS))
         # Mostly tilts: what is unlike at neighboring wavelengths would turn galaxies green.

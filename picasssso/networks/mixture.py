@@ -100,11 +100,7 @@ def _rise(above: torch.Tensor, occupancy: torch.Tensor) -> torch.Tensor:
 
 
 def linear_means(prediction: Prediction) -> torch.Tensor:
-    """Return the means of the properties' whole distributions.
-
-    Returns of shape (n, 8, y, x), in the units of the properties: the probability of being there
-    times the mean of what is there.
-    """
+    """Return means (n, 8, y, x): probability of being there times the mean of what is there."""
     return _linear(prediction.log_mean) * prediction.occupancy
 
 

@@ -143,11 +143,7 @@ def _box(values: torch.Tensor) -> torch.Tensor:
 
 
 def is_outside(measured: Measured, ranges: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return which images and pixels lie outside the ranges.
-
-    ``ranges``: ``ranges`` of the calibration, in the order of `QUANTITIES`; of shape (0, 2) if
-    they are not known: then nothing is outside.
-    """
+    """Return images and pixels outside ``ranges`` of `QUANTITIES`; none if these are (0, 2)."""
     image = image_outside(measured.image, ranges)
     if not len(ranges):
         return image, torch.zeros_like(measured.pixel[:, 0], dtype=torch.bool)

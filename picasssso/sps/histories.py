@@ -67,12 +67,7 @@ class AgeBins:
     def of_masses(
         self, masses: np.ndarray, means: np.ndarray | None = None
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Return the nodes' weights for masses in the bins.
-
-        ``masses``: masses of shape (n, n_bin); ``means``: mean age of each mass in yr, of the
-        same shape; those of constant rates if not given; returns weights of shape (n, n_age),
-        and weights of mass times age in yr.
-        """
+        """Return weights (n, n_age) of masses (n, n_bin), and of mass times age; means in yr."""
         low, width = self.edges[:-1], np.diff(self.edges)
         if means is None:
             position = self._middle
@@ -100,10 +95,7 @@ class AgeBins:
 
 
 class StarFormationHistories(ABC):
-    """Star formation histories of n models, each per unit of mass formed in all.
-
-    A subclass implements `fraction_younger`, `mean_age` and the number of models.
-    """
+    """Histories of n models per mass formed; subclasses have `fraction_younger`, `mean_age`."""
 
     @property
     @abstractmethod
@@ -112,11 +104,7 @@ class StarFormationHistories(ABC):
 
     @abstractmethod
     def fraction_younger(self, age: np.ndarray) -> np.ndarray:
-        """Return the fraction of the mass formed that is younger than an age.
-
-        ``age``: ages (lookback times) in yr, of shape (k,), the same for all models; returns
-        fractions of shape (n_models, k), from 0 at age 0 to 1 at the oldest age.
-        """
+        """Return the part of mass younger than ages (k,) in yr, (n_models, k)."""
 
     @abstractmethod
     def mean_age(self) -> np.ndarray:

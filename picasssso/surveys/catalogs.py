@@ -36,10 +36,7 @@ _MAGNITUDES = {"u", "g", "r", "i", "y"}
 
 @dataclass(frozen=True)
 class Galaxy:
-    """One row of a catalog: angles in degrees, size in arcsec, distance in Mpc.
-
-    ``values``: of all columns, for patterns of file names.
-    """
+    """One row of a catalog, and all its values: degrees, size in arcsec, distance in Mpc."""
 
     number: int
     id: str

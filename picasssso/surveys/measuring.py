@@ -28,10 +28,7 @@ _EDGES = (0.0, 0.5, 1.0, 1.5, 2.0)
 
 
 def measure_galaxy(maps: PropertyMaps, aperture: u.Quantity) -> dict[str, Any]:
-    """Return a galaxy's totals, sizes and gradients.
-
-    ``aperture``: radius of the fixed circle, an angle or a length.
-    """
+    """Return totals, sizes and gradients; the aperture's radius is an angle or a length."""
     from photutils.aperture import CircularAperture
 
     tracer = _tracer(maps)

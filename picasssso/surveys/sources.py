@@ -21,10 +21,7 @@ from picasssso.surveys.catalogs import Catalog, Galaxy
 
 @dataclass(frozen=True)
 class Located:
-    """A galaxy and its files: one file of all bands, or a file for each band.
-
-    ``size``: side of the square to cut out of them, arcsec; None for the whole images.
-    """
+    """A galaxy and its files, of all bands or by band; arcsec to cut out, None for all."""
 
     galaxy: Galaxy
     files: str | Mapping[str, str]
@@ -218,10 +215,7 @@ def _pixel_arcsec(wcs: WCS, shape: tuple[int, int]) -> float:
 
 
 def read_source(located: Located, open_tile: Callable[[str, str], Any]) -> Any:
-    """Return what `picasssso.preparation.prepare` takes: files, images, or parts of tiles.
-
-    ``open_tile``: (band, path) -> the whole tile as `BandImages`.
-    """
+    """Return what `prepare` takes: files, images, or parts of the tiles that are opened."""
     if located.size is not None:
         position = SkyCoord(*(located.galaxy.position or (np.nan, np.nan)), unit="deg")
         return [

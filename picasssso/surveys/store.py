@@ -33,10 +33,7 @@ CREATE TABLE IF NOT EXISTS rows (id TEXT PRIMARY KEY, number INTEGER NOT NULL, f
 
 
 class Store:
-    """The results of a run, open for writing; a context manager.
-
-    ``settings``: what decides the results; a run can only be resumed with the same.
-    """
+    """A run's results, open for writing (a context manager), and the settings that decide them."""
 
     def __init__(
         self, folder: Path, settings: Mapping[str, Any], *, resume: bool, retry_failed: bool

@@ -39,11 +39,7 @@ def correlated_scores(
     shape: tuple[int, int],
     draw: int,
 ) -> npt.NDArray[np.float32]:
-    """Return the normal scores of one sample of all properties.
-
-    ``calibration``: the correlations; without them each pixel and property is on its own;
-    ``shape``: shape ``(y, x)`` of the block.
-    """
+    """Return normal scores (y, x) of one sample of all properties; independent if uncalibrated."""
     own = _normals(shape, context.origin, context.seed, draw, 0)
     if calibration is None:
         return own

@@ -120,10 +120,7 @@ def _observed_particles(
     views: int = 5,
     seed: int = 0,
 ) -> PairSource:
-    """Observe galaxies of simulations from several directions.
-
-    A file is a name, or arguments of `read_particles`, such as ``{path = ..., subhalo = 3}``.
-    """
+    """Observe simulated galaxies from several directions; a file is a name, or its arguments."""
     import astropy.units as u
     import torch
 

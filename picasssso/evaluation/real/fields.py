@@ -91,12 +91,7 @@ class Field:
         psf_fwhm: float,
         luminosity_distance: u.Quantity | None = None,
     ) -> BandImages:
-        """Return images of one galaxy, with the noise of the images themselves.
-
-        ``ra, dec``: its place, ICRS, in degrees; ``side``: of the square cutout in pixels;
-        ``psf_fwhm``: in arcsec; returns in nmgy; the noise per pixel is the normalized median
-        absolute deviation of the field's fainter half.
-        """
+        """Return images of a galaxy at a place in degrees, nmgy, with the field's noise."""
         x, y = (round(value) for value in self.pixel(ra, dec))
         x0, y0 = x - side // 2, y - side // 2
         height, width = self.flux.shape[1:]

@@ -28,12 +28,7 @@ LOG_RADII = (float(np.log(0.05)), float(np.log(12.0)))
 
 @dataclass(frozen=True, eq=False)
 class DiscStructure:
-    """Factors on radial profiles in polar coordinates that turn with the arms.
-
-    ``factors``: of shape (n, channel, radius, angle); their mean over angle is 1; ``cotangent``:
-    1 / tan(pitch), of shape (n,): by how much the coordinates turn per ln(radius); ``spin``: 1
-    or -1, of shape (n,): the sense of the arms.
-    """
+    """Factors (n, channel, radius, angle) of mean 1 that turn by 1 / tan(pitch), with the spin."""
 
     factors: torch.Tensor
     cotangent: torch.Tensor

@@ -516,12 +516,7 @@ def spread_column(column: torch.Tensor, weight: torch.Tensor, power: torch.Tenso
 def behind_fraction(
     minor: torch.Tensor, cosine: torch.Tensor, radius: torch.Tensor, near_side: torch.Tensor
 ) -> torch.Tensor:
-    """Return the fraction of a bulge's light that comes from behind the disc's plane.
-
-    ``minor``: distance from the major axis, of shape (n, p); ``cosine``: cosine of the
-    inclination, of shape (n,); ``radius``: half-mass radius of the bulge, of shape (n,); returns
-    fractions of shape (n, p).
-    """
+    """Return what part of a bulge's light comes from behind the disk's plane, (n, p)."""
     tangent = torch.sqrt(1.0 - cosine**2) / cosine.clamp(min=0.02)
     # The line of sight meets the plane at this distance, positive towards the observer.
     depth = minor * (near_side * tangent)[:, None]

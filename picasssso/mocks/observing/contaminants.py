@@ -33,12 +33,7 @@ def field_sources(
     density: float = 1.0,
     faintest: float = 23.0,
 ) -> torch.Tensor:
-    """Return images of stars and galaxies that are not the target.
-
-    ``shape``: shape (y, x) of the images; ``pixel_scale``: in arcsec, of shape (n,);
-    ``wavelengths``: effective wavelengths of the bands in AA, of shape (n_band,); returns fluxes
-    in nmgy per pixel before the PSF, of shape (n, n_band, y, x).
-    """
+    """Return other sources in nmgy before the PSF, (n, n_band, y, x); scale arcsec, bands AA."""
     device = stream.device
     arcsec = pixel_scale.double().cpu().numpy()
     area = shape[0] * shape[1] * arcsec**2 / 3600.0

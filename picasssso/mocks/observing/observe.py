@@ -67,11 +67,7 @@ class ObservedGalaxies:
     def to_band_images(
         self, galaxy: int, *, wcs: WCS | None = None, **keywords: Any
     ) -> BandImages:
-        """Return one galaxy as `~picasssso.bands.BandImages`.
-
-        ``wcs``: world coordinates of the pixels, of the galaxy's pixel scale; none if not given;
-        returns in nmgy, with standard deviations and a mask of bad pixels.
-        """
+        """Return a galaxy as BandImages in nmgy with errors and mask; ``wcs`` of its scale."""
         import astropy.units as u
 
         if wcs is None:
