@@ -436,7 +436,7 @@ def test_bad_file_is_a_short_error(folder, case):
 BAD_OPTIONS = {
     "no images": ([], ["--band"]),
     "no redshift": (["-z", None, *bands()], ["redshift", "never guessed"]),
-    "textual redshift": (["-z", "near", *bands()], ["near", "no number"]),
+    "textual redshift": (["-z", "near", *bands()], ["near", "not a number"]),
     "too negative redshift": (["-z", "-0.1", *bands()], ["-0.1", "-0.005"]),
     "NaN redshift": (["-z", "nan", *bands()], ["nan"]),
     "no estimator": (["-e", None, *bands()], ["--estimator"]),

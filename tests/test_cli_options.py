@@ -159,7 +159,7 @@ def test_galactic_extinction_is_removed_or_stated(folder):
     [
         (("--ebv", "0.1", "--galactic-extinction-removed", "0.1"), "give one of them"),
         (("--ebv", "dusty"), "expected a number or 'dustmaps'"),
-        (("--position", "north"), "is no position"),
+        (("--position", "north"), "is not a position"),
         (("--aperture", "far"), "expected a radius"),
         (("--aperture", "-3 arcsec"), "expected a radius"),
         (("--aperture", "3 arcsec", "--region", "a.reg"), "not both"),
@@ -191,7 +191,7 @@ def test_parameters_from_a_file_that_options_overrule(folder):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("n_models = ", "is no TOML"),
+        ("n_models = ", "is not valid TOML"),
         ("n_model = 5", "has no parameter n_model: there are n_models"),
         ("n_models = 0", "expected a whole number"),
         ("prior = 'narrow'", "'flat', 'default' or parameters among history"),

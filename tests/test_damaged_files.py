@@ -215,7 +215,7 @@ def test_weights_that_are_no_numbers(name, tmp_path):
     tensors = load_file(path)
     tensors[name].flat[0] = np.nan
     save_file(tensors, path)
-    with pytest.raises(PicassssoError, match="no numbers"):
+    with pytest.raises(PicassssoError, match="not numbers"):
         read_weights(with_hash(path))
 
 

@@ -2,8 +2,8 @@
 SED of an aperture
 ==================
 
-The fluxes inside an aperture, what the fit says of them, and the sum of the fits of its pixels
-beside it.
+The fluxes inside an aperture, their fit, and the comparison with the sum of the fits of its
+pixels.
 """
 
 import astropy.units as u
@@ -22,15 +22,16 @@ print(sed)
 figure = sed.plot()
 
 # %%
-# All bands are summed over the same pixels, and errors hold the correlation of their noise. A
-# pixel is given as ``(x, y)`` or by its position, and a table holds what the figure shows.
+# All bands are summed over the same pixels, and errors include the correlation of the noise. A
+# pixel is given as ``(x, y)`` or by its position; a table contains the data of the figure.
 
 pixel = estimator.fit_sed(images, images.wcs.pixel_to_world(80, 70))
 pixel.fluxes["band", "wavelength", "flux", "error", "model_p50", "residual"]
 
 # %%
-# The mass of the summed light beside the sum over the pixels, and the truth. Young stars outshine
-# old ones, and sums of light know less of them than sums of pixels; here hardly so.
+# Mass and star formation rate from the summed light, from the sum over pixels, and the truth.
+# Young stars outshine old ones, so that fits of summed light can miss old stars; here the effect
+# is small.
 
 table = sed.compare()
 for name in ("stellar_mass", "sfr"):
@@ -43,7 +44,7 @@ for name in ("stellar_mass", "sfr"):
     )
 
 # %%
-# Samples show what the bands cannot tell apart: older stars with less dust.
+# Samples show the degeneracy between age and dust: older stars with less dust fit equally well.
 
 samples = sed.samples(2000, seed=1)
 x, y = samples["stellar_age"], samples["attenuation_v"]

@@ -55,7 +55,7 @@ def _read_parameters(path: str, defaults: Mapping[str, Any]) -> dict[str, Any]:
         ) from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise click.BadParameter(
-            f"{path} is no TOML ({error}): expected lines such as 'n_models = 20000'.",
+            f"{path} is not valid TOML ({error}): expected lines such as 'n_models = 20000'.",
             param_hint="--parameters",
         ) from error
     if unknown := set(found) - set(defaults):

@@ -42,7 +42,7 @@ class QuantityType(click.ParamType):
         try:
             quantity = u.Quantity(value)
         except (TypeError, ValueError):
-            self.fail(f"{value!r} is no number with a unit, such as {example!r}.", param, ctx)
+            self.fail(f"{value!r} is not a number with a unit, such as {example!r}.", param, ctx)
         if not (quantity.isscalar and 0 < quantity.value < float("inf")):
             self.fail(f"{value!r}: expected one positive number with a unit.", param, ctx)
         if quantity.unit.physical_type != self.physical_type:
@@ -112,7 +112,7 @@ class MagnitudeType(click.ParamType):
             return float(value) * u.ABmag
         except ValueError:
             self.fail(
-                f"{value!r} is no number: expected the AB magnitude of one count, such as 30.",
+                f"{value!r} is not a number: expected the AB magnitude of one count, such as 30.",
                 param,
                 ctx,
             )
@@ -129,12 +129,12 @@ class RedshiftType(click.ParamType):
             redshift = float(value)
         except ValueError:
             self.fail(
-                f"{value!r} is no number: expected the observed redshift, such as 0.03.",
+                f"{value!r} is not a number: expected the observed redshift, such as 0.03.",
                 param,
                 ctx,
             )
         if not -0.005 < redshift < float("inf"):
-            self.fail(f"{value} is no redshift: expected a number above -0.005.", param, ctx)
+            self.fail(f"{value} is not a redshift: expected a number above -0.005.", param, ctx)
         return redshift
 
 

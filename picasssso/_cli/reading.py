@@ -227,7 +227,7 @@ def read_position(text: str | None) -> Any:
         return SkyCoord(text)
     except ValueError as error:
         raise click.BadParameter(
-            f"{text!r} is no position: expected 'RA DEC' in degrees, or such as "
+            f"{text!r} is not a position: expected 'RA DEC' in degrees, or such as "
             "'09h30m00s +02d10m00s'.",
             param_hint="--position",
         ) from error

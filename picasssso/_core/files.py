@@ -170,7 +170,9 @@ def read_datasets(file: h5py.File) -> dict[str, Any]:
     size = os.path.getsize(file.filename)
     for name, data in found.items():
         if not isinstance(data, h5py.Dataset) or data.ndim == 0 or data.nbytes > size:
-            raise FileFormatError(f"{file.filename} is damaged: {name} is no array of its size.")
+            raise FileFormatError(
+                f"{file.filename} is damaged: {name} is not an array of its size."
+            )
     return found
 
 
@@ -211,9 +213,9 @@ def read_json(path: str | os.PathLike[str], what: str) -> dict[str, Any]:
     except FileNotFoundError:
         raise FileFormatError(f"There is no file {path}.") from None
     except (OSError, ValueError, RecursionError) as error:
-        raise FileFormatError(f"{path} is no {what}: {short(error)}.") from error
+        raise FileFormatError(f"{path} is not a valid {what}: {short(error)}.") from error
     if not isinstance(content, dict):
-        raise FileFormatError(f"{path} is no {what}: expected a JSON object.")
+        raise FileFormatError(f"{path} is not a valid {what}: expected a JSON object.")
     return content
 
 

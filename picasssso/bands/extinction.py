@@ -36,7 +36,7 @@ class GalacticExtinction:
     InvalidInputError
         If a number is out of range or the scale unknown.
     InvalidTypeError
-        If ``applied`` is no bool.
+        If ``applied`` is not a bool.
 
     Examples
     --------

@@ -162,8 +162,8 @@ def flux_scale(
     if counts is not None:
         if zero_point is None:
             raise InvalidInputError(
-                f"Band {band!r}: found {what} {str(unit) or 'dimensionless'!r}, which is no flux "
-                "density by itself. Give the AB magnitude of one such unit, for example "
+                f"Band {band!r}: found {what} {str(unit) or 'dimensionless'!r}, which is not a "
+                "flux density by itself. Give the AB magnitude of one such unit, for example "
                 "zero_point=30 * u.ABmag, or the image in nmgy, Jy or erg/s/cm2/Hz."
             )
         one_count = _to_nanomaggies(zero_point.physical, u.dimensionless_unscaled, pivot)

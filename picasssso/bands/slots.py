@@ -148,7 +148,7 @@ def check_redshift(value: Any) -> float:
     if not -0.005 < found < 20:
         raise InvalidInputError(
             f"redshift: found {found!r}, expected a number above -0.005 (no galaxy approaches "
-            f"faster) and below 20 (a velocity in km/s is no redshift). {hint}"
+            f"faster) and below 20 (a velocity in km/s is not a redshift). {hint}"
         )
     return found
 

@@ -294,7 +294,7 @@ class BandStack(Mapping[str, CCDData]):
         if distance is None:
             raise InvalidInputError(
                 f"pixel_area: found z = {self.redshift:g} without a distance, expected one: "
-                f"below z = {MIN_COSMOLOGICAL_REDSHIFT} the redshift is no measure of it. Use "
+                f"below z = {MIN_COSMOLOGICAL_REDSHIFT} the redshift does not determine it. Use "
                 "images.replace(luminosity_distance=... * u.Mpc)."
             )
         return (distance**2 * self.pixel_solid_angle.to_value(u.rad**2)).to(u.kpc**2)

@@ -28,13 +28,13 @@ def read_toml(path: str | os.PathLike[str]) -> dict[str, Any]:
         raise FileFormatError(f"There is no configuration {file}.")
     if not file.is_file() or file.stat().st_size > _LARGEST:
         raise FileFormatError(
-            f"{file} is no configuration: expected a file in TOML of at most "
+            f"{file} is not a configuration: expected a file in TOML of at most "
             f"{_LARGEST / 1e6:g} MB."
         )
     try:
         return tomllib.loads(file.read_text(encoding="utf-8"))
     except (ValueError, RecursionError, OSError) as error:
-        raise FileFormatError(f"{file} is no TOML: {error}.") from error
+        raise FileFormatError(f"{file} is not valid TOML: {error}.") from error
 
 
 def check_table(

@@ -48,7 +48,7 @@ def checked_redshift(redshift: float | None, own: float, what: str) -> float:
     """Return the redshift at which something is observed."""
     chosen = own if redshift is None else redshift
     if isinstance(chosen, bool) or not isinstance(chosen, (int, float, np.number)):
-        raise InvalidInputError(f"redshift={redshift!r} is no number.")
+        raise InvalidInputError(f"redshift={redshift!r} is not a number.")
     if not 0.003 <= chosen <= 1.9:
         given = "was given" if redshift is not None else "is that of the simulation's file"
         raise InvalidInputError(

@@ -365,7 +365,7 @@ def read_synthetic_image(
         factor = float(flux.to_value(u.nmgy, u.zero_point_flux(1.0 * u.ABflux)))
     except (u.UnitsError, ValueError, TypeError) as error:
         raise InvalidInputError(
-            f"unit={unit!r} is no surface brightness: expected something like 'uJy / sr' or "
+            f"unit={unit!r} is not a surface brightness: expected something like 'uJy / sr' or "
             "'nmgy / arcsec2'."
         ) from error
     with open_hdf5(path) as file:

@@ -175,7 +175,7 @@ class LightTable:
         grid = SSPGrid.default() if grid is None else grid
         low, high = redshift if isinstance(redshift, tuple) else (redshift, redshift)
         if not low <= high:
-            raise InvalidInputError(f"redshift={redshift!r} is no range: expected (low, high).")
+            raise InvalidInputError(f"redshift={redshift!r} is not a range: expected (low, high).")
         count = int(np.ceil((high - low) / REDSHIFT_STEP - 1e-9)) + 1
         redshifts = np.linspace(low, high, count)
         weights = StepHistories(AGE_EDGES, np.eye(N_AGE)).age_weights(AgeBins(grid.ages))
@@ -347,7 +347,8 @@ def read_light_table(path: Path) -> LightTable:
         lacking = {*_ARRAYS, "bands", "grid_hash"} - {*data, *file.attrs}
         if lacking or set(data) != set(_ARRAYS):
             raise FileFormatError(
-                f"{path} is no table of light: it lacks {', '.join(sorted(lacking)) or 'nothing'}."
+                f"{path} is not a table of light: it lacks "
+                f"{', '.join(sorted(lacking)) or 'nothing'}."
             )
         arrays = {name: values[()] for name, values in data.items()}
         sums = {name: str(values.attrs["sha256"]) for name, values in data.items()}

@@ -172,7 +172,7 @@ class TrainingState:
         # torch raises whatever its readers of zip files and pickles come upon.
         except Exception as error:
             raise FileFormatError(
-                f"{path} is no checkpoint of a training: {short(error)}."
+                f"{path} is not a checkpoint of a training: {short(error)}."
             ) from error
         raise FileFormatError(f"{path} is a checkpoint of format {version}: expected {_FORMAT}.")
 

@@ -230,10 +230,10 @@ def test_a_wrong_configuration_is_refused(change, words):
 
 
 def test_files_and_sources_that_cannot_be_used(tmp_path):
-    with pytest.raises(FileFormatError, match="no configuration"):
+    with pytest.raises(FileFormatError, match=r"no configuration|not a configuration"):
         load_configuration(tmp_path / "none.toml")
     (tmp_path / "bad.toml").write_text("a = ")
-    with pytest.raises(FileFormatError, match="no TOML"):
+    with pytest.raises(FileFormatError, match="not valid TOML"):
         load_configuration(tmp_path / "bad.toml")
     with pytest.raises(InvalidInputError, match="kind='real'"):
         make_source({"kind": "real"})

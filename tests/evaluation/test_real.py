@@ -548,7 +548,7 @@ def test_configurations_are_checked(tmp_path):
     assert not is_real(path)
     assert not is_real(tmp_path / "none.toml")
     path.write_text("not toml")
-    with pytest.raises(FileFormatError, match="is no TOML"):
+    with pytest.raises(FileFormatError, match="is not valid TOML"):
         load_real_configuration(path)
 
 

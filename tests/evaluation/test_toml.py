@@ -55,13 +55,13 @@ def test_names_of_real_galaxies_stay_in_the_folder_too(tmp_path):
 
 
 def test_what_is_no_file_in_toml_is_refused(tmp_path):
-    with pytest.raises(FileFormatError, match="no configuration"):
+    with pytest.raises(FileFormatError, match=r"no configuration|not a configuration"):
         read_toml(tmp_path / "none.toml")
     for path in (tmp_path, Path("/dev/zero")):
-        with pytest.raises(FileFormatError, match="is no configuration"):
+        with pytest.raises(FileFormatError, match="is not a configuration"):
             read_toml(path)
     (tmp_path / "deep.toml").write_text("a = " + "[" * 100_000)
-    with pytest.raises(FileFormatError, match="no TOML"):
+    with pytest.raises(FileFormatError, match="not valid TOML"):
         read_toml(tmp_path / "deep.toml")
 
 

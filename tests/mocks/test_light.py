@@ -116,7 +116,7 @@ def test_model_errors_change_light_and_not_truth(paper_table):
 def test_redshift_outside_of_the_table_is_refused(paper_table):
     with pytest.raises(InvalidInputError, match=r"covers 0\.05"):
         paper_table.light(one_pixel(np.ones((1, N_AGE)), redshift=0.2))
-    with pytest.raises(InvalidInputError, match="no range"):
+    with pytest.raises(InvalidInputError, match="not a range"):
         LightTable.build(UGRIZ, (0.1, 0.05))
 
 

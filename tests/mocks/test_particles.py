@@ -426,7 +426,7 @@ def test_any_grid(particles):
     [
         ({"phase": "hot"}, InvalidInputError, "'cold' or 'all'"),
         ({"line_of_sight": "up"}, InvalidInputError, "face-on"),
-        ({"line_of_sight": (0, 0, 0)}, InvalidInputError, "no direction"),
+        ({"line_of_sight": (0, 0, 0)}, InvalidInputError, "not a direction"),
         ({"pixel_scale": 0.4}, InvalidTypeError, "no unit"),
         ({"pixel_scale": 0.4 * u.Msun}, InvalidInputError, "neither an angle"),
         ({"pixel_scale": -1 * u.kpc}, InvalidInputError, "above 0"),

@@ -128,7 +128,7 @@ def test_a_newer_format(path):
 
 def test_a_card_that_is_none(path):
     card_of(path).write_text("weights")
-    with pytest.raises(FileFormatError, match="no model card"):
+    with pytest.raises(FileFormatError, match="not a valid model card"):
         read_weights(path)
 
 

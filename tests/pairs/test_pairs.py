@@ -454,7 +454,7 @@ def _cut(folder):
     ("change", "message"),
     [
         (lambda folder: (folder / "pairs.json").unlink(), "no pairs.json"),
-        (lambda folder: (folder / "pairs.json").write_text("{"), "no index of a set"),
+        (lambda folder: (folder / "pairs.json").write_text("{"), "not a valid index of a set"),
         (lambda folder: (folder / "pairs.json").write_text("[]"), "a JSON object"),
         (_index(format="1"), "no format number"),
         (_index(format=99), "format 99, this picasssso reads up to 1"),
@@ -495,7 +495,7 @@ def test_a_table_of_light_survives_its_file(paper_table, pairs, tmp_path):
         read_light_table(path)
     with h5py.File(path, "a") as file:
         del file["gas"]
-    with pytest.raises(FileFormatError, match="no table of light"):
+    with pytest.raises(FileFormatError, match="not a table of light"):
         read_light_table(path)
 
 

@@ -98,7 +98,7 @@ def test_files_whose_band_is_given(run, tmp_path):
     [
         ((), "--band BAND=FILE"),
         ((*DES, "-b", "sdss2010-g=g.fits"), "not both"),
-        ((*DES, "--position", "nowhere"), "no position"),
+        ((*DES, "--position", "nowhere"), "not a position"),
         ((*DES, "--ebv", "much"), "dustmaps"),
         ((*DES, "-o", "g.fits"), "name of an input"),
     ],

@@ -216,7 +216,7 @@ def test_checkpoints_that_cannot_be_read(tmp_path):
         TrainingState.load(tmp_path / "nothing")
     bad = tmp_path / "bad"
     bad.write_bytes(b"not a checkpoint")
-    with pytest.raises(FileFormatError, match="is no checkpoint of a training"):
+    with pytest.raises(FileFormatError, match="is not a checkpoint of a training"):
         TrainingState.load(bad)
 
 

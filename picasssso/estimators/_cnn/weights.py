@@ -74,7 +74,7 @@ def read_card(weights: str | os.PathLike[str]) -> dict[str, Any]:
     try:
         card = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise FileFormatError(f"{path} is no model card: {error}.") from error
+        raise FileFormatError(f"{path} is not a model card: {error}.") from error
     if not isinstance(card, dict):
-        raise FileFormatError(f"{path} is no model card: it holds no JSON object.")
+        raise FileFormatError(f"{path} is not a model card: it holds no JSON object.")
     return card

@@ -48,7 +48,7 @@ def write_files(
 
 
 def _rounded(content: Any) -> Any:
-    """Leave five significant digits, no error is known better; None for what is no number."""
+    """Leave five significant digits, no error is known better; None for what is not a number."""
     if isinstance(content, Mapping):
         return {key: _rounded(value) for key, value in content.items()}
     if isinstance(content, list | tuple):

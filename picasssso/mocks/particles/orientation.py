@@ -59,7 +59,7 @@ def viewing_matrix(
         towards = np.asarray(line_of_sight, dtype=np.float64)
         if towards.shape != (3,) or not np.isfinite(towards).all() or not towards.any():
             raise InvalidInputError(
-                f"line_of_sight={line_of_sight!r} is no direction: expected three finite "
+                f"line_of_sight={line_of_sight!r} is not a direction: expected three finite "
                 "numbers, not all zero, or 'x', 'y', 'z', 'face-on', 'edge-on'."
             )
     towards = towards / np.linalg.norm(towards)

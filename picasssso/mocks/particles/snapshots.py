@@ -428,7 +428,7 @@ def _center(
     given = np.asarray(center, dtype=np.float64)
     if given.shape != (3,) or not np.isfinite(given).all():
         raise InvalidInputError(
-            f"center={center!r} is no position: expected three finite numbers in the unit of "
+            f"center={center!r} is not a position: expected three finite numbers in the unit of "
             f"length of {name}."
         )
     return given * kpc
