@@ -224,9 +224,9 @@ def parse_json(text: str, what: str) -> dict[str, Any]:
     try:
         content = json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise InvalidInputError(f"The {what} is no JSON: {short(error)}.") from error
+        raise InvalidInputError(f"The {what} is not valid JSON: {short(error)}.") from error
     if not isinstance(content, dict):
-        raise InvalidInputError(f"The {what} is no JSON object.")
+        raise InvalidInputError(f"The {what} is not a JSON object.")
     return content
 
 
@@ -243,7 +243,7 @@ def check_format(
 ) -> None:
     """Refuse the number of a format that is none, or newer than the one known."""
     if isinstance(found, bool) or not isinstance(found, int):
-        raise FileFormatError(f"{path} is no {what}: it has no format number.")
+        raise FileFormatError(f"{path} is not a valid {what}: it has no format number.")
     if found > known:
         raise FileFormatError(
             f"{path} has format {found}, this picasssso reads up to {known}: it was written by "

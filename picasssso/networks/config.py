@@ -194,6 +194,6 @@ class TrainingConfig:
         Raises
         ------
         InvalidInputError
-            If it is no JSON object of settings.
+            If it is not a JSON object of settings.
         """
         return cls.from_dict(parse_json(text, "configuration"))

@@ -76,5 +76,5 @@ def read_card(weights: str | os.PathLike[str]) -> dict[str, Any]:
     except (OSError, ValueError) as error:
         raise FileFormatError(f"{path} is not a model card: {error}.") from error
     if not isinstance(card, dict):
-        raise FileFormatError(f"{path} is not a model card: it holds no JSON object.")
+        raise FileFormatError(f"{path} is not a valid model card: expected a JSON object.")
     return card
