@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import astropy.units as u
 import numpy as np
 
+from picasssso._core.checks import check_integer
 from picasssso._core.html import html_table
 from picasssso._core.quiet import silence
 from picasssso.estimators._sed_fit.light import sum_light
@@ -192,7 +193,7 @@ class SEDFit:
         Raises
         ------
         InvalidInputError
-            If either is no whole number, or too small.
+            If either is no integer, or too small.
 
         Examples
         --------
@@ -207,13 +208,9 @@ class SEDFit:
         """
         from astropy.table import QTable
 
-        for name, number, least in (("n", n, 1), ("seed", seed, 0)):
-            whole = isinstance(number, int | np.integer) and not isinstance(number, bool)
-            if not whole or number < least:
-                raise InvalidInputError(
-                    f"{name}={number!r}: expected a whole number of at least {least}."
-                )
-        which, amplitude = self._posterior.draw(int(n), int(seed))
+        which, amplitude = self._posterior.draw(
+            check_integer("n", n, 1), check_integer("seed", seed)
+        )
         light = amplitude[:, None] * self._posterior.models[which] * u.nmgy
         columns = self._properties(which, amplitude)
         return QTable({**columns, **dict(zip(self.bands, light.T, strict=True))})
