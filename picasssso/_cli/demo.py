@@ -49,8 +49,8 @@ def demo(output: Path, estimators: tuple[str, ...], quiet: bool) -> None:
     for line in disagreements(result.maps):
         click.echo(f"Note: {line}")
     click.echo(
-        "The uncertainties include what the estimators know to be shared by all pixels; where "
-        "they say nothing of it, all pixels are taken to err alike."
+        "The uncertainties include the error that an estimator declares to be common to all "
+        "pixels. If it declares none, errors of pixels are assumed to be fully correlated."
     )
     for path in (*result.files.values(), result.picture):
         click.echo(f"Written: {path}")

@@ -110,9 +110,9 @@ def check_correlation(maps: MapPlanes, name: str, correlation: str | None) -> st
             if maps._planes(name).shared is not None:
                 return "joint"
             raise InvalidInputError(
-                f"{part!r} has no joint samples, so how its pixel errors are correlated "
-                'must be said: correlation="independent" if they come from noise (the shared '
-                'error is added to that), correlation="full" if all pixels err alike; or '
+                f"{part!r} has no joint samples, so the correlation of its pixel errors "
+                'must be given: correlation="independent" if they are due to noise (the shared '
+                'error is added), correlation="full" if they are fully correlated; or '
                 "estimate with n_samples=100."
             )
     return "samples"

@@ -205,7 +205,7 @@ def _summary(maps: PropertyMaps, truth: PropertyMaps | None) -> str:
         if theirs and resolution and abs(theirs - resolution) > 0.1 * max(theirs, resolution):
             text += _note(
                 f"The truth holds at a resolution of {float(theirs):.3g}″, the maps at "
-                f"{float(resolution):.3g}″: differences on small scales are no errors."
+                f"{float(resolution):.3g}″: differences on small scales are expected."
             )
     return text
 
@@ -242,10 +242,10 @@ def _totals(maps: PropertyMaps, truth: PropertyMaps | None) -> str:
         return "<h2>Totals</h2>" + "".join(map(_note, notes))
     where = "the whole image" if maps.target is None else "the target's label"
     words = (
-        f"Sums of the mean maps over {where}, and averages weighted as each property's "
-        "definition says. The errors come from joint samples, or take the noise of pixels as "
-        "independent and include what the estimator knows to be shared by all pixels; where it "
-        "says nothing of that, all pixels are taken to err alike."
+        f"Sums of the mean maps over {where}, and weighted averages of intensive properties. "
+        "Errors are from joint samples, or assume independent noise of pixels in addition to the "
+        "error that the estimator declares to be common to all pixels. If it declares none, "
+        "errors of pixels are assumed to be fully correlated."
     )
     if truth is not None:
         words += " The truth is summed over the same pixels."
@@ -307,11 +307,11 @@ def _other(maps: PropertyMaps, other: PropertyMaps | None) -> str:
     lines = disagreements(dict(zip(names, (maps, other), strict=True)))
     text += "".join(f'<p class="bad">{html.escape(line)}</p>' for line in lines)
     if not rows:
-        return text + _note("The two have no property in common that can be compared.")
+        return text + _note("The two have no comparable property in common.")
     header = ["property", *names, "difference", "pixels beyond 3 σ"]
     words = (
-        "Totals, and averages, over the pixels that both have; the difference in units of both "
-        "errors together."
+        "Totals and averages over the common pixels, with the difference in units of the combined "
+        "error."
     )
     return text + _table(header, rows) + _note(words)
 
@@ -392,8 +392,8 @@ def _agreement(maps: PropertyMaps, truth: PropertyMaps | None) -> str:
         + _note(
             "log10 (estimate / truth) in dex, positive where the estimate is too high "
             "(differences in mag for attenuation); scatter: normalized median absolute "
-            "deviation, of pixels within 3 half-mass radii. Right would be 68 % and 95 %; one "
-            "galaxy's pixels are not independent."
+            "deviation, for pixels within 3 half-mass radii. The expected coverage is 68 % and "
+            "95 %; the pixels of one galaxy are not independent."
         )
     )
 
