@@ -49,6 +49,6 @@ for name in ("stellar_mass", "sfr"):
 samples = sed.samples(2000, seed=1)
 x, y = samples["stellar_age"], samples["attenuation_v"]
 figure, ax = plt.subplots(figsize=(4.5, 3.6), layout="constrained")
-ax.hexbin(x.value, y.value, gridsize=30, cmap="Greys", mincnt=1)
+ax.hexbin(x.value, y.value, gridsize=30, cmap="gray_r", mincnt=1)
 ax.set(xlabel=f"stellar age ({x.unit})", ylabel=f"attenuation at V ({y.unit})")
 print(f"correlation {np.corrcoef(x.value, y.value)[0, 1]:.2f}")
