@@ -22,6 +22,7 @@ class DESReader(ImageReader):
     """Reads coadds of DECam images."""
 
     title = "DES (DECam) coadd"
+    sky_subtracted = True
 
     def recognize(self, file: ImageFile) -> Recognition | None:
         """Recognize by the camera with its zero point, or the survey's tile; in counts."""

@@ -10,7 +10,9 @@ from __future__ import annotations
 import os
 import warnings
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 from picasssso._core.plugins import Registry
 from picasssso.exceptions import FileFormatError, InvalidInputError, PicassssoWarning
@@ -95,6 +97,8 @@ class ImageReader(ABC):
 
     #: What it reads, in a few words.
     title: str = ""
+    #: Whether the sky was subtracted from all images of this format.
+    sky_subtracted: bool = False
 
     @abstractmethod
     def recognize(self, file: ImageFile) -> Recognition | None:
@@ -220,3 +224,9 @@ def recognize(path: str | os.PathLike[str]) -> Recognition:
     ('generic', 'FITS image')
     """
     return identify(ImageFile(os.path.expanduser(os.fspath(path))))
+
+
+def sky_is_subtracted(meta: Mapping[str, Any], band: str) -> bool:
+    """Return whether the notes of images say that a band's sky was subtracted by the survey."""
+    name = meta.get("source", {}).get(band, {}).get("format")
+    return name in FORMATS.names() and bool(FORMATS.get(name).sky_subtracted)

@@ -50,6 +50,7 @@ class LegacyReader(ImageReader):
     """Reads cut-outs and coadds of the Legacy Surveys."""
 
     title = "Legacy Survey cut-out or coadd"
+    sky_subtracted = True
 
     def recognize(self, file: ImageFile) -> Recognition | None:
         """Recognize by the survey, and what the file is by the kind of image."""

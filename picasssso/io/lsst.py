@@ -32,6 +32,7 @@ class LSSTReader(ImageReader):
     """Reads images of the LSST Science Pipelines."""
 
     title = "HSC or LSST image"
+    sky_subtracted = True
 
     def recognize(self, file: ImageFile) -> Recognition | None:
         """Recognize by image and mask, whose header names the bits."""

@@ -36,6 +36,7 @@ class PanSTARRSReader(ImageReader):
     """Reads stacks, with the files of weights and masks beside them."""
 
     title = "Pan-STARRS1 stack"
+    sky_subtracted = True
 
     def recognize(self, file: ImageFile) -> Recognition | None:
         """Recognize by the camera, and what the file is by its name."""

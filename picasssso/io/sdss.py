@@ -63,6 +63,7 @@ class SDSSReader(ImageReader):
     """Reads frames, and cut-outs of them."""
 
     title = "SDSS frame"
+    sky_subtracted = True
 
     def recognize(self, file: ImageFile) -> Recognition | None:
         """Recognize by the CCD and the unit."""

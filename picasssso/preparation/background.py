@@ -1,8 +1,9 @@
 """The sky: what of the images is sky, and how much light there is in it.
 
 Everything that stands out of the bands together is masked, with its surroundings, since the
-faint outskirts of a galaxy look like sky. What is left is measured in boxes with photutils and
-subtracted as one level or a smooth surface; its uncertainty goes into ``sky_error``.
+faint outskirts of a galaxy look like sky; what reaches beyond is predicted from the galaxies'
+profiles. What is left is measured in boxes and subtracted as one level, or, where the boxes demand
+it, a plane or a smooth surface; its uncertainty goes into ``sky_error``.
 """
 
 from __future__ import annotations
@@ -18,7 +19,18 @@ from astropy.nddata import NDData
 
 from picasssso._core.blocks import Block
 from picasssso._core.files import allocate
-from picasssso.exceptions import InvalidInputError
+from picasssso.exceptions import InvalidInputError, PicassssoWarning
+from picasssso.io.formats import sky_is_subtracted
+from picasssso.preparation.outskirts import Outskirts, fit_outskirts
+from picasssso.preparation.planes import fit_plane
+from picasssso.preparation.sky_level import (
+    MIN_SKY_FRACTION,
+    Sky,
+    hides_no_sky,
+    measure_sky,
+    medians,
+    standard_error,
+)
 from picasssso.preparation.steps import with_step
 from picasssso.preparation.storage import blocks_of, transform, variance_of
 
@@ -34,12 +46,13 @@ _MIN_PIXELS = 15
 _GROW = 0.15  # of the size of a source, on every side
 _BOXES = 8  # along the shorter side of a small image
 _MAX_BOX = 128  # pixels, in a large one
-_MIN_SKY_FRACTION = 0.05
-_SAMPLE = 2_000_000  # pixels of which a single level is measured
 _HALO = 160
 _PASSES = 3
 _FLAT = 5  # pixels: side of the squares of one value that are no data
 _MIN_FLAT, _MAX_FLAT = 0.005, 0.9  # of the image
+_SURVEY_SKY = 0.1  # of the noise of a pixel: what surveys that subtract the sky leave of it
+_WARN = 0.02  # of a galaxy's flux: error of its sky
+_SPOILT = 0.05  # of a galaxy's flux: its light beside the mask
 
 Array = npt.NDArray[Any]
 BoolArray = npt.NDArray[np.bool_]
@@ -92,19 +105,9 @@ def _plane(flux: Array, mask: BoolArray) -> Array:
                 boxes.append((rows.mean(), columns.mean(), np.median(values)))
     if len(boxes) < 6:
         return np.zeros(1)
-    y, x, level = np.array(boxes).T
-    matrix = np.stack([np.ones_like(x), x / width, y / height], axis=1)
-    good = np.ones(len(level), dtype=bool)
-    fit = np.zeros(3)
-    for _ in range(4):
-        fit = np.linalg.lstsq(matrix[good], level[good], rcond=None)[0]
-        left = level - matrix @ fit
-        spread = 1.4826 * np.median(np.abs(left[good] - np.median(left[good])))
-        good = np.abs(left - np.median(left[good])) <= 3 * spread
-        if np.count_nonzero(good) < 6:
-            break
+    (level, by_x, by_y), _ = fit_plane(*np.array(boxes).T)
     rows, columns = np.ogrid[:height, :width]
-    return (fit[0] + fit[1] * columns / width + fit[2] * rows / height).astype(np.float32)
+    return (level + by_x * columns + by_y * rows).astype(np.float32)
 
 
 def _detect(planes: list[Array], threshold: float) -> BoolArray:
@@ -185,10 +188,10 @@ def subtract_background(
     images : BandImages
         Images with sky.
     method : {"background2d", "median"}, optional
-        A plane and, on top of it, a smooth surface by photutils'
-        `~photutils.background.Background2D`, with boxes of which less than a fifth is free of
-        sources filled from their neighbors; or one level, the sigma-clipped median. The images
-        must show sky around the galaxy.
+        A plane where the sky has a slope, and on top of it a smooth surface by photutils'
+        `~photutils.background.Background2D` where neighboring boxes have more in common than
+        noise; boxes of which less than a fifth is free of sources are filled from their
+        neighbors. Or one level only, the sigma-clipped median.
     source_mask : array of bool, shape (y, x), optional
         True where there is no sky; default: `mask_sky_sources`.
     box_size : int, optional
@@ -200,12 +203,27 @@ def subtract_background(
     -------
     BandImages
         In nmgy, with ``sky_error`` set to the standard error of the mean sky as the scatter
-        between boxes shows it, which is right for correlated noise too.
+        between boxes shows it, which is right for correlated noise too, and of the galaxies'
+        light in it.
 
     Raises
     ------
     InvalidInputError
         If the sources leave too little sky, or the method is unknown.
+
+    Warns
+    -----
+    PicassssoWarning
+        If the outskirts of the largest galaxy would add more than 5 % of its light to its sky,
+        and the error of the sky is still more than 2 %, in the band in which it stands out most.
+
+    Notes
+    -----
+    The light of the largest galaxies beside the mask is predicted by the Sersic profiles that
+    fit their outer parts together with the sky, and is not taken for sky. Pixels in which it
+    exceeds a tenth of their noise are not used; where too few are left the sky is that of the
+    fit. Surveys that subtract the sky themselves (DES, Legacy, LSST, Pan-STARRS1, SDSS) leave
+    a tenth of the noise of a pixel at most, which counts as one sigma.
 
     Examples
     --------
@@ -221,32 +239,90 @@ def subtract_background(
         )
     mask = check_source_mask(images, source_mask, folder)
     free = 1 - np.count_nonzero(mask) / mask.size
-    if free < _MIN_SKY_FRACTION:
+    if free < MIN_SKY_FRACTION:
         raise InvalidInputError(
             f"subtract_background: found sources over {100 * (1 - free):.0f} % of the image, "
             "expected sky beside them. Take a larger cutout, or subtract the sky beforehand."
         )
     side = box_side(images.shape) if box_size is None else int(box_size)
-    levels = {band: _level(images, band, mask) for band in images} if method == "median" else None
-    medians: dict[str, list[float]] = {band: [] for band in images}
+    known = {band: _SURVEY_SKY for band in images if sky_is_subtracted(images.meta, band)}
+    outskirts = fit_outskirts(images, mask, known)
+    skies = {
+        band: measure_sky(
+            images,
+            band,
+            mask,
+            side,
+            outskirts[band],
+            known=known.get(band, np.inf),
+            level_only=method == "median",
+        )
+        for band in images
+    }
+    left_of: dict[str, list[float]] = {band: [] for band in images}
 
     def subtract(band: str, flux: Array, precision: Array, block: Block) -> Any:
+        sky, light = skies[band], outskirts[band].light(block)
         hidden = np.asarray(mask[block.padded]) | (precision == 0)
-        sky = _surface(flux, hidden, side, band) if levels is None else levels[band]
-        left = flux - sky
-        medians[band] += _box_medians(left[block.inner], hidden[block.inner], side)
+        hidden |= ~hides_no_sky(light, outskirts[band])
+        if sky.shape == "surface":
+            left = flux - (_surface(flux - light, hidden, side, band) + sky.offset)
+        else:
+            left = flux - sky.at(block)
+        beside = (left - light)[block.inner]
+        left_of[band] += [m for _, _, m in medians(beside, hidden[block.inner], side)]
         return left, variance_of(precision), precision != 0
 
     clean = transform(
         images, subtract, halo=4 * side, stride=side, bytes_per_pixel=90, folder=folder
     )
-    errors = {band: _standard_error(values) * u.nmgy for band, values in medians.items()}
+    errors = {band: sky.error(standard_error(left_of[band])) for band, sky in skies.items()}
+    shares = {
+        band: round(sky.light * outskirts[band].area / outskirts[band].flux, 4)
+        for band, sky in skies.items()
+        if outskirts[band].flux > 0
+    }
+    _warn_of_galaxy(skies, outskirts, errors, shares)
     return with_step(
-        clean.replace(sky_error=errors),
+        clean.replace(sky_error={band: error * u.nmgy for band, error in errors.items()}),
         "background",
         method=method,
+        shape={band: sky.shape for band, sky in skies.items()},
         masked_fraction=round(1 - free, 4),
-        sky_error_nmgy={band: float(error.value) for band, error in errors.items()},
+        sky_error_nmgy=errors,
+        **({"galaxy_light_kept_out_of_it": shares} if shares else {}),
+    )
+
+
+def _warn_of_galaxy(
+    skies: dict[str, Sky],
+    outskirts: dict[str, Outskirts],
+    errors: dict[str, float],
+    shares: dict[str, float],
+) -> None:
+    """Warn where the sky beneath the largest galaxy is known badly against the galaxy's light.
+
+    In the band in which it stands out most: in a faint one the sky is never known well.
+    """
+    if not shares:
+        return
+
+    def contrast(band: str) -> float:
+        found = outskirts[band]
+        return found.flux / (np.sqrt(found.area) * found.noise)
+
+    band = max(shares, key=contrast)
+    doubt = errors[band] * outskirts[band].area / outskirts[band].flux
+    if doubt < _WARN or shares[band] < _SPOILT:
+        return
+    survey = np.isfinite(skies[band].known)
+    warnings.warn(
+        f"Little sky beside the largest galaxy: what its outskirts add to the sky is "
+        f"{100 * shares[band]:.2g} % of its light ({band}). They were fitted and kept, but the "
+        f"sky stays uncertain by {100 * doubt:.2g} % of its light, which is in sky_error. Take a "
+        "larger cutout" + ("." if survey else ", or sky=None for images without sky."),
+        PicassssoWarning,
+        stacklevel=3,
     )
 
 
@@ -261,25 +337,6 @@ def check_source_mask(images: BandImages, given: Any, folder: Any) -> BoolArray:
             f"shape {images.shape}."
         )
     return mask
-
-
-def _level(images: BandImages, band: str, mask: BoolArray) -> float:
-    """Return the median sky, of a sample of the pixels of a large field."""
-    from astropy.stats import sigma_clipped_stats
-
-    step = max(1, int(np.sqrt(mask.size / _SAMPLE)))
-    values = []
-    for block in blocks_of(images.shape, bytes_per_pixel=20):
-        flux, precision = images.to_arrays(block.core, bands=[band])
-        sky = (precision[0] != 0) & ~mask[block.core]
-        values.append(flux[0][::step, ::step][sky[::step, ::step]])
-    sky = np.concatenate(values)
-    if not sky.size:
-        raise InvalidInputError(
-            f"Band {band!r}: found no valid pixel beside the sources, expected sky. Take a larger "
-            "cutout, or leave out the band."
-        )
-    return float(sigma_clipped_stats(sky, sigma=3.0)[1])
 
 
 def _surface(flux: Array, hidden: BoolArray, side: int, band: str) -> Array:
@@ -303,20 +360,3 @@ def _surface(flux: Array, hidden: BoolArray, side: int, band: str) -> Array:
             "some. Give a smaller box_size, a larger cutout, or method='median'."
         ) from error
     return np.asarray(surface.background, dtype=np.float32) + plane
-
-
-def _box_medians(flux: Array, hidden: BoolArray, side: int) -> list[float]:
-    medians = []
-    for y in range(0, flux.shape[0], side):
-        for x in range(0, flux.shape[1], side):
-            box = np.s_[y : y + side, x : x + side]
-            sky = flux[box][~hidden[box]]
-            if sky.size >= side:
-                medians.append(float(np.median(sky)))
-    return medians
-
-
-def _standard_error(medians: list[float]) -> float:
-    if len(medians) < 3:
-        return 0.0
-    return float(np.std(medians, ddof=1) / np.sqrt(len(medians)))
