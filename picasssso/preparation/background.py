@@ -51,7 +51,7 @@ _PASSES = 3
 _FLAT = 5  # pixels: side of the squares of one value that are no data
 _MIN_FLAT, _MAX_FLAT = 0.005, 0.9  # of the image
 _SURVEY_SKY = 0.1  # of the noise of a pixel: what surveys that subtract the sky leave of it
-_WARN = 0.02  # of a galaxy's flux: error of its sky
+_WARN = 0.04  # of a galaxy's flux: error of its sky
 _SPOILT = 0.05  # of a galaxy's flux: its light beside the mask
 
 Array = npt.NDArray[Any]
@@ -215,7 +215,7 @@ def subtract_background(
     -----
     PicassssoWarning
         If the outskirts of the largest galaxy would add more than 5 % of its light to its sky,
-        and the error of the sky is still more than 2 %, in the band in which it stands out most.
+        and the error of the sky is still more than 4 %, in the band in which it stands out most.
 
     Notes
     -----

@@ -22,6 +22,7 @@ from picasssso.preparation.storage import blocks_of
 if TYPE_CHECKING:
     from picasssso.bands import BandImages
 
+_MIN_SIDE = 16  # pixels of an image
 _CELLS = 50  # along the shorter side
 _DETECTION = 4.0  # sigma of a cell
 _MIN_CELLS = 12
@@ -80,11 +81,11 @@ class Profile:
 
     def at(self, x: Array, y: Array) -> Array:
         """Return the light at pixels."""
-        return np.interp(self.ellipse.radius(x, y), self.radii, self.light)
+        return np.asarray(np.interp(self.ellipse.radius(x, y), self.radii, self.light))
 
     def spread_at(self, x: Array, y: Array) -> Array:
         """Return the standard error of the light at pixels."""
-        return np.interp(self.ellipse.radius(x, y), self.radii, self.spread)
+        return np.asarray(np.interp(self.ellipse.radius(x, y), self.radii, self.spread))
 
 
 @dataclass(frozen=True, eq=False)
@@ -155,6 +156,8 @@ def fit_outskirts(
     ``mask``: where sources are; ``sky_known_to``: relative to the noise of one pixel, how far
     from zero the sky is at most (one sigma), for bands whose sky was subtracted.
     """
+    if min(images.shape) < _MIN_SIDE:
+        return {band: Outskirts((), 0.0, np.inf, 0.0) for band in images.bands}
     cells = {band: _cells(images, band) for band in images.bands}
     hidden = _mask_cells(mask, next(iter(cells.values())))
     slopes = {band: _slope(cell, hidden) for band, cell in cells.items()}
@@ -312,20 +315,23 @@ def _fit_ellipse(
     center = [float(cells.x[peak]), float(cells.y[peak])]
     lower = [*(c - size / 2 for c in center), np.log(size / 50), 0.15, -4.0, np.log(0.4)]
     upper = [*(c + size / 2 for c in center), np.log(5 * span), 1.0, 4.0, np.log(7)]
-    best, kept = None, good
-    for starts in ([(a, n) for a in (0.0, np.pi / 2) for n in (1.0, 3.0)], [None]):
+    begin = [
+        np.array([*center, np.log(size / 2), 0.8, angle, np.log(index)])
+        for angle in (0.0, np.pi / 2)
+        for index in (1.0, 3.0)
+    ]
+    kept = good
+    for _ in range(2):
         fits = [
             least_squares(
                 residuals,
-                [*center, np.log(size / 2), 0.8, start[0], np.log(start[1])]
-                if start is not None
-                else best,
+                start,
                 bounds=(lower, upper),
                 x_scale=[size, size, 1, 0.3, 1, 1],
                 max_nfev=40,
                 args=(kept,),
             )
-            for start in starts
+            for start in begin
         ]
         best = min(fits, key=lambda fit: fit.cost).x
         light, sky = parts(best, kept)
@@ -333,6 +339,7 @@ def _fit_ellipse(
         kept = good & (np.abs(light + sky - left) < _CLIP * error)
         if np.count_nonzero(kept) < _MIN_CELLS:
             return None
+        begin = [best]
     x, y, ratio, angle = (float(best[k]) for k in (0, 1, 3, 4))
     if not (0 <= x <= cells.x.max() and 0 <= y <= cells.y.max()):
         return None

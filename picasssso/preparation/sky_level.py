@@ -101,21 +101,22 @@ def measure_sky(
         light, spread = outskirts.light(inner), outskirts.light(inner, spread=True)
         free = (precision != 0) & ~np.asarray(mask[block.core])
         light_sum += float(light[free].sum())
-        beside += np.count_nonzero(free)
+        beside += int(np.count_nonzero(free))
         free &= hides_no_sky(light, outskirts)
         spread_sum += float(spread[free].sum())
-        clear += np.count_nonzero(free)
+        clear += int(np.count_nonzero(free))
         left = flux - light
         samples.append(left[::step, ::step][free[::step, ::step]])
         y, x = (part.start for part in block.core)
         boxes += [(row + y, column + x, m) for row, column, m in medians(left, ~free, side)]
     sample = np.concatenate(samples)
-    prior = known * outskirts.noise
+    prior = known * outskirts.noise if outskirts.noise > 0 else np.inf
     mean_light = light_sum / max(beside, 1)
     if beside and (clear < MIN_SKY_FRACTION * mask.size or len(boxes) < _MIN_BOXES):
         if np.isfinite(outskirts.sky_error):
-            level = (outskirts.sky, *((0.0, 0.0) if level_only else outskirts.slope))
-            return Sky("fit", level, 0.0, outskirts.sky_error, prior, mean_light)
+            by_x, by_y = (0.0, 0.0) if level_only else outskirts.slope
+            plane = (outskirts.sky, by_x, by_y)
+            return Sky("fit", plane, 0.0, outskirts.sky_error, prior, mean_light)
     if not sample.size:
         raise InvalidInputError(
             f"Band {band!r}: found no valid pixel beside the sources, expected sky. Take a larger "
@@ -126,8 +127,8 @@ def measure_sky(
     # Where most of the sky lies behind a galaxy, its unevenness would be taken for the sky's.
     if not level_only and clear > 0.5 * beside:
         shape, coefficients = _shape(boxes, side, coefficients)
-    level = [m for _, _, m in boxes]
-    mean = float(np.mean(level)) if shape == "surface" else _mean(coefficients, boxes)
+    values = [m for _, _, m in boxes]
+    mean = float(np.mean(values)) if shape == "surface" else _mean(coefficients, boxes)
     scatter = standard_error([m - _value(coefficients, y, x) for y, x, m in boxes])
     light_error = spread_sum / max(clear, 1)
     error = float(np.hypot(scatter, light_error))
