@@ -125,7 +125,7 @@ def measure_sky(
     shape = "level"
     coefficients = (float(sigma_clipped_stats(sample, sigma=3.0)[1]), 0.0, 0.0)
     # Where most of the sky lies behind a galaxy, its unevenness would be taken for the sky's.
-    if not level_only and clear > 0.5 * beside:
+    if not level_only and (clear > 0.5 * beside or any(outskirts.slope)):
         shape, coefficients = _shape(boxes, side, coefficients)
     values = [m for _, _, m in boxes]
     mean = float(np.mean(values)) if shape == "surface" else _mean(coefficients, boxes)
