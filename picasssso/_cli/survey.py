@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,8 @@ from picasssso._cli.reading import (
 from picasssso._cli.regions import parse_radius
 from picasssso._cli.running import common_options, progress_wanted
 
+#: Failures that are shown at the end, and where all stand.
+_SHOWN, LOG = 5, "run.log"
 EXAMPLES = """
 \b
 Examples:
@@ -123,11 +126,14 @@ def survey(**given: Any) -> None:
     if given["mosaic"]:
         if given["images"] or given["bands"] or given["tiles"] or given["columns"]:
             raise click.UsageError("--mosaic needs no catalog: leave out what is about one.")
-        summary = run_mosaic(given["catalog"], make_estimator(given), given["output"], **cluster)
+        work = partial(run_mosaic, given["catalog"], make_estimator(given), given["output"])
+        summary = _resumable(partial(work, **cluster))
+        _show_failures(given["output"] / "blocks", summary)
         if not given["quiet"]:
             click.echo(f"{given['output']}: blocks: {summary}.")
         click.get_current_context().exit(1 if summary.failed else 0)
-    summary = run(
+    work = partial(
+        run,
         given["catalog"],
         make_estimator(given),
         given["output"],
@@ -147,6 +153,8 @@ def survey(**given: Any) -> None:
         batch_size=given["batch_size"],
         **cluster,
     )
+    summary = _resumable(work)
+    _show_failures(given["output"], summary)
     if given["on_page"]:
         write_page(given["output"], limit=given["on_page"], overwrite=True)
     if not given["quiet"]:
@@ -154,6 +162,31 @@ def survey(**given: Any) -> None:
         click.echo(f"{given['output']}: {summary}.")
     if summary.failed:
         click.get_current_context().exit(1)
+
+
+def _resumable(work: Callable[[], Any]) -> Any:
+    """Do the work; if it is ended from outside, say how to go on."""
+    try:
+        return work()
+    except (KeyboardInterrupt, SystemExit):
+        click.echo("What is done is kept: the same command with --resume goes on.", err=True)
+        raise
+
+
+def _show_failures(folder: Path, summary: Any) -> None:
+    """Show why the first of those that failed did, and how they are done again."""
+    from picasssso.surveys.store import read_failures
+
+    if not summary.failed:
+        return
+    for name, reason in read_failures(folder, _SHOWN):
+        click.echo(f"{name} failed: {reason}", err=True)
+    more = f"and {summary.failed - _SHOWN} more; " if summary.failed > _SHOWN else ""
+    click.echo(
+        f"({more}all in {folder / LOG}. The same command with --resume --retry-failed does them "
+        "again.)",
+        err=True,
+    )
 
 
 def _images(given: dict[str, Any]) -> dict[str, Any]:

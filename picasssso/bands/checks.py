@@ -222,14 +222,15 @@ def check_grid(
             f"Band {without[0]!r}: found no WCS while other bands have one, expected it for all "
             "or none. Give it: CCDData(..., wcs=wcs)."
         )
-    for (_, given), image in zip(names, images, strict=True):
-        _check_wcs(given, image.wcs, shape)
+    reference = images[0].wcs
+    for number, ((_, given), image) in enumerate(zip(names, images, strict=True)):
+        if number == 0 or image.wcs is not reference:
+            _check_wcs(given, image.wcs, shape)
     if pixel_scale is not None:
         raise InvalidInputError(
             f"pixel_scale: found {pixel_scale} although the images have a WCS, which says it. "
             "Leave it out."
         )
-    reference = images[0].wcs
     for (_, given), image in zip(names, images, strict=True):
         offset, place = grid_offset(image.wcs, reference, shape)
         if not offset <= MAX_OFFSET:

@@ -19,6 +19,7 @@ import numpy as np
 import numpy.typing as npt
 from astropy.io import fits
 from astropy.nddata import NDData
+from astropy.wcs import WCS
 
 from picasssso._core.files import atomic_write
 from picasssso._core.fits_files import DAMAGE, celestial_wcs, open_fits, read_array
@@ -50,6 +51,9 @@ _STRUCTURE = re.compile(
     r"|(CTYPE|CUNIT|CRVAL|CRPIX|CDELT|CROTA|CNAME)\d[A-Z]?|(CD|PC|PV|PS)\d_\d+[A-Z]?"
     r"|[AB]P?_(ORDER|DMAX|\d_\d)|WCSAXES|LONPOLE|LATPOLE|RADESYS|RADECSYS|EQUINOX|MJDREF"
 )
+#: What tells two grids apart in a file in which only a hand could have put two.
+_PLACE = [f"{k}{axis}" for k in ("CTYPE", "CRVAL", "CRPIX", "CDELT") for axis in (1, 2)]
+_PLACE += [f"PC{i}_{j}" for i in (1, 2) for j in (1, 2)]
 
 
 # ---- writing ------------------------------------------------------------------------------
@@ -222,6 +226,7 @@ def _assemble(
         return read_array(path, name, "Images", hdus)[0]
 
     images = []
+    placed: tuple[list[Any], WCS | None] | None = None
     psf: dict[str, Any] = {
         band: value * u.arcsec for band, value in contents["psf_fwhm_arcsec"].items()
     }
@@ -238,11 +243,15 @@ def _assemble(
             mask = mask.view(bool) if band in contents["boolean_masks"] else mask
         if f"{band}_PSF".upper() in names:
             psf[band] = plane(f"{band}_PSF")
+        # All bands carry one WCS; it takes long to make.
+        place = [header.get(key) for key in _PLACE]
+        if placed is None or place != placed[0]:
+            placed = place, celestial_wcs(header, "Images")
         notes = contents["headers"][band]
         image = NDData(
             data,
             unit=u.Unit(contents["units"][band]),
-            wcs=celestial_wcs(header, "Images"),
+            wcs=placed[1],
             uncertainty=uncertainty,
             mask=mask,
             meta=header if notes is None else notes,

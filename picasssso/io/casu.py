@@ -39,9 +39,9 @@ class CASUReader(ImageReader):
 
     def recognize(self, file: ImageFile) -> Recognition | None:
         """Recognize by the camera, with MAGZPT; confidence maps by their name."""
-        name = file.text("FILTER")
         if file.text("INSTRUME").upper() not in _BANDS:
             return None
+        name = file.text("FILTER")
         if re.search(r"[_.-]conf\b", file.name.lower()):
             return Recognition("INSTRUME, and conf in the name", 0.85, "confidence", name)
         if file.get("MAGZPT") is None:

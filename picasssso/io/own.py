@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+import os
+
+from astropy.io import fits
+
+from picasssso._core.fits_files import DAMAGE
 from picasssso._core.headers import IMAGES_FORMAT, MAPS_FORMAT
+from picasssso._core.quiet import silence
 from picasssso.exceptions import InvalidInputError
 from picasssso.io.band_planes import BandPlane
 from picasssso.io.formats import ImageReader, Recognition
@@ -29,3 +35,12 @@ class OwnReader(ImageReader):
             f"{file}: found a file that BandImages.write wrote among others, expected it "
             "alone. Read it with BandImages.read(path)."
         )
+
+
+def is_own(path: str | os.PathLike[str]) -> bool:
+    """Return whether a file is one of the package's own, by its first header alone."""
+    try:
+        with silence(), fits.open(os.path.expanduser(path), lazy_load_hdus=True) as hdus:
+            return IMAGES_FORMAT in hdus[0].header
+    except (OSError, ValueError, *DAMAGE):
+        return False  # whoever reads it says what is wrong

@@ -29,6 +29,7 @@ from picasssso.exceptions import (
 from picasssso.io.band_planes import BandPlane
 from picasssso.io.formats import Recognition, get_reader, identify
 from picasssso.io.image_files import ImageFile
+from picasssso.io.own import is_own
 from picasssso.io.planes import NOISE_FACTOR, middle, noise_ratio
 from picasssso.io.stated import NOISE_ARGUMENTS, Stated, path_of
 
@@ -59,10 +60,11 @@ def read_parts(files: Files, **arguments: Any) -> list[BandImages]:
     about = {key: arguments.pop(key, None) for key in ABOUT_FILES}
     survey, named = about.pop("survey"), about.pop("format")
     listed = _list_files(files, survey)
+    own = len(listed) == 1 and (named == "picasssso" or (named is None and is_own(listed[0].path)))
+    if own:
+        return [_read_own(listed[0].path, {"survey": survey, **about}, arguments)]
     try:
         found = [(file, identify(file, named)) for file in listed]
-        if len(found) == 1 and found[0][1].format == "picasssso":
-            return [_read_own(found[0][0].path, {"survey": survey, **about}, arguments)]
         planes = _read_planes(found, Stated(survey, about))
     except fits.VerifyError as error:
         raise FileFormatError(

@@ -53,12 +53,13 @@ def write_maps(maps: MapPlanes, path: str | os.PathLike[str], overwrite: bool) -
     """Write maps to a FITS file; see `PropertyMaps.write`."""
     # Deprecated units, such as erg, are what they were.
     with atomic_write(path, overwrite) as temporary, silence(u.UnitsWarning):
-        fits.HDUList(list(_hdus(maps))).writeto(temporary)
+        # All cards are this module's or the WCS's: astropy's check of each is half of the time.
+        fits.HDUList(list(_hdus(maps))).writeto(temporary, output_verify="ignore")
 
 
 def _hdus(maps: MapPlanes) -> Iterator[fits.PrimaryHDU | fits.ImageHDU | fits.BinTableHDU]:
     # All that can go wrong comes first: nothing large is built for a file that cannot be.
-    coordinates = fits.Header() if maps.wcs is None else wcs_header(maps.wcs, maps.shape)
+    coordinates = fits.Header() if maps._wcs is None else wcs_header(maps._wcs, maps.shape)
     units = {name: _fits_unit(maps, name) for name in maps}
     records = _records(maps)
     yield _primary(maps)
@@ -154,7 +155,7 @@ def _records(maps: MapPlanes) -> dict[str, Any]:
         "redshift": maps.redshift,
         "luminosity_distance_mpc": None if distance is None else float(distance.to_value(u.Mpc)),
         "pixel_solid_angle_arcsec2": (
-            float(maps.pixel_solid_angle.to_value(u.arcsec**2)) if maps.wcs is None else None
+            float(maps.pixel_solid_angle.to_value(u.arcsec**2)) if maps._wcs is None else None
         ),
         "shared_error_dex": dict(maps.shared_error),
         "systematics": modes,

@@ -152,7 +152,7 @@ def make_total(
     """Integrate or average a property over a region; see `PropertyMaps.total`."""
     correlation = check_correlation(maps, name, correlation)
     region, where = _region(maps, region)
-    weights = pixel_weights(region, maps.shape, maps.wcs)
+    weights = pixel_weights(region, maps.shape, maps._wcs)
     average = measure(maps, name, weights, correlation)
     average = replace(average, assumptions={**average.assumptions, "region": where})
     if not maps.definition(name).is_surface_density:

@@ -153,7 +153,7 @@ def mask_padding(
     from scipy.ndimage import binary_dilation, maximum_filter, minimum_filter
 
     planes, parts = {}, {}
-    for band, image in images.items():
+    for band in images:
         flat = allocate(images.shape, bool, folder)
         for block in blocks_of(images.shape, halo=2 * _FLAT, bytes_per_pixel=40):
             flux, precision = (p[0] for p in images.to_arrays(block.padded, bands=[band]))
@@ -163,6 +163,7 @@ def mask_padding(
         number = np.count_nonzero(flat)
         # An image that is flat nearly everywhere is a model without noise.
         if max(_MIN_FLAT * flat.size, 64) <= number < _MAX_FLAT * flat.size:
+            image = images[band]
             flat |= False if image.mask is None else image.mask
             planes[band] = NDData(
                 image.data, unit=image.unit, uncertainty=image.uncertainty, mask=flat

@@ -25,6 +25,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -117,9 +118,8 @@ class _Band:
 
         Moments are sums over all spectra of flux times wavelength, of shape (n_slice,).
         """
-        found = light[..., self._nodes] @ self._weights.reshape(len(self._weights), -1)
-        found = found.reshape(*light.shape[:-1], 2, self.n_slice)
-        return found[..., 0, :], found[..., 1, :].sum(axis=(0, 1))
+        light = light[..., self._nodes]
+        return light @ self._weights[:, 0], light.sum(axis=(0, 1)) @ self._weights[:, 1]
 
     def lines(self, light: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return the same for the light of `LINES`, of shape (..., n_line)."""
@@ -239,8 +239,8 @@ class GridPhotometry:
         ages running fastest; ``dust`` as for `DustyPhotometry.fluxes`.
         """
 
-        def light(table: np.ndarray) -> np.ndarray:
-            table = table.reshape(weights.shape[1], -1)
+        def light(group: _Group) -> np.ndarray:
+            table = group.table.reshape(weights.shape[1], -1)
             lit = np.any(table != 0, axis=1)
             return weights[:, lit] @ table[lit]
 
@@ -276,6 +276,11 @@ class _Group:
     curve: np.ndarray
     band: np.ndarray
     is_gas: bool = False
+
+    @cached_property
+    def lit(self) -> np.ndarray:
+        """Numbers of the ages at which it shines at all."""
+        return np.flatnonzero(np.any(self.table != 0, axis=(0, 2)))
 
     def condensed(self) -> _Group:
         """Return the same with the slices of each band gathered on a few nodes.
@@ -341,34 +346,44 @@ class DustyPhotometry:
         n_band), in nmgy/arcsec2 per Msun/kpc2 of unit weight, as precise as ``age_weights``.
         """
         # Few metallicities matter if the models come sorted by it.
-        used = np.flatnonzero(np.any(metallicity_weights > 0, axis=0))
+        used = np.flatnonzero(metallicity_weights.sum(axis=0))
+        share = metallicity_weights[:, used].astype(age_weights.dtype)
 
-        def light(table: np.ndarray) -> np.ndarray:
-            lit = np.flatnonzero(np.any(table != 0, axis=(0, 2)))
-            ages = age_weights if lit.size == table.shape[1] else age_weights[:, lit]
-            parts = np.concatenate(table[used][:, lit].astype(ages.dtype), axis=-1)
-            parts = (ages @ parts).reshape(len(ages), used.size, -1)
-            return np.einsum("nz,nzp->np", metallicity_weights[:, used].astype(ages.dtype), parts)
+        def light(group: _Group) -> np.ndarray:
+            lit, table = group.lit, group.table[used]
+            ages = age_weights
+            if lit.size < table.shape[1]:
+                ages, table = ages[:, lit], table[:, lit]
+            parts = ages @ np.concatenate(table.astype(ages.dtype), axis=-1)
+            parts = parts.reshape(len(ages), used.size, -1)
+            # Faster than numpy.einsum.
+            total = parts[:, 0] * share[:, :1]
+            for k in range(1, used.size):
+                parts[:, k] *= share[:, k : k + 1]
+                total += parts[:, k]
+            return total
 
         return self.dimmed(light, **dust)
 
     def dimmed(
         self,
-        light: Callable[[np.ndarray], np.ndarray],
+        light: Callable[[_Group], np.ndarray],
         diffuse: np.ndarray | float = 0.0,
         birth_clouds: np.ndarray | float = 0.0,
         escape_fraction: np.ndarray | float = 0.0,
     ) -> np.ndarray:
-        """Return fluxes (n, n_band), with what turns a group's table into light (n, n_part)."""
+        """Return fluxes (n, n_band), with what gives a group's light (n, n_part)."""
         dust = np.stack(np.broadcast_arrays(diffuse, birth_clouds), axis=-1).reshape(-1, 2)
+        some = np.any(dust, axis=0)
         kept = 1.0 - np.asarray(escape_fraction, dtype=np.float64).reshape(-1, 1)
         total: Any = 0.0
         for group in self.groups:
-            seen = light(group.table)
+            seen = light(group)
             if group.is_gas:
                 seen *= kept.astype(seen.dtype)
-            if np.any(dust):
-                seen *= np.exp(dust.astype(seen.dtype) @ (group.curve * _MAG).astype(seen.dtype))
+            for kind in np.flatnonzero(some & np.any(group.curve != 0, axis=1)):
+                depth = dust[:, kind, None].astype(seen.dtype)
+                seen *= np.exp(depth * (group.curve[kind] * _MAG).astype(seen.dtype))
             total = total + seen @ (group.band[:, None] == np.arange(self.n_band)).astype(
                 seen.dtype
             )

@@ -29,6 +29,11 @@ if TYPE_CHECKING:
 
 #: Models worked on at once.
 CHUNK = 4096
+#: Where more than this part of a chunk has a place, all of it is computed: no copy of weights.
+_MOSTLY = 0.85
+
+#: The sequence grows by at least this part of the models asked for.
+_STEPS = 8
 
 _GYR = 1e9
 _pools: OrderedDict[tuple, _Pool] = OrderedDict()
@@ -68,20 +73,21 @@ class Populations:
 
     def fluxes(self, photometry: GridPhotometry, law: AttenuationLaw) -> np.ndarray:
         """Return the models' fluxes, float32 of shape (n, n_band)."""
-        result = np.empty((self.n_models, len(photometry.bands)), np.float32)
+        # One more, for models without a place.
+        result = np.empty((self.n_models + 1, len(photometry.bands)), np.float32)
         dusty = photometry.behind(law)
         for models, ages, metals in self.chunks():
             escape = self.parameters["escape_fraction"][models]
             dust = dust_of(self.parameters, models, law)
             result[models] = dusty.fluxes(ages, metals, escape_fraction=escape, **dust)
-        return result
+        return result[:-1]
 
     def chunks(self) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
         """Iterate over models of similar metallicity, with their two kinds of weights.
 
         Yields which models they are, mass formed at each of the grid's ages, float32 of shape
         (k, n_age), and weights of the grid's metallicities, of shape (k, n_metallicity); rows
-        sum to 1.
+        sum to 1. Models of number -1 have no place here; leaving out a few takes longer than they.
         """
         place = np.full(max(int(part.numbers.max()) for part in self.parts) + 1, -1)
         place[self.numbers] = np.arange(self.n_models)
@@ -90,7 +96,7 @@ class Populations:
                 rows = slice(start, start + CHUNK)
                 models = place[part.numbers[rows]]
                 kept = models >= 0
-                if kept.all():
+                if kept.mean() > _MOSTLY:
                     yield models, part.ages[rows], part.metals[rows]
                 elif kept.any():
                     yield models[kept], part.ages[rows][kept], part.metals[rows][kept]
@@ -123,7 +129,9 @@ class _Pool:
         while (missing := n - np.count_nonzero(self._oldest <= youngest)) > 0:
             drawn = self._oldest.size
             share = max((n - missing) / drawn, 0.25) if drawn else 1.0
-            self._extend(int(np.ceil(1.02 * missing / share)) if drawn else n)
+            more = int(np.ceil(1.02 * missing / share))
+            # At a little less age a few are missing again: many small parts would take long.
+            self._extend(max(more, n // _STEPS) if drawn else n)
         last = np.flatnonzero(self._oldest <= youngest)[n - 1]
         numbers = np.flatnonzero(self._oldest[: last + 1] <= oldest)
         parameters, properties = (

@@ -23,6 +23,18 @@ if TYPE_CHECKING:
 
 #: Semi-major axis of the ellipse that totals are summed in, in half-mass radii.
 TOTALS = 2.0
+#: Where the columns that are named after a property alone are measured: of galaxies, of labels.
+ELLIPSE, LABEL = "inside 2 half-mass radii, not of the whole galaxy", "of the label"
+#: What other columns hold.
+_COLUMNS = {
+    "failed": "why there are no numbers",
+    "notes": "what was left out or is to be known",
+    "half_mass_radius": "along the major axis",
+    "half_mass_radius_kpc": "along the major axis",
+    "flagged": "part of the pixels with a quality flag, {inside}",
+    "flags": "quality flags, {inside}",
+    "masked": "part of the pixels without an estimate, {inside}",
+}
 #: Annuli between which gradients are fitted, in half-mass radii.
 _EDGES = (0.0, 0.5, 1.0, 1.5, 2.0)
 
@@ -94,6 +106,21 @@ def column_unit(name: str, definition: Property | None = None) -> u.UnitBase:
     """Return the unit of a property's column: that of totals of surface densities."""
     known = definition or PROPERTIES[name]
     return known.total_unit if known.is_surface_density else known.unit
+
+
+def describe_column(name: str, inside: str) -> str | None:
+    """Return what a column holds; ``inside``: where those without a word more are measured."""
+    if name.endswith("_gradient"):
+        return "dex per half-mass radius, out to 2 of them"
+    plain = name.removesuffix("_error").removesuffix("_aperture")
+    if plain != name.removesuffix("_error"):
+        inside = "inside the fixed aperture"
+    if plain in _COLUMNS:
+        return _COLUMNS[plain].format(inside=inside)
+    if plain not in PROPERTIES:
+        return None
+    kind = "total" if PROPERTIES[plain].is_surface_density else "average"
+    return f"{'error of the ' if name.endswith('_error') else ''}{kind} {inside}"
 
 
 def _tracer(maps: PropertyMaps) -> str:

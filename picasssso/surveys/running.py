@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import logging
 import os
+import sys
 import time
 from array import array
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import islice
+from inspect import signature as parameters
+from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,8 +21,8 @@ from picasssso._core.checks import check_integer
 from picasssso._core.files import atomic_write
 from picasssso.exceptions import InvalidInputError, InvalidTypeError
 from picasssso.surveys.catalogs import Catalog, read_catalog
-from picasssso.surveys.galaxies import READ_ONLY, GalaxyWork, describe_failure
-from picasssso.surveys.measuring import column_unit
+from picasssso.surveys.galaxies import READ_ONLY, READING, GalaxyWork, describe_failure
+from picasssso.surveys.measuring import ELLIPSE, LABEL, column_unit, describe_column
 from picasssso.surveys.sources import FilePatterns, Located, Source, Tiles
 from picasssso.surveys.store import Store, read_rows
 
@@ -35,6 +37,8 @@ logger = logging.getLogger("picasssso.surveys")
 _COMMIT = 1.0
 #: Most galaxies in a task where nothing is said, and fewest tasks for each worker.
 _BATCH, _TASKS = 8, 10
+#: Failures that are shown beside the progress bar as they come; the log has all.
+_SHOWN = 5
 #: Columns that every table has, in this order, with their units; then come the properties.
 _FIRST = {"id": "", "ra": "deg", "dec": "deg", "redshift": "", "failed": "", "notes": "",
           "half_mass_radius": "arcsec", "half_mass_radius_kpc": "kpc", "axis_ratio": "",
@@ -167,10 +171,11 @@ def run(
     Notes
     -----
     For each property, rows contain its total (average, for intensive ones) and error inside an
-    ellipse with semi-major axis of 2 half-mass radii (``stellar_mass``, ``stellar_mass_error``)
-    and inside the fixed aperture (``..._aperture``), and its gradient out to 2 half-mass radii,
-    dex per half-mass radius; the ellipse is that of the moments of the mass map. ``flagged``
-    is the fraction of pixels in that ellipse with a quality flag.
+    ellipse with semi-major axis of 2 half-mass radii (``stellar_mass``, ``stellar_mass_error``:
+    not of the whole galaxy, as the columns' descriptions say too) and inside the fixed aperture
+    (``..._aperture``), and its gradient out to 2 half-mass radii, dex per half-mass radius; the
+    ellipse is that of the moments of the mass map. ``flagged`` is the fraction of pixels in that
+    ellipse with a quality flag.
 
     Examples
     --------
@@ -186,6 +191,7 @@ def run(
     table = read_catalog(catalog, columns)
     source = _make_source(table, images, bands, tiles, size)
     options = _check_options(table, options, prepare, ebv_scale, extinction_removed)
+    _check_bands(images if tiles is None else tiles, bands, options.get("survey"))
     _check_numbers(
         aperture,
         batch_size=1 if batch_size is None else batch_size,
@@ -194,7 +200,7 @@ def run(
     )
     where = Path(folder).expanduser().resolve()
     work = GalaxyWork(
-        _check_estimator(estimator),
+        _check_estimator(estimator, n_samples),
         where,
         options,
         aperture,
@@ -261,6 +267,12 @@ def _check_options(
     for name in ("redshift", "luminosity_distance", "position"):
         if name in found:
             raise InvalidInputError(f"options= holds {name}, which comes from the catalog.")
+    unknown = sorted(set(found) - _known_options())
+    if unknown:
+        raise InvalidInputError(
+            f"options= holds {', '.join(unknown)}: expected arguments of "
+            f"picasssso.preparation.prepare, {', '.join(sorted(_known_options()))}."
+        )
     has = "ebv" in catalog.columns
     if has and "ebv" in found:
         raise InvalidInputError(
@@ -284,6 +296,15 @@ def _check_options(
     return found
 
 
+def _known_options() -> set[str]:
+    from picasssso.bands import BandImages
+    from picasssso.preparation import prepare
+
+    of = [parameters(one).parameters for one in (prepare, BandImages.read, BandImages)]
+    # Masks of files are given as `file_mask`, beside whether to mask stars.
+    return {*READING, "file_mask", *chain(*of)} - {"images", "files", "arguments", "redshift"}
+
+
 def _check_numbers(aperture: Any, **numbers: Any) -> None:
     if not (
         isinstance(aperture, u.Quantity)
@@ -298,12 +319,24 @@ def _check_numbers(aperture: Any, **numbers: Any) -> None:
         check_integer(name, value, 1 if name == "batch_size" else 0)
 
 
-def _check_estimator(estimator: Any) -> PropertyMapEstimator:
+def _check_bands(files: Any, bands: Sequence[str] | None, survey: str | None) -> None:
+    from picasssso.bands.band_names import check_band, resolve_band
+
+    for band in [*(files if isinstance(files, Mapping) else ()), *(bands or ())]:
+        check_band(resolve_band(band, survey), band, survey)
+
+
+def _check_estimator(estimator: Any, n_samples: int) -> PropertyMapEstimator:
     from picasssso.estimators import PropertyMapEstimator
 
     if not isinstance(estimator, PropertyMapEstimator):
         raise InvalidTypeError(
             f"estimator={estimator!r}: expected an estimator, such as MassToLightEstimator()."
+        )
+    if n_samples and not estimator.tags.supports_samples:
+        raise InvalidInputError(
+            f"n_samples={n_samples}: {type(estimator).__name__} has no joint samples; leave it "
+            "out."
         )
     return estimator
 
@@ -347,6 +380,8 @@ def collect(
                 failed += 1
                 logger.warning("%s failed: %s", galaxy.id, row["failed"])
                 bar.set_postfix(failed=failed)
+                if failed <= _SHOWN and not bar.disable:
+                    bar.write(f"{galaxy.id} failed: {row['failed']}", file=sys.stderr)
             fresh.append((galaxy.number, row))
             bar.update()
             if time.monotonic() - committed > _COMMIT:
@@ -382,8 +417,9 @@ def read_results(folder: str | os.PathLike[str]) -> QTable:
     Returns
     -------
     `~astropy.table.QTable`
-        A row for each finished galaxy, in the order of the catalog, with units. ``failed`` gives
-        the reason why a galaxy has no results; missing values are NaN or empty strings.
+        A row for each finished galaxy, in the order of the catalog, with units and
+        descriptions. ``failed`` gives the reason why a galaxy has no results; missing values are
+        NaN or empty strings.
 
     Raises
     ------
@@ -421,6 +457,9 @@ def read_results(folder: str | os.PathLike[str]) -> QTable:
         else:
             plain = np.array(values)
             table[name] = plain if unit == u.dimensionless_unscaled else plain * unit
+    inside = ELLIPSE if "half_mass_radius" in table.colnames else LABEL
+    for name in table.colnames:
+        table[name].info.description = describe_column(name, inside)
     return table
 
 

@@ -224,8 +224,8 @@ def read_source(located: Located, open_tile: Callable[[str, str], Any]) -> Any:
         ]
     if isinstance(located.files, str):
         from picasssso.bands import BandImages
-        from picasssso.io import recognize
+        from picasssso.io.own import is_own
 
-        if recognize(located.files).format == "picasssso":
-            return BandImages.read(located.files, format="picasssso")
+        if is_own(located.files):
+            return BandImages.read(located.files)
     return located.files

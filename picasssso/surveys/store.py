@@ -13,6 +13,7 @@ import os
 import socket
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import closing
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -166,6 +167,14 @@ def read_rows(
             database.close()
     except sqlite3.DatabaseError as error:
         raise FileFormatError(f"{file} is damaged, or no results: {error}.") from error
+
+
+def read_failures(folder: str | os.PathLike[str], limit: int) -> list[tuple[str, str]]:
+    """Return name and reason of the first failures of a run, at most so many."""
+    file = Path(folder).expanduser() / RESULTS
+    query = "SELECT id, failed FROM rows WHERE failed IS NOT NULL ORDER BY number LIMIT ?"
+    with closing(sqlite3.connect(f"file:{quote_path(file)}?mode=rw", uri=True)) as database:
+        return database.execute(query, (limit,)).fetchall()
 
 
 def quote_path(path: Path) -> str:

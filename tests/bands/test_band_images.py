@@ -5,6 +5,7 @@ import pickle
 import re
 import subprocess
 import sys
+from pathlib import Path
 
 import astropy.units as u
 import numpy as np
@@ -233,6 +234,16 @@ def test_memory_maps_stay_memory_maps(mapped_file, tmp_path):
             assert is_mapped(found._records[R].mask), name
     assert np.array_equal(everything["own file"].to_arrays(), images.to_arrays())
     assert not is_mapped(np.ones(3))
+
+
+@pytest.mark.skipif(not Path("/proc/self/maps").exists(), reason="counts maps in /proc")
+def test_a_file_is_mapped_once_whatever_it_holds(mapped_file, tmp_path):
+    images = BandImages.read({R: f"{mapped_file}[0]"}, redshift=0.1, weight="WGT", mask="MSK")
+    images.write(tmp_path / "own.fits")
+    own = BandImages.read(tmp_path / "own.fits")
+    for plane in (own[R].data, own[R].uncertainty.array, own._records[R].mask):
+        assert np.sum(plane) > 0
+    assert Path("/proc/self/maps").read_text().count("own.fits") == 1
 
 
 def test_only_the_region_is_converted(make_ccd, monkeypatch):

@@ -50,7 +50,12 @@ def test_a_run_and_its_table(tmp_path, how, scheduler, seen):
     table = read_results(tmp_path / "run")
     assert list(table["id"]) == NAMES
     assert (np.diff(table["stellar_mass"].value) > 0).all()
+    assert "2 half-mass radii, not of the whole" in table["stellar_mass"].info.description
+    assert table["stellar_mass_aperture_error"].info.description == (
+        "error of the total inside the fixed aperture"
+    )
     stored = QTable.read(tmp_path / "run" / "results.fits")
+    assert stored["stellar_mass"].info.description == table["stellar_mass"].info.description
     assert stored["stellar_mass"].unit == u.Msun
     np.testing.assert_array_equal(stored["stellar_mass"].value, table["stellar_mass"].value)
     for row in table:
@@ -96,12 +101,9 @@ def test_what_fails_gets_a_row_after_a_retry(
     assert counts(seen)["0.05"] == 1
 
 
-def test_resources_and_samples_reach_the_worker(tmp_path, how, scheduler):
+def test_resources_reach_the_worker(tmp_path, how, scheduler):
     how |= {"resources": {"GPU": 1}, "scheduler": scheduler}
     assert run(estimator=Quick(), folder=tmp_path / "gpu", **how).failed == 0
-    summary = run(estimator=Quick(), folder=tmp_path / "samples", n_samples=3, **how)
-    assert summary.failed == 6
-    assert "has no joint samples" in read_results(tmp_path / "samples")["failed"][0]
 
 
 def test_a_galaxy_that_kills_its_worker_twice_costs_no_other(tmp_path, how, seen):
@@ -133,6 +135,10 @@ def test_two_runs_in_one_folder(tmp_path, how, scheduler):
         ({"options": {"redshift": 1.0}}, "comes from the catalog"),
         ({"aperture": 3}, "expected a radius"),
         ({"batch_size": 0}, "batch_size=0"),
+        ({"n_samples": 3}, "Quick has no joint samples"),
+        ({"options": {"survey": "sdss", "matching": False}}, "options= holds matching: expected"),
+        ({"bands": ["g", "q"]}, "'q'"),
+        ({"options": {}}, "bare band name needs the survey"),
         ({"workers": 2, "scheduler": "tcp://127.0.0.1:1"}, "has its own"),
         ({"workers": 0}, "expected at least 1"),
         ({"estimator": "mass_to_light"}, "expected an estimator"),
@@ -177,7 +183,22 @@ def test_the_command(tmp_path, galaxies, scheduler):
     finally:
         (tmp_path / "away.fits").rename(galaxies / "cutouts" / "galaxy 1_g.fits")
     assert result.exit_code == 1
+    assert "galaxy 1 failed: " in result.output
+    assert "same command with --resume --retry-failed" in result.output
     assert result.output.splitlines()[-1].endswith("5 of 6 done, 1 failed.")
+
+
+@pytest.mark.parametrize("ending", [KeyboardInterrupt, SystemExit])
+def test_a_command_that_is_ended_says_how_to_go_on(tmp_path, galaxies, monkeypatch, ending):
+    def end(*args, **kwargs):
+        raise ending
+
+    monkeypatch.setattr("picasssso.surveys.run", end)
+    command = ["survey", str(galaxies / "galaxies.ecsv"), "-e", "mass_to_light",
+               "-o", str(tmp_path / "run"), "--images", "{id}.fits"]  # fmt: skip
+    result = CliRunner().invoke(cli, command)
+    assert result.exit_code
+    assert "the same command with --resume goes on" in result.output
 
 
 @pytest.fixture
