@@ -188,7 +188,7 @@ def test_the_command(tmp_path, galaxies, scheduler):
     assert result.output.splitlines()[-1].endswith("5 of 6 done, 1 failed.")
 
 
-@pytest.mark.parametrize("ending", [KeyboardInterrupt, SystemExit])
+@pytest.mark.parametrize("ending", [KeyboardInterrupt(), SystemExit(143)])
 def test_a_command_that_is_ended_says_how_to_go_on(tmp_path, galaxies, monkeypatch, ending):
     def end(*args, **kwargs):
         raise ending
