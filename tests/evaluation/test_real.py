@@ -13,6 +13,7 @@ from photutils.aperture import EllipticalAperture
 
 from picasssso.cli import cli
 from picasssso.evaluation.real.catalogues import GALAXY_BANDS, GalaxyCatalogue
+from picasssso.evaluation.real.colors import color_figures, estimate_colors
 from picasssso.evaluation.real.comparison import compare_truths, compare_values
 from picasssso.evaluation.real.estimates import RealEstimator, describe_region
 from picasssso.evaluation.real.fields import Field, move_to_redshift
@@ -22,6 +23,7 @@ from picasssso.evaluation.real.galaxies import (
     paint_catalogue_galaxy,
     total_light,
 )
+from picasssso.evaluation.real.gas_scaling import compare_gas
 from picasssso.evaluation.real.painting import (
     GalaxyProfile,
     major_axis_factor,
@@ -556,3 +558,78 @@ def test_bands_of_the_catalogue_are_bands():
     from picasssso.bands.band_names import resolve_band
 
     assert [resolve_band(band) for band in GALAXY_BANDS[2:]] == list(BANDS)
+
+
+# ---- colors and gas ---------------------------------------------------------------------
+
+
+def write_alfalfa(path, n=30):
+    """Galaxies whose masses follow Taylor et al. (2011) exactly, seen through their own dust."""
+    rng = np.random.default_rng(5)
+    bright, color = rng.uniform(-22, -18, n), rng.uniform(0.3, 1.2, n)
+    dust_g, dust_i = rng.uniform(0, 0.5, n), rng.uniform(0, 0.3, n)
+    mass = 1.15 + 0.70 * color - 0.4 * bright
+    table = Table(
+        {
+            "abs_mag_i": bright - dust_i,
+            "g_minus_i": color - dust_g + dust_i,
+            "internal_extinction_g": dust_g,
+            "internal_extinction_i": dust_i,
+            "log_mass_gswlc": MaskedColumn(mass, mask=np.arange(n) % 3 == 0),
+            "log_mass_taylor": mass - 0.1,
+        }
+    )
+    table.write(path, overwrite=True)
+
+
+def test_masses_from_catalogued_colors_are_those_of_the_relation(tmp_path):
+    write_alfalfa(tmp_path / "alfalfa.fits")
+    estimator = RealEstimator({"name": "mass_to_light", "images": "total"})
+    record = estimate_colors({"catalogue": "alfalfa.fits", "count": 15}, tmp_path, estimator)
+    figures = color_figures(record)
+    assert figures["mass_gswlc"]["n"] == 15
+    assert figures["mass_gswlc"]["median"] == pytest.approx(0, abs=0.02)
+    assert figures["mass_gswlc"]["nmad"] < 0.02
+    assert figures["mass_taylor"]["median"] == pytest.approx(0.1, abs=0.02)
+
+
+def write_xgass(path, gas=-0.7, limit=-1.8, n=40):
+    """Star-forming galaxies with one ratio of HI to stars, quiescent ones with limits."""
+    mass = np.linspace(9.6, 9.9, 2 * n)
+    forming = np.arange(2 * n) < n
+    table = Table(
+        {
+            "log_mass": mass,
+            "log_sfr": mass + np.where(forming, -10.0, -12.0),
+            "log_hi_mass": mass + np.where(forming, gas, limit),
+            "hi_flag": np.where(forming, 1, 99),
+            "log_h2_mass": np.where(forming, mass + gas - 0.5, 0.0),
+            "log_h2_limit": mass + limit,
+        }
+    )
+    table.write(path, overwrite=True)
+
+
+def test_gas_is_compared_at_fixed_mass_and_type_with_limits_counted(tmp_path):
+    write_catalogue(tmp_path / "galaxies.fits", n=40)
+    write_xgass(tmp_path / "xgass.fits")
+    table = Table.read(tmp_path / "galaxies.fits")
+    table["log_mass"], table["log_sfr"] = 9.7, np.where(np.arange(40) < 20, -0.3, -2.5)
+    catalogue = GalaxyCatalogue(table)
+    hi = 10.0 ** np.where(np.arange(40) < 20, 9.2, 6.0)  # quiescent ones far below the limit
+    hi[39] = -1e8
+    records = [
+        {"number": k, "properties": {"hi_mass": [one], "gas_mass": [1.36 * one + 10**8.5]}}
+        for k, one in enumerate(hi)
+    ]
+    found = {
+        (b["of"], b["kind"]): b for b in compare_gas(catalogue, records, tmp_path / "xgass.fits")
+    }
+    forming, quiet = found["HI", "star-forming"], found["HI", "quiescent"]
+    assert forming["edges"] == [9.5, 10.0]
+    assert (forming["median"], forming["published"]) == pytest.approx((-0.5, -0.7))
+    assert (quiet["detected"], quiet["n"]) == (0.0, 20)
+    assert quiet["median"] == pytest.approx(quiet["published"])
+    assert found["H2", "star-forming"]["median"] == pytest.approx(8.5 - 9.7)
+    without = [{"number": 0, "properties": {"stellar_mass": [1.0]}}]
+    assert compare_gas(catalogue, without, tmp_path / "xgass.fits") == []

@@ -125,3 +125,12 @@ def _mass_weighted(maps: PropertyMaps, name: str, region: Any) -> list[float | N
         float((weight * np.where(good, plane, 0.0)).sum() / weight.sum()) for plane in planes
     ]
     return [averages[PERCENTILES.index(50.0)], *averages]
+
+
+def estimated(
+    records: Sequence[Mapping[str, Any]], name: str, field: str, of: str = "properties"
+) -> Any:
+    """Return one field of a property for all records, NaN where there is none."""
+    place = FIELDS.index(field)
+    values = [record[of].get(name, [None] * len(FIELDS))[place] for record in records]
+    return np.array([np.nan if value is None else value for value in values], dtype=float)

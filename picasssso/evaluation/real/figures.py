@@ -56,6 +56,9 @@ def make_real_tables(figures: Mapping[str, Any]) -> dict[str, str]:
         if part["kind"] == "galaxies":
             tables[f"real_{name}"] = _galaxies(estimators)
             tables[f"real_{name}_shares"] = _galaxy_shares(estimators)
+            tables[f"real_{name}_gas"] = _gas(estimators)
+        elif part["kind"] == "colors":
+            tables[f"real_{name}"] = _colors(estimators)
         elif part["kind"] == "rings":
             tables[f"real_{name}"] = _rings(estimators)
         else:
@@ -129,6 +132,32 @@ def _galaxy_shares(estimators: Mapping[str, Mapping[str, Any]]) -> str:
         if key in one and one[key]["n"]
     ]
     return _table(["share of", "estimator", "galaxies", "share"], rows)
+
+
+def _gas(estimators: Mapping[str, Mapping[str, Any]]) -> str:
+    rows = [
+        [
+            f"{bin['of']}, {bin['kind']}", "{:g} to {:g}".format(*bin["edges"]), one["label"],
+            f"{bin['n']} / {bin['n_published']}", _number(bin["detected"]),
+            _number(bin["published"], True), _number(bin["median"], True),
+            _number(bin["median"] - bin["published"], True),
+        ]
+        for one in estimators.values()
+        for bin in one.get("gas", ())
+    ]  # fmt: skip
+    header = ["gas over stars of", "log mass, Msun", "estimator", "galaxies / in xGASS",
+              "detected", "xGASS, dex", "estimate, dex", "difference"]  # fmt: skip
+    return _table(header, rows)
+
+
+def _colors(estimators: Mapping[str, Mapping[str, Any]]) -> str:
+    names = {"mass_gswlc": "GSWLC-2", "mass_taylor": "Taylor et al. (2011)"}
+    rows = [
+        [what, one["label"], *_comparison(one[key], "dex")]
+        for key, what in names.items()
+        for one in estimators.values()
+    ]
+    return _table(["mass of", "estimator", "galaxies", *_COMPARED], rows)
 
 
 def _rings(estimators: Mapping[str, Mapping[str, Any]]) -> str:

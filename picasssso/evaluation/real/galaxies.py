@@ -11,7 +11,7 @@ import numpy as np
 from picasssso.bands import BandImages
 from picasssso.evaluation.real.catalogues import GALAXY_BANDS, GalaxyCatalogue
 from picasssso.evaluation.real.comparison import compare_values, log10_positive
-from picasssso.evaluation.real.estimates import FIELDS, RealEstimator, describe_region
+from picasssso.evaluation.real.estimates import RealEstimator, describe_region, estimated
 from picasssso.evaluation.real.painting import (
     PaintedGalaxy,
     corrected_images,
@@ -196,7 +196,7 @@ def galaxy_figures(
         if not any(name in record[of] for record in records):
             return
         value, low, high = (
-            _numbers(records, name, field, of) for field in ("value", "p16", "p84")
+            estimated(records, name, field, of) for field in ("value", "p16", "p84")
         )
         if logarithm:
             value, low, high = (log10_positive(x) for x in (value, low, high))
@@ -218,13 +218,13 @@ def galaxy_figures(
         compare(f"age_{kind}_weighted", "stellar_age", ages, np.isfinite(ages), of="ring")
     compare("hi", "hi_mass", hi, np.isfinite(hi))
     if any("sfr" in record["properties"] for record in records):
-        ratio = _numbers(records, "sfr", "value") / _numbers(records, "stellar_mass", "value")
+        ratio = estimated(records, "sfr", "value") / estimated(records, "stellar_mass", "value")
         # No star formation at all, or less than none, counts as little.
         quiet = ~(ratio >= 10.0**STAR_FORMING)
         found["quiescent_recognised"] = _share(quiet, quiescent)
         points["log_ssfr_estimate"] = log10_positive(ratio).tolist()
     if any("gas_mass" in record["properties"] for record in records):
-        gas = _numbers(records, "gas_mass", "value")
+        gas = estimated(records, "gas_mass", "value")
         poor = ~(gas >= 10.0**GAS_LIMIT)
         found["quiescent_without_gas"] = _share(poor, quiescent & ~np.isfinite(hi))
     found["outside_training"] = float(np.mean([r["outside_training"] for r in records]))
@@ -235,11 +235,3 @@ def galaxy_figures(
 def _share(true: Any, where: Any) -> dict[str, Any]:
     n = int(np.sum(where))
     return {"n": n, "share": float(np.mean(true[where])) if n else None}
-
-
-def _numbers(
-    records: Sequence[Mapping[str, Any]], name: str, field: str, of: str = "properties"
-) -> Any:
-    place = FIELDS.index(field)
-    values = [record[of].get(name, [None] * len(FIELDS))[place] for record in records]
-    return np.array([np.nan if value is None else value for value in values], dtype=float)

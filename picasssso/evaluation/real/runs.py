@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,10 +12,12 @@ import numpy as np
 from picasssso._core.files import atomic_write
 from picasssso._core.version import __version__ as version
 from picasssso.evaluation.real.catalogues import GalaxyCatalogue
+from picasssso.evaluation.real.colors import color_figures, estimate_colors
 from picasssso.evaluation.real.comparison import compare_truths
 from picasssso.evaluation.real.estimates import RealEstimator
 from picasssso.evaluation.real.fields import estimate_named, named_figures
 from picasssso.evaluation.real.galaxies import estimate_galaxies, galaxy_figures
+from picasssso.evaluation.real.gas_scaling import compare_gas
 from picasssso.evaluation.real.rings import estimate_rings, ring_figures
 from picasssso.evaluation.real.samples import RealConfiguration
 from picasssso.exceptions import FileFormatError
@@ -27,6 +29,13 @@ if TYPE_CHECKING:
 _BATCH = 12
 #: Under which a field is kept.
 _WHOLE = "all"
+#: What is done for each kind of part, apart from galaxies one by one.
+_ESTIMATES: dict[str, Callable[..., dict[str, Any]]] = {
+    "rings": estimate_rings, "fields": estimate_named, "colors": estimate_colors,
+}  # fmt: skip
+_FIGURES: dict[str, Callable[..., dict[str, Any]]] = {
+    "rings": ring_figures, "fields": named_figures, "colors": color_figures,
+}  # fmt: skip
 
 
 def run_real(
@@ -79,8 +88,11 @@ def collect_real(
         if kind == "galaxies":
             assert catalogue is not None
             figures = galaxy_figures(catalogue, records)
+            if "xgass" in configuration.truths:
+                survey = data / configuration.truths["xgass"]
+                figures["gas"] = compare_gas(catalogue, records, survey, configuration.seed)
         else:
-            figures = (ring_figures if kind == "rings" else named_figures)(records[0])
+            figures = _FIGURES[kind](records[0])
         label = configuration.estimators[key].get("label", key)
         parts[part]["estimators"][key] = {"label": label, **figures}
     found = {"version": version, "small": configuration.small, "parts": parts}
@@ -163,8 +175,7 @@ def _measure(
         numbers = [int(name) for name in names]
         records = estimate_galaxies(catalogue, numbers, estimator, seed=seed, cosmology=cosmology)
         return dict(zip(names, records, strict=True))
-    function = estimate_rings if table["kind"] == "rings" else estimate_named
-    return {_WHOLE: function(table, data, estimator, seed)}
+    return {_WHOLE: _ESTIMATES[table["kind"]](table, data, estimator, seed)}
 
 
 def _cosmology(configuration: RealConfiguration) -> FLRW | None:

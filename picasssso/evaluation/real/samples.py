@@ -16,6 +16,10 @@ files are sought in the data folder given to the command::
     catalogue = "nsa_galaxies.fits"
     counts = {gswlc = 400, firefly = 100, hi = 50} # at most
 
+    [colors]                                       # see estimate_colors
+    catalogue = "alfalfa_galaxies.fits"
+    count = 2000                                   # at most
+
     [[rings]]                                      # see estimate_rings
     id = "m74"
     title = "M74"
@@ -26,6 +30,7 @@ files are sought in the data folder given to the command::
 
     [truths]                                       # see compare_truths
     alfalfa = "alfalfa_galaxies.fits"
+    xgass = "xgass.fits"                           # see compare_gas
 
     [small]                                        # what --small changes
     counts = {gswlc = 2}
@@ -50,8 +55,8 @@ from picasssso.evaluation.toml import check_choice, check_name, check_table, own
 from picasssso.exceptions import FileFormatError, InvalidInputError
 
 _KNOWN = {
-    "kind", "seed", "cosmology", "estimators", "galaxies", "rings", "fields", "truths", "small",
-    "requirements",
+    "kind", "seed", "cosmology", "estimators", "galaxies", "colors", "rings", "fields", "truths",
+    "small", "requirements",
 }  # fmt: skip
 _ESTIMATOR = {
     "label", "name", "parameters", "bands", "images", "samples", "redshift_step", "parts",
@@ -86,7 +91,7 @@ class RealConfiguration:
             for key, one in self.estimators.items()
             for part, table in self.parts.items()
             if part in one.get("parts", self.parts)
-            and not (table["kind"] == "rings" and one.get("images", "maps") != "maps")
+            and _suits(table["kind"], one.get("images", "maps"))
         ]
 
     def select(self, parts: tuple[str, ...], estimators: tuple[str, ...]) -> RealConfiguration:
@@ -113,6 +118,11 @@ class RealConfiguration:
         return f"{part}-{estimator}-{hashlib.sha256(text.encode()).hexdigest()[:12]}"
 
 
+def _suits(kind: str, images: str) -> bool:
+    """Return whether an estimator that gets such images can do a part."""
+    return {"rings": images == "maps", "colors": images == "total"}.get(kind, True)
+
+
 def load_real_configuration(
     path: str | os.PathLike[str], *, small: bool = False
 ) -> RealConfiguration:
@@ -130,6 +140,8 @@ def _parse(content: Mapping[str, Any], small: bool) -> RealConfiguration:
     parts: dict[str, dict[str, Any]] = {}
     if "galaxies" in content:
         parts["galaxies"] = {"kind": "galaxies", "title": "Galaxies", **content["galaxies"]}
+    if "colors" in content:
+        parts["colors"] = {"kind": "colors", "title": "Colors", **content["colors"]}
     for kind in ("rings", "fields"):
         for table in content.get(kind, ()):
             check_table(f"[[{kind}]]", table, table, ("id",))
@@ -139,6 +151,8 @@ def _parse(content: Mapping[str, Any], small: bool) -> RealConfiguration:
                 **table,
             }
     changes = content.get("small", {}) if small else {}
+    if "colors" in parts and changes:
+        parts["colors"]["count"] = min(20, int(parts["colors"].get("count", 20)))
     if "counts" in changes and "galaxies" in parts:
         parts["galaxies"]["counts"] = changes["counts"]
         estimators = {
