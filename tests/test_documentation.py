@@ -39,6 +39,7 @@ NOT_RUN = [
     ("CONTRIBUTING.rst", "the tests would run themselves"),
     ("evaluation.rst", "trains networks for hours"),
     ("evaluation.rst", "needs the files of Buck & Wolf (2021)"),
+    ("ifu.rst", "installs a package"),
     ("install.rst", "``tox -e demo`` installs it"),
     ("real_data.rst", "asks VizieR and CDS"),
     ("real_data.rst", "needs the catalogs"),
