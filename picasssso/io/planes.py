@@ -124,13 +124,19 @@ def _paired(file: ImageFile, hdu: int, band: str) -> dict[str, int]:
     rivals = [k for k in rivals if file.label(k) in _SCIENCE] or rivals
     found: dict[str, int] = {}
     unclear: dict[str, int] = {}
+    second: list[tuple[str, int]] = []
     for k, (kind, rest) in kinds.items():
         if kind is None or k == hdu:
             continue
         if rest:
             if rest == name:
-                found[kind] = k  # a name goes before a number
+                # A name goes before a number.
+                if kind in found:
+                    second.append((kind, found[kind]))
+                found[kind] = k
         elif versions[k] == own and rivals == [hdu]:
+            if kind in found:
+                second.append((kind, k))
             found.setdefault(kind, k)
         elif (
             versions[k] == own
@@ -138,6 +144,17 @@ def _paired(file: ImageFile, hdu: int, band: str) -> dict[str, int]:
             or "EXTVER" not in file.headers[k]
         ):
             unclear.setdefault(kind, k)
+    for kind, k in second:
+        argument = _ARGUMENTS.get(kind)
+        if argument is None or file.stated.of(argument, band) is not None:
+            continue
+        warnings.warn(
+            f"{file}: found a second plane of the same kind, {file.label(k)} (HDU {k}), beside "
+            f"{file.label(found[kind])} (HDU {found[kind]}), which is used; the second is not. "
+            f"If it is the right one, say {argument}={k}.",
+            PicassssoWarning,
+            stacklevel=6,
+        )
     for kind, k in unclear.items():
         argument = _ARGUMENTS.get(kind)
         if kind in found or argument is None or file.stated.of(argument, band) is not None:

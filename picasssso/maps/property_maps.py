@@ -352,7 +352,7 @@ class PropertyMaps(MapPlanes):
     def plot(
         self,
         properties: str | Sequence[str] | None = None,
-        *,
+        *more: str,
         truth: PropertyMaps | None = None,
         images: BandImages | None = None,
         ax: Axes | None = None,
@@ -370,6 +370,8 @@ class PropertyMaps(MapPlanes):
         ----------
         properties : sequence of str, optional
             Maps to show; all by default.
+        *more : str
+            More of them, ``maps.plot("sfr", "stellar_mass")``.
         truth : PropertyMaps, optional
             Maps to draw below on the same color scales: the truth of a mock, or maps of another
             estimator.
@@ -398,6 +400,9 @@ class PropertyMaps(MapPlanes):
         """
         from picasssso.maps.plotting import plot_maps
 
+        if more:
+            first = [properties] if isinstance(properties, str) else properties
+            properties = [*(first or []), *more]
         return plot_maps(self, properties, truth, images, ax, (vmin, vmax, log))
 
     def write(self, path: str | os.PathLike[str], overwrite: bool = False) -> None:

@@ -108,6 +108,15 @@ def test_a_plane_beside_two_images_is_told(tmp_path):
         assert sigma(read(path, "[B]")) is None
 
 
+def test_a_second_plane_of_the_same_kind_is_told(tmp_path):
+    path = write(tmp_path / "a.fits", ("SCI", 1), ("ERR", 0.5), ("ERR", 0.25))
+    with pytest.warns(
+        PicassssoWarning, match=r"second plane .*HDU 3.*HDU 2.* used.*uncertainty=3"
+    ):
+        assert sigma(read(path)) == pytest.approx(0.5)
+    assert sigma(read(path, uncertainty=3)) == pytest.approx(0.25)
+
+
 # ---- bits -----------------------------------------------------------------------------------
 
 

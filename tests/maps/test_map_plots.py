@@ -87,6 +87,7 @@ def test_chosen_properties(maps):
         "star formation rate",
     ]
     assert len(pictures(maps.plot("sfr"))) == 1
+    assert labels(maps.plot("stellar_age", "sfr")) == labels(maps.plot(["stellar_age", "sfr"]))
 
 
 def test_truth_shares_the_scale(maps, make_maps):
