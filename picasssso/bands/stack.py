@@ -269,11 +269,7 @@ class BandStack(Mapping[str, CCDData]):
 
     @property
     def pixel_solid_angle(self) -> u.Quantity:
-        """Solid angle of a pixel at the image's center, arcsec2.
-
-        Parts of an image keep the value of the whole, unless its pixels differ from one
-        another by more than a part in ten thousand.
-        """
+        """Solid angle of a pixel at the image's center, arcsec2, which cutouts keep."""
         return u.Quantity(self._solid_angle, u.arcsec**2)
 
     @property
