@@ -143,9 +143,12 @@ class MapAssembler:
     ) -> Moved:
         """Return how results move, by estimating the block once more for every error."""
         context, moved = replace(context, n_samples=0), Moved()
+        estimator = self.estimator._cheaper() if self.shifts else self.estimator
+        if estimator is not self.estimator:
+            results = estimator._estimate(flux, inverse_variance, context)
         for shift in self.shifts:
             again = self._checked(
-                self.estimator._estimate(*shift.apply(flux, inverse_variance), context),
+                estimator._estimate(*shift.apply(flux, inverse_variance), context),
                 flux.shape[1:],
             )
             moved[shift.name] = {

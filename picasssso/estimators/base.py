@@ -123,6 +123,10 @@ class PropertyMapEstimator(abc.ABC):
         """
         return self._estimate(flux, inverse_variance, context), None
 
+    def _cheaper(self) -> PropertyMapEstimator:
+        """Return an estimator that moves by the same with the fluxes, itself by default."""
+        return self
+
     # ---- what a subclass may override -----------------------------------------------
 
     @property

@@ -364,6 +364,21 @@ class CNNEstimator(PropertyMapEstimator):
     ) -> dict[str, PropertyArrays]:
         return self._estimate_batch([flux], [inverse_variance], [context])[0]
 
+    def _cheaper(self) -> PropertyMapEstimator:
+        """Return one member alone: how far members move differs less than what they find."""
+        import copy
+
+        from picasssso.networks.ensemble import Ensemble
+
+        device = resolve_device(self.device)
+        model = self._model(device)
+        if self._is_baseline or len(model.ensemble.networks) == 1:
+            return self
+        one = copy.copy(self)
+        one.model_ = replace(model, ensemble=Ensemble(model.ensemble.networks[:1]))
+        one._loaded = {device: one.model_}
+        return one
+
     def _estimate_batch(
         self,
         flux: Sequence[FloatArray],

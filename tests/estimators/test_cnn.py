@@ -16,6 +16,7 @@ import picasssso
 from picasssso import CNNEstimator
 from picasssso.bands import BandImages
 from picasssso.cli import cli
+from picasssso.data import load_example
 from picasssso.estimators._cnn.draws import correlated_scores, presence_score
 from picasssso.estimators._cnn.weights import ALIASES
 from picasssso.exceptions import (
@@ -434,3 +435,20 @@ def test_uncertainty_is_needed(estimator, images):
     )
     with pytest.raises(InvalidInputError, match="with_estimated_noise"):
         estimator.estimate(bare)
+
+
+def test_one_member_tells_how_far_errors_of_the_sky_and_calibration_move_the_maps(monkeypatch):
+    """Its response stands for that of the ensemble, which would cost as much as all members."""
+    images = load_example()[0][32:96, 32:96]
+    images = images.replace(
+        zero_point_error={"sdss2010-r": 0.02 * u.mag}, sky_error={"sdss2010-g": 0.002 * u.nmgy}
+    )
+    estimator = CNNEstimator(device="cpu")
+    maps = estimator.estimate(images, progress=False)
+    monkeypatch.setattr(CNNEstimator, "_cheaper", lambda self: self)
+    whole = estimator.estimate(images, progress=False)
+    np.testing.assert_array_equal(maps.mean("stellar_mass"), whole.mean("stellar_mass"))
+    for mode in ("zero_point:sdss2010-r", "sky:sdss2010-g"):
+        one, all_members = (m.total("stellar_mass").components[mode].value for m in (maps, whole))
+        assert one != all_members
+        assert one == pytest.approx(all_members, rel=0.25)
