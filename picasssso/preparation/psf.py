@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 #: Shape of the PSF where only its width is known: Moffat index (Trujillo et al. 2001).
 MOFFAT_INDEX = 3.0
 _WIDTH = 8.0  # of the kernel, in FWHM
+_SHARPEST = 0.3  # pixels: width before the average over pixels, of a PSF narrower than these
 _SEARCH = 3000  # pixels of a large field in which stars are looked for
 _MIN_SNR = 60.0
 _MAX_ELLIPTICITY = 0.25
@@ -48,20 +49,32 @@ class MeasuredPSF:
 def model_psf(
     fwhm_pixels: float, side: int | None = None, *, profile: str = "moffat"
 ) -> npt.NDArray[np.float64]:
-    """Return a model PSF averaged over pixels, of a full width at half maximum in pixels."""
+    """Return a model PSF averaged over pixels, whose full width at half maximum is as stated."""
     if profile not in ("moffat", "gaussian") or not 0 < fwhm_pixels < np.inf:
         raise InvalidInputError(
             f"model_psf: found fwhm_pixels={fwhm_pixels!r} and profile={profile!r}, expected a "
             "positive width and 'moffat' or 'gaussian'."
         )
     side = int(np.ceil(_WIDTH * fwhm_pixels / 2)) * 2 + 1 if side is None else side
-    fine = 5 if fwhm_pixels < 6 else 3
+    # A stated width is that of stars in the images, which pixels have widened already.
+    core = fwhm_pixels
+    for _ in range(3):
+        kernel = _pixel_averages(core, side, profile)
+        core *= fwhm_pixels / kernel_fwhm(kernel)
+        if core < _SHARPEST:
+            break
+    return _pixel_averages(max(core, _SHARPEST), side, profile)
+
+
+def _pixel_averages(fwhm: float, side: int, profile: str) -> npt.NDArray[np.float64]:
+    """Return a profile of a width in pixels before its average over pixels, (side, side)."""
+    fine = 5 if fwhm < 6 else 3
     step = (np.arange(side * fine) + 0.5) / fine - side / 2
     radius2 = step[:, None] ** 2 + step**2
     if profile == "gaussian":
-        values = np.exp(-4 * np.log(2) * radius2 / fwhm_pixels**2)
+        values = np.exp(-4 * np.log(2) * radius2 / fwhm**2)
     else:
-        core = fwhm_pixels / 2 / np.sqrt(2 ** (1 / MOFFAT_INDEX) - 1)
+        core = fwhm / 2 / np.sqrt(2 ** (1 / MOFFAT_INDEX) - 1)
         values = (1 + radius2 / core**2) ** -MOFFAT_INDEX
     values = values.reshape(side, fine, side, fine).mean(axis=(1, 3))
     return values / values.sum()

@@ -196,3 +196,10 @@ def test_the_width_is_that_of_the_whole_kernel_interpolated(width):
 
 def test_a_kernel_of_nothing_has_no_width():
     assert kernel_fwhm(np.zeros((7, 7))) == 0
+
+
+@pytest.mark.parametrize("profile", ["moffat", "gaussian"])
+@pytest.mark.parametrize("width", [1.5, 2.0, 3.03, 8.0])
+def test_a_stated_width_is_that_of_the_kernel_on_pixels(width, profile):
+    """Stars on the image have it, so that the average over pixels must not widen it again."""
+    assert kernel_fwhm(model_psf(width, profile=profile)) == pytest.approx(width, rel=0.02)
