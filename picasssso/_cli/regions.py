@@ -8,11 +8,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from picasssso._cli.reading import Options
-from picasssso.exceptions import FileFormatError, InvalidInputError, MissingDependencyError
+from picasssso.exceptions import InvalidInputError
 
 if TYPE_CHECKING:
-    import numpy as np
-    import numpy.typing as npt
     from astropy.coordinates import SkyCoord
 
     from picasssso.bands import BandImages
@@ -25,10 +23,6 @@ REGION: Options = (
      "DS9 region file (needs the package regions): the union of its regions, without excluded "
      "ones.", {}),
 )  # fmt: skip
-
-
-#: Regions of DS9 that cover no pixel.
-_WITHOUT_AREA = ("point", "line", "text")
 
 
 def parse_radius(text: str, option: str = "--aperture") -> Any:
@@ -67,13 +61,9 @@ def find_region(
     path = given["region_file"]
     if path is None:
         return None, ""
-    from picasssso.maps.regions import pixel_weights
+    from picasssso.maps.region_files import read_region
 
-    region = read_region(path, images)
-    try:
-        pixel_weights(region, images.shape, images.wcs)
-    except InvalidInputError as error:  # beyond the image: before the work
-        raise _nothing_inside(path, images) from error
+    region = read_region(path, images.shape, images.wcs)
     return region, f"inside the region of {os.path.basename(path)}"
 
 
@@ -97,104 +87,6 @@ def circle(images: BandImages, radius: Any, position: SkyCoord | None) -> Any:
     except InvalidInputError:  # no source there
         middle = pixel_position(images, position)
     return CircularAperture(middle, float((radius / images.pixel_scale).to(u.one)))
-
-
-def read_region(path: str, images: BandImages) -> Any:
-    """Return a region file of DS9 as an aperture, if it is a single one, or as a mask."""
-    import numpy as np
-
-    try:
-        from regions import Regions
-    except ImportError as error:
-        raise MissingDependencyError(
-            "--region needs the package regions: python -m pip install 'picasssso[regions]'."
-        ) from error
-    if not os.path.isfile(os.path.expanduser(path)):
-        raise FileFormatError(f"--region: found no file {path}. Check the name and the folder.")
-    try:
-        found = list(Regions.read(os.path.expanduser(path), format="ds9"))
-    # What it raises of other files is an open list.
-    except Exception as error:
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
-        raise FileFormatError(
-            f"--region: cannot read {path} as a region file of DS9 ({reason}). Save it in DS9 as "
-            "ds9, in fk5 or image coordinates."
-        ) from error
-    included = [one for one in found if one.meta.get("include", True)]
-    if not included:
-        raise InvalidInputError(
-            f"--region: found no region in {path} that includes something, expected one."
-        )
-    for one in found:
-        kind = type(one).__name__.replace("SkyRegion", "").replace("PixelRegion", "").lower()
-        if kind in _WITHOUT_AREA:
-            raise InvalidInputError(
-                f"--region: found a {kind} in {path}, expected regions with an area, such as a "
-                "circle, an ellipse, a box or a polygon."
-            )
-    if len(found) == 1 and (aperture := _aperture(found[0])) is not None:
-        return aperture
-    mask = np.zeros(images.shape, bool)
-    for one in included:
-        mask |= _mask(one, images)
-    for one in found:
-        mask &= ~_mask(one, images) if one not in included else True
-    if not mask.any():
-        raise _nothing_inside(path, images)
-    return mask
-
-
-def _nothing_inside(path: str, images: BandImages) -> InvalidInputError:
-    """Return the error of a file whose regions lie elsewhere."""
-    from picasssso.bands.pixels import sky_center
-
-    where = ""
-    if images.wcs is not None:
-        center = sky_center(images.wcs, images.shape).to_string("decimal", precision=4)
-        where = f", which lie around {center} (degrees)"
-    return InvalidInputError(
-        f"--region: found none of the images' pixels{where}, inside {path}, expected some. Is it "
-        "of another field?"
-    )
-
-
-def _aperture(region: Any) -> Any:
-    """Return the aperture that a region is; None if it is none, as polygons."""
-    from photutils.aperture import region_to_aperture
-
-    try:
-        return region_to_aperture(region)
-    except TypeError:
-        return None
-
-
-def _mask(region: Any, images: BandImages) -> npt.NDArray[np.bool_]:
-    """Return the pixels of which a region covers half or more, or the center of a polygon."""
-    import numpy as np
-
-    from picasssso.maps.regions import pixel_weights
-
-    mask = np.zeros(images.shape, bool)
-    aperture = _aperture(region)
-    if aperture is not None:
-        try:
-            weights = pixel_weights(aperture, images.shape, images.wcs)
-        except InvalidInputError:  # beyond the image
-            return mask
-        mask[weights.window] = weights.weights >= 0.5
-        return mask
-    if hasattr(region, "to_pixel"):
-        if images.wcs is None:
-            raise InvalidInputError(
-                "--region: found a region on the sky and images without WCS, expected one in "
-                "image coordinates."
-            )
-        region = region.to_pixel(images.wcs)
-    try:
-        covered = region.to_mask(mode="center").to_image(images.shape)
-    except ValueError:  # on the other side of the sky
-        covered = None
-    return mask if covered is None else np.asarray(covered, bool)
 
 
 def keep_only(images: BandImages, region: Any) -> BandImages:

@@ -75,6 +75,9 @@ _RUN_OPTIONS: Options = (
     (("--aperture",), "'R kpc'",
      "Radius of the fixed aperture, in kpc or arcsec.",
      {"default": "10 kpc", "show_default": True}),
+    (("--region",), "FILE.reg",
+     "DS9 region file instead of the aperture (needs the package regions), with {id} if each "
+     "galaxy has its own.", {}),
     (("--no-maps",), None, "Write only the table.", {"is_flag": True}),
     (("--reports",), None, "Write an HTML report for each galaxy.", {"is_flag": True}),
     (("--page", "on_page"), "N",
@@ -144,7 +147,7 @@ def survey(**given: Any) -> None:
         options=_options(given),
         ebv_scale=given["ebv_scale"] if given["ebv"] is None else None,
         extinction_removed=given["extinction_removed"],
-        aperture=parse_radius(given["aperture"]),
+        aperture=given["region"] or parse_radius(given["aperture"]),
         keep_maps=not given["no_maps"],
         reports=given["reports"],
         pictures=given["on_page"],

@@ -66,7 +66,7 @@ class GalaxyWork:
     estimator: PropertyMapEstimator
     folder: Path
     options: Mapping[str, Any]
-    aperture: u.Quantity
+    aperture: u.Quantity | str
     keep_maps: bool = True
     reports: bool = False
     n_samples: int = 0
@@ -181,7 +181,10 @@ class GalaxyWork:
         self, located: Located, images: BandImages, notes: Sequence[str], maps: PropertyMaps
     ) -> dict[str, Any]:
         galaxy = located.galaxy
-        row = {"id": galaxy.id, **measure_galaxy(maps, self.aperture)}
+        aperture = self.aperture
+        if isinstance(aperture, str):
+            aperture = aperture.replace("{id}", galaxy.id)
+        row = {"id": galaxy.id, **measure_galaxy(maps, aperture)}
         if self.keep_maps:
             path = file_of(self.folder, "maps", galaxy.id, ".fits")
             path.parent.mkdir(parents=True, exist_ok=True)

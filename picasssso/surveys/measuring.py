@@ -12,6 +12,7 @@ from picasssso.evaluation.apertures import fit_apertures
 from picasssso.evaluation.stacks import MapStack
 from picasssso.evaluation.sums import radial_gradients, radial_profiles
 from picasssso.exceptions import InvalidInputError, PicassssoWarning
+from picasssso.maps.region_files import read_region
 from picasssso.maps.regions import pixel_weights
 from picasssso.maps.totals import known_correlation
 from picasssso.properties import PROPERTIES
@@ -39,8 +40,11 @@ _COLUMNS = {
 _EDGES = (0.0, 0.5, 1.0, 1.5, 2.0)
 
 
-def measure_galaxy(maps: PropertyMaps, aperture: u.Quantity) -> dict[str, Any]:
-    """Return totals, sizes and gradients; the aperture's radius is an angle or a length."""
+def measure_galaxy(maps: PropertyMaps, aperture: u.Quantity | str) -> dict[str, Any]:
+    """Return totals, sizes and gradients.
+
+    The aperture is a radius, an angle or a length, or the name of a region file of DS9.
+    """
     from photutils.aperture import CircularAperture
 
     tracer = _tracer(maps)
@@ -62,9 +66,10 @@ def measure_galaxy(maps: PropertyMaps, aperture: u.Quantity) -> dict[str, Any]:
         )
     row |= measure_region(maps, ellipse.aperture(0, TOTALS))
     middle = (float(ellipse.x[0]), float(ellipse.y[0]))
-    circle = _pixels(aperture, distance, pixel)
     fixed: dict[str, Any] = {}
-    if circle is not None:
+    if isinstance(aperture, str):
+        fixed = measure_region(maps, read_region(aperture, maps.shape, maps.wcs))
+    elif (circle := _pixels(aperture, distance, pixel)) is not None:
         fixed = measure_region(maps, CircularAperture(middle, circle))
     for name, value in fixed.items():
         plain = name.removesuffix("_error")
@@ -114,7 +119,7 @@ def describe_column(name: str, inside: str) -> str | None:
         return "dex per half-mass radius, out to 2 of them"
     plain = name.removesuffix("_error").removesuffix("_aperture")
     if plain != name.removesuffix("_error"):
-        inside = "inside the fixed aperture"
+        inside = "inside the fixed aperture, or the region that was given"
     if plain in _COLUMNS:
         return _COLUMNS[plain].format(inside=inside)
     if plain not in PROPERTIES:

@@ -20,6 +20,7 @@ import numpy as np
 from picasssso._core.checks import check_integer
 from picasssso._core.files import atomic_write
 from picasssso.exceptions import InvalidInputError, InvalidTypeError
+from picasssso.maps.region_files import region_reader
 from picasssso.surveys.catalogs import Catalog, read_catalog
 from picasssso.surveys.galaxies import READ_ONLY, READING, GalaxyWork, describe_failure
 from picasssso.surveys.measuring import ELLIPSE, LABEL, column_unit, describe_column
@@ -74,7 +75,7 @@ def run(
     options: Mapping[str, Any] | None = None,
     ebv_scale: str | None = None,
     extinction_removed: bool = False,
-    aperture: u.Quantity = 10 * u.kpc,
+    aperture: u.Quantity | str = 10 * u.kpc,
     keep_maps: bool = True,
     reports: bool = False,
     pictures: int = 1000,
@@ -130,8 +131,9 @@ def run(
         Scale of E(B-V) in the catalog; required if there is such a column.
     extinction_removed : bool, optional
         Whether the images are already corrected for that E(B-V).
-    aperture : `~astropy.units.Quantity`, optional
-        Radius of the fixed circular aperture, a length or an angle.
+    aperture : `~astropy.units.Quantity` or str, optional
+        Radius of the fixed circular aperture, a length or an angle; or the name of a DS9 region
+        file (needs the package regions), with ``{id}`` if each galaxy has one of its own.
     keep_maps, reports : bool, optional
         Whether to write the maps of each galaxy, and an HTML report about them.
     pictures : int, optional
@@ -203,7 +205,7 @@ def run(
         _check_estimator(estimator, n_samples),
         where,
         options,
-        aperture,
+        os.path.abspath(aperture) if isinstance(aperture, str) else aperture,
         keep_maps=keep_maps,
         reports=reports,
         n_samples=n_samples,
@@ -306,14 +308,22 @@ def _known_options() -> set[str]:
 
 
 def _check_numbers(aperture: Any, **numbers: Any) -> None:
-    if not (
+    if isinstance(aperture, str):
+        region_reader()
+        if "{id}" not in aperture and not Path(aperture).is_file():
+            raise InvalidInputError(
+                f"aperture={aperture!r}: found no such file, expected a region file of DS9 or, "
+                "with {id}, one for each galaxy."
+            )
+    elif not (
         isinstance(aperture, u.Quantity)
         and aperture.isscalar
         and aperture.unit.physical_type in ("length", "angle")
         and 0 < aperture.value < np.inf
     ):
         raise InvalidInputError(
-            f"aperture={aperture!r}: expected a radius, such as 10 * u.kpc or 3 * u.arcsec."
+            f"aperture={aperture!r}: expected a radius, such as 10 * u.kpc or 3 * u.arcsec, "
+            "or the name of a region file."
         )
     for name, value in numbers.items():
         check_integer(name, value, 1 if name == "batch_size" else 0)

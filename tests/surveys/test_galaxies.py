@@ -7,6 +7,7 @@ import astropy.units as u
 import numpy as np
 import pytest
 from astropy.table import Table
+from photutils.aperture import CircularAperture
 from survey_estimators import Quick
 
 from picasssso import MassToLightEstimator, PropertyMaps
@@ -54,6 +55,23 @@ def test_a_row_is_that_of_the_maps(tmp_path, located):
     assert row["stellar_mass_error"] > 0
     assert row["stellar_mass_gradient"] < 0
     assert 0 <= row["flagged"] <= 1
+
+
+def test_a_region_file_stands_for_the_aperture(tmp_path, located):
+    """A circle in DS9 is a circle; one of another place is named as what is wrong."""
+    pytest.importorskip("regions")
+    text = "# Region file format: DS9\nimage\ncircle(11,11,3)\n"
+    (tmp_path / "galaxy 2.reg").write_text(text)
+    (tmp_path / "galaxy 1.reg").write_text(text.replace("11,11", "400,11"))
+    work = make_work(tmp_path, aperture=str(tmp_path / "{id}.reg"))
+    (row,) = work([located[2]])
+    maps = PropertyMaps.read(tmp_path / row["maps"])
+    expected = maps.total("stellar_mass", CircularAperture((10, 10), 3), "independent")
+    assert row["stellar_mass_aperture"] == pytest.approx(expected.value.value, rel=1e-6)
+    with pytest.raises(InvalidInputError, match=r"none of the images' pixels.*galaxy 1\.reg"):
+        work([located[1]])
+    with pytest.raises(FileFormatError, match=r"found no file.*galaxy 3\.reg"):
+        work([located[3]])
 
 
 def test_rows_scale_with_the_light(tmp_path, located):

@@ -1,0 +1,119 @@
+"""Region files of DS9 as apertures and masks, by the package regions."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from picasssso.bands.pixels import sky_center
+from picasssso.exceptions import FileFormatError, InvalidInputError, MissingDependencyError
+from picasssso.maps.regions import pixel_weights
+
+if TYPE_CHECKING:
+    from astropy.wcs import WCS
+
+#: Regions of DS9 that cover no pixel.
+_WITHOUT_AREA = ("point", "line", "text")
+
+
+def region_reader() -> Any:
+    """Return what reads region files, or say what is missing."""
+    try:
+        from regions import Regions
+    except ImportError as error:
+        raise MissingDependencyError(
+            "--region needs the package regions: python -m pip install 'picasssso[regions]'."
+        ) from error
+    return Regions
+
+
+def read_region(path: str, shape: tuple[int, int], wcs: WCS | None) -> Any:
+    """Return a region file of DS9 as an aperture, if it is a single one, or as a mask."""
+    Regions = region_reader()
+    if not os.path.isfile(os.path.expanduser(path)):
+        raise FileFormatError(f"--region: found no file {path}. Check the name and the folder.")
+    try:
+        found = list(Regions.read(os.path.expanduser(path), format="ds9"))
+    # What it raises of other files is an open list.
+    except Exception as error:
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
+        raise FileFormatError(
+            f"--region: cannot read {path} as a region file of DS9 ({reason}). Save it in DS9 as "
+            "ds9, in fk5 or image coordinates."
+        ) from error
+    included = [one for one in found if one.meta.get("include", True)]
+    if not included:
+        raise InvalidInputError(
+            f"--region: found no region in {path} that includes something, expected one."
+        )
+    for one in found:
+        kind = type(one).__name__.replace("SkyRegion", "").replace("PixelRegion", "").lower()
+        if kind in _WITHOUT_AREA:
+            raise InvalidInputError(
+                f"--region: found a {kind} in {path}, expected regions with an area, such as a "
+                "circle, an ellipse, a box or a polygon."
+            )
+    if len(found) == 1 and (aperture := _aperture(found[0])) is not None:
+        try:
+            pixel_weights(aperture, shape, wcs)
+        except InvalidInputError as error:  # beyond the image
+            raise _nothing_inside(path, shape, wcs) from error
+        return aperture
+    mask = np.zeros(shape, bool)
+    for one in included:
+        mask |= _mask(one, shape, wcs)
+    for one in found:
+        mask &= ~_mask(one, shape, wcs) if one not in included else True
+    if not mask.any():
+        raise _nothing_inside(path, shape, wcs)
+    return mask
+
+
+def _nothing_inside(path: str, shape: tuple[int, int], wcs: WCS | None) -> InvalidInputError:
+    """Return the error of a file whose regions lie elsewhere."""
+    where = ""
+    if wcs is not None:
+        center = sky_center(wcs, shape).to_string("decimal", precision=4)
+        where = f", which lie around {center} (degrees)"
+    return InvalidInputError(
+        f"--region: found none of the images' pixels{where}, inside {path}, expected some. Is it "
+        "of another field?"
+    )
+
+
+def _aperture(region: Any) -> Any:
+    """Return the aperture that a region is; None if it is none, as polygons."""
+    from photutils.aperture import region_to_aperture
+
+    try:
+        return region_to_aperture(region)
+    except TypeError:
+        return None
+
+
+def _mask(region: Any, shape: tuple[int, int], wcs: WCS | None) -> npt.NDArray[np.bool_]:
+    """Return the pixels of which a region covers half or more, or the center of a polygon."""
+    mask = np.zeros(shape, bool)
+    aperture = _aperture(region)
+    if aperture is not None:
+        try:
+            weights = pixel_weights(aperture, shape, wcs)
+        except InvalidInputError:  # beyond the image
+            return mask
+        mask[weights.window] = weights.weights >= 0.5
+        return mask
+    if hasattr(region, "to_pixel"):
+        if wcs is None:
+            raise InvalidInputError(
+                "--region: found a region on the sky and images without WCS, expected one in "
+                "image coordinates."
+            )
+        region = region.to_pixel(wcs)
+    try:
+        covered = region.to_mask(mode="center").to_image(shape)
+    except ValueError:  # on the other side of the sky
+        covered = None
+    return mask if covered is None else np.asarray(covered, bool)
