@@ -263,6 +263,17 @@ def test_an_aperture_and_the_same_circle_of_ds9(folder):
     assert totals("--region", "a.reg")[0] == pytest.approx(found, rel=0.02)
 
 
+def test_an_aperture_that_leaves_the_image_says_so(folder):
+    _, output = totals("--aperture", "18 arcsec")
+    y, x = np.indices((400, 400)) - 150.0
+    circle = np.hypot(x - 31.5, y - 29.5) < 36
+    beyond = circle & ((x < 0) | (y < 0) | (x >= SHAPE[1]) | (y >= SHAPE[0]))
+    part = 100 * beyond.sum() / circle.sum()
+    told = re.search(r"nucleus: (\d+) % of it is masked or outside the image", output)
+    assert part > 1
+    assert float(told[1]) == pytest.approx(part, abs=1.5)
+
+
 def test_regions_of_ds9_that_are_several(folder):
     """A polygon, less a circle that is excluded; a box in image coordinates."""
     pytest.importorskip("regions")

@@ -12,6 +12,10 @@ if TYPE_CHECKING:
     from picasssso.maps import PropertyMaps, Total
 
 
+#: Part of a region without an estimate that goes without saying.
+_TOLD = 0.01
+
+
 def describe_totals(
     maps: PropertyMaps, truth: PropertyMaps | None = None, *, region: Any = None, what: str = ""
 ) -> Iterator[str]:
@@ -29,7 +33,7 @@ def describe_totals(
 
     prior = like_prior(maps)
     if region is not None:
-        yield f"  {what}:"
+        yield f"  {what}:{_without(maps, region)}"
     elif maps.target is not None:
         yield "  inside the target's label:"
     for name in maps:
@@ -43,10 +47,10 @@ def describe_totals(
         if name in prior:
             line += f" ({prior[name]})"
         if truth is not None and name in truth:
-            region = ~maps.masks[name]
+            there = ~maps.masks[name]
             if maps.target is not None:
-                region &= maps.target
-            known = truth.total(name, region=region, correlation="independent").value
+                there &= maps.target
+            known = truth.total(name, region=there, correlation="independent").value
             line += f"   truth {known.value:.4g}"
             deviation = float((total.value - known) / total.uncertainty)
             ratio = float(total.value / known)
@@ -56,6 +60,17 @@ def describe_totals(
                 off = f"{np.log10(ratio):+.2f} dex, " if ratio > 0 else ""
             line += f" ({off}{deviation:+.1f} sigma)"
         yield line
+
+
+def _without(maps: PropertyMaps, region: Any) -> str:
+    """Return how much of a region has no estimate, where that is more than a hundredth."""
+    from picasssso.maps.regions import pixel_weights
+
+    weights = pixel_weights(region, maps.shape, maps.wcs)
+    masked = np.logical_and.reduce([maps.masks[name] for name in maps])[weights.window]
+    inside = float(weights.weights.sum())
+    part = 1.0 - float(weights.weights[~masked].sum()) / (inside + weights.outside)
+    return f" {100 * part:.0f} % of it is masked or outside the image" if part > _TOLD else ""
 
 
 def _with_error(total: Total) -> str:
