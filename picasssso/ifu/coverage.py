@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from picasssso.exceptions import InvalidInputError
-from picasssso.filters.library import define, load_filter, make_curve
+from picasssso.filters.library import define, library_hash, load_filter, make_curve
 from picasssso.filters.own import check_name
 
 if TYPE_CHECKING:
@@ -151,7 +151,8 @@ def box_filter(name: str, low: float, high: float) -> FilterResponse:
     Raises
     ------
     InvalidInputError
-        If the name is invalid, or the wavelengths do not increase.
+        If the name is invalid or that of a filter in the library, or the wavelengths do not
+        increase.
 
     Examples
     --------
@@ -165,6 +166,11 @@ def box_filter(name: str, low: float, high: float) -> FilterResponse:
     if not all(isinstance(x, numbers.Real) for x in (low, high)) or not 0 < low < high:
         raise InvalidInputError(
             f"Filter {name!r}: found low={low!r} and high={high!r}, expected 0 < low < high."
+        )
+    if library_hash(str(name)) is not None:
+        raise InvalidInputError(
+            f"Filter {name!r}: found a filter of the library with this name, expected a name of "
+            "its own for the box, such as 'box-red1'."
         )
     inner = np.linspace(low, high, max(int((high - low) / 5), 2))
     points = np.concatenate([[low - 1e-3], inner, [high + 1e-3]])

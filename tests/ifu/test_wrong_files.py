@@ -285,7 +285,7 @@ def test_wrong_filters():
         synthetic_images(cube, [])
     for name, ends, message in (
         ("red", (6000, 6500), "GROUP-BAND"), ("a-b", ("1", "2"), "0 < low"),
-        ("a-b", (7000, 6000), "0 < low < high"),
+        ("a-b", (7000, 6000), "0 < low < high"), ("sdss2010-g", (4000, 5000), "of the library"),
     ):  # fmt: skip
         with pytest.raises(InvalidInputError, match=message):
             box_filter(name, *ends)
