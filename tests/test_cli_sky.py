@@ -44,6 +44,10 @@ def test_sources_are_masked_with_their_surroundings():
 def test_sky_that_is_still_in_is_suspected():
     with pytest.warns(PicassssoWarning, match=r"sky still in .*--subtract-sky median"):
         warn_of_sky(field(700.0)[0])
+    with pytest.warns(PicassssoWarning, match=r"lie 3(\.\d)? times the noise above zero"):
+        warn_of_sky(field(5 * NOISE)[0])  # too little to be bright, but flat
+    # A galaxy that fills the image is brighter everywhere, and not flat.
+    warn_of_sky(field(size=20.0)[0])
     # None of these is suspected: a warning would be an error here.
     for images in (field(0.0)[0], field(2 * NOISE)[0], field(-700.0)[0]):
         warn_of_sky(images)

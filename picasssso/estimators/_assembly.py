@@ -19,7 +19,7 @@ import numpy.typing as npt
 from picasssso._core.blocks import Block
 from picasssso.estimators._shared_errors import flux_shifts
 from picasssso.estimators.context import EstimationContext
-from picasssso.exceptions import InvalidInputError
+from picasssso.exceptions import InvalidInputError, InvalidTypeError
 from picasssso.filters.own import own_curves
 from picasssso.maps.arrays import PERCENTILES, PropertyArrays
 from picasssso.model_uncertainty import model_shift
@@ -106,6 +106,12 @@ class MapAssembler:
                 f"one PropertyArrays for each of its properties {expected}."
             )
         for name, arrays in results.items():
+            if not isinstance(arrays, PropertyArrays):
+                raise InvalidTypeError(
+                    f"{type(self.estimator).__name__}._estimate returned {name} as "
+                    f"{type(arrays).__name__}: expected PropertyArrays, such as "
+                    "PropertyArrays.from_normal(mean, sigma)."
+                )
             if arrays.shape != shape:
                 raise InvalidInputError(
                     f"{type(self.estimator).__name__}._estimate returned {name} with shape "

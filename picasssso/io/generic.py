@@ -8,10 +8,13 @@ they state one, else in the image's.
 
 from __future__ import annotations
 
+import warnings
+
 import astropy.units as u
+from astropy.io import fits
 
 from picasssso.bands.flux_units import is_count_like, parse_unit
-from picasssso.exceptions import InvalidInputError
+from picasssso.exceptions import InvalidInputError, PicassssoWarning
 from picasssso.io.band_planes import BandPlane
 from picasssso.io.formats import ImageReader, Recognition
 from picasssso.io.image_files import ImageFile
@@ -56,8 +59,11 @@ def _calibration(
     header = file.headers[hdu]
     zero_point, stated = file.given_zero_point(band), file.stated.of("unit", band)
     if stated is None and "BUNIT" not in header and zero_point is None:
+        keyword = _zero_point_keyword(header, band)
+        hint = f"unit='adu', of which {keyword} is the zero point, " if keyword else ""
         raise InvalidInputError(
-            f"Band {band!r}: found no BUNIT in {file.path}, expected unit='nmgy' or the like or, "
+            f"Band {band!r}: found no BUNIT in {file.path}, expected {hint}unit='nmgy' or "
+            "the like or, "
             "of an image in counts, zero_point=, the AB magnitude of one count such as 30 * "
             "u.ABmag. It is never guessed."
         )
@@ -65,5 +71,23 @@ def _calibration(
     text = header.get("BUNIT", u.ct) if stated is None else stated
     unit = parse_unit(text, band, "unit" if stated is not None else "BUNIT")
     if not is_count_like(unit) or zero_point is not None:
+        keyword = None if zero_point is not None else _zero_point_keyword(header, band)
+        if stated is not None and keyword and "BUNIT" not in header:
+            warnings.warn(
+                f"Band {band!r}: found {keyword} in {file.path}, the zero point of counts, beside "
+                f"the given unit {str(unit)!r}, which is used. Give unit='adu' if these are "
+                "counts.",
+                PicassssoWarning,
+                stacklevel=2,
+            )
         return unit, zero_point, "given"
     return unit, *find_zero_point(header, band, unit)
+
+
+def _zero_point_keyword(header: fits.Header, band: str) -> str | None:
+    """Return the keyword, with its value, that defines a zero point of counts, if one does."""
+    try:
+        _, keyword = find_zero_point(header, band, u.ct)
+    except InvalidInputError:
+        return None
+    return f"{keyword} = {header[keyword]}"

@@ -34,6 +34,8 @@ if TYPE_CHECKING:
     from astropy.coordinates import SkyCoord
 
 _SAME_GRID = 1e-3  # pixels
+#: Light of another source over the target's from which on the wrong one may be meant.
+_OUTSHONE = 20.0
 
 
 def prepare(
@@ -302,6 +304,15 @@ def _target(
             stacklevel=3,
         )
         return images
+    x, y, ratio = found.brightest
+    if position is None and ratio > _OUTSHONE:
+        warnings.warn(
+            f"The target is the source in the middle, at pixel ({found.nucleus[0]:.0f}, "
+            f"{found.nucleus[1]:.0f}), with {100 / ratio:.1g} % of the light of the brightest, at "
+            f"({x:.0f}, {y:.0f}). Give position= if another is meant.",
+            PicassssoWarning,
+            stacklevel=3,
+        )
     if mask:
         images = mask_sources(images, sources=found, folder=folder)
     return images if cutout is None else cutout_target(images, found, radii=cutout)

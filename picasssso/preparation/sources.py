@@ -73,6 +73,9 @@ class Sources:
     hidden_area, hidden_light : float
         Fractions of the area and light of the target that are hidden by stars or invalid pixels
         (in any band); hidden light is estimated from other pixels at the same elliptical radius.
+    brightest : tuple of float
+        Pixel (x, y) of the brightest other source that was found, and its light over the
+        target's; 0 without one.
 
     Examples
     --------
@@ -91,6 +94,7 @@ class Sources:
     nucleus: tuple[float, float]
     hidden_area: float
     hidden_light: float
+    brightest: tuple[float, float, float] = (np.nan, np.nan, 0.0)
 
 
 def pixel_position(images: BandImages, position: Any) -> tuple[float, float]:
@@ -186,6 +190,24 @@ def find_sources(
         (parts.nucleus[0] + corner[0], parts.nucleus[1] + corner[1]),
         hidden_area,
         hidden_light,
+        _brightest(image, segments, label, corner),
+    )
+
+
+def _brightest(
+    image: Array, segments: npt.NDArray[np.int64], label: int, corner: tuple[int, int]
+) -> tuple[float, float, float]:
+    """Return pixel (x, y) of the brightest source but one, and its light over that one's."""
+    light = np.bincount(segments.ravel(), weights=np.maximum(image, 0.0).ravel())
+    own, light[[0, label]] = light[label], 0.0
+    if not light.any() or not own > 0:
+        return np.nan, np.nan, 0.0
+    rows, columns = np.nonzero(segments == light.argmax())
+    peak = image[rows, columns].argmax()
+    return (
+        float(columns[peak] + corner[0]),
+        float(rows[peak] + corner[1]),
+        float(light.max() / own),
     )
 
 

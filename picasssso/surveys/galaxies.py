@@ -167,7 +167,8 @@ class GalaxyWork:
 
             source, own = read_parts(source, **_reading(self.options), **own), {}
             options = {key: value for key, value in options.items() if key not in READING}
-        if located.size is not None and galaxy.position is not None:
+        # Images without WCS, whose pixel scale is stated, have no positions.
+        if galaxy.position is not None and "pixel_scale" not in self.options:
             from astropy.coordinates import SkyCoord
 
             options.setdefault("position", SkyCoord(*galaxy.position, unit="deg"))
@@ -182,6 +183,8 @@ class GalaxyWork:
     ) -> dict[str, Any]:
         galaxy = located.galaxy
         aperture = self.aperture
+        if maps.angular_diameter_distance is None:
+            notes = [*notes, "no totals: the redshift gives no distance, and none is given"]
         if isinstance(aperture, str):
             aperture = aperture.replace("{id}", galaxy.id)
         row = {"id": galaxy.id, **measure_galaxy(maps, aperture)}

@@ -166,6 +166,7 @@ def test_the_noise_level_is_that_of_the_whole_image(images):
     [
         ({}, "expected one PropertyArrays for each"),
         ({"stellar_mass": PropertyArrays(np.zeros((5, 2, 2)))}, "expected that of the block"),
+        ({"stellar_mass": np.zeros((2, 2))}, "as ndarray: expected PropertyArrays"),
         ("no mean", "sums of medians are not totals"),
     ],
 )
@@ -176,7 +177,7 @@ def test_a_plugin_that_returns_nonsense_is_told(images, returned, message):
                 return {"stellar_mass": PropertyArrays(np.zeros((5, *flux.shape[1:])))}
             return returned
 
-    with pytest.raises(InvalidInputError, match=message):
+    with pytest.raises((InvalidInputError, InvalidTypeError), match=message):
         Nonsense().estimate(images)
 
 

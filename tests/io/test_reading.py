@@ -220,6 +220,18 @@ def test_what_is_stated_holds_for_every_format(tmp_path):
         assert images.psf["decam2014-r"] == 1 * u.arcsec
 
 
+def test_a_unit_beside_the_zero_point_of_counts_is_told(write):
+    path = write(("ERR", 0.5), ZP_AB=27.5)
+    fits.delval(path, "BUNIT")
+    with pytest.raises(InvalidInputError, match=r"unit='adu', of which ZP_AB = 27.5 is the zero"):
+        BandImages.read({R: path}, redshift=0.1)
+    with pytest.warns(PicassssoWarning, match=r"ZP_AB = 27.5 .*beside the given unit 'nmgy'"):
+        images = BandImages.read({R: path}, redshift=0.1, unit="nmgy")
+    counts = BandImages.read({R: path}, redshift=0.1, unit="adu")
+    assert images.to_arrays()[0][0, 0, 0] == pytest.approx(10)
+    assert counts.to_arrays()[0][0, 0, 0] == pytest.approx(10 * 10 ** (0.4 * (22.5 - 27.5)))
+
+
 def test_many_small_images_keep_no_file_open(write):
     path, limit = write(("ERR", 0.5)), resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (80, limit[1]))

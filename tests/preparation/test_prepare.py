@@ -138,6 +138,18 @@ def test_a_galaxy_that_fills_the_image_keeps_its_sky(monkeypatch):
     assert "background" not in steps(found)
 
 
+def test_a_peak_in_the_middle_of_a_field_whose_galaxy_lies_elsewhere():
+    """Nobody asked for it: the galaxy would be masked as a neighbor."""
+    shape = (161, 161)
+    spot = np.zeros(shape)
+    spot[78:83, 78:83] = 0.15
+    images, psf = make_field(shape, n_stars=0, extra=spot, center=(80, 30), size=4.0)
+    images = images.replace(psf=psf)
+    with pytest.warns(PicassssoWarning, match=r"% of the light of the brightest, at \(3\d, 8\d\)"):
+        prepare(images, sky=None, match=False)
+    prepare(images, sky=None, match=False, position=(30, 80))  # as one that is asked for
+
+
 def test_nothing_in_the_middle():
     images, _ = make_field((140, 140), n_stars=0, flux=1e-9)
     with pytest.warns(PicassssoWarning, match="position="):

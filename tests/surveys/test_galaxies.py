@@ -57,6 +57,30 @@ def test_a_row_is_that_of_the_maps(tmp_path, located):
     assert 0 <= row["flagged"] <= 1
 
 
+def test_the_catalog_says_where_the_galaxy_is_in_its_image(tmp_path, galaxies, monkeypatch):
+    """Also in images that are no cutouts of tiles: the middle may hold another galaxy."""
+    table = Table.read(galaxies / "galaxies.ecsv")
+    table["ra"], table["dec"] = 10.0, -20.0
+    catalog = read_catalog(table)
+    source = FilePatterns(str(galaxies / "cutouts/{id}_{band}.fits"), ["g", "i"])
+    asked = []
+    monkeypatch.setattr("picasssso.preparation.prepare", lambda images, **how: asked.append(how))
+    make_work(tmp_path)._prepare(source.locate(catalog[0]))
+    assert (asked[0]["position"].ra.deg, asked[0]["position"].dec.deg) == (10.0, -20.0)
+    scale = {**OPTIONS, "pixel_scale": 0.4 * u.arcsec}
+    make_work(tmp_path, options=scale)._prepare(source.locate(catalog[0]))
+    assert "position" not in asked[1]
+
+
+def test_without_a_distance_it_is_said_why_there_are_no_totals(tmp_path, galaxies):
+    table = Table.read(galaxies / "galaxies.ecsv")
+    table["redshift"] = 0.0005
+    source = FilePatterns(str(galaxies / "cutouts/{id}_{band}.fits"), ["g", "i"])
+    (row,) = make_work(tmp_path)([source.locate(read_catalog(table)[0])])
+    assert np.isnan(row["stellar_mass"])
+    assert "no totals: the redshift gives no distance" in row["notes"]
+
+
 def test_a_region_file_stands_for_the_aperture(tmp_path, located):
     """A circle in DS9 is a circle; one of another place is named as what is wrong."""
     pytest.importorskip("regions")
