@@ -200,7 +200,7 @@ def _named(tensors: dict[str, torch.Tensor], prefix: str) -> dict[str, torch.Ten
     }
     for name, value in found.items():
         if bool(torch.isnan(value).any()) or (prefix[0] == "m" and bool(torch.isinf(value).any())):
-            raise ValueError(f"{prefix}{name} holds values that are no numbers.")
+            raise ValueError(f"{prefix}{name} holds values that are not numbers.")
     return found
 
 

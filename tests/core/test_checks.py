@@ -28,7 +28,9 @@ def test_formats_that_are_none_or_newer(found, message):
         check_format("a file", "card", found, 2, "0.1")
 
 
-@pytest.mark.parametrize(("text", "message"), [("{", "no JSON"), ("[1]", "no JSON object")])
+@pytest.mark.parametrize(
+    ("text", "message"), [("{", "not valid JSON"), ("[1]", "not a JSON object")]
+)
 def test_json_that_is_no_object(text, message):
     assert parse_json('{"a": 1}', "recipe") == {"a": 1}
     with pytest.raises(InvalidInputError, match=message):

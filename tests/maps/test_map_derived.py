@@ -11,7 +11,7 @@ from picasssso import PropertyMaps
 from picasssso.data import load_example_images
 from picasssso.exceptions import InvalidInputError
 from picasssso.maps import PropertyArrays
-from picasssso.maps.plotting import _add_axes, _Layout
+from picasssso.maps.plotting import _add_axes
 
 SHAPE = (30, 40)
 
@@ -148,7 +148,7 @@ def test_coordinates_stand_along_the_edges_they_change_along(turn, sides):
     import matplotlib.pyplot as plt
 
     maps = make_maps(turn=turn)
-    axes = _add_axes(plt.figure(), _Layout(1, 1, 1, 2.0), 0, 0, maps, left=True, last=True)
+    axes = _add_axes(plt.figure(), 111, maps, left=True, last=True)
     found = "".join(c.get_ticklabel_position()[0] for c in axes.coords)
     assert found == sides
     plt.close("all")

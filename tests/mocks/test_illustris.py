@@ -198,7 +198,7 @@ def test_synthetic_image_lies_on_the_axes_of_the_maps(tmp_path):
     [
         ({"image": marked()}, {}, FileFormatError, "lacks the data set 'data'"),
         ({"data": marked()[:4]}, {}, FileFormatError, r"expected \(5, H, W\)"),
-        ({"data": marked()}, {"unit": "kg"}, InvalidInputError, "no surface brightness"),
+        ({"data": marked()}, {"unit": "kg"}, InvalidInputError, "not a surface brightness"),
         ({"data": marked()}, {"pixel_scale_kpc": 0.0}, InvalidInputError, "above 0"),
     ],
 )

@@ -52,7 +52,7 @@ def test_a_run_and_its_table(tmp_path, how, scheduler, seen):
     assert (np.diff(table["stellar_mass"].value) > 0).all()
     assert "2 half-mass radii, not of the whole" in table["stellar_mass"].info.description
     assert table["stellar_mass_aperture_error"].info.description == (
-        "error of the total inside the fixed aperture"
+        "error of the total inside the fixed aperture, or the region that was given"
     )
     stored = QTable.read(tmp_path / "run" / "results.fits")
     assert stored["stellar_mass"].info.description == table["stellar_mass"].info.description
