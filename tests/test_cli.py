@@ -270,6 +270,13 @@ def test_estimator_parameters_are_passed_on_and_recorded(folder):
     assert PropertyMaps.read("maps.fits").meta["parameters"]["relation"] == "zibetti2009"
 
 
+def mass_range():
+    """Return the width of the 68 % range of stellar mass in each pixel."""
+    maps = PropertyMaps.read("maps.fits")
+    low, high = (maps.percentile("stellar_mass", q).value for q in (16, 84))
+    return high - low
+
+
 def test_noise_is_estimated_only_when_asked(folder):
     rng = np.random.default_rng(3)
     for band in "gi":
@@ -279,6 +286,13 @@ def test_noise_is_estimated_only_when_asked(folder):
     assert_fails(result, 1, "uncertainty", "--estimate-noise")
     result = run(*BASE, *bands(), *NO_DUST, "--estimate-noise")
     assert result.exit_code == 0, result.stderr
+    assert "without photon noise" in result.stderr
+    ranges = [mass_range()]
+    result = run(*BASE, *bands(), *NO_DUST, "--estimate-noise", "--gain", "0.5", "--overwrite")
+    assert result.exit_code == 0, result.stderr
+    assert "photon noise" not in result.stderr
+    ranges.append(mass_range())
+    assert np.nanmax(ranges[1] / ranges[0]) > 1.2  # where the galaxy is bright
 
 
 def test_file_of_band_images_is_read(folder):

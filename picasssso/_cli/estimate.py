@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -22,7 +23,7 @@ from picasssso._cli.reading import (
 )
 from picasssso._cli.regions import REGION, check_region, find_region
 from picasssso._cli.running import common_options, progress_wanted
-from picasssso.exceptions import InvalidInputError
+from picasssso.exceptions import InvalidInputError, PicassssoWarning
 
 if TYPE_CHECKING:
     from picasssso.bands import BandImages
@@ -52,6 +53,9 @@ PREPARING: Options = (
      {"type": click.Choice(["median", "background2d"])}),
     (("--estimate-noise",), None,
      "Measure the noise of bands without uncertainties from the images.", {"is_flag": True}),
+    (("--gain",), "G",
+     "Electrons per unit of the images, for the photon noise of the galaxy with "
+     "--estimate-noise.", {"type": click.FloatRange(min=0, min_open=True)}),
     (("--prepare/--no-prepare", "prepared"), None,
      "Whether to prepare the images like `picasssso prepare` with its defaults. By default, "
      "survey files are prepared, and images of --band or BandImages are not.",
@@ -117,12 +121,29 @@ class ImagesWanted:
             )
             images = self._clean(images, sky)
         if self.given["estimate_noise"] and images.missing_uncertainty:
-            images = images.with_estimated_noise()
+            images = self._with_noise(images)
         if not sky:
             from picasssso._cli.sky import warn_of_sky
 
             warn_of_sky(images)
         return images
+
+    def _with_noise(self, images: BandImages) -> BandImages:
+        """Measure the noise of the sky, and add that of the photons if the gain is given."""
+        import astropy.units as u
+
+        lacking, gain = images.missing_uncertainty, self.given["gain"]
+        if gain is None:
+            warnings.warn(
+                f"The noise of {', '.join(lacking)} is that of the sky, without photon noise, so "
+                "that errors of bright pixels are too small. Give --gain, electrons per unit of "
+                "the images.",
+                PicassssoWarning,
+                stacklevel=2,
+            )
+            return images.with_estimated_noise()
+        gains = {band: gain * u.electron / images[band].unit for band in lacking}
+        return images.with_estimated_noise(gain=gains)
 
     def _clean(self, images: BandImages, sky: str | None) -> BandImages:
         """Subtract the sky and Galactic extinction of images that are not prepared."""
