@@ -269,7 +269,7 @@ def test_an_aperture_that_leaves_the_image_says_so(folder):
     circle = np.hypot(x - 31.5, y - 29.5) < 36
     beyond = circle & ((x < 0) | (y < 0) | (x >= SHAPE[1]) | (y >= SHAPE[0]))
     part = 100 * beyond.sum() / circle.sum()
-    told = re.search(r"nucleus: (\d+) % of it is masked or outside the image", output)
+    told = re.search(r"(\d+) % of this region is masked or outside the image", output)
     assert part > 1
     assert float(told[1]) == pytest.approx(part, abs=1.5)
 

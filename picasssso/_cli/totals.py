@@ -33,15 +33,17 @@ def describe_totals(
 
     prior = like_prior(maps)
     if region is not None:
-        yield f"  {what}:{_without(maps, region)}"
+        yield f"  {what}:"
     elif maps.target is not None:
         yield "  inside the target's label:"
+    missing = []
     for name in maps:
         definition = maps.definition(name)
         if definition.is_surface_density and maps.luminosity_distance is None:
             yield f"  {definition.label}: no total without a distance (--luminosity-distance)"
             continue
         total = maps.total(name, region, correlation=known_correlation(maps, name))
+        missing.append(total.masked_fraction)
         kind = "total" if definition.is_surface_density else "average"
         line = f"  {definition.label + ', ' + kind:28} {_with_error(total)}"
         if name in prior:
@@ -60,17 +62,8 @@ def describe_totals(
                 off = f"{np.log10(ratio):+.2f} dex, " if ratio > 0 else ""
             line += f" ({off}{deviation:+.1f} sigma)"
         yield line
-
-
-def _without(maps: PropertyMaps, region: Any) -> str:
-    """Return how much of a region has no estimate, where that is more than a hundredth."""
-    from picasssso.maps.regions import pixel_weights
-
-    weights = pixel_weights(region, maps.shape, maps.wcs)
-    masked = np.logical_and.reduce([maps.masks[name] for name in maps])[weights.window]
-    inside = float(weights.weights.sum())
-    part = 1.0 - float(weights.weights[~masked].sum()) / (inside + weights.outside)
-    return f" {100 * part:.0f} % of it is masked or outside the image" if part > _TOLD else ""
+    if region is not None and missing and min(missing) > _TOLD:
+        yield f"  {100 * min(missing):.0f} % of this region is masked or outside the image"
 
 
 def _with_error(total: Total) -> str:
