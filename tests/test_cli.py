@@ -654,8 +654,12 @@ def test_every_line_that_info_proposes_reads_the_file(folder):
 def test_info_of_own_files(folder):
     make_galaxy((20, 22)).write("images.fits")
     run("estimate", "images.fits", "-e", "mass_to_light", "-o", "maps.fits")
-    result = run("info", "images.fits", "maps.fits")
+    run("estimate", "images.fits", "-e", "sed_fit", "--option", "n_models=500", "-o", "fit.fits")
+    result = run("info", "images.fits", "maps.fits", "fit.fits")
     assert result.exit_code == 0, result.stderr
+    lines = {words[0]: line for line in result.output.splitlines() if (words := line.split())}
+    assert "mass fraction" in lines["stellar_metallicity"]
+    assert "no unit" in lines["reduced_chi2"]
     for word in ("BandImages", "PropertyMaps", "22 x 20", "sdss2010-g", "stellar_mass", "0.05"):
         assert word in result.output
 

@@ -42,6 +42,9 @@ def test_an_aperture_beside_its_pixels(run, galaxy, tmp_path):
     center = np.unravel_index(np.argmax(galaxy.to_arrays()[0][2]), galaxy.shape)[::-1]
     near = estimator.fit_sed(galaxy, CircularAperture(center, radius)).fluxes
     np.testing.assert_allclose(table["flux"].value, near["flux"].value, rtol=0.1)
+    assert "error floor 3 % of the flux" in result.output
+    assert "median and 68 % range of the posterior:" in result.output
+    assert "Means, with errors" in result.output
     assert "inside 1.2 arcsec of the nucleus" in result.output
     for band in galaxy.bands:
         assert band in result.output

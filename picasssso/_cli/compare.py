@@ -18,6 +18,11 @@ if TYPE_CHECKING:
     from picasssso.maps import PropertyMaps
 
 
+#: Why the two lines of a property may differ.
+_TWO_OFFSETS = (
+    "(First line: totals or averages, sums of posterior means, in which bright pixels count most."
+    "\nSecond line: median over pixels of the difference of posterior medians, all pixels alike.)"
+)
 _OPTIONS: Options = (
     (("--threshold",), "SIGMA",
      "Difference of totals, in units of the combined error, above which a warning is given.",
@@ -64,8 +69,10 @@ def compare(
     coarser resolution and the units of the first. For every common property, the output gives
     both totals (averages for ages, metallicities and attenuation) over the common pixels and
     their difference; and, over pixels, the median and scatter of the difference and the
-    fraction within the combined 68 % and 95 % errors. A warning is given where totals differ
-    significantly; with --quiet, only the warnings.
+    fraction within the combined 68 % and 95 % errors. Totals sum posterior means, and bright
+    pixels dominate them; the median offset is that of posterior medians, and every pixel counts
+    alike: the two need not agree. A warning is given where totals differ significantly; with
+    --quiet, only the warnings.
     """
     from picasssso._core.files import atomic_write
     from picasssso._plotting import check_picture_name
@@ -84,10 +91,12 @@ def compare(
     for number, (name, maps) in enumerate(zip(files, found_in, strict=True)):
         label = str(maps.meta.get("estimator", Path(name).name))
         estimates[label if label not in estimates else f"{label} ({number + 1})"] = maps
+    explained = False
     for (one, first), (other, second) in itertools.combinations(estimates.items(), 2):
         found = compare_estimates(first, second, threshold=threshold)
         if not quiet:
             _report(one, other, found)
+            explained = explained or bool(found)
         if output:
             found.write(output, overwrite)
         if plot:
@@ -96,6 +105,8 @@ def compare(
             figure = draw_residuals(found, (one, other))
             with atomic_write(plot, overwrite) as temporary:
                 figure.savefig(temporary, dpi=130)
+    if explained:
+        click.echo(_TWO_OFFSETS)
     for line in disagreements(estimates, threshold=threshold):
         click.echo(f"Warning: {line}", err=True)
 

@@ -319,7 +319,8 @@ def _describe_maps(name: str, maps: PropertyMaps) -> Iterator[str]:
     for prop in maps:
         definition = maps.definition(prop)
         masked = maps.masks[prop].mean()
-        unit = str(definition.unit) or "mass fraction"
+        fraction = "mass fraction" if prop.endswith("metallicity") else "no unit"
+        unit = str(definition.unit) or fraction
         yield f"  {prop:20} {unit}, {100 * masked:.1f} % masked"
 
 

@@ -102,8 +102,9 @@ def _parse_pixel(given: dict[str, Any]) -> tuple[float, float] | None:
 
 def _report(found: SEDFit, what: str, compared: Table | None) -> None:
     """Print fluxes, what comes of them, and the comparison with the pixels."""
-    head, *answers = str(found).splitlines()
+    head, errors, *answers = str(found).splitlines()
     click.echo(head)
+    click.echo(errors)
     if what:
         click.echo(f"  {what}")
     width = max(map(len, found.bands))
@@ -115,7 +116,10 @@ def _report(found: SEDFit, what: str, compared: Table | None) -> None:
     for line in answers:
         click.echo(line)
     if compared is not None:
-        click.echo("Summed light, and sum or average of its pixels (light less pixels):")
+        click.echo(
+            "Means, with errors that count zero points, sky and the disagreement of models too:\n"
+            "of the summed light, and the sum or average of its pixels (light less pixels)"
+        )
         for row in compared:
             click.echo(_compared(found, row))
 

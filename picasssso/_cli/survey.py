@@ -20,7 +20,7 @@ from picasssso._cli.reading import (
     median_seeing,
 )
 from picasssso._cli.regions import parse_radius
-from picasssso._cli.running import common_options, progress_wanted
+from picasssso._cli.running import common_options, progress_wanted, with_options
 
 #: Failures that are shown at the end, and where all stand.
 _SHOWN, LOG = 5, "run.log"
@@ -183,7 +183,8 @@ def _show_failures(folder: Path, summary: Any) -> None:
     if not summary.failed:
         return
     for name, reason in read_failures(folder, _SHOWN):
-        click.echo(f"{name} failed: {reason}", err=True)
+        text = with_options(f"{name} failed: {reason}", click.get_current_context().command)
+        click.echo(text, err=True)
     more = f"and {summary.failed - _SHOWN} more; " if summary.failed > _SHOWN else ""
     click.echo(
         f"({more}all in {folder / LOG}. The same command with --resume --retry-failed does them "

@@ -34,8 +34,8 @@ READING = (
 )  # fmt: skip
 #: Tiles that a worker keeps open for the galaxies that follow.
 _OPEN_TILES = 16
-#: Longest text of an error or a note.
-_LONGEST = 300
+#: Longest text of an error, and of notes.
+_LONGEST, _NOTES = 600, 300
 #: Side of the pictures on the page, pixels at most.
 _PICTURE = 128
 #: What the picture of a surface density spans, dex.
@@ -175,7 +175,7 @@ class GalaxyWork:
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always", PicassssoWarning)
             images = prepare(source, **options, **own)
-        notes = list(located.notes) + [_one_line(w.message) for w in caught]
+        notes = list(located.notes) + [_one_line(w.message, _NOTES) for w in caught]
         return images, list(dict.fromkeys(notes))
 
     def _finish(
@@ -204,7 +204,7 @@ class GalaxyWork:
             row["report"] = path.relative_to(self.folder).as_posix()
         if galaxy.number < self.pictures:
             row["pictures"] = (_color_png(images), _mass_png(maps))
-        return row | {"notes": "; ".join(notes)[:_LONGEST]}
+        return row | {"notes": "; ".join(notes)[:_NOTES]}
 
 
 def describe_failure(error: BaseException) -> str:
@@ -215,8 +215,8 @@ def describe_failure(error: BaseException) -> str:
     return f"{type(error).__name__}: {text}"[:_LONGEST]
 
 
-def _one_line(message: Any) -> str:
-    return " ".join(str(message).split())[:_LONGEST]
+def _one_line(message: Any, longest: int = _LONGEST) -> str:
+    return " ".join(str(message).split())[:longest]
 
 
 def _color_png(images: BandImages) -> bytes:

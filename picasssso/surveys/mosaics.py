@@ -26,7 +26,7 @@ from picasssso.estimators._assembly import MapAssembler
 from picasssso.exceptions import InvalidInputError, PicassssoError
 from picasssso.maps.files import _assemble, _hdus
 from picasssso.surveys.measuring import measure_region
-from picasssso.surveys.running import Summary, collect, finish
+from picasssso.surveys.running import Summary, collect, describe_estimator, finish
 from picasssso.surveys.store import Store
 
 if TYPE_CHECKING:
@@ -97,7 +97,7 @@ def run_mosaic(
 
     where = Path(folder).expanduser().resolve()
     work = _make_work(Path(images).expanduser().resolve(), estimator, where)
-    settings = {"estimator": repr(estimator), "images": str(work.path)}
+    settings = {**describe_estimator(estimator), "images": str(work.path)}
     how = {"resume": resume, "retry_failed": retry_failed}
     blocks = list(estimator._blocks(work.images, 0)[0])
     with (

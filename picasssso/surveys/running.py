@@ -25,7 +25,7 @@ from picasssso.surveys.catalogs import Catalog, read_catalog
 from picasssso.surveys.galaxies import READ_ONLY, READING, GalaxyWork, describe_failure
 from picasssso.surveys.measuring import ELLIPSE, LABEL, column_unit, describe_column
 from picasssso.surveys.sources import FilePatterns, Located, Source, Tiles
-from picasssso.surveys.store import Store, read_rows
+from picasssso.surveys.store import Store, read_rows, record_value
 
 if TYPE_CHECKING:
     from astropy.table import QTable, Table
@@ -215,11 +215,15 @@ def run(
         together=batch_size is not None,
     )
     settings = {
-        "estimator": repr(estimator),
+        **describe_estimator(estimator),
         "images": str(images or tiles),
-        "options": repr(sorted(options.items())),
-        "aperture": str(aperture),
-        "samples": [n_samples, seed],
+        "bands": ", ".join(bands or ()) or "not given",
+        "size": record_value(size),
+        "options": {name: record_value(value) for name, value in options.items()},
+        "aperture": record_value(aperture),
+        "extinction_removed": extinction_removed,
+        "n_samples": n_samples,
+        "seed": seed,
     }
     with Store(where, settings, resume=resume, retry_failed=retry_failed) as store:
         done = store.done()
@@ -236,6 +240,12 @@ def run(
         number, failed = store.count()
         finish(where)
     return Summary(number, failed, len(table))
+
+
+def describe_estimator(estimator: PropertyMapEstimator) -> dict[str, Any]:
+    """Return an estimator's class and parameters as settings of a run."""
+    values = {name: record_value(value) for name, value in estimator.get_params().items()}
+    return {"estimator": type(estimator).__name__, "parameters": values}
 
 
 def _make_source(

@@ -7,6 +7,7 @@ operating system's, so that it ends with the process that holds it.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import logging
 import os
@@ -18,12 +19,16 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+import numpy as np
+
 from picasssso.exceptions import FileFormatError, InvalidInputError
 
 #: Name of the file in a run's folder.
 RESULTS = "results.sqlite"
 #: Name of the log beside it.
 LOG = "run.log"
+#: Longest value of a setting in a message, and how many names are shown beside it.
+_LONGEST, _SHOWN = 80, 5
 logger = logging.getLogger("picasssso.surveys")
 
 _SCHEMA = """
@@ -71,14 +76,15 @@ class Store:
                 "(resume=True), or choose another folder."
             )
         new = {name: json.dumps(value, sort_keys=True) for name, value in settings.items()}
-        changed = sorted(name for name in new if name in known and known[name] != new[name])
-        if changed:
-            first = changed[0]
+        before = {name: json.loads(value) for name, value in known.items()}
+        if changed := list(_changes(before, settings)):
+            name, old, now = changed[0]
+            more = ", ".join(name for name, *_ in changed[1 : _SHOWN + 1])
             self._database.close()
             raise InvalidInputError(
-                f"The run in {self.folder} was made with another {', '.join(changed)} ("
-                f"{known[first][:80]}, now {new[first][:80]}): resume it with the same, or choose "
-                "another folder."
+                f"{name} was {old} in the run in {self.folder}, and is now {now}"
+                + (f" (also changed: {more})" if more else "")
+                + ": resume with the old value, or choose another folder."
             )
         with self._database as database:
             database.executemany("INSERT OR IGNORE INTO settings VALUES (?, ?)", new.items())
@@ -134,6 +140,41 @@ class Store:
         self._database.close()
         (self.folder / ".holder").unlink(missing_ok=True)
         self._lock.release()
+
+
+def _changes(before: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
+    """Yield name, old and new value of settings that changed; of mappings, of their entries."""
+    for name, new in now.items():
+        if name not in before or before[name] == (new := json.loads(json.dumps(new))):
+            continue
+        old = before[name]
+        if isinstance(old, dict) and isinstance(new, dict):
+            for key in [key for key in {**old, **new} if old.get(key) != new.get(key)]:
+                what = f"{key}=" if name == "options" else f"the estimator's parameter {key}"
+                values = [_shorten(of.get(key, "not given")) for of in (old, new)]
+                yield what, values[0], values[1]
+        else:
+            yield f"{name}=", _shorten(old), _shorten(new)
+
+
+def _shorten(value: Any) -> str:
+    text = str(value)
+    return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 4]} ..."
+
+
+def record_value(value: Any) -> str:
+    """Return a setting as text that differs where the value does."""
+    from astropy.units import Quantity
+
+    if isinstance(value, np.ndarray) and value.size > 1:
+        digest = hashlib.sha256(np.ascontiguousarray(value).tobytes()).hexdigest()
+        unit = f" {value.unit}" if isinstance(value, Quantity) else ""
+        return f"array of {value.shape}{unit}, SHA-256 {digest[:8]}"
+    if isinstance(value, Quantity):
+        return f"'{value}'"
+    if isinstance(value, Mapping):
+        return ", ".join(f"{key}: {record_value(value[key])}" for key in sorted(value, key=str))
+    return repr(value)
 
 
 def _read_holder(folder: Path) -> str:

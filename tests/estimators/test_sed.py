@@ -460,9 +460,25 @@ def test_words(estimator, galaxy):
     sed = estimator.fit_sed(galaxy, (5, 7))
     lines = str(sed).splitlines()
     assert lines[0].startswith("SED of pixel (5, 7): 5 bands, chi2 = ")
+    assert lines[1].startswith("  (error floor 3 % of the flux")
+    assert lines[2] == "median and 68 % range of the posterior:"
     assert any("stellar mass" in line and "solMass" in line for line in lines)
     assert "stellar mass" in sed._repr_html_()
     assert repr(sed).startswith("<SEDFit of pixel (5, 7): 5 bands")
+
+
+def test_the_figure_says_what_was_fitted(estimator, galaxy):
+    sed = estimator.fit_sed(galaxy, CircularAperture((8, 8), 2))
+    radius = 2 * galaxy.pixel_scale.to_value(u.arcsec)
+    figure = sed.plot()
+    words = " ".join(" ".join(t.get_text() for t in axes.texts) for axes in figure.axes)
+    plt.close(figure)
+    words = " ".join(words.split())
+    assert f"The aperture of {radius:.3g} arcsec radius" in words
+    assert "Median and 68 % range" in words
+    assert "error floor 3 % of the flux" in words
+    for band in galaxy.bands:
+        assert band[-1] in words.split()
 
 
 @pytest.mark.parametrize(
@@ -471,7 +487,7 @@ def test_words(estimator, galaxy):
         (1e10, 2e10, 4.5e10, "solMass", "(2.0 +2.5 -1.0)e+10 solMass"),
         (0.4, 0.5, 0.62, "mag", "0.50 +0.12 -0.10 mag"),
         (0.008, 0.0123, 0.02, "", "0.0123 +0.0077 -0.0043"),
-        (0.0, 2e-7, 5e-4, "solMass / yr", "(0.0020 +4.9980 -0.0020)e-04 solMass / yr"),
+        (0.0, 2e-7, 5e-4, "solMass / yr", "(0.00 +5.00 -0.00)e-04 solMass / yr"),
         (0.0, 0.0, 0.0, "mag", "0.00 +0.00 -0.00 mag"),
         (np.nan, np.nan, np.nan, "mag", "not estimated"),
     ],

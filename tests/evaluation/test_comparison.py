@@ -241,6 +241,8 @@ def test_command_writes_residuals_profiles_and_a_picture(maps, tmp_path):
     result = CliRunner().invoke(cli, ["compare", *names, *outputs])
     assert result.exit_code == 0, result.output
     assert "bias -0.301 dex, scatter 0.000" in result.output
+    assert "First line: totals or averages, sums of posterior means" in result.output
+    assert "Second line: median over pixels" in result.output
     assert "0 % / 0 % within errors" in result.output
     with fits.open(tmp_path / "r.fits") as hdus:
         image = hdus["STELLAR_MASS"]

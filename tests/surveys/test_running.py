@@ -7,6 +7,7 @@ import warnings
 import astropy.units as u
 import numpy as np
 import pytest
+from astropy.io import fits
 from astropy.table import QTable, Table
 from click.testing import CliRunner
 from survey_estimators import Quick
@@ -177,6 +178,14 @@ def test_the_command(tmp_path, galaxies, scheduler):
     result = CliRunner().invoke(cli, command)
     assert result.exit_code == 1
     assert "(On the command line: --resume.)" in result.output
+    result = CliRunner().invoke(
+        cli, [text.replace("1.3 arcsec", "1.4 arcsec") for text in command] + ["--resume"]
+    )
+    assert result.exit_code == 1
+    assert result.output.splitlines()[-1] == (
+        f"Error: psf= was '1.3 arcsec' in the run in {folder}, and is now '1.4 arcsec': resume "
+        "with the old value, or choose another folder. (On the command line: --psf.)"
+    )
     (galaxies / "cutouts" / "galaxy 1_g.fits").rename(tmp_path / "away.fits")
     try:
         result = CliRunner().invoke(cli, [*command[:5], str(tmp_path / "other"), *command[6:]])
@@ -186,6 +195,23 @@ def test_the_command(tmp_path, galaxies, scheduler):
     assert "galaxy 1 failed: " in result.output
     assert "same command with --resume --retry-failed" in result.output
     assert result.output.splitlines()[-1].endswith("5 of 6 done, 1 failed.")
+
+
+def test_failures_name_options_of_the_command(tmp_path, galaxies, scheduler):
+    for path in (galaxies / "cutouts").glob("*.fits"):
+        with fits.open(path) as hdus:
+            hdus[0].header["BUNIT"] = "adu"
+            hdus.writeto(tmp_path / path.name)
+    result = CliRunner().invoke(cli, [
+        "survey", str(galaxies / "galaxies.ecsv"), "-e", "mass_to_light", "-o",
+        str(tmp_path / "run"), "--images", str(tmp_path / "{id}_{band}.fits"), "-b", "g", "-b",
+        "i", "--survey", "sdss", "--scheduler", scheduler])  # fmt: skip
+    assert result.exit_code == 1
+    failed = [line for line in result.output.splitlines() if " failed: " in line]
+    assert len(failed) == 5
+    for line in failed:
+        assert "zero_point=" in line
+        assert line.endswith("(On the command line: --zero-point.)")
 
 
 @pytest.mark.parametrize("ending", [KeyboardInterrupt(), SystemExit(143)])

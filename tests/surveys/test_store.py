@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 
+import astropy.units as u
 import numpy as np
 import pytest
 from hypothesis import given
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 
 from picasssso.exceptions import FileFormatError, InvalidInputError
 from picasssso.surveys.running import read_results
-from picasssso.surveys.store import RESULTS, Store, read_rows
+from picasssso.surveys.store import RESULTS, Store, read_rows, record_value
 
 SETTINGS = {"estimator": "E()"}
 HOW = {"resume": False, "retry_failed": False}
@@ -51,13 +52,51 @@ def test_resuming(tmp_path):
     (left / ".0123abcd-a.fits").write_text("half")
     with pytest.raises(InvalidInputError, match=r"with 2 results: go on with it \(resume=True\)"):
         Store(tmp_path, SETTINGS, **HOW)
-    with pytest.raises(InvalidInputError, match="made with another estimator"):
-        Store(tmp_path, {"estimator": "F()"}, **AGAIN)
     with Store(tmp_path, SETTINGS, **AGAIN) as store:
         assert store.done() == {"a", "b"}
     assert not list(left.iterdir())
     with Store(tmp_path, SETTINGS, resume=True, retry_failed=True) as store:
         assert store.done() == {"a"}
+
+
+@pytest.mark.parametrize(
+    ("changed", "expected"),
+    [
+        ({"estimator": "F"}, "estimator= was E in the run in {folder}, and is now F:"),
+        ({"options": {"sky": "'median'"}},
+         "sky= was 'background2d' in the run in {folder}, and is now 'median':"),
+        ({"options": {}}, "sky= was 'background2d' in the run in {folder}, and is now not given:"),
+        ({"parameters": {"n_models": "50"}, "seed": 3},
+         "the estimator's parameter n_models was not given in the run in {folder}, and is now 50 "
+         "(also changed: seed=):"),
+        ({"options": {"sky": "'background2d'", "psf": record_value(np.eye(300))}},
+         "psf= was not given in the run in {folder}, and is now array of (300, 300), SHA-256 "),
+    ],
+)  # fmt: skip
+def test_another_setting_is_refused_by_name(tmp_path, changed, expected):
+    settings = {
+        "estimator": "E",
+        "parameters": {},
+        "options": {"sky": "'background2d'"},
+        "seed": 0,
+    }
+    with Store(tmp_path, settings, **HOW):
+        pass
+    with pytest.raises(InvalidInputError) as caught:
+        Store(tmp_path, {**settings, **changed}, **AGAIN)
+    assert str(caught.value).startswith(expected.format(folder=tmp_path))
+    assert str(caught.value).endswith("resume with the old value, or choose another folder.")
+    with Store(tmp_path, settings, **AGAIN):
+        pass
+
+
+@given(where=st.integers(0, 99_999))
+def test_settings_of_arrays_differ_by_any_element(where):
+    array = np.zeros(100_000, "f4")
+    changed = array.copy()
+    changed[where] = 1e-9
+    assert record_value(array) != record_value(changed)
+    assert record_value(array * u.arcsec) != record_value(array)
 
 
 def test_two_runs_refuse_each_other_and_a_dead_one_does_not(tmp_path):

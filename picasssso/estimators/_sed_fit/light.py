@@ -122,9 +122,9 @@ def _find_region(images: BandImages, region: Any) -> tuple[Any, str, bool]:
         pixel = PixelWeights((slice(y, y + 1), slice(x, x + 1)), np.ones((1, 1)))
         return pixel, f"pixel ({x}, {y})", True
     if isinstance(region, PixelWeights) or hasattr(region, "to_mask"):
-        return region, "the aperture", False
+        return region, f"the aperture{_radius(region, images)}", False
     if hasattr(region, "to_pixel"):
-        return region, "the aperture on the sky", False
+        return region, f"the aperture{_radius(region, images)} on the sky", False
     try:
         pixel_weights(region, images.shape, images.wcs)
     except InvalidTypeError as error:
@@ -133,6 +133,17 @@ def _find_region(images: BandImages, region: Any) -> tuple[Any, str, bool]:
             "photutils aperture, a boolean array (True inside), or the number of a label."
         ) from error
     return region, "the mask", False
+
+
+def _radius(region: Any, images: BandImages) -> str:
+    """Return the radius of a circular aperture in words, if it is one."""
+    from photutils.aperture import CircularAperture, SkyCircularAperture
+
+    if isinstance(region, CircularAperture):
+        return f" of {region.r * images.pixel_scale.to_value(u.arcsec):.3g} arcsec radius"
+    if isinstance(region, SkyCircularAperture) and region.r.unit.is_equivalent(u.arcsec):
+        return f" of {region.r.to_value(u.arcsec):.3g} arcsec radius"
+    return ""
 
 
 def _known_labels(images: BandImages) -> str:

@@ -12,6 +12,7 @@ def describe_range(row: Any) -> str:
     low, middle, high = (float(row[name]) for name in ("p16", "p50", "p84"))
     up, down = high - middle, middle - low
     least = min((step for step in (up, down) if step > 0), default=0.0)
+    least = max(least, 0.1 * max(up, down))  # no digits for a side that hardly counts
     if not np.isfinite(middle):
         return "not estimated"
     largest = max(abs(middle), up, down)

@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from picasssso.estimators.sed_fit import SEDFitEstimator
     from picasssso.maps import PropertyMaps
 
+#: What is given of each property.
+RANGE = "median and 68 % range of the posterior"
 #: Columns of percentiles, as in `PropertyMaps.to_table`.
 _COLUMNS = ("p025", "p16", "p50", "p84", "p975")
 
@@ -350,13 +352,15 @@ class SEDFit:
 
     def __str__(self) -> str:
         lines = [f"  {label:20} {text}" for label, text in self._answers()]
-        return "\n".join([f"SED of {self._summary()}", *lines])
+        head = [f"SED of {self._summary()}", f"  ({self._model_errors()})", f"{RANGE}:"]
+        return "\n".join([*head, *lines])
 
     def __repr__(self) -> str:
         return f"<SEDFit of {self._summary()}>"
 
     def _repr_html_(self) -> str:
-        return html_table(f"SED of {self._summary()}", ("property", "16-50-84 %"), self._answers())
+        head = f"SED of {self._summary()}; {self._model_errors()}"
+        return html_table(head, ("property", RANGE), self._answers())
 
     def _summary(self) -> str:
         flags = f"; {', '.join(self.quality)}" if self.quality else ""
@@ -364,6 +368,16 @@ class SEDFit:
         size = f" ({self.n_pixels:.4g} pixels{masked})" if self.n_pixels != 1 else ""
         n_bands = int(np.isfinite(self._posterior.variance).sum())
         return f"{self.region}{size}: {n_bands} bands, chi2 = {self.chi2:.2f}{flags}"
+
+    def _model_errors(self) -> str:
+        """Return what the fit adds to the noise of each band, in words."""
+        floor, errors = self._fitter.options.error_floor, 100 * self._band_errors
+        text = f"error floor {100 * floor:g} % of the flux"
+        if np.allclose(errors, 100 * floor):
+            return text
+        low, high = (f"{value:.2g}" for value in (errors.min(), errors.max()))
+        ends = low if low == high else f"{low} to {high}"
+        return f"{text}, with the models' own errors {ends} %"
 
     # ---- inside ---------------------------------------------------------------------
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from textwrap import wrap
 from typing import TYPE_CHECKING, Any
 
 import astropy.units as u
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 _OBSERVED, _MODEL, _SPECTRUM = "black", "#D55E00", "0.72"
 #: What is shown beyond the outermost bands, as a factor on wavelength.
 _MARGIN = 1.25
+#: Letters in a line of the text beside the panels.
+_WIDTH = 30
 _STYLE: dict[Any, Any] = {"font.size": 9.0, "axes.linewidth": 0.7}
 
 
@@ -85,6 +88,11 @@ def _draw_fluxes(axes: Axes, sed: SEDFit, scale: Any, unit: Any) -> None:
         axes.set_yscale("log")
         axes.set_ylim(values.min() / 2.2, values.max() * 2.2)
     axes.set_xlim(*ends)
+    for at, top, band in zip(x, np.where(np.isfinite(flux), flux, middle), sed.bands, strict=True):
+        axes.annotate(
+            band.rpartition("-")[2], (at, top), (0, 9), textcoords="offset points", ha="center",
+            fontsize=8, color=_OBSERVED,
+        )  # fmt: skip
     axes.set_ylabel(f"flux density ({u.Unit(unit):unicode})")
     axes.legend(fontsize=8, frameon=False, loc="lower right")
 
@@ -132,9 +140,12 @@ def _write_answers(axes: Axes, sed: SEDFit) -> None:
     if sed.masked_fraction > 5e-4:
         size += f", {100 * sed.masked_fraction:.1f} % masked"
     lines = [sed.region[:1].upper() + sed.region[1:], size, f"z = {sed.maps.redshift:g}", ""]
+    lines = ["\n".join(wrap(line, _WIDTH)) for line in lines]
+    lines += ["Median and 68 % range"]
     for row in sed.posterior:
         lines += [sed._definition(row["property"]).label, f"   {_range(row)}"]
     lines += ["", rf"$\chi^2$ = {sed.chi2:.2f} in {n_bands} bands", *sed.quality]
+    lines += wrap(sed._model_errors(), _WIDTH)
     text = "\n".join(line for k, line in enumerate(lines) if line or k > 1)
     axes.text(0, 1, text, va="top", ha="left", linespacing=1.35, transform=axes.transAxes)
 
