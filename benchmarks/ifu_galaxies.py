@@ -25,7 +25,7 @@ from picasssso.evaluation import compare_estimates
 from picasssso.ifu import (
     PublishedMap,
     box_filter,
-    maps_from_table,
+    convert_maps,
     read_cube,
     read_maps,
     synthetic_images,
@@ -163,14 +163,14 @@ def read_ngc4047():
     table = Table.read(path, path="SSP")
     table["rate"] = Table.read(path, path="ELINES")["sigsfr_adopt"]
     log = {"weighting": "mass", "average": "log"}
-    return maps_from_table(
-        table,
+    return convert_maps(
         {
             "stellar_mass": PublishedMap("sigstar_Avcor", None, imf="salpeter"),
             "sfr": PublishedMap("rate", None, imf="salpeter", averaging_time=10 * u.Myr),
             "stellar_age": PublishedMap("age_mwt", u.dex(u.yr), **log),
             "stellar_metallicity": PublishedMap("ZH_mwt", u.dex, solar_metallicity=0.019, **log),
         },
+        table=table,
         sky=("ra_abs", "dec_abs"), redshift=0.0114, luminosity_distance=49.1 * u.Mpc,
         approximate=["sfr"],
     )  # fmt: skip

@@ -43,7 +43,8 @@ from astropy.cosmology import Planck18
 from astropy.table import Row, Table
 from scipy.interpolate import PchipInterpolator
 
-from picasssso.mocks import Galaxies, ProceduralGalaxies
+from picasssso.mocks import ProceduralGalaxies
+from picasssso.mocks.galaxy_maps import Galaxies
 from picasssso.mocks.light import LightTable
 from picasssso.mocks.model_error import ModelErrors
 from picasssso.sps import SSPGrid

@@ -9,9 +9,10 @@ files stay readable. They are declared with `astropy.nddata.bitmask`, whose func
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 from astropy.nddata.bitmask import BitFlagNameMap
 
-__all__ = ["QualityFlag", "describe_quality"]
+__all__ = ["QualityFlag"]
 
 #: The type of quality planes, in memory and in files.
 QUALITY_DTYPE = np.dtype(np.int32)
@@ -43,25 +44,9 @@ class QualityFlag(BitFlagNameMap):
     )
 
 
-def describe_quality(value: int) -> list[str]:
-    """Return the names of the bits set in one quality value.
-
-    Parameters
-    ----------
-    value : int
-        A value of a quality plane.
-
-    Returns
-    -------
-    list of str
-        Names of `QualityFlag` that are set, lowest bit first.
-
-    Examples
-    --------
-    >>> from picasssso.quality import describe_quality
-    >>> describe_quality(3)
-    ['NO_DATA', 'MISSING_BAND']
-    """
+def describe_quality(quality: npt.ArrayLike) -> list[str]:
+    """Return the names of the bits set in any of some quality values, lowest bit first."""
+    value = int(np.bitwise_or.reduce(np.asarray(quality), axis=None))
     names = [name for name in vars(QualityFlag) if name.isupper()]
     flags = {name: int(getattr(QualityFlag, name)) for name in names}
     return [n for n, bit in sorted(flags.items(), key=lambda item: item[1]) if value & bit]

@@ -142,7 +142,7 @@ def test_public_names_are_few():
         for module_name in _documented_modules()
         for name in importlib.import_module(module_name).__all__
     }
-    assert 70 < len(names) <= 95
+    assert 70 < len(names) <= 85
 
 
 def test_public_names_are_documented():
@@ -158,9 +158,10 @@ def test_public_names_are_documented():
 
 def test_public_modules_are_documented():
     own_page = {"cli", "demo"}  # docs/command.rst
+    without_names = {"networks"}
     documented = set(_documented_modules())
     for module in pkgutil.iter_modules(picasssso.__path__):
-        if not module.name.startswith("_") and module.name not in own_page:
+        if not module.name.startswith("_") and module.name not in own_page | without_names:
             assert f"picasssso.{module.name}" in documented
 
 

@@ -33,9 +33,9 @@ def add_stars(flux, scale, fwhm):
 
 def write_files(folder, name):
     """Write the galaxy as a survey sees it, in its own layout; return the paths."""
-    from picasssso.mocks import MockGenerator, get_survey
+    from picasssso.mocks import MockGenerator, Survey
 
-    survey = replace(get_survey(name), seeing_scatter=0.0, depth_scatter=0.0)
+    survey = replace(Survey.preset(name), seeing_scatter=0.0, depth_scatter=0.0)
     survey = survey.select(tuple(band for band in survey.bands if band[-1] in BANDS[name]))
     n = round(SIDE / survey.pixel_scale)
     generator = MockGenerator(

@@ -20,13 +20,12 @@ from picasssso.bands import NoiseScaling
 from picasssso.maps import PropertyArrays, PropertyMaps
 from picasssso.mocks import GeneratedPairs
 from picasssso.mocks.light import LightTable
-from picasssso.networks import write_weights
 from picasssso.networks.architectures import build_network
 from picasssso.networks.config import TrainingConfig
 from picasssso.networks.conformal import SIGNALS, ConformalCalibration
 from picasssso.networks.ensemble import Ensemble
 from picasssso.networks.training_range import QUANTITIES
-from picasssso.networks.weights import TrainedModel
+from picasssso.networks.weights import TrainedModel, write_weights
 from picasssso.pairs import write_pairs
 from picasssso.properties import Property
 from picasssso.quality import QualityFlag

@@ -9,7 +9,8 @@ import astropy.units as u
 import numpy as np
 
 if TYPE_CHECKING:
-    from picasssso.maps import PropertyMaps, Total
+    from picasssso.maps import PropertyMaps
+    from picasssso.maps.totals import Total
 
 
 #: Part of a region without an estimate that goes without saying.

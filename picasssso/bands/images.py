@@ -140,8 +140,8 @@ class BandImages(BandStack):
         Examples
         --------
         >>> import astropy.units as u
-        >>> from picasssso.data import load_example_images
-        >>> load_example_images().cutout((64, 64), 8 * u.arcsec).shape
+        >>> from picasssso.data import load_example
+        >>> load_example()[0].cutout((64, 64), 8 * u.arcsec).shape
         (20, 20)
         """
         return self[cutout_slices(self._wcs, self._shape, self.pixel_scale, position, size)]
@@ -453,10 +453,10 @@ class BandImages(BandStack):
         --------
         >>> import os, tempfile
         >>> from picasssso import BandImages
-        >>> from picasssso.data import load_example_images
+        >>> from picasssso.data import load_example
         >>> with tempfile.TemporaryDirectory() as folder:
         ...     path = os.path.join(folder, "galaxy.fits")
-        ...     load_example_images().write(path)
+        ...     load_example()[0].write(path)
         ...     again = BandImages.read(path)
         >>> again.redshift
         0.03

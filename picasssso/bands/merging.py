@@ -67,8 +67,8 @@ def align(
     Examples
     --------
     >>> from picasssso.bands import align
-    >>> from picasssso.data import load_example_images
-    >>> galaxy = load_example_images()
+    >>> from picasssso.data import load_example
+    >>> galaxy = load_example()[0]
     >>> r, i = galaxy["sdss2010-r"], galaxy["sdss2010-i"]
     >>> align({"r": r, "i": i[20:90, 30:100]}, survey="sdss", onto="r", redshift=0.03)
     <BandImages: sdss2010-r, sdss2010-i; 128 x 128 pixels of 0.396 arcsec; z = 0.03>

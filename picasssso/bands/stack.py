@@ -424,8 +424,8 @@ class BandStack(Mapping[str, CCDData]):
 
         Examples
         --------
-        >>> from picasssso.data import load_example_images
-        >>> flux, inverse_variance = load_example_images().to_arrays(bands=["sdss2010-r"])
+        >>> from picasssso.data import load_example
+        >>> flux, inverse_variance = load_example()[0].to_arrays(bands=["sdss2010-r"])
         >>> flux.shape, flux.dtype
         ((1, 128, 128), dtype('float32'))
         """
@@ -497,8 +497,8 @@ class BandStack(Mapping[str, CCDData]):
 
         Examples
         --------
-        >>> from picasssso.data import load_example_images
-        >>> load_example_images().replace(redshift=0.05).redshift
+        >>> from picasssso.data import load_example
+        >>> load_example()[0].replace(redshift=0.05).redshift
         0.05
         """
         arguments = self._arguments()
@@ -543,8 +543,8 @@ class BandStack(Mapping[str, CCDData]):
         Examples
         --------
         >>> from astropy.nddata import NDData
-        >>> from picasssso.data import load_example_images
-        >>> images = load_example_images()
+        >>> from picasssso.data import load_example
+        >>> images, truth = load_example()
         >>> r = images["sdss2010-r"]
         >>> twice = NDData(2 * r.data, unit=r.unit, uncertainty=r.uncertainty, mask=r.mask)
         >>> images.with_planes({"sdss2010-r": twice}).redshift

@@ -13,24 +13,11 @@ if TYPE_CHECKING:
     from picasssso.bands import BandImages
     from picasssso.maps import PropertyMaps
 
-__all__ = ["load_example", "load_example_images"]
+__all__ = ["load_example"]
 
 
 def load_example_images() -> BandImages:
-    """Return the images of the example galaxy.
-
-    Returns
-    -------
-    BandImages
-        SDSS u, g, r, i and z, 128 x 128 pixels of 0.396 arcsec, in nmgy with standard
-        deviations, at redshift 0.03. North is neither up nor along the galaxy's axes.
-
-    Examples
-    --------
-    >>> from picasssso.data import load_example_images
-    >>> load_example_images().shape
-    (128, 128)
-    """
+    """Return the images of the example galaxy, as `load_example` describes them."""
     from picasssso.bands import BandImages
 
     with as_file(files(__package__) / "example_galaxy.fits.gz") as path:
@@ -51,7 +38,8 @@ def load_example() -> tuple[BandImages, PropertyMaps]:
     Returns
     -------
     images : BandImages
-        See `load_example_images`.
+        SDSS u, g, r, i and z, 128 x 128 pixels of 0.396 arcsec, in nmgy with standard
+        deviations, at redshift 0.03. North is neither up nor along the galaxy's axes.
     truth : PropertyMaps
         All properties as simulated, at the resolution of the image with the broadest PSF (u),
         without noise. All percentiles are the true values.

@@ -146,7 +146,7 @@ class PropertyMapEstimator(abc.ABC):
     def model_properties(self) -> tuple[str, ...]:
         """Properties whose maps include the disagreement between codes (none by default).
 
-        The values are those of `picasssso.model_uncertainty`, stored as the systematic "models".
+        The values are the spread of published codes, stored as the systematic "models".
         """
         return ()
 

@@ -88,7 +88,7 @@ class MassToLightEstimator(PropertyMapEstimator):
         combined with a prior of typical galaxies.
     model_uncertainty : bool, optional
         Whether errors of totals and profiles include the 0.1 dex by which codes disagree for the
-        same photometry (`picasssso.model_uncertainty`).
+        same photometry (Pacifici et al. 2023).
 
     Raises
     ------

@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from picasssso._core.devices import check_device, resolve_device
 from picasssso._core.threads import run_calmly
+from picasssso.estimators._model_uncertainty import MODEL_UNCERTAINTY
 from picasssso.estimators._sed_fit.sed import SEDFit
 from picasssso.estimators._shared_errors import FluxShift
 from picasssso.estimators.base import PropertyMapEstimator
@@ -20,7 +21,6 @@ from picasssso.estimators.context import EstimationContext
 from picasssso.estimators.tags import EstimatorTags
 from picasssso.exceptions import InvalidInputError, InvalidTypeError, MissingBandError
 from picasssso.maps.arrays import PropertyArrays
-from picasssso.model_uncertainty import MODEL_UNCERTAINTY
 from picasssso.properties import Property
 from picasssso.quality import QUALITY_DTYPE, QualityFlag
 from picasssso.sps import AttenuationLaw, SEDPrior, SSPGrid, TemplateError
@@ -99,8 +99,7 @@ class SEDFitEstimator(PropertyMapEstimator):
         quadrature. True uses that packaged for the grid; False none.
     model_uncertainty : bool, optional
         Whether errors of totals and profiles include the disagreement between codes for the same
-        photometry (`picasssso.model_uncertainty`): 0.1 dex in mass, 0.3 dex in star formation
-        rate,
+        photometry (Pacifici et al. 2023): 0.1 dex in mass, 0.3 dex in star formation rate,
         0.3 mag in attenuation, 0.15 dex in age, 0.2 dex in metallicity.
     mass_definition : {"surviving", "formed"}, optional
         Whether stellar mass is that of living stars and remnants, or all mass ever formed.
@@ -310,8 +309,8 @@ class SEDFitEstimator(PropertyMapEstimator):
         >>> import astropy.units as u
         >>> from photutils.aperture import SkyCircularAperture
         >>> from picasssso import SEDFitEstimator
-        >>> from picasssso.data import load_example_images
-        >>> images = load_example_images()
+        >>> from picasssso.data import load_example
+        >>> images, truth = load_example()
         >>> center = images.wcs.pixel_to_world(64, 64)
         >>> estimator = SEDFitEstimator(n_models=2000, device="cpu")
         >>> sed = estimator.fit_sed(images, SkyCircularAperture(center, 3 * u.arcsec))

@@ -23,7 +23,8 @@ from picasssso.maps.totals import known_correlation
 if TYPE_CHECKING:
     from astropy.table import QTable
 
-    from picasssso.maps import PropertyMaps, Total
+    from picasssso.maps import PropertyMaps
+    from picasssso.maps.totals import Total
 
 FloatArray = npt.NDArray[np.floating]
 
@@ -267,9 +268,9 @@ def compare_estimates(
     Examples
     --------
     >>> from picasssso import MassToLightEstimator
-    >>> from picasssso.data import load_example_images
+    >>> from picasssso.data import load_example
     >>> from picasssso.evaluation import compare_estimates
-    >>> maps = MassToLightEstimator().estimate(load_example_images())
+    >>> maps = MassToLightEstimator().estimate(load_example()[0])
     >>> [(one.name, one.deviation, one.bias) for one in compare_estimates(maps, maps)]
     [('stellar_mass', 0.0, 0.0)]
     """

@@ -1,7 +1,7 @@
 """Integral-field spectroscopy: cubes, images made from them, and published maps.
 
 `read_cube` reads a cube, `synthetic_images` integrates filters over it into
-`~picasssso.bands.BandImages`, and `read_maps` and `maps_from_table` turn what others published
+`~picasssso.bands.BandImages`, and `read_maps` and `convert_maps` turn what others published
 into `~picasssso.maps.PropertyMaps`.
 """
 
@@ -10,7 +10,6 @@ from picasssso.ifu.coverage import box_filter
 from picasssso.ifu.cube import Cube
 from picasssso.ifu.cube_formats import read_cube
 from picasssso.ifu.map_formats import read_maps
-from picasssso.ifu.map_tables import maps_from_table
 from picasssso.ifu.published import PublishedMap
 from picasssso.ifu.synthetic import synthetic_images
 
@@ -19,7 +18,6 @@ __all__ = [
     "PublishedMap",
     "box_filter",
     "convert_maps",
-    "maps_from_table",
     "read_cube",
     "read_maps",
     "synthetic_images",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import astropy.units as u
 import numpy as np
@@ -12,10 +12,14 @@ from astropy.wcs import WCS
 
 from picasssso.bands.slots import check_redshift, scalar_quantity
 from picasssso.exceptions import InvalidInputError, InvalidTypeError
+from picasssso.ifu.map_tables import planes_of_table
 from picasssso.ifu.published import AVERAGED, Frame, PublishedMap, convert_map, stated_unit
 from picasssso.maps import PropertyArrays, PropertyMaps
 from picasssso.maps.arrays import NORMAL_SCORES
 from picasssso.properties import PROPERTIES, Property, get_property
+
+if TYPE_CHECKING:
+    from astropy.table import Table
 
 FloatArray = npt.NDArray[np.floating]
 
@@ -23,6 +27,10 @@ FloatArray = npt.NDArray[np.floating]
 def convert_maps(
     planes: Mapping[str, PublishedMap],
     *,
+    table: Table | None = None,
+    x: str = "ix",
+    y: str = "iy",
+    sky: tuple[str, str] | None = None,
     wcs: WCS | None = None,
     pixel_solid_angle: u.Quantity | None = None,
     redshift: float | None = None,
@@ -38,7 +46,16 @@ def convert_maps(
     Parameters
     ----------
     planes : mapping of str to PublishedMap
-        Maps by the name of the property.
+        Maps by the name of the property. With ``table``, their ``values`` and ``error`` are names
+        of its columns, and a column's unit takes the place of ``unit=None``.
+    table : `~astropy.table.Table`, optional
+        Table with a row for each spaxel, such as those of the package edge_pydb; the maps reach
+        from pixel 0 to its last.
+    x, y : str, optional
+        Its columns of the pixel, from 0.
+    sky : (str, str), optional
+        Its columns of right ascension and declination in degrees, to which a WCS is fitted
+        unless there is ``wcs``.
     wcs : `~astropy.wcs.WCS`, optional
         Celestial WCS of the pixels.
     pixel_solid_angle : `~astropy.units.Quantity`, optional
@@ -68,7 +85,8 @@ def convert_maps(
     Raises
     ------
     InvalidInputError, InvalidTypeError
-        If something that matters is not stated, or a unit cannot be converted.
+        If something that matters is not stated, a unit cannot be converted, a column is missing,
+        or two rows are of one pixel.
 
     Examples
     --------
@@ -80,6 +98,17 @@ def convert_maps(
     >>> age = PublishedMap(np.full((4, 5), 9.5), u.dex(u.yr), weighting="light", average="log")
     >>> convert_maps({"stellar_age": age}, pixel_solid_angle=1 * u.arcsec**2).properties
     ('stellar_age_light_log',)
+
+    Columns of a table:
+
+    >>> from astropy.table import QTable
+    >>> table = QTable({"ix": [0, 1, 1], "iy": [0, 0, 1],
+    ...                 "mass": [10.0, 20.0, 30.0] * u.Msun / u.pc**2})
+    >>> maps = convert_maps({"stellar_mass": PublishedMap("mass", None, imf="chabrier")},
+    ...                     table=table, pixel_solid_angle=1 * u.arcsec**2)
+    >>> print(maps["stellar_mass"].data / 1e6)
+    [[10. 20.]
+     [nan 30.]]
     """
     if not isinstance(planes, Mapping) or not all(
         isinstance(plane, PublishedMap) for plane in planes.values()
@@ -90,6 +119,9 @@ def convert_maps(
         )
     if not planes:
         raise InvalidInputError("There are no maps: expected at least one PublishedMap.")
+    if table is not None:
+        planes, fitted = planes_of_table(table, planes, x, y, sky)
+        wcs = fitted if wcs is None else wcs
     approximate = [approximate] if isinstance(approximate, str) else approximate
     unknown = sorted(set(approximate) - set(AVERAGED))
     if unknown:

@@ -11,68 +11,24 @@ import numpy.typing as npt
 from astropy.wcs import WCS
 
 from picasssso.exceptions import InvalidInputError, InvalidTypeError
-from picasssso.ifu.conversion import convert_maps
 from picasssso.ifu.published import PublishedMap
 
 if TYPE_CHECKING:
     from astropy.table import Table
-
-    from picasssso.maps import PropertyMaps
 
 
 #: Pixels along a side that no map of a galaxy has.
 _LARGEST = 20_000
 
 
-def maps_from_table(
+def planes_of_table(
     table: Table,
     planes: Mapping[str, PublishedMap],
-    *,
-    x: str = "ix",
-    y: str = "iy",
-    sky: tuple[str, str] | None = None,
-    **arguments: Any,
-) -> PropertyMaps:
-    """Turn a table with a row for each spaxel into maps.
-
-    Parameters
-    ----------
-    table : `~astropy.table.Table`
-        The table, such as those of the package edge_pydb.
-    planes : mapping of str to PublishedMap
-        What columns mean, by the name of the property; their ``values`` and ``error`` are names
-        of columns. A column's unit takes the place of ``unit=None``.
-    x, y : str, optional
-        Columns of the pixel, from 0.
-    sky : (str, str), optional
-        Columns of right ascension and declination in degrees, to which a WCS is fitted;
-        otherwise ``wcs`` or ``pixel_solid_angle`` is needed.
-    **arguments : object
-        Arguments of `convert_maps`.
-
-    Returns
-    -------
-    PropertyMaps
-        Maps from pixel 0 to the last of the table.
-
-    Raises
-    ------
-    InvalidInputError, InvalidTypeError
-        If a column is missing, or two rows are of one pixel.
-
-    Examples
-    --------
-    >>> import astropy.units as u
-    >>> from astropy.table import QTable
-    >>> from picasssso.ifu import PublishedMap, maps_from_table
-    >>> table = QTable({"ix": [0, 1, 1], "iy": [0, 0, 1],
-    ...                 "mass": [10.0, 20.0, 30.0] * u.Msun / u.pc**2})
-    >>> maps = maps_from_table(table, {"stellar_mass": PublishedMap("mass", None, imf="chabrier")},
-    ...                        pixel_solid_angle=1 * u.arcsec**2)
-    >>> print(maps["stellar_mass"].data / 1e6)
-    [[10. 20.]
-     [nan 30.]]
-    """
+    x: str,
+    y: str,
+    sky: tuple[str, str] | None,
+) -> tuple[dict[str, PublishedMap], WCS | None]:
+    """Return planes with arrays in place of names of columns, and the WCS fitted to ``sky``."""
     if not hasattr(table, "colnames"):
         raise InvalidTypeError(f"Found {type(table).__name__}: expected an astropy Table.")
     if not all(isinstance(plane.values, str) for plane in planes.values()):
@@ -119,9 +75,7 @@ def maps_from_table(
         filled[name] = replace(
             plane, values=plane_of(plane.values), error=plane_of(plane.error), unit=unit
         )
-    if sky is not None:
-        arguments = {"wcs": _fitted_wcs(table, columns, rows, sky)} | arguments
-    return convert_maps(filled, **arguments)
+    return filled, None if sky is None else _fitted_wcs(table, columns, rows, sky)
 
 
 def _pixels(table: Table, name: str) -> npt.NDArray[np.int64]:

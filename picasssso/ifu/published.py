@@ -50,7 +50,7 @@ class PublishedMap:
     Parameters
     ----------
     values : array, shape (y, x), or str
-        Values, NaN where there are none; for `maps_from_table` the name of a column.
+        Values, NaN where there are none; with a table in `convert_maps` the name of a column.
     unit : str or `~astropy.units.Unit`
         Their unit. Logarithms are ``u.dex(...)``; surface densities are per area
         (``"Msun / pc2"``) or per spaxel (``"Msun / pix"``).

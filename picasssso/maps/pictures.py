@@ -27,7 +27,7 @@ from picasssso._plotting import (
 )
 from picasssso.exceptions import InvalidInputError
 from picasssso.maps.plotting import draw_sky_scale
-from picasssso.quality import QualityFlag, describe_quality
+from picasssso.quality import QualityFlag
 
 if TYPE_CHECKING:
     from astropy.table import QTable
@@ -355,8 +355,7 @@ def draw_quality(maps: MapPlanes) -> Figure:
     from matplotlib.figure import Figure
     from matplotlib.patches import Patch
 
-    quality = maps.quality
-    names = describe_quality(int(np.bitwise_or.reduce(quality, axis=None)))
+    quality, names = maps.quality, maps.flags
     shown = np.zeros(quality.shape, int)
     has = {name: quality & int(getattr(QualityFlag, name)) != 0 for name in names}
     for name in sorted(names, key=lambda n: -int(has[n].sum())):

@@ -23,6 +23,7 @@ from picasssso.exceptions import InvalidInputError
 from picasssso.maps import checks
 from picasssso.maps.arrays import PERCENTILES, PropertyArrays
 from picasssso.properties import Property
+from picasssso.quality import describe_quality
 
 _HTML_HEADER = ("property", "unit", "medians, 16 to 84 % of pixels", "masked")
 _LOW, _MEDIAN, _HIGH = (PERCENTILES.index(q) for q in (16.0, 50.0, 84.0))
@@ -290,6 +291,11 @@ class MapPlanes(Mapping[str, CCDData]):
     def quality(self) -> npt.NDArray[np.int32]:
         """Bits of `picasssso.QualityFlag` (ndarray of int32, shape (y, x), read-only)."""
         return self._quality
+
+    @property
+    def flags(self) -> list[str]:
+        """Names of `picasssso.QualityFlag` that are set in any pixel (list of str)."""
+        return describe_quality(self._quality)
 
     @property
     def bins(self) -> npt.NDArray[np.int32] | None:

@@ -199,8 +199,13 @@ class PropertyMaps(MapPlanes):
         Returns
         -------
         Total
-            Value, uncertainty, masked fraction, assumptions, and the uncertainty's
-            components.
+            With the attributes ``value`` (`~astropy.units.Quantity`: the sum of a surface density,
+            or the average of an intensive property; NaN without data), ``uncertainty`` (its
+            standard deviation), ``masked_fraction`` (of the region's area, masked or outside the
+            image; totals are not corrected for it), ``assumptions`` (mapping: the planes
+            combined, the correlation, the shared error, the variance inflation, the systematics
+            and the distance), and ``components`` (the uncertainty by source, which add in
+            quadrature).
 
         Raises
         ------

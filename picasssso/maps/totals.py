@@ -27,32 +27,7 @@ CORRELATIONS = ("independent", "full")
 
 @dataclass(frozen=True, repr=False, eq=False)
 class Total:
-    """A property integrated or averaged over a region.
-
-    Parameters
-    ----------
-    value : `~astropy.units.Quantity`
-        The total of a surface density, or the average of an intensive property; NaN if the
-        region contains no data.
-    uncertainty : `~astropy.units.Quantity`
-        Its standard deviation.
-    masked_fraction : float
-        Fraction of the area of the region that is masked or outside the image. Totals are not
-        corrected for it.
-    assumptions : mapping
-        Assumptions: the planes combined, the correlation, the shared error, the variance
-        inflation, the systematics included, and the distance.
-    components : mapping of str to `~astropy.units.Quantity`
-        The uncertainty by source; they add in quadrature.
-
-    Examples
-    --------
-    >>> import astropy.units as u
-    >>> from picasssso.maps import Total
-    >>> Total(3.21e10 * u.Msun, 2.5e9 * u.Msun, 0.021,
-    ...       {"property": "stellar_mass", "correlation": "independent"})
-    <Total stellar_mass = (3.21 +/- 0.25)e+10 solMass, 2.1 % masked, independent>
-    """
+    """A property integrated or averaged over a region, as `PropertyMaps.total` describes it."""
 
     value: u.Quantity
     uncertainty: u.Quantity

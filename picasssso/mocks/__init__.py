@@ -7,24 +7,19 @@ torch on batches, on a CPU or CUDA; once a table is built, torch and numpy are a
 """
 
 from picasssso.mocks.galaxies.procedural import ProceduralGalaxies
-from picasssso.mocks.galaxy_maps import Galaxies
 from picasssso.mocks.generated_pairs import GeneratedPairs, ObservedPairs
 from picasssso.mocks.generator import MockGenerator
 from picasssso.mocks.illustris import read_illustris_maps
 from picasssso.mocks.observing.observe import observe
-from picasssso.mocks.observing.surveys import Survey, get_survey
+from picasssso.mocks.observing.surveys import Survey
 from picasssso.mocks.particles.snapshots import read_particles
-from picasssso.mocks.worlds import Worlds
 
 __all__ = [
-    "Galaxies",
     "GeneratedPairs",
     "MockGenerator",
     "ObservedPairs",
     "ProceduralGalaxies",
     "Survey",
-    "Worlds",
-    "get_survey",
     "observe",
     "read_illustris_maps",
     "read_particles",

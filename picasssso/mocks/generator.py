@@ -28,7 +28,7 @@ class MockGenerator:
     seed : int, optional
         The seed, of galaxies, errors and noise.
     survey : str or Survey, optional
-        Observing conditions: a survey known to `get_survey`.
+        Observing conditions: a survey known to `Survey.preset`.
     bands : sequence of str, optional
         Filter names; all bands of the survey if not given.
     n_pixels : int, optional

@@ -33,82 +33,46 @@ class Worlds:
     """Variation of zero points and laws from one mock galaxy to the next.
 
     All are standard deviations of normal distributions, unless said otherwise.
-
-    Parameters
-    ----------
-    mass_to_light : float, optional
-        Stellar mass at a given light and history, in dex: initial mass function, remnants,
-        giants. Half of the difference between the masses of different codes; the other half is
-        due to their histories and dust, which are varied below.
-    mass_scale : float, optional
-        Its mean, in dex, relative to the stellar grid. For the ages of MaNGA spectra, both
-        PopStar and BC03 give masses 0.1-0.2 dex above those of GSWLC-X2 at the same colors;
-        nonparametric histories exceed GSWLC by about the same amount. The default is a mass
-        scale 0.075 dex above GSWLC.
-    young_light : float, optional
-        Light of stars below 100 Myr at a given star formation rate, in dex.
-    age : float, optional
-        Onset of star formation, in Gyr.
-    age_scale : float, optional
-        All times of a history, including its early phase, in dex. Galaxies of Illustris are 0.25
-        dex younger than MaNGA galaxies of the same mass according to Firefly, to which the mocks
-        are calibrated.
-    old_fraction : float, optional
-        Fraction of stars of the early phase.
-    stellar_metallicity, gas_metallicity : float, optional
-        Zero points of the relations of mass and metallicity, in dex.
-    sfr : float, optional
-        Star formation rate at a given mass, in dex.
-    hi_mass, depletion_time : float, optional
-        HI at a given stellar mass, and molecular gas at a given star formation rate, in dex.
-    dust : float, optional
-        Optical depth at a given column of metals, in dex.
-    dust_free : float, optional
-        Fraction of galaxies without any dust.
-    dust_slope : float, optional
-        Exponent of the attenuation law.
-    dust_inclination : float, optional
-        Power of the cosine of the inclination by which dust columns increase.
-    unusual_history : float, optional
-        Fraction of galaxies with a history that is not smooth: a burst or rejuvenation 0.1-3 Gyr
-        ago, or different star formation rates in the last 300 and 100 Myr.
-    smooth : float, optional
-        Fraction of galaxies without arms, clumps, bars, rings and dust lanes, so that a network
-        does not rely on morphology alone.
-    environment : float, optional
-        Fraction of star-forming galaxies that are quenched by their environment, none by
-        default: about 0.3 of satellites in groups (Wetzel, Tinker & Conroy
-        2012, MNRAS 424, 232). Between 0 and twice this, uniformly.
-
-    Raises
-    ------
-    InvalidInputError
-        If a number is negative or not finite, or a fraction above 1.
-
-    Examples
-    --------
-    >>> from picasssso.mocks.worlds import Worlds
-    >>> Worlds().mass_to_light, Worlds.single().mass_to_light
-    (0.05, 0.0)
     """
 
+    #: Stellar mass at a given light and history, in dex: initial mass function, remnants, giants.
+    #: Half of the difference between codes; the other half is due to their histories and dust.
     mass_to_light: float = 0.05
+    #: Its mean, in dex, relative to the stellar grid. For the ages of MaNGA spectra, both PopStar
+    #: and BC03 give masses 0.1-0.2 dex above GSWLC-X2 at the same colors; nonparametric histories
+    #: exceed it by about as much. The default is a mass scale 0.075 dex above GSWLC.
     mass_scale: float = -0.115
+    #: Light of stars below 100 Myr at a given star formation rate, in dex.
     young_light: float = 0.10
+    #: Onset of star formation, in Gyr.
     age: float = 1.5
+    #: All times of a history, including its early phase, in dex. Illustris galaxies are 0.25 dex
+    #: younger than those of MaNGA of the same mass by Firefly, to which the mocks are calibrated.
     age_scale: float = 0.20
+    #: Fraction of stars of the early phase.
     old_fraction: float = 0.15
+    #: Zero points of the relations of mass and metallicity, in dex.
     stellar_metallicity: float = 0.25
     gas_metallicity: float = 0.10
+    #: In dex at a given mass; HI too; molecular gas at a given star formation rate.
     sfr: float = 0.20
     hi_mass: float = 0.15
     depletion_time: float = 0.20
+    #: Optical depth at a given column of metals, in dex.
     dust: float = 0.30
+    #: Fraction of galaxies without any dust.
     dust_free: float = 0.05
+    #: Exponent of the attenuation law.
     dust_slope: float = 0.20
+    #: Power of the cosine of the inclination by which dust columns increase.
     dust_inclination: float = 0.20
+    #: Fraction of galaxies with a burst or rejuvenation 0.1-3 Gyr ago, or different star formation
+    #: rates in the last 300 and 100 Myr.
     unusual_history: float = 0.30
+    #: Fraction without arms, clumps, bars, rings and dust lanes: morphology is not all there is.
     smooth: float = 0.30
+    #: Fraction of star-forming galaxies that are quenched by their environment: about 0.3 of
+    #: satellites in groups (Wetzel et al. 2012, MNRAS 424, 232). Between 0 and twice this.
     environment: float = 0.0
 
     def __post_init__(self) -> None:
@@ -126,35 +90,12 @@ class Worlds:
 
     @classmethod
     def single(cls) -> Worlds:
-        """Return one world for all galaxies, with fixed zero points.
-
-        Returns
-        -------
-        Worlds
-            All standard deviations and fractions are 0.
-        """
+        """Return one world for all galaxies, with fixed zero points."""
         return cls(**{one.name: 0.0 for one in fields(cls) if one.name != "mass_scale"})
 
     @classmethod
     def from_value(cls, value: Worlds | Mapping[str, float] | bool | None) -> Worlds:
-        """Return worlds from an entry of a recipe.
-
-        Parameters
-        ----------
-        value : Worlds, mapping, bool or None
-            Worlds; names to numbers, with defaults for others; True or None for the default;
-            False for a single world.
-
-        Returns
-        -------
-        Worlds
-            The worlds.
-
-        Raises
-        ------
-        InvalidInputError
-            If a name is unknown.
-        """
+        """Return worlds of numbers by name, of True or None (default) or of False (single)."""
         if isinstance(value, Worlds):
             return value
         if value is None or value is True:

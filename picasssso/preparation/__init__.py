@@ -5,10 +5,9 @@ from picasssso.preparation.binning import bin_images
 from picasssso.preparation.extinction import correct_extinction
 from picasssso.preparation.pipeline import prepare
 from picasssso.preparation.psf_matching import match_psf
-from picasssso.preparation.sources import Sources, cutout_target, find_sources, mask_sources
+from picasssso.preparation.sources import cutout_target, find_sources, mask_sources
 
 __all__ = [
-    "Sources",
     "bin_images",
     "correct_extinction",
     "cutout_target",

@@ -228,9 +228,9 @@ def subtract_background(
 
     Examples
     --------
-    >>> from picasssso.data import load_example_images
+    >>> from picasssso.data import load_example
     >>> from picasssso.preparation import subtract_background
-    >>> images = subtract_background(load_example_images())
+    >>> images = subtract_background(load_example()[0])
     >>> images.sky_error["sdss2010-r"].unit
     Unit("nmgy")
     """

@@ -175,9 +175,9 @@ def bin_images(
 
     Examples
     --------
-    >>> from picasssso.data import load_example_images
+    >>> from picasssso.data import load_example
     >>> from picasssso.preparation import bin_images
-    >>> images = bin_images(load_example_images(), 20)
+    >>> images = bin_images(load_example()[0], 20)
     >>> images.bins.shape == images.shape
     True
     """

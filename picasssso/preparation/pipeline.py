@@ -129,9 +129,9 @@ def prepare(
 
     Examples
     --------
-    >>> from picasssso.data import load_example_images
+    >>> from picasssso.data import load_example
     >>> from picasssso.preparation import prepare
-    >>> images = prepare(load_example_images(), cutout=3)
+    >>> images = prepare(load_example()[0], cutout=3)
     >>> [step["step"] for step in images.meta["preparation"]]
     ['background', 'noise', 'psf matching', 'mask', 'cutout']
     """

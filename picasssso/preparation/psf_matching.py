@@ -240,9 +240,9 @@ def match_psf(
 
     Examples
     --------
-    >>> from picasssso.data import load_example_images
+    >>> from picasssso.data import load_example
     >>> from picasssso.preparation import match_psf
-    >>> images = load_example_images()[40:88, 40:88].select(["sdss2010-g", "sdss2010-r"])
+    >>> images = load_example()[0][40:88, 40:88].select(["sdss2010-g", "sdss2010-r"])
     >>> matched = match_psf(images)
     >>> bool(matched.psf_fwhm("sdss2010-r") > images.psf_fwhm("sdss2010-r"))
     True

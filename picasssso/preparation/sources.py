@@ -55,36 +55,7 @@ class Target:
 
 @dataclass(frozen=True, eq=False)
 class Sources:
-    """Sources found around the target.
-
-    Parameters
-    ----------
-    target : ndarray of bool, shape (y, x)
-        Pixels of the target.
-    foreign : ndarray of bool, shape (y, x)
-        Pixels of stars on the target and of its neighbors.
-    n_stars, n_neighbors : int
-        Pointlike sources on the target, and other sources.
-    shape : Target
-        Position and size of the target.
-    nucleus : tuple of float
-        Pixel (x, y) of the brightest concentrated light of the target, which is never masked as
-        foreign.
-    hidden_area, hidden_light : float
-        Fractions of the area and light of the target that are hidden by stars or invalid pixels
-        (in any band); hidden light is estimated from other pixels at the same elliptical radius.
-    brightest : tuple of float
-        Pixel (x, y) of the brightest other source that was found, and its light over the
-        target's; 0 without one.
-
-    Examples
-    --------
-    >>> from picasssso.data import load_example_images
-    >>> from picasssso.preparation import find_sources
-    >>> found = find_sources(load_example_images())
-    >>> 10 < found.shape.half_light_radius < 40  # pixels
-    True
-    """
+    """Sources found around the target, as `find_sources` describes them."""
 
     target: npt.NDArray[np.bool_]
     foreign: npt.NDArray[np.bool_]
@@ -136,7 +107,14 @@ def find_sources(
     Returns
     -------
     Sources
-        The target, and all other sources found around it.
+        With the attributes ``target`` and ``foreign`` (arrays of bool of the images' shape: pixels
+        of the target, and of stars on it and of neighbors); ``n_stars`` and ``n_neighbors`` (how
+        many of these); ``shape`` (center ``x``, ``y``, ``half_light_radius``, ``axis_ratio`` and
+        ``angle`` of the target, in pixels); ``nucleus`` (pixel (x, y) of its brightest
+        concentrated light, which is never masked); ``hidden_area`` and ``hidden_light``
+        (fractions of its area and light hidden by stars or pixels invalid in any band; the light
+        is estimated from other pixels at the same elliptical radius); and ``brightest`` (x, y of
+        the brightest other source, and its light over the target's; 0 without one).
 
     Raises
     ------
@@ -145,9 +123,9 @@ def find_sources(
 
     Examples
     --------
-    >>> from picasssso.data import load_example_images
+    >>> from picasssso.data import load_example
     >>> from picasssso.preparation import find_sources
-    >>> found = find_sources(load_example_images())
+    >>> found = find_sources(load_example()[0])
     >>> found.n_stars, found.target.shape
     (0, (128, 128))
     """
@@ -240,9 +218,9 @@ def mask_sources(
 
     Examples
     --------
-    >>> from picasssso.data import load_example_images
+    >>> from picasssso.data import load_example
     >>> from picasssso.preparation import mask_sources
-    >>> images = mask_sources(load_example_images())
+    >>> images = mask_sources(load_example()[0])
     >>> int(images.labels[64, 64])
     1
     """
@@ -294,9 +272,9 @@ def cutout_target(
 
     Examples
     --------
-    >>> from picasssso.data import load_example_images
+    >>> from picasssso.data import load_example
     >>> from picasssso.preparation import cutout_target
-    >>> cutout = cutout_target(load_example_images(), radii=1)
+    >>> cutout = cutout_target(load_example()[0], radii=1)
     >>> 20 < cutout.shape[0] < 100
     True
     """

@@ -19,7 +19,6 @@ from picasssso.exceptions import (
 from picasssso.ifu import (
     PublishedMap,
     convert_maps,
-    maps_from_table,
     read_maps,
 )
 from picasssso.ifu.map_formats import list_map_formats
@@ -348,17 +347,17 @@ def test_tables_with_a_fitted_wcs():
                    "mass": 100.0 + rows, "e_mass": np.full(108, 3.0)})  # fmt: skip
     table["mass"].unit = "Msun / pc2"
     planes = {"stellar_mass": PublishedMap("mass", None, "e_mass", imf="chabrier")}
-    maps = maps_from_table(table[5:], planes, sky=("ra", "dec"), redshift=0.02)
+    maps = convert_maps(planes, table=table[5:], sky=("ra", "dec"), redshift=0.02)
     assert maps.masks["stellar_mass"].sum() == 5
     np.testing.assert_allclose(maps["stellar_mass"].data[3:, 4] / 1e6, 100 + np.arange(3, 12))
     there = maps.wcs.pixel_to_world(4, 6).separation(wcs.pixel_to_world(4, 6))
     assert there < 0.01 * u.arcsec
     with pytest.raises(InvalidInputError, match="no column sigma: the table has ix, iy"):
-        maps_from_table(table, {"stellar_mass": PublishedMap("sigma", "Msun/pc2")})
+        convert_maps({"stellar_mass": PublishedMap("sigma", "Msun/pc2")}, table=table)
     with pytest.raises(InvalidInputError, match="two rows of one pixel"):
-        maps_from_table(table[[0, 0, 1]], planes, **PIXEL)
+        convert_maps(planes, table=table[[0, 0, 1]], **PIXEL)
     with pytest.raises(InvalidInputError, match="column 'e_mass' has no unit"):
-        maps_from_table(table, {"gas_mass": PublishedMap("e_mass", None)}, **PIXEL)
+        convert_maps({"gas_mass": PublishedMap("e_mass", None)}, table=table, **PIXEL)
 
 
 def test_converted_maps_agree_with_those_that_need_no_conversion():
@@ -445,6 +444,6 @@ def test_wrong_tables(columns, planes, message):
     table = Table({"ix": [0, 1], "iy": [0, 0], "mass": [1e8, 2e8]} | columns)
     planes = planes or {"gas_mass": PublishedMap("mass", "Msun / kpc2")}
     with pytest.raises(PicassssoError, match=message):
-        maps_from_table(table, planes, **PIXEL)
+        convert_maps(planes, table=table, **PIXEL)
     with pytest.raises(TypeError, match="expected an astropy Table"):
-        maps_from_table(dict(columns), planes, **PIXEL)
+        convert_maps(planes, table=dict(columns), **PIXEL)

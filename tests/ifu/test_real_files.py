@@ -14,7 +14,7 @@ from picasssso.filters.library import load_filter
 from picasssso.ifu import (
     PublishedMap,
     box_filter,
-    maps_from_table,
+    convert_maps,
     read_cube,
     read_maps,
     synthetic_images,
@@ -186,8 +186,7 @@ def test_ngc_4047_as_maps():
     folder = Path(EDGE.origin).parent / "img_califa"
     table = Table.read(folder / "NGC4047_allpix.pipe3d.hdf5", path="SSP")
     log = {"weighting": "mass", "average": "log"}
-    maps = maps_from_table(
-        table,
+    maps = convert_maps(
         {
             "stellar_mass": PublishedMap("sigstar_Avcor", None, imf="salpeter"),
             "stellar_age": PublishedMap("age_mwt", u.dex(u.yr), **log),
@@ -195,6 +194,7 @@ def test_ngc_4047_as_maps():
                 "ZH_mwt", u.dex, solar_metallicity=0.019, **log
             ),
         },
+        table=table,
         sky=("ra_abs", "dec_abs"),
         redshift=0.0114,
         luminosity_distance=49.1 * u.Mpc,

@@ -3,8 +3,8 @@ import pytest
 import torch
 
 from picasssso.exceptions import InvalidInputError
-from picasssso.mocks import Galaxies
 from picasssso.mocks.age_bins import AGE_CENTRES, AGE_EDGES, N_AGE, mass_in_age_bins
+from picasssso.mocks.galaxy_maps import Galaxies
 from picasssso.mocks.light import LightTable
 from picasssso.mocks.model_error import ModelErrors
 from picasssso.sps import SSPGrid, TwoComponent

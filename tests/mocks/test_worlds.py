@@ -10,10 +10,11 @@ import torch
 
 from picasssso._core.random import Stream
 from picasssso.exceptions import InvalidInputError
-from picasssso.mocks import MockGenerator, ProceduralGalaxies, Worlds
+from picasssso.mocks import MockGenerator, ProceduralGalaxies
 from picasssso.mocks.galaxies import scaling_relations as relations
 from picasssso.mocks.galaxies.render import spread_column
 from picasssso.mocks.model_error import ModelErrors
+from picasssso.mocks.worlds import Worlds
 
 
 def test_zero_points_scatter_by_what_is_said_and_are_seeded():

@@ -21,7 +21,6 @@ from picasssso.filters.library import pivot_wavelength
 from picasssso.maps.arrays import PERCENTILES
 from picasssso.maps.totals import Total, known_correlation, make_total
 from picasssso.properties import Property
-from picasssso.quality import describe_quality
 
 if TYPE_CHECKING:
     from astropy.table import QTable, Table
@@ -55,8 +54,8 @@ class SEDFit:
     Examples
     --------
     >>> from picasssso import SEDFitEstimator
-    >>> from picasssso.data import load_example_images
-    >>> sed = SEDFitEstimator(n_models=2000, device="cpu").fit_sed(load_example_images(), (64, 64))
+    >>> from picasssso.data import load_example
+    >>> sed = SEDFitEstimator(n_models=2000, device="cpu").fit_sed(load_example()[0], (64, 64))
     >>> sed.fluxes.colnames[:3]
     ['band', 'wavelength', 'flux']
     >>> len(sed.samples(100, seed=1))
@@ -146,7 +145,7 @@ class SEDFit:
     @property
     def quality(self) -> tuple[str, ...]:
         """Names of the flags of `picasssso.quality.QualityFlag` that are set (tuple of str)."""
-        return tuple(describe_quality(int(self.maps.quality[0, 0])))
+        return tuple(self.maps.flags)
 
     # ---- what the models say --------------------------------------------------------
 
@@ -200,9 +199,9 @@ class SEDFit:
         Examples
         --------
         >>> from picasssso import SEDFitEstimator
-        >>> from picasssso.data import load_example_images
+        >>> from picasssso.data import load_example
         >>> fit = SEDFitEstimator(n_models=2000, device="cpu")
-        >>> table = fit.fit_sed(load_example_images(), (64, 64)).samples(500, seed=1)
+        >>> table = fit.fit_sed(load_example()[0], (64, 64)).samples(500, seed=1)
         >>> table.colnames[:3]
         ['stellar_mass', 'stellar_metallicity', 'stellar_age']
         >>> table["stellar_mass"].unit
@@ -255,9 +254,9 @@ class SEDFit:
         --------
         >>> from photutils.aperture import CircularAperture
         >>> from picasssso import SEDFitEstimator
-        >>> from picasssso.data import load_example_images
+        >>> from picasssso.data import load_example
         >>> fit = SEDFitEstimator(n_models=2000, device="cpu")
-        >>> sed = fit.fit_sed(load_example_images(), CircularAperture((64, 64), 5))
+        >>> sed = fit.fit_sed(load_example()[0], CircularAperture((64, 64), 5))
         >>> sed.compare()["property"][0]
         np.str_('stellar_mass')
         """
@@ -333,9 +332,9 @@ class SEDFit:
         Examples
         --------
         >>> from picasssso import SEDFitEstimator
-        >>> from picasssso.data import load_example_images
+        >>> from picasssso.data import load_example
         >>> fit = SEDFitEstimator(n_models=2000, device="cpu")
-        >>> figure = fit.fit_sed(load_example_images(), (64, 64)).plot()
+        >>> figure = fit.fit_sed(load_example()[0], (64, 64)).plot()
         >>> figure.axes[1].get_xlabel()
         'observed wavelength (μm)'
         """

@@ -23,14 +23,15 @@ from picasssso.evaluation.summary import Bins
 from picasssso.exceptions import InvalidInputError
 from picasssso.maps import pictures
 from picasssso.maps.notices import like_prior, outside_notice
-from picasssso.quality import QualityFlag, describe_quality
+from picasssso.quality import QualityFlag
 
 if TYPE_CHECKING:
     from astropy.table import QTable
     from matplotlib.figure import Figure
 
     from picasssso.bands import BandImages
-    from picasssso.maps import PropertyMaps, Total
+    from picasssso.maps import PropertyMaps
+    from picasssso.maps.totals import Total
 
 _STYLE = """
 :root { color-scheme: light; }
@@ -417,8 +418,7 @@ def _percent(value: float | None) -> str:
 
 
 def _quality(maps: PropertyMaps) -> str:
-    quality = maps.quality
-    names = describe_quality(int(np.bitwise_or.reduce(quality, axis=None)))
+    quality, names = maps.quality, maps.flags
     text = "<h2>Quality</h2>"
     if not names:
         return text + "<p>No pixel is flagged.</p>"

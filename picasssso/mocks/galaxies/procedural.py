@@ -43,7 +43,7 @@ class ProceduralGalaxies:
     n_pixels : int, optional
         Pixels along each side of the frame.
     survey : str or Survey, optional
-        Sets the pixel scale: one of those `get_survey` knows.
+        Sets the pixel scale: one of those `Survey.preset` knows.
     margin : int, optional
         Pixels added at each side, for light scattered by the PSF; removed by
         `picasssso.mocks.observe`.
@@ -66,9 +66,9 @@ class ProceduralGalaxies:
         gradients). Otherwise they are drawn independently.
     dust : float, optional
         Factor on the optical depth of dust; 0 for galaxies without.
-    worlds : Worlds, mapping or bool, optional
-        Variation of the zero points of relations from galaxy to galaxy
-        (`picasssso.mocks.Worlds`); False for fixed zero points as published.
+    worlds : mapping or bool, optional
+        Variation of the zero points of relations from galaxy to galaxy, by the names in the
+        documentation of mocks (section Worlds); False for fixed zero points as published.
     device : str or torch.device, optional
         Device for computing; by default CUDA if available.
 

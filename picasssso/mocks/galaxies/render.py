@@ -51,7 +51,7 @@ class Frame:
 
 @dataclass(frozen=True, eq=False)
 class Parts:
-    """Maps of galaxies or of their companions, as in `picasssso.mocks.Galaxies`.
+    """Maps of galaxies or of their companions, as in `picasssso.mocks.galaxy_maps.Galaxies`.
 
     ``slope``: the slopes of both attenuation laws, of shape (n, 2); ``log_gas_metallicity``:
     log10 of the mass fraction of metals of the gas, of shape (n, y, x).

@@ -83,8 +83,8 @@ class Survey:
 
     Examples
     --------
-    >>> from picasssso.mocks import get_survey
-    >>> survey = get_survey("sdss")
+    >>> from picasssso.mocks import Survey
+    >>> survey = Survey.preset("sdss")
     >>> survey.pixel_scale, survey.bands[1]
     (0.396, 'sdss2010-g')
     """
@@ -106,6 +106,33 @@ class Survey:
     zero_point_error: float = 0.0
     source: str = ""
     pixel_scale_range: tuple[float, float] | None = None
+
+    @classmethod
+    def preset(cls, name: str) -> Survey:
+        """Return a survey by its name.
+
+        Parameters
+        ----------
+        name : {"sdss", "des", "ps1", "hsc", "lsst", "paper_field", "paper_scale"}
+            Name of the survey.
+
+        Returns
+        -------
+        Survey
+            Its median seeing and depth, and their scatter.
+
+        Raises
+        ------
+        InvalidInputError
+            If there is none of this name; the message lists those there are.
+
+        Examples
+        --------
+        >>> from picasssso.mocks import Survey
+        >>> Survey.preset("paper_field").mean_snr
+        25.0
+        """
+        return get_survey(name)
 
     def varied(
         self,
@@ -142,8 +169,8 @@ class Survey:
 
         Examples
         --------
-        >>> from picasssso.mocks import get_survey
-        >>> get_survey("sdss").varied(seeing=0.3, pixel_scale=(0.2, 0.6)).seeing_scatter
+        >>> from picasssso.mocks import Survey
+        >>> Survey.preset("sdss").varied(seeing=0.3, pixel_scale=(0.2, 0.6)).seeing_scatter
         0.3
         """
         changes: dict[str, Any] = {}
@@ -280,29 +307,7 @@ SURVEYS = ("sdss", "des", "ps1", "hsc", "lsst", "paper_field", "paper_scale")
 
 
 def get_survey(survey: str | Survey) -> Survey:
-    """Return a preset survey by its name; a survey is returned unchanged.
-
-    Parameters
-    ----------
-    survey : str or Survey
-        A name of ``SURVEYS``, or a survey.
-
-    Returns
-    -------
-    Survey
-        The survey.
-
-    Raises
-    ------
-    InvalidInputError
-        If there is no such preset; the message lists those there are.
-
-    Examples
-    --------
-    >>> from picasssso.mocks import get_survey
-    >>> get_survey("paper_field").mean_snr
-    25.0
-    """
+    """Return a preset survey by its name; a survey is returned unchanged."""
     if isinstance(survey, Survey):
         return survey
     try:
@@ -310,5 +315,5 @@ def get_survey(survey: str | Survey) -> Survey:
     except KeyError:
         raise InvalidInputError(
             f"Unknown survey {survey!r}: the presets are {', '.join(SURVEYS)}; or give a "
-            "picasssso.mocks.observing.Survey."
+            "picasssso.mocks.Survey."
         ) from None

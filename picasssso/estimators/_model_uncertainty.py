@@ -23,8 +23,6 @@ import numpy.typing as npt
 
 from picasssso.exceptions import InvalidInputError
 
-__all__ = ["MODEL_UNCERTAINTY"]
-
 #: One standard deviation by property: dex, or mag for those of `IN_MAGNITUDES`.
 MODEL_UNCERTAINTY: Mapping[str, float] = MappingProxyType(
     {

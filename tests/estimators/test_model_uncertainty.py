@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from picasssso import MassToLightEstimator, SEDFitEstimator
+from picasssso.estimators._model_uncertainty import IN_MAGNITUDES, MODEL_UNCERTAINTY, model_shift
 from picasssso.exceptions import InvalidInputError, InvalidTypeError
-from picasssso.model_uncertainty import IN_MAGNITUDES, MODEL_UNCERTAINTY, model_shift
 from picasssso.properties import PROPERTIES
 from picasssso.testing import make_galaxy
 
