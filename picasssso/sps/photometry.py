@@ -26,7 +26,7 @@ import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any
+from itertools import groupby
 
 import numpy as np
 
@@ -43,6 +43,9 @@ SLICE_RESOLUTION = 70.0
 #: diffuse dust and of birth clouds, models keep their flux to this part.
 _MOST_DUST = np.array([3.0, 6.0])
 _TOLERANCE = 1e-3
+
+#: Models worked on at once: few enough for what is computed of them to stay in cache.
+_MODELS = 1024
 
 #: Natural logarithm of transmission per magnitude.
 _MAG = -0.4 * np.log(10.0)
@@ -238,13 +241,7 @@ class GridPhotometry:
         ``weights``: mass formed at each node of the grid, of shape (n, n_metallicity * n_age),
         ages running fastest; ``dust`` as for `DustyPhotometry.fluxes`.
         """
-
-        def light(group: _Group) -> np.ndarray:
-            table = group.table.reshape(weights.shape[1], -1)
-            lit = np.any(table != 0, axis=1)
-            return weights[:, lit] @ table[lit]
-
-        return self._behind(law).dimmed(light, **dust)
+        return self._behind(law).fluxes_of_weights(weights, **dust)
 
     def behind(self, law: AttenuationLaw) -> DustyPhotometry:
         """Return the photometry behind dust of a law, with few numbers for each band."""
@@ -278,9 +275,10 @@ class _Group:
     is_gas: bool = False
 
     @cached_property
-    def lit(self) -> np.ndarray:
-        """Numbers of the ages at which it shines at all."""
-        return np.flatnonzero(np.any(self.table != 0, axis=(0, 2)))
+    def lit(self) -> slice:
+        """The ages from the first to the last at which it shines at all."""
+        lit = np.flatnonzero(np.any(self.table != 0, axis=(0, 2)))
+        return slice(lit[0], lit[-1] + 1) if lit.size else slice(0, 0)
 
     def condensed(self) -> _Group:
         """Return the same with the slices of each band gathered on a few nodes.
@@ -347,44 +345,86 @@ class DustyPhotometry:
         """
         # Few metallicities matter if the models come sorted by it.
         used = np.flatnonzero(metallicity_weights.sum(axis=0))
-        share = metallicity_weights[:, used].astype(age_weights.dtype)
+        share = np.ascontiguousarray(metallicity_weights[:, used].T, age_weights.dtype)
+        # Parts of bands run down and models across: numpy works along what is long.
+        tables = [
+            (ages, table[used].swapaxes(1, 2).astype(share.dtype).reshape(-1, table.shape[1]))
+            for ages, table in self._sources
+        ]
+        # Fresh pages of memory cost more than what is computed in them.
+        spaces = [np.empty((len(table), _MODELS), share.dtype) for _, table in tables]
 
-        def light(group: _Group) -> np.ndarray:
-            lit, table = group.lit, group.table[used]
-            ages = age_weights
-            if lit.size < table.shape[1]:
-                ages, table = ages[:, lit], table[:, lit]
-            parts = ages @ np.concatenate(table.astype(ages.dtype), axis=-1)
-            parts = parts.reshape(len(ages), used.size, -1)
-            # Faster than numpy.einsum.
-            total = parts[:, 0] * share[:, :1]
-            for k in range(1, used.size):
-                parts[:, k] *= share[:, k : k + 1]
-                total += parts[:, k]
-            return total
+        def light(rows: slice) -> np.ndarray:
+            lights = []
+            for (ages, table), space in zip(tables, spaces, strict=True):
+                some = age_weights[rows, ages].T
+                seen = np.matmul(table, some, out=space[:, : some.shape[1]])
+                seen = seen.reshape(used.size, -1, seen.shape[1])
+                seen *= share[:, None, rows]
+                for one in seen[1:]:
+                    seen[0] += one
+                lights.append(seen[0])
+            return lights[0] if len(lights) == 1 else np.concatenate(lights)
 
-        return self.dimmed(light, **dust)
+        return self._dimmed(light, age_weights, **dust)
 
-    def dimmed(
+    def fluxes_of_weights(self, weights: np.ndarray, **dust: np.ndarray | float) -> np.ndarray:
+        """Return what `GridPhotometry.fluxes_of_weights` does."""
+        tables = [group.table.reshape(weights.shape[1], -1) for group in self.groups]
+        lit = [np.any(table != 0, axis=1) for table in tables]
+
+        def light(rows: slice) -> np.ndarray:
+            some = weights[rows]
+            return np.concatenate(
+                [t[k].T @ some[:, k].T for t, k in zip(tables, lit, strict=True)]
+            )
+
+        return self._dimmed(light, weights, **dust)
+
+    @cached_property
+    def _sources(self) -> list[tuple[slice, np.ndarray]]:
+        """Ages at which groups shine, and tables there: of those with the same ages as one."""
+        sources = []
+        for ages, some in groupby(self.groups, lambda group: group.lit):
+            tables = [group.table[:, ages] for group in some]
+            sources.append((ages, np.concatenate(tables, axis=-1)))
+        return sources
+
+    def _dimmed(
         self,
-        light: Callable[[_Group], np.ndarray],
+        light: Callable[[slice], np.ndarray],
+        weights: np.ndarray,
         diffuse: np.ndarray | float = 0.0,
         birth_clouds: np.ndarray | float = 0.0,
         escape_fraction: np.ndarray | float = 0.0,
     ) -> np.ndarray:
-        """Return fluxes (n, n_band), with what gives a group's light (n, n_part)."""
-        dust = np.stack(np.broadcast_arrays(diffuse, birth_clouds), axis=-1).reshape(-1, 2)
-        some = np.any(dust, axis=0)
-        kept = 1.0 - np.asarray(escape_fraction, dtype=np.float64).reshape(-1, 1)
-        total: Any = 0.0
-        for group in self.groups:
-            seen = light(group)
-            if group.is_gas:
-                seen *= kept.astype(seen.dtype)
-            for kind in np.flatnonzero(some & np.any(group.curve != 0, axis=1)):
-                depth = dust[:, kind, None].astype(seen.dtype)
-                seen *= np.exp(depth * (group.curve[kind] * _MAG).astype(seen.dtype))
-            total = total + seen @ (group.band[:, None] == np.arange(self.n_band)).astype(
-                seen.dtype
-            )
-        return np.asarray(total)
+        """Return fluxes (n, n_band), with what gives the light (n_part, k) of some models."""
+        n, kind = len(weights), weights.dtype
+        curve, band = (
+            np.concatenate([getattr(group, name) for group in self.groups], axis=-1)
+            for name in ("curve", "band")
+        )
+        is_gas = np.repeat([g.is_gas for g in self.groups], [g.band.size for g in self.groups])
+        some_gas = is_gas.any() and np.any(escape_fraction)
+        dust = [np.broadcast_to(np.asarray(d, kind), (n,)) for d in (diffuse, birth_clouds)]
+        kinds = [k for k in (0, 1) if np.any(dust[k]) and np.any(curve[k])]
+        curve = (curve * _MAG).astype(kind)[..., None]
+        kept = np.broadcast_to(np.asarray(1.0 - np.asarray(escape_fraction), kind), (n,))
+        gathered = (band == np.arange(self.n_band)[:, None]).astype(kind)
+        result = np.empty((n, self.n_band), kind)
+        space = np.empty((len(band), _MODELS), kind)
+        for start in range(0, n, _MODELS):
+            rows = slice(start, min(start + _MODELS, n))
+            seen = light(rows)
+            if some_gas:
+                seen[is_gas] *= kept[rows]
+            depth = space[:, : seen.shape[1]]
+            for number, k in enumerate(kinds):
+                if not number:
+                    np.multiply(curve[k], dust[k][rows], out=depth)
+                else:
+                    depth += curve[k] * dust[k][rows]
+            if kinds:
+                seen *= np.exp(depth, out=depth)
+            result[rows] = (gathered @ seen).T
+        return result
