@@ -47,26 +47,48 @@ def _nodes(length: int) -> FloatArray:
     return np.linspace(0, length - 1, 1 if length == 1 else 2 + (length - 2) // GRID_STEP)
 
 
-def _linear_weights(length: int, nodes: FloatArray) -> FloatArray:
-    """Matrix (length, nodes) that interpolates linearly from the nodes to every pixel."""
-    pixels = np.arange(length)
-    return np.stack([np.interp(pixels, nodes, unit) for unit in np.eye(len(nodes))], axis=1)
-
-
-def pixel_solid_angles(wcs: WCS, shape: tuple[int, int]) -> FloatArray:
-    """Return the solid angle of every pixel.
+class SolidAngles:
+    """Solid angles of the pixels of an image, of which any part is worked out when asked for.
 
     In arcsec2; 0 where the WCS does not reach the sky. Worked out with all distortions for
     every 32nd pixel along both axes and interpolated linearly in between: in a camera of 2000
     pixels across whose pixels differ by 20 % in area (a cubic distortion) good to 5e-5.
     """
-    y, x = (_nodes(length) for length in shape)
-    coarse = solid_angles(wcs, *np.meshgrid(x, y))
-    if not np.isfinite(coarse).all():
-        # The sky ends inside the image: NaN must not spread to the pixels that are on it.
-        every = np.arange(shape[1], dtype=float), np.arange(shape[0], dtype=float)
-        return np.nan_to_num(solid_angles(wcs, *np.meshgrid(*every)))
-    return _linear_weights(shape[0], y) @ coarse @ _linear_weights(shape[1], x).T
+
+    def __init__(self, wcs: WCS, shape: tuple[int, int]) -> None:
+        self._nodes = tuple(_nodes(length) for length in shape)
+        y, x = self._nodes
+        self._coarse = solid_angles(wcs, *np.meshgrid(x, y))
+        #: Of all pixels, if the sky ends inside the image: NaN must not spread to those on it.
+        self._all: FloatArray | None = None
+        if not np.isfinite(self._coarse).all():
+            self._all = np.empty(shape)
+            for row in range(shape[0]):
+                self._all[row] = np.nan_to_num(solid_angles(wcs, np.arange(shape[1]), row))
+
+    def part(self, window: tuple[slice, slice]) -> FloatArray:
+        """Return the solid angles of the pixels of a window with steps of 1."""
+        if self._all is not None:
+            return self._all[window]
+        rows, columns = (np.arange(axis.start, axis.stop) for axis in window)
+        along_x = _interpolate(self._coarse.T, self._nodes[1], columns)
+        return _interpolate(along_x.T, self._nodes[0], rows)
+
+
+def _interpolate(values: FloatArray, nodes: FloatArray, pixels: npt.NDArray[Any]) -> FloatArray:
+    """Return rows that belong to nodes, interpolated linearly to pixels."""
+    if len(nodes) == 1:
+        return np.repeat(values, len(pixels), axis=0)
+    lower = np.clip(np.searchsorted(nodes, pixels, side="right") - 1, 0, len(nodes) - 2)
+    part = ((pixels - nodes[lower]) / (nodes[lower + 1] - nodes[lower]))[:, None]
+    result = values[lower] * (1.0 - part)
+    result += values[lower + 1] * part
+    return result
+
+
+def pixel_solid_angles(wcs: WCS, shape: tuple[int, int]) -> FloatArray:
+    """Return the solid angle of every pixel, as `SolidAngles` has it."""
+    return SolidAngles(wcs, shape).part((slice(0, shape[0]), slice(0, shape[1])))
 
 
 def sky_jacobian(wcs: WCS, x: float, y: float, frame: Any = "icrs") -> FloatArray:

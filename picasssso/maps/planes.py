@@ -17,7 +17,7 @@ from astropy.wcs import WCS
 from picasssso._core.html import html_table
 from picasssso._core.quiet import copy_wcs
 from picasssso._core.records import check_record
-from picasssso._core.solid_angles import pixel_solid_angles
+from picasssso._core.solid_angles import SolidAngles
 from picasssso.bands.pixels import central_solid_angle, check_slices, slice_wcs
 from picasssso.exceptions import InvalidInputError
 from picasssso.maps import checks
@@ -350,15 +350,20 @@ class MapPlanes(Mapping[str, CCDData]):
             In arcsec2, read-only. From the WCS with all its distortions; the same
             everywhere where there is no WCS.
         """
-        return u.Quantity(self._solid_angles, u.arcsec**2, copy=False)
+        areas = self._solid_angles((slice(0, self.shape[0]), slice(0, self.shape[1])))
+        return u.Quantity(checks.read_only(areas), u.arcsec**2, copy=False)
+
+    def _solid_angles(self, window: tuple[slice, slice]) -> npt.NDArray[np.float64]:
+        """Return solid angles of the pixels of a window, arcsec2."""
+        if self._areas is not None:
+            return self._areas.part(window)
+        assert self._pixel_solid_angle is not None
+        shape = tuple(part.stop - part.start for part in window)
+        return np.broadcast_to(self._pixel_solid_angle.to_value(u.arcsec**2), shape)
 
     @cached_property
-    def _solid_angles(self) -> npt.NDArray[np.float64]:
-        """Solid angles of the pixels, arcsec2."""
-        if self._wcs is None:
-            assert self._pixel_solid_angle is not None
-            return np.broadcast_to(self._pixel_solid_angle.to_value(u.arcsec**2), self.shape)
-        return checks.read_only(pixel_solid_angles(self._wcs, self.shape))
+    def _areas(self) -> SolidAngles | None:
+        return None if self._wcs is None else SolidAngles(self._wcs, self.shape)
 
     @property
     def shared_error(self) -> Mapping[str, float]:

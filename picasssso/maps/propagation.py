@@ -13,8 +13,9 @@ derivatives g the error follows for every kind of correlation:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -22,9 +23,6 @@ import numpy.typing as npt
 from picasssso.maps.arrays import NORMAL_SCORES
 
 FloatArray = npt.NDArray[np.floating]
-
-#: Pixels that are worked on at once, for the sake of memory.
-_CHUNK = 1_000_000
 
 
 def five_point_weights() -> npt.NDArray[np.float64]:
@@ -49,11 +47,8 @@ def mean_square_error(percentiles: FloatArray, estimate: FloatArray) -> npt.NDAr
     positive but the estimate is not, the distance between the two is error as well.
     """
     total = np.zeros(estimate.shape)
-    rows = max(1, _CHUNK * len(estimate) // max(estimate.size, 1))
-    for start in range(0, len(estimate), rows):
-        part = slice(start, start + rows)
-        for weight, plane in zip(five_point_weights(), percentiles, strict=True):
-            total[part] += weight * (plane[part].astype(np.float64) - estimate[part]) ** 2
+    for weight, plane in zip(five_point_weights(), percentiles, strict=True):
+        total += weight * (plane.astype(np.float64) - estimate) ** 2
     return total
 
 
@@ -64,7 +59,7 @@ def relative_variance(dex: float) -> float:
 
 @dataclass(frozen=True)
 class Pixels:
-    """The pixels of one property that a result is made from.
+    """Pixels of one property that a result is made from, some of them or all.
 
     ``derivatives``: change of the result per change of the pixel; ``samples``: joint samples,
     each of shape (n,); ``shared_error``: part of the percentiles' width that all pixels share,
@@ -82,47 +77,118 @@ class Pixels:
     shared: FloatArray | None = None
 
 
-def standard_deviations(
-    parts: list[Pixels],
-    correlation: str,
-    bins: npt.NDArray[np.int64] | None,
-    inflation: npt.NDArray[np.float64],
-) -> dict[str, float]:
-    """Return the standard deviation of a result, piece by piece.
+class ErrorSums:
+    """Sums over pixels from which the standard deviation of a result follows.
 
-    ``parts``: the properties that the result is made from, on the same n pixels;
-    ``correlation``: how pixel errors are correlated; "joint" is computed as "independent"
-    is; ``bins``: which measurement each pixel belongs to: consecutive numbers from 0; returns
-    "pixels" for what differs from pixel to pixel, or "samples" and "noise_correlation"; "shared"
-    for the shared error; and one for each systematic mode.
+    ``correlation``: how pixel errors are correlated; "joint" is computed as "independent" is;
+    ``n_bins``: number of measurements that may have several pixels.
     """
-    random = [_independent_variances(part, bins) for part in parts]
-    shared = sum(_shared_variance(part) for part in parts)
-    if correlation == "samples":
-        variances = {
-            "samples": _sample_variance(parts, bins),
-            # Samples are drawn as if the noise of pixels were independent.
-            "noise_correlation": sum(float(v @ np.maximum(inflation - 1, 0)) for v in random),
-        }
-    elif correlation == "full":
-        variances = {"pixels": sum(_linear_sum(part) ** 2 for part in parts)}
-    else:
-        variances = {"pixels": sum(float(v @ inflation) for v in random), "shared": shared}
-    modes = dict.fromkeys(mode for part in parts for mode in part.systematics)
-    for mode in modes:
-        change = sum(
-            float(part.derivatives @ np.nan_to_num(part.systematics[mode]))
-            for part in parts
-            if mode in part.systematics
-        )
-        variances[mode] = change**2
-    return {source: float(np.sqrt(variance)) for source, variance in variances.items()}
+
+    def __init__(self, correlation: str, n_bins: int) -> None:
+        self._correlation, self._n_bins = correlation, n_bins
+        # By property: of pixels that are measurements themselves, and of bins.
+        self._single: dict[int, float] = {}
+        self._binned: dict[int, npt.NDArray[np.float64]] = {}
+        self._derivatives: dict[int, npt.NDArray[np.float64]] = {}
+        self._linear: dict[int, float] = {}
+        self._shared: dict[int, float] = {}
+        self._draws: npt.NDArray[np.float64] | float = 0.0
+        self._seen = np.zeros(n_bins, np.bool_)
+        self._modes: dict[str, float] = {}
+
+    def add(self, parts: Sequence[Pixels], bins: npt.NDArray[np.int64] | None) -> None:
+        """Add pixels.
+
+        ``parts``: the properties that the result is made from, on the same n pixels; ``bins``:
+        the measurement that each belongs to, negative for one of its own (None: all).
+        """
+        for number, part in enumerate(parts):
+            d = part.derivatives
+            if self._correlation == "full":
+                error = np.sqrt(mean_square_error(part.percentiles, part.estimate))
+                _add(self._linear, number, float(d @ error))
+            else:
+                change = _independent_changes(part)
+                if bins is None:
+                    _add(self._single, number, float(change @ change))
+                else:
+                    alone = change[bins < 0]
+                    _add(self._single, number, float(alone @ alone))
+                    _add(self._binned, number, self._by_bin(bins, change))
+            if self._correlation == "samples":
+                if bins is None:
+                    self._add_draws(part, d)
+                else:
+                    self._add_draws(part, np.where(bins < 0, d, 0.0))
+                    _add(self._derivatives, number, self._by_bin(bins, d))
+            elif self._correlation != "full":
+                # x = f r with a shared factor f of mean 1.
+                moved = part.estimate if part.shared is None else part.shared
+                factor = np.sqrt(relative_variance(part.shared_error))
+                scale = factor if part.shared is None else 1.0
+                _add(self._shared, number, scale * float(d @ moved.astype(np.float64)))
+            for mode, plane in part.systematics.items():
+                _add(self._modes, mode, float(d @ np.nan_to_num(plane)))
+
+    def add_samples_of_bins(self, parts: Sequence[Pixels], bins: npt.NDArray[np.int64]) -> None:
+        """Add the joint samples of bins, after all pixels: the first pixel speaks for its bin."""
+        found, first = np.unique(bins, return_index=True)
+        new = (found >= 0) & ~self._seen[found]
+        self._seen[found[new]] = True
+        for number, part in enumerate(parts):
+            derivatives = np.zeros(len(bins))
+            derivatives[first[new]] = self._derivatives[number][found[new]]
+            self._add_draws(part, derivatives)
+
+    def _add_draws(self, part: Pixels, derivatives: npt.NDArray[np.float64]) -> None:
+        assert part.samples is not None
+        self._draws = self._draws + np.array([derivatives @ draw for draw in part.samples])
+
+    def _by_bin(
+        self, bins: npt.NDArray[np.int64], values: npt.NDArray[np.float64]
+    ) -> npt.NDArray[np.float64]:
+        inside = bins >= 0
+        return np.bincount(bins[inside], values[inside], self._n_bins).astype(np.float64)
+
+    def standard_deviations(
+        self, whole: float, inflation: npt.NDArray[np.float64]
+    ) -> dict[str, float]:
+        """Return the standard deviation of the result, piece by piece.
+
+        ``whole, inflation``: factors on the variance of single pixels, and of each bin. Pieces
+        are "pixels" for what differs from pixel to pixel, or "samples" and "noise_correlation";
+        "shared" for the shared error; and one for each systematic mode.
+        """
+
+        def independent(whole: float, inflation: npt.NDArray[np.float64]) -> float:
+            binned = sum(float(change**2 @ inflation) for change in self._binned.values())
+            return whole * sum(self._single.values()) + binned
+
+        if self._correlation == "samples":
+            variances = {
+                "samples": float(np.var(self._draws, ddof=1)),
+                # Samples are drawn as if the noise of pixels were independent.
+                "noise_correlation": independent(
+                    max(whole - 1.0, 0.0), np.maximum(inflation - 1.0, 0.0)
+                ),
+            }
+        elif self._correlation == "full":
+            variances = {"pixels": sum(change**2 for change in self._linear.values())}
+        else:
+            variances = {
+                "pixels": independent(whole, inflation),
+                "shared": sum(change**2 for change in self._shared.values()),
+            }
+        variances |= {mode: change**2 for mode, change in self._modes.items()}
+        return {source: float(np.sqrt(variance)) for source, variance in variances.items()}
 
 
-def _independent_variances(
-    part: Pixels, bins: npt.NDArray[np.int64] | None
-) -> npt.NDArray[np.float64]:
-    """Variance that each measurement brings, without what all pixels share."""
+def _add(sums: dict[Any, Any], key: Any, value: Any) -> None:
+    sums[key] = sums[key] + value if key in sums else value
+
+
+def _independent_changes(part: Pixels) -> npt.NDArray[np.float64]:
+    """Return what one standard deviation of each pixel, without what all share, changes."""
     variance = mean_square_error(part.percentiles, part.estimate)
     # x = f r with a shared factor f of mean 1: var(x) = var(r) E[f^2] + E[r]^2 var(f). The
     # first term is what averages out; the second adds linearly and is put back as "shared".
@@ -132,37 +198,7 @@ def _independent_variances(
         else part.shared.astype(np.float64) ** 2
     )
     np.sqrt(np.maximum(variance, 0, out=variance), out=variance)
-    change = np.multiply(part.derivatives, variance, out=variance)
-    if bins is not None:
-        change = np.bincount(bins, weights=change).astype(np.float64)
-    return np.square(change, out=change)
-
-
-def _shared_variance(part: Pixels) -> float:
-    """Variance that comes of what all pixels have in common."""
-    if part.shared is not None:
-        return float(part.derivatives @ part.shared.astype(np.float64)) ** 2
-    relative = relative_variance(part.shared_error)
-    return relative * float(part.derivatives @ part.estimate) ** 2
-
-
-def _linear_sum(part: Pixels) -> float:
-    error = np.sqrt(mean_square_error(part.percentiles, part.estimate))
-    return float(part.derivatives @ error)
-
-
-def _sample_variance(parts: list[Pixels], bins: npt.NDArray[np.int64] | None) -> float:
-    """Scatter of the result over joint samples; one pixel speaks for its bin."""
-    results: npt.NDArray[np.float64] | float = 0.0
-    for part in parts:
-        assert part.samples is not None
-        derivatives, samples = part.derivatives, part.samples
-        if bins is not None:
-            _, first = np.unique(bins, return_index=True)
-            derivatives = np.bincount(bins, weights=derivatives).astype(np.float64)
-            samples = samples[:, first]
-        results = results + np.array([derivatives @ draw for draw in samples])
-    return float(np.var(results, ddof=1))
+    return np.multiply(part.derivatives, variance, out=variance)
 
 
 def measurement_inflation(

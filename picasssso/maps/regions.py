@@ -30,12 +30,12 @@ class PixelWeights:
     """How much of each pixel lies in a region.
 
     ``window``: the part ``(y, x)`` of the image that holds the region; ``weights``: for the
-    pixels of the window: the fraction of the pixel inside the region; ``outside``: area of the
-    region beyond the image, pixels.
+    pixels of the window: the fraction of the pixel inside the region, or for whole pixels
+    whether they are; ``outside``: area of the region beyond the image, pixels.
     """
 
     window: tuple[slice, slice]
-    weights: npt.NDArray[np.float64]
+    weights: npt.NDArray[np.float64] | npt.NDArray[np.bool_]
     outside: float = 0.0
 
 
@@ -68,7 +68,7 @@ def _from_mask(region: Any, shape: tuple[int, int]) -> PixelWeights:
     if not len(rows):
         raise InvalidInputError("The region holds no pixel: no element of the mask is True.")
     window = (slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1))
-    return PixelWeights(window, mask[window].astype(np.float64))
+    return PixelWeights(window, mask[window])
 
 
 def _from_aperture(region: Any, shape: tuple[int, int], wcs: WCS | None) -> PixelWeights:
@@ -158,7 +158,8 @@ def aperture_weights(aperture: PixelAperture, shape: tuple[int, int]) -> PixelWe
     if covered is None:
         return None
     # An annulus is a difference of two ellipses, which leaves rounding errors inside.
-    fractions = np.where(mask.data > ROUNDING, mask.data, 0).astype(np.float64)
+    fractions = np.asarray(mask.data, np.float64)
+    fractions[fractions <= ROUNDING] = 0.0
     weights = fractions[covered]
     if not weights.any():
         return None

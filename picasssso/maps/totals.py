@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import astropy.units as u
 import numpy as np
@@ -14,7 +14,7 @@ import numpy.typing as npt
 from picasssso._core.html import html_table
 from picasssso.exceptions import InvalidInputError, PicassssoWarning
 from picasssso.maps.arrays import PERCENTILES
-from picasssso.maps.propagation import Pixels, measurement_inflation, standard_deviations
+from picasssso.maps.propagation import ErrorSums, Pixels, measurement_inflation
 from picasssso.maps.regions import PixelWeights, pixel_weights
 
 if TYPE_CHECKING:
@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 
 #: What may be said about the errors of different pixels.
 CORRELATIONS = ("independent", "full")
+
+#: Working memory of sums over pixels, in bytes, and how much a pixel takes.
+MEMORY_BUDGET, BYTES_PER_PIXEL = 64 * 2**20, 256
 
 
 @dataclass(frozen=True, repr=False, eq=False)
@@ -184,45 +187,166 @@ def _region(maps: MapPlanes, region: Region) -> tuple[Any, str]:
 def measure(maps: MapPlanes, name: str, region: PixelWeights, correlation: str) -> Total:
     """Average a property over a region, with area or its weight; NaN where nothing is left."""
     names = _parts(maps, name)
-    solid_angles = maps._solid_angles[region.window] * region.weights
-    valid = solid_angles > 0
-    for part in names:
-        valid &= ~maps.masks[part][region.window]
-    areas = solid_angles[valid]
-    off_image = region.outside * maps.pixel_solid_angle.to_value(u.arcsec**2)
-    n_pixels = float(region.weights[valid].sum())
-    bins, sizes = measurements(maps.bins, region.window, valid)
-    inflation = measurement_inflation(sizes, n_pixels, maps.noise_scaling)
-    estimates = [_estimate(maps, part)[region.window][valid].astype(float) for part in names]
-    value, derivatives = _average(estimates, areas)
-    if np.isnan(value):
-        errors = {"pixels": np.nan}
-    else:
-        pixels = [
-            _pixels(maps, part, region.window, valid, derivative)
-            for part, derivative in zip(names, derivatives, strict=True)
-        ]
-        errors = standard_deviations(pixels, correlation, bins, inflation)
+    strips = _Strips(maps, names, region)
+    found = _look_through(strips)
+    sizes = bin_sizes(maps.bins, found.bins)
+    # Of pixels that are measurements themselves, and of bins.
+    single, inflation = (
+        measurement_inflation(n, found.n_pixels, maps.noise_scaling)
+        for n in (np.ones(1, np.int64), sizes)
+    )
+    errors = {"pixels": np.nan}
+    if not np.isnan(found.value):
+        sums = ErrorSums(correlation, len(sizes))
+        for pixels, bins in strips.pixels(found):
+            sums.add(pixels, bins)
+        if correlation == "samples" and len(sizes):
+            for pixels, bins in strips.pixels(found):
+                assert bins is not None
+                sums.add_samples_of_bins(pixels, bins)
+        errors = sums.standard_deviations(float(single[0]), inflation)
+    n_measurements = found.n_single + len(sizes)
+    factors = found.n_single * float(single[0]) + float(inflation.sum())
     assumptions = {
         "property": name,
         "combines": _describe_average(maps, names),
         "correlation": correlation,
         "shared_error_dex": maps.shared_error.get(name, 0.0),
-        "variance_inflation": float(inflation.mean()) if len(inflation) else 1.0,
+        "variance_inflation": factors / n_measurements if n_measurements else 1.0,
         "systematics": [source for source in errors if source in maps.systematics],
-        "n_pixels": n_pixels,
-        "n_measurements": len(sizes),
-        "solid_angle": float(areas.sum()) * u.arcsec**2,
+        "n_pixels": found.n_pixels,
+        "n_measurements": n_measurements,
+        "solid_angle": found.area * u.arcsec**2,
     }
     unit = maps.definition(name).unit
-    whole = float(solid_angles.sum()) + off_image
+    whole = found.whole_area + region.outside * maps.pixel_solid_angle.to_value(u.arcsec**2)
     return Total(
-        value * unit,
+        found.value * unit,
         float(np.sqrt(sum(error**2 for error in errors.values()))) * unit,
-        max(1 - float(areas.sum()) / whole, 0.0) if len(areas) else 1.0,
+        max(1 - found.area / whole, 0.0) if n_measurements else 1.0,
         assumptions,
         {source: error * unit for source, error in errors.items()},
     )
+
+
+class _Strip(NamedTuple):
+    """The pixels in some rows of a region.
+
+    ``window``: where; ``valid``: which have values there; then for those, of shape (n,): how much
+    of each is inside, its solid angle, estimates of the property and of its weight, and the
+    number of its bin. ``whole_area``: of all, valid or not.
+    """
+
+    window: tuple[slice, slice]
+    valid: npt.NDArray[np.bool_]
+    inside: npt.NDArray[Any]
+    areas: npt.NDArray[np.float64]
+    estimates: list[npt.NDArray[np.float64]]
+    bins: npt.NDArray[np.int64] | None
+    whole_area: float
+
+    @property
+    def weights(self) -> npt.NDArray[np.float64]:
+        """What the property is weighted with."""
+        return self.areas if len(self.estimates) == 1 else self.areas * self.estimates[1]
+
+
+class _Found(NamedTuple):
+    """What there is in a region.
+
+    ``value``: the average, and ``norm``, the sum of weights; ``n_pixels, area``: of what is valid,
+    and of it all; ``bins``: their numbers, in order; ``n_single``: pixels that are in none.
+    """
+
+    value: float
+    norm: float
+    n_pixels: float
+    area: float
+    whole_area: float
+    bins: npt.NDArray[np.int64]
+    n_single: int
+
+
+def _look_through(strips: _Strips) -> _Found:
+    """Average, and count what there is."""
+    sums = np.zeros(5)
+    bins, n_single = np.zeros(0, np.int64), 0
+    for strip in strips:
+        weights = strip.weights
+        sums += (
+            float(weights @ strip.estimates[0]),
+            float(weights.sum()),
+            float(strip.inside.sum()),
+            float(strip.areas.sum()),
+            strip.whole_area,
+        )
+        n_single += len(weights)
+        if strip.bins is not None:
+            binned = strip.bins[strip.bins >= 0]
+            n_single -= len(binned)
+            bins = np.union1d(bins, binned)
+    total, norm, n_pixels, area, whole = (float(value) for value in sums)
+    value = total / norm if norm > 0 else float("nan")
+    return _Found(value, norm, n_pixels, area, whole, bins, n_single)
+
+
+class _Strips:
+    """The pixels of a region, a few rows at a time, so that memory is bounded.
+
+    ``names``: the property, and its weight if it has one.
+    """
+
+    def __init__(self, maps: MapPlanes, names: tuple[str, ...], region: PixelWeights) -> None:
+        self._maps, self._names, self._region = maps, names, region
+        columns = region.window[1]
+        samples = (maps._planes(name).samples for name in names)
+        n_samples = sum(0 if some is None else len(some) for some in samples)
+        bytes_per_row = (columns.stop - columns.start) * (BYTES_PER_PIXEL + 8 * n_samples)
+        self._step = max(MEMORY_BUDGET // max(bytes_per_row, 1), 1)
+        self._only: _Strip | None = None
+
+    def __iter__(self) -> Iterator[_Strip]:
+        if self._only is not None:
+            yield self._only
+            return
+        rows, columns = self._region.window
+        for start in range(rows.start, rows.stop, self._step):
+            strip = self._take(slice(start, min(start + self._step, rows.stop)), columns)
+            if strip.window[0] == rows:
+                self._only = strip
+            yield strip
+
+    def _take(self, rows: slice, columns: slice) -> _Strip:
+        maps, window, first = self._maps, (rows, columns), self._region.window[0].start
+        inside = self._region.weights[rows.start - first : rows.stop - first]
+        areas = maps._solid_angles(window) * inside
+        valid = areas > 0
+        for name in self._names:
+            valid &= ~np.isnan(maps._planes(name).percentiles[PERCENTILES.index(50.0)][window])
+        return _Strip(
+            window,
+            valid,
+            inside[valid],
+            areas[valid],
+            [_estimate(maps, name)[window][valid].astype(float) for name in self._names],
+            None if maps.bins is None else maps.bins[window][valid].astype(np.int64),
+            float(areas.sum()),
+        )
+
+    def pixels(self, found: _Found) -> Iterator[tuple[list[Pixels], npt.NDArray[np.int64] | None]]:
+        """Yield what errors need to know about the pixels, and which of the bins they are in."""
+        for strip in self:
+            derivatives = [strip.weights / found.norm]
+            if len(self._names) == 2:
+                derivatives.append(strip.areas * (strip.estimates[0] - found.value) / found.norm)
+            bins = None
+            if strip.bins is not None:
+                bins = np.where(strip.bins < 0, -1, np.searchsorted(found.bins, strip.bins))
+            parts = [
+                _pixels(self._maps, name, strip, derivative)
+                for name, derivative in zip(self._names, derivatives, strict=True)
+            ]
+            yield parts, bins
 
 
 def _estimate(maps: MapPlanes, name: str) -> npt.NDArray[np.floating]:
@@ -250,41 +374,37 @@ def measurements(
     single = labels < 0
     labels[single] = -1 - np.arange(int(single.sum()))
     unique, measurement = np.unique(labels, return_inverse=True)
-    whole, counts = np.unique(bins, return_counts=True)
     sizes = np.ones(len(unique), dtype=np.int64)
-    sizes[unique >= 0] = counts[np.searchsorted(whole, unique[unique >= 0])]
+    sizes[unique >= 0] = bin_sizes(bins, unique[unique >= 0])
     return measurement, sizes
 
 
-def _average(
-    estimates: list[npt.NDArray[np.float64]], areas: npt.NDArray[np.float64]
-) -> tuple[float, list[npt.NDArray[np.float64]]]:
-    """Return the average and its derivative by every pixel of every property."""
-    weights = areas if len(estimates) == 1 else areas * estimates[1]
-    norm = float(weights.sum())
-    if not norm > 0:
-        return float("nan"), []
-    value = float(weights @ estimates[0]) / norm
-    derivatives = [weights / norm]
-    if len(estimates) == 2:
-        derivatives.append(areas * (estimates[0] - value) / norm)
-    return value, derivatives
+def bin_sizes(
+    bins: npt.NDArray[np.int32] | None, wanted: npt.NDArray[np.int64]
+) -> npt.NDArray[np.int64]:
+    """Return how many pixels some bins, in order, have in the whole image."""
+    sizes = np.zeros(len(wanted), np.int64)
+    if bins is None or not len(wanted):
+        return sizes
+    step = max(MEMORY_BUDGET // (BYTES_PER_PIXEL * bins.shape[1]), 1)
+    for start in range(0, len(bins), step):
+        numbers, counts = np.unique(bins[start : start + step], return_counts=True)
+        place = np.minimum(np.searchsorted(wanted, numbers), len(wanted) - 1)
+        known = wanted[place] == numbers
+        sizes[place[known]] += counts[known]
+    return sizes
 
 
 def _pixels(
-    maps: MapPlanes,
-    name: str,
-    window: tuple[slice, slice],
-    valid: npt.NDArray[np.bool_],
-    derivatives: npt.NDArray[np.float64],
+    maps: MapPlanes, name: str, strip: _Strip, derivatives: npt.NDArray[np.float64]
 ) -> Pixels:
     """Collect what the error of a result needs to know about one property's pixels."""
-    everything = bool(valid.all())
+    everything = bool(strip.valid.all())
 
     def gather(array: npt.NDArray[np.floating]) -> npt.NDArray[np.floating]:
-        part = array[(..., *window)]
+        part = array[(..., *strip.window)]
         # Without a copy where nothing is left out.
-        return part.reshape(*part.shape[:-2], -1) if everything else part[..., valid]
+        return part.reshape(*part.shape[:-2], -1) if everything else part[..., strip.valid]
 
     planes = maps._planes(name)
     return Pixels(

@@ -14,7 +14,7 @@ from picasssso.evaluation.sums import radial_gradients, radial_profiles
 from picasssso.exceptions import InvalidInputError, PicassssoWarning
 from picasssso.maps.region_files import read_region
 from picasssso.maps.regions import pixel_weights
-from picasssso.maps.totals import known_correlation
+from picasssso.maps.totals import known_correlation, make_total
 from picasssso.properties import PROPERTIES
 from picasssso.quality import describe_quality
 
@@ -87,11 +87,12 @@ def measure_galaxy(maps: PropertyMaps, aperture: u.Quantity | str) -> dict[str, 
 def measure_region(maps: PropertyMaps, region: Any) -> dict[str, Any]:
     """Return totals and averages in a region with their errors, and how good they are."""
     row: dict[str, Any] = {}
+    weights = pixel_weights(region, maps.shape, maps.wcs)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", PicassssoWarning)  # an empty average is a NaN
         for name in maps:
             try:
-                total = maps.total(name, region, known_correlation(maps, name))
+                total = make_total(maps, name, weights, known_correlation(maps, name))
             except InvalidInputError:  # no distance, or no weight
                 row |= {name: np.nan, f"{name}_error": np.nan}
                 continue
@@ -99,7 +100,6 @@ def measure_region(maps: PropertyMaps, region: Any) -> dict[str, Any]:
             row[name] = float(total.value.to_value(unit))
             row[f"{name}_error"] = float(total.uncertainty.to_value(unit))
             row["masked"] = min(float(total.masked_fraction), row.get("masked", 1.0))
-    weights = pixel_weights(region, maps.shape, maps.wcs)
     quality = maps.quality[weights.window]
     bad = float((weights.weights * (quality != 0)).sum() / weights.weights.sum())
     counted = quality[weights.weights > 0]

@@ -47,7 +47,7 @@ def sum_light(images: BandImages, region: Any) -> Light:
     region, what, single = _find_region(images, region)
     weights = pixel_weights(region, images.shape, images.wcs)
     flux, precision = images.to_arrays(weights.window)
-    part = weights.weights
+    part = np.asarray(weights.weights, np.float64)
     good = (precision > 0) & (part > 0)
     used, common = common_pixels(
         good.reshape(len(flux), -1), np.zeros(part.size, np.intp), 1, part.ravel()
