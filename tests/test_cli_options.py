@@ -304,6 +304,10 @@ def test_regions_of_ds9_that_are_several(folder):
         ),
         (DS9 + 'circle(185.1,12.0,5")\n', "inside a.reg, expected some"),
         (DS9 + "point(185.0,12.0)\n", "found a point in a.reg"),
+        ("# Region file format: DS9\nphysical\ncircle(32,30,5)\n", "'physical' in a.reg, which"),
+        (DS9 + 'circle(185.0,12.0,5")\nphysical;circle(32,30,5)\n', "'physical' in a.reg, which"),
+        (DS9 + "panda(185.0,12.0,0,360,4,0.001,0.01,1)\n", "'panda' in a.reg, which cannot"),
+        ("# Region file format: DS9\ncircle(32,30,5)\n", "no system in a.reg, expected circles"),
         (DS9 + "line(185.0,12.0,185.1,12.0)\n", "found a line in a.reg"),
     ],
 )

@@ -17,6 +17,7 @@ from astropy.nddata import NDData, NDUncertainty, UnknownUncertainty
 from astropy.wcs import WCS
 
 from picasssso._core.quiet import copy_wcs
+from picasssso._core.words import with_article
 from picasssso.bands.band_names import check_band, resolve_band
 from picasssso.bands.flux_units import flux_scale, is_count_like, is_magnitude, parse_zero_point
 from picasssso.bands.pixels import central_solid_angle, grid_offset
@@ -42,7 +43,7 @@ def list_images(images: Any) -> list[tuple[Any, Any]]:
         raise InvalidTypeError(f"images: found {images!r}, {expected}. Use BandImages.read(...).")
     if isinstance(images, np.ndarray | NDData):
         raise InvalidTypeError(
-            f"images: found a {type(images).__name__}, {expected}. Use "
+            f"images: found {with_article(type(images).__name__)}, {expected}. Use "
             "BandImages.from_cube(cube, bands, unit, redshift=...) for a cube."
         )
     if isinstance(images, Mapping):

@@ -414,7 +414,7 @@ class PropertyMapEstimator(abc.ABC):
     def _check_uncertainty(self, images: BandImages) -> None:
         if self.tags.needs_uncertainty and images.missing_uncertainty:
             raise InvalidInputError(
-                f"{type(self).__name__} needs an uncertainty in every band, but "
+                f"{type(self).__name__} needs an uncertainty in every band that it uses, but "
                 f"{', '.join(images.missing_uncertainty)} "
                 f"{'has' if len(images.missing_uncertainty) == 1 else 'have'} none: attach one to "
                 "each CCDData, or use images.with_estimated_noise()."

@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from picasssso._core.plugins import Registry
+from picasssso._core.words import with_article
 from picasssso.bands.flux_units import parse_unit
 from picasssso.bands.slots import check_redshift
 from picasssso.exceptions import FileFormatError, InvalidInputError, InvalidTypeError
@@ -197,10 +198,19 @@ def check_linear_wavelengths(file: ImageFile, hdu: int) -> None:
         )
 
 
-def flux_unit(file: ImageFile, hdu: int, expected: str, stated: Any = None) -> u.UnitBase:
+def flux_unit(
+    file: ImageFile,
+    hdu: int,
+    expected: str,
+    stated: Any = None,
+    *,
+    like: u.UnitBase = F_LAMBDA,
+    kind: str = "flux density per wavelength",
+) -> u.UnitBase:
     """Return the unit of the fluxes, without "per spaxel": any flux density per wavelength.
 
-    ``stated``: what stands in the place of BUNIT.
+    ``stated``: what stands in the place of BUNIT; ``like``, ``kind``: of other fluxes than those
+    per wavelength.
     """
     bunit = file.headers[hdu].get("BUNIT", stated)
     if bunit is None:
@@ -209,11 +219,11 @@ def flux_unit(file: ImageFile, hdu: int, expected: str, stated: Any = None) -> u
         )
     try:
         unit = _parse(bunit)
-        unit.to(F_LAMBDA)
+        unit.to(like)
     except (InvalidInputError, u.UnitConversionError):
         raise FileFormatError(
-            f"{file}: found BUNIT = {str(bunit)!r}, expected a flux density per wavelength "
-            f"such as {expected!r}. Is it a cube of something else?"
+            f"{file}: found BUNIT = {str(bunit)!r}, expected a {kind} such as {expected!r}. Is it "
+            "a cube of something else?"
         ) from None
     return unit
 
@@ -223,7 +233,8 @@ def whole_numbers(file: ImageFile, array: npt.NDArray[Any], what: str) -> npt.ND
     whole = np.nan_to_num(array, nan=-1.0).astype(np.int64) if array.dtype.kind == "f" else array
     if whole.dtype.kind not in "iu" or np.any((whole != array) & (array == array)):
         raise FileFormatError(
-            f"{file}: found a {what} of {array.dtype.name} with fractions, expected whole numbers."
+            f"{file}: found {with_article(what)} of {array.dtype.name} with fractions, "
+            "expected whole numbers."
         )
     return whole
 
@@ -233,7 +244,7 @@ def noise_factor(file: ImageFile, hdu: int, unit: u.UnitBase, flux_hdu: int, pow
 
     Without one, or with that of the fluxes, which pipelines copy, its numbers are in that unit.
     """
-    text, copied = (str(file.headers[k].get("BUNIT", "")).strip() for k in (hdu, flux_hdu))
+    text, copied = (str(file.headers[k].get("BUNIT") or "").strip() for k in (hdu, flux_hdu))
     if text in ("", copied):
         return 1.0
     try:
@@ -248,7 +259,9 @@ def noise_factor(file: ImageFile, hdu: int, unit: u.UnitBase, flux_hdu: int, pow
 
 
 def _parse(bunit: Any) -> u.UnitBase:
-    # What astropy does not read: Ang, A for Angstrom (not Ampere), spaxel.
-    text = re.sub(r"/ *(Ang|A)\b", "/Angstrom", str(bunit))
-    text = re.sub(r"/ *(spaxel|spax|pixel|pix)\b", "", text)
+    # What astropy does not read: Ang, A for Angstrom (not Ampere), spaxel, ^{-2}.
+    text = str(bunit).replace("{", "(").replace("}", ")")
+    text = re.sub(r"(\bAng|(?<=/)A|(?<=/ )A)(?=\b|\d)", "Angstrom", text)
+    power = r"( *(\^|\*\*)? *\(?-?\d+\)?)?"
+    text = re.sub(rf"/ *(spaxel|spax|pixel|pix){power}(?![a-zA-Z])", "", text)
     return parse_unit(text, "", "BUNIT")

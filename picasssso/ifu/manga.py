@@ -26,6 +26,7 @@ from picasssso.ifu.cube_formats import (
     flux_unit,
     known_redshift,
     need_hdu,
+    noise_factor,
     one_file,
     whole_numbers,
 )
@@ -75,6 +76,7 @@ class MaNGAReader(CubeReader):
             raise FileFormatError(
                 f"{file}: found fluxes in {unit}, expected 1e-17 erg/s/cm2/AA as MaNGA defines."
             )
+        factor = noise_factor(file, ivar, unit, hdu, -2)
         mask = whole_numbers(file, mask, "mask")
         if "DRP3QUAL" in file.headers[0] and int(file.number("DRP3QUAL")) & _CRITICAL:
             raise InvalidInputError(
@@ -85,6 +87,8 @@ class MaNGAReader(CubeReader):
         # The loader takes every bit for bad, those that only warn too.
         arm.mask = (mask & USELESS) != 0
         assert isinstance(arm.uncertainty, InverseVariance)
+        if factor != 1:
+            arm.uncertainty = InverseVariance(np.float64(factor) * arm.uncertainty.array)
         ebv = None if file.get("EBVGAL") is None else file.number("EBVGAL")
         return Cube(
             [arm],

@@ -22,7 +22,7 @@ import numpy.typing as npt
 
 from picasssso.exceptions import FileFormatError, InvalidInputError
 from picasssso.ifu.balmer import halpha_star_formation
-from picasssso.ifu.cube_formats import whole_numbers
+from picasssso.ifu.cube_formats import flux_unit, noise_factor, whole_numbers
 from picasssso.ifu.map_formats import MapReader, PublishedSet
 from picasssso.ifu.published import PublishedMap
 from picasssso.io import ImageFile
@@ -30,6 +30,7 @@ from picasssso.io import ImageFile
 _LIGHT = 299792.458  # km/s
 #: Bits of MANGA_DAPPIXMASK: NOCOV, UNRELIABLE and DONOTUSE.
 _USELESS = 2**0 | 2**5 | 2**30
+_LINES = "1E-17 erg/s/cm^2/spaxel"
 _LINE_UNIT = 1e-17 * u.erg / u.s / u.cm**2
 #: Width of the PSF of MaNGA (Law et al. 2016).
 _PSF_FWHM = 2.5 * u.arcsec
@@ -59,6 +60,10 @@ class DAPReader(MapReader):
             np.asarray(file.array(self._need(file, f"EMLINE_GFLUX{end}"), "lines", cube=True))
             for end in ("", "_IVAR", "_MASK")
         )
+        unit = flux_unit(file, hdu, _LINES, _LINES, like=_LINE_UNIT, kind="flux of lines")
+        flux = flux * unit.to(_LINE_UNIT)
+        factor = noise_factor(file, self._need(file, "EMLINE_GFLUX_IVAR"), unit, hdu, -2)
+        ivar = ivar * (factor / unit.to(_LINE_UNIT) ** 2)
         lines = [self._channel(file, hdu, name) for name in ("Ha", "Hb")]
         redshift = file.number("SCINPVEL") / _LIGHT
         useless = whole_numbers(file, mask, "mask") & _USELESS

@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from astropy.nddata import VarianceUncertainty
 
 from picasssso._core.quiet import silence
 from picasssso.bands import GalacticExtinction, NoiseScaling
@@ -28,6 +29,7 @@ from picasssso.ifu.cube_formats import (
     flux_unit,
     known_redshift,
     need_hdu,
+    noise_factor,
 )
 from picasssso.io import ImageFile
 
@@ -101,15 +103,20 @@ def _read_arm(file: ImageFile) -> Any:
 
     shape = cube_array(file, 0, "fluxes").shape
     check_linear_wavelengths(file, 0)
-    flux_unit(file, 0, "10**(-16) erg /s /cm**2 /angstrom /pixel")
-    cube_array(file, need_hdu(file, "variances", "VARIANCE"), "variances", shape)
+    unit = flux_unit(file, 0, "10**(-16) erg /s /cm**2 /angstrom /pixel")
+    variances = need_hdu(file, "variances", "VARIANCE")
+    cube_array(file, variances, "variances", shape)
+    factor = noise_factor(file, variances, unit, 0, 2)
     try:
         with silence():  # of the unit's spelling
-            return SpectrumList.read(file.path, format="SAMI-cube")[0]
+            arm = SpectrumList.read(file.path, format="SAMI-cube")[0]
     except NotImplementedError as error:
         raise FileFormatError(
             f"{file}: found an HDU that SAMI cubes do not have ({error}), expected those of DR3."
         ) from error
+    if factor != 1:
+        arm.uncertainty = VarianceUncertainty(np.float64(factor) * arm.uncertainty.array)
+    return arm
 
 
 def _bins(file: ImageFile) -> npt.NDArray[np.integer] | None:

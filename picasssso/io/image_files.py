@@ -27,6 +27,7 @@ from picasssso._core.fits_files import (
     read_array,
     read_cube,
 )
+from picasssso._core.words import with_article
 from picasssso.bands.flux_units import is_count_like, parse_unit
 from picasssso.exceptions import FileFormatError, InvalidInputError, PicassssoWarning
 from picasssso.io.asdf_files import is_asdf, open_asdf
@@ -281,7 +282,7 @@ class ImageFile:
             array = read_array(self.path, hdu, f"{self}: {what}")[0]
         if like is not None and array.shape != tuple(like):
             raise FileFormatError(
-                f"{self}: found a {what} of shape {array.shape} for an image of shape "
+                f"{self}: found {with_article(what)} of shape {array.shape} for an image of shape "
                 f"{tuple(like)}, expected the same. Files of different cutouts may be mixed up."
             )
         return array

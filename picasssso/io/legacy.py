@@ -26,6 +26,7 @@ import numpy as np
 import numpy.typing as npt
 from astropy.nddata import InverseVariance
 
+from picasssso._core.words import with_article
 from picasssso.exceptions import FileFormatError, InvalidInputError, PicassssoWarning
 from picasssso.io.band_planes import BandPlane, BitMask
 from picasssso.io.formats import ImageReader, Recognition
@@ -111,7 +112,7 @@ def _mask(
 def _same_shape(file: ImageFile, what: str, array: npt.NDArray[Any], shape: Any) -> None:
     if array.shape != tuple(shape):
         raise FileFormatError(
-            f"{file}: found a {what} of shape {array.shape} for an image of shape "
+            f"{file}: found {with_article(what)} of shape {array.shape} for an image of shape "
             f"{tuple(shape)}, expected the same. Files of different cutouts may be mixed up."
         )
 

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import os
+import re
+import warnings
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
+from picasssso._core.quiet import record_warnings
+from picasssso._core.words import with_article
 from picasssso.bands.pixels import sky_center
 from picasssso.exceptions import FileFormatError, InvalidInputError, MissingDependencyError
 from picasssso.maps.regions import pixel_weights
@@ -36,7 +40,8 @@ def read_region(path: str, shape: tuple[int, int], wcs: WCS | None) -> Any:
     if not os.path.isfile(os.path.expanduser(path)):
         raise FileFormatError(f"--region: found no file {path}. Check the name and the folder.")
     try:
-        found = list(Regions.read(os.path.expanduser(path), format="ds9"))
+        with record_warnings() as told:
+            found = list(Regions.read(os.path.expanduser(path), format="ds9"))
     # What it raises of other files is an open list.
     except Exception as error:
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
@@ -44,6 +49,16 @@ def read_region(path: str, shape: tuple[int, int], wcs: WCS | None) -> Any:
             f"--region: cannot read {path} as a region file of DS9 ({reason}). Save it in DS9 as "
             "ds9, in fk5 or image coordinates."
         ) from error
+    # It leaves out what it does not know, with a warning: other regions would be meant.
+    if left := [str(one.message) for one in told if "skipping" in str(one.message)]:
+        name = re.match(r'"(\w+)"', left[0])
+        what = f"{name[1]!r} in {path}, which cannot be used" if name else f"no system in {path}"
+        raise InvalidInputError(
+            f"--region: found {what}, expected circles, ellipses, boxes, annuli or polygons in "
+            "fk5, icrs, galactic or image coordinates. Save them so in DS9, as fk5 for example."
+        )
+    for one in told:
+        warnings.warn_explicit(one.message, one.category, one.filename, one.lineno)
     included = [one for one in found if one.meta.get("include", True)]
     if not included:
         raise InvalidInputError(
@@ -53,8 +68,8 @@ def read_region(path: str, shape: tuple[int, int], wcs: WCS | None) -> Any:
         kind = type(one).__name__.replace("SkyRegion", "").replace("PixelRegion", "").lower()
         if kind in _WITHOUT_AREA:
             raise InvalidInputError(
-                f"--region: found a {kind} in {path}, expected regions with an area, such as a "
-                "circle, an ellipse, a box or a polygon."
+                f"--region: found {with_article(kind)} in {path}, expected regions with an area, "
+                "such as a circle, an ellipse, a box or a polygon."
             )
     if len(found) == 1 and (aperture := _aperture(found[0])) is not None:
         try:

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from picasssso._core.solid_angles import sky_jacobian
+from picasssso._core.words import with_article
 from picasssso.exceptions import InvalidInputError, InvalidTypeError
 
 if TYPE_CHECKING:
@@ -87,8 +88,8 @@ def _from_aperture(region: Any, shape: tuple[int, int], wcs: WCS | None) -> Pixe
     if isinstance(region, SkyAperture):
         if wcs is None:
             raise InvalidInputError(
-                f"The region is a {type(region).__name__} on the sky, but the maps have no WCS: "
-                "give an aperture in pixels."
+                f"The region is {with_article(type(region).__name__)} on the sky, but the maps "
+                "have no WCS: give an aperture in pixels."
             )
         region = _on_pixels(region, wcs)
     covered = aperture_weights(region, shape)
@@ -146,8 +147,8 @@ def _on_pixels(region: Any, wcs: WCS) -> PixelAperture:
             annulus = getattr(kinds, f"{shape}Annulus")
             return annulus((x, y), first_in, first, second, **inner, theta=theta)
     raise InvalidTypeError(
-        f"The region is a {type(region).__name__}: expected a circle, an ellipse, a rectangle or "
-        "an annulus of one of them, or a boolean array."
+        f"The region is {with_article(type(region).__name__)}: expected a circle, an ellipse, "
+        "a rectangle or an annulus of one of them, or a boolean array."
     )
 
 

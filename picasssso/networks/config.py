@@ -9,6 +9,7 @@ from typing import Any
 
 from picasssso._core.checks import check_integer
 from picasssso._core.files import parse_json
+from picasssso._core.words import with_article
 from picasssso.exceptions import InvalidInputError
 
 #: The architectures there are.
@@ -101,7 +102,7 @@ class TrainingConfig:
             if kind == "float":
                 right = right and not isinstance(value, bool) and abs(value) < math.inf
             if not right:
-                raise InvalidInputError(f"{f.name}={value!r}: expected a {kind}.")
+                raise InvalidInputError(f"{f.name}={value!r}: expected {with_article(kind)}.")
         if self.architecture not in ARCHITECTURES:
             raise InvalidInputError(
                 f"architecture={self.architecture!r}: expected one of {', '.join(ARCHITECTURES)}."

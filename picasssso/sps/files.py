@@ -41,6 +41,7 @@ from typing import Any
 
 import numpy as np
 
+from picasssso._core.words import with_article
 from picasssso.exceptions import FileFormatError
 
 #: The format that is written, and the version of the package that first read it.
@@ -134,7 +135,9 @@ def read_content(path: str | os.PathLike[str], what: str) -> Content:
         raise
     # A damaged file makes astropy and numpy raise anything.
     except Exception as error:
-        raise FileFormatError(f"{path} cannot be read as a {what}: {short(error)}.") from error
+        raise FileFormatError(
+            f"{path} cannot be read as {with_article(what)}: {short(error)}."
+        ) from error
 
 
 def _check_format(path: Any, cards: Mapping[str, Any], what: str) -> None:
@@ -143,12 +146,13 @@ def _check_format(path: Any, cards: Mapping[str, Any], what: str) -> None:
     found = cards.get(keyword)
     if found is None:
         raise FileFormatError(
-            f"{path} is not a {what} of picasssso: its primary header has no {keyword}."
+            f"{path} is not {with_article(what)} of picasssso: its primary header has no "
+            f"{keyword}."
         )
     if isinstance(found, bool) or not isinstance(found, int) or found < 1:
         raise FileFormatError(f"{path} has {keyword} = {found!r}: expected a whole number.")
     if found > FORMAT:
         raise FileFormatError(
-            f"{path} is a {what} in format {found}, newer than this version of picasssso reads "
-            f"(format {FORMAT}, since version {FORMAT_SINCE}): update picasssso."
+            f"{path} is {with_article(what)} in format {found}, newer than this version of "
+            f"picasssso reads (format {FORMAT}, since version {FORMAT_SINCE}): update picasssso."
         )

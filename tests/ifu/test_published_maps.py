@@ -319,6 +319,30 @@ def test_wrong_files(tmp_path, pipe3d):
         read_maps(pipe3d, redshift=0.02)
     dap = tmp_path / "dap.fits"
     layouts.write_dap(dap, ONE, ONE)
+    before = read_maps(dap)["sfr_10myr"]
+    for flux, ivar, factor in (
+        ("1E-17 erg/s/cm^2/spaxel", "(1E-17 erg/s/cm^2/spaxel)^{-2}", 1),
+        ("1E-16 erg/s/cm^2/spaxel", "(1E-16 erg/s/cm^2/spaxel)^{-2}", 10),
+        ("1E-16 erg/s/cm^2/spaxel", None, 10),
+    ):
+        with fits.open(dap, mode="update") as hdus:
+            hdus["EMLINE_GFLUX"].header["BUNIT"] = flux
+            hdus["EMLINE_GFLUX_IVAR"].header["BUNIT"] = ivar
+        found = read_maps(dap)["sfr_10myr"]
+        np.testing.assert_allclose(found.data, factor * before.data, rtol=1e-5)
+        np.testing.assert_allclose(
+            found.uncertainty.array, factor * before.uncertainty.array, rtol=1e-5
+        )
+    for flux, ivar, words in (
+        ("1E-17 erg/s/cm^2/spaxel", "(1E-17 erg/s/cm^2/spaxel)^2", "with the noise.*_IVAR"),
+        ("counts", None, "BUNIT = 'counts', expected a flux of lines"),
+    ):
+        with fits.open(dap, mode="update") as hdus:
+            hdus["EMLINE_GFLUX"].header["BUNIT"] = flux
+            hdus["EMLINE_GFLUX_IVAR"].header["BUNIT"] = ivar
+        with pytest.raises(FileFormatError, match=words):
+            read_maps(dap)
+    layouts.write_dap(dap, ONE, ONE)
     with fits.open(dap, mode="update") as hdus:
         hdus["EMLINE_GFLUX"].header["C03"] = "NII-6585"
     with pytest.raises(FileFormatError, match="found no line Ha"):

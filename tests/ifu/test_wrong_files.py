@@ -96,6 +96,13 @@ WRONG = {
     "variances of a unit that is not squared": (
         ["muse"], card("STAT", "BUNIT", "10**(-16)*erg/s/cm**2/Angstrom"), "with the noise",
     ),
+    "inverse variances that are variances": (
+        ["manga"], card("IVAR", "BUNIT", "(1E-17 erg/s/cm^2/Ang/spaxel)^2"), "with the noise.*IVAR"
+    ),
+    "inverse variances in counts": (["manga"], card("IVAR", "BUNIT", "electron-2"), "with the n"),
+    "variances of an arm that are errors": (
+        ["blue", "red"], card("VARIANCE", "BUNIT", "10**(-15) erg/s/cm**2/angstrom"), "VARIANCE",
+    ),
     "errors in counts": (["califa"], card("ERROR", "BUNIT", "electron"), "with the noise.*ERROR"),
     "other scale": (
         ["manga"], card("FLUX", "BUNIT", "1E-16 erg/s/cm^2/Ang/spaxel"), "expected 1e-17 erg",
@@ -277,6 +284,29 @@ def test_noise_in_a_unit_of_its_own(files):
     before = sigma("califa")
     edited(files["califa"], card("ERROR", "BUNIT", f"10^-15 {unit}"))
     assert (sigma("califa") / before).to_value("") == pytest.approx(10)
+
+
+def test_inverse_variances_in_a_unit_of_their_own(files):
+    def noise(names):
+        return read_cube(names, redshift=0.03).arms[-1].uncertainty.quantity[5, 2, 2]
+
+    arms = [files["blue"], files["red"]]
+    before = noise(files["manga"])
+    for bunit, factor in (
+        ("(1E-17 erg/s/cm^2/Ang/spaxel)^{-2}", 1.0),  # as the survey's pipeline writes it
+        ("1E-17 erg/s/cm^2/Ang/spaxel", 1.0),  # that of the fluxes, copied
+        ("(1E-18 erg/s/cm^2/Ang/spaxel)^-2", 100.0),
+        ("1E36 s^2 cm^4 Ang^2 / erg^2", 100.0),
+    ):
+        edited(files["manga"], card("IVAR", "BUNIT", bunit))
+        assert (noise(files["manga"]) / before).to_value("") == pytest.approx(factor)
+    before = noise(arms)
+    for bunit, factor in (
+        ("10**(-32) erg2 /s2 /cm**4 /angstrom2 /pixel2", 1.0),
+        ("1e-30 erg**2/s**2/cm**4/Angstrom**2/pixel**2", 100.0),
+    ):
+        edited(files["red"], card("VARIANCE", "BUNIT", bunit))
+        assert (noise(arms) / before).to_value("") == pytest.approx(factor)
 
 
 def test_wrong_filters():
