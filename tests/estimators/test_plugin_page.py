@@ -12,6 +12,9 @@ import pytest
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "plugins.rst"
 
 CONTRACT = "test_contract.py"
+#: Which of the page's blocks are the modules of the estimator and of the reader, each with its
+#: tests in the next one; between them there is one with a property of its own.
+_MODULES, _OWN_PROPERTY = (0, 3), 2
 
 
 def blocks(language):
@@ -42,7 +45,8 @@ def installed_reader(tmp_path_factory):
 
 def install(tmp_path_factory, module, number):
     source, target = tmp_path_factory.mktemp("source"), tmp_path_factory.mktemp("installed")
-    texts = [*blocks("python")[2 * number : 2 * number + 2], blocks("toml")[number]]
+    first = _MODULES[number]
+    texts = [*blocks("python")[first : first + 2], blocks("toml")[number]]
     for name, text in zip((module, CONTRACT, "pyproject.toml"), texts, strict=True):
         (source / name).write_text(text)
     quiet = ("--no-deps", "--no-build-isolation", "--no-index", "--disable-pip-version-check")
@@ -68,6 +72,37 @@ def test_the_plugin_keeps_the_contract(installed):
     options = ("-q", "-W", "error", "-p", "no:cacheprovider")
     found = run(*("-W", "error", "-m", "pytest", *options, CONTRACT), cwd=source, env=environment)
     assert int(re.search(r"(\d+) passed", found)[1]) >= 2 * 12
+
+
+def test_a_property_of_its_own(installed, tmp_path):
+    _, environment = installed
+    (tmp_path / "my_dust.py").write_text(blocks("python")[_OWN_PROPERTY])
+    code = (
+        "import numpy as np; from my_dust import FixedDustEstimator; "
+        "from picasssso.testing import make_galaxy; "
+        "maps = FixedDustEstimator(dust_to_stars=0.01).estimate(make_galaxy()); "
+        "dust, stars = (maps.total(f'{n}_mass', correlation='full') for n in ('dust', 'stellar')); "
+        "print(dust.value.unit, round(float(dust.value / stars.value), 6)); "
+        "maps.plot('dust_mass'); maps.write('maps.fits')"
+    )
+    run("-W", "error", "-c", code, env=environment, cwd=tmp_path)
+    # The file says what it is, without the plugin.
+    code = (
+        "from picasssso import PropertyMaps; "
+        "found = PropertyMaps.read('maps.fits').definition('dust_mass'); "
+        "print(found.unit, found.definition)"
+    )
+    found = run("-W", "error", "-c", code, cwd=tmp_path)
+    assert found == "solMass / kpc2 mass of dust grains of all temperatures\n"
+    (tmp_path / CONTRACT).write_text(
+        "from my_dust import FixedDustEstimator\n"
+        "from picasssso.testing import parametrize_with_checks\n"
+        "@parametrize_with_checks([FixedDustEstimator()])\n"
+        "def test_contract(estimator, check):\n    check(estimator)\n"
+    )
+    options = ("-q", "-W", "error", "-p", "no:cacheprovider")
+    found = run("-W", "error", "-m", "pytest", *options, CONTRACT, env=environment, cwd=tmp_path)
+    assert int(re.search(r"(\d+) passed", found)[1]) >= 12
 
 
 def test_the_reader_is_found_and_reads(installed_reader, tmp_path):
