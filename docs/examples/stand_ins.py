@@ -51,6 +51,16 @@ def sdss_files(bands="ugriz"):
     ]  # fmt: skip
 
 
+def hickson88_files():
+    """Return cut-outs around NGC 6977 from the SDSS images that Astropy distributes.
+
+    160 x 160 pixels of ``reprojected_sdss_g.fits.bz2`` and others of data.astropy.org, stored to a
+    sixteenth of their noise. SDSS images are public; funding: www.sdss.org.
+    """
+    folder = Path(__file__).with_name("hickson88")
+    return {band: folder / f"ngc6977_{band}.fits" for band in "gri"}
+
+
 #: AB magnitudes of the disk inside a radius of 12 arcsec.
 MAGNITUDES = {"g": 15.9, "r": 15.2, "i": 14.85, "z": 14.6, "f115w": 14.3, "f200w": 14.2}
 

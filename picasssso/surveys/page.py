@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from importlib import resources
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import numpy as np
 
@@ -128,7 +129,7 @@ def _row(
     cells.append(f"<td>{html.escape(row['id'])}</td>")
     # Beside the name, where they are seen however many columns follow.
     links = [
-        f'<a href="{html.escape(os.path.relpath(folder / row[kind], page))}">{kind}</a>'
+        f'<a href="{_address(folder / row[kind], page)}">{kind}</a>'
         for kind in ("maps", "report")
         if row.get(kind)
     ]
@@ -143,6 +144,11 @@ def _row(
     text = "; ".join(filter(None, notes))
     cells.append(f'<td class="words">{html.escape(text)}</td>')
     return f"<tr{' class=failed' if 'failed' in row else ''}>{''.join(cells)}</tr>"
+
+
+def _address(file: Path, page: Path) -> str:
+    """Return a link to a file: its name may hold what addresses write otherwise, such as %."""
+    return html.escape(quote(Path(os.path.relpath(file, page)).as_posix()))
 
 
 def _label(name: str) -> str:

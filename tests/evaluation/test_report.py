@@ -7,6 +7,7 @@ from html.parser import HTMLParser
 
 import numpy as np
 import pytest
+from browser import open_browser
 from click.testing import CliRunner
 
 from picasssso import MassToLightEstimator
@@ -214,3 +215,21 @@ def test_a_browser_shows_it(report, tmp_path):
         [*command, "--dump-dom", report.as_uri()], check=True, capture_output=True, timeout=120
     )
     assert "How it was made" in result.stdout.decode()
+
+
+def test_a_browser_finds_no_fault(report, tmp_path):
+    with open_browser(tmp_path) as browser:
+        browser.open(report.as_uri())
+        assert browser.title() == "A <test> & more"
+        assert browser.ask("return document.images.length") == 4
+        assert browser.broken_pictures() == []
+        # A page for itself: nothing that could lead nowhere when it is sent to somebody.
+        assert browser.links() == []
+        headings = [browser.text(one) for one in browser.find("h2")]
+        assert headings[0] == "The galaxy"
+        assert headings[-1] == "How it was made"
+        # Tables that are too wide scroll; the page itself does not.
+        assert browser.ask(
+            "const e = document.documentElement; return e.scrollWidth <= e.clientWidth"
+        )
+        assert browser.errors() == []

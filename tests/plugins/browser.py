@@ -64,6 +64,30 @@ class Browser:
         """Empty a field."""
         self._ask("POST", f"element/{element}/clear")
 
+    def ask(self, script):
+        """Return what a script returns in the open page."""
+        return self._ask("POST", "execute/sync", script=script, args=[])
+
+    def title(self):
+        """Return the title of the open page."""
+        return self._ask("GET", "title")
+
+    def back(self):
+        """Go back to the page before."""
+        self._ask("POST", "back")
+
+    def links(self):
+        """Return the addresses that the links of the open page lead to, whole and in order."""
+        return self.ask("return [...document.querySelectorAll('a[href]')].map(a => a.href)")
+
+    def broken_pictures(self):
+        """Return the labels of pictures that are there and do not show."""
+        return self.ask(
+            "const all = [...document.images]; all.forEach(one => { one.loading = 'eager' });"
+            "return Promise.all(all.map(one => one.decode().then(() => null, () => one.alt)))"
+            ".then(labels => labels.filter(one => one !== null))"
+        )
+
     def errors(self):
         """Return what the browser logged as an error: of scripts, or of files not found."""
         return [one for one in self._ask("POST", "se/log", type="browser")

@@ -3,11 +3,17 @@
 import re
 import shutil
 import subprocess
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
 
 import pytest
+from astropy.table import Table
 from browser import open_browser
+from survey_estimators import Quick
 
+from picasssso import PropertyMaps
 from picasssso.exceptions import FileFormatError, InvalidInputError
+from picasssso.surveys import run
 from picasssso.surveys.page import write_page
 from picasssso.surveys.store import Store
 
@@ -142,3 +148,31 @@ def test_a_reader_clicks_and_types(tmp_path):
         browser.type(field, "there is none")
         assert browser.find("#galaxies tbody td.dt-empty")
         assert browser.errors() == []
+
+
+def test_links_lead_to_maps_and_reports(tmp_path, how):
+    pytest.importorskip("distributed")
+    table = Table.read(how["catalog"])[:2]  # names with a space
+    folder = tmp_path / "a run # 1"
+    summary = run(estimator=Quick(), folder=folder, workers=1, reports=True,
+                  **(how | {"catalog": table}))  # fmt: skip
+    assert summary.done == 2
+    # Beside the run, and elsewhere.
+    for page in (write_page(folder), write_page(folder, tmp_path / "page.html")):
+        with open_browser(tmp_path) as browser:
+            browser.open(page.as_uri())
+            assert browser.broken_pictures() == []
+            links = browser.links()
+            assert len(links) == 4
+            for link, row in zip(links[::2], table, strict=True):
+                maps = PropertyMaps.read(Path(unquote(urlsplit(link).path)))
+                assert maps.redshift == pytest.approx(row["redshift"])
+            for k in range(2):
+                report = [one for one in browser.find("a") if browser.text(one) == "report"][k]
+                browser.click(report)
+                assert browser.title() == f"galaxy {k}"
+                assert browser.find("h2")
+                assert browser.broken_pictures() == []
+                browser.back()
+            assert browser.title() == "Survey run: a run # 1"
+            assert browser.errors() == []
