@@ -157,7 +157,7 @@ READ = {
         lambda: (write("b.fits"), write("m.fits", noise=None)),
         {"mask": {"sdss2010-g": "m.fits"}, "mask_bits": 4},
         ["--mask", "sdss2010-g=m.fits", "--mask-bits", "4"], "integers"),
-    "bits of no mask": ("good", {"mask_bits": 4}, ["--mask-bits", "4"], "no mask of bits"),
+    "bits of no mask": ("good", {"mask_bits": 4}, ["--mask-bits", "4"], "no bit mask"),
     "bits in words": ("good", {"mask_bits": "4"}, None, "whole number"),
     "a mask of all": (
         lambda: write("b.fits", more=[plane(1, "DQ", np.int16)]), {}, [], "sdss2010-g"),

@@ -304,7 +304,9 @@ def test_file_of_band_images_is_read(folder):
     assert run(*base, "-z", "0.05", "--overwrite").exit_code == 0
     assert PropertyMaps.read("maps.fits").redshift == 0.05
     assert_fails(run(*base, *bands()), 2, "not both")
-    assert_fails(run(*base, "--weight", "WGT", "--overwrite"), 1, "found weight", "says all of it")
+    assert_fails(
+        run(*base, "--weight", "WGT", "--overwrite"), 1, "found weight", "which contains them"
+    )
 
 
 def test_psf_is_recorded(folder, monkeypatch):

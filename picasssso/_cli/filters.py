@@ -78,6 +78,8 @@ def _define(ctx: click.Context, parameter: click.Parameter, values: tuple[str, .
         kinds = [word for word in stated if word in ("photon", "energy")]
         units = [word for word in stated if word not in kinds]
         if len(kinds) > 1 or len(units) > 1:
-            raise click.BadParameter(f"{text!r}: a thing is said twice.", param_hint="--filter")
+            raise click.BadParameter(
+                f"{text!r}: unit or kind of response given twice.", param_hint="--filter"
+            )
         with wrong_use("--filter"):
             read_filter(file, name, unit=next(iter(units), None), response=next(iter(kinds), None))

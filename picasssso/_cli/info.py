@@ -215,7 +215,7 @@ def _survey_proposal(file: ImageFile, quiet: bool, proposed: list[str]) -> Itera
             proposed.append(shlex.quote(name))
             yield from _lines(proposed[-1], images, quiet)
         return
-    yield from [] if quiet else [f"As it stands it cannot be read: {problem}"]
+    yield from [] if quiet else [f"Cannot be read without further options: {problem}"]
     for options, needs in (
         ({"zero_point": 30 * u.ABmag}, " --zero-point MAG"),
         ({"unit": "nmgy"}, " --unit UNIT"),

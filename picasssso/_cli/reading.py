@@ -158,8 +158,8 @@ def dust_arguments(given: dict[str, Any]) -> dict[str, Any]:
         return {}
     if given["ebv_removed"] is not None:
         raise click.UsageError(
-            "--ebv removes Galactic extinction and --galactic-extinction-removed says that it is "
-            "removed: give one of them."
+            "--ebv removes Galactic extinction, and --galactic-extinction-removed states that it "
+            "has been removed: give one of them."
         )
     ebv: float | str = text
     if text != "dustmaps":

@@ -207,7 +207,7 @@ def _images(given: dict[str, Any]) -> dict[str, Any]:
             )
         return {"images": parse_bands(given["bands"])}
     if not given["images"]:
-        raise click.UsageError("Say where the images are: --images, --band or --tiles.")
+        raise click.UsageError("Give the images: --images, --band or --tiles.")
     return {"images": given["images"], "bands": list(given["bands"]) or None}
 
 

@@ -229,8 +229,8 @@ def check_grid(
             _check_wcs(given, image.wcs, shape)
     if pixel_scale is not None:
         raise InvalidInputError(
-            f"pixel_scale: found {pixel_scale} although the images have a WCS, which says it. "
-            "Leave it out."
+            f"pixel_scale: found {pixel_scale} although the images have a WCS, which defines it. "
+            "Omit pixel_scale."
         )
     for (_, given), image in zip(names, images, strict=True):
         offset, place = grid_offset(image.wcs, reference, shape)
@@ -360,7 +360,7 @@ def _add_uncertainty(
 ) -> BandRecord:
     kind = next((k for k, t in UNCERTAINTY_TYPES.items() if isinstance(uncertainty, t)), None)
     if kind is None:
-        hint = " Say which it is." if isinstance(uncertainty, UnknownUncertainty) else ""
+        hint = " Convert it to one of them." if isinstance(uncertainty, UnknownUncertainty) else ""
         raise InvalidTypeError(
             f"Band {band!r}: found an uncertainty of type {type(uncertainty).__name__}, expected "
             f"StdDevUncertainty, VarianceUncertainty or InverseVariance.{hint}"

@@ -50,8 +50,7 @@ def list_cube(
         )
     if unit is None:
         raise InvalidInputError(
-            "Cube: found no unit, expected unit= to say it, for example unit='nmgy'. It is never "
-            "guessed."
+            "Cube: found no unit, expected unit=, for example unit='nmgy'. It is never guessed."
         )
     if isinstance(wcs, WCS) and wcs.naxis > 2 and wcs.has_celestial:
         wcs = wcs.celestial

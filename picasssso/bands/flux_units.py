@@ -81,7 +81,7 @@ def parse_unit(text: Any, band: str, source: str) -> u.UnitBase:
         either = "; in capitals it may be mJy or MJy" if "MJY" in plain else ""
         raise InvalidInputError(
             f"Band {band!r}: found {source}={text!r}, which astropy does not know as a unit"
-            f"{either}. Say what it is: unit='nmgy' (or 'Jy', 'erg/s/cm2/AA', 'adu' with "
+            f"{either}. Give the unit: unit='nmgy' (or 'Jy', 'erg/s/cm2/AA', 'adu' with "
             "zero_point= ...)."
         ) from None
 
@@ -218,6 +218,6 @@ def parse_zero_point(value: Any, band: str) -> u.Quantity:
     ):
         raise InvalidInputError(
             f"Band {band!r}: found zero_point={value!r}, expected one finite magnitude, within "
-            f"{NO_MAGNITUDE:g} of 0, that stands for a flux density. {hint}"
+            f"{NO_MAGNITUDE:g} of 0, that defines a flux density. {hint}"
         )
     return value

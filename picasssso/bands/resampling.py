@@ -298,8 +298,7 @@ def _target(wcs: Any, shape: Any) -> tuple[WCS, tuple[int, int]]:
     shape = wcs.array_shape if shape is None else shape
     if shape is None:
         raise InvalidInputError(
-            "reproject_to: found a WCS that does not say how large the image is, expected "
-            "shape=(y, x)."
+            "reproject_to: found a WCS without the size of the image, expected shape=(y, x)."
         )
     try:
         height, width = (index(side) for side in shape)

@@ -178,6 +178,6 @@ def check_resolutions(truth: float | None, estimate: float | None) -> None:
     if abs(truth - estimate) > 0.1 * max(truth, estimate):
         raise InvalidInputError(
             f"The truth holds at a resolution of {truth:.3g} arcsec (FWHM), the estimate at "
-            f"{estimate:.3g}: expected the same. Bring them to one resolution, or say "
+            f"{estimate:.3g}: expected the same. Bring them to one resolution, or give "
             "any_resolution=True to compare them as they are."
         )

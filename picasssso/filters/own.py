@@ -189,8 +189,8 @@ def _checked(
     worst = max(response[0], response[-1]) / response.max()
     if worst > _CUT:
         warnings.warn(
-            f"{what}: the curve of {source} is cut off at {worst:.0%} of its peak; it is taken to "
-            "be 0 beyond. Give all of it if there is more.",
+            f"{what}: the curve of {source} is cut off at {worst:.0%} of its peak; beyond, it is "
+            "assumed to be 0. Give the complete curve if there is one.",
             PicassssoWarning,
             stacklevel=3,
         )

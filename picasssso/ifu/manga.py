@@ -80,8 +80,8 @@ class MaNGAReader(CubeReader):
         mask = whole_numbers(file, mask, "mask")
         if "DRP3QUAL" in file.headers[0] and int(file.number("DRP3QUAL")) & _CRITICAL:
             raise InvalidInputError(
-                f"{file}: found the bit CRITICAL in DRP3QUAL: the survey says that this cube must "
-                "not be used. Choose another observation."
+                f"{file}: found the bit CRITICAL in DRP3QUAL: according to the survey this cube "
+                "must not be used. Choose another observation."
             )
         arm = Spectrum.read(file.path, format="MaNGA cube")
         # The loader takes every bit for bad, those that only warn too.

@@ -187,7 +187,7 @@ def _with_units(file: ImageFile, planes: Mapping[str, PublishedMap]) -> dict[str
     if not without:
         return dict(planes)
     advice = (
-        f"{file}: found no unit (BUNIT) of {', '.join(without)}. Say it: "
+        f"{file}: found no unit (BUNIT) of {', '.join(without)}. Give it: "
         f"stated={{{without[0]!r}: {{'unit': ...}}}}, such as u.dex(u.yr)"
     )
     if len(without) == len(planes):

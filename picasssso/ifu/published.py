@@ -128,10 +128,10 @@ def _need(name: str, plane: PublishedMap, what: str, choices: Collection[str] = 
     """Return something that has to be stated."""
     value = getattr(plane, what)
     if value is None or (choices and value not in choices):
-        expected = f"one of {', '.join(choices)}" if choices else "it to be stated"
+        expected = f"one of {', '.join(choices)}" if choices else "a value"
         raise InvalidInputError(
             f"{name!r}: found {what}={value!r}, expected {expected}. The paper or data model of "
-            "the survey says it; it is never guessed."
+            "the survey states it; it is never guessed."
         )
     return value
 
@@ -144,7 +144,7 @@ def stated_unit(name: str, plane: PublishedMap) -> Any:
     except (ValueError, TypeError):
         raise InvalidInputError(
             f"{name!r}: found unit={plane.unit!r}, expected one that astropy knows, such as "
-            "'Msun / pc2', or u.dex(...) of it. Of maps that read_maps reads, state it: "
+            "'Msun / pc2', or u.dex(...) of it. For files read by read_maps, give "
             f"stated={{{name!r}: {{'unit': ...}}}}."
         ) from None
 

@@ -1,4 +1,4 @@
-"""Reading images: a registry of formats, and what plugins need to add theirs.
+"""Reading images: the registry of file formats, and the base classes for plugins that add formats.
 
 Files are read with `picasssso.BandImages.read`, which finds the format of each.
 """

@@ -1,4 +1,4 @@
-"""Roman's images in ASDF files, as FITS images for the reader of JWST's.
+"""Images of Roman in ASDF files, converted to FITS HDUs for the reader of JWST images.
 
 Images of one exposure (wfi_image) are in DN/s until the flux step of the pipeline has been run,
 and ``meta.photometry.conversion_megajanskys`` converts them to MJy/sr; mosaics (wfi_mosaic) are

@@ -1,4 +1,4 @@
-"""What readers return: a band as a file defines it, and what reads its noise and its mask."""
+"""The return values of readers: one band of a file, with its noise and mask."""
 
 from __future__ import annotations
 
@@ -16,9 +16,10 @@ Mask = Callable[[Sequence[int]], npt.NDArray[Any] | None]
 
 @dataclass(frozen=True)
 class BitMask:
-    """A mask of bits: what returns where the image is bad.
+    """A bit mask: returns where the image is bad.
 
-    ``read`` is given the shape and the bits that mean bad; None: those that the format defines.
+    ``read`` is called with the shape and the bits that mark bad pixels; None: those that the
+    format defines.
     """
 
     read: Callable[[Sequence[int], int | None], npt.NDArray[Any]]
@@ -30,7 +31,7 @@ class BitMask:
 
 @dataclass(frozen=True, eq=False)
 class BandPlane:
-    """One band as a file defines it.
+    """One band of a file.
 
     Parameters
     ----------
@@ -39,11 +40,11 @@ class BandPlane:
     image : `~astropy.nddata.NDData`, shape (y, x)
         Values with unit, WCS, uncertainty and mask.
     record : dict
-        Where it came from and what was done to it, for ``meta``.
+        Origin and processing of the values, for ``meta``.
     zero_point : `~astropy.units.Quantity`, optional
-        AB magnitude of one count, of images in counts.
+        AB magnitude of one count, for images in counts.
     psf : `~astropy.units.Quantity` or array, optional
-        FWHM or kernel of the PSF, where the file states it.
+        FWHM or kernel of the PSF, if the file contains it.
     hdu : int, optional
         Number of the HDU of the values.
 

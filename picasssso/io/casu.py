@@ -88,8 +88,8 @@ def _zero_point(file: ImageFile, hdu: int) -> float:
         if not within[0] <= found <= within[1]:
             raise FileFormatError(
                 f"{file}: found {keywords[0]} = {found!r}, expected {what}, from {within[0]:g} to "
-                f"{within[1]:g}: it stands for none. Correct the header, or give zero_point=, the "
-                "AB magnitude of one count."
+                f"{within[1]:g}: it marks a missing value. Correct the header, or give "
+                "zero_point=, the AB magnitude of one count."
             )
         return float(found)
 

@@ -1,8 +1,8 @@
-"""The registry of formats: how a reader is written, found, and chosen for a file.
+"""The registry of file formats: how a reader is written, found, and selected for a file.
 
-The formats of this package stand in `FORMATS`; third parties bring theirs by the entry-point
-group ``picasssso.readers``. Each says how sure it is that a file is its own, as xarray's backends
-do with ``guess_can_open``, and the surest reads.
+`FORMATS` lists the formats of this package; third parties add theirs through the entry-point group
+``picasssso.readers``. Each reader returns how certain it is that a file has its format, like
+``guess_can_open`` of xarray's backends, and the reader with the highest certainty is used.
 """
 
 from __future__ import annotations
@@ -44,22 +44,22 @@ FORMATS = Registry(
 
 @dataclass(frozen=True)
 class Recognition:
-    """What a file was recognized as.
+    """The format that a file was recognized as.
 
     Parameters
     ----------
     why : str
-        What in the headers it was recognized by.
+        The header keywords or HDUs by which it was recognized.
     certainty : float, optional
-        From 0 to 1. The built-in formats of surveys have 0.9, "generic" 0.1.
+        Certainty, from 0 to 1. Survey formats of this package have 0.9, "generic" has 0.1.
     role : str, optional
-        What the file is, if it is no image but goes with one of the same format and `group`,
-        such as ``"mask"``; it is given to the reader of the image as a companion.
+        For a file that accompanies an image of the same format and `group`: its role, such as
+        ``"mask"``. It is passed to the reader of the image as a companion.
     group : str, optional
-        What an image and the files that go with it have in common, such as the filter;
-        companions without group go with all images.
+        What an image and its companions have in common, such as the filter; companions without a
+        group belong to all images.
     format, title : str, optional
-        Name of the format and a few words for it; filled in by the registry.
+        Name of the format and a short description; set by the registry.
 
     Examples
     --------
@@ -79,8 +79,8 @@ class Recognition:
 class ImageReader(ABC):
     """Base class of readers of one format, of this package and of plugins.
 
-    A subclass says in `title` what it reads, and implements `recognize` and `read`. It takes no
-    arguments. `picasssso.testing.check_reader` checks it on a file of its format.
+    A subclass describes what it reads in `title`, and implements `recognize` and `read`. It takes
+    no arguments. `picasssso.testing.check_reader` tests it with a file of its format.
 
     Examples
     --------
@@ -102,7 +102,7 @@ class ImageReader(ABC):
 
     @abstractmethod
     def recognize(self, file: ImageFile) -> Recognition | None:
-        """Say from a file's headers whether it has this format; nothing else may be read.
+        """Return whether a file has this format, from its headers only.
 
         Parameters
         ----------
@@ -112,7 +112,7 @@ class ImageReader(ABC):
         Returns
         -------
         Recognition or None
-            How sure that is and why; None if it has not.
+            How certain this is, and why; None if the file has another format.
         """
 
     @abstractmethod
@@ -122,28 +122,29 @@ class ImageReader(ABC):
         Parameters
         ----------
         file : ImageFile
-            The file. What the user said of it goes before what the file says:
-            `ImageFile.band_of`, `ImageFile.zero_point` and `ImageFile.plane` see to that.
+            The file. Arguments given by the user override the header: `ImageFile.band_of`,
+            `ImageFile.zero_point` and `ImageFile.plane` take them into account.
 
         Returns
         -------
         list of BandPlane
-            One for each band, as `ImageFile.plane` makes them.
+            One for each band, as returned by `ImageFile.plane`.
 
         Raises
         ------
         FileFormatError, InvalidInputError
-            If the file is not what its headers say, or something is missing.
+            If the file contradicts its headers, or information is missing.
         """
 
 
 def list_formats() -> dict[str, str]:
-    """Return all formats, built in and from plugins.
+    """Return all file formats, of this package and of plugins.
 
     Returns
     -------
     dict
-        What each reads, by name; a plugin that cannot be imported is left out with a warning.
+        A description of each format, by name. A plugin that cannot be imported is omitted with a
+        warning.
 
     Examples
     --------
@@ -155,7 +156,7 @@ def list_formats() -> dict[str, str]:
 
 
 def _readers() -> dict[str, ImageReader]:
-    """Return a reader of every format; a broken plugin only warns."""
+    """Return a reader of every format; a plugin that cannot be imported raises a warning."""
     found: dict[str, ImageReader] = {}
     for name in FORMATS.names():
         try:
@@ -174,27 +175,27 @@ def get_reader(name: str) -> ImageReader:
 
 
 def identify(file: ImageFile, name: str | None = None) -> Recognition:
-    """Return what a file is recognized as, or what the format of a name makes of it."""
+    """Return what a file is recognized as: by all formats, or by that of a name."""
     readers = _readers() if name is None else {name: get_reader(name)}
     found = []
     for key, reader in readers.items():
         recognition = reader.recognize(file)
         if recognition is None and name is not None:
-            recognition = Recognition("format= says so", 1.0)
+            recognition = Recognition("given as format=", 1.0)
         if recognition is not None:
             found.append(replace(recognition, format=key, title=reader.title))
     if not found:
         _ = file.named  # an HDU that cannot be read has an error of its own
         raise FileFormatError(
             f"{file}: found no image in it ({file.contents}), expected an image of a survey "
-            "or any other with two axes. A cube of other layers is read in Python: "
+            "or any other with two axes. For other cubes use "
             "BandImages.from_cube(cube, bands, unit, ...)."
         )
     return max(found, key=lambda recognition: recognition.certainty)
 
 
 def recognize(path: str | os.PathLike[str]) -> Recognition:
-    """Say from its headers what format a FITS file has.
+    """Recognize the format of a FITS file from its headers.
 
     Parameters
     ----------
@@ -204,12 +205,12 @@ def recognize(path: str | os.PathLike[str]) -> Recognition:
     Returns
     -------
     Recognition
-        The surest of all formats; of equals the first in the alphabet.
+        The format with the highest certainty; of equal ones the first in alphabetical order.
 
     Raises
     ------
     FileFormatError
-        If it is no FITS file, or holds no image.
+        If it is not a FITS file, or contains no image.
 
     Examples
     --------
@@ -227,6 +228,6 @@ def recognize(path: str | os.PathLike[str]) -> Recognition:
 
 
 def sky_is_subtracted(meta: Mapping[str, Any], band: str) -> bool:
-    """Return whether the notes of images say that a band's sky was subtracted by the survey."""
+    """Return whether the survey has subtracted the sky of a band, according to ``meta``."""
     name = meta.get("source", {}).get(band, {}).get("format")
     return name in FORMATS.names() and bool(FORMATS.get(name).sky_subtracted)

@@ -36,7 +36,7 @@ class GenericReader(ImageReader):
         hdu = science_hdu(file)
         if file.band is None:
             raise InvalidInputError(
-                f"{file}: found none of the formats that say their own band. Say it: "
+                f"{file}: found no survey format, which would define the band. Give the band: "
                 "BandImages.read({'sdss2010-r': path}, ...)."
             )
         unit, zero_point, source = _calibration(file, hdu, file.band)
@@ -63,9 +63,8 @@ def _calibration(
         hint = f"unit='adu', of which {keyword} is the zero point, " if keyword else ""
         raise InvalidInputError(
             f"Band {band!r}: found no BUNIT in {file.path}, expected {hint}unit='nmgy' or "
-            "the like or, "
-            "of an image in counts, zero_point=, the AB magnitude of one count such as 30 * "
-            "u.ABmag. It is never guessed."
+            "another unit or, for an image in counts, zero_point=, the AB magnitude of one "
+            "count such as 30 * u.ABmag. It is never guessed."
         )
     # A zero point belongs to counts, whatever their name.
     text = header.get("BUNIT", u.ct) if stated is None else stated

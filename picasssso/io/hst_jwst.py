@@ -69,7 +69,7 @@ class HSTJWSTReader(ImageReader):
                 raise InvalidInputError(
                     f"{file}: found a {telescope.replace('ROMAN', 'Roman')} image in {text}, "
                     "which is not calibrated (as JWST's rate files are not), expected MJy/sr, as "
-                    "in JWST's cal and i2d files. Take one of these, or give the AB magnitude of "
+                    "in JWST's cal and i2d files. Use one of these, or give the AB magnitude of "
                     "one count, such as zero_point=26.4 * u.ABmag."
                 )
         elif is_count_like(unit):
@@ -122,7 +122,7 @@ def _band(file: ImageFile) -> str:
     if group is None or found is None:
         raise InvalidInputError(
             f"{file}: found no known camera and filter ({camera or 'none'}, "
-            f"{', '.join(filter(None, names)) or 'none'}). Say which band it is: "
+            f"{', '.join(filter(None, names)) or 'none'}). Give the band: "
             "BandImages.read({'hst_acs_wfc-f814w': path}, ...)."
         )
     return f"{group}-f{found[1]}"

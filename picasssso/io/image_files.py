@@ -1,4 +1,4 @@
-"""What readers work with: a FITS file as the user gave it, and the band that they return."""
+"""The input of readers: a FITS file with the arguments that the user gave for it."""
 
 from __future__ import annotations
 
@@ -43,20 +43,20 @@ from picasssso.io.stated import Stated
 
 @dataclass(frozen=True, eq=False)
 class ImageFile:
-    """A FITS file as the user gave it: headers, arrays on demand, and what was said of it.
+    """A FITS file with the user's arguments: headers, and arrays that are read on demand.
 
     Parameters
     ----------
     path : str
         Name of the file.
     band : str, optional
-        Full name of the band, if the user said it.
+        Full name of the band, if given by the user.
     hdu : str, int or (str, int), optional
-        The HDU of the image, if the user said it (``"file.fits[SCI,2]"``).
+        HDU of the image, if given by the user (``"file.fits[SCI,2]"``).
     stated : Stated, optional
-        What else the user said; see `zero_point`.
+        Other arguments given by the user, such as `zero_point`.
     companions : dict, optional
-        Files that go with this one, by role (see `Recognition`).
+        Files that belong to this one, by role (see `Recognition`).
 
     Examples
     --------
@@ -86,7 +86,7 @@ class ImageFile:
 
     @cached_property
     def named(self) -> int | None:
-        """Number of the HDU that the user named (int or None)."""
+        """Number of the HDU given by the user (int or None)."""
         if self.hdu is None:
             return None
         what = "File" if self.band is None else f"Band {self.band!r}"
@@ -101,27 +101,27 @@ class ImageFile:
 
     @property
     def contents(self) -> str:
-        """A short list of what the file holds, for messages (str)."""
+        """A short list of the HDUs, for messages (str)."""
         return self._content[2]
 
     @property
     def axes(self) -> list[int]:
-        """Axes of the image in each HDU, without those of length 1; 0: no image."""
+        """Number of axes of the image in each HDU, without those of length 1; 0: no image."""
         return self._content[1]
 
     @property
     def name(self) -> str:
-        """The file's name without its folder (str)."""
+        """Name of the file without its folder (str)."""
         return Path(self.path).name
 
     @property
     def images(self) -> list[int]:
-        """Numbers of the HDUs that hold an image (list of int)."""
+        """Numbers of the HDUs that contain an image (list of int)."""
         return [k for k, axes in enumerate(self.axes) if axes > 0]
 
     @property
     def first_image(self) -> int:
-        """Number of the first HDU that holds an image (int)."""
+        """Number of the first HDU that contains an image (int)."""
         if not self.images:
             raise FileFormatError(f"{self}: found no image among {self.contents}, expected one.")
         return self.images[0]
@@ -137,12 +137,12 @@ class ImageFile:
         Returns
         -------
         str
-            EXTNAME; empty if there is none.
+            EXTNAME, or an empty string.
         """
         return str(self.headers[hdu].get("EXTNAME", "")).strip().upper()
 
     def find(self, *names: str) -> int | None:
-        """Return the number of the first HDU of one of these names.
+        """Return the number of the first HDU with one of these names.
 
         Parameters
         ----------
@@ -152,12 +152,12 @@ class ImageFile:
         Returns
         -------
         int or None
-            Its number; None if there is none.
+            Number of the HDU; None if there is none.
         """
         return next((k for k in range(len(self.headers)) if self.label(k) in names), None)
 
     def get(self, keyword: str, default: Any = None) -> Any:
-        """Return the value of a keyword in the named HDU, or the first header that has it.
+        """Return a keyword's value in the given HDU, or in the first header that contains it.
 
         Parameters
         ----------
@@ -176,17 +176,17 @@ class ImageFile:
         return next(found, default)
 
     def text(self, *keywords: str) -> str:
-        """Return the values of some keywords as one text.
+        """Return the values of keywords as one string.
 
         Parameters
         ----------
         *keywords : str
-            The keywords; those that are missing count as empty.
+            Keywords; missing ones are omitted.
 
         Returns
         -------
         str
-            The values, with spaces between.
+            Values, separated by spaces.
         """
         values = [self.get(key, "") for key in keywords]
         # Numbers of channels and bands are whole, in whatever way they are written.
@@ -194,7 +194,7 @@ class ImageFile:
         return " ".join(str(value).strip() for value in whole).strip()
 
     def bunit(self, hdu: int) -> str:
-        """Return the unit of an HDU as text.
+        """Return the unit of an HDU as a string.
 
         Parameters
         ----------
@@ -204,20 +204,20 @@ class ImageFile:
         Returns
         -------
         str
-            Its BUNIT, or that of a first HDU without image; empty if there is none.
+            BUNIT of the HDU, or of a first HDU without image; empty if there is none.
         """
         inherited = "" if self.axes[0] else self.headers[0].get("BUNIT", "")
         return str(self.headers[hdu].get("BUNIT", inherited)).strip()
 
     def number(self, keyword: str, hdu: int | None = None) -> float:
-        """Return the value of a keyword that has to be a number.
+        """Return the value of a keyword as a number.
 
         Parameters
         ----------
         keyword : str
             The keyword.
         hdu : int, optional
-            In which HDU; default: the first that has it.
+            Number of the HDU; default: the first that contains the keyword.
 
         Returns
         -------
@@ -227,7 +227,7 @@ class ImageFile:
         Raises
         ------
         FileFormatError
-            If it is missing or no finite number.
+            If it is missing or not a finite number.
         """
         value = self.get(keyword) if hdu is None else self.headers[hdu].get(keyword)
         if isinstance(value, bool) or not isinstance(value, int | float) or not np.isfinite(value):
@@ -245,28 +245,28 @@ class ImageFile:
         like: Sequence[int] | None = None,
         cube: bool = False,
     ) -> npt.NDArray[Any]:
-        """Return the array of an HDU; large ones are memory-mapped where the format allows.
+        """Return the array of an HDU; large ones are memory-mapped if the format allows it.
 
         Parameters
         ----------
         hdu : int
             Number of the HDU.
         what : str, optional
-            What it is, for messages.
+            Description of the array, for messages.
         like : sequence of int, optional
-            Shape that it must have.
+            Required shape.
         cube : bool, optional
-            Whether it may have other than two axes.
+            Whether any number of axes is allowed; default: two.
 
         Returns
         -------
         ndarray, shape (y, x)
-            The array; axes of length 1 beyond two are left out.
+            The array, without further axes of length 1.
 
         Raises
         ------
         FileFormatError
-            If it is damaged, or has another shape or number of axes.
+            If the array is damaged, or has a different shape or number of axes.
         """
         if is_asdf(self.path):
             with self._open() as hdus:
@@ -298,24 +298,24 @@ class ImageFile:
         Returns
         -------
         `~astropy.wcs.WCS` or None
-            Two-dimensional; None if the header has none.
+            Two-dimensional WCS; None if the header contains none.
 
         Raises
         ------
         FileFormatError
-            If it cannot be read.
+            If the WCS cannot be read.
         """
         return celestial_wcs(self.headers[hdu], str(self))
 
     def band_of(self, name: str, filters: Mapping[str, str]) -> str:
-        """Return the band of a filter, unless the user said which it is.
+        """Return the band of a filter, or the one given by the user.
 
         Parameters
         ----------
         name : str
-            The filter as the header names it.
+            Name of the filter in the header.
         filters : mapping
-            Full names of bands by the names that headers use.
+            Full names of bands, by the names used in headers.
 
         Returns
         -------
@@ -325,30 +325,30 @@ class ImageFile:
         Raises
         ------
         InvalidInputError
-            If the filter is unknown and the user named no band.
+            If the filter is unknown and the user gave no band.
         """
         if self.band is not None:
             return self.band
         if name not in filters:
             raise InvalidInputError(
                 f"{self}: found the filter {name!r}, expected one of {', '.join(filters)}. "
-                "Say which band it is: BandImages.read({'panstarrs-g': path}, ...)."
+                "Give the band: BandImages.read({'panstarrs-g': path}, ...)."
             )
         return filters[name]
 
     def zero_point(
         self, band: str, define: Callable[[], float], source: str
     ) -> tuple[u.Quantity, str]:
-        """Return the zero point that the user gave for a band, else that of the file.
+        """Return the zero point given by the user for a band, or else that of the file.
 
         Parameters
         ----------
         band : str
             The band.
         define : callable
-            Returns the AB magnitude of one count, as the file defines it.
+            Returns the AB magnitude of one count, as defined by the file.
         source : str
-            How, for the record.
+            The keyword or formula that defines it, for the record.
 
         Returns
         -------
@@ -361,7 +361,7 @@ class ImageFile:
         return (define() * u.ABmag, source) if given is None else (given, "given")
 
     def given_zero_point(self, band: str) -> u.Quantity | None:
-        """Return the zero point that the user gave for a band, if any.
+        """Return the zero point given by the user for a band, if any.
 
         Parameters
         ----------
@@ -376,20 +376,20 @@ class ImageFile:
         Raises
         ------
         InvalidTypeError
-            If it has no unit.
+            If the zero point has no unit.
         """
         return self.stated.zero_point(band)
 
     def noise(
         self, kind: str, hdu: int, unit: u.UnitBase, shape: Sequence[int], band: str | None = None
     ) -> NDUncertainty:
-        """Return a plane of noise, in its own unit where it states one.
+        """Return the noise in an HDU, in its own unit if it has one.
 
         Parameters
         ----------
         kind : {"std", "var", "ivar"}
-            Standard deviations, variances or inverse variances; a header with UTYPE, as
-            `~astropy.nddata.CCDData` writes it, overrules it.
+            Standard deviations, variances or inverse variances; overridden by UTYPE in the header,
+            as written by `~astropy.nddata.CCDData`.
         hdu : int
             Number of the HDU.
         unit : `~astropy.units.UnitBase`
@@ -402,7 +402,7 @@ class ImageFile:
         Returns
         -------
         `~astropy.nddata.NDUncertainty`
-            The noise; where it is not positive and finite there is no data.
+            The noise; pixels where it is not positive and finite have no data.
         """
         what = {"std": "uncertainty", "var": "variance", "ivar": "weight"}[kind]
         array = self.array(hdu, what, like=shape)
@@ -419,21 +419,21 @@ class ImageFile:
     def bad_pixels(
         self, hdu: int, shape: Sequence[int], bits: int | None = None
     ) -> npt.NDArray[Any]:
-        """Return where a mask says that pixels cannot be used.
+        """Return the bad pixels of a mask.
 
         Parameters
         ----------
         hdu : int
-            Number of the mask's HDU.
+            Number of the HDU of the mask.
         shape : tuple of int
             Shape of the image.
         bits : int, optional
-            The bits that mean it; default: as the header names them, else all.
+            Bits that mark bad pixels; default: those named in the header, or else all.
 
         Returns
         -------
         ndarray of bool or int, shape (y, x)
-            True, or not zero, where bad.
+            True, or nonzero, for bad pixels.
         """
         array = self.array(hdu, "mask", like=shape)
         if bits is None and array.dtype.kind in "biu" and bad_bits(self.headers[hdu]) == ~0:
@@ -441,21 +441,21 @@ class ImageFile:
         return bits_set(array, bad_bits(self.headers[hdu]) if bits is None else bits, str(self))
 
     def noise_beside(self, role: str, kind: str, band: str | None = None) -> Noise | None:
-        """Return what reads the noise from a companion.
+        """Return a function that reads the noise from a companion.
 
         Parameters
         ----------
         role : str
             Role of the companion (see `Recognition`).
         kind : {"std", "var", "ivar"}
-            What it holds.
+            Kind of noise in it.
         band : str, optional
             The band, where its wavelength is needed to convert the unit.
 
         Returns
         -------
         callable or None
-            For `plane`; None if there is no such companion.
+            An argument of `plane`; None if there is no such companion.
         """
         beside = self.companions.get(role)
         if beside is None:
@@ -464,19 +464,19 @@ class ImageFile:
         return lambda shape, unit: beside.noise(kind, beside.first_image, unit, shape, band)
 
     def no_data_beside(self, role: str, *names: str) -> Mask | None:
-        """Return what reads where a map of weights or coverage is not positive.
+        """Return a function that reads where a weight or coverage map is not positive.
 
         Parameters
         ----------
         role : str
             Role of the companion.
         *names : str
-            Values of EXTNAME, in capitals, that such a map has in the same file.
+            Values of EXTNAME, in capitals, of such a map in the same file.
 
         Returns
         -------
         callable or None
-            For `plane`; None if there is neither.
+            An argument of `plane`; None if there is no such map.
         """
         beside = self.companions.get(role)
         if beside is not None:
@@ -499,11 +499,11 @@ class ImageFile:
         psf: Any = None,
         **record: Any,
     ) -> BandPlane:
-        """Return a band of this file, with the WCS and header of an HDU.
+        """Return one band of this file, with the WCS and header of an HDU.
 
-        A unit that the user gave overrules ``unit``, with a warning where the header says another;
-        without it, a header that says another is an error.
-        Where the user named noise or mask, ``noise`` or ``mask`` are not called.
+        A unit given by the user overrides ``unit``, with a warning if the header contains a
+        different one. Without it, a different unit in the header is an error. If the user gave
+        noise or a mask, ``noise`` or ``mask`` are not used.
 
         Parameters
         ----------
@@ -516,17 +516,17 @@ class ImageFile:
         data : ndarray, shape (y, x), optional
             Values; default: those of the HDU.
         noise : (str, int) or callable, optional
-            Kind and HDU of a plane, as for `noise`, such as ``("ivar", file.find("WGT"))``; or
-            what returns the uncertainty, given shape and unit. No HDU (None): no noise.
+            Kind and HDU of the noise, as for `noise`, such as ``("ivar", file.find("WGT"))``; or a
+            function of shape and unit that returns the uncertainty. HDU None: no noise.
         mask : int or callable, optional
-            HDU of a mask, as for `bad_pixels`; or what returns where the image is bad, given
-            the shape; of a mask of bits, a ``BitMask``.
+            HDU of a mask, as for `bad_pixels`; or a function of the shape that returns where the
+            image is bad; for a bit mask, a ``BitMask``.
         zero_point : `~astropy.units.Quantity`, optional
             AB magnitude of one count.
         psf : `~astropy.units.Quantity`, optional
             FWHM of the PSF.
         **record : object
-            What to keep in ``meta["source"]``, but None.
+            Entries of ``meta["source"]``; those that are None are omitted.
 
         Returns
         -------
@@ -539,15 +539,15 @@ class ImageFile:
         if stated is not None and contradicts(bunit, unit):
             warnings.warn(
                 f"Band {band!r}: found BUNIT={str(bunit)!r} in {self.path}, but unit="
-                f"{str(unit)!r} was given and is taken. Leave it out if the file is right.",
+                f"{str(unit)!r} was given and is used. Omit it if the header is correct.",
                 PicassssoWarning,
                 stacklevel=6,
             )
         elif stated is None and contradicts(bunit, unit):
             raise InvalidInputError(
                 f"Band {band!r}: found BUNIT={str(bunit)!r} in {self.path}, but files of this "
-                f"kind are in {str(unit)!r}: the image has been converted, or is another one. Say "
-                f"which is right: unit={str(bunit)!r}, or unit={str(unit)!r}."
+                f"kind are in {str(unit)!r}: the image has been converted, or is of another kind. "
+                f"Give the correct one: unit={str(bunit)!r} or unit={str(unit)!r}."
             )
         image = NDData(data, unit=unit, wcs=self.wcs(hdu), meta=self.headers[hdu].copy())
         shape = data.shape
@@ -569,7 +569,7 @@ class ImageFile:
     def _mask(
         self, mask: int | Mask | None, shape: Sequence[int], band: str
     ) -> npt.NDArray[Any] | None:
-        """Return where an image is bad, by the bits that the user says."""
+        """Return where an image is bad, by the bits given by the user."""
         bits = self.stated.bits(band)
         if isinstance(mask, int):
             return self.bad_pixels(mask, shape, bits)
@@ -577,8 +577,8 @@ class ImageFile:
             return mask(shape, bits)
         if bits is not None:
             raise InvalidInputError(
-                f"Band {band!r}: found mask_bits={bits}, but no mask of bits in {self.path} "
-                f"({self.contents}), expected one. Say where it is, mask='file.fits[HDU]', or "
-                "leave mask_bits out; for some of the bands give them by band."
+                f"Band {band!r}: found mask_bits={bits}, but no bit mask in {self.path} "
+                f"({self.contents}), expected one. Give mask='file.fits[HDU]', or omit "
+                "mask_bits; for only some of the bands give a mapping by band."
             )
         return None if mask is None else mask(shape)

@@ -38,8 +38,8 @@ def check_magnitude(value: Any, keyword: str, what: str, *, zero: bool = False) 
         zero_too = "" if zero else " other than 0"
         raise FileFormatError(
             f"{what}: found {keyword} = {value!r}, expected a number{zero_too}, a magnitude "
-            f"within {NO_MAGNITUDE:g} of 0: -99, 99, 999 and the like stand for none. Correct the "
-            "header, or give the AB magnitude of one count: zero_point=30 * u.ABmag."
+            f"within {NO_MAGNITUDE:g} of 0: -99, 99, 999 and the like mark missing values. "
+            "Correct the header, or give the AB magnitude of one count: zero_point=30 * u.ABmag."
         )
     return float(value)
 

@@ -185,7 +185,7 @@ def _filters(file: ImageFile, hdu: int) -> dict[str, str]:
     wcs = file.wcs(hdu)
     if wcs is None:
         raise FileFormatError(
-            f"{file}: found no celestial WCS, expected one to say whose filters these are. "
+            f"{file}: found no celestial WCS, expected one to identify the camera. "
             "Download it again."
         )
     place = SkyCoord(*wcs.wcs.crval, unit="deg")

@@ -55,7 +55,7 @@ class LSSTReader(ImageReader):
         if not planes:
             raise FileFormatError(
                 f"{file}: found no keyword MP_BAD, MP_SAT or MP_NO_DATA with the mask, "
-                "expected them to say which bit means what. Download it again."
+                "expected them to define the bits. Download it again."
             )
         return [
             file.plane(
@@ -117,8 +117,8 @@ def _band(file: ImageFile) -> tuple[str, str]:
         named = re.search(r"HSC-([GRIZY]2?)|(?:^|[-_])(?:lsst)?_?([ugrizy])(?=[-_.])", file.name)
         if named is None:
             raise InvalidInputError(
-                f"{file}: found no keyword FILTER and no band in the file's name. Say which "
-                "it is: BandImages.read({'hsc2017-i': path}, ...)."
+                f"{file}: found no keyword FILTER and no band in the file's name. Give the "
+                "band: BandImages.read({'hsc2017-i': path}, ...)."
             )
         name, source = (f"HSC-{named[1]}" if named[1] else named[2]), "file name"
         camera += file.name
@@ -130,6 +130,6 @@ def _band(file: ImageFile) -> tuple[str, str]:
     if re.search("LSST|Rubin|Simonyi", camera + name, re.IGNORECASE):
         return file.band_of(letter[1] if letter else name, _LSST), source
     raise InvalidInputError(
-        f"{file}: found the filter {name!r} and no camera, which may be HSC or LSST. Say "
-        "which band it is: BandImages.read({'hsc2017-i': path}, ...)."
+        f"{file}: found the filter {name!r} and no camera, which may be HSC or LSST. Give "
+        "the band: BandImages.read({'hsc2017-i': path}, ...)."
     )

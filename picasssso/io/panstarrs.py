@@ -52,7 +52,7 @@ class PanSTARRSReader(ImageReader):
         name = _filter(file)
         if not name and file.band is None:
             raise InvalidInputError(
-                f"{file}: found neither FPA.FILTERID nor FILTER. Say which band it is: "
+                f"{file}: found neither FPA.FILTERID nor FILTER. Give the band: "
                 "BandImages.read({'panstarrs-g': path}, ...)."
             )
         band = file.band_of(name, _BANDS)

@@ -79,7 +79,7 @@ def companion_planes(
             return file.noise(kind, found[kind], unit, shape, band)
         warnings.warn(
             f"{file}: found an uncertainty of unknown kind (UTYPE), which is not used. "
-            "Say what it is, with uncertainty=, variance= or weight=.",
+            "Give it as uncertainty=, variance= or weight=.",
             PicassssoWarning,
             stacklevel=8,
         )
@@ -151,7 +151,7 @@ def _paired(file: ImageFile, hdu: int, band: str) -> dict[str, int]:
         warnings.warn(
             f"{file}: found a second plane of the same kind, {file.label(k)} (HDU {k}), beside "
             f"{file.label(found[kind])} (HDU {found[kind]}), which is used; the second is not. "
-            f"If it is the right one, say {argument}={k}.",
+            f"If it is the right one, give {argument}={k}.",
             PicassssoWarning,
             stacklevel=6,
         )
@@ -161,8 +161,8 @@ def _paired(file: ImageFile, hdu: int, band: str) -> dict[str, int]:
             continue
         warnings.warn(
             f"{file}: found {file.label(k)} (HDU {k}, EXTVER {versions[k]}) beside the image in "
-            f"HDU {hdu} ({file.label(hdu) or 'no name'}, EXTVER {own}), and nothing that says "
-            "that they belong together (the same EXTVER or name): it is not used. If they do, say "
+            f"HDU {hdu} ({file.label(hdu) or 'no name'}, EXTVER {own}), and neither EXTVER "
+            "nor its name assigns it to this image: it is not used. If it belongs to it, give "
             f"{argument}={k}.",
             PicassssoWarning,
             stacklevel=6,
@@ -212,12 +212,12 @@ def _weight_noise(
     ratio = noise_ratio(file.array(hdu)[part], found.array[part])
     if ratio is not None and 1 / NOISE_FACTOR < ratio < NOISE_FACTOR:
         return found
-    how = "cannot be told" if ratio is None else f"is {ratio:.3g} times what they would mean"
+    how = "cannot be measured" if ratio is None else f"is {ratio:.3g} times what they would imply"
     warnings.warn(
         f"{file}: found weights in HDU {file.label(weight)}, which may be inverse variances "
-        f"or exposure times; the noise of the image {how}. They are used for which pixels have "
-        "data, and the noise is left to be measured; say weight='"
-        f"{file.label(weight)}' if they are inverse variances.",
+        f"or exposure times; the noise of the image {how}. They are used only to mark pixels "
+        "with data, and the noise has to be measured; if they are inverse variances, give "
+        f"weight='{file.label(weight)}'.",
         PicassssoWarning,
         stacklevel=9,
     )

@@ -109,9 +109,9 @@ def _read_own(path: str, about: dict[str, Any], arguments: dict[str, Any]) -> Ba
     given = [key for key, value in about.items() if value is not None]
     if given:
         raise InvalidInputError(
-            f"read: found {', '.join(given)} with {path}, which BandImages.write wrote and which "
-            "says all of it; expected them with other files. Use BandImages.read(path).replace"
-            "(...) to change something."
+            f"read: found {', '.join(given)} with {path}, a file written by BandImages.write, "
+            "which contains them; expected them with other files only. Use "
+            "BandImages.read(path).replace(...) to change something."
         )
     images, stored = read_images(path)
     own = BandImages._restore(images, stored)
@@ -157,18 +157,17 @@ def _read_planes(found: list[tuple[ImageFile, Recognition]], stated: Stated) -> 
         read |= {together[role].path for role in together.asked}
     for path in sorted(set(given) - read):
         warnings.warn(
-            f"{path}: found a file ({given[path]}) that goes with an image, and of which its "
-            "survey does not say that it is noise or mask, or another goes before it: it is not "
-            "used. To use it, say what it is: uncertainty=, variance=, weight= or mask=, with its "
-            "name.",
+            f"{path}: found a file ({given[path]}) that belongs to an image, but is not its noise "
+            "or mask according to the survey, or another file takes precedence: it is not used. "
+            "To use it, give its name as uncertainty=, variance=, weight= or mask=.",
             PicassssoWarning,
             stacklevel=5,
         )
     left = [f for key, some in companions.items() if key not in used for f in some.values()]
     if left:
         raise InvalidInputError(
-            f"{left[0]}: found a file that goes with an image, and no image of its band. "
-            "Give the image too."
+            f"{left[0]}: found a file that belongs to an image, and no image of its band. "
+            "Give the image, too."
         )
     return list(planes.values())
 

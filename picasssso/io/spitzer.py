@@ -48,7 +48,7 @@ class SpitzerReader(ImageReader):
         if file.stated.of("unit", band) is None and (unit is None or is_count_like(unit)):
             raise InvalidInputError(
                 f"{file}: found BUNIT = {text or None!r}, expected MJy/sr as Spitzer's mosaics "
-                "have it. Say what the unit is, unit='MJy/sr', or download the mosaic again."
+                "have it. Give the unit, unit='MJy/sr', or download the mosaic again."
             )
         return [
             file.plane(

@@ -222,7 +222,7 @@ def check_solid_angle(
         if from_wcs is None:
             raise InvalidInputError(
                 "There is neither wcs= nor pixel_solid_angle=: expected one of them, since areas "
-                "are needed; give pixel_solid_angle=(0.396 * u.arcsec) ** 2, say."
+                "are needed; for example pixel_solid_angle=(0.396 * u.arcsec) ** 2."
             )
         return from_wcs
     given = _positive(solid_angle, "pixel_solid_angle", u.arcsec**2, "0.157 * u.arcsec**2")

@@ -49,7 +49,7 @@ def outside_notice(maps: MapPlanes) -> str | None:
     advice = "Take a cutout with more sky around the galaxy, or compare" if larger else "Compare"
     return (
         f"{found} unlike anything that {maps.meta.get('estimator', 'the estimator')} was trained "
-        "on (OUTSIDE_TRAINING): the maps may be wrong by more than their errors say. "
+        "on (OUTSIDE_TRAINING): the maps may be wrong by more than their stated errors. "
         f"{advice} with an estimator that is not trained, such as SEDFitEstimator."
     )
 

@@ -186,7 +186,7 @@ def read_weights(path: str | os.PathLike[str]) -> TrainedModel:
         calibration = ConformalCalibration.from_tensors(kept) if kept else None
     except (SafetensorError, KeyError, RuntimeError, TypeError, ValueError) as error:
         raise FileFormatError(
-            f"{tensors_path} does not hold what its card says: {short(error)}"
+            f"{tensors_path} does not match its model card: {short(error)}"
         ) from error
     return TrainedModel(Ensemble(networks), config, calibration, card)
 

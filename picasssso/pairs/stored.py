@@ -145,7 +145,7 @@ class StoredPairs(PairSource):
             raise
         except HDF5_DAMAGE as error:
             raise FileFormatError(
-                f"{self.folder} is damaged ({short(error)}): verify() says which of its files."
+                f"{self.folder} is damaged ({short(error)}): verify() finds the damaged files."
             ) from error
         return {name: torch.from_numpy(values) for name, values in batch.items()}
 

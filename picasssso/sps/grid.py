@@ -449,8 +449,8 @@ class SSPGrid:
         if curve.grid != self.name:
             raise InvalidInputError(
                 f"The correction {curve.name} belongs to the stellar grid {curve.grid}, not to "
-                f"{self.name}: a corrected grid is not corrected again, and one grid's "
-                "correction says nothing of another."
+                f"{self.name}: a corrected grid cannot be corrected again, and a correction is "
+                "valid for one grid only."
             )
         change = np.outer(
             curve.fraction_corrected(self.ages), curve.correction_at(self.wavelength)

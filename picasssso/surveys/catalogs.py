@@ -95,8 +95,8 @@ def read_catalog(
         if not name or name in seen:
             raise InvalidInputError(
                 f"The catalog's column {found['id']!r} holds {name!r} "
-                f"{'twice' if name else '(nothing)'}: expected a name of its own for each "
-                "galaxy. Say which column it is: columns={'id': 'NAME'}."
+                f"{'twice' if name else '(nothing)'}: expected a different name for each "
+                "galaxy. Give the column: columns={'id': 'NAME'}."
             )
         seen.add(name)
     numbers = {
@@ -145,15 +145,15 @@ def _find_columns(
             names = [name for name in names if name.lower() != "z"]
         if len(names) > 1:
             raise InvalidInputError(
-                f"The catalog has {' and '.join(names)}, which could each be the {role}: say "
-                f"which, columns={{{role!r}: {names[0]!r}}}."
+                f"The catalog has {' and '.join(names)}, each of which could be the {role}: give "
+                f"one of them, columns={{{role!r}: {names[0]!r}}}."
             )
         if names:
             found[role] = names[0]
         elif role in ("id", "redshift"):
             raise InvalidInputError(
-                f"The catalog has no column that is plainly the {role} (such as "
-                f"{', '.join(usual[:3])}): say which it is, columns={{{role!r}: 'NAME'}}. It "
+                f"The catalog has no column with a usual name of the {role} (such as "
+                f"{', '.join(usual[:3])}): give its name, columns={{{role!r}: 'NAME'}}. It "
                 f"has {', '.join(table.colnames)[:300]}."
             )
     return found, units
@@ -190,8 +190,8 @@ def _numbers(
         bad = np.flatnonzero(~(values > -0.005))
         if len(bad) == len(values):
             raise InvalidInputError(
-                f"The catalog's column {name!r} holds no redshift (numbers above -0.005): say "
-                "which column does, columns={'redshift': 'NAME'}."
+                f"The catalog's column {name!r} contains no redshift (numbers above -0.005): give "
+                "the column that does, columns={'redshift': 'NAME'}."
             )
         return values  # a galaxy without one fails by itself
     if role not in UNITS:

@@ -294,14 +294,14 @@ def _check_options(
     if has and ebv_scale not in ("SFD98", "SF11"):
         raise InvalidInputError(
             f"The catalog has E(B-V), its column {catalog.columns['ebv']!r}, and "
-            f"ebv_scale={ebv_scale!r}: say whose, 'SFD98' (Schlegel et al. 1998) or 'SF11' "
+            f"ebv_scale={ebv_scale!r}: expected 'SFD98' (Schlegel et al. 1998) or 'SF11' "
             "(Schlafly & Finkbeiner 2011), and extinction_removed=True if the images are "
-            "corrected for it already."
+            "already corrected for it."
         )
     if not has and (ebv_scale is not None or removed):
         raise InvalidInputError(
-            "ebv_scale= and extinction_removed= are about the catalog's E(B-V), and it has none: "
-            "say which column it is, columns={'ebv': 'NAME'}."
+            "ebv_scale= and extinction_removed= refer to E(B-V) of the catalog, which has no such "
+            "column. Give its name: columns={'ebv': 'NAME'}."
         )
     if has and not removed:
         found["ebv_scale"] = ebv_scale

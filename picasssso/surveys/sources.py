@@ -109,8 +109,8 @@ class Tiles:
     def __init__(self, tiles: Mapping[str, Any], catalog: Catalog, size: float | None) -> None:
         if not {"ra", "dec"} <= catalog.columns.keys():
             raise InvalidInputError(
-                "tiles= needs positions: the catalog has no columns ra and dec. Say which they "
-                "are, columns={'ra': 'NAME', 'dec': 'NAME'}."
+                "tiles= needs positions: the catalog has no columns ra and dec. Give their "
+                "names: columns={'ra': 'NAME', 'dec': 'NAME'}."
             )
         if size is None and "size" not in catalog.columns:
             raise InvalidInputError(

@@ -77,7 +77,7 @@ def check_reader(
     found = reader.recognize(_HeadersOnly(os.fspath(path)))
     assert isinstance(found, Recognition), f"recognize() gives {found!r} for its own file."
     assert 0 < found.certainty <= 1, f"The certainty is {found.certainty}, not from 0 to 1."
-    assert found.why, "The recognition says not why."
+    assert found.why, "The recognition gives no reason."
     with tempfile.TemporaryDirectory() as folder:
         plain = os.path.join(folder, "plain.fits")
         fits.PrimaryHDU(np.ones((3, 4), np.float32)).writeto(plain)

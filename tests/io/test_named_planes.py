@@ -104,7 +104,7 @@ def test_a_plane_without_extver_beside_the_second_image_is_told(tmp_path):
 
 def test_a_plane_beside_two_images_is_told(tmp_path):
     path = write(tmp_path / "a.fits", ("A", 1), ("B", 1), ("ERR", 0.5))
-    with pytest.warns(PicassssoWarning, match=r"nothing that says.*uncertainty=3"):
+    with pytest.warns(PicassssoWarning, match=r"neither EXTVER nor its name.*uncertainty=3"):
         assert sigma(read(path, "[B]")) is None
 
 
@@ -147,7 +147,7 @@ def test_bits_of_masks_of_some_bands(tmp_path):
 @pytest.mark.parametrize(
     ("planes", "bits", "words"),
     [
-        ([], 4, "mask_bits=4, but no mask of bits"),
+        ([], 4, "mask_bits=4, but no bit mask"),
         ([("DQ", None)], "4", "mask_bits='4', expected a whole number"),
         ([("DQ", None)], 4.0, "mask_bits=4.0, expected a whole number"),
         ([("DQ", None)], True, "mask_bits=True, expected a whole number"),

@@ -461,7 +461,7 @@ class Malformed:
         return path, "Vega system"
 
     def generic_without_band(self):
-        return layouts.gama_image(self.path("g.fits"), star("r"), self.wcs), "Say it"
+        return layouts.gama_image(self.path("g.fits"), star("r"), self.wcs), "Give the band"
 
     def generic_without_zero_point(self):
         path = layouts.gama_image(self.path("g.fits"), star("r"), self.wcs)

@@ -52,7 +52,7 @@ def test_whole_numbers_name_galaxies_as_they_are_written():
         ({"z": [0.1, 0.2]}, "z_spec and z"),
         ({"Name": ["a", "a"]}, "'a' twice"),
         ({"z_spec": ["x", "y"]}, "'x': expected numbers"),
-        ({"z_spec": [np.nan, -1.0]}, "holds no redshift"),
+        ({"z_spec": [np.nan, -1.0]}, "contains no redshift"),
         ({"distance": [1.0, 2.0]}, "has no unit: give it, columns="),
         ({"distance": [1.0, 2.0] * u.s}, "is in s: expected a unit like Mpc"),
         ({"DEJ2000": [95.0, 1.0]}, "beyond 90"),
@@ -67,7 +67,7 @@ def test_what_is_not_plain_is_refused(table, change, message):
 
 def test_magnitudes_are_no_redshift():
     table = Table({"id": ["a"], "g": [18.0], "r": [17.0], "z": [16.0]})
-    with pytest.raises(InvalidInputError, match="plainly the redshift"):
+    with pytest.raises(InvalidInputError, match="usual name of the redshift"):
         read_catalog(table)
     assert read_catalog(table, {"redshift": "z"})[0].redshift == 16.0
 

@@ -154,7 +154,7 @@ def test_what_cannot_be_is_said_at_once(tmp_path, how, changes, message):
 def test_an_ebv_is_never_applied_silently(tmp_path, how, galaxies):
     table = Table.read(galaxies / "galaxies.ecsv")
     table["ebv"] = 0.1
-    with pytest.raises(InvalidInputError, match="say whose, 'SFD98'"):
+    with pytest.raises(InvalidInputError, match="expected 'SFD98'"):
         run(estimator=Quick(), folder=tmp_path / "run", **{**how, "catalog": table})
 
 
