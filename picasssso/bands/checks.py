@@ -230,7 +230,7 @@ def check_grid(
     if pixel_scale is not None:
         raise InvalidInputError(
             f"pixel_scale: found {pixel_scale} although the images have a WCS, which defines it. "
-            "Omit pixel_scale."
+            "Leave it out."
         )
     for (_, given), image in zip(names, images, strict=True):
         offset, place = grid_offset(image.wcs, reference, shape)

@@ -1,8 +1,8 @@
-"""How good maps are: against a truth, whatever made them.
+"""Comparison of maps from any source with a truth, or with each other.
 
-`compare_maps` takes pairs of `~picasssso.maps.PropertyMaps`; `compare_estimates` two estimates
-neither of which is the truth. For thousands of
-galaxies there are plain arrays, `MapStack`, and one function for each measure.
+`compare_maps` takes pairs of truth and estimate as `~picasssso.maps.PropertyMaps`;
+`compare_estimates` takes two estimates without a truth. For thousands of galaxies, maps are stored
+as plain arrays (``MapStack``), with one function for each statistic.
 """
 
 from picasssso.evaluation.agreement import compare_estimates

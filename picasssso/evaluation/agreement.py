@@ -1,4 +1,4 @@
-"""Whether two estimates of one galaxy agree, as far as their errors allow."""
+"""Comparison of two estimates of one galaxy, relative to their errors."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ FloatArray = npt.NDArray[np.floating]
 
 @dataclass(frozen=True)
 class Agreement:
-    """How two estimates of one property compare.
+    """Comparison of two estimates of one property.
 
-    ``first, second``: totals, or averages, over the pixels that both have; ``pixels_beyond``:
-    part of the pixels whose difference is larger than ``threshold`` times both errors in
-    quadrature, each on the side that faces the other. ``bias`` and ``scatter``: median and
-    NMAD of log10(first / second), or of the difference in mag, over the ``n_pixels`` in which
-    the two together exceed their errors; ``coverage_68, coverage_95``: part of these that
-    differ by less than one and 1.96 standard deviations of both errors.
+    ``first, second``: totals, or averages, over the common pixels; ``pixels_beyond``: fraction of
+    pixels whose difference exceeds ``threshold`` times the combined error (of asymmetric errors,
+    the sides facing each other). ``bias`` and ``scatter``: median and NMAD of log10(first /
+    second), or of the difference in mag, over the ``n_pixels`` pixels where the mean of both is
+    significant; ``coverage_68, coverage_95``: fraction of these pixels with a difference of less
+    than 1 and 1.96 combined standard deviations.
     """
 
     name: str
@@ -56,33 +56,33 @@ class Agreement:
 
     @property
     def disagrees(self) -> bool:
-        """Whether the totals differ by more than both errors allow (bool)."""
+        """Whether the totals differ significantly, given both errors (bool)."""
         return abs(self.deviation) > self.threshold
 
     @property
     def dex(self) -> float:
-        """Log10 of the ratio of first to second; NaN if one is not positive (float)."""
+        """Log10 of first / second; NaN if one is not positive (float)."""
         first, second = float(self.first.value.value), float(self.second.value.value)
         return float(np.log10(first / second)) if first > 0 and second > 0 else float("nan")
 
     @property
     def unit(self) -> str:
-        """Unit of offset, bias and scatter: dex, or mag where maps are in mag (str)."""
+        """Unit of offset, bias and scatter: dex, or mag for maps in mag (str)."""
         return "mag" if self.first.value.unit == u.mag else "dex"
 
     @property
     def offset(self) -> str:
-        """First less second, in dex, or in mag where that is the unit (str)."""
+        """First minus second, in dex, or in mag for maps in mag (str)."""
         if self.unit == "mag":
             return f"{(self.first.value - self.second.value).value:+.2f} mag"
         return f"{self.dex:+.2f} dex"
 
 
 class Comparison(Sequence[Agreement]):
-    """Two estimates of one galaxy, property by property: a sequence of `Agreement`.
+    """Comparison of two estimates of one galaxy: a sequence of `Agreement`, one for each property.
 
-    ``first`` and ``second`` are maps on the same pixels, ``threshold`` the standard deviations
-    beyond which totals disagree, ``notes`` what was done to match the maps.
+    ``first`` and ``second`` are maps on the same pixels, ``threshold`` is the number of standard
+    deviations above which totals disagree, and ``notes`` lists how the maps were matched.
     """
 
     def __init__(
@@ -113,7 +113,7 @@ class Comparison(Sequence[Agreement]):
         return len(self._found)
 
     def residual(self, name: str) -> u.Quantity:
-        """Return first over second in dex, or the difference in mag; NaN where one is lacking."""
+        """Return log10(first / second), or the difference in mag; NaN where one is missing."""
         one, other = (maps.percentile(name, 50).value.astype(float) for maps in self._pair)
         if self.first.definition(name).unit == u.mag:
             return (one - other) * u.mag
@@ -205,7 +205,7 @@ class Comparison(Sequence[Agreement]):
         )  # fmt: skip
 
     def _deviations(self, name: str) -> FloatArray:
-        """Return differences in units of both errors, each on the side that faces the other."""
+        """Return differences in units of the combined error (of the sides facing each other)."""
         low, middle, high = (
             [maps.percentile(name, q).value.astype(float) for maps in self._pair]
             for q in (16, 50, 84)
@@ -220,7 +220,7 @@ class Comparison(Sequence[Agreement]):
             return np.where(difference == 0, 0.0, difference / facing)
 
     def _significant(self, name: str) -> npt.NDArray[np.bool_]:
-        """Return where the two together exceed their errors: neither alone may choose."""
+        """Return where the mean of both is significant: neither alone selects pixels."""
         definition = self.first.definition(name)
         traced = name if definition.is_surface_density else definition.weight or "stellar_mass"
         if not all(traced in maps for maps in self._pair):
@@ -235,35 +235,35 @@ class Comparison(Sequence[Agreement]):
 def compare_estimates(
     first: PropertyMaps, second: PropertyMaps, *, threshold: float = 3.0, match: bool = True
 ) -> Comparison:
-    """Compare two sets of maps of one galaxy, whatever made them, neither of them the truth.
+    """Compare two sets of maps of one galaxy from any source, neither of which is the truth.
 
     Parameters
     ----------
     first, second : PropertyMaps
         Maps of the same galaxy.
     threshold : float, optional
-        Standard deviations, of both errors together, beyond which they disagree.
+        Number of combined standard deviations above which totals disagree.
     match : bool, optional
-        Whether maps on other pixels, at another resolution (as their meta say) or in other
-        units are brought to the coarser pixels, the coarser resolution and the units of the
-        first; otherwise they must be on the same pixels, and are compared as they are.
+        Whether to bring the maps to the coarser pixels, the coarser resolution (according to
+        ``meta``) and the units of the first. If False, they must be on the same pixels, and are
+        compared without conversion.
 
     Returns
     -------
     Comparison
-        A sequence of ``Agreement``, one for each property that
-        both have, where they share pixels: over the target where the maps know of one. It also
-        has residual maps and profiles, and says in ``notes`` how the maps were matched. Errors
-        of totals are those of joint samples where there are any, else those that the estimators
-        know to be shared are included, and where they know of none all pixels err alike. Errors
-        of the two are taken to be independent, though noise and distance are the same for both:
-        true disagreement is, if anything, larger.
+        A sequence of ``Agreement``, one for each common property, over the common pixels of the
+        target (or of the image, if the maps have no target). It also provides residual maps and
+        profiles, and ``notes`` on how the maps were matched. Errors of totals are those of joint
+        samples if available; otherwise they include the shared error of the estimator, or, if it
+        declares none, pixels are assumed to be fully correlated. The errors of the two estimates
+        are assumed to be independent. Since both have noise and distance in common, disagreement
+        is underestimated rather than overestimated.
 
     Raises
     ------
     InvalidInputError
-        If the maps cannot be matched or mean other things by their names, or the threshold is
-        not positive.
+        If the maps cannot be matched, define a property differently, or the threshold is not
+        positive.
 
     Examples
     --------
@@ -289,7 +289,7 @@ def compare_estimates(
 
 
 def total_of(maps: PropertyMaps, name: str, region: Any = None) -> Total:
-    """Return a total with all that is known of its error; one of nothing is NaN."""
+    """Return a total with its complete error; NaN if there is no pixel."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", PicassssoWarning)  # an empty average is NaN
         return maps.total(name, region, known_correlation(maps, name))
@@ -298,7 +298,7 @@ def total_of(maps: PropertyMaps, name: str, region: Any = None) -> Total:
 def disagreements(
     estimates: Mapping[str, PropertyMaps], *, threshold: float = 3.0
 ) -> Sequence[str]:
-    """Return what estimates of one galaxy, maps by name, disagree about, as sentences."""
+    """Return sentences on significant differences between estimates (maps by name)."""
     lines = []
     for (one, first), (other, second) in itertools.combinations(estimates.items(), 2):
         for found in compare_estimates(first, second, threshold=threshold):

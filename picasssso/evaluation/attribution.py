@@ -1,13 +1,13 @@
-"""What a prediction rests on: color or morphology, and how far the network looks.
+"""Attribution of predictions to color and morphology, and the receptive field of a network.
 
-Color and morphology are taken away one by one, on the same images:
+Color and morphology are removed one by one from the same images:
 
-- *without morphology*, pixels of about the same brightness change places, all bands
-  together, so that each keeps its own fluxes but not its surroundings;
-- *without color*, only one band is left;
-- *without both*, the pixels of that one band change places: brightness alone remains.
+- *without morphology*, pixels of similar brightness are exchanged, all bands together, so that
+each keeps its fluxes but not its surroundings;
+- *without color*, only one band is used;
+- *without both*, the pixels of that one band are exchanged: only brightness remains.
 
-How far the network looks is seen by masking everything beyond a distance from a pixel.
+The effective receptive field is measured by masking everything beyond a distance from a pixel.
 """
 
 from __future__ import annotations
@@ -42,11 +42,11 @@ _GROUP = 50
 
 @dataclass(frozen=True)
 class Attribution:
-    """Maps with and without color and morphology, on the pixels where they belong.
+    """Maps with and without color and morphology, on their original pixels.
 
-    ``medians``: by variant (`VARIANTS`) and property, arrays of shape (y, x) in the property's
-    unit; ``scatter``: by variant and property: scatter, in dex, of predicted over true maps, or
-    over those with color and morphology where the truth is not given.
+    ``medians``: arrays of shape (y, x) by variant (`VARIANTS`) and property, in the unit of the
+    property; ``scatter``: scatter in dex, by variant and property, relative to the truth, or to
+    the maps from unchanged images if no truth is given.
     """
 
     medians: dict[str, dict[str, FloatArray]]
@@ -76,32 +76,32 @@ def attribute(
     signal_to_noise: float = 3.0,
     seed: int = 0,
 ) -> Attribution:
-    """Find out how much of a prediction comes from color and how much from morphology.
+    """Measure how much of a prediction is due to color and how much to morphology.
 
     Parameters
     ----------
     estimator : PropertyMapEstimator
-        One that works with a single band, such as `picasssso.CNNEstimator`.
+        An estimator that works with a single band, such as `picasssso.CNNEstimator`.
     images : BandImages
         The images.
     truth : PropertyMaps, optional
-        The truth to compare with; otherwise the maps from unchanged images.
+        Truth to compare with; default: the maps from unchanged images.
     band : str, optional
-        The band that is left without colors; r, or the middle one, by default.
+        The band used for the variants without color; default: r, or the middle one.
     signal_to_noise : float, optional
-        Pixels are compared where all bands together have at least this.
+        Minimum signal-to-noise ratio, of all bands combined, of pixels that are compared.
     seed : int, optional
-        Seed of the exchange of pixels.
+        Seed for exchanging pixels.
 
     Returns
     -------
     Attribution
-        Maps and their scatter.
+        The maps of each variant, and their scatter.
 
     Raises
     ------
     InvalidInputError
-        If no pixel is bright enough.
+        If no pixel reaches ``signal_to_noise``.
 
     Examples
     --------
@@ -180,7 +180,7 @@ def _signal(images: BandImages) -> FloatArray:
 def shuffle_pixels(
     images: BandImages, *, seed: int = 0
 ) -> tuple[BandImages, npt.NDArray[np.int64]]:
-    """Let pixels of like brightness change places; ``values.flat[order]`` brings them back."""
+    """Exchange pixels of similar brightness; ``values.flat[order]`` restores their order."""
     flux, weight = images.to_arrays()
     shape = images.shape
     signal = _signal(images).ravel()
@@ -202,7 +202,7 @@ def shuffle_pixels(
 
 
 def _rebuilt(images: BandImages, flux: FloatArray, weight: FloatArray) -> BandImages:
-    """Return images with other pixels and everything else as it was."""
+    """Return images with changed pixels and otherwise unchanged."""
     import astropy.units as u
     from astropy.nddata import NDData, StdDevUncertainty
 
@@ -216,7 +216,7 @@ def _rebuilt(images: BandImages, flux: FloatArray, weight: FloatArray) -> BandIm
 
 @dataclass(frozen=True)
 class Sight:
-    """How predictions change when everything beyond a distance is masked.
+    """Change of predictions when everything beyond a distance is masked.
 
     ``radii``: distances in pixels, along an axis; ``change``: for each property, rms change of
     log10 of the median at each distance, dex; ``n_pixels``: how many pixels were looked at.
@@ -236,13 +236,13 @@ def measure_sight(
     signal_to_noise: float = 3.0,
     seed: int = 0,
 ) -> Sight:
-    """Find out how far a network looks.
+    """Measure the effective receptive field of a network.
 
-    A pixel with blind surroundings is not what the network was trained on: the figures
-    are an upper limit to what lies beyond a distance.
+    Since the network was not trained on pixels with masked surroundings, the changes are upper
+    limits to the influence of what lies beyond a distance.
 
-    ``radii``: distances beyond which everything is masked, in pixels; ``n_pixels``: random
-    pixels to look at, among those bright enough.
+    ``radii``: distances in pixels beyond which everything is masked; ``n_pixels``: number of
+    pixels, drawn at random from those that are bright enough.
     """
     reach, stride = estimator.receptive_field, estimator.stride
     if reach is None:

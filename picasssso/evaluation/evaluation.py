@@ -1,4 +1,4 @@
-"""`Evaluation`: estimates against truths, galaxy by galaxy, and the figures they give."""
+"""`Evaluation`: comparison of estimates with truths, galaxy by galaxy, and its statistics."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ LARGEST_OFFSET = 0.1
 
 
 class Evaluation:
-    """Collects galaxies, and gives the figures of all of them."""
+    """Collects galaxies, and computes the statistics of all of them."""
 
     def __init__(self, settings: Settings | None = None) -> None:
         self.settings = settings or Settings()
@@ -38,7 +38,7 @@ class Evaluation:
         return sum(len(record["galaxy"]) for record in self._records)
 
     def add(self, truth: MapStack, estimate: MapStack, apertures: Apertures, **known: Any) -> None:
-        """Add galaxies given as arrays; ``known`` is further arguments of `measure`."""
+        """Add galaxies given as arrays; ``known`` contains further arguments of `measure`."""
         known.setdefault("galaxy", len(self) + np.arange(len(truth)))
         self._records.append(measure(truth, estimate, apertures, self.settings, **known))
 
@@ -53,11 +53,11 @@ class Evaluation:
         signal_to_noise: npt.ArrayLike | None = None,
         any_resolution: bool = False,
     ) -> None:
-        """Add a pair of maps on the same pixels, which must be comparable (`check_comparable`).
+        """Add a pair of comparable maps on the same pixels (see `check_comparable`).
 
-        ``galaxy`` is the number that views of one galaxy share, ``ellipse_from`` whose stellar
-        mass gives the ellipse (the truth's by default), ``half_mass_radius`` an angle or a
-        length (measured by default), ``signal_to_noise`` the image's, per pixel (y, x).
+        ``galaxy`` is a number common to all views of one galaxy, ``ellipse_from`` the maps whose
+        stellar mass defines the ellipse (default: the truth), ``half_mass_radius`` an angle or a
+        length (default: measured), and ``signal_to_noise`` that of the image per pixel (y, x).
         """
         check_comparable(truth, estimate, any_resolution=any_resolution)
         source = truth if ellipse_from is None else ellipse_from
@@ -83,32 +83,32 @@ class Evaluation:
         self.add(MapStack.from_maps([truth]), MapStack.from_maps([estimate]), apertures, **known)
 
     def record(self) -> Record:
-        """Return what was kept of all galaxies, as `measure` does."""
+        """Return the measurements of all galaxies, as `measure` does."""
         return join_records(self._records)
 
     def summary(self, bins: Bins | None = None) -> dict[str, Any]:
-        """Return the figures, as `summarise` does."""
+        """Return the statistics, as `summarise` does."""
         return summarise(self.record(), self.settings, bins)
 
 
 def compare_maps(
     pairs: Iterable[tuple[PropertyMaps, PropertyMaps]], settings: Settings | None = None
 ) -> dict[str, Any]:
-    """Return the figures of pairs of truth and estimate.
+    """Return the statistics of pairs of truth and estimate.
 
     Parameters
     ----------
     pairs : iterable of tuple of PropertyMaps
-        (truth, estimate); shapes may differ from pair to pair.
+        Pairs (truth, estimate); shapes may differ between pairs.
     settings : Settings, optional
-        How to measure.
+        Settings of the measurement.
 
     Returns
     -------
     dict
-        See `summarise`: for each property, residual statistics (dex, positive where the
-        estimate is too high) of sums inside 2 half-mass radii, of pixels and of annuli,
-        calibration and structure.
+        For each property: residual statistics (dex, positive if the estimate is too high) of sums
+        inside 2 half-mass radii, of pixels and of annuli, calibration of uncertainties, and
+        structure.
 
     Examples
     --------
@@ -127,7 +127,7 @@ def compare_maps(
 def check_comparable(
     truth: PropertyMaps, estimate: PropertyMaps, *, any_resolution: bool = False
 ) -> None:
-    """Make sure that two sets of maps mean the same by their names, on the same pixels."""
+    """Check that two sets of maps have the same definitions and the same pixels."""
     from picasssso.maps import PropertyMaps
 
     for name, maps in (("truth", truth), ("estimate", estimate)):
@@ -180,7 +180,7 @@ def check_comparable(
 
 
 def corner_offset(one: PropertyMaps, other: PropertyMaps) -> float:
-    """Return how far corners of two maps lie apart on the sky, pixels; 0 without a WCS."""
+    """Return the distance in pixels between corresponding corners of two maps; 0 without a WCS."""
     if one.wcs is None or other.wcs is None:
         return 0.0
     height, width = one.shape
@@ -190,7 +190,7 @@ def corner_offset(one: PropertyMaps, other: PropertyMaps) -> float:
 
 
 def _averaging_time(maps: PropertyMaps) -> str:
-    """Return over which time star formation is averaged, in words."""
+    """Return the averaging time of star formation rates, in words."""
     from picasssso.properties import PROPERTIES
 
     stated = maps.meta.get("sfr_averaging_time")
@@ -215,7 +215,7 @@ def _is_mass_formed(maps: PropertyMaps) -> bool:
 
 
 def resolution_of(maps: PropertyMaps) -> float | None:
-    """Return the resolution that maps claim, FWHM in arcsec, or None."""
+    """Return the stated resolution of maps, FWHM in arcsec, or None."""
     value = maps.meta.get("resolution_fwhm", maps.meta.get("resolution_fwhm_arcsec"))
     if value is None:
         return None
@@ -244,7 +244,8 @@ def _as_arcsec(radius: u.Quantity, maps: PropertyMaps) -> float:
 
 
 def _pixel_area(maps: PropertyMaps) -> float:
-    """Return the area of a pixel in kpc2; 1 without a distance: residuals do not need it."""
+    """Return the area of a pixel in kpc2; 1 without a distance, on which residuals do not
+    depend."""
     distance = maps.angular_diameter_distance
     if distance is None:
         return 1.0
@@ -257,10 +258,10 @@ def total_percentiles(
 ) -> dict[str, npt.NDArray[np.floating]]:
     """Return percentiles of totals.
 
-    Those of the totals of joint samples, where there are; else of a normal distribution with
-    the error of `PropertyMaps.total` for independent pixels and what they share.
+    Percentiles of the totals of joint samples if available; otherwise of a normal distribution
+    with the error of `PropertyMaps.total` for independent pixels and the shared error.
 
-    ``pixel_area``: area of a pixel in kpc2, on which the sums that they are compared with rest.
+    ``pixel_area``: area of a pixel in kpc2 that was used for the sums they are compared with.
     """
     percentiles = {}
     for name in maps:

@@ -1,5 +1,5 @@
 """The networks of `picasssso.CNNEstimator`: tensors in, tensors out (torch and numpy only).
 
-Most users need no more than weights, which `picasssso.CNNEstimator` reads and writes; networks are
+Most users need only weights, which `picasssso.CNNEstimator` reads and writes; networks are
 trained by `picasssso.training`.
 """

@@ -1,4 +1,4 @@
-"""The configuration of a training, as it is saved with the weights."""
+"""The configuration of a training, which is saved with the weights."""
 
 from __future__ import annotations
 
@@ -23,50 +23,51 @@ _TYPES: dict[str, tuple[type, ...]] = {
 
 @dataclass(frozen=True)
 class TrainingConfig:
-    """Everything that a training depends on, beside the pairs.
+    """All settings of a training, except its pairs.
 
     Parameters
     ----------
     architecture : {"residual_unet", "buck_wolf_2021"}
-        The network.
+        Architecture of the network.
     network : dict
-        Arguments of the network's class.
+        Arguments of the class of the network.
     members : int
-        Networks trained side by side on the same pairs, from different starts.
+        Number of networks that are trained on the same pairs, with different initial weights.
     seed : int
-        Of starts, order and augmentation.
+        Seed of initial weights, order of the pairs and augmentation.
     steps : int
         Number of steps.
     batch_size : int
-        Pairs per step.
+        Number of pairs per step.
     learning_rate : float
-        Largest learning rate. It rises for ``warmup`` steps, then falls as a cosine to a
-        hundredth, or as ``schedule`` says.
+        Largest learning rate, reached after ``warmup`` steps.
     schedule : {"cosine", "paper"}
-        ``"paper"`` divides the rate by 10 after 8/13 and 10/13 of the steps.
+        How the learning rate decreases: ``"cosine"`` to a hundredth, ``"paper"`` by a factor of 10
+        after 8/13 and 10/13 of the steps.
     warmup : int
-        Steps at the start in which the learning rate rises.
+        Number of steps at the start during which the learning rate increases.
     weight_decay : float
-        Of the AdamW optimizer.
+        Weight decay of the AdamW optimizer.
     average_decay : float
-        Weights are averaged over about 1 / (1 - this) steps; the average is what is used.
+        Decay of the exponential moving average of the weights, over about 1 / (1 - average_decay)
+        steps. The average is the result of the training.
     band_dropout : float
-        Part of the images from which bands are taken away.
+        Fraction of images from which bands are removed.
     depth_noise : float
-        Part of the images to which noise is added, up to three times their own.
+        Fraction of images to which noise is added, up to three times their own.
     masked_pixels : float
-        Part of the pixels of a band that are taken away.
+        Fraction of the pixels of a band that are masked.
     sharp : float
-        Part of the images whose truth is taken at its native resolution.
+        Fraction of images whose truth has its native resolution.
     pool_size, replays : int
-        Pairs are made ``pool_size`` at a time, and each is used ``replays`` times, turned,
-        flipped and degraded differently.
+        Number of pairs that are made at a time, and how often each is used, with different
+        rotations, flips and degradations.
     mixed_precision : bool or "always"
-        Whether to compute in bfloat16 where there is CUDA; ``"always"`` does so on CPUs
-        too, which is faster where they have instructions for it, else far slower.
+        Whether to compute in bfloat16 on CUDA devices; ``"always"``: also on CPUs, which is faster
+        only on CPUs with bfloat16 instructions.
     compiled : bool
-        Whether to compile the loss where there is CUDA: it takes a minute, then steps are
-        several times faster.
+        Whether to compile the loss on CUDA devices: takes a minute, and makes steps several times
+        faster.
 
     Examples
     --------
@@ -136,12 +137,12 @@ class TrainingConfig:
         Returns
         -------
         dict
-            Suitable for JSON.
+            Settings that JSON can represent.
         """
         return asdict(self)
 
     def to_json(self) -> str:
-        """Return the settings as text.
+        """Return the settings as a JSON string.
 
         Returns
         -------
@@ -152,12 +153,12 @@ class TrainingConfig:
 
     @classmethod
     def from_dict(cls, settings: dict[str, Any]) -> TrainingConfig:
-        """Return the configuration of some settings.
+        """Return a configuration from settings.
 
         Parameters
         ----------
         settings : dict
-            Names of parameters to values; what is missing has its default.
+            Values by name of the parameter; missing ones have their defaults.
 
         Returns
         -------
@@ -167,7 +168,7 @@ class TrainingConfig:
         Raises
         ------
         InvalidInputError
-            If there is no such setting, or a value makes no sense.
+            If a setting is unknown, or a value is invalid.
         """
         known = {f.name for f in fields(cls)}
         unknown = sorted(set(settings) - known)
@@ -180,7 +181,7 @@ class TrainingConfig:
 
     @classmethod
     def from_json(cls, text: str) -> TrainingConfig:
-        """Return the configuration of a JSON text.
+        """Return a configuration from a JSON string.
 
         Parameters
         ----------

@@ -1,9 +1,9 @@
-"""Weights on disk: safetensors and a model card in JSON; no pickle.
+"""Weights files: tensors in safetensors and a model card in JSON; no pickle.
 
-``NAME.safetensors`` holds the tensors of all members (``member0.stem.weight``, half
-precision) and of the calibration (``calibration.*``); ``NAME.json`` beside it says what they
-are: format, architecture, scaling and order of inputs and outputs, filters, how they were
-trained and how accurate they are. The card holds the hash of the tensors' file.
+``NAME.safetensors`` contains the tensors of all members (``member0.stem.weight``, half precision)
+and of the calibration (``calibration.*``). ``NAME.json``, in the same folder, describes them:
+format, architecture, scaling and order of inputs and outputs, filters, training and accuracy. It
+includes the hash of the tensor file.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ _INPUT_SCALING = {
 
 @dataclass
 class TrainedModel:
-    """A trained ensemble on the CPU, its configuration, calibration (None before) and card."""
+    """A trained ensemble on the CPU: configuration, calibration (None: not yet) and model card."""
 
     ensemble: Ensemble
     config: TrainingConfig
@@ -71,10 +71,10 @@ def _paths(path: str | os.PathLike[str]) -> tuple[Path, Path]:
 
 
 def filter_hashes(bands: Iterable[str]) -> dict[str, str | None]:
-    """Return what identifies the response curves of filters.
+    """Return hashes of the response curves of filters.
 
-    Returns name to the SHA-256 of its wavelengths in AA and its responses, each as little-endian
-    double precision; None without speclite, as on machines that only train.
+    Returns, by name, the SHA-256 of the wavelengths in AA and the responses, as little-endian
+    double precision; None if speclite is not installed.
     """
     names = sorted(set(bands))
     try:
@@ -96,19 +96,19 @@ def write_weights(
     path : str or path-like
         Name of the two files, with or without extension.
     model : TrainedModel
-        What to write.
+        The trained model.
     overwrite : bool, optional
         Whether to replace existing files.
 
     Returns
     -------
     dict
-        The card as written.
+        The model card, as written.
 
     Raises
     ------
     FileFormatError
-        If a file exists and may not be replaced.
+        If a file exists and ``overwrite`` is False.
 
     Examples
     --------
@@ -154,10 +154,10 @@ def write_weights(
 
 
 def read_weights(path: str | os.PathLike[str]) -> TrainedModel:
-    """Read a trained model from its two files, named with or without ending.
+    """Read a trained model from its two files; the extension of the name is optional.
 
-    It is on the CPU, in single precision. A `FileFormatError` says if a file is missing,
-    damaged or of a newer format, or if the two do not belong together.
+    The model is on the CPU, in single precision. A `FileFormatError` is raised if a file is
+    missing, damaged or of a newer format, or if the two files do not belong together.
     """
     from safetensors import SafetensorError
     from safetensors.torch import load
@@ -192,7 +192,7 @@ def read_weights(path: str | os.PathLike[str]) -> TrainedModel:
 
 
 def _named(tensors: dict[str, torch.Tensor], prefix: str) -> dict[str, torch.Tensor]:
-    """Return the tensors whose names begin so, in single precision, without that."""
+    """Return the tensors with a prefix, in single precision, under their names without it."""
     found = {
         name.removeprefix(prefix): value.float()
         for name, value in tensors.items()
@@ -214,7 +214,7 @@ def _members(card: dict[str, Any], tensors: dict[str, torch.Tensor]) -> int:
 def _network(
     config: TrainingConfig, tensors: dict[str, torch.Tensor], number: int
 ) -> torch.nn.Module:
-    """Return a member, of a size that its tensors have, whatever the card asks for."""
+    """Return a member of the ensemble; its size must be that of its tensors."""
     state = _named(tensors, f"member{number}.")
     largest = max([len(state), *(n for value in state.values() for n in value.shape)])
     for name, value in config.network.items():

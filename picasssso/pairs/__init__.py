@@ -1,10 +1,10 @@
 """Pairs of images and truth, for training and evaluation.
 
-One interface, `PairSource`, for an endless generator (`picasssso.mocks.GeneratedPairs`, no
-disk), for galaxies in memory (`picasssso.mocks.ObservedPairs`), for images and maps of one's
-own (``picasssso.pairs.from_maps``) and for stored sets (`StoredPairs`, written by
-`write_pairs`). All are datasets of torch. `PairStream` makes batches of any of them; the truth
-in them is `TrueSums`.
+`PairSource` is the common interface of pairs that are generated on demand
+(`picasssso.mocks.GeneratedPairs`), of galaxies in memory (`picasssso.mocks.ObservedPairs`), of the
+user's own images and maps (``picasssso.pairs.from_maps``), and of stored sets (`StoredPairs`,
+written by `write_pairs`). All are torch datasets. `PairStream` makes batches of any of them; the
+truth in a batch is a `TrueSums`.
 """
 
 from picasssso.pairs.source import PairSource

@@ -1,4 +1,4 @@
-"""Pairs to train on from images and maps of one's own, such as those of an IFU survey."""
+"""Training pairs from the user's own images and maps, such as those of an IFU survey."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ FloatArray = npt.NDArray[np.float32]
 
 
 def known_sums(maps: PropertyMaps) -> FloatArray:
-    """Return what true maps are made of, (9, y, x), as far as the maps tell; else NaN."""
+    """Return the additive quantities of true maps, (9, y, x); NaN if not defined by the maps."""
     sums = np.full((len(SUMS), *maps.shape), np.nan, np.float32)
     place = {name: k for k, name in enumerate(SUMS)}
     names = [name for name in PROPERTIES if name in maps]
@@ -50,7 +50,7 @@ def _values(maps: PropertyMaps, name: str) -> FloatArray:
 
 
 class _Observed(Protocol):
-    """What holds for whole images, of an `~picasssso.estimators.EstimationContext`."""
+    """Quantities of a whole image, of an `~picasssso.estimators.EstimationContext`."""
 
     @property
     def redshift(self) -> float: ...
@@ -66,7 +66,7 @@ class _Observed(Protocol):
 
 
 class PairsFromMaps(PairSource):
-    """Squares of one size in pixels, cut from images in the same bands and maps."""
+    """Squares of equal size in pixels, cut from maps and from images in the same bands."""
 
     def __init__(
         self,
@@ -100,7 +100,7 @@ class PairsFromMaps(PairSource):
         return len(self._places)
 
     def describe(self) -> dict[str, Any]:
-        """Return what made the pairs."""
+        """Return how the pairs were made."""
         return {
             "images": len(self._pairs),
             "squares": len(self),
@@ -148,7 +148,7 @@ class PairsFromMaps(PairSource):
 
 @dataclass(frozen=True)
 class _Seen:
-    """What holds for a whole image; see `_Observed`."""
+    """Quantities of a whole image; see `_Observed`."""
 
     redshift: float
     pixel_scale_arcsec: float
@@ -159,11 +159,11 @@ class _Seen:
 def pairs_from_maps(
     pairs: Sequence[tuple[BandImages, PropertyMaps]], *, size: int = 64
 ) -> PairsFromMaps:
-    """Return pairs to train on, or to store, from images and maps on the same pixels.
+    """Return training pairs from images and maps on the same pixels.
 
-    ``pairs`` are (BandImages, PropertyMaps), all in the same bands, with noise and corrected
-    for the dust of the Galaxy, the maps at the resolution of the image with the widest PSF;
-    each is cut into squares of ``size`` pixels.
+    ``pairs`` are (BandImages, PropertyMaps) tuples in the same bands. Images need noise and must
+    be corrected for Galactic extinction; maps must have the resolution of the image with the
+    widest PSF. Each pair is cut into squares of ``size`` pixels.
     """
     found = []
     for number, pair in enumerate(pairs):
@@ -181,7 +181,7 @@ def pairs_from_maps(
 
 
 def _seen(number: int, images: BandImages) -> _Seen:
-    """Return what holds for whole images, if it is all known."""
+    """Return the quantities of whole images; an error if one is unknown."""
     dust = images.galactic_extinction
     widths = [images.psf_fwhm(band) for band in images.bands]
     lacking = [
@@ -204,7 +204,7 @@ def _seen(number: int, images: BandImages) -> _Seen:
 
 
 def _starts(length: int, size: int) -> list[int]:
-    """Return where squares start along an axis: they cover it, and stay inside if they can."""
+    """Return the first pixels of squares that cover an axis and, if possible, lie inside it."""
     last = max(length - size, 0)
     return sorted({*range(0, last, size), last})
 

@@ -1,4 +1,4 @@
-"""What every set of pairs can do, and batches of it without end."""
+"""The common interface of sets of pairs, and endless streams of batches."""
 
 from __future__ import annotations
 
@@ -36,10 +36,10 @@ FIELDS = {
 
 
 class PairSource(Dataset, ABC):
-    """A set of pairs that are found by their numbers; a dataset of torch.
+    """A set of numbered pairs of images and truth; a torch dataset.
 
-    `batch` is what subclasses implement; `__getitem__` gives one pair, and a
-    `torch.utils.data.DataLoader` makes batches with few calls.
+    Subclasses implement `batch`. `__getitem__` returns one pair; for batches, use `PairStream`
+    with a `torch.utils.data.DataLoader`.
 
     Attributes
     ----------
@@ -59,11 +59,11 @@ class PairSource(Dataset, ABC):
 
     @property
     def device(self) -> torch.device:
-        """Where pairs are made (torch.device); worker processes share no other than the CPU."""
+        """Device on which pairs are made (torch.device); worker processes require the CPU."""
         return torch.device("cpu")
 
     def write_tables(self, folder: Path) -> None:
-        """Write what a stored set of these pairs needs beside the shards: nothing, by default.
+        """Write additional files that a stored set of these pairs needs; none by default.
 
         Parameters
         ----------
@@ -78,7 +78,7 @@ class PairSource(Dataset, ABC):
         Parameters
         ----------
         numbers : sequence of int
-            Which.
+            Numbers of the pairs.
 
         Returns
         -------
@@ -88,12 +88,12 @@ class PairSource(Dataset, ABC):
 
     @abstractmethod
     def describe(self) -> dict[str, Any]:
-        """Return what made the pairs, for the files of stored sets.
+        """Return how the pairs were made, for the index of stored sets.
 
         Returns
         -------
         dict
-            Strings, numbers, lists and dictionaries.
+            A description that JSON can represent.
         """
 
     def __getitem__(self, number: int) -> Batch:
@@ -105,10 +105,10 @@ class PairSource(Dataset, ABC):
 
 
 class PairStream(IterableDataset):
-    """Batches of a set in order, shared out between the workers of a data loader.
+    """Batches of a set in order, distributed over the workers of a data loader.
 
-    Batch j holds the same pairs whatever the number of workers, and comes at its place:
-    give it to ``torch.utils.data.DataLoader(stream, batch_size=None, num_workers=...)``.
+    Batch j contains the same pairs, in the same order, for any number of workers. Pass it to
+    ``torch.utils.data.DataLoader(stream, batch_size=None, num_workers=...)``.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""Which galaxies are for training, for validation and for testing."""
+"""Assignment of galaxies to training, validation and test sets."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ SPLITS: dict[str, float] = {"train": 0.64, "validation": 0.16, "test": 0.20}
 
 
 def check_fractions(fractions: Mapping[str, float]) -> dict[str, float]:
-    """Return fractions that are some."""
+    """Return the fractions of splits, checked."""
     values = {str(name): float(value) for name, value in fractions.items()}
     if not values or min(values.values()) < 0 or abs(sum(values.values()) - 1.0) > 1e-6:
         raise InvalidInputError(
@@ -28,10 +28,10 @@ def check_fractions(fractions: Mapping[str, float]) -> dict[str, float]:
 def split_of(
     galaxy: np.ndarray, seed: int = 0, fractions: Mapping[str, float] | None = None
 ) -> np.ndarray:
-    """Return the split of galaxies: by the galaxy, never by the view.
+    """Return the split of galaxies; all views of a galaxy are in the same split.
 
-    It depends on the galaxy's number and the seed alone, so a set can grow without a galaxy
-    changing sides.
+    It depends only on the number of the galaxy and the seed, so that it remains the same when the
+    set grows.
 
     ``galaxy``: numbers of galaxies, of shape (n,); returns names, of shape (n,).
     """

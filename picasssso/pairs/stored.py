@@ -1,4 +1,4 @@
-"""Reading sets of pairs."""
+"""Reading stored sets of pairs."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ _OPEN = 64
 
 
 class StoredPairs(PairSource):
-    """A set of pairs on disk, or one split of it; see `write_pairs`.
+    """A stored set of pairs, or one of its splits; see `write_pairs`.
 
     Parameters
     ----------
     folder : str or path-like
         Folder of the set.
     split : str, optional
-        Name of a split, of which galaxies are in one only; all pairs if not given.
+        Name of a split; each galaxy belongs to one split only. Default: all pairs.
 
     Raises
     ------
     FileFormatError
-        If there is no set, or shards are missing or damaged.
+        If the folder contains no set, or shards are missing or damaged.
     InvalidInputError
         If there is no such split.
 
@@ -103,7 +103,7 @@ class StoredPairs(PairSource):
         return {**self.__dict__, "_files": {}, "_shards": {}}
 
     def _shard(self, shard: int) -> dict[str, Any]:
-        """Return the fields of a shard: images as data sets, numbers as arrays."""
+        """Return the fields of a shard: images as HDF5 datasets, numbers as arrays."""
         import h5py
 
         # Open files must not be shared with a parent process.
@@ -126,7 +126,7 @@ class StoredPairs(PairSource):
         return self._shards[shard]
 
     def close(self) -> None:
-        """Close the files; they are opened again when needed."""
+        """Close the files; they are reopened when needed."""
         for file in self._files.values():
             file.close()
         self._files, self._shards = {}, {}
@@ -166,7 +166,7 @@ class StoredPairs(PairSource):
                     data.read_direct(batch[name], rows[place], place)
 
     def describe(self) -> dict[str, Any]:
-        """Return what made the pairs, as the set's index has it."""
+        """Return how the pairs were made, from the index of the set."""
         return {"kind": "StoredPairs", "split": self.split, "source": self.index["source"]}
 
     def verify(self, progress: bool = False) -> None:
@@ -180,7 +180,7 @@ class StoredPairs(PairSource):
         Raises
         ------
         FileFormatError
-            If one does not fit; the message names it.
+            If a checksum differs; the message names the shard.
         """
         from tqdm import tqdm
 

@@ -1,8 +1,8 @@
-"""The sums that true property maps are made from.
+"""The additive quantities from which true property maps are computed.
 
-What adds up over area (mass, mass times age, light) is kept as such until the end, so a
-map at the resolution of an image is the same definition applied to convolved sums:
-surface densities convolved, intensive properties as means weighted by what is there.
+Quantities that add up over area (mass, mass times age, light) are kept until the end. A map at the
+resolution of an image follows from the convolved quantities: surface densities are convolved, and
+intensive properties are weighted means.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ class _OnTheSky(Protocol):
 
 @dataclass(frozen=True, eq=False)
 class TrueSums:
-    """What property maps are made from: quantities that add up over area.
+    """Quantities that add up over area, from which property maps are computed.
 
     ``sums``: of shape (n, 9, y, x), in the order of `SUMS`: masses in Msun/kpc2, mass times age
     in Gyr Msun/kpc2, rate in Msun/yr/kpc2, V light in any unit.

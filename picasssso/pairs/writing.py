@@ -1,4 +1,4 @@
-"""Writing sets of pairs, shard by shard; what was interrupted goes on where it stopped."""
+"""Writing sets of pairs, shard by shard; interrupted writing can be continued."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from picasssso.pairs.splits import SPLITS, check_fractions
 
 
 class _Batches(Dataset):
-    """A set whose items are batches, for the workers of a data loader."""
+    """A dataset whose items are batches, for the workers of a data loader."""
 
     def __init__(self, source: PairSource) -> None:
         self.source = source
@@ -61,40 +61,39 @@ def write_pairs(
     splits: Mapping[str, float] | None = None,
     progress: bool = False,
 ) -> None:
-    """Write pairs to a folder, or go on writing them.
+    """Write pairs to a folder, or continue writing them.
 
-    Shards that are there are kept: called again after an interruption, with a larger
-    ``count`` or not, it writes what is missing. The files are the same, byte for byte,
-    whatever the batches, the number of workers (of one at least) and the interruptions.
+    Existing shards are kept: a second call after an interruption, or with a larger ``count``,
+    writes the missing ones. The files are identical, byte by byte, for any batch size, number of
+    workers (at least one) and interruptions.
 
     Parameters
     ----------
     source : PairSource
-        Where the pairs come from.
+        Source of the pairs.
     folder : str or path-like
-        The folder; made if it is not there. One process at a time may write to it: others
-        are refused.
+        The folder; created if missing. Only one process at a time can write to it.
     count : int, optional
-        How many pairs the set is to have; all of the source if not given.
+        Number of pairs in the set; default: all pairs of the source.
     shard_size : int, optional
         Pairs per file.
     batch_size : int, optional
-        Pairs made at once.
+        Number of pairs that are made at once.
     workers : int, optional
-        Processes that make them, each with one thread; 0 to make them in this one, as on a
-        GPU. The last bit of a number may depend on the number of threads.
+        Number of worker processes, each with one thread; 0: pairs are made in this process, as
+        needed for a GPU. The last bit of a value may depend on the number of threads.
     splits : mapping, optional
-        Names and fractions of `StoredPairs`' splits; `SPLITS` if not given.
+        Names and fractions of the splits of `StoredPairs`; default: `SPLITS`.
     progress : bool, optional
         Whether to show a progress bar.
 
     Raises
     ------
     FileFormatError
-        If the folder holds something else, or a set made with other settings, or another
-        process is writing to it.
+        If the folder contains other files or a set made with other settings, or if another process
+        is writing to it.
     InvalidInputError
-        If a number makes no sense.
+        If a number is out of range.
 
     Examples
     --------
@@ -143,7 +142,7 @@ def _write(
     workers: int,
     progress: bool,
 ) -> None:
-    """Write what a set lacks."""
+    """Write the missing shards of a set."""
     from tqdm import tqdm
 
     total, shard_size = index["count"], index["shard_size"]
@@ -205,7 +204,7 @@ def _checked_count(source: PairSource, count: int | None) -> int:
 
 
 def _check_folder(path: Path, index: dict[str, Any]) -> None:
-    """Make sure that a folder is empty or holds the same set; adopt its fields."""
+    """Check that a folder is empty or contains the same set; adopt its fields."""
     # What a killed process leaves; files of sets have no other hidden names.
     for name in ("shard_*.h5", TABLE, INDEX):
         for leftover in path.glob(f".????????-{name}"):

@@ -2,6 +2,7 @@
 
 import importlib.util
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -86,3 +87,19 @@ def test_the_summary_is_made_from_the_results(publish, monkeypatch):
         written = (folder / f"{name}.inc").read_text(encoding="utf-8")
         # python tools/write_results.py writes them anew.
         assert written == "\n".join(publish.list_table(rows)) + "\n", f"{name} is out of date"
+
+
+def test_numbers_of_the_readme_are_those_of_the_results(publish, monkeypatch):
+    tables = {}
+    monkeypatch.setattr(publish.write_results, "write_table", tables.__setitem__)
+    publish.write_results.main()
+    (mass,) = [row for row in tables["results_real"] if row[0] == "stellar mass (dex)"]
+    readme = (SCRIPT.parents[2] / "README.rst").read_text(encoding="utf-8")
+    for label, cell in zip(("network", "SED fit", "color relation"), mass[3:], strict=True):
+        (line,) = [one for one in readme.splitlines() if one.startswith(label) and "±" in one]
+        offset, scatter, inside = cell.split(" / ")
+        shown = re.split(r"  +", line)
+        assert shown[1:] == [offset, scatter, f"{100 * float(inside):.0f} %"], label
+    checklists = (SCRIPT.parents[2] / "docs" / "checklists.rst").read_text(encoding="utf-8")
+    for page in (readme, checklists):
+        assert re.search(rf"\b{mass[2]}\s+real\s+galaxies", page)

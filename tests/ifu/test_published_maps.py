@@ -277,7 +277,7 @@ def test_phangs_without_units(tmp_path):
         with pytest.raises(InvalidInputError, match=r"median of .*Is it a logarithm"):
             read_maps(path, redshift=0.004, stated={"stellar_age": {"unit": unit}})
     for unit, message in (
-        ("1", "expected one that converts"), ("sunmass", "'sunmass'.*state it"), ("", "BUNIT"),
+        ("1", "expected one that converts"), ("sunmass", "'sunmass'.*stated="), ("", "BUNIT"),
     ):  # fmt: skip
         layouts.write_phangs(path, {"STELLAR_MASS_DENSITY": (50.0, 5.0, unit)})
         with pytest.raises(PicassssoError, match=message):

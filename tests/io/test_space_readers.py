@@ -187,7 +187,7 @@ def test_a_unit_that_files_of_the_kind_do_not_have_is_refused(tmp_path, wcs, sta
     )  # fmt: skip
     with fits.open(paths[0], mode="update") as file:
         file[0].header["BUNIT"] = "MJy/sr"
-    with pytest.raises(InvalidInputError, match=r"found BUNIT='MJy/sr' .*unit='MJy/sr', or unit="):
+    with pytest.raises(InvalidInputError, match=r"found BUNIT='MJy/sr' .*unit='MJy/sr' or unit="):
         BandImages.read(paths[0], redshift=0.05)
     images = BandImages.read(paths[0], unit="MJy/sr", redshift=0.05)
     assert images.bands == ("wise2010-W1",)

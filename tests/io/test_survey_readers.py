@@ -451,7 +451,7 @@ class Malformed:
     def hsc_without_names_of_bits(self):
         path = self.hsc()
         planes = dict.fromkeys(["MP_BAD", "MP_SAT", "MP_NO_DATA", "MP_SUSPECT"])
-        return _edit(path, 2, **planes), "which bit means what"
+        return _edit(path, 2, **planes), "define the bits"
 
     def hsc_of_no_camera(self):
         return _edit(self.hsc(), FILTER="r", INSTRUME=None), "no camera"
