@@ -244,8 +244,7 @@ def _as_arcsec(radius: u.Quantity, maps: PropertyMaps) -> float:
 
 
 def _pixel_area(maps: PropertyMaps) -> float:
-    """Return the area of a pixel in kpc2; 1 without a distance, on which residuals do not
-    depend."""
+    """Return the area of a pixel in kpc2; 1 without a distance (cancels in residuals)."""
     distance = maps.angular_diameter_distance
     if distance is None:
         return 1.0

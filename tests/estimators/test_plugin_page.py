@@ -81,7 +81,8 @@ def test_a_property_of_its_own(installed, tmp_path):
         "import numpy as np; from my_dust import FixedDustEstimator; "
         "from picasssso.testing import make_galaxy; "
         "maps = FixedDustEstimator(dust_to_stars=0.01).estimate(make_galaxy()); "
-        "dust, stars = (maps.total(f'{n}_mass', correlation='full') for n in ('dust', 'stellar')); "
+        "names = ('dust_mass', 'stellar_mass'); "
+        "dust, stars = (maps.total(name, correlation='full') for name in names); "
         "print(dust.value.unit, round(float(dust.value / stars.value), 6)); "
         "maps.plot('dust_mass'); maps.write('maps.fits')"
     )
