@@ -18,23 +18,21 @@ All is at the level of arrays, which costs a tenth of what `CNNEstimator` on sin
 that both give the same maps is tested. Other estimators and galaxies of simulations are
 measured by ``picasssso evaluate`` (``benchmarks/experiments``).
 
-Run from the root of the repository: ``python benchmarks/cnn_accuracy.py [PART ...]``, then
+Run from the root of the repository: ``python benchmarks/cnn_accuracy.py [--parts PART ...]``, then
 ``python tools/write_accuracy.py`` for the tables of the documentation and the model card.
 """
 
 from __future__ import annotations
 
-import argparse
 import math
-import sys
-import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from records import record
+from records import light_table, options_of, record
+from tqdm.auto import tqdm
 
 from picasssso.estimators._cnn.weights import weights_path
 from picasssso.evaluation.apertures import Apertures, fit_apertures
@@ -43,8 +41,9 @@ from picasssso.evaluation.measures import Settings, join_records, measure
 from picasssso.evaluation.residuals import residual_statistics, residuals
 from picasssso.evaluation.stacks import MapStack
 from picasssso.evaluation.summary import PER_STELLAR_MASS, _is_empty
+from picasssso.filters.library import pivot_wavelength
 from picasssso.mocks import GeneratedPairs, ProceduralGalaxies
-from picasssso.mocks.light import LightTable, read_light_table, write_light_table
+from picasssso.mocks.light import LightTable
 from picasssso.networks.conformal import local_signal
 from picasssso.networks.heads import QUANTILES, Prediction
 from picasssso.networks.mixture import hold_hydrogen, linear_means, linear_quantiles, linear_values
@@ -59,6 +58,7 @@ from picasssso.training.held_out import keep_bands
 from picasssso.training.targets import make_targets
 
 UGRIZ = tuple(f"sdss2010-{band}" for band in "ugriz")
+WAVELENGTHS = [float(pivot_wavelength(band).to_value("AA")) for band in UGRIZ]
 #: Used in no training, calibration or choice.
 SEED = 555001
 SETTINGS = Settings(oracle=False, structure=False)
@@ -78,16 +78,6 @@ TINY = 1e-20
 # ---- galaxies and predictions ---------------------------------------------------------
 
 
-def make_table(path: Path | None) -> LightTable:
-    """Return the light of stars in *ugriz*, read from a file if it is there, else kept in it."""
-    if path is not None and path.exists():
-        return read_light_table(path)
-    table = LightTable.build(UGRIZ, ProceduralGalaxies(survey="sdss").redshift_range)
-    if path is not None:
-        write_light_table(path, table)
-    return table
-
-
 def make_pairs(table: LightTable, seed: int = SEED, **settings: Any) -> GeneratedPairs:
     """Return the default SDSS mocks of 64 x 64 pixels."""
     return GeneratedPairs(
@@ -95,16 +85,9 @@ def make_pairs(table: LightTable, seed: int = SEED, **settings: Any) -> Generate
     )
 
 
-def wavelengths(bands: Sequence[str]) -> list[float]:
-    """Return pivot wavelengths in AA."""
-    from picasssso.filters.library import pivot_wavelength
-
-    return [float(pivot_wavelength(band).to_value("AA")) for band in bands]
-
-
 def batches(pairs: Any, count: int, size: int = BATCH, first: int = 0) -> Iterator[Batch]:
     """Yield galaxies a batch at a time."""
-    for start in range(first, first + count, size):
+    for start in tqdm(range(first, first + count, size)):
         yield pairs.batch(range(start, min(start + size, first + count)))
 
 
@@ -132,7 +115,7 @@ def estimate(
     model: TrainedModel, batch: Batch, letters: str = "ugriz", *, sharp: bool = False
 ) -> MapStack:
     """Return the shipped network's maps of a batch of pairs."""
-    slotted = keep_bands(to_slots(batch, list(UGRIZ), wavelengths(UGRIZ), sharp=sharp), letters)
+    slotted = keep_bands(to_slots(batch, list(UGRIZ), WAVELENGTHS, sharp=sharp), letters)
     with torch.inference_mode():
         return to_stack(predict(model, slotted))
 
@@ -151,26 +134,14 @@ def apertures_of(truth: MapStack, batch: Batch, method: str = "moments") -> Aper
     )
 
 
-def in_dex(name: str) -> bool:
-    """Return whether a property is compared in dex; attenuation is in mag already."""
-    return name != "attenuation_v"
-
-
-def pixel_residual(kept: dict[str, Any], name: str) -> np.ndarray:
-    """Return residuals of pixels' medians; NaN where there is nothing."""
-    kind = "median" if f"pixel.median.{name}" in kept else "estimate"
-    mine, true = kept[f"pixel.{kind}.{name}"], kept[f"pixel.true.{name}"]
-    found = residuals(mine, true, logarithmic=in_dex(name))
+def residual_of(kept: dict[str, Any], name: str, part: str) -> np.ndarray:
+    """Return residuals of pixels' medians or of aperture sums; NaN where there is nothing."""
+    kind = "median" if f"{part}.median.{name}" in kept else "estimate"
+    mine, true = kept[f"{part}.{kind}.{name}"], kept[f"{part}.true.{name}"]
+    # Attenuation is in mag already.
+    found = residuals(mine, true, logarithmic=name != "attenuation_v")
     # A median of zero where there is something is counted apart.
-    found = np.where(np.isfinite(found), found, np.nan)
-    return np.where(_is_empty(kept, name, "pixel"), np.nan, found)
-
-
-def aperture_residual(kept: dict[str, Any], name: str) -> np.ndarray:
-    """Return residuals of aperture sums; NaN where there is nothing."""
-    mine, true = kept[f"aperture.estimate.{name}"], kept[f"aperture.true.{name}"]
-    found = residuals(mine, true, logarithmic=in_dex(name))
-    return np.where(_is_empty(kept, name, "aperture") | ~np.isfinite(found), np.nan, found)
+    return np.where(_is_empty(kept, name, part) | ~np.isfinite(found), np.nan, found)
 
 
 def kept_of(batch: Any, stack: MapStack, truth: MapStack, *, apertures: Any, **more: Any) -> Any:
@@ -183,11 +154,6 @@ def kept_of(batch: Any, stack: MapStack, truth: MapStack, *, apertures: Any, **m
 
 
 # ---- residuals --------------------------------------------------------------------------
-
-
-def progress(start: float, done: int, of: int) -> None:
-    """Say how far it is."""
-    print(f"  {done} of {of}, {time.process_time() - start:.0f} s of CPU", file=sys.stderr)
 
 
 def statistics(residual: np.ndarray, galaxy: np.ndarray) -> dict[str, Any]:
@@ -218,7 +184,7 @@ def figures(kept: dict[str, Any], signals: dict[str, Any] = SIGNALS) -> dict[str
     for name in OUTPUT_NAMES:
         if f"aperture.estimate.{name}" not in kept:
             continue
-        of_sums, of_pixels = aperture_residual(kept, name), pixel_residual(kept, name)
+        of_sums, of_pixels = (residual_of(kept, name, part) for part in ("aperture", "pixel"))
         if not np.isfinite(of_sums).any():
             continue
         entry: dict[str, Any] = {"aperture": statistics(of_sums, kept["galaxy"]), "pixel": {}}
@@ -236,12 +202,11 @@ def figures(kept: dict[str, Any], signals: dict[str, Any] = SIGNALS) -> dict[str
 
 def default(model: TrainedModel, pairs: Any, count: int) -> dict[str, Any]:
     """Everything against the truth at the image's PSF; apertures are fitted isophotes."""
-    records, start = [], time.process_time()
+    records = []
     for batch in batches(pairs, count):
         ellipses = apertures_of(true_stack(batch, native=True), batch, "isophote")
         stack = estimate(model, batch)
         records.append(kept_of(batch, stack, true_stack(batch), apertures=ellipses))
-        progress(start, len(records) * BATCH, count)
     return {"galaxies": count, "properties": figures(join_records(records))}
 
 
@@ -352,9 +317,9 @@ def ranks_of_sums(kept: dict[str, Any], name: str) -> np.ndarray:
 
 def coverage(model: TrainedModel, pairs: Any, count: int, n_samples: int) -> dict[str, Any]:
     """Coverage of pixels and aperture sums; apertures by moments of the true mass."""
-    records, start = [], time.process_time()
+    records = []
     for batch in batches(pairs, count, first=10_000):
-        slotted = to_slots(batch, list(UGRIZ), wavelengths(UGRIZ))
+        slotted = to_slots(batch, list(UGRIZ), WAVELENGTHS)
         with torch.inference_mode():
             prediction = predict(model, slotted)
             ellipses = apertures_of(true_stack(batch, native=True), batch)
@@ -364,7 +329,6 @@ def coverage(model: TrainedModel, pairs: Any, count: int, n_samples: int) -> dic
             truth, stack = in_order(floored(batch), to_stack(prediction), prediction, seed)
         kept = kept_of(batch, stack, truth, apertures=ellipses, sum_percentiles=sums) | zeros
         records.append(kept)
-        progress(start, len(records) * BATCH, count)
     kept = join_records(records)
     return {"galaxies": len(kept["galaxy"]), "samples": n_samples, **coverage_figures(kept)}
 
@@ -391,24 +355,24 @@ def coverage_figures(kept: dict[str, Any]) -> dict[str, Any]:
         result["properties"][name] = entry
     worst: dict[str, Any] = {}
     for label in ("pixels", "apertures", "by_signal", "by_radius", "by_density"):
-        for level in ("68", "95"):
+        in_bins = label.startswith("by_")
+        for level, least in (("68", 0.02), ("95", 0.01)):
             offsets = {}
             for name, entry in result["properties"].items():
-                rows = entry[label] if label.startswith("by_") else {"all": entry[label]}
-                for key, row in rows.items():
+                for key, row in (entry[label] if in_bins else {"all": entry[label]}).items():
                     value, error = row[f"coverage_{level}"]
                     offsets[f"{name}, {key}"] = (value - int(level) / 100, error)
             key = max(offsets, key=lambda k: abs(offsets[k][0]))
-            worst[f"{label}, {level} %"] = {"where": key, "offset": list(offsets[key])}
-            if not label.startswith("by_"):
-                least = 0.02 if level == "68" else 0.01
-                worst[f"{label}, {level} %"]["beyond_bar"] = [
-                    k.split(",")[0] for k, (v, e) in offsets.items() if abs(v) > max(least, 2 * e)
-                ]
-            else:
-                worst[f"{label}, {level} %"]["beyond_0.06"] = [
-                    k for k, (v, _) in offsets.items() if abs(v) > 0.06
-                ]
+            beyond = [
+                k if in_bins else k.split(",")[0]
+                for k, (v, e) in offsets.items()
+                if abs(v) > (0.06 if in_bins else max(least, 2 * e))
+            ]
+            worst[f"{label}, {level} %"] = {
+                "where": key,
+                "offset": list(offsets[key]),
+                "beyond_0.06" if in_bins else "beyond_bar": beyond,
+            }
     result["worst"] = worst
     return result
 
@@ -434,13 +398,11 @@ def brief(kept: dict[str, Any]) -> dict[str, Any]:
 def settings_compared(cases: dict[str, Any], pairs: Any, count: int) -> dict[str, Any]:
     """Return figures of several ways to estimate the same galaxies."""
     records: dict[str, list[Any]] = {key: [] for key in cases}
-    start = time.process_time()
     for batch in batches(pairs, count):
         ellipses = apertures_of(true_stack(batch, native=True), batch)
         for key, (make, native) in cases.items():
             truth = true_stack(batch, native=native)
             records[key].append(kept_of(batch, make(batch), truth, apertures=ellipses))
-        progress(start, len(records[key]) * BATCH, count)
     return {
         "galaxies": count,
         **{key: brief(join_records(some)) for key, some in records.items()},
@@ -484,19 +446,17 @@ PARTS = ("default", "coverage", "bands", *MOCKS, "native")
 
 def main() -> None:
     """Measure the parts asked for and write them into the result."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("parts", nargs="*", metavar="PART", help=f"some of {', '.join(PARTS)}")
-    parser.add_argument("--galaxies", type=int, default=1000)
-    parser.add_argument("--samples", type=int, default=100, help="for coverage of sums")
-    parser.add_argument("--weights", default="default", help="name or path")
-    parser.add_argument("--table", type=Path, help="light table, kept there between runs")
-    options = parser.parse_args()
+    # Samples are for coverage of sums; the table of light is kept in its file.
+    options = options_of(
+        __doc__, parts=list(PARTS), galaxies=1000, samples=100, weights="default", table=Path
+    )
     if unknown := set(options.parts) - set(PARTS):
-        parser.error(f"unknown {', '.join(unknown)}: expected some of {', '.join(PARTS)}")
+        raise SystemExit(f"unknown {', '.join(unknown)}: expected some of {', '.join(PARTS)}")
     torch.set_num_threads(1)
     model = read_weights(weights_path(options.weights))
-    table, count = make_table(options.table), options.galaxies
-    for part in options.parts or PARTS:
+    redshifts = ProceduralGalaxies(survey="sdss").redshift_range
+    table, count = light_table(options.table, UGRIZ, redshifts), options.galaxies
+    for part in options.parts:
         if part == "default":
             result = default(model, make_pairs(table), count)
         elif part == "coverage":

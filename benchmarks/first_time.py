@@ -28,9 +28,9 @@ def write_files(folder):
     import numpy as np
     from astropy.io import fits
 
-    from picasssso.data import load_example_images
+    from picasssso.data import load_example
 
-    images = load_example_images()
+    images = load_example()[0]
     names = []
     for band in BANDS:
         header = images.wcs.to_header()

@@ -31,8 +31,6 @@ Run from the root of the repository, then ``python tools/write_mocks_catalogues.
 
 from __future__ import annotations
 
-import argparse
-import json
 from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
@@ -41,15 +39,16 @@ from typing import Any
 import numpy as np
 from astropy.cosmology import Planck18
 from astropy.table import Row, Table
+from records import options_of, record
 from scipy.interpolate import PchipInterpolator
 
+from picasssso.evaluation.real.catalogues import column
 from picasssso.mocks import ProceduralGalaxies
 from picasssso.mocks.galaxy_maps import Galaxies
 from picasssso.mocks.light import LightTable
 from picasssso.mocks.model_error import ModelErrors
 from picasssso.sps import SSPGrid
 
-RESULT = Path("benchmarks/results/mocks_catalogues.json")
 BANDS = tuple(f"sdss2010-{band}" for band in "ugriz")
 REDSHIFT = 0.03
 SEED = 11
@@ -112,11 +111,6 @@ LEAST_RADIUS = 4.0
 PIXEL = 0.396
 
 Sample = dict[str, np.ndarray]
-
-
-def columns(table: Table, *names: str) -> list[np.ndarray]:
-    """Return columns as floats, NaN where masked."""
-    return [np.ma.filled(table[name].astype(float), np.nan) for name in names]
 
 
 def with_colors(values: Sample, magnitude: np.ndarray) -> Sample:
@@ -251,10 +245,8 @@ def mocks(n: int, worlds: bool, seed: int = SEED, n_pixels: int = 32) -> Sample:
 def nsa(folder: Path) -> Sample:
     """Return the galaxies of the NSA with values of GSWLC-X2."""
     table = Table.read(folder / "nsa_galaxies.fits")
-    mass, sfr, dust, redshift, ratio, half = columns(
-        table, "log_mass", "log_sfr", "attenuation_v", "redshift_distance", "axis_ratio",
-        "sersic_r50",
-    )  # fmt: skip
+    names = "log_mass log_sfr attenuation_v redshift_distance axis_ratio sersic_r50"
+    mass, sfr, dust, redshift, ratio, half = (column(table, name) for name in names.split())
     flux = np.clip(np.asarray(table["flux"], dtype=float)[:, 2:], 1e-9, None)
     keep = np.isfinite(mass)
     distance = Planck18.distmod(redshift[keep]).value
@@ -294,15 +286,14 @@ def firefly(folder: Path) -> Sample:
         "log_mass": "log_mass", "log_age": "mw_age_1re", "age_gradient": "mw_age_gradient",
         "metallicity": "mw_z_1re", "metallicity_gradient": "mw_z_gradient",
     }  # fmt: skip
-    return dict(zip(names, columns(table, *names.values()), strict=True))
+    return {ours: column(table, theirs) for ours, theirs in names.items()}
 
 
 def xgass(folder: Path) -> Sample:
     """Return xGASS with masses of gas over stellar mass; limits where there is no detection."""
     table = Table.read(folder / "xgass.fits")
-    mass, sfr, hi, h2, limit = columns(
-        table, "log_mass", "log_sfr", "log_hi_mass", "log_h2_mass", "log_h2_limit"
-    )
+    names = "log_mass log_sfr log_hi_mass log_h2_mass log_h2_limit"
+    mass, sfr, hi, h2, limit = (column(table, name) for name in names.split())
     seen = h2 > 0
     return {
         "log_mass": mass,
@@ -337,13 +328,13 @@ def nearest(sample: Sample, real: Sample, kind: str) -> np.ndarray:
 
 def percentiles(values: np.ndarray) -> list[float]:
     """Return the 16th, 50th and 84th percentile."""
-    return [round(float(value), 4) for value in np.nanpercentile(values, [16, 50, 84])]
+    return list(np.nanpercentile(values, [16, 50, 84]))
 
 
 def difference(ours: np.ndarray, theirs: np.ndarray) -> dict[str, Any]:
     """Return the difference of medians, and the percentiles of ours."""
     found = percentiles(ours)
-    return {"difference": round(found[1] - percentiles(theirs)[1], 4), "percentiles": found}
+    return {"difference": found[1] - percentiles(theirs)[1], "percentiles": found}
 
 
 def row(
@@ -357,7 +348,7 @@ def row(
         "quantity": quantity, "type": kind, "along": along, "bin": list(edges),
         "galaxies": len(theirs),
         "catalogue": [low, middle, high],
-        "error": round(1.2533 * 0.5 * (high - low) / len(theirs) ** 0.5, 4),
+        "error": 1.2533 * 0.5 * (high - low) / len(theirs) ** 0.5,
         "bar": BARS.get(quantity),
     }  # fmt: skip
 
@@ -381,9 +372,7 @@ def colors(samples: dict[str, Sample], real: Sample) -> Iterator[dict]:
                     some = one[name][near[world][b]]
                     all_of_bin = one[name][inside(one, along, edges)]
                     found[world] = {
-                        "difference": round(
-                            float(np.median(np.median(some, axis=1) - theirs[name][b])), 4
-                        ),
+                        "difference": np.median(np.median(some, axis=1) - theirs[name][b]),
                         "percentiles": percentiles(some),
                         "not_matched": difference(all_of_bin, theirs[name][b])["difference"],
                     }
@@ -435,7 +424,7 @@ def mass_to_light(samples: dict[str, Sample], real: Sample) -> Iterator[dict]:
             some = np.median(one["log_ml"][near[world][b]], axis=1)
             found[world] = {
                 **at_fixed_color(one, real, edges),
-                "same_mass": round(float(np.median(some - real["log_ml"][b])), 4),
+                "same_mass": np.median(some - real["log_ml"][b]),
             }
         yield found
 
@@ -450,8 +439,8 @@ def at_fixed_color(sample: Sample, real: Sample, edges: tuple[float, float]) -> 
             steps.append(np.median(a) - np.median(b))
     ours = sample["log_ml"][inside(sample, "g-i", edges)]
     return {
-        "difference": round(float(np.mean(steps)), 4),
-        "steps": [round(float(step), 4) for step in steps],
+        "difference": np.mean(steps),
+        "steps": steps,
         "percentiles": percentiles(ours),
     }
 
@@ -479,7 +468,7 @@ def gas(samples: dict[str, Sample], real: Sample) -> Iterator[dict]:
                 found = row(name, kind, edges, real[name][theirs])
                 seen = real.get(name.replace("log", "seen"))
                 if seen is not None:
-                    found["detected"] = round(float(seen[theirs].mean()), 3)
+                    found["detected"] = seen[theirs].mean()
                 for world, one in samples.items():
                     ours = one[name][of_type(one, kind) & inside(one, "log_mass", edges)]
                     if seen is None:
@@ -489,7 +478,7 @@ def gas(samples: dict[str, Sample], real: Sample) -> Iterator[dict]:
                     limit = limits(real[name][in_bin & ~seen], len(ours))
                     found[world] = {
                         **difference(np.maximum(ours, limit), real[name][theirs]),
-                        "detected": round(float((ours > limit).mean()), 3),
+                        "detected": (ours > limit).mean(),
                     }
                 yield found
 
@@ -515,23 +504,12 @@ def compare(folder: Path, samples: dict[str, Sample]) -> list[dict]:
 
 def main() -> None:
     """Compare, print and write."""
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("folder", type=Path, help="folder of the catalogues")
-    parser.add_argument("--mocks", type=int, default=10_000, help="how many mocks of each kind")
-    options = parser.parse_args()
+    options = options_of(__doc__, "folder", mocks=10_000)
     kinds = {"one_world": False, "worlds": True}
     samples = {name: mocks(options.mocks, worlds) for name, worlds in kinds.items()}
     few = round(GRADIENT_PART * options.mocks)
     resolved = {name: mock_gradients(few, worlds) for name, worlds in kinds.items()}
     rows = [*compare(options.folder, samples), *gradients(resolved, nsa(options.folder))]
-    for one in rows:
-        low, high = one["bin"]
-        print(
-            f"{one['quantity']:21s}{one['type']:13s}{one['along']:11s}{low:6.1f}{high:6.1f}"
-            f"{one['galaxies']:5d}",
-            *(f"{world} {one[world]['difference']:+.3f}" for world in samples),
-            "" if one["bar"] is None else f"bar {one['bar'][0]:+.2f} {one['bar'][1]:+.2f}",
-        )
     result = {
         "mocks": options.mocks,
         "seed": SEED,
@@ -539,7 +517,7 @@ def main() -> None:
         "stellar_grid": SSPGrid.default().name,
         "comparisons": rows,
     }
-    RESULT.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+    record("mocks_catalogues.json", result)
 
 
 if __name__ == "__main__":

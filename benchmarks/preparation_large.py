@@ -11,7 +11,6 @@ imports.
 
 from __future__ import annotations
 
-import argparse
 import json
 import subprocess
 import sys
@@ -19,12 +18,19 @@ import tempfile
 import threading
 import time
 from pathlib import Path
+from typing import Any
 
+import astropy.units as u
 import numpy as np
+from astropy.nddata import CCDData, StdDevUncertainty
+from astropy.wcs import WCS
+from records import load, options_of, record
 
 import picasssso
+from picasssso.data import load_example
+from picasssso.preparation import prepare
+from picasssso.preparation.psf import model_psf
 
-RESULT = Path(__file__).resolve().parent / "results" / "preparation_large.json"
 BANDS = [f"sdss2010-{band}" for band in "ugriz"]
 FWHM = dict(zip(BANDS, (4.2, 3.9, 3.3, 3.1, 3.0), strict=True))
 WIDTH = 10_000
@@ -56,12 +62,9 @@ class Sampler(threading.Thread):
 
 def make_input(folder: Path, shape: tuple[int, int]) -> dict[str, np.ndarray]:
     """Write one band after the other, a few rows at a time, and map them read-only."""
-    from picasssso.preparation.psf import model_psf
-
     rng = np.random.default_rng(3)
-    places = rng.uniform(
-        (30, 30), (shape[0] - 30, shape[1] - 30), (shape[0] * shape[1] // 20_000, 2)
-    )
+    far = (shape[0] - 30, shape[1] - 30)
+    places = rng.uniform((30, 30), far, (shape[0] * shape[1] // 20_000, 2))
     light = 10 ** rng.uniform(0, 2, len(places))
     planes = {}
     for band, width in FWHM.items():
@@ -72,16 +75,14 @@ def make_input(folder: Path, shape: tuple[int, int]) -> dict[str, np.ndarray]:
             rows = np.arange(start, min(start + 200, shape[0]))[:, None]
             sky = 2 + 1e-5 * columns + 2e-5 * rows
             radius = np.hypot(columns - shape[1] / 2, (rows - shape[0] / 2) / 0.7)
-            plane[rows[:, 0]] = (
-                sky + 5 * np.exp(-radius / 20) + rng.normal(0, 0.05, (len(rows), shape[1]))
-            )
+            noise = rng.normal(0, 0.05, (len(rows), shape[1]))
+            plane[rows[:, 0]] = sky + 5 * np.exp(-radius / 20) + noise
         kernel = model_psf(width, 41)
         for (y, x), flux in zip(places.astype(int), light, strict=True):
             y0, x0 = max(y - 20, 0), max(x - 20, 0)
             part = plane[y0 : y + 21, x0 : x + 21]
-            part += (
-                flux * kernel[20 - (y - y0) :, 20 - (x - x0) :][: part.shape[0], : part.shape[1]]
-            )
+            shown = kernel[20 - (y - y0) :, 20 - (x - x0) :][: part.shape[0], : part.shape[1]]
+            part += flux * shown
         plane.flush()
         planes[band] = np.memmap(path, dtype=np.float32, mode="r", shape=shape)
     return planes
@@ -89,19 +90,14 @@ def make_input(folder: Path, shape: tuple[int, int]) -> dict[str, np.ndarray]:
 
 def make_images(folder: Path, shape: tuple[int, int]) -> picasssso.BandImages:
     """Make the field, memory-mapped."""
-    import astropy.units as u
-    from astropy.nddata import CCDData, StdDevUncertainty
-    from astropy.wcs import WCS
-
     wcs = WCS(naxis=2)
     wcs.wcs.ctype, wcs.wcs.crval = ("RA---TAN", "DEC--TAN"), (150, 2)
     wcs.wcs.cdelt, wcs.wcs.crpix = (-1e-4, 1e-4), (shape[1] / 2, shape[0] / 2)
     noise = np.memmap(folder / "noise.dat", dtype=np.float32, mode="w+", shape=shape)
     noise[:] = 0.05
+    sigma = StdDevUncertainty(noise, copy=False)
     images = {
-        band: CCDData(
-            plane, unit=u.nmgy, wcs=wcs, uncertainty=StdDevUncertainty(noise, copy=False)
-        )
+        band: CCDData(plane, unit=u.nmgy, wcs=wcs, uncertainty=sigma)
         for band, plane in make_input(folder, shape).items()
     }
     return picasssso.BandImages(images, redshift=0.02)
@@ -109,45 +105,32 @@ def make_images(folder: Path, shape: tuple[int, int]) -> picasssso.BandImages:
 
 def run(height: int, folder: Path) -> dict[str, float]:
     """Prepare one field; return memory and time."""
-    from picasssso.data import load_example_images
-    from picasssso.preparation import prepare
-    from picasssso.preparation.psf import model_psf
-
-    prepare(load_example_images())  # imports, and what they keep
+    prepare(load_example()[0])  # imports, and what they keep
     images = make_images(folder, (height, WIDTH))
     before = anonymous_memory()
     sampler = Sampler()
     sampler.start()
     start, processor_start = time.perf_counter(), time.process_time()
-    done = prepare(
-        images,
-        psf={band: model_psf(width) for band, width in FWHM.items()},
-        ebv=0.05,
-        ebv_scale="SFD98",
-        folder=folder,
-    )
+    psf = {band: model_psf(width) for band, width in FWHM.items()}
+    done = prepare(images, psf=psf, ebv=0.05, ebv_scale="SFD98", folder=folder)
     seconds = time.perf_counter() - start
     processor = time.process_time() - processor_start
     sampler.running = False
     sampler.join()
     left = {band: float(np.median(done[band].data[::7, ::7])) for band in done}
     return {
-        "peak_memory_GB": round((sampler.peak - before) / 1e9, 3),
-        "seconds": round(seconds, 1),
-        "processor_seconds": round(processor, 1),
-        "largest_median_sky_left_over_noise": round(max(map(abs, left.values())) / 0.05, 4),
+        "peak_memory_GB": (sampler.peak - before) / 1e9,
+        "seconds": seconds,
+        "processor_seconds": processor,
+        "largest_median_sky_left_over_noise": max(map(abs, left.values())) / 0.05,
         "steps": [step["step"] for step in done.meta["preparation"]],
     }
 
 
 def run_field(folder: Path) -> dict[str, float]:
     """Prepare a field of ordinary size and map it; return processor time, s."""
-    from picasssso.data import load_example_images
-    from picasssso.preparation import prepare
-    from picasssso.preparation.psf import model_psf
-
     psf = {band: model_psf(width) for band, width in FWHM.items()}
-    warm = prepare(load_example_images())  # imports, and what they keep
+    warm = prepare(load_example()[0])  # imports, and what they keep
     images = make_images(folder, (FIELD, FIELD))
     start = time.process_time()
     done = prepare(images, psf=psf, ebv=0.05, ebv_scale="SFD98")
@@ -158,44 +141,33 @@ def run_field(folder: Path) -> dict[str, float]:
         start = time.process_time()
         estimator.estimate(done)
         seconds[name] = time.process_time() - start
-    return {name: round(value, 1) for name, value in seconds.items()}
+    return seconds
 
 
 def main() -> None:
     """Run each size in a process of its own; print and write the result."""
-    parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
-    parser.add_argument("--height", type=int, help=argparse.SUPPRESS)
-    parser.add_argument("--folder", type=Path, help="where there is room for a few GB")
-    parser.add_argument("--field", action="store_true", help="only 900 x 900 pixels")
-    arguments = parser.parse_args()
-    if arguments.field:
-        with tempfile.TemporaryDirectory(dir=arguments.folder) as scratch:
-            found = run_field(Path(scratch))
-        result = json.loads(RESULT.read_text()) | {f"processor_seconds_{FIELD}": found}
-        RESULT.write_text(json.dumps(result, indent=2) + "\n")
-        print(found)
+    options = options_of(__doc__, folder=Path, field=False, height=int)
+    if options.height:
+        print(json.dumps(run(options.height, options.folder)))
         return
-    if arguments.height:
-        print(json.dumps(run(arguments.height, arguments.folder)))
+    result: dict[str, Any] = load("preparation_large.json") | {"width": WIDTH, "bands": len(BANDS)}
+    if options.field:
+        with tempfile.TemporaryDirectory(dir=options.folder) as scratch:
+            result[f"processor_seconds_{FIELD}"] = run_field(Path(scratch))
+        record("preparation_large.json", result)
         return
-    result: dict[str, object] = json.loads(RESULT.read_text()) if RESULT.exists() else {}
-    result |= {"width": WIDTH, "bands": len(BANDS)}
     for height in HEIGHTS:
-        with tempfile.TemporaryDirectory(dir=arguments.folder) as scratch:
+        with tempfile.TemporaryDirectory(dir=options.folder) as scratch:
             command = [sys.executable, __file__, "--height", str(height), "--folder", scratch]
             found = subprocess.run(command, check=True, capture_output=True, text=True)
         result[str(height)] = json.loads(found.stdout.splitlines()[-1])
-        print(height, result[str(height)], flush=True)
     one, two = (result[str(height)] for height in HEIGHTS)
-    result["memory_growth_percent"] = round(
-        100 * (two["peak_memory_GB"] / one["peak_memory_GB"] - 1), 1
-    )
-    result["time_ratio"] = round(two["seconds"] / one["seconds"], 2)
-    result["processor_time_ratio"] = round(two["processor_seconds"] / one["processor_seconds"], 2)
-    result["picasssso"] = picasssso.__version__
-    RESULT.parent.mkdir(exist_ok=True)
-    RESULT.write_text(json.dumps(result, indent=2) + "\n")
-    print(json.dumps(result, indent=2))
+    result |= {
+        "memory_growth_percent": 100 * (two["peak_memory_GB"] / one["peak_memory_GB"] - 1),
+        "time_ratio": two["seconds"] / one["seconds"],
+        "processor_time_ratio": two["processor_seconds"] / one["processor_seconds"],
+    }
+    record("preparation_large.json", result)
 
 
 if __name__ == "__main__":

@@ -1,11 +1,12 @@
-"""Results of the benchmarks as JSON, with what they were measured on. No benchmark of its own."""
+"""What the scripts share: options, results as JSON, tables. No benchmark of its own."""
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import platform
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,45 @@ TABLES = ROOT / "docs" / "_tables"
 SHARED = ROOT.parent / "shared"
 
 
+def options_of(text: str | None, *positional: str, **defaults: Any) -> argparse.Namespace:
+    """Return the options of a script: flags named and typed as their defaults, or of a type.
+
+    A flag of False is switched on; a list takes several values. ``positional`` are paths.
+    """
+    parser = argparse.ArgumentParser(description=str(text).split("\n", 1)[0])
+    for name in positional:
+        parser.add_argument(name, type=Path)
+    for name, default in defaults.items():
+        flag = "--" + name.replace("_", "-")
+        if default is False:
+            parser.add_argument(flag, action="store_true")
+        elif isinstance(default, list):
+            parser.add_argument(flag, nargs="+", type=type(default[0]), default=default)
+        elif isinstance(default, type):
+            parser.add_argument(flag, type=default)
+        else:
+            parser.add_argument(flag, type=type(default), default=default)
+    return parser.parse_args()
+
+
+def load(name: str) -> dict[str, Any]:
+    """Return the results of a benchmark; none yet, nothing."""
+    path = RESULTS / name
+    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+
+
+def light_table(path: Path | None, bands: Sequence[str], redshifts: tuple[float, float]) -> Any:
+    """Return a table of light, read from a file if it is there, else kept in it."""
+    from picasssso.mocks.light import LightTable, read_light_table, write_light_table
+
+    if path is not None and path.exists():
+        return read_light_table(path)
+    table = LightTable.build(bands, redshifts)
+    if path is not None:
+        write_light_table(path, table)
+    return table
+
+
 def record(name: str, result: dict[str, Any], part: str | None = None) -> None:
     """Write figures, into a part of what is there if one is given, and print them."""
     import torch
@@ -24,7 +64,7 @@ def record(name: str, result: dict[str, Any], part: str | None = None) -> None:
     import picasssso
 
     path = RESULTS / name
-    content = json.loads(path.read_text()) if part is not None and path.exists() else {}
+    content = load(name) if part is not None else {}
     content |= result if part is None else {part: result}
     content["made_with"] = {
         "machine": platform.machine(),
@@ -53,6 +93,15 @@ def rounded(value: Any) -> Any:
     if isinstance(value, float | np.floating):
         return float(f"{value:.4g}") if np.isfinite(value) else None
     return value
+
+
+def number(value: Any, digits: int = 3, sign: bool = False) -> str:
+    """Return a number or, of two, a number with its error; a dash for None."""
+    if value is None:
+        return "–"
+    if isinstance(value, Sequence):
+        return f"{number(value[0], digits, sign)} ± {number(value[1], digits)}"
+    return f"{value:{'+' if sign else ''}.{digits}f}"
 
 
 def list_table(rows: Iterable[Iterable[str]]) -> list[str]:

@@ -23,10 +23,10 @@ than their nominal part whatever the method.
 
 from __future__ import annotations
 
-import argparse
+from typing import Any
 
 import numpy as np
-from records import record
+from records import options_of, record
 from scipy.special import ndtri
 from scipy.stats import kstest
 from sed_fit_common import (
@@ -115,52 +115,36 @@ def compare(
     The errors are those of pixels drawn with replacement: the two differ by the libraries,
     and a ratio of medians over pixels is uncertain by how the libraries' models happen to lie.
     """
-    rng, result = np.random.default_rng(8), {}
-    some = rng.integers(0, n, (200, n))
+    some = np.random.default_rng(8).integers(0, n, (200, n))
+    result = {}
     for name in PROPERTIES:
-        a = recovery(name, ours.percentiles[name][:, :n], truth[name][:n])
-        b = recovery(name, reference.percentiles[name], truth[name][:n])
+
+        def differences(which: Any, name: str = name) -> tuple[dict, dict, list[float]]:
+            a, b = (
+                recovery(name, one.percentiles[name][:, which], truth[name][which])
+                for one in (ours, reference)
+            )
+            ratios = [a[key] / b[key] for key in ("nmad", "half_width")]
+            return a, b, [(a["offset"] - b["offset"]) / b["half_width"], *ratios]
+
+        a, b, (offset, nmad, half_width) = differences(slice(n))
+        drawn = [differences(which)[2] for which in some]
         result[name] = {
             "ours": a,
             "brute_force": b,
-            "offset_difference_over_half_width": abs(a["offset"] - b["offset"]) / b["half_width"],
-            "nmad_ratio_minus_1": a["nmad"] / b["nmad"] - 1,
-            "half_width_ratio_minus_1": a["half_width"] / b["half_width"] - 1,
-            "errors_of_these": _errors(name, ours, reference, truth, some),
+            "offset_difference_over_half_width": abs(offset),
+            "nmad_ratio_minus_1": nmad - 1,
+            "half_width_ratio_minus_1": half_width - 1,
+            "errors_of_these": np.std(drawn, axis=0),
         }
     return result
 
 
-def _errors(
-    name: str,
-    ours: Posterior,
-    reference: Posterior,
-    truth: dict[str, np.ndarray],
-    some: np.ndarray,
-) -> list[float]:
-    """Return the standard errors of the three differences, by bootstrap."""
-    found = []
-    for which in some:
-        a = recovery(name, ours.percentiles[name][:, which], truth[name][which])
-        b = recovery(name, reference.percentiles[name][:, which], truth[name][which])
-        found.append(
-            (
-                (a["offset"] - b["offset"]) / b["half_width"],
-                a["nmad"] / b["nmad"],
-                a["half_width"] / b["half_width"],
-            )
-        )
-    return [float(x) for x in np.std(found, axis=0)]
-
-
 def main() -> None:
     """Measure, print and write the result."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--pixels", type=int, default=20_000)
-    parser.add_argument("--samples", type=int, default=99)
-    parser.add_argument("--brute-force-pixels", type=int, default=1_000)
-    parser.add_argument("--brute-force-models", type=int, default=500_000)
-    options = parser.parse_args()
+    options = options_of(
+        __doc__, pixels=20_000, samples=99, brute_force_pixels=1_000, brute_force_models=500_000
+    )
     draws = ModelLibrary.build(BANDS, REDSHIFT, n_models=options.pixels, seed=DRAW_SEED)
     large = ModelLibrary.build(
         BANDS, REDSHIFT, n_models=options.brute_force_models, seed=REFERENCE_SEED
@@ -168,14 +152,7 @@ def main() -> None:
     estimator = SEDFitEstimator(
         seed=LIBRARY_SEED, error_floor=0.0, template_error=False, device="cpu"
     )
-    result: dict = {
-        "pixels": options.pixels,
-        "samples": options.samples,
-        "brute_force_pixels": options.brute_force_pixels,
-        "brute_force_models": options.brute_force_models,
-        "library_models": estimator.n_models,
-        "bars": BARS,
-    }
+    result: dict = vars(options) | {"library_models": estimator.n_models, "bars": BARS}
     for errors in ("fixed", "of_true_flux", "of_measured_flux"):
         rng = np.random.default_rng(5)
         flux, sigma, amplitude = observe(draws, errors, rng)

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 
 import astropy.units as u
 import numpy as np
-from astropy.nddata import CCDData, StdDevUncertainty
 from scipy.special import ndtr
 
 from picasssso import BandImages, PropertyMaps
@@ -20,6 +19,7 @@ from picasssso.exceptions import MissingDependencyError
 from picasssso.sps import ModelLibrary, SSPGrid
 
 BANDS = tuple(f"sdss2010-{band}" for band in "ugriz")
+NO_EXTINCTION = GalacticExtinction(ebv=0.0, scale="SF11", applied=True)
 PERCENTILES = np.array([2.5, 16.0, 50.0, 84.0, 97.5])
 
 #: The library's names of what scales with the amplitude, and of what does not.
@@ -43,19 +43,11 @@ def make_images(
 
     ``flux`` and ``sigma`` in nmgy, of shape (n_pixel, n_band).
     """
-    images = {}
-    for k, band in enumerate(bands):
-        images[band] = CCDData(
-            np.ascontiguousarray(flux[:, k, None], dtype=np.float64),
-            unit=u.nmgy,
-            uncertainty=StdDevUncertainty(np.ascontiguousarray(sigma[:, k, None])),
-        )
-    return BandImages(
-        images,
-        redshift=redshift,
-        pixel_scale=1 * u.arcsec,
-        galactic_extinction=GalacticExtinction(ebv=0.0, scale="SF11", applied=True),
-    )
+    return BandImages.from_cube(
+        np.ascontiguousarray(flux.T[:, :, None], dtype=np.float64), bands, u.nmgy,
+        uncertainty=np.ascontiguousarray(sigma.T[:, :, None]), redshift=redshift,
+        pixel_scale=1 * u.arcsec, galactic_extinction=NO_EXTINCTION,
+    )  # fmt: skip
 
 
 @dataclass(frozen=True)

@@ -12,10 +12,6 @@ elsewhere, so that astropy, numpy and torch are enough.
 
 from __future__ import annotations
 
-import argparse
-import json
-import platform
-import sys
 from collections import Counter
 from pathlib import Path
 from time import perf_counter
@@ -23,13 +19,10 @@ from typing import Any
 
 import numpy as np
 import torch
+from records import options_of, record
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT))
+from picasssso.estimators._grid_posterior import GridPosterior, posterior
 
-from picasssso.estimators._grid_posterior import GridPosterior, posterior  # noqa: E402
-
-RESULT = Path(__file__).resolve().parent / "results" / "sed_fit_gpu.json"
 BANDS = [f"sdss2010-{band}" for band in "ugriz"]
 SCALED = ("stellar_mass", "sfr")
 INTENSIVE = ("stellar_metallicity", "stellar_age", "attenuation_v")
@@ -58,9 +51,7 @@ def build_library(n_models: int) -> dict[str, np.ndarray]:
     }
 
 
-def make_posterior(
-    library: dict[str, np.ndarray], device: str, floor: float, budget: float | None = None
-) -> GridPosterior:
+def make_posterior(library: dict[str, np.ndarray], device: str, floor: float) -> GridPosterior:
     """Return the posterior of a library on a device."""
     return GridPosterior(
         library["flux"],
@@ -69,7 +60,6 @@ def make_posterior(
         edge=library["edge"],
         error_floor=floor,
         device=device,
-        memory_budget=budget,
     )
 
 
@@ -106,18 +96,12 @@ def compare(
     return result
 
 
-def synchronize(device: str) -> None:
-    """Wait until a device has done its work."""
-    if device != "cpu":
-        torch.cuda.synchronize()
-
-
 def time_pixels(fit: GridPosterior, pixels: tuple[np.ndarray, np.ndarray], device: str) -> float:
     """Return pixels per second, host to host."""
-    synchronize(device)
     start = perf_counter()
     fit.evaluate(*pixels)
-    synchronize(device)
+    if device != "cpu":
+        torch.cuda.synchronize()
     return len(pixels[0]) / (perf_counter() - start)
 
 
@@ -132,39 +116,24 @@ def count_kinds(fit: GridPosterior, pixels: tuple[np.ndarray, np.ndarray]) -> di
 
 def main() -> None:
     """Measure, print and write the result."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--device", default="cuda")
-    parser.add_argument("--library", type=Path, help="npz file of --save-library")
-    parser.add_argument("--save-library", type=Path, help="only write the library to this file")
-    parser.add_argument("--n-models", type=int, default=50_000)
-    parser.add_argument("--pixels", type=int, default=1 << 20)
-    parser.add_argument("--check-pixels", type=int, default=2000)
-    parser.add_argument(
-        "--signal-to-noise", type=float, nargs="+", default=[0.5, 3.0, 10.0, 30.0, 100.0, 1000.0]
-    )
-    parser.add_argument("--repetitions", type=int, default=2)
-    parser.add_argument("--output", type=Path, default=RESULT)
-    options = parser.parse_args()
+    options = options_of(
+        __doc__, device="cuda", library=Path, save_library=Path, n_models=50_000, pixels=1 << 20,
+        check_pixels=2000, signal_to_noise=[0.5, 3.0, 10.0, 30.0, 100.0, 1000.0], repetitions=2,
+    )  # fmt: skip
     device = options.device
-    if options.library:
-        library = dict(np.load(options.library))
-    else:
-        library = build_library(options.n_models)
+    stored = options.library
+    library = dict(np.load(stored)) if stored else build_library(options.n_models)
     if options.save_library:
         np.savez_compressed(options.save_library, **library)
         return
-    n_models = len(library["flux"])
     started = perf_counter()
     fits = {floor: make_posterior(library, device, floor) for floor in (0.0, 0.05)}
     on_cpu = {floor: make_posterior(library, "cpu", floor) for floor in fits}
     result: dict[str, Any] = {
         "what": "pixels per second and agreement with the CPU of the SED fit's posterior",
-        "n_models": n_models,
-        "n_bands": len(BANDS),
+        "n_models": len(library["flux"]),
         "device": "cpu" if device == "cpu" else torch.cuda.get_device_name(device),
         "fused_kernels": fits[0.0]._fused is not None,
-        "torch": torch.__version__,
-        "python": platform.python_version(),
         "start_seconds": perf_counter() - started,
         "bars": {"pixels_per_s": BAR_SPEED, "dex": BAR_AGREEMENT},
         "runs": [],
@@ -180,9 +149,8 @@ def main() -> None:
         fit = fits[floor]
         # Nothing but rare pixels is that sharp with a floor of zero: fewer will do.
         slow = floor == 0 and signal_to_noise > 50
-        pixels = make_pixels(
-            library, options.pixels // (16 if slow else 1), signal_to_noise, noise
-        )
+        n = options.pixels // (16 if slow else 1)
+        pixels = make_pixels(library, n, signal_to_noise, noise)
         few = tuple(table[: options.check_pixels] for table in pixels)
         run: dict[str, Any] = {
             "signal_to_noise": signal_to_noise,
@@ -193,18 +161,11 @@ def main() -> None:
         start = perf_counter()
         run["agreement"] = compare(fit.evaluate(*few), on_cpu[floor].evaluate(*few))
         run["check_seconds"] = perf_counter() - start
-        speeds = [time_pixels(fit, pixels, device) for _ in range(options.repetitions)]
-        run["pixels_per_s"] = max(speeds)
-        result["runs"].append(run)
-        worst = max(row["percentiles_max_dex"] for row in run["agreement"].values())
-        print(
-            f"floor {floor:g}, S/N {signal_to_noise:g} ({name}): {max(speeds):,.0f} pixels/s, "
-            f"worst percentile off by {worst:.1e} dex, {run['kinds']}",
-            flush=True,
+        run["pixels_per_s"] = max(
+            time_pixels(fit, pixels, device) for _ in range(options.repetitions)
         )
-    print(json.dumps(result, indent=1))
-    options.output.parent.mkdir(parents=True, exist_ok=True)
-    options.output.write_text(json.dumps(result, indent=1) + "\n")
+        result["runs"].append(run)
+    record("sed_fit_gpu.json", result)
 
 
 if __name__ == "__main__":

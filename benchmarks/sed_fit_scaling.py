@@ -13,7 +13,6 @@ and of 16,384 pixels with libraries of 12,500 to 200,000 models.
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import subprocess
@@ -23,11 +22,10 @@ from time import perf_counter, process_time
 import astropy.units as u
 import numpy as np
 from astropy.nddata import CCDData, StdDevUncertainty
-from records import record
-from sed_fit_common import BANDS
+from records import options_of, record
+from sed_fit_common import BANDS, NO_EXTINCTION
 
 from picasssso import BandImages, SEDFitEstimator
-from picasssso.bands import GalacticExtinction
 
 WIDTH = 4096
 REDSHIFT = 0.05
@@ -50,10 +48,7 @@ def image(rows: int, width: int) -> BandImages:
         sigma = np.full_like(data, noise)
         images[band] = CCDData(data, unit=u.nmgy, uncertainty=StdDevUncertainty(sigma))
     return BandImages(
-        images,
-        redshift=REDSHIFT,
-        pixel_scale=1 * u.arcsec,
-        galactic_extinction=GalacticExtinction(ebv=0.0, scale="SF11", applied=True),
+        images, redshift=REDSHIFT, pixel_scale=1 * u.arcsec, galactic_extinction=NO_EXTINCTION
     )
 
 
@@ -104,20 +99,18 @@ def one_run(rows: int, width: int, n_models: int) -> dict[str, float]:
 def in_process(rows: int, width: int, n_models: int) -> dict[str, float]:
     """Return `one_run` of a fresh process with one thread."""
     environment = os.environ | {f"{n}_NUM_THREADS": "1" for n in ("OMP", "OPENBLAS", "MKL")}
-    arguments = [sys.executable, __file__, "--one", str(rows), str(width), str(n_models)]
-    run = subprocess.run(arguments, capture_output=True, text=True, check=True, env=environment)
+    what = (rows, width, n_models)
+    code = f"import json, sed_fit_scaling as s; print(json.dumps(s.one_run{what}))"
+    run = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True,
+        env=environment | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+    )  # fmt: skip
     return json.loads(run.stdout)
 
 
 def main() -> None:
     """Measure, print and write the result."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--one", nargs=3, type=int, help="rows, width and models of one run")
-    parser.add_argument("--rows", nargs="+", type=int, default=[16, 64, 256])
-    options = parser.parse_args()
-    if options.one:
-        print(json.dumps(one_run(*options.one)))
-        return
+    options = options_of(__doc__, rows=[16, 64, 256])
     memory = [in_process(rows, WIDTH, 50_000) for rows in options.rows]
     last = memory[-1]
     by_pixels = {

@@ -15,15 +15,12 @@ holds what is left without noise as shared; ``"full"`` takes all of each pixel's
 
 from __future__ import annotations
 
-import argparse
-
 import astropy.units as u
 import numpy as np
-from records import record
-from sed_fit_common import BANDS
+from records import options_of, record
+from sed_fit_common import BANDS, NO_EXTINCTION
 
 from picasssso import BandImages, SEDFitEstimator
-from picasssso.bands import GalacticExtinction
 from picasssso.sps import ModelLibrary
 
 REDSHIFT = 0.05
@@ -45,8 +42,7 @@ def disc(
     flux = formed * np.moveaxis(np.broadcast_to(models, (*formed.shape, len(BANDS))), -1, 0)
     images = BandImages.from_cube(
         flux + sigma * rng.standard_normal(flux.shape), BANDS, u.nmgy, uncertainty=sigma,
-        redshift=REDSHIFT, pixel_scale=1 * u.arcsec,
-        galactic_extinction=GalacticExtinction(ebv=0.0, scale="SF11", applied=True),
+        redshift=REDSHIFT, pixel_scale=1 * u.arcsec, galactic_extinction=NO_EXTINCTION,
     )  # fmt: skip
     return images, formed
 
@@ -69,10 +65,8 @@ def measure(estimator: SEDFitEstimator, images: BandImages, mass: np.ndarray) ->
 
 def main() -> None:
     """Measure, print and write the result."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--mixed", type=int, default=4, help="discs of mixed populations")
-    parser.add_argument("--single", type=int, default=30, help="discs of one population each")
-    options = parser.parse_args()
+    # Discs of mixed populations, and of one population each.
+    options = options_of(__doc__, mixed=4, single=30)
     n = max(SIDE**2 * options.mixed, options.single)
     draws = ModelLibrary.build(BANDS, REDSHIFT, n_models=n, seed=20_006)
     # Points of the sequence come in an order that fills space; at random they do not repeat it.

@@ -7,15 +7,14 @@ and from the energy that dust emits at 22 micron. Each galaxy is one pixel of
 `BandImages`; what is compared are the numbers a user gets from `PropertyMaps.total`,
 with their errors.
 
-Give the folder of `nsa_galaxies.fits`: rows of the NASA-Sloan Atlas v0 with those of
-GSWLC-X2 matched by position. Redshifts are rounded to 0.004, so that galaxies share model
+Give the folder of `nsa_galaxies.fits` (``--folder``): rows of the NASA-Sloan Atlas v0 with those
+of GSWLC-X2 matched by position. Redshifts are rounded to 0.004, so that galaxies share model
 libraries; distances are their own. Results go to `results/sed_prior_real.json`, the table of
 the documentation to `docs/_tables/sed_priors.inc`.
 """
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -25,11 +24,10 @@ import astropy.units as u
 import numpy as np
 from astropy.cosmology import FlatLambdaCDM
 from astropy.table import Table
-from records import SHARED, record, write_table
-from sed_fit_common import nmad
+from records import SHARED, number, options_of, record, write_table
+from sed_fit_common import NO_EXTINCTION, nmad
 
 from picasssso import BandImages, SEDFitEstimator
-from picasssso.bands import GalacticExtinction
 from picasssso.sps import SEDPrior
 
 #: Bands of the catalog, in its order.
@@ -68,12 +66,6 @@ BARS = {
 PROPERTIES = ("stellar_mass", "sfr", "attenuation_v", "stellar_age", "stellar_metallicity")
 
 
-def read_galaxies(folder: Path) -> Table:
-    """Return the galaxies with numbers of GSWLC-X2."""
-    table = Table.read(folder / "nsa_galaxies.fits")
-    return table[~np.ma.getmaskarray(table["log_mass"])]
-
-
 def make_image(galaxy: Any, bands: tuple[str, ...]) -> BandImages:
     """Return a galaxy as one pixel."""
     redshift = round(float(galaxy["redshift"]) / REDSHIFT_STEP) * REDSHIFT_STEP
@@ -87,7 +79,7 @@ def make_image(galaxy: Any, bands: tuple[str, ...]) -> BandImages:
         redshift=redshift,
         luminosity_distance=COSMOLOGY.luminosity_distance(float(galaxy["redshift"])),
         pixel_scale=10 * u.arcsec,
-        galactic_extinction=GalacticExtinction(0.0, scale="SF11", applied=True),
+        galactic_extinction=NO_EXTINCTION,
     )
 
 
@@ -144,17 +136,17 @@ def compare(galaxies: Table, fitted: Mapping[str, Any]) -> dict[str, float]:
     }
 
 
-#: Columns of the table in the documentation: title, figure, format.
+#: Columns of the table in the documentation: title, figure, digits.
 COLUMNS = (
-    ("mass (dex)", "mass_offset_dex", "{:+.2f}"),
-    ("NMAD", "mass_nmad_dex", "{:.2f}"),
-    ("in 68 % range", "mass_within_error", "{:.2f}"),
-    ("A_V (mag)", "attenuation_offset_mag", "{:+.2f}"),
-    ("quiescent", "attenuation_offset_quiescent_mag", "{:+.2f}"),
-    ("SFR (dex)", "sfr_offset_forming_dex", "{:+.2f}"),
-    ("called quiescent", "quiescent_called_so", "{:.2f}"),
-    ("age, quiescent (Gyr)", "age_quiescent_gyr", "{:.1f}"),
-    ("Z, quiescent", "metallicity_quiescent", "{:.3f}"),
+    ("mass (dex)", "mass_offset_dex", 2),
+    ("NMAD", "mass_nmad_dex", 2),
+    ("in 68 % range", "mass_within_error", 2),
+    ("A_V (mag)", "attenuation_offset_mag", 2),
+    ("quiescent", "attenuation_offset_quiescent_mag", 2),
+    ("SFR (dex)", "sfr_offset_forming_dex", 2),
+    ("called quiescent", "quiescent_called_so", 2),
+    ("age, quiescent (Gyr)", "age_quiescent_gyr", 1),
+    ("Z, quiescent", "metallicity_quiescent", 3),
 )
 
 
@@ -163,19 +155,20 @@ def table_rows(results: Mapping[str, Mapping[str, Mapping[str, float]]]) -> list
     rows = [["bands", "prior", *(title for title, _, _ in COLUMNS)]]
     for bands, fits in results.items():
         for prior, figures in fits.items():
-            cells = [form.format(figures[figure]) for _, figure, form in COLUMNS]
+            cells = [number(figures[name], n, "offset" in name) for _, name, n in COLUMNS]
             rows.append([bands, prior, *cells])
     return rows
 
 
 def main() -> None:
     """Measure, print and write the result."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("folder", type=Path, nargs="?", default=SHARED / "data" / "truth")
-    folder = parser.parse_args().folder
-    if not (folder / "nsa_galaxies.fits").exists():
-        raise SystemExit(f"There is no nsa_galaxies.fits in {folder}: give its folder.")
-    galaxies = read_galaxies(folder)
+    options = options_of(__doc__, folder=SHARED / "data" / "truth", galaxies=10**6)
+    path = Path(options.folder) / "nsa_galaxies.fits"
+    if not path.exists():
+        raise SystemExit(f"There is no {path}: give its folder with --folder.")
+    table = Table.read(path)
+    # Those with numbers of GSWLC-X2.
+    galaxies = table[~np.ma.getmaskarray(table["log_mass"])][: options.galaxies]
     results: dict[str, dict[str, dict[str, float]]] = {}
     for name, bands in BAND_SETS.items():
         for prior, distributions in PRIORS.items():
@@ -191,12 +184,12 @@ def main() -> None:
             "photometric_error": PHOTOMETRIC_ERROR,
             "fits": results,
             "bars": {
-                figure: {
-                    "measured": measured[figure],
+                name: {
+                    "measured": measured[name],
                     "expected": [low, high],
-                    "met": bool(low <= measured[figure] <= high),
+                    "met": low <= measured[name] <= high,
                 }
-                for figure, (low, high) in BARS.items()
+                for name, (low, high) in BARS.items()
             },
         },
     )

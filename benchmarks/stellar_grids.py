@@ -27,18 +27,20 @@ package; ``tools/write_stellar_grids.py`` makes the tables and the figure of the
 
 from __future__ import annotations
 
-import argparse
 from dataclasses import dataclass, replace
 from functools import cache
 from itertools import pairwise
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 from astropy.cosmology import FlatLambdaCDM
 from astropy.table import Table
-from records import ROOT, record
+from records import ROOT, options_of, record
 from sed_fit_common import nmad, read_bc03
 
+from picasssso.evaluation.real.catalogues import column
 from picasssso.sps import Calzetti, ModelLibrary, SEDPrior, SSPGrid, TemplateError
 from picasssso.sps.histories import AgeBins, DelayedHistories
 from picasssso.sps.photometry import GridPhotometry
@@ -47,6 +49,7 @@ from picasssso.sps.template_error import write_template_errors
 BANDS = ("galex-fuv", "galex-nuv", *(f"sdss2010-{band}" for band in "ugriz"))
 NAMES = ("FUV", "NUV", *"ugriz")
 OPTICAL = slice(2, 7)
+IS_OPTICAL = np.arange(7) >= 2
 R, I = 4, 5  # noqa: E741
 #: Rest wavelengths of the bands at the median redshift, rounded, in AA.
 NODES = (1500.0, 2270.0, 3460.0, 4570.0, 6000.0, 7290.0, 8670.0)
@@ -92,70 +95,34 @@ class SteepCalzetti(Calzetti):
 # ---- galaxies -------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, eq=False)
-class Galaxies:
-    """The galaxies of the NASA-Sloan Atlas; arrays of one row each, NaN where unknown."""
+def read_galaxies(folder: Path) -> SimpleNamespace:
+    """Return the galaxies with good u g r i z: arrays of one row each, NaN where unknown.
 
-    flux: np.ndarray
-    inverse: np.ndarray
-    redshift: np.ndarray
-    kpc2_per_arcsec2: np.ndarray
-    mass: np.ndarray
-    mass_taylor: np.ndarray
-    sfr: np.ndarray
-    attenuation: np.ndarray
-    quiescent: np.ndarray
-    star_forming: np.ndarray
-
-    @property
-    def sigma(self) -> np.ndarray:
-        """Errors of magnitudes."""
-        with np.errstate(divide="ignore", invalid="ignore"):
-            return 2.5 / np.log(10) / (self.flux * np.sqrt(self.inverse))
-
-    @property
-    def magnitude(self) -> np.ndarray:
-        """Magnitudes, NaN where there is no measurement above zero."""
-        seen = (self.flux > 0) & (self.inverse > 0)
-        return -2.5 * np.log10(np.where(seen, self.flux, np.nan))
-
-
-def read_galaxies(folder: Path) -> Galaxies:
-    """Return the galaxies with good u g r i z."""
+    Magnitudes are NaN where there is no measurement above zero; ``sigma`` are their errors.
+    """
     table = Table.read(folder / "nsa_galaxies.fits")
-    column = {
-        name: np.asarray(np.ma.filled(table[name].astype(float), np.nan))
-        for name in table.colnames
-    }
-    flux, inverse = column["flux"], column["flux_ivar"]
-    good = np.all((flux[:, OPTICAL] > 0) & (inverse[:, OPTICAL] > 0), axis=1)
-    column = {name: values[good] for name, values in column.items()}
+    good = np.all((table["flux"] > 0) & (table["flux_ivar"] > 0), axis=1, where=IS_OPTICAL)
+    g = SimpleNamespace(**{name: column(table[good], name) for name in table.colnames})
     # GSWLC's cosmology.
     cosmology = FlatLambdaCDM(70.0, 0.3)
-    kpc = cosmology.kpc_proper_per_arcmin(column["redshift_distance"]).value / 60.0
-    magnitude = -2.5 * np.log10(column["flux"][:, OPTICAL]) + 22.5
-    absolute_i = magnitude[:, 3] - cosmology.distmod(column["redshift_distance"]).value
+    kpc = cosmology.kpc_proper_per_arcmin(g.redshift_distance).value / 60.0
+    magnitude = -2.5 * np.log10(g.flux[:, OPTICAL]) + 22.5
+    absolute_i = magnitude[:, 3] - cosmology.distmod(g.redshift_distance).value
     # Taylor et al. (2011), equation 8.
     taylor = 1.15 + 0.70 * (magnitude[:, 1] - magnitude[:, 3]) - 0.4 * absolute_i
-    mass = column["log_mass"]
-    specific = column["log_sfr"] - mass
-    with np.errstate(invalid="ignore"):
-        spectrum = (column["d4000"] > 1.7) & (column["d4000"] < 3) & (column["halpha_ew"] < 1)
+    mass, specific = g.log_mass, g.log_sfr - g.log_mass
+    with np.errstate(divide="ignore", invalid="ignore"):
+        spectrum = (g.d4000 > 1.7) & (g.d4000 < 3) & (g.halpha_ew < 1)
         quiescent = (specific < -11.5) | (spectrum & ~(specific > -11))
         quiescent &= np.where(np.isfinite(mass), mass, taylor) > LOWEST_MASS
-        star_forming = specific > -11
-    return Galaxies(
-        flux=column["flux"],
-        inverse=column["flux_ivar"],
-        redshift=column["redshift"],
-        kpc2_per_arcsec2=kpc**2,
-        mass=mass,
-        mass_taylor=taylor,
-        sfr=column["log_sfr"],
-        attenuation=column["attenuation_v"],
-        quiescent=quiescent,
-        star_forming=star_forming,
-    )
+        seen = (g.flux > 0) & (g.flux_ivar > 0)
+        return SimpleNamespace(
+            magnitude=-2.5 * np.log10(np.where(seen, g.flux, np.nan)),
+            sigma=2.5 / np.log(10) / (g.flux * np.sqrt(g.flux_ivar)),
+            redshift=g.redshift, kpc2_per_arcsec2=kpc**2, mass=mass, mass_taylor=taylor,
+            sfr=g.log_sfr, attenuation=g.attenuation_v, quiescent=quiescent,
+            star_forming=specific > -11,
+        )  # fmt: skip
 
 
 @dataclass(frozen=True, eq=False)
@@ -198,20 +165,20 @@ def steps_of(redshift: np.ndarray) -> np.ndarray:
     return np.rint(redshift / REDSHIFT_STEP).astype(int)
 
 
+def named(values: Any) -> dict[str, Any]:
+    """Return values by band."""
+    return dict(zip(NAMES, values, strict=True))
+
+
 def normalized(residuals: np.ndarray) -> np.ndarray:
     """Return residuals less the mean of r and i."""
     return residuals - residuals[..., [R, I]].mean(axis=-1, keepdims=True)
 
 
 def face_value(
-    grid: SSPGrid,
-    galaxies: Galaxies,
-    which: np.ndarray,
-    histories: DelayedHistories,
-    metallicity: np.ndarray,
-    attenuation: np.ndarray,
-    law: Calzetti,
-) -> dict[str, object]:
+    grid: SSPGrid, galaxies: SimpleNamespace, which: np.ndarray, histories: DelayedHistories,
+    metallicity: np.ndarray, attenuation: np.ndarray, law: Calzetti,
+) -> dict[str, object]:  # fmt: skip
     """Return medians of real minus model, given everything but the amplitude."""
     redshift = steps_of(galaxies.redshift[which])
     ages = histories.age_weights(AgeBins(grid.ages))
@@ -219,9 +186,8 @@ def face_value(
     model = np.empty((which.size, len(BANDS)))
     for step in np.unique(redshift):
         some = redshift == step
-        model[some] = photometry_of(grid, step).fluxes(
-            ages[some], metals[some], law=law, diffuse=attenuation[some]
-        )
+        how = {"law": law, "diffuse": attenuation[some]}
+        model[some] = photometry_of(grid, step).fluxes(ages[some], metals[some], **how)
     residuals = galaxies.magnitude[which] + 2.5 * np.log10(model)
     surviving = np.sum(ages * (metals @ grid.surviving_fraction), axis=1)
     # What is left in r and i is an amplitude.
@@ -231,12 +197,12 @@ def face_value(
     residuals = normalized(residuals)
     return {
         "galaxies": which.size,
-        "real_minus_model": dict(zip(NAMES, np.nanmedian(residuals, axis=0), strict=True)),
+        "real_minus_model": named(np.nanmedian(residuals, axis=0)),
         "log_mass_minus_gswlc": float(np.nanmedian(log_mass - galaxies.mass[which])),
     }
 
 
-def judge(grid: SSPGrid, galaxies: Galaxies, age: Relation, metals: Relation) -> dict:
+def judge(grid: SSPGrid, galaxies: SimpleNamespace, age: Relation, metals: Relation) -> dict:
     """Compare a grid's colors with galaxies of known age, metals, dust and star formation."""
     quiescent, forming = np.flatnonzero(galaxies.quiescent), np.flatnonzero(galaxies.star_forming)
     mass = np.where(np.isfinite(galaxies.mass), galaxies.mass, galaxies.mass_taylor)
@@ -259,14 +225,9 @@ def judge(grid: SSPGrid, galaxies: Galaxies, age: Relation, metals: Relation) ->
     tau = np.interp((galaxies.sfr - galaxies.mass)[forming], rates, scales)
     young = DelayedHistories(np.full(forming.size, 11e9), tau * 1e9)
     for law in (Calzetti(), SteepCalzetti()):
+        known = metallicity[forming], galaxies.attenuation[forming]
         result[f"star-forming, {law.name}"] = face_value(
-            grid,
-            galaxies,
-            forming,
-            young,
-            metallicity[forming],
-            galaxies.attenuation[forming],
-            law,
+            grid, galaxies, forming, young, *known, law
         )
     return result
 
@@ -298,15 +259,9 @@ class Leftovers:
 
 
 def fit_old(
-    grid: SSPGrid,
-    galaxies: Galaxies,
-    ages: Relation,
-    metals: Relation,
-    *,
-    age: float = 0.0,
-    metallicity: float = 0.0,
-    attenuation: float = MEAN_ATTENUATION,
-) -> Leftovers:
+    grid: SSPGrid, galaxies: SimpleNamespace, ages: Relation, metals: Relation, *,
+    age: float = 0.0, metallicity: float = 0.0, attenuation: float = MEAN_ATTENUATION,
+) -> Leftovers:  # fmt: skip
     """Fit quiescent galaxies with old models, and return what is left.
 
     ``age`` and ``metallicity`` shift the relations in dex, ``attenuation`` is the mean A_V.
@@ -323,11 +278,9 @@ def fit_old(
     z_weights = grid.metallicity_weights(np.clip(metal, *grid.metallicities[[0, -1]]))
     dust = rng.exponential(attenuation, N_OLD_MODELS)
     redshift = steps_of(galaxies.redshift[which])
+    how = {"law": Calzetti(), "diffuse": dust}
     models = {
-        step: -2.5
-        * np.log10(
-            photometry_of(grid, step).fluxes(weights, z_weights, law=Calzetti(), diffuse=dust)
-        )
+        step: -2.5 * np.log10(photometry_of(grid, step).fluxes(weights, z_weights, **how))
         for step in np.unique(redshift)
     }
     residuals, spread = np.empty((2, which.size, len(BANDS)))
@@ -349,7 +302,7 @@ def fit_old(
 
 
 def make_curve(
-    grid: SSPGrid, galaxies: Galaxies, ages: Relation, metals: Relation
+    grid: SSPGrid, galaxies: SimpleNamespace, ages: Relation, metals: Relation
 ) -> tuple[TemplateError, dict]:
     """Return the correction and error of a grid, and what they were made from."""
     first = fit_old(grid, galaxies, ages, metals)
@@ -387,17 +340,14 @@ def make_curve(
     error = np.sqrt(total**2 + moved**2 + np.square(ZERO_POINTS))
     error = np.minimum(error, LARGEST_ERROR)
     report = {
-        "correction": dict(zip(NAMES, correction, strict=True)),
-        "error": dict(zip(NAMES, error, strict=True)),
-        "left_by_old_models": dict(zip(NAMES, first.median(), strict=True)),
-        "zero_points": dict(zip(NAMES, ZERO_POINTS, strict=True)),
-        "moved_by_the_prior": dict(zip(NAMES, moved, strict=True)),
-        "left_with_other_priors": {
-            name: dict(zip(NAMES, median, strict=True)) for name, median in medians.items()
-        },
+        "correction": named(correction),
+        "error": named(error),
+        "left_by_old_models": named(first.median()),
+        "zero_points": named(ZERO_POINTS),
+        "moved_by_the_prior": named(moved),
+        "left_with_other_priors": {name: named(median) for name, median in medians.items()},
         "after_correction": {
-            name: {key: dict(zip(NAMES, v, strict=True)) for key, v in part.items()}
-            for name, part in parts.items()
+            name: {key: named(v) for key, v in part.items()} for name, part in parts.items()
         },
     }
     return replace(curve, error=tuple(error.round(4))), report
@@ -423,12 +373,9 @@ def quantiles(values: np.ndarray, density: np.ndarray) -> np.ndarray:
 
 
 def fit_gswlc(
-    grid: SSPGrid,
-    galaxies: Galaxies,
-    error: np.ndarray,
-    which: np.ndarray,
+    grid: SSPGrid, galaxies: SimpleNamespace, error: np.ndarray, which: np.ndarray,
     attenuation: float | None = 0.4,
-) -> dict[str, np.ndarray]:
+) -> dict[str, np.ndarray]:  # fmt: skip
     """Fit u g r i z of galaxies, with an error of models in mag in each band.
 
     ``attenuation`` is the mean of an exponential prior for A_V, None for a uniform one.
@@ -462,7 +409,9 @@ def fit_gswlc(
     return found | {"chi2": chi2, "residuals": residuals, "spread": spread}
 
 
-def against_gswlc(found: dict[str, np.ndarray], galaxies: Galaxies, which: np.ndarray) -> dict:
+def against_gswlc(
+    found: dict[str, np.ndarray], galaxies: SimpleNamespace, which: np.ndarray
+) -> dict:
     """Return offsets, scatter and coverage of fits (ours minus GSWLC)."""
     quiescent = (galaxies.sfr - galaxies.mass)[which] < -11.5
     forming = galaxies.star_forming[which]
@@ -488,7 +437,7 @@ def against_gswlc(found: dict[str, np.ndarray], galaxies: Galaxies, which: np.nd
     result["quiescent_below_-11"] = float(np.mean(specific < -11))
     result["chi2_per_degree_90"] = float(np.percentile(found["chi2"], 90) / 4)
     left = np.nanmedian(found["residuals"][quiescent], axis=0)
-    result["left_in_quiescent"] = dict(zip(NAMES, left, strict=True))
+    result["left_in_quiescent"] = named(left)
     return result
 
 
@@ -497,10 +446,7 @@ def against_gswlc(found: dict[str, np.ndarray], galaxies: Galaxies, which: np.nd
 
 def main() -> None:
     """Judge, measure, compare and write."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("data", type=Path, help="folder that holds truth/")
-    parser.add_argument("--write", action="store_true", help="write the curves into the package")
-    options = parser.parse_args()
+    options = options_of(__doc__, "data", write=False)
     truth = options.data / "truth"
     galaxies = read_galaxies(truth)
     ages, metals = (Relation.measure(truth, name) for name in ("mw_age_1re", "mw_z_1re"))
@@ -513,9 +459,7 @@ def main() -> None:
         "star_forming_galaxies": int(galaxies.star_forming.sum()),
         "scatter_of_log_age": ages.scatter,
         "scatter_of_log_metallicity": metals.scatter,
-        "median_noise_of_quiescent": dict(
-            zip(NAMES, np.nanmedian(galaxies.sigma[quiescent], axis=0), strict=True)
-        ),
+        "median_noise_of_quiescent": named(np.nanmedian(galaxies.sigma[quiescent], axis=0)),
         "face_value": {},
         "curves": {},
         "fits": {},

@@ -1,6 +1,6 @@
 """A file of every format that was ever written still reads, and says what it said.
 
-The samples were written once, by tools/make_format_sample.py, and are never written again. Those
+The samples were written once, by tests/data/write_samples.py, and are never written again. Those
 of maps and images stand in the tests of their rooms.
 """
 

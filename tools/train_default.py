@@ -26,18 +26,14 @@ import sys
 import time
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import torch
 
 import picasssso
 from picasssso.mocks.worlds import Worlds
 from picasssso.networks.ensemble import Ensemble
-from picasssso.networks.weights import (
-    TrainedModel,
-    filter_hashes,
-    read_weights,
-    write_weights,
-)
+from picasssso.networks.weights import TrainedModel, filter_hashes, read_weights, write_weights
 from picasssso.training.batches import PairPool
 from picasssso.training.loop import run_training
 from picasssso.training.recipe import Recipe, make_sources, prepare_tables
@@ -59,6 +55,19 @@ def recalibrate(recipe: Recipe, arguments: argparse.Namespace, device: torch.dev
     model.card.pop("accuracy", None)
     write_weights(arguments.output, model, overwrite=True)
     print(json.dumps(model.card["calibrated_on"]))
+
+
+def card_of(recipe: Recipe, command: str, **more: Any) -> dict[str, Any]:
+    """Return what the card of a training says."""
+    return {
+        "package_version": picasssso.__version__,
+        "date": datetime.date.today().isoformat(),
+        "command": f"python {command}",
+        "recipe": recipe.to_dict(),
+        "filters": trained_filters(recipe),
+        "torch": torch.__version__,
+        **more,
+    }
 
 
 def worlds_of(recipe: Recipe) -> dict[str, list[dict]]:
@@ -85,21 +94,14 @@ def join_members(recipe: Recipe, arguments: argparse.Namespace, device: torch.de
     members = [read_weights(name) for name in arguments.join]
     ensemble = Ensemble([network for one in members for network in one.ensemble.networks])
     cards = [one.card for one in members]
-    card = {
-        "package_version": picasssso.__version__,
-        "date": datetime.date.today().isoformat(),
-        "command": "python tools/train_default.py, each member by --member, then --join",
-        "recipe": recipe.to_dict(),
-        "worlds": worlds_of(recipe),
-        "filters": trained_filters(recipe),
-        "grid_hashes": sorted({grid for one in cards for grid in one["grid_hashes"]}),
-        "hardware": cards[0]["hardware"],
-        "torch": torch.__version__,
-        "training_seconds": [one["training_seconds"] for one in cards],
-        "pairs_seen": [one["pairs_seen"] for one in cards],
-        "loss": [one["loss"] for one in cards],
-        "initial": cards[0]["initial"],
-    }
+    card = card_of(
+        recipe,
+        "tools/train_default.py, each member by --member, then --join",
+        worlds=worlds_of(recipe),
+        grid_hashes=sorted({grid for one in cards for grid in one["grid_hashes"]}),
+        **{key: cards[0][key] for key in ("hardware", "initial")},
+        **{key: [one[key] for one in cards] for key in ("training_seconds", "pairs_seen", "loss")},
+    )
     model = TrainedModel(ensemble, recipe.training, None, card)
     calibrated(model, recipe, arguments, device)
     write_weights(arguments.output, model, overwrite=True)
@@ -188,34 +190,23 @@ def main() -> None:
         print(f"step {step} loss {loss:.4f}", flush=True)
 
     start = time.perf_counter()
-    run_training(
-        state,
-        pool,
-        checkpoint=arguments.checkpoint,
-        progress=False,
-        report=report,
-        report_every=200,
-    )
+    how = {"checkpoint": arguments.checkpoint, "progress": False, "report_every": 200}
+    run_training(state, pool, report=report, **how)
     trained = time.perf_counter() - start
     ensemble = Ensemble(state.averages)
-    card = {
-        "package_version": picasssso.__version__,
-        "date": datetime.date.today().isoformat(),
-        "command": "python " + " ".join([os.path.basename(sys.argv[0]), *sys.argv[1:2]]),
-        "recipe": recipe.to_dict(),
-        "filters": trained_filters(recipe),
-        "grid_hashes": sorted({source.pairs.generator.table.grid_hash for source in sources}),
-        "hardware": torch.cuda.get_device_name() if device.type == "cuda" else platform.machine(),
-        "torch": torch.__version__,
-        "training_seconds": round(trained, 1),
-        "pairs_seen": state.step * recipe.training.batch_size,
-        "loss": log[:: max(len(log) // 50, 1)],
-        "initial": initial,
-    }
-    model = TrainedModel(ensemble, recipe.training, None, card)
-    write_weights(
-        arguments.output.with_name(arguments.output.name + "_raw"), model, overwrite=True
+    card = card_of(
+        recipe,
+        " ".join([os.path.basename(sys.argv[0]), *sys.argv[1:2]]),
+        grid_hashes=sorted({source.pairs.generator.table.grid_hash for source in sources}),
+        hardware=torch.cuda.get_device_name() if device.type == "cuda" else platform.machine(),
+        training_seconds=round(trained, 1),
+        pairs_seen=state.step * recipe.training.batch_size,
+        loss=log[:: max(len(log) // 50, 1)],
+        initial=initial,
     )
+    model = TrainedModel(ensemble, recipe.training, None, card)
+    raw = arguments.output.with_name(arguments.output.name + "_raw")
+    write_weights(raw, model, overwrite=True)
     if arguments.member is not None:
         return
     calibrated(model, recipe, arguments, device)

@@ -24,7 +24,7 @@ from picasssso.estimators._cnn.weights import weights_path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "benchmarks"))
 import write_results  # noqa: E402
-from records import RESULTS, TABLES, write_table  # noqa: E402
+from records import TABLES, load, number, write_table  # noqa: E402
 
 CARD = weights_path("default").with_name(weights_path("default").name + ".json")
 PICTURE = ROOT / "docs" / "_static" / "cnn_accuracy.png"
@@ -42,13 +42,6 @@ LABELS = {
 SHORT = ("pixels, S/N above 10", "sums")
 #: What the card says of pixels and of sums inside twice the half-mass radius.
 KEPT = ("n", "mean", "sigma", "nmad")
-
-
-def number(value: Any, sign: bool = False) -> str:
-    """Return a number or, of two, a number with its error."""
-    if isinstance(value, list):
-        return f"{number(value[0], sign)} ± {number(value[1])}"
-    return "–" if value is None else f"{value:{'+' if sign else ''}.3f}"
 
 
 def accuracy_tables(part: dict[str, Any]) -> None:
@@ -160,7 +153,7 @@ def write_card(content: dict[str, Any]) -> None:
         if not card["sha256"].startswith(measured):
             raise SystemExit(
                 f"{part} was measured with weights {measured[:12]}, the card is of "
-                f"{card['sha256'][:12]}: run benchmarks/cnn_accuracy.py {part} again."
+                f"{card['sha256'][:12]}: run benchmarks/cnn_accuracy.py --parts {part} again."
             )
     card["accuracy"] = summary(content["default"], content["coverage"])
     CARD.write_text(json.dumps(card, indent=1, sort_keys=True) + "\n", encoding="utf-8")
@@ -171,7 +164,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--only", choices=("docs", "card"))
     only = parser.parse_args().only
-    content = json.loads((RESULTS / "cnn_accuracy.json").read_text(encoding="utf-8"))
+    content = load("cnn_accuracy.json")
     if only != "card":
         accuracy_tables(content["default"])
         coverage_tables(content["coverage"])

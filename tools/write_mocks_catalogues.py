@@ -8,7 +8,6 @@ Run after ``benchmarks/mocks_catalogues.py DATA_FOLDER``, from the root of the r
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Iterable
 from pathlib import Path
@@ -19,9 +18,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "benchmarks"))
-from records import list_table
+from records import list_table, load
 
-RESULT = Path("benchmarks/results/mocks_catalogues.json")
 TABLE = Path("docs/_tables/mocks_catalogues.inc")
 FIGURE = Path("docs/_static/mocks_catalogues.png")
 
@@ -193,7 +191,7 @@ def draw(rows: list[Row]) -> None:
 
 def main() -> None:
     """Write the tables and the figure."""
-    rows = json.loads(RESULT.read_text(encoding="utf-8"))["comparisons"]
+    rows = load("mocks_catalogues.json")["comparisons"]
     write_tables(rows)
     draw([row for row in rows if row["along"] in ("log_mass", "g-i")])
 

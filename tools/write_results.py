@@ -8,14 +8,13 @@ Run from the root of the repository; ``publish.py`` and ``write_accuracy.py`` ru
 
 from __future__ import annotations
 
-import json
 import sys
 from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "benchmarks"))
-from records import RESULTS, write_table  # noqa: E402
+from records import load, number, write_table  # noqa: E402
 
 MISSING = "–"
 
@@ -57,24 +56,14 @@ WORLDS = {
 COVERED = ("stellar_mass", "stellar_age", "stellar_metallicity", "attenuation_v")
 
 
-def load(name: str) -> dict[str, Any]:
-    """Return the results of a benchmark."""
-    return json.loads((RESULTS / f"{name}.json").read_text(encoding="utf-8"))
-
-
-def number(value: float | None, digits: int = 2, sign: bool = False) -> str:
-    """Return a number as text."""
-    return MISSING if value is None else f"{value:{'+' if sign else ''}.{digits}f}"
-
-
 def compared(entry: dict[str, Any] | None) -> str:
     """Return median offset with its error / scatter / part of values within the 68 % range."""
     if not entry or not entry.get("n"):
         return MISSING
     # Error of a median of normal deviates of this scatter.
     error = 1.2533 * entry["nmad"] / entry["n"] ** 0.5
-    offset = f"{number(entry['median'], sign=True)} ± {number(error)}"
-    return f"{offset} / {number(entry['nmad'])} / {number(entry['in_68'])}"
+    offset = number([entry["median"], error], 2, sign=True)
+    return f"{offset} / {number(entry['nmad'], 2)} / {number(entry['in_68'], 2)}"
 
 
 def write_real(content: dict[str, Any]) -> None:
@@ -94,13 +83,6 @@ def write_real(content: dict[str, Any]) -> None:
     write_table("results_real", rows)
 
 
-def with_error(pair: list[float] | None, sign: bool = False, digits: int = 3) -> str:
-    """Return a value and its error."""
-    if pair is None:
-        return MISSING
-    return f"{number(pair[0], digits, sign)} ± {number(pair[1], digits)}"
-
-
 def write_mocks(content: dict[str, Any]) -> None:
     """Write the table of the network on mocks of its own recipe."""
     rows = [["", "sums: mean", "sums: σ", "in 68 %", "pixels, S/N > 10: NMAD", "in 68 %"]]
@@ -108,11 +90,11 @@ def write_mocks(content: dict[str, Any]) -> None:
         found = content["default"]["properties"][name]
         ranges = content["coverage"]["properties"][name]
         cells = [
-            with_error(found["aperture"]["mean"], sign=True),
-            with_error(found["aperture"]["sigma"]),
-            with_error(ranges["apertures"]["coverage_68"]),
-            with_error(found["pixel"]["above 10"]["nmad"]),
-            with_error(ranges["by_signal"]["above 10"]["coverage_68"]),
+            number(found["aperture"]["mean"], sign=True),
+            number(found["aperture"]["sigma"]),
+            number(ranges["apertures"]["coverage_68"]),
+            number(found["pixel"]["above 10"]["nmad"]),
+            number(ranges["by_signal"]["above 10"]["coverage_68"]),
         ]
         rows.append([what, *cells])
     write_table("results_mocks", rows)
@@ -126,9 +108,9 @@ def write_worlds(content: dict[str, Any]) -> None:
         found = content["default"].get(key)
         if found is not None:
             mass = found["stellar_mass"]
-            cells = [number(mass["sum_bias"], sign=True), number(mass["sum_rms"])]
-            cells += [number(found[name]["in_68"]) for name in COVERED]
-            rows.append([what, str(found["galaxies"]), *cells, number(found["flagged"])])
+            cells = [number(mass["sum_bias"], 2, sign=True), number(mass["sum_rms"], 2)]
+            cells += [number(found[name]["in_68"], 2) for name in COVERED]
+            rows.append([what, str(found["galaxies"]), *cells, number(found["flagged"], 2)])
     write_table("results_worlds", rows)
 
 
@@ -140,8 +122,8 @@ def rounded(value: float) -> str:
 
 def write_speed() -> None:
     """Write the table of speeds."""
-    fit, fit_gpu = load("sed_fit_speed"), load("sed_fit_gpu")
-    network, mocks = load("cnn_speed"), load("mocks_speed")
+    fit, fit_gpu = load("sed_fit_speed.json"), load("sed_fit_gpu.json")
+    network, mocks = load("cnn_speed.json"), load("mocks_speed.json")
 
     def images(device: str, which: str) -> float:
         rows = network[device]["rows"]
@@ -171,9 +153,9 @@ def write_speed() -> None:
 
 def main() -> None:
     """Write all tables."""
-    write_real(load("real_galaxies"))
-    write_mocks(load("cnn_accuracy"))
-    write_worlds(load("outside_worlds"))
+    write_real(load("real_galaxies.json"))
+    write_mocks(load("cnn_accuracy.json"))
+    write_worlds(load("outside_worlds.json"))
     write_speed()
 
 

@@ -7,23 +7,18 @@ Run after ``benchmarks/stellar_grids.py DATA_FOLDER --write``, from the root of 
 
 from __future__ import annotations
 
-import json
 import sys
 from pathlib import Path
 from typing import Any
 
-import matplotlib as mpl
 import numpy as np
+from matplotlib.figure import Figure
 
 from picasssso.sps import TemplateError
 
-mpl.use("Agg")
-import matplotlib.pyplot as plt
-
 ROOT = Path(__file__).resolve().parents[1]
-RESULT = ROOT / "benchmarks" / "results" / "stellar_grids.json"
 sys.path.insert(0, str(ROOT / "benchmarks"))
-from records import write_table  # noqa: E402
+from records import load, number, write_table  # noqa: E402
 
 FIGURE = ROOT / "docs" / "_static" / "stellar_grids.png"
 
@@ -47,9 +42,9 @@ def face_value(result: dict[str, Any]) -> list[list[str]]:
     for kind, label in KINDS.items():
         for grid, found in result["face_value"].items():
             one = found[kind]
-            bands = [f"{one['real_minus_model'][band]:+.2f}" for band in SHOWN]
-            mass = f"{one['log_mass_minus_gswlc']:+.2f}"
-            rows.append([f"{label} ({one['galaxies']})", grid, *bands, mass])
+            values = [*map(one["real_minus_model"].get, SHOWN), one["log_mass_minus_gswlc"]]
+            cells = [number(value, 2, sign=True) for value in values]
+            rows.append([f"{label} ({one['galaxies']})", grid, *cells])
     return rows
 
 
@@ -57,10 +52,9 @@ def curves(result: dict[str, Any]) -> list[list[str]]:
     """Return rows of corrections and errors."""
     rows = []
     for grid, found in result["curves"].items():
-        for key, label in (("correction", "correction"), ("error", "error")):
-            sign = "+" if key == "correction" else ""
-            bands = [f"{found[key][band]:{sign}.3f}" for band in ("FUV", *SHOWN)]
-            rows.append([grid, label, *bands])
+        for key in ("correction", "error"):
+            bands = [number(found[key][b], sign=key == "correction") for b in ("FUV", *SHOWN)]
+            rows.append([grid, key, *bands])
     return rows
 
 
@@ -68,24 +62,20 @@ def fits(result: dict[str, Any]) -> list[list[str]]:
     """Return rows of what fits make of M*, A_V and SFR."""
     rows = []
     for name, found in result["fits"].items():
-        mass, dust, rate = (found[key] for key in ("mass", "attenuation", "sfr"))
-        rows.append(
-            [
-                name,
-                f"{mass['offset']:+.2f} / {mass['nmad']:.2f} / {mass['in_68']:.2f}",
-                f"{dust['offset']:+.2f} / {dust['nmad']:.2f} / {dust['in_68']:.2f}",
-                f"{dust['offset_quiescent']:+.2f}",
-                f"{rate['offset']:+.2f} / {rate['nmad']:.2f} / {rate['in_68']:.2f}",
-                f"{found['quiescent_below_-11']:.2f}",
-                f"{found['chi2_per_degree_90']:.2f}",
-            ]
+        mass, dust, rate = (
+            f"{one['offset']:+.2f} / {one['nmad']:.2f} / {one['in_68']:.2f}"
+            for one in (found[key] for key in ("mass", "attenuation", "sfr"))
         )
+        quiescent = number(found["attenuation"]["offset_quiescent"], 2, sign=True)
+        others = [number(found[key], 2) for key in ("quiescent_below_-11", "chi2_per_degree_90")]
+        rows.append([name, mass, dust, quiescent, rate, *others])
     return rows
 
 
 def plot(result: dict[str, Any]) -> None:
     """Draw what grids get wrong, and the correction with its error."""
-    figure, axes = plt.subplots(1, 2, figsize=(9.0, 3.8), constrained_layout=True, sharey=True)
+    figure = Figure(figsize=(9.0, 3.8), layout="constrained")
+    axes = figure.subplots(1, 2, sharey=True)
     smooth = np.geomspace(3400.0, 9000.0, 200)
     for grid, color, marker in zip(result["curves"], ("black", "C1"), "os", strict=False):
         curve = TemplateError.for_grid(grid)
@@ -108,12 +98,11 @@ def plot(result: dict[str, Any]) -> None:
         ax.legend(fontsize=7, frameon=False)
     axes[0].set_ylabel("magnitude relative to r and i (mag)")
     figure.savefig(FIGURE, dpi=130)
-    plt.close(figure)
 
 
 def main() -> None:
     """Read, write, draw."""
-    result = json.loads(RESULT.read_text(encoding="utf-8"))
+    result = load("stellar_grids.json")
     offsets = "offset / NMAD / in 68 %"
     write_table(
         "stellar_grids_colors",

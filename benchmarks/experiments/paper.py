@@ -19,97 +19,59 @@ What differs from the paper: splits go by galaxy, not by view; ages are those of
 from __future__ import annotations
 
 import argparse
-import json
+import tomllib
 from pathlib import Path
 
+from picasssso import CNNEstimator
+from picasssso.evaluation.experiments import run_experiments
+from picasssso.evaluation.experiments.configuration import parse_configuration
+from picasssso.evaluation.experiments.paper import PAPER, PAPER_PROPERTIES
+from picasssso.evaluation.experiments.paper_files import PaperPairs
+from picasssso.evaluation.experiments.results import write_results
+from picasssso.evaluation.experiments.running import collect_figures
+from picasssso.pairs import StoredPairs, write_pairs
+from picasssso.training import TrainingConfig
+
 EPOCHS, BATCH = 13, 16
-
-
-def configuration(options: argparse.Namespace, pairs: int) -> object:
-    """Return the training: the paper's, or ours with as many steps."""
-    from picasssso.training import TrainingConfig
-
-    steps = options.steps or max(1, EPOCHS * pairs // BATCH)
-    # A pool is what is read at once; each pass over the set has an order of its own.
-    pool = BATCH * max(1, min(8, pairs // BATCH))
-    common = {
-        "members": 1, "seed": options.seed, "steps": steps, "batch_size": BATCH,
-        "pool_size": pool, "replays": 1, "band_dropout": 0.0, "depth_noise": 0.0,
-        "masked_pixels": 0.0, "sharp": 1.0, "warmup": 1,
-    }  # fmt: skip
-    if options.network == "residual_unet":
-        return TrainingConfig(**common)
-    return TrainingConfig(
-        architecture="buck_wolf_2021",
-        network={"first_features": options.features},
-        learning_rate=1e-5,
-        schedule="paper",
-        weight_decay=0.0,
-        average_decay=0.0,
-        **common,
-    )
+CONFIGURATION = Path(__file__).with_name("paper.toml")
+COMMON = {
+    "members": 1, "band_dropout": 0.0, "depth_noise": 0.0, "masked_pixels": 0.0, "sharp": 1.0,
+    "warmup": 1,
+}  # fmt: skip
 
 
 def train(options: argparse.Namespace, weights: Path) -> None:
     """Train on the stored pairs, from the last checkpoint on."""
-    from picasssso.filters.library import pivot_wavelength
-    from picasssso.networks.weights import write_weights
-    from picasssso.pairs import StoredPairs
-    from picasssso.training.batches import PairPool, TrainingSource
-    from picasssso.training.loop import run_training
-    from picasssso.training.state import TrainingState
-    from picasssso.training.trained_model import finish_training
-
     training, validation = (
         StoredPairs(options.output / "pairs", split) for split in ("train", "validation")
     )
-    wavelengths = [float(pivot_wavelength(band).to_value("AA")) for band in training.bands]
-    config = configuration(options, len(training))
-    checkpoint = weights.with_name(weights.name + ".checkpoint")
-    device = options.device or "cpu"
-    if checkpoint.exists():
-        state = TrainingState.load(checkpoint, device)
-    else:
-        state = TrainingState(config, device)
-    pool = PairPool([TrainingSource(training, wavelengths)], config, device=device)
-    run_training(state, pool, checkpoint=checkpoint, progress=True)
-    card = {"command": "benchmarks/experiments/paper.py", "pairs": len(training)}
-    model = finish_training(
-        state, [TrainingSource(validation, wavelengths)], galaxies=len(validation), card=card
-    )
-    write_weights(weights, model, overwrite=True)
+    config = TrainingConfig(**COMMON)
+    rate = config.learning_rate
+    if options.network == "buck_wolf_2021":
+        network = {"first_features": options.features}
+        config = TrainingConfig(
+            architecture="buck_wolf_2021", network=network, schedule="paper", weight_decay=0.0,
+            average_decay=0.0, **COMMON,
+        )  # fmt: skip
+        rate = 1e-5
+    estimator = CNNEstimator(weights=None, device=options.device)
+    estimator.fit(
+        training, steps=options.steps or max(1, EPOCHS * len(training) // BATCH),
+        batch_size=BATCH, learning_rate=rate, seed=options.seed, config=config,
+        calibrate_on=validation, checkpoint=weights.with_name(weights.name + ".checkpoint"),
+        progress=True,
+    )  # fmt: skip
+    estimator.save(weights, overwrite=True)
 
 
 def evaluate(options: argparse.Namespace, weights: Path) -> None:
     """Evaluate on the galaxies kept for tests; print the paper's figures beside ours."""
-    from picasssso.evaluation.experiments import run_experiments
-    from picasssso.evaluation.experiments.configuration import parse_configuration
-    from picasssso.evaluation.experiments.paper import PAPER, PAPER_PROPERTIES
-    from picasssso.evaluation.experiments.results import write_results
-    from picasssso.evaluation.experiments.running import collect_figures
-
-    content = {
-        "common": {
-            "count": 10**9, "batch": 8, "truth": "native",
-            "source": {
-                "kind": "stored", "folder": str(options.output / "pairs"), "split": "test",
-            },
-        },
-        "estimators": {
-            "network": {
-                "label": options.network, "name": "cnn",
-                "parameters": {"weights": str(weights), "resolution": "native"},
-            },
-            "mass_to_light": {"label": "color M/L", "name": "mass_to_light"},
-        },
-        "experiments": [
-            {
-                "id": "paper", "title": "The paper's files", "paper": "ugriz",
-                "estimators": ["network", "mass_to_light"],
-            },
-        ],
-    }  # fmt: skip
-    configuration = parse_configuration(content)
+    content = CONFIGURATION.read_text(encoding="utf-8")
+    for word, value in (
+        ("OUT", options.output), ("WEIGHTS", weights.name), ("NETWORK", options.network),
+    ):  # fmt: skip
+        content = content.replace(word, str(value))
+    configuration = parse_configuration(tomllib.loads(content))
     run_experiments(configuration, options.output / "evaluation", progress=True)
     figures = collect_figures(configuration, options.output / "evaluation")
     write_results(figures, options.output / "results")
@@ -132,25 +94,20 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("files", type=Path)
     parser.add_argument("-o", "--output", type=Path, required=True)
-    parser.add_argument("--network", choices=("buck_wolf_2021", "residual_unet"),
-                        default="buck_wolf_2021")  # fmt: skip
+    networks = ("buck_wolf_2021", "residual_unet")
+    parser.add_argument("--network", choices=networks, default=networks[0])
     parser.add_argument("--features", type=int, default=64, help="of the paper's network")
     parser.add_argument("--steps", type=int, help="instead of 13 epochs")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--raw-ages", action="store_true", help="ages as the paper has them")
-    parser.add_argument("--device", help="cuda, say")
+    parser.add_argument("--device", help="cuda, say", default="cpu")
     options = parser.parse_args()
-    from picasssso.evaluation.experiments.paper_files import PaperPairs
-    from picasssso.pairs import write_pairs
-
     options.output.mkdir(parents=True, exist_ok=True)
     source = PaperPairs(options.files, correct_ages=not options.raw_ages)
     write_pairs(source, options.output / "pairs", batch_size=8, progress=True)
     weights = options.output / f"{options.network}_{options.seed}"
-    done = weights.with_name(weights.name + ".safetensors")
-    if not done.exists():
+    if not weights.with_name(weights.name + ".safetensors").exists():
         train(options, weights)
-    print(json.dumps({"weights": done.name}))
     evaluate(options, weights)
 
 

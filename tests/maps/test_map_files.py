@@ -306,7 +306,7 @@ def test_a_wcs_that_headers_cannot_hold_is_refused(make_maps, make_wcs, tmp_path
 
 
 def test_format_1_always_reads():
-    """The file was written once, by tools/make_format_sample.py, and is never written again."""
+    """The file was written once, by tests/data/write_samples.py, and is never written again."""
     maps = PropertyMaps.read(SAMPLE)
     number = np.arange(30).reshape(5, 6)
     assert maps.properties == ("stellar_mass", "dust_temperature")

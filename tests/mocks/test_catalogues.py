@@ -15,7 +15,9 @@ def script():
     specification = importlib.util.spec_from_file_location("mocks_catalogues", SCRIPT)
     module = importlib.util.module_from_spec(specification)
     sys.modules[specification.name] = module
+    sys.path.insert(0, str(SCRIPT.parent))
     specification.loader.exec_module(module)
+    sys.path.remove(str(SCRIPT.parent))
     yield module
     del sys.modules[specification.name]
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 FloatArray = npt.NDArray[np.floating]
 
 #: Bands of the columns of fluxes of the NASA-Sloan Atlas, in their order.
-GALAXY_BANDS = ("galex-FUV", "galex-NUV", *(f"sdss2010-{band}" for band in "ugriz"))
+GALAXY_BANDS = ("galex-fuv", "galex-nuv", *(f"sdss2010-{band}" for band in "ugriz"))
 #: Pixel of the atlas's images in arcsec.
 _PIXEL = 0.396
 _PROFILE_COLUMNS = (

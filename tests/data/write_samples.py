@@ -2,7 +2,7 @@
 
 The files stay in ``tests/data`` for ever: a released format must always read. Run from the root of
 the repository when a format changes, never to overwrite an old sample:
-``python tools/make_format_sample.py maps tests/data/maps_format_1.fits``, or ``weights``,
+``python tests/data/write_samples.py maps tests/data/maps_format_1.fits``, or ``weights``,
 ``checkpoint``, ``pairs``, ``grid`` or ``library`` (images are those of its test).
 """
 
