@@ -23,6 +23,8 @@ from picasssso.bands.noise import NoiseScaling
 from picasssso.bands.slots import per_band, scalar_quantity
 from picasssso.exceptions import InvalidInputError
 from picasssso.preparation.background import check_source_mask, mask_sky_sources
+from picasssso.preparation.outskirts import Outskirts, fit_outskirts
+from picasssso.preparation.sky_level import hides_no_sky
 from picasssso.preparation.steps import with_step
 from picasssso.preparation.storage import blocks_of, transform, variance_of
 
@@ -40,6 +42,10 @@ _SAMPLE_BLOCKS = 4
 _MIN_BOXES = 40
 #: Stated and measured noise may differ by this factor before the measured one is used.
 _TOLERANCE = 1.05
+#: Pixels between boxes that are compared where a galaxy's light lies beneath them.
+_LAG = 8
+#: Part of the pixels beside the mask with such light from which on they are.
+_LIT = 0.1
 
 Array = npt.NDArray[Any]
 
@@ -136,25 +142,39 @@ def _electrons_per_unit(band: str, gain: Any, unit: u.UnitBase) -> float:
 
 
 def measure_noise(
-    images: BandImages, band: str, *, source_mask: npt.ArrayLike | None = None
+    images: BandImages,
+    band: str,
+    *,
+    source_mask: npt.ArrayLike | None = None,
+    outskirts: Outskirts | None = None,
 ) -> tuple[float, NoiseScaling]:
     """Measure the noise of empty sky against the stated one.
 
     Returns the scatter of single pixels over their stated standard deviation, and the variance
     of sums over boxes relative to that of independent pixels, constant beyond the largest box
     that could be measured: 1 and white where there is too little sky to tell.
+
+    ``outskirts``: the galaxies' light beside the mask. Where it is more than noise it is taken
+    off, and what it leaves cancels in second differences between boxes.
     """
     mask = check_source_mask(images, source_mask, None)
+    lit = outskirts is not None and _is_lit(images.shape, mask, outskirts)
     sums: dict[int, list[Array]] = {side: [] for side in _SIDES}
     # A sample of a large field is enough: box sums of four million pixels.
     blocks = list(blocks_of(images.shape, stride=48, bytes_per_pixel=400))
     for block in blocks[:: -(-len(blocks) // _SAMPLE_BLOCKS)]:
         flux, precision = (plane[0] for plane in images.to_arrays(block.core, bands=[band]))
         empty = (precision > 0) & ~np.asarray(mask[block.core])
+        if lit:
+            assert outskirts is not None
+            flux = flux - outskirts.light(Block(block.core, block.core, np.s_[:, :]))
         with np.errstate(invalid="ignore"):
             scaled = np.where(empty, flux * np.sqrt(precision), 0.0)
         for side in _SIDES:
-            sums[side].append(_box_sums(scaled, empty, side))
+            boxes = _box_sums(scaled, empty, side)
+            sums[side].append(
+                _second_differences(boxes, side) if lit else boxes[np.isfinite(boxes)]
+            )
     spread = {}
     for side in _SIDES:
         values = np.concatenate(sums[side]) / side
@@ -169,14 +189,37 @@ def measure_noise(
 
 
 def _box_sums(values: Array, empty: Array, side: int) -> Array:
-    """Return sums over all boxes of a side that are empty throughout."""
+    """Return sums over boxes of a side, (y, x); NaN unless they are empty throughout."""
     height, width = (length // side * side for length in values.shape)
     if not height or not width:
-        return np.zeros(0)
+        return np.zeros((0, 0))
     cut = np.s_[:height, :width]
     boxes = (height // side, side, width // side, side)
     whole = empty[cut].reshape(boxes).all(axis=(1, 3))
-    return values[cut].reshape(boxes).sum(axis=(1, 3), dtype=np.float64)[whole]
+    return np.where(whole, values[cut].reshape(boxes).sum(axis=(1, 3), dtype=np.float64), np.nan)
+
+
+def _second_differences(boxes: Array, side: int) -> Array:
+    """Return second differences between boxes that share no noise, scaled to that of one."""
+    lag = -(-_LAG // side)
+    found = [
+        (part[2 * lag :] - 2 * part[lag:-lag] + part[: -2 * lag]).ravel() / np.sqrt(6)
+        for part in (boxes, boxes.T)
+        if len(part) > 2 * lag
+    ]
+    values = np.concatenate([*found, np.zeros(0)])
+    return np.asarray(values[np.isfinite(values)])
+
+
+def _is_lit(shape: tuple[int, int], mask: Array, outskirts: Outskirts) -> bool:
+    """Return whether the galaxies' light is more than noise in many pixels beside the mask."""
+    beside = lit = 0
+    for block in blocks_of(shape, stride=48, bytes_per_pixel=20):
+        light = outskirts.light(Block(block.core, block.core, np.s_[:, :]))
+        free = ~np.asarray(mask[block.core])
+        beside += np.count_nonzero(free)
+        lit += np.count_nonzero(free & ~hides_no_sky(light, outskirts))
+    return lit > _LIT * beside
 
 
 def calibrate_noise(
@@ -196,8 +239,11 @@ def calibrate_noise(
     if estimated:
         images = images.with_estimated_noise(source_mask=np.asarray(mask))
     ratios, scalings = {}, {}
+    outskirts = fit_outskirts(images, np.asarray(mask))
     for band in images.bands:
-        ratios[band], scaling = measure_noise(images, band, source_mask=mask)
+        ratios[band], scaling = measure_noise(
+            images, band, source_mask=mask, outskirts=outskirts[band]
+        )
         scalings[band] = images.noise_scaling[band] if scaling.is_white else scaling
     factors = {b: 1.0 if 1 / _TOLERANCE < r < _TOLERANCE else r for b, r in ratios.items()}
 

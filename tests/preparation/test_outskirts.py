@@ -1,5 +1,7 @@
 """The sky beside galaxies that leave little of it: mock galaxies of known light."""
 
+import warnings
+
 import astropy.units as u
 import numpy as np
 import pytest
@@ -162,3 +164,35 @@ def test_cropped_real_des(shared_data):
         cut = subtract_background(raw[region]).to_arrays()[0]
         expected = whole[(slice(None), *region)].sum((1, 2))
         assert np.abs(np.log10(cut.sum((1, 2)) / expected)).max() < 0.01
+
+
+@pytest.mark.parametrize("index", [1, 4])
+@pytest.mark.parametrize("width", [0.0, 1.0])
+@pytest.mark.parametrize(("place", "light"), [(FILLING, 6000.0), (CROPPED, 1000.0)])
+def test_noise_beneath_a_galaxy_that_fills_the_frame(index, width, place, light):
+    """It was measured 2 to 5 times too large, and to grow 40 to 60 times with area."""
+    shape = place[0]
+    rng = np.random.default_rng(2)
+    images = field(galaxy(*place, index, light=light, ratio=0.8), noise=0.0)
+
+    def noise():
+        values = (
+            gaussian_filter(rng.normal(size=shape), width) if width else rng.normal(size=shape)
+        )
+        return SIGMA * values / values.std()
+
+    planes = {band: images[band].data + noise() for band in images}
+    images = images.with_planes(
+        {
+            band: CCDData(plane, unit="nmgy", uncertainty=images[band].uncertainty)
+            for band, plane in planes.items()
+        }
+    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", PicassssoWarning)
+        step = prepare(images, match=False, mask=False).meta["preparation"][-1]
+    assert step["step"] == "noise"
+    expected = 8.4 if width else 1.0  # sums of 10 x 10 pixels of such noise
+    for band in images:
+        assert step["measured_over_stated"][band] == pytest.approx(1, abs=0.05)
+        assert step["inflation_of_100_pixels"][band] == pytest.approx(expected, rel=0.6)
