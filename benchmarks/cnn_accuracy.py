@@ -403,10 +403,7 @@ def settings_compared(cases: dict[str, Any], pairs: Any, count: int) -> dict[str
         for key, (make, native) in cases.items():
             truth = true_stack(batch, native=native)
             records[key].append(kept_of(batch, make(batch), truth, apertures=ellipses))
-    return {
-        "galaxies": count,
-        **{key: brief(join_records(some)) for key, some in records.items()},
-    }
+    return {"galaxies": count, **{key: brief(join_records(some)) for key, some in records.items()}}
 
 
 def settings(part: str, model: TrainedModel, table: Any, count: int) -> dict[str, Any]:
@@ -436,10 +433,7 @@ def settings(part: str, model: TrainedModel, table: Any, count: int) -> dict[str
 MOCKS: dict[str, dict[str, dict[str, Any]]] = {
     "worlds": {"worlds that differ": {}, "one world": {"worlds": False}},
     "link": {"linked": {}, "not linked": {"link_structure": False}},
-    "clean": {
-        "as they come": {},
-        "no foreground sources": {"observing": {"contaminants": 0.0}},
-    },
+    "clean": {"as they come": {}, "no foreground sources": {"observing": {"contaminants": 0.0}}},
 }
 PARTS = ("default", "coverage", "bands", *MOCKS, "native")
 

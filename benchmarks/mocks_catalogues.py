@@ -438,11 +438,7 @@ def at_fixed_color(sample: Sample, real: Sample, edges: tuple[float, float]) -> 
         if len(b) >= 5:
             steps.append(np.median(a) - np.median(b))
     ours = sample["log_ml"][inside(sample, "g-i", edges)]
-    return {
-        "difference": np.mean(steps),
-        "steps": steps,
-        "percentiles": percentiles(ours),
-    }
+    return {"difference": np.mean(steps), "steps": steps, "percentiles": percentiles(ours)}
 
 
 def spectra(samples: dict[str, Sample], real: Sample) -> Iterator[dict]:

@@ -157,10 +157,7 @@ def main() -> None:
         rng = np.random.default_rng(5)
         flux, sigma, amplitude = observe(draws, errors, rng)
         maps = estimator.estimate(
-            make_images(flux, sigma, REDSHIFT),
-            n_samples=options.samples,
-            seed=1,
-            progress=False,
+            make_images(flux, sigma, REDSHIFT), n_samples=options.samples, seed=1, progress=False
         )
         ours, truth = columns(maps, options.samples), truths(draws, amplitude)
         result[errors] = {"posterior": judge(ours, truth, rng)}

@@ -74,10 +74,7 @@ def columns(maps: PropertyMaps, n_samples: int = 0) -> Posterior:
 
 
 def brute_force(
-    library: ModelLibrary,
-    flux: np.ndarray,
-    sigma: np.ndarray,
-    threshold: float = 1e-9,
+    library: ModelLibrary, flux: np.ndarray, sigma: np.ndarray, threshold: float = 1e-9
 ) -> Posterior:
     """Return the posterior over all models, from its definition, in double precision.
 
@@ -157,14 +154,9 @@ def nmad(values: np.ndarray) -> float:
     return float(1.4826 * np.median(np.abs(values - np.median(values))))
 
 
-def in_dex(name: str) -> bool:
-    """Return whether a property is compared in dex; attenuation is in mag already."""
-    return name != "attenuation_v"
-
-
 def scale(name: str, values: np.ndarray) -> np.ndarray:
     """Return log10, or the value itself for attenuation; NaN where there is none."""
-    if not in_dex(name):
+    if name == "attenuation_v":
         return np.asarray(values, float)
     with np.errstate(divide="ignore", invalid="ignore"):
         logarithm = np.log10(np.asarray(values, float))

@@ -14,11 +14,7 @@ from picasssso._core.version import __version__
 
 if TYPE_CHECKING:
     from picasssso.bands import BandImages, GalacticExtinction, NoiseScaling
-    from picasssso.estimators import (
-        PropertyMapEstimator,
-        get_estimator,
-        list_estimators,
-    )
+    from picasssso.estimators import PropertyMapEstimator, get_estimator, list_estimators
     from picasssso.estimators.cnn import CNNEstimator
     from picasssso.estimators.kcorrect import KCorrectEstimator
     from picasssso.estimators.mass_to_light import MassToLightEstimator

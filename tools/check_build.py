@@ -28,17 +28,8 @@ def main(folder: str = "dist") -> int:
     with tempfile.TemporaryDirectory() as place:
         venv.create(place, with_pip=True)
         python = Path(place, "Scripts" if sys.platform == "win32" else "bin", "python")
-        install = [
-            python,
-            "-I",
-            "-m",
-            "pip",
-            "install",
-            "--quiet",
-            "--no-deps",
-            built[0].resolve(),
-        ]
-        subprocess.run(install, check=True)
+        install = ["-m", "pip", "install", "--quiet", "--no-deps", built[0].resolve()]
+        subprocess.run([python, "-I", *install], check=True)
         code = (
             "import picasssso, importlib.resources as r; print(picasssso.__version__);"
             "assert (r.files('picasssso') / 'py.typed').is_file();"

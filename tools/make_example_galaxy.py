@@ -53,8 +53,7 @@ def make_wcs(pixel_scale: float) -> WCS:
     """Return the WCS: north is neither up nor along the galaxy's axes."""
     cosine, sine = np.cos(WCS_ROTATION), np.sin(WCS_ROTATION)
     wcs = WCS(naxis=2)
-    wcs.wcs.ctype = ["RA---TAN", "DEC--TAN"]
-    wcs.wcs.cunit = ["deg", "deg"]
+    wcs.wcs.ctype, wcs.wcs.cunit = ["RA---TAN", "DEC--TAN"], ["deg", "deg"]
     wcs.wcs.crval = SKY_POSITION
     wcs.wcs.crpix = [N_PIXELS / 2 + 0.5] * 2
     wcs.wcs.cd = pixel_scale / 3600 * np.array([[-cosine, sine], [sine, cosine]])
@@ -65,16 +64,11 @@ def make_wcs(pixel_scale: float) -> WCS:
 
 def draw(survey: Survey) -> ObservedGalaxies:
     """Return the galaxy."""
+    clean = {"contaminants": 0.0, "background": 0.0, "bad_pixels": 0.0}
     generator = MockGenerator(
-        SEED,
-        survey=survey,
-        n_pixels=N_PIXELS,
-        margin=MARGIN,
-        redshift=REDSHIFT,
-        worlds=False,
-        observing={"contaminants": 0.0, "background": 0.0, "bad_pixels": 0.0},
-        device="cpu",
-    )
+        SEED, survey=survey, n_pixels=N_PIXELS, margin=MARGIN, redshift=REDSHIFT, worlds=False,
+        observing=clean, device="cpu",
+    )  # fmt: skip
     return generator.draw([NUMBER])
 
 
@@ -112,12 +106,8 @@ def main() -> None:
         "seed": SEED,
         "number": NUMBER,
     }
-    images = galaxy.to_band_images(
-        0,
-        wcs=wcs,
-        zero_point_error=dict.fromkeys(galaxy.bands, survey.zero_point_error * u.mag),
-        meta=made,
-    )
+    errors = dict.fromkeys(galaxy.bands, survey.zero_point_error * u.mag)
+    images = galaxy.to_band_images(0, wcs=wcs, zero_point_error=errors, meta=made)
     planes = galaxy.truth_at_psf.properties()
     truth = maps_from_arrays(
         # Relative errors of up to 2.5e-4.

@@ -30,7 +30,11 @@ SURVEYS = (
     ("HSC", "hsc", "hsc2017", "grizy"),
     ("LSST", "lsst", "lsst2023", "ugrizy"),
 )
-BAND_KEYS = ("sky_brightness", "full_exposure_time", "zeropoint", "psf_fwhm")
+UNITS = {
+    "pixel_scale": "arcsec", "sky_brightness": "AB mag / arcsec2", "full_exposure_time": "s",
+    "zeropoint": "AB mag of 1 electron/s", "psf_fwhm": "arcsec",
+}  # fmt: skip
+BAND_KEYS = tuple(UNITS)[1:]
 
 
 def main() -> None:
@@ -46,19 +50,11 @@ def main() -> None:
                 f"{prefix}-{band}": {key: kept["filters"][band][key] for key in BAND_KEYS}
                 for band in bands
             },
-            "references": {
-                key: kept["references"][key]["link"] for key in ("pixel_scale", *BAND_KEYS)
-            },
+            "references": {k: kept["references"][k]["link"] for k in ("pixel_scale", *BAND_KEYS)},
         }
     content = {
         "source": f"surveycodex {version('surveycodex')} (MIT licence)",
-        "units": {
-            "pixel_scale": "arcsec",
-            "sky_brightness": "AB mag / arcsec2",
-            "full_exposure_time": "s",
-            "zeropoint": "AB mag of 1 electron/s",
-            "psf_fwhm": "arcsec",
-        },
+        "units": UNITS,
         "surveys": surveys,
     }
     OUTPUT.write_text(json.dumps(content, indent=1) + "\n")

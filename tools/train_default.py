@@ -49,12 +49,10 @@ def trained_filters(recipe: Recipe) -> dict[str, str | None]:
 def recalibrate(recipe: Recipe, arguments: argparse.Namespace, device: torch.device) -> None:
     """Calibrate trained weights anew."""
     model = read_weights(arguments.recalibrate)
-    calibrated(model, recipe, arguments, device)
     model.card["filters"] = trained_filters(recipe)
     # It was measured with the calibration before.
     model.card.pop("accuracy", None)
-    write_weights(arguments.output, model, overwrite=True)
-    print(json.dumps(model.card["calibrated_on"]))
+    calibrated(model, recipe, arguments, device)
 
 
 def card_of(recipe: Recipe, command: str, **more: Any) -> dict[str, Any]:
@@ -102,16 +100,13 @@ def join_members(recipe: Recipe, arguments: argparse.Namespace, device: torch.de
         **{key: cards[0][key] for key in ("hardware", "initial")},
         **{key: [one[key] for one in cards] for key in ("training_seconds", "pairs_seen", "loss")},
     )
-    model = TrainedModel(ensemble, recipe.training, None, card)
-    calibrated(model, recipe, arguments, device)
-    write_weights(arguments.output, model, overwrite=True)
-    print(json.dumps(card["calibrated_on"]))
+    calibrated(TrainedModel(ensemble, recipe.training, None, card), recipe, arguments, device)
 
 
 def calibrated(
     model: TrainedModel, recipe: Recipe, arguments: argparse.Namespace, device: torch.device
 ) -> None:
-    """Calibrate a model in place."""
+    """Calibrate a model in place, write it and say on what."""
     start = time.perf_counter()
     for network in model.ensemble.networks:
         network.to(device)
@@ -124,6 +119,8 @@ def calibrated(
         device=device,
     )
     print(f"calibrated in {time.perf_counter() - start:.1f} s", flush=True)
+    write_weights(arguments.output, model, overwrite=True)
+    print(json.dumps(model.card["calibrated_on"]))
 
 
 def main() -> None:
@@ -207,11 +204,8 @@ def main() -> None:
     model = TrainedModel(ensemble, recipe.training, None, card)
     raw = arguments.output.with_name(arguments.output.name + "_raw")
     write_weights(raw, model, overwrite=True)
-    if arguments.member is not None:
-        return
-    calibrated(model, recipe, arguments, device)
-    card = write_weights(arguments.output, model, overwrite=True)
-    print(json.dumps({k: card[k] for k in ("sha256", "training_seconds", "pairs_seen")}))
+    if arguments.member is None:
+        calibrated(model, recipe, arguments, device)
 
 
 if __name__ == "__main__":

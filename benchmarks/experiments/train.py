@@ -49,22 +49,17 @@ def settings(full: bool) -> dict[str, dict]:
         paper = {"survey": "paper_field", "settings": {"n_pixels": pixels}}
         found[f"pixels{pixels}"] = {"pairs": paper}
     # As many steps as the others: the fewer galaxies, the more often each is seen.
-    for name, count in (("pairs400", 400), ("pairs1500", 1504), ("fresh", None)):
+    counts = {"pairs400": 400, "pairs1500": 1504, "fresh": None}
+    for name, count in (counts | ({"pairs17637": 17_632} if full else {})).items():
         found[name] = {"pairs": SDSS, "galaxies": count}
-    if full:
-        found["pairs17637"] = {"pairs": SDSS, "galaxies": 17_632}
     found["paper"] = {
         "pairs": SDSS,
         "training": {
-            "architecture": "buck_wolf_2021",
-            "network": {"first_features": 64 if full else 16},
-            "schedule": "paper",
-            "weight_decay": 0.0,
-            "depth_noise": 0.0,
-            "masked_pixels": 0.0,
+            "architecture": "buck_wolf_2021", "network": {"first_features": 64 if full else 16},
+            "schedule": "paper", "weight_decay": 0.0, "depth_noise": 0.0, "masked_pixels": 0.0,
             "mixed_precision": False,
         },
-    }
+    }  # fmt: skip
     return found
 
 
@@ -74,26 +69,13 @@ def recipe(changes: dict, seed: int, steps: int) -> dict:
     count = changes.get("galaxies", GALAXIES) or 64
     replays = max(1, -(-steps * BATCH // count)) if changes.get("galaxies", GALAXIES) else 1
     training = {
-        "network": OURS,
-        "members": 1,
-        "seed": seed,
-        "steps": steps,
-        "batch_size": BATCH,
-        "pool_size": count,
-        "replays": replays,
-        "warmup": min(100, steps // 4),
-        "average_decay": 0.99,
-        "band_dropout": 0.0,
-        "sharp": 0.0,
-        "mixed_precision": "always",
-        **changes.get("training", {}),
-    }
-    return {
-        "training": training,
-        "pairs": [changes["pairs"]],
-        "pair_seed": 660_000 + seed,
-        "first_pair": 10_000,
-    }
+        "network": OURS, "members": 1, "seed": seed, "steps": steps, "batch_size": BATCH,
+        "pool_size": count, "replays": replays, "warmup": min(100, steps // 4),
+        "average_decay": 0.99, "band_dropout": 0.0, "sharp": 0.0, "mixed_precision": "always",
+    }  # fmt: skip
+    training |= changes.get("training", {})
+    pairs = {"pairs": [changes["pairs"]], "pair_seed": 660_000 + seed, "first_pair": 10_000}
+    return {"training": training, **pairs}
 
 
 def main() -> None:
@@ -101,9 +83,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--steps", type=int, help="of 16 pairs each; 600, or 20,000")
-    parser.add_argument(
-        "--full", action="store_true", help="the paper's sizes and 20,000 steps, for a GPU"
-    )
+    parser.add_argument("--full", action="store_true", help="the paper's sizes, for a GPU")
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
     parser.add_argument("--only", nargs="+", help="names of settings")
     options = parser.parse_args()

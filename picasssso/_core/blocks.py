@@ -63,12 +63,7 @@ def count_blocks(shape: tuple[int, int], core_shape: tuple[int, int], stride: in
 
 
 def choose_core_shape(
-    shape: tuple[int, int],
-    *,
-    halo: int,
-    stride: int,
-    bytes_per_pixel: float,
-    memory_budget: float,
+    shape: tuple[int, int], *, halo: int, stride: int, bytes_per_pixel: float, memory_budget: float
 ) -> tuple[int, int]:
     """Return the largest core for which a padded block stays within the memory budget.
 

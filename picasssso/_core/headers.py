@@ -77,10 +77,7 @@ def read_records(table: fits.BinTableHDU) -> dict[str, Any]:
 
 def wcs_header(wcs: WCS, shape: tuple[int, int]) -> fits.Header:
     """Return the header that describes a WCS, with all its distortions, to 1e-9 degrees."""
-    tables = {
-        "cpdis": (wcs.cpdis1, wcs.cpdis2),
-        "det2im": (wcs.det2im1, wcs.det2im2),
-    }
+    tables = {"cpdis": (wcs.cpdis1, wcs.cpdis2), "det2im": (wcs.det2im1, wcs.det2im2)}
     found = [kind for kind, pair in tables.items() if any(table is not None for table in pair)]
     if any(ctype.endswith("-TAB") for ctype in wcs.wcs.ctype):
         found.append("-TAB")

@@ -114,9 +114,7 @@ class BandImages(BandStack):
         return html_table(repr(self).strip("<>"), header, rows)
 
     def cutout(
-        self,
-        position: SkyCoord | tuple[float, float],
-        size: u.Quantity | float | tuple[Any, Any],
+        self, position: SkyCoord | tuple[float, float], size: u.Quantity | float | tuple[Any, Any]
     ) -> BandImages:
         """Return a rectangle around a position, cropped at the edge of the image.
 

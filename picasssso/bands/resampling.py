@@ -99,11 +99,7 @@ def _reach(x: npt.NDArray[np.float64], y: npt.NDArray[np.float64], method: str) 
 
 
 def resampling_weights(
-    wcs_in: WCS,
-    shape_in: tuple[int, int],
-    wcs_out: WCS,
-    shape_out: tuple[int, int],
-    method: str,
+    wcs_in: WCS, shape_in: tuple[int, int], wcs_out: WCS, shape_out: tuple[int, int], method: str
 ) -> Weights:
     """Return the weights with which a method of reproject averages surface brightness."""
     x, y = _pixel_positions(wcs_in, wcs_out, *_corner_grid(shape_out))
@@ -328,9 +324,7 @@ def reproject_images(
     local = local_resampling(images._wcs, target, shape, method)
     planes, numbers = _resample(images, target, shape, method, local, progress, folder)
     return images.with_planes(
-        planes,
-        **numbers,
-        **_resampled_slots(images, target, shape, method, local),
+        planes, **numbers, **_resampled_slots(images, target, shape, method, local)
     )
 
 

@@ -154,8 +154,7 @@ class MapAssembler:
             results = estimator._estimate(flux, inverse_variance, context)
         for shift in self.shifts:
             again = self._checked(
-                estimator._estimate(*shift.apply(flux, inverse_variance), context),
-                flux.shape[1:],
+                estimator._estimate(*shift.apply(flux, inverse_variance), context), flux.shape[1:]
             )
             moved[shift.name] = {
                 name: _central(again[name]) - _central(arrays) for name, arrays in results.items()

@@ -15,12 +15,7 @@ import numpy.typing as npt
 from picasssso._core.checks import check_integer
 from picasssso._core.devices import check_device, has_bfloat16, resolve_device
 from picasssso._core.threads import run_calmly
-from picasssso.estimators._cnn.weights import (
-    check_weights,
-    list_packaged,
-    read_card,
-    weights_path,
-)
+from picasssso.estimators._cnn.weights import check_weights, list_packaged, read_card, weights_path
 from picasssso.estimators.base import PropertyMapEstimator
 from picasssso.estimators.context import EstimationContext
 from picasssso.estimators.tags import EstimatorTags

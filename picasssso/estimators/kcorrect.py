@@ -84,9 +84,7 @@ class KCorrectEstimator(PropertyMapEstimator):
     """
 
     tags = EstimatorTags(
-        properties=("stellar_mass", "stellar_metallicity"),
-        minimum_bands=2,
-        models_stars_only=True,
+        properties=("stellar_mass", "stellar_metallicity"), minimum_bands=2, models_stars_only=True
     )
 
     def __init__(self, *, n_monte_carlo: int = 32) -> None:

@@ -209,11 +209,7 @@ def _bootstrap_moments(
 
 
 def _bootstrap_medians(
-    sample: FloatArray,
-    owner: npt.NDArray[np.intp],
-    counts: FloatArray,
-    median: float,
-    nmad: float,
+    sample: FloatArray, owner: npt.NDArray[np.intp], counts: FloatArray, median: float, nmad: float
 ) -> dict[str, FloatArray]:
     """Resample medians from each galaxy's histogram, which is far quicker than sorting."""
     if nmad == 0:

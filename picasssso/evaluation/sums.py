@@ -20,11 +20,7 @@ RADIAL_EDGES = tuple(np.arange(0, 5.01, 0.5).tolist())
 
 
 def aperture_values(
-    stack: MapStack,
-    weights: Any,
-    *,
-    pixel_area: Any = 1.0,
-    valid: Mapping[str, Any] | None = None,
+    stack: MapStack, weights: Any, *, pixel_area: Any = 1.0, valid: Mapping[str, Any] | None = None
 ) -> dict[str, FloatArray]:
     """Integrate surface densities and average intensive properties over apertures.
 

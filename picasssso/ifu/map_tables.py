@@ -22,11 +22,7 @@ _LARGEST = 20_000
 
 
 def planes_of_table(
-    table: Table,
-    planes: Mapping[str, PublishedMap],
-    x: str,
-    y: str,
-    sky: tuple[str, str] | None,
+    table: Table, planes: Mapping[str, PublishedMap], x: str, y: str, sky: tuple[str, str] | None
 ) -> tuple[dict[str, PublishedMap], WCS | None]:
     """Return planes with arrays in place of names of columns, and the WCS fitted to ``sky``."""
     if not hasattr(table, "colnames"):

@@ -8,12 +8,7 @@ from typing import TYPE_CHECKING, Any
 import astropy.units as u
 import numpy as np
 import numpy.typing as npt
-from astropy.nddata import (
-    CCDData,
-    InverseVariance,
-    StdDevUncertainty,
-    VarianceUncertainty,
-)
+from astropy.nddata import CCDData, InverseVariance, StdDevUncertainty, VarianceUncertainty
 
 from picasssso.bands import BandImages
 from picasssso.bands.band_names import resolve_band

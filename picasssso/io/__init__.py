@@ -8,14 +8,7 @@ from picasssso.io.band_planes import BandPlane
 from picasssso.io.formats import ImageReader, Recognition, list_formats, recognize
 from picasssso.io.image_files import ImageFile
 
-__all__ = [
-    "BandPlane",
-    "ImageFile",
-    "ImageReader",
-    "Recognition",
-    "list_formats",
-    "recognize",
-]
+__all__ = ["BandPlane", "ImageFile", "ImageReader", "Recognition", "list_formats", "recognize"]
 
 #: Its name before there was one way in.
 read_survey = BandImages.read

@@ -70,12 +70,5 @@ class ESOReader(ImageReader):
         if isinstance(fwhm, int | float) and not isinstance(fwhm, bool) and 0 < fwhm < 60:
             planes["psf"] = fwhm * u.arcsec
         return [
-            file.plane(
-                hdu,
-                band,
-                u.ct,
-                **planes,
-                zero_point=zero_point,
-                zero_point_source=source,
-            )
+            file.plane(hdu, band, u.ct, **planes, zero_point=zero_point, zero_point_source=source)
         ]

@@ -32,12 +32,7 @@ from picasssso.bands.flux_units import is_count_like, parse_unit
 from picasssso.exceptions import FileFormatError, InvalidInputError, PicassssoWarning
 from picasssso.io.asdf_files import is_asdf, open_asdf
 from picasssso.io.band_planes import BandPlane, BitMask, Mask, Noise
-from picasssso.io.keywords import (
-    bad_bits,
-    bits_set,
-    contradicts,
-    make_uncertainty,
-)
+from picasssso.io.keywords import bad_bits, bits_set, contradicts, make_uncertainty
 from picasssso.io.stated import Stated
 
 

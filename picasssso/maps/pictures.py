@@ -52,9 +52,7 @@ _SMALL_FONT: dict[Any, Any] = {
 
 
 def draw_picture(
-    images: BandImages,
-    estimates: Mapping[str, MapPlanes],
-    truth: MapPlanes | None = None,
+    images: BandImages, estimates: Mapping[str, MapPlanes], truth: MapPlanes | None = None
 ) -> Figure:
     """Draw a galaxy in color and its maps by the estimators of the names given."""
     import matplotlib as mpl

@@ -362,9 +362,7 @@ def _describe_average(maps: MapPlanes, names: tuple[str, ...]) -> str:
 
 
 def measurements(
-    bins: npt.NDArray[np.int32] | None,
-    window: tuple[slice, slice],
-    valid: npt.NDArray[np.bool_],
+    bins: npt.NDArray[np.int32] | None, window: tuple[slice, slice], valid: npt.NDArray[np.bool_]
 ) -> tuple[npt.NDArray[np.int64] | None, npt.NDArray[np.int64]]:
     """Return the number of each valid pixel's measurement (None: its own), and their sizes."""
     n = int(valid.sum())

@@ -17,14 +17,7 @@ import torch
 from picasssso.exceptions import InvalidInputError
 from picasssso.mocks.age_bins import N_AGE
 
-_MAPS = (
-    "mass_formed",
-    "log_metallicity",
-    "attenuation",
-    "hi_mass",
-    "h2_mass",
-    "gas_metallicity",
-)
+_MAPS = ("mass_formed", "log_metallicity", "attenuation", "hi_mass", "h2_mass", "gas_metallicity")
 
 
 @dataclass(frozen=True, eq=False)

@@ -298,11 +298,7 @@ def _property_maps(
             # What survives depends on the age itself, but weakly.
             current = first * _at_age(table, current)
         age = np.where(np.isnan(apparent), np.nan, current)
-    maps = {
-        "stellar_mass": mass * factor,
-        "stellar_metallicity": metallicity,
-        "stellar_age": age,
-    }
+    maps = {"stellar_mass": mass * factor, "stellar_metallicity": metallicity, "stellar_age": age}
     for what in ("sfr", "gas_mass", "hi_mass"):
         if what in raw:
             maps[what] = raw[what] * factor

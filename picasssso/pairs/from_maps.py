@@ -69,10 +69,7 @@ class PairsFromMaps(PairSource):
     """Squares of equal size in pixels, cut from maps and from images in the same bands."""
 
     def __init__(
-        self,
-        pairs: Sequence[tuple[BandImages, _Observed, PropertyMaps]],
-        *,
-        size: int = 64,
+        self, pairs: Sequence[tuple[BandImages, _Observed, PropertyMaps]], *, size: int = 64
     ) -> None:
         self.size = size
         self.bands = pairs[0][0].bands

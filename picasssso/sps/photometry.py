@@ -329,10 +329,7 @@ class DustyPhotometry:
         return replace(self, groups=[group.condensed() for group in self.groups])
 
     def fluxes(
-        self,
-        age_weights: np.ndarray,
-        metallicity_weights: np.ndarray,
-        **dust: np.ndarray | float,
+        self, age_weights: np.ndarray, metallicity_weights: np.ndarray, **dust: np.ndarray | float
     ) -> np.ndarray:
         """Return the fluxes of models with one metallicity each.
 

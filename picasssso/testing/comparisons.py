@@ -42,11 +42,7 @@ def planes_of(maps: PropertyMaps) -> dict[str, np.ndarray]:
 
 
 def assert_same(
-    first: PropertyMaps,
-    second: PropertyMaps,
-    what: str,
-    rtol: float = 0.0,
-    region: Any = ...,
+    first: PropertyMaps, second: PropertyMaps, what: str, rtol: float = 0.0, region: Any = ...
 ) -> None:
     """Assert that maps agree, relative to the posterior's own width as well.
 

@@ -66,9 +66,7 @@ def parametrize_with_checks(
     ]
     cases = [
         pytest.param(
-            estimator,
-            partial(check, bands=tuple(bands), redshift=redshift),
-            id=f"{label}-{name}",
+            estimator, partial(check, bands=tuple(bands), redshift=redshift), id=f"{label}-{name}"
         )
         for label, estimator in zip(labels, estimators, strict=True)
         for name, check in CHECKS.items()

@@ -287,9 +287,7 @@ def _ranged(
     return list_table(["of", what, "galaxies", *names], body) if body else ""
 
 
-def _ranged_entries(
-    properties: Mapping[str, Any],
-) -> Iterator[tuple[str, str, Mapping[str, Any]]]:
+def _ranged_entries(properties: Mapping[str, Any]) -> Iterator[tuple[str, str, Mapping[str, Any]]]:
     """Yield what a figure of stellar mass is of, in which range, and its numbers."""
     found = properties["stellar_mass"]
     what = {"age": "age in Gyr", "attenuation": "A_V", "snr": "S/N"}

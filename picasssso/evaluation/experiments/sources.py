@@ -58,11 +58,7 @@ def _make(text: str) -> PairSource:
 
 
 def _painted_illustris(
-    folder: str,
-    survey: str = "sdss",
-    redshift: float = 0.05,
-    n_pixels: int = 128,
-    seed: int = 0,
+    folder: str, survey: str = "sdss", redshift: float = 0.05, n_pixels: int = 128, seed: int = 0
 ) -> PairSource:
     """Paint the maps in a folder with light, observe them, and cut out their middles.
 

@@ -180,10 +180,7 @@ def galaxy_figures(
     forming, quiescent = specific > STAR_FORMING, specific < QUIESCENT
     everything = np.isfinite(mass)
     found: dict[str, Any] = {"n_galaxies": len(records)}
-    points: dict[str, Any] = {
-        "log_mass": mass.tolist(),
-        "log_ssfr": specific.tolist(),
-    }
+    points: dict[str, Any] = {"log_mass": mass.tolist(), "log_ssfr": specific.tolist()}
 
     def compare(
         key: str,

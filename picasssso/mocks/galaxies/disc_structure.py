@@ -121,10 +121,7 @@ def draw_structure(
 
 
 def sample_structure(
-    structure: DiscStructure,
-    x: torch.Tensor,
-    y: torch.Tensor,
-    radius: torch.Tensor,
+    structure: DiscStructure, x: torch.Tensor, y: torch.Tensor, radius: torch.Tensor
 ) -> torch.Tensor:
     """Return factors (n, channel, p, q) at places (n, p, q) in the plane of disks."""
     log_radius = torch.log(radius)

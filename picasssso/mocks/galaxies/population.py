@@ -20,6 +20,9 @@ from picasssso.mocks.galaxies.formation import timescale_of_rate
 from picasssso.mocks.galaxies.sersic import sersic_fraction
 from picasssso.mocks.worlds import Worlds
 
+#: Values of galaxies, (n,), by name.
+Arrays = dict[str, np.ndarray]
+
 #: Normal numbers are cut at this many standard deviations: tails of relations are not known.
 _CUT = 3.0
 
@@ -58,7 +61,7 @@ def draw_parameters(
     log_mass: np.ndarray | None = None,
     prefix: str = "",
     worlds: Worlds | None = None,
-) -> dict[str, np.ndarray]:
+) -> Arrays:
     """Draw the parameters of galaxies: names to arrays of shape (n,)."""
     draws = _Draws(stream, prefix, widen)
     if log_mass is None:
@@ -81,9 +84,7 @@ def draw_parameters(
     return {name: np.asarray(value, dtype=np.float64) for name, value in parameters.items()}
 
 
-def _draw_kind(
-    draws: _Draws, log_mass: np.ndarray, world: dict[str, np.ndarray]
-) -> dict[str, np.ndarray]:
+def _draw_kind(draws: _Draws, log_mass: np.ndarray, world: Arrays) -> Arrays:
     """Draw whether a galaxy forms stars, and of what type it is."""
     forming = (1.0 - relations.quenched_fraction(log_mass)) * (1.0 - world["world_environment"])
     quenched = draws.happens("quenched", 1.0 - forming)
@@ -97,17 +98,10 @@ def _draw_kind(
     irregular = ~quenched & draws.happens(
         "irregular", 0.75 * _sigmoid((9.2 - log_mass) / 0.25) + 0.03
     )
-    return {
-        "quenched": quenched,
-        "green": green,
-        "spheroid": spheroid,
-        "irregular": irregular,
-    }
+    return {"quenched": quenched, "green": green, "spheroid": spheroid, "irregular": irregular}
 
 
-def _draw_shape(
-    draws: _Draws, log_mass: np.ndarray, kind: dict[str, np.ndarray]
-) -> dict[str, np.ndarray]:
+def _draw_shape(draws: _Draws, log_mass: np.ndarray, kind: Arrays) -> Arrays:
     quenched, spheroid = kind["quenched"].astype(bool), kind["spheroid"].astype(bool)
     irregular = kind["irregular"].astype(bool)
     n, u = draws.normal, draws.uniform
@@ -227,7 +221,7 @@ def _draw_shape(
     }
 
 
-def _smooth(shape: dict[str, np.ndarray], smooth: np.ndarray) -> None:
+def _smooth(shape: Arrays, smooth: np.ndarray) -> None:
     """Take arms, clumps, bars, rings, lopsidedness and dust lanes from some galaxies, in place."""
     for name in (
         "arm_old", "arm_gas", "floccules", "clumps", "bar_fraction", "ring", "lopsided", "tidal",
@@ -268,12 +262,8 @@ def _projected(
 
 
 def _draw_populations(
-    draws: _Draws,
-    log_mass: np.ndarray,
-    kind: dict[str, np.ndarray],
-    shape: dict[str, np.ndarray],
-    world: dict[str, np.ndarray],
-) -> dict[str, np.ndarray]:
+    draws: _Draws, log_mass: np.ndarray, kind: Arrays, shape: Arrays, world: Arrays
+) -> Arrays:
     return {
         **(rates := _draw_rates(draws, log_mass, kind, world)),
         **_draw_histories(draws, log_mass, kind, rates, world),
@@ -283,12 +273,7 @@ def _draw_populations(
     }
 
 
-def _draw_rates(
-    draws: _Draws,
-    log_mass: np.ndarray,
-    kind: dict[str, np.ndarray],
-    world: dict[str, np.ndarray],
-) -> dict[str, np.ndarray]:
+def _draw_rates(draws: _Draws, log_mass: np.ndarray, kind: Arrays, world: Arrays) -> Arrays:
     """Draw star formation rates, in Msun/yr, and how far they lie below the sequence."""
     quenched, green = kind["quenched"].astype(bool), kind["green"].astype(bool)
     n = draws.normal
@@ -314,12 +299,8 @@ def _draw_rates(
 
 
 def _draw_histories(
-    draws: _Draws,
-    log_mass: np.ndarray,
-    kind: dict[str, np.ndarray],
-    rates: dict[str, np.ndarray],
-    world: dict[str, np.ndarray],
-) -> dict[str, np.ndarray]:
+    draws: _Draws, log_mass: np.ndarray, kind: Arrays, rates: Arrays, world: Arrays
+) -> Arrays:
     """Draw when stars formed: times in Gyr."""
     quenched, green = kind["quenched"].astype(bool), kind["green"].astype(bool)
     n, u = draws.normal, draws.uniform
@@ -373,12 +354,8 @@ def _draw_histories(
 
 
 def _draw_metals(
-    draws: _Draws,
-    log_mass: np.ndarray,
-    kind: dict[str, np.ndarray],
-    rates: dict[str, np.ndarray],
-    world: dict[str, np.ndarray],
-) -> dict[str, np.ndarray]:
+    draws: _Draws, log_mass: np.ndarray, kind: Arrays, rates: Arrays, world: Arrays
+) -> Arrays:
     """Draw metallicities, log10 of mass fractions, and their gradients in dex per radius."""
     quenched = kind["quenched"].astype(bool)
     n = draws.normal
@@ -410,13 +387,8 @@ def _draw_metals(
 
 
 def _draw_gas(
-    draws: _Draws,
-    log_mass: np.ndarray,
-    kind: dict[str, np.ndarray],
-    shape: dict[str, np.ndarray],
-    rates: dict[str, np.ndarray],
-    world: dict[str, np.ndarray],
-) -> dict[str, np.ndarray]:
+    draws: _Draws, log_mass: np.ndarray, kind: Arrays, shape: Arrays, rates: Arrays, world: Arrays
+) -> Arrays:
     """Draw masses of gas in Msun, sizes in kpc, depletion times in yr."""
     quenched, irregular = kind["quenched"].astype(bool), kind["irregular"].astype(bool)
     n = draws.normal
@@ -443,12 +415,8 @@ def _draw_gas(
 
 
 def _draw_dust(
-    draws: _Draws,
-    log_mass: np.ndarray,
-    shape: dict[str, np.ndarray],
-    rates: dict[str, np.ndarray],
-    world: dict[str, np.ndarray],
-) -> dict[str, np.ndarray]:
+    draws: _Draws, log_mass: np.ndarray, shape: Arrays, rates: Arrays, world: Arrays
+) -> Arrays:
     """Draw how much dust there is per metal in the gas, where, and by what law it dims."""
     n, u = draws.normal, draws.uniform
     # Dust in clumps dims less than its mean column (Witt & Gordon 2000, ApJ 528, 799).
@@ -470,10 +438,7 @@ def _draw_dust(
 
 
 def _forget_structure(
-    populations: dict[str, np.ndarray],
-    draws: _Draws,
-    cosine: np.ndarray,
-    world: dict[str, np.ndarray],
+    populations: Arrays, draws: _Draws, cosine: np.ndarray, world: Arrays
 ) -> None:
     """Replace gradients that follow shape by ones of either sign, in place."""
     populations["age_gradient"] = 0.17 * draws.normal("free age gradient")

@@ -13,10 +13,7 @@ import torch
 
 
 def inclining_matrix(
-    plane_y: torch.Tensor,
-    sky_y: torch.Tensor,
-    cosine: torch.Tensor,
-    height: torch.Tensor,
+    plane_y: torch.Tensor, sky_y: torch.Tensor, cosine: torch.Tensor, height: torch.Tensor
 ) -> torch.Tensor:
     """Return the matrix that inclines disks.
 

@@ -19,11 +19,7 @@ from picasssso.mocks.galaxies.scaling_relations import (
     attenuation_slope,
     early_type_size,
 )
-from picasssso.mocks.galaxies.sersic import (
-    GAUSSIAN_WIDTHS,
-    elliptical_gaussians,
-    sersic_weights,
-)
+from picasssso.mocks.galaxies.sersic import GAUSSIAN_WIDTHS, elliptical_gaussians, sersic_weights
 
 #: Cells of a disc's plane per pixel of the frame, along one axis.
 PLANE_SAMPLING = 1.1

@@ -8,9 +8,7 @@ import numpy as np
 
 from picasssso.exceptions import InvalidInputError
 from picasssso.mocks.age_bins import AGE_CENTRES, AGE_EDGES, N_AGE, surviving_fraction
-from picasssso.mocks.galaxies.scaling_relations import (
-    attenuation_per_surface_density,
-)
+from picasssso.mocks.galaxies.scaling_relations import attenuation_per_surface_density
 from picasssso.mocks.particles.components import GasParticles, StarParticles
 from picasssso.mocks.particles.smoothing import deposit, neighbour_distance
 

@@ -69,9 +69,7 @@ class Particles:
     def replace_positions(self, stars: np.ndarray, gas: np.ndarray) -> Particles:
         """Return the galaxy with other positions, (n, 3) in kpc."""
         return replace(
-            self,
-            stars=replace(self.stars, position=stars),
-            gas=replace(self.gas, position=gas),
+            self, stars=replace(self.stars, position=stars), gas=replace(self.gas, position=gas)
         )
 
     def within(self, radius: float) -> Particles:
