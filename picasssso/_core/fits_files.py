@@ -175,8 +175,10 @@ def _data(hdu: Any, what: str, path: PathLike, axes: int | None) -> npt.NDArray[
         ) from error
 
 
-def find_image(hdus: fits.HDUList, key: HDUKey | None, what: str, path: PathLike) -> Any:
-    """Return the HDU of a 2-D image, by name or number, or the only one there is."""
+def find_image(
+    hdus: fits.HDUList, key: HDUKey | None, what: str, path: PathLike, *, cube: bool = False
+) -> Any:
+    """Return the HDU of a 2-D image, or of a ``cube``, by name or number, or the only one."""
     if key is None:
         images = [n for n, hdu in enumerate(hdus) if len(image_shape(hdu) or ()) == 2]
         if len(images) != 1:
@@ -192,7 +194,7 @@ def find_image(hdus: fits.HDUList, key: HDUKey | None, what: str, path: PathLike
             f"{what}: found no HDU {key!r} in {path}, expected one of {list_hdus(hdus)}."
         ) from None
     axes = len(image_shape(hdu) or ())
-    if axes != 2:
+    if axes != 2 and not (cube and axes == 3):
         raise InvalidInputError(
             f"{what}: found no 2-D image in HDU {key!r} of {path}, which holds "
             f"{list_hdus(hdus)}. Name another HDU"

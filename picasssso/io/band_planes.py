@@ -47,6 +47,9 @@ class BandPlane:
         FWHM or kernel of the PSF, if the file contains it.
     hdu : int, optional
         Number of the HDU of the values.
+    layer : int, optional
+        Number of the values in that HDU, if it is a cube of bands; planes of noise and masks
+        that the user names may then be cubes too.
 
     Examples
     --------
@@ -63,3 +66,4 @@ class BandPlane:
     zero_point: u.Quantity | None = None
     psf: Any = None
     hdu: int | None = None
+    layer: int | None = None

@@ -52,6 +52,8 @@ class ImageFile:
         Other arguments given by the user, such as `zero_point`.
     companions : dict, optional
         Files that belong to this one, by role (see `Recognition`).
+    layer : int, optional
+        Which image is meant of an HDU with three axes.
 
     Examples
     --------
@@ -65,6 +67,7 @@ class ImageFile:
     hdu: HDUKey | None = None
     stated: Stated = field(default_factory=Stated)
     companions: Mapping[str, ImageFile] = field(default_factory=dict)
+    layer: int | None = None
 
     def __str__(self) -> str:
         return self.path if self.band is None else f"Band {self.band!r}: {self.path}"
@@ -86,7 +89,8 @@ class ImageFile:
             return None
         what = "File" if self.band is None else f"Band {self.band!r}"
         with self._open() as hdus:
-            found = find_image(hdus, self.hdu, what, self.path)
+            cube = self.layer is not None
+            found = find_image(hdus, self.hdu, what, self.path, cube=cube)
             return next(k for k, hdu in enumerate(hdus) if hdu is found)
 
     @property
@@ -268,6 +272,14 @@ class ImageFile:
                 array = hdus[hdu].data
         elif cube:
             array = read_cube(self.path, hdu, f"{self}: {what}")
+        elif self.axes[hdu] == 3 and self.layer is not None:
+            layers = read_cube(self.path, hdu, f"{self}: {what}")
+            if self.layer >= len(layers):
+                raise FileFormatError(
+                    f"{self}: found {len(layers)} planes in HDU {hdu} ({what}), expected one for "
+                    f"each band, {self.layer + 1} or more."
+                )
+            array = layers[self.layer]
         elif self.axes[hdu] != 2:
             raise FileFormatError(
                 f"{self}: found {self.axes[hdu]} axes in HDU {hdu} ({what}), expected 2. The "

@@ -2,9 +2,9 @@
 
 A cut-out has an HDU for the image, a cube (band, y, x) with ``BANDS`` and ``BAND0``, ``BAND1``
 ... in its header, and, if asked for, one of the inverse variance and one of mask bits, told
-apart by ``IMAGETYP`` (IMAGE, INVVAR, MASKBITS). With ``subimage`` there is one image per HDU
-and ``BAND``. Coadds of bricks have one band in a file, ``...-image-r.fits.fz``, with
-``...-invvar-r.fits.fz`` and ``...-maskbits.fits.fz`` beside them. All are in AB nanomaggies
+apart by ``EXTNAME`` or ``IMAGETYP`` (IMAGE, INVVAR, MASKBITS). With ``subimage`` there is one
+image per HDU and ``BAND``. Coadds of bricks have one band in a file, ``...-image-r.fits.fz``,
+with ``...-invvar-r.fits.fz`` and ``...-maskbits.fits.fz`` beside them. All are in AB nanomaggies
 and say so at most by name: there is no BUNIT. Cut-outs of the viewer's other layers (unWISE,
 GALEX, SDSS ...) have no ``SURVEY``, other units, and are none of these files.
 
@@ -31,7 +31,7 @@ from picasssso.exceptions import FileFormatError, InvalidInputError, PicassssoWa
 from picasssso.io.band_planes import BandPlane, BitMask
 from picasssso.io.formats import ImageReader, Recognition
 from picasssso.io.image_files import ImageFile
-from picasssso.io.keywords import bits_set
+from picasssso.io.keywords import bits_set, plane_kind
 
 #: Bits of MASKBITS that make a band's pixel unusable: saturated, or bad in all exposures
 #: (legacysurvey.org, "bitmasks"). Bits for the surroundings of stars are not among them.
@@ -42,6 +42,9 @@ _NORTH = {"g": "BASS-g", "r": "BASS-r", "z": "MzLS-z"}
 _DIVIDE = 32.375  # degrees of declination
 _NATIVE_PIXEL = 0.262  # arcsec
 _BRICK = re.compile(r"legacysurvey-.*-(image|invvar|maskbits)")
+_KINDS = ("image", "invvar", "maskbits")
+#: What these are called, by the kind of plane that an HDU's name says.
+_NAMED = {"ivar": "invvar", "mask": "maskbits"}
 _SURVEYS = ("legacysurvey", "legacysurveys", "decals", "desilegacysurvey")
 
 Plane = tuple[str, npt.NDArray[Any], int]
@@ -58,7 +61,7 @@ class LegacyReader(ImageReader):
         if file.text("SURVEY").replace(" ", "").lower() not in _SURVEYS:
             return None
         kinds = {_kind(file, hdu) for hdu in file.images}
-        role = None if "image" in kinds or len(kinds) != 1 else kinds.pop()
+        role = kinds.pop() if kinds in ({"invvar"}, {"maskbits"}) else None
         group = ""
         if role != "maskbits" and file.images:
             header = file.headers[file.images[0]]
@@ -78,19 +81,19 @@ class LegacyReader(ImageReader):
             filters = _filters(file, hdu)
             # One name that the user gave cannot be that of several bands.
             known = file if len(planes) == 1 else replace(file, band=None)
-            images.append(
-                file.plane(
-                    hdu,
-                    known.band_of(letter, filters),
-                    u.nmgy,
-                    data=data,
-                    noise=partial(_noise, file, weights.get(letter)),
-                    mask=BitMask(partial(_mask, file, masks, BAD_BITS.get(letter, 0)))
-                    if masks
-                    else None,
-                    mask_bits=BAD_BITS.get(letter, 0) if masks else None,
-                )
+            plane = file.plane(
+                hdu,
+                known.band_of(letter, filters),
+                u.nmgy,
+                data=data,
+                noise=partial(_noise, file, weights.get(letter)),
+                mask=BitMask(partial(_mask, file, masks, BAD_BITS.get(letter, 0)))
+                if masks
+                else None,
+                mask_bits=BAD_BITS.get(letter, 0) if masks else None,
             )
+            layers = [one for one in planes if one[2] == hdu]
+            images.append(replace(plane, layer=[one[0] for one in layers].index(letter)))
         _check_pixels(file, images[0])
         return images
 
@@ -118,10 +121,14 @@ def _same_shape(file: ImageFile, what: str, array: npt.NDArray[Any], shape: Any)
 
 
 def _kind(file: ImageFile, hdu: int) -> str:
+    """Return what an HDU holds: by its name, else by IMAGETYP, else by the file's name."""
+    label = file.label(hdu).lower()
+    if (by_name := plane_kind(label)) is not None:
+        return _NAMED.get(by_name, by_name)
     header = file.headers[hdu]
-    kind = str(header.get("IMAGETYP", header.get("IMTYPE", ""))).strip().lower()
-    if kind in ("image", "invvar", "maskbits"):
-        return kind
+    for kind in (label, str(header.get("IMAGETYP", header.get("IMTYPE", ""))).strip().lower()):
+        if kind in _KINDS:
+            return kind
     named = _BRICK.search(file.name)
     return named[1] if named else "image"
 

@@ -216,23 +216,24 @@ def _as_stated(file: ImageFile, plane: BandPlane) -> BandPlane:
     if stated:
         # A weight in addition to an uncertainty only marks where there are data.
         name = "uncertainty" if len(stated) > 1 else next(iter(stated))
-        source, hdu = _companion(file, stated[name], name, band)
+        source, hdu = _companion(file, stated[name], name, plane)
         image.uncertainty = source.noise(NOISE_ARGUMENTS[name], hdu, image.unit, shape)
     if len(stated) > 1:
-        source, hdu = _companion(file, stated["weight"], "weight", band)
+        source, hdu = _companion(file, stated["weight"], "weight", plane)
         nothing = ~(source.array(hdu, "weight", like=shape) > 0)
         image.mask = nothing if image.mask is None else (image.mask != 0) | nothing
     mask = file.stated.of("mask", band)
     if mask is not None:
-        source, hdu = _companion(file, mask, "mask", band)
+        source, hdu = _companion(file, mask, "mask", plane)
         found = source.bad_pixels(hdu, shape, file.stated.bits(band))
         image.mask = found if image.mask is None else image.mask | (found != 0)
     return plane
 
 
-def _companion(file: ImageFile, value: Any, name: str, band: str) -> tuple[ImageFile, int]:
+def _companion(file: ImageFile, value: Any, name: str, plane: BandPlane) -> tuple[ImageFile, int]:
     """Return file and HDU of a weight, uncertainty or mask that the user names."""
     hdu: HDUKey | None
+    band = plane.band
     separate = isinstance(value, os.PathLike) or (
         isinstance(value, str) and re.search(r"[\[\].]|" + re.escape(os.sep), value)
     )
@@ -245,10 +246,11 @@ def _companion(file: ImageFile, value: Any, name: str, band: str) -> tuple[Image
             f"Band {band!r}: found {name}={value!r}, expected the name or number of an HDU in the "
             "same file, or 'file.fits[HDU]'."
         )
-    source = ImageFile(path, band=band, hdu=hdu)
+    source = ImageFile(path, band=band, hdu=hdu, layer=plane.layer)
     if source.named is not None:
         return source, source.named
-    images = [k for k, axes in enumerate(source.axes) if axes == 2]
+    cubes = (3,) if plane.layer is not None else ()
+    images = [k for k, axes in enumerate(source.axes) if axes in (2, *cubes)]
     if len(images) != 1:
         raise InvalidInputError(
             f"Band {band!r}: {name}: found {len(images)} 2-D images in {path} "

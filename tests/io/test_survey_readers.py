@@ -140,6 +140,30 @@ def test_legacy_cube_with_inverse_variance_and_mask_bits(tmp_path):
     assert sigma_of(images, "decam2014-z")[5, 5] == pytest.approx(0.05)
 
 
+@pytest.mark.parametrize("kind", [None, "image"])
+def test_legacy_hdu_is_what_its_name_says(tmp_path, kind):
+    """A cut-out whose noise is told by EXTNAME, with no IMAGETYP or a copied one."""
+    wcs = layouts.tangent_wcs(SHAPE, 0.262)
+    flux, precision = np.stack([star(b) for b in "grz"]), np.array([4.0, 25.0, 100.0])
+    path = layouts.legacy_cutout(tmp_path / "cutout.fits", "grz", flux, wcs)
+    with fits.open(path) as hdus:
+        header = hdus[0].header.copy()
+        header.pop("IMAGETYP")
+        if kind:
+            header["IMAGETYP"] = kind
+        cube = np.broadcast_to(precision[:, None, None], flux.shape).astype("f4")
+        noise = fits.ImageHDU(cube, header, name="INVVAR")
+        fits.HDUList([fits.PrimaryHDU(hdus[0].data, header), noise]).writeto(tmp_path / "n.fits")
+    bands = [f"decam2014-{b}" for b in "grz"]
+    for about in ({}, {"weight": "INVVAR"}, {"weight": str(tmp_path / "n.fits[INVVAR]")}):
+        images = read_survey(tmp_path / "n.fits", redshift=0.05, **about)
+        assert images.bands == tuple(bands)
+        found = [sigma_of(images, band)[5, 5] for band in bands]
+        np.testing.assert_allclose(found, precision**-0.5, rtol=1e-6)
+    with pytest.raises(InvalidInputError, match="no 2-D image in HDU 'INVVAR'"):
+        read_survey({"decam2014-g": tmp_path / "n.fits[INVVAR]"}, redshift=0.05)
+
+
 def test_legacy_files_apart_and_north(tmp_path):
     wcs = layouts.tangent_wcs(SHAPE, 0.262, center=(210.0, 54.0))
     flux = np.stack([star(b) for b in "grz"])
