@@ -1,4 +1,4 @@
-"""Whether uncertainties are right: coverage, rank histograms, sharpness."""
+"""Calibration of uncertainties: coverage, rank histograms, sharpness."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ EXPECTED_RANKS = tuple(np.diff([0.0, *PERCENTILES, 100.0]).round(6).tolist())
 
 @dataclass(frozen=True)
 class Calibration:
-    """How often truths lie where the percentiles say, with bootstrap errors by galaxy.
+    """Coverage of the truth by percentiles, with bootstrap errors by galaxy.
 
     Of ``n`` values of ``n_galaxies``: shares of truths within the 16-84 and the 2.5-97.5 %
     ranges, limits included, with their errors; ``ranks``, per cent of truths below, between

@@ -32,12 +32,11 @@ _SAME_DISTANCE = 0.02
 def match_maps(
     first: PropertyMaps, second: PropertyMaps
 ) -> tuple[PropertyMaps, PropertyMaps, list[str]]:
-    """Return both on the coarser pixels, at the coarser resolution, in the units of the first.
+    """Return both maps at the coarser pixels and resolution, in the units of the first.
 
-    Also returns in words what was done. Surface densities are averaged over area, other
+    Also returns a description of the steps. Surface densities are averaged over area, other
     properties with their weights; errors of the pixels that are averaged are taken to be fully
-    correlated unless there are joint samples. Maps that fit each other already are returned as
-    they are.
+    correlated unless there are joint samples. Matching maps are returned unchanged.
     """
     notes: list[str] = []
     for word, maps in zip(_WORDS, (first, second), strict=True):
@@ -94,7 +93,7 @@ def match_maps(
 
 
 def _elsewhere(first: PropertyMaps, second: PropertyMaps) -> InvalidInputError:
-    """Return the error of two sets of maps that have no part of the sky in common."""
+    """Return the error for two sets of maps without common area on the sky."""
     centers = [sky_center(maps.wcs, maps.shape) for maps in (first, second) if maps.wcs]
     one, other = (center.to_string("decimal", precision=4) for center in centers)
     apart = centers[0].separation(centers[1])
@@ -108,7 +107,7 @@ def _elsewhere(first: PropertyMaps, second: PropertyMaps) -> InvalidInputError:
 def _with_distances(
     first: PropertyMaps, second: PropertyMaps, notes: list[str]
 ) -> tuple[PropertyMaps, PropertyMaps]:
-    """Give maps without a distance that of the others: they are of one galaxy."""
+    """Assign the distance of one set of maps to the other if that has none."""
     pair = [first, second]
     for k in (0, 1):
         known = pair[1 - k]
@@ -122,7 +121,7 @@ def _with_distances(
 
 
 def _suppose_one_distance(first: PropertyMaps, second: PropertyMaps) -> str | None:
-    """Return in words how far apart the distances are that two sets of maps suppose."""
+    """Return notes on different redshifts or distances of two sets of maps."""
     names = ("redshift", "luminosity_distance")
     for name in names:
         one, other = getattr(first, name), getattr(second, name)
@@ -136,7 +135,7 @@ def _suppose_one_distance(first: PropertyMaps, second: PropertyMaps) -> str | No
 
 
 def _in_units_of(first: PropertyMaps, second: PropertyMaps, notes: list[str]) -> PropertyMaps:
-    """Convert maps to the units of others, where they are of the same kind."""
+    """Convert maps to the units of others."""
     factors = {}
     for name in second:
         if name not in first or first.definition(name).unit == second.definition(name).unit:
@@ -237,7 +236,7 @@ def _moved(maps: PropertyMaps, fwhm: float, regrid: _Regrid | None) -> PropertyM
 
 
 def _weight(maps: PropertyMaps, name: str) -> FloatArray:
-    """Return with what pixels are averaged; 0 where there is no value."""
+    """Return the weights for averaging pixels; 0 where there is no value."""
     definition = maps.definition(name)
     known = ~maps.masks[name]
     weight = definition.weight or "stellar_mass"
@@ -274,7 +273,7 @@ def _with_arrays(
 
 
 def _options(maps: PropertyMaps) -> dict[str, Any]:
-    """Return what maps know beside their planes."""
+    """Return the attributes of maps other than their planes."""
     return {
         "wcs": maps.wcs,
         "pixel_solid_angle": maps.pixel_solid_angle if maps.wcs is None else None,

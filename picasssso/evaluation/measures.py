@@ -1,7 +1,7 @@
-"""What is kept of each galaxy: sums, profiles, a sample of pixels, measures of structure.
+"""Measurements of each galaxy that are stored: sums, profiles, a sample of pixels, structure.
 
-Everything that the figures and tables of an evaluation need, small enough to keep for
-thousands of galaxies, and to join from many batches.
+These suffice for the figures and tables of an evaluation, are small enough to be stored for
+thousands of galaxies, and can be combined from many batches.
 """
 
 from __future__ import annotations
@@ -31,10 +31,10 @@ _STRUCTURE = ("stellar_mass", "sfr", "gas_mass", "stellar_age")
 
 @dataclass(frozen=True)
 class Settings:
-    """How an evaluation measures.
+    """Settings of the measurements of an evaluation.
 
-    ``pixels_per_galaxy``: at most so many pixels of a galaxy are kept, drawn at random (the same
-    whatever the estimator, as far as it has estimated them).
+    ``pixels_per_galaxy``: maximum number of stored pixels of a galaxy, drawn at random (the same
+    for all estimators, unless they are masked).
     """
 
     aperture_radius: float = FIT_RADIUS
@@ -57,14 +57,14 @@ def measure(
     pixel_area: Any = 1.0,
     sum_percentiles: Mapping[str, Any] | None = None,
 ) -> Record:
-    """Measure what is kept of each of n galaxies: arrays by name.
+    """Return the measurements of n galaxies: arrays by name.
 
-    Those properties are compared that both have; derived quantities (`DERIVED`) are made here.
-    ``galaxy`` (n,) is the number that views of one galaxy share (0, 1, ... by default),
-    ``signal_to_noise`` (n, y, x) the image's, ``pixel_area`` in kpc2, a number or (n,), and
-    ``sum_percentiles``, by property (n, 5), percentiles of the aperture's sum in the unit of
-    the map times kpc2. The part of a name before the first dot says what the first axis is:
-    ``galaxy``, ``aperture``, ``radial``, ``structure`` (galaxies), ``pixel`` (pixels).
+    The common properties are compared, and derived quantities (`DERIVED`) are computed. ``galaxy``
+    (n,) is a number common to all views of one galaxy (default: 0, 1, ...), ``signal_to_noise``
+    (n, y, x) the image's, ``pixel_area`` in kpc2, a number or (n,), and ``sum_percentiles``, by
+    property (n, 5), percentiles of the aperture's sum in the unit of the map times kpc2. The part
+    of a name before the first dot says what the first axis is: ``galaxy``, ``aperture``,
+    ``radial``, ``structure`` (galaxies), ``pixel`` (pixels).
     """
     settings = settings or Settings()
     n = len(truth)
@@ -118,7 +118,7 @@ def measure(
 
 
 def join_records(records: Sequence[Record]) -> Record:
-    """Return what was kept of several batches as one."""
+    """Return the measurements of several batches as one record."""
     if not records:
         raise InvalidInputError("There is nothing to join: no galaxy was measured.")
     first = records[0]

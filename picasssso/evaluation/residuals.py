@@ -1,8 +1,8 @@
-"""How far estimates lie from the truth: residuals and their statistics, with errors.
+"""Residuals of estimates relative to the truth, and their statistics with errors.
 
-A residual is log10(estimate / truth) in dex, so that a *positive* one is too much. (The
-paper takes log10(true) - log10(predicted): its mu has the opposite sign.) For a property in
-magnitudes it is the difference.
+A residual is log10(estimate / truth) in dex, *positive* if the estimate is too high. (The paper
+takes log10(true) - log10(predicted): its mu has the opposite sign.) For a property in magnitudes
+it is the difference.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _N_BINS, _REACH = 400, 6.0
 
 
 def for_json(content: Any) -> Any:
-    """Replace what JSON cannot hold, numbers that are not finite, by None."""
+    """Replace numbers that are not finite, which JSON cannot represent, by None."""
     if isinstance(content, dict):
         return {name: for_json(value) for name, value in content.items()}
     if isinstance(content, list | tuple):
@@ -211,7 +211,7 @@ def _bootstrap_moments(
 def _bootstrap_medians(
     sample: FloatArray, owner: npt.NDArray[np.intp], counts: FloatArray, median: float, nmad: float
 ) -> dict[str, FloatArray]:
-    """Resample medians from each galaxy's histogram, which is far quicker than sorting."""
+    """Resample medians from each galaxy's histogram, which is much faster than sorting."""
     if nmad == 0:
         return {"median": np.full(len(counts), median), "nmad": np.zeros(len(counts))}
     n_galaxies = counts.shape[1]

@@ -1,4 +1,4 @@
-"""Maps of many galaxies as plain arrays, and what follows from them."""
+"""Maps of many galaxies as plain arrays, and derived quantities."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ DERIVED: Mapping[str, Property] = MappingProxyType(
 
 
 def as_array(values: Any) -> npt.NDArray[Any]:
-    """Return a tensor, wherever it lives, or anything like an array, as an ndarray."""
+    """Return a tensor on any device, or an array-like object, as an ndarray."""
     if hasattr(values, "detach"):
         values = values.detach().cpu()
         if values.is_floating_point() and values.element_size() < 4:
@@ -153,7 +153,7 @@ class MapStack:
         return replace(self, values=values)
 
     def with_oracle_mask(self, truth: MapStack) -> MapStack:
-        """Return the stack with nothing where the truth has nothing, as in the paper.
+        """Return the stack with zeros where the truth is zero, as in the paper.
 
         No real galaxy comes with such a mask; figures made with it are for comparison with
         those of Buck & Wolf (2021) only.
@@ -172,7 +172,7 @@ class MapStack:
 
 
 def check_resolutions(truth: float | None, estimate: float | None) -> None:
-    """Refuse maps that claim different resolutions, FWHM in arcsec or None."""
+    """Raise an error for maps with different stated resolutions, FWHM in arcsec or None."""
     if truth is None or estimate is None:
         return
     if abs(truth - estimate) > 0.1 * max(truth, estimate):

@@ -1,7 +1,7 @@
-"""Whether maps have the right structure: a blurred map can get every sum right.
+"""Comparison of the structure of maps: even a blurred map can have correct sums.
 
-Both measures look at log10 of maps inside a window around the galaxy, since in linear maps
-the nucleus is all that counts.
+Both measures use log10 of maps inside a window around the galaxy, since linear maps are dominated
+by the nucleus.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _SSIM_SIGMA, _SSIM_K1, _SSIM_K2 = 1.5, 0.01, 0.03
 
 @dataclass(frozen=True, eq=False)
 class PowerSpectra:
-    """Power of maps against the truth's, by spatial frequency in cycles per pixel."""
+    """Power of maps relative to that of the truth, by spatial frequency in cycles per pixel."""
 
     frequency: FloatArray
     ratio: FloatArray

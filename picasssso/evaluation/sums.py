@@ -24,11 +24,11 @@ def aperture_values(
 ) -> dict[str, FloatArray]:
     """Integrate surface densities and average intensive properties over apertures.
 
-    ``weights``: how much of each pixel counts, as `Apertures.weights` gives it; ``pixel_area``:
-    area of a pixel, kpc2; ``valid``: by property, which pixels may count: to sum a truth over
-    the pixels that the estimate has (`MapStack.values` that are not NaN); returns totals in the
-    property's unit times kpc2, or averages weighted as in `picasssso.maps.PropertyMaps.total`
-    (an estimate with its own weight).
+    ``weights``: fraction of each pixel inside the aperture, as returned by `Apertures.weights`;
+    ``pixel_area``: area of a pixel in kpc2; ``valid``: by property, pixels that are included, for
+    example those of an estimate in sums of the truth. Returns totals in the unit of the property
+    times kpc2, or averages weighted as in `picasssso.maps.PropertyMaps.total` (estimates with
+    their own weight).
     """
     fractions = as_array(weights)
     if fractions.shape != (len(stack), *stack.shape):
@@ -90,7 +90,7 @@ def normal_percentiles(value: Any, error: Any) -> FloatArray:
 def _parts(
     stack: MapStack, name: str, fractions: FloatArray, valid: Mapping[str, Any] | None
 ) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """Return the sum of the property, of its weight, and of pixels that count, (n,) each."""
+    """Return the sums of the property, of its weight, and of included pixels, (n,) each."""
     values = stack.values[name]
     definition = stack.definitions[name]
     good = np.isfinite(values)

@@ -1,8 +1,8 @@
 """Integral-field spectroscopy: cubes, images made from them, and published maps.
 
 `read_cube` reads a cube, `synthetic_images` integrates filters over it into
-`~picasssso.bands.BandImages`, and `read_maps` and `convert_maps` turn what others published
-into `~picasssso.maps.PropertyMaps`.
+`~picasssso.bands.BandImages`, and `read_maps` and `convert_maps` convert published maps into
+`~picasssso.maps.PropertyMaps`.
 """
 
 from picasssso.ifu.conversion import convert_maps

@@ -1,4 +1,4 @@
-"""Star formation from H-alpha, corrected for dust by the Balmer decrement."""
+"""Star formation rates from H-alpha, corrected for dust with the Balmer decrement."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ def halpha_star_formation(
     solid_angle: u.Quantity,
     redshift: float,
 ) -> PublishedMap:
-    """Return star formation rates per kpc2, of the last 10 Myr, on Kroupa's mass function.
+    """Return star formation rates per kpc2 over the last 10 Myr, for a Kroupa mass function.
 
     Lines are of shape (y, x), in ``unit`` per pixel of ``solid_angle``. NaN where one of the lines
-    has a signal-to-noise ratio below 3. All H-alpha is taken for that of young stars.
+    has a signal-to-noise ratio below 3. All H-alpha emission is assumed to be due to young stars.
     """
     # Luminosity per area at the galaxy: 4 pi (1 + z)^4 times the brightness on the sky.
     brightness = (unit / solid_angle).to_value(u.erg / u.s / u.cm**2 / u.sr)

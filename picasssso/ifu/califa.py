@@ -4,11 +4,11 @@ The primary HDU has fluxes of (wavelength, y, x) in 1e-16 erg/s/cm2/AA per spaxe
 air, corrected for the Galaxy's dust (Schlegel et al. 1998, law of Cardelli et al. 1989); ERROR
 standard deviations, BADPIX 1 where bad, with errors of 1e10; MED_VEL, in COMB cubes V500 MED_VEL,
 the velocity c z (Sanchez et al. 2012, A&A 538, A8; Husemann et al. 2013, A&A 549, A87; Sanchez et
-al. 2016, A&A 594, A36). Headers without BUNIT have the unit as PIPE UNITS, or mean that of the
-papers, which public readers (pycasso2, GIST) take for granted. The noise of n added spaxels is
-1 + 1.07 log10(n) times that of independent ones, for all gratings and up to 80 spaxels (Garcia-
-Benito et al. 2015, A&A 576, A135, equation 1, with the slope that vorbin quotes of it). PSF 2.5
-arcsec, calibration to 4 % (Sanchez et al. 2016).
+al. 2016, A&A 594, A36). Headers without BUNIT have the unit as PIPE UNITS, or use that of the
+papers, which public readers (pycasso2, GIST) assume. The noise of n added spaxels is 1 + 1.07
+log10(n) times that of independent ones, for all gratings and up to 80 spaxels (Garcia- Benito et
+al. 2015, A&A 576, A135, equation 1, with the slope that vorbin quotes of it). PSF 2.5 arcsec,
+calibration to 4 % (Sanchez et al. 2016).
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ class CALIFAReader(CubeReader):
     title = "CALIFA cube"
 
     def recognize(self, file: ImageFile) -> bool:
-        """Tell it by the survey's keywords, or by its HDUs."""
+        """Recognize by the keywords of the survey, or by its HDUs."""
         named = file.text("CALIFAID", "SURVEY", "INSTRUME").upper()
         return "CALIFA" in named or file.get("CALIFAID") is not None or (
             file.axes[0] == 3 and file.find("BADPIX") is not None

@@ -1,4 +1,4 @@
-"""Sets of published maps as `PropertyMaps`."""
+"""Conversion of sets of published maps into `PropertyMaps`."""
 
 from __future__ import annotations
 
@@ -41,21 +41,21 @@ def convert_maps(
     bins: npt.NDArray[np.integer] | None = None,
     meta: Mapping[str, Any] | None = None,
 ) -> PropertyMaps:
-    """Turn published maps into `~picasssso.maps.PropertyMaps`.
+    """Convert published maps into `~picasssso.maps.PropertyMaps`.
 
     Parameters
     ----------
     planes : mapping of str to PublishedMap
-        Maps by the name of the property. With ``table``, their ``values`` and ``error`` are names
-        of its columns, and a column's unit takes the place of ``unit=None``.
+        Maps by name of the property. With ``table``, their ``values`` and ``error`` are names of
+        columns; for ``unit=None``, the unit of the column is used.
     table : `~astropy.table.Table`, optional
-        Table with a row for each spaxel, such as those of the package edge_pydb; the maps reach
-        from pixel 0 to its last.
+        Table with one row for each spaxel, for example of the package edge_pydb. The maps extend
+        from pixel 0 to the last pixel in the table.
     x, y : str, optional
-        Its columns of the pixel, from 0.
+        Columns of the pixel coordinates, starting from 0.
     sky : (str, str), optional
-        Its columns of right ascension and declination in degrees, to which a WCS is fitted
-        unless there is ``wcs``.
+        Columns of right ascension and declination in degrees, to which a WCS is fitted unless
+        ``wcs`` is given.
     wcs : `~astropy.wcs.WCS`, optional
         Celestial WCS of the pixels.
     pixel_solid_angle : `~astropy.units.Quantity`, optional
@@ -63,30 +63,31 @@ def convert_maps(
     redshift : float, optional
         Observed redshift.
     luminosity_distance : `~astropy.units.Quantity`, optional
-        Distance; default: that of the redshift in Planck18. Needed for values per spaxel.
+        Distance; default: from the redshift, for Planck18. Needed for values per spaxel.
     inclination : `~astropy.units.Quantity`, optional
-        By which surface densities were deprojected: they become as seen on the sky.
+        Inclination for which surface densities were deprojected; they are converted back to
+        projected ones.
     approximate : collection of str, optional
-        Properties (stellar_age, stellar_metallicity, sfr) to take for the package's though they
-        are other averages, which ``meta["approximations"]`` says.
+        Properties (stellar_age, stellar_metallicity, sfr) that are different averages but are to
+        be used as those of this package; listed in ``meta["approximations"]``.
     resolution_fwhm : `~astropy.units.Quantity`, optional
-        Width of the PSF, an angle.
+        FWHM of the PSF, an angle.
     bins : array of int, shape (y, x), optional
-        Bins whose pixels hold one measurement; negative: none.
+        Number of the bin of each pixel; the pixels of a bin are one measurement. Negative: no bin.
     meta : mapping, optional
-        Notes.
+        Additional notes.
 
     Returns
     -------
     PropertyMaps
-        On Chabrier's initial mass function and per kpc2 as seen; maps without errors have
-        percentiles without width.
+        For a Chabrier initial mass function, per projected kpc2; the percentiles of maps without
+        errors are all equal.
 
     Raises
     ------
     InvalidInputError, InvalidTypeError
-        If something that matters is not stated, a unit cannot be converted, a column is missing,
-        or two rows are of one pixel.
+        If required information or a column is missing, a unit cannot be converted, or two rows
+        have the same pixel.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""How a filter falls on the wavelength pixels of a cube: weights, coverage, and cut filters.
+"""Filters on the wavelength pixels of a cube: weights, coverage, and truncated filters.
 
 A band's flux density is the mean over photons, f_nu = int f_lambda lambda R dlambda /
 (c int R dlambda / lambda) (Bessell & Murphy 2012, PASP 124, 140). Within a pixel f_lambda is
@@ -33,10 +33,11 @@ LEAST_COVERED = 0.95
 
 @dataclass(frozen=True)
 class BandWeights:
-    """Weights of the wavelength pixels of each arm, and how much of the filter they cover.
+    """Weights of the wavelength pixels of each arm, and the coverage of the filter.
 
     ``arms``: arrays that turn f_lambda (erg/s/cm2/AA) into f_nu (erg/s/cm2/Hz), of the whole band;
-    ``covered``: part of the filter's photons of a flat f_nu that fall on the cube.
+    ``covered``: fraction of the photons of a flat f_nu, weighted with the filter, that fall on the
+    cube.
     """
 
     band: str
@@ -60,8 +61,8 @@ def _integrals(curve: FilterResponse, power: float, edges: FloatArray) -> FloatA
 def weigh_band(cube: Cube, band: str) -> BandWeights:
     """Return the weights of a band over a cube.
 
-    Where a cube leaves out a little of a filter, weights are tilted so that the result is right
-    for any spectrum whose f_nu is linear in wavelength over the band.
+    If a cube does not cover a small part of a filter, weights are tilted such that the result is
+    correct for any spectrum whose f_nu is linear in wavelength across the band.
     """
     curve = load_filter(band)
     wave = np.asarray(curve.wavelength, float)
@@ -91,15 +92,15 @@ def weigh_band(cube: Cube, band: str) -> BandWeights:
 
 
 def coverage(cube: Cube, band: str) -> float:
-    """Return how much of a filter a cube covers: the part of a flat f_nu's photons."""
+    """Return the fraction of a filter that a cube covers, for the photons of a flat f_nu."""
     return weigh_band(cube, band).covered
 
 
 def cut_filter(cube: Cube, band: str, name: str | None = None) -> FilterResponse:
-    """Define a filter that is another one, cut to the wavelengths of a cube.
+    """Define a filter that is truncated to the wavelengths of a cube.
 
-    By its name, ``cut_LOW_HIGH-GROUP_BAND`` unless one is given, it is usable as a band: by
-    estimators, and in files, which keep it.
+    It can be used as a band under its name (default: ``cut_LOW_HIGH-GROUP_BAND``) by estimators,
+    and is stored in files.
     """
     curve = load_filter(band)
     wave, response = (np.asarray(x, float) for x in (curve.wavelength, curve.response))
@@ -134,7 +135,7 @@ def cut_filter(cube: Cube, band: str, name: str | None = None) -> FilterResponse
 
 
 def box_filter(name: str, low: float, high: float) -> FilterResponse:
-    """Define a box filter: a photon response of 1 between two wavelengths, and 0 elsewhere.
+    """Define a box filter: photon response 1 between two wavelengths, and 0 elsewhere.
 
     Parameters
     ----------
@@ -146,12 +147,12 @@ def box_filter(name: str, low: float, high: float) -> FilterResponse:
     Returns
     -------
     speclite.filters.FilterResponse
-        The curve, which can now be used as a band by its name.
+        The filter, which can be used as a band under its name.
 
     Raises
     ------
     InvalidInputError
-        If the name is invalid or that of a filter in the library, or the wavelengths do not
+        If the name is invalid or is that of a filter in the library, or the wavelengths do not
         increase.
 
     Examples

@@ -1,4 +1,4 @@
-"""`Cube`: the spectra of one galaxy on one grid of spaxels, with what its survey says of them."""
+"""`Cube`: the spectra of one galaxy on one grid of spaxels, with the metadata of the survey."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ class Cube:
     bins : array of int, shape (y, x), optional
         Bins whose spaxels repeat one spectrum; negative: no bin.
     meta : mapping, optional
-        Notes, representable in JSON.
+        Additional notes that JSON can represent.
 
     Raises
     ------
@@ -158,10 +158,10 @@ class Cube:
 
     @cached_property
     def covered(self) -> tuple[npt.NDArray[np.bool_], ...]:
-        """Which wavelength pixels of each arm most spaxels have, of those with any data.
+        """Wavelength pixels of each arm that are covered by most of the spaxels with data.
 
-        Gaps of a few pixels, as sky lines leave, count as covered; a grid of some two thousand
-        spaxels is looked at.
+        Gaps of a few pixels, such as at sky lines, count as covered; only about two thousand
+        spaxels are checked.
         """
         from scipy.ndimage import binary_closing
 
@@ -180,7 +180,7 @@ class Cube:
 
     @cached_property
     def ranges(self) -> tuple[tuple[float, float], ...]:
-        """First and last wavelength with data of each arm, AA, in the cube's own frame."""
+        """First and last wavelength with data of each arm, in AA, in the frame of the cube."""
         found = []
         for arm, covered in zip(self.arms, self.covered, strict=True):
             axis = arm.spectral_axis.to_value(u.AA)
@@ -212,7 +212,7 @@ class Cube:
         return air_to_vac(edges * u.AA).to_value(u.AA)
 
     def resolution(self, wavelength: float) -> float | None:
-        """Return the width of the PSF at a wavelength.
+        """Return the FWHM of the PSF at a wavelength.
 
         Parameters
         ----------
@@ -231,7 +231,7 @@ class Cube:
 
 
 def _check_arm(number: int, arm: Any) -> None:
-    """Make sure that an arm can be used."""
+    """Check that an arm can be used."""
     from specutils import Spectrum
 
     if not isinstance(arm, Spectrum):
@@ -272,7 +272,7 @@ def _check_arm(number: int, arm: Any) -> None:
 
 
 def _per_spaxel(unit: u.UnitBase) -> u.UnitBase:
-    """Return what a unit per spaxel has to be multiplied with to lose the spaxel."""
+    """Return the factor that converts a unit per spaxel to one without spaxel."""
     found = u.one
     for base, power in zip(unit.bases, unit.powers, strict=True):
         if base == u.pix or base.name == "spaxel":

@@ -1,6 +1,6 @@
-"""The registry of cubes' formats: how a reader is written, found, and chosen for a file.
+"""The registry of cube formats: how a reader is written, found, and selected for a file.
 
-It follows `picasssso.io`'s registry of images, and works on the same `ImageFile`.
+It corresponds to the registry of image formats in `picasssso.io`, and uses the same `ImageFile`.
 """
 
 from __future__ import annotations
@@ -40,22 +40,22 @@ CUBE_FORMATS = Registry(
 
 
 class CubeReader(ABC):
-    """Base class of readers of a survey's cubes, plugins in ``picasssso.cube_readers``."""
+    """Base class of readers of cubes, and of plugins in ``picasssso.cube_readers``."""
 
     #: What it reads, in a few words.
     title: str = ""
 
     @abstractmethod
     def recognize(self, file: ImageFile) -> bool:
-        """Say from a file's headers whether it is of this survey; `read` may still refuse it."""
+        """Return whether a file is of this survey, according to its headers."""
 
     @abstractmethod
     def read(self, files: Sequence[ImageFile], redshift: float | None) -> Cube:
-        """Read a galaxy's cube, of one file or one for each arm; the redshift is the user's."""
+        """Read the cube of a galaxy from one file or one per arm; ``redshift``: the user's."""
 
 
 def list_cube_formats() -> dict[str, str]:
-    """Return what each format of cubes reads, by name, built in and from plugins."""
+    """Return a description of each cube format, of this package and of plugins, by name."""
     return {name: CUBE_FORMATS.get(name).title for name in CUBE_FORMATS.names()}
 
 
@@ -70,11 +70,11 @@ def read_cube(
     Parameters
     ----------
     files : path or sequence of paths
-        The file; of SAMI, the blue and the red one.
+        The file; for SAMI, the blue and the red file.
     redshift : float, optional
         Observed redshift; needed unless the file states it (CALIFA and SAMI do).
     format : {"califa", "manga", "muse", "sami"}, optional
-        The format, or a plugin's, instead of recognizing it.
+        The format, or that of a plugin; default: recognized from the headers.
 
     Returns
     -------
@@ -145,9 +145,9 @@ def one_file(files: Sequence[ImageFile], title: str) -> ImageFile:
 def known_redshift(
     given: float | None, file: ImageFile, *keywords: str, velocity: bool = False
 ) -> float:
-    """Return the redshift that was given, else what one of the keywords states.
+    """Return the given redshift, or else that of one of the keywords.
 
-    ``velocity``: they state the velocity c z, km/s.
+    ``velocity``: keywords contain the velocity c z in km/s.
     """
     if given is None:
         keyword = next((key for key in keywords if file.get(key) is not None), None)
@@ -171,7 +171,7 @@ def need_hdu(file: ImageFile, what: str, *names: str) -> int:
 
 
 def cube_array(file: ImageFile, hdu: int, what: str, shape: Any = None) -> npt.NDArray[Any]:
-    """Return a three-dimensional array, of a shape if one is given."""
+    """Return a three-dimensional array, of a given shape if any."""
     array = file.array(hdu, what, like=shape, cube=True)
     if array.ndim != 3:
         raise FileFormatError(
@@ -182,7 +182,7 @@ def cube_array(file: ImageFile, hdu: int, what: str, shape: Any = None) -> npt.N
 
 
 def check_linear_wavelengths(file: ImageFile, hdu: int) -> None:
-    """Refuse wavelengths that are logarithmic, or no wavelengths."""
+    """Raise an error for logarithmic or missing wavelengths."""
     header = file.headers[hdu]
     kind = str(header.get("CTYPE3", "")).strip().upper()
     if "LOG" in kind or kind.startswith(("VELO", "FREQ", "VOPT", "VRAD")):
@@ -209,8 +209,8 @@ def flux_unit(
 ) -> u.UnitBase:
     """Return the unit of the fluxes, without "per spaxel": any flux density per wavelength.
 
-    ``stated``: what stands in the place of BUNIT; ``like``, ``kind``: of other fluxes than those
-    per wavelength.
+    ``stated``: used in place of BUNIT; ``like``, ``kind``: of other fluxes than those per
+    wavelength.
     """
     bunit = file.headers[hdu].get("BUNIT", stated)
     if bunit is None:
@@ -229,7 +229,7 @@ def flux_unit(
 
 
 def whole_numbers(file: ImageFile, array: npt.NDArray[Any], what: str) -> npt.NDArray[Any]:
-    """Return an array of bits or numbers of bins, which some tools write as floats."""
+    """Return an array of mask bits or bin numbers, which some tools write as floats."""
     whole = np.nan_to_num(array, nan=-1.0).astype(np.int64) if array.dtype.kind == "f" else array
     if whole.dtype.kind not in "iu" or np.any((whole != array) & (array == array)):
         raise FileFormatError(
@@ -240,9 +240,9 @@ def whole_numbers(file: ImageFile, array: npt.NDArray[Any], what: str) -> npt.ND
 
 
 def noise_factor(file: ImageFile, hdu: int, unit: u.UnitBase, flux_hdu: int, power: int) -> float:
-    """Return the factor that brings noise to a power of the fluxes' unit, by its own BUNIT.
+    """Return the factor that converts noise, by its BUNIT, to a power of the unit of the fluxes.
 
-    Without one, or with that of the fluxes, which pipelines copy, its numbers are in that unit.
+    Without BUNIT, or with that of the fluxes, which pipelines copy, values are in that unit.
     """
     text, copied = (str(file.headers[k].get("BUNIT") or "").strip() for k in (hdu, flux_hdu))
     if text in ("", copied):

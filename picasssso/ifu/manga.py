@@ -51,7 +51,7 @@ class MaNGAReader(CubeReader):
     title = "MaNGA LINCUBE"
 
     def recognize(self, file: ImageFile) -> bool:
-        """Tell it by INSTRUME or SURVEY, and a cube called FLUX."""
+        """Recognize by INSTRUME or SURVEY, and a cube called FLUX."""
         named = file.text("INSTRUME", "SRVYMODE", "PLATETYP", "MANGAID").upper()
         return "MANGA" in named and file.find("FLUX") is not None
 

@@ -46,7 +46,7 @@ class DAPReader(MapReader):
     title = "MaNGA DAP MAPS"
 
     def recognize(self, file: ImageFile) -> bool:
-        """Tell it by an HDU called EMLINE_GFLUX."""
+        """Recognize by an HDU called EMLINE_GFLUX."""
         return file.find("EMLINE_GFLUX") is not None
 
     def read(self, file: ImageFile, galaxy: str | None) -> PublishedSet:
@@ -103,7 +103,7 @@ class FireflyReader(MapReader):
     title = "MaNGA Firefly catalog"
 
     def recognize(self, file: ImageFile) -> bool:
-        """Tell it by the catalog's HDUs."""
+        """Recognize by the catalog's HDUs."""
         return file.find("SPATIAL_BINID") is not None and file.find("GALAXY_INFO") is not None
 
     def read(self, file: ImageFile, galaxy: str | None) -> PublishedSet:

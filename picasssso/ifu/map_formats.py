@@ -45,7 +45,7 @@ MAP_FORMATS = Registry(
 
 @dataclass(frozen=True, eq=False)
 class PublishedSet:
-    """The maps of a file by property, who made them, and what it says of their pixels."""
+    """The maps of a file by property, their source, and the geometry of their pixels."""
 
     planes: Mapping[str, PublishedMap]
     survey: str
@@ -56,27 +56,27 @@ class PublishedSet:
 
 
 class MapReader(ABC):
-    """Base class of readers of published maps, plugins in ``picasssso.map_readers``."""
+    """Base class of readers of published maps, and of plugins in ``picasssso.map_readers``."""
 
     #: What it reads, in a few words.
     title: str = ""
 
     @abstractmethod
     def recognize(self, file: ImageFile) -> bool:
-        """Say from a file's headers whether it has this format."""
+        """Return whether a file has this format, from its headers."""
 
     @abstractmethod
     def read(self, file: ImageFile, galaxy: str | None) -> PublishedSet:
-        """Read maps as they were published; ``galaxy``: which one, of files of many."""
+        """Read maps as published; ``galaxy``: which galaxy, for files of many."""
 
 
 def list_map_formats() -> dict[str, str]:
-    """Return what each format of maps reads, by name, built in and from plugins."""
+    """Return a description of each map format, of this package and of plugins, by name."""
     return {name: MAP_FORMATS.get(name).title for name in MAP_FORMATS.names()}
 
 
 def is_published(path: str | os.PathLike[str]) -> bool:
-    """Say whether `read_maps` knows the format of a file."""
+    """Return whether `read_maps` can read a file."""
     try:
         _recognized(ImageFile(os.path.expanduser(os.fspath(path))))
     except FileFormatError:
@@ -100,30 +100,30 @@ def read_maps(
     path : path
         The file.
     format : {"manga_dap", "manga_firefly", "phangs", "pipe3d", "sami"}, optional
-        The format, or a plugin's, instead of recognizing it.
+        The format, or that of a plugin; default: recognized from the headers.
     galaxy : str, optional
-        Which galaxy, of files of many; PLATE-IFU of MaNGA.
+        Which galaxy, for files of many galaxies; PLATE-IFU for MaNGA.
     stated : mapping of str to mapping, optional
-        By property, what the maps mean where that is not as the survey's papers say: arguments
-        of `PublishedMap`, such as ``{"stellar_mass": {"imf": "kroupa"}}``.
+        By property, definitions that differ from those in the papers of the survey: arguments of
+        `PublishedMap`, such as ``{"stellar_mass": {"imf": "kroupa"}}``.
     like : PropertyMaps, optional
-        Maps of the same galaxy, whose redshift, distance and, on pixels of the same shape, WCS
-        are taken where neither the file nor an argument has one.
+        Maps of the same galaxy, whose redshift, distance and (for the same shape) WCS are used if
+        given neither in the file nor as arguments.
     **arguments : object
-        Arguments of `convert_maps`, in place of what the file says: ``wcs``, ``redshift``,
+        Arguments of `convert_maps` that override the file: ``wcs``, ``redshift``,
         ``luminosity_distance``, ``inclination``, ``approximate``, ``resolution_fwhm``, ``bins``.
 
     Returns
     -------
     PropertyMaps
-        The maps; ``meta["conversions"]`` says what was done.
+        The maps; ``meta["conversions"]`` lists the conversions.
 
     Raises
     ------
     FileFormatError
         If the file is missing, damaged or of no known format.
     InvalidInputError, InvalidTypeError
-        If something that matters is neither in the file nor given.
+        If required information is neither in the file nor given.
 
     Examples
     --------
@@ -182,7 +182,7 @@ def read_maps(
 
 
 def _with_units(file: ImageFile, planes: Mapping[str, PublishedMap]) -> dict[str, PublishedMap]:
-    """Leave out maps of which neither the file nor the user says the unit."""
+    """Omit maps whose unit is given neither by the file nor by the user."""
     without = [name for name, plane in planes.items() if plane.unit is None]
     if not without:
         return dict(planes)

@@ -1,4 +1,4 @@
-"""Tables with a row for each spaxel, as maps."""
+"""Conversion of tables with one row for each spaxel into maps."""
 
 from __future__ import annotations
 

@@ -38,7 +38,7 @@ class MUSEReader(CubeReader):
     title = "MUSE cube"
 
     def recognize(self, file: ImageFile) -> bool:
-        """Tell it by INSTRUME and an HDU called DATA."""
+        """Recognize by INSTRUME and an HDU called DATA."""
         return "MUSE" in file.text("INSTRUME").upper() and file.find("DATA") is not None
 
     def read(self, files: Sequence[ImageFile], redshift: float | None) -> Cube:

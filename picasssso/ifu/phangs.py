@@ -41,7 +41,7 @@ class PHANGSReader(MapReader):
     title = "PHANGS-MUSE maps"
 
     def recognize(self, file: ImageFile) -> bool:
-        """Tell it by an HDU called STELLAR_MASS_DENSITY."""
+        """Recognize by an HDU called STELLAR_MASS_DENSITY."""
         return file.find("STELLAR_MASS_DENSITY") is not None
 
     def read(self, file: ImageFile, galaxy: str | None) -> PublishedSet:

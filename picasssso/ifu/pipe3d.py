@@ -37,7 +37,7 @@ class Pipe3DReader(MapReader):
     title = "Pipe3D maps"
 
     def recognize(self, file: ImageFile) -> bool:
-        """Tell it by an HDU called SSP with three axes."""
+        """Recognize by an HDU called SSP with three axes."""
         hdu = file.find("SSP")
         return hdu is not None and file.axes[hdu] == 3
 

@@ -1,9 +1,9 @@
-"""Maps that others published, brought to this package's definitions, or refused.
+"""Conversion of published maps to the definitions of this package.
 
-What a published map means is stated, never guessed: its unit, initial mass function, weights,
-kind of average, inclination. What can be converted is. An average with other weights, or of
-logarithms, cannot be, and becomes a property with a name of its own, such as
-``stellar_age_light_log``, unless the user takes it for the package's.
+Unit, initial mass function, weights, kind of average and inclination of a published map are
+stated, never guessed, and converted where possible. An average with different weights, or of
+logarithms, cannot be converted: it becomes a property with a different name, such as
+``stellar_age_light_log``, unless the user accepts it as an approximation.
 """
 
 from __future__ import annotations
@@ -45,31 +45,32 @@ AVERAGED = ("stellar_age", "stellar_metallicity", "sfr")
 
 @dataclass(frozen=True, eq=False)
 class PublishedMap:
-    """One published map, and what it means.
+    """A published map with its definition.
 
     Parameters
     ----------
     values : array, shape (y, x), or str
-        Values, NaN where there are none; with a table in `convert_maps` the name of a column.
+        Values, NaN where missing; with a table in `convert_maps` the name of a column.
     unit : str or `~astropy.units.Unit`
-        Their unit. Logarithms are ``u.dex(...)``; surface densities are per area
-        (``"Msun / pc2"``) or per spaxel (``"Msun / pix"``).
+        Unit of the values. Logarithms are ``u.dex(...)``; surface densities are per area (``"Msun
+        / pc2"``) or per spaxel (``"Msun / pix"``).
     error : array or str, optional
-        One standard deviation in the same unit, in dex of logarithms; or the name of a column.
+        Standard deviation in the same unit (in dex for logarithms), or the name of a column.
     imf : {"chabrier", "kroupa", "salpeter"}, optional
-        Initial mass function of masses and star formation rates; required of them.
+        Initial mass function; required for masses and star formation rates.
     weighting : {"mass", "light"}, optional
-        Weights of ages and metallicities of stars; required of them.
+        Weights of the average; required for stellar ages and metallicities.
     average : {"linear", "log"}, optional
-        Whether these are means of the values or of their logarithms; required of them.
+        Whether it is the mean of values or of their logarithms; required for stellar ages and
+        metallicities.
     deprojected : bool, optional
         Whether a surface density has been multiplied by the cosine of the inclination.
     averaging_time : `~astropy.units.Quantity`, optional
-        Time over which star formation is averaged; required of it. Some 10 Myr for H-alpha.
+        Averaging time; required for star formation rates. About 10 Myr for H-alpha.
     solar_metallicity : float, optional
-        Mass fraction of metals that a metallicity in dex is relative to.
+        Mass fraction of metals of the Sun, for metallicities in dex.
     r_v : float, optional
-        A_V over E(B-V), of attenuation that is given as E(B-V).
+        A_V / E(B-V), for attenuation given as E(B-V).
 
     Examples
     --------
@@ -96,7 +97,7 @@ class PublishedMap:
 
 @dataclass(frozen=True)
 class Frame:
-    """What holds for all maps of a galaxy; see `convert_maps`."""
+    """Quantities common to all maps of a galaxy; see `convert_maps`."""
 
     wcs: WCS | None
     solid_angle: u.Quantity | None
@@ -125,7 +126,7 @@ class Frame:
 
 
 def _need(name: str, plane: PublishedMap, what: str, choices: Collection[str] = ()) -> Any:
-    """Return something that has to be stated."""
+    """Return required information."""
     value = getattr(plane, what)
     if value is None or (choices and value not in choices):
         expected = f"one of {', '.join(choices)}" if choices else "a value"
@@ -137,7 +138,7 @@ def _need(name: str, plane: PublishedMap, what: str, choices: Collection[str] = 
 
 
 def stated_unit(name: str, plane: PublishedMap) -> Any:
-    """Return the unit that was stated."""
+    """Return the unit given by the user."""
     try:
         with silence(u.UnitsWarning):  # of spellings that other standards have
             return u.Unit(plane.unit)
@@ -150,7 +151,7 @@ def stated_unit(name: str, plane: PublishedMap) -> Any:
 
 
 def _floats(name: str, array: Any, unit: Any) -> FloatArray:
-    """Return an array of numbers, NaN where it is masked; one with a unit is converted."""
+    """Return an array of numbers, NaN where masked; quantities are converted."""
     try:
         if isinstance(array, u.Quantity) and not isinstance(unit, u.DexUnit):
             array = array.to_value(unit)
@@ -229,7 +230,7 @@ def convert_map(
 def _check_plausible(
     name: str, plane: PublishedMap, values: FloatArray, definition: Property
 ) -> None:
-    """Refuse a map in another unit than stated, such as a logarithm."""
+    """Raise an error for a map whose values do not fit the stated unit, such as logarithms."""
     known = values[np.isfinite(values) & (values != 0)]
     low, high = _PLAUSIBLE.get(name, (-np.inf, np.inf))
     median = float(np.median(known)) if known.size else low
@@ -242,7 +243,7 @@ def _check_plausible(
 
 
 def _defined(definition: Property, name: str, plane: PublishedMap) -> Property:
-    """Return the package's definition, or one of its own where a map means another thing."""
+    """Return the definition of this package, or a new one if that of the map differs."""
     if name == "sfr":
         time = scalar_quantity(
             _need(name, plane, "averaging_time"), "averaging_time", "10 * u.Myr"

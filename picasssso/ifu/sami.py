@@ -45,7 +45,7 @@ class SAMIReader(CubeReader):
     title = "SAMI cubes, blue and red"
 
     def recognize(self, file: ImageFile) -> bool:
-        """Tell it by INSTRUME."""
+        """Recognize by INSTRUME."""
         return "SAMI" in file.text("INSTRUME").upper()
 
     def read(self, files: Sequence[ImageFile], redshift: float | None) -> Cube:

@@ -30,7 +30,7 @@ class SAMIMapReader(MapReader):
     title = "SAMI star formation maps"
 
     def recognize(self, file: ImageFile) -> bool:
-        """Tell it by PRODUCT."""
+        """Recognize by PRODUCT."""
         return file.text("PRODUCT").startswith("SFR") and file.axes[0] in (2, 3)
 
     def read(self, file: ImageFile, galaxy: str | None) -> PublishedSet:

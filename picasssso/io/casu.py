@@ -1,12 +1,11 @@
 """UKIDSS, VHS, VIKING and other images of WFCAM and VIRCAM from CASU, WSA and VSA.
 
-One detector in an extension, or one image cut out of it, in counts of one exposure. The
+Each extension contains one detector, or one image cut out of it, in counts of one exposure. The
 archives define (wsa.roe.ac.uk, vsa.roe.ac.uk, "flat files"): magnitude = ``MAGZPT`` - 2.5
-log10(counts / exposure time) - ``EXTINCT`` (airmass - 1), in the Vega system, for the total
-flux of a source: the aperture corrections ``APCOR3`` and others, which bring the flux in small
-apertures to it, play no part in images. ``PERCORR``, of the order of 0.01, is added (CASU,
-"IPHAS images"). Confidence maps are weights of 100 on average, not noise; where they are zero
-there is no data.
+log10(counts / exposure time) - ``EXTINCT`` (airmass - 1), in the Vega system, for the total flux
+of a source: the aperture corrections ``APCOR3`` and others, for the flux in small apertures, are
+not needed for images. ``PERCORR``, of the order of 0.01, is added (CASU, "IPHAS images").
+Confidence maps are weights of 100 on average, not noise; pixels where they are zero have no data.
 """
 
 from __future__ import annotations

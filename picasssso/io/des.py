@@ -1,4 +1,4 @@
-"""DES and other coadds of the DECam pipelines: SCI, WGT and, where it is there, MSK.
+"""DES and other coadds of the DECam pipelines: SCI, WGT and, if present, MSK.
 
 Counts with the AB zero point ``MAGZERO`` (30 in all coadds), whatever ``BUNIT`` says; ``WGT``
 holds inverse variances in counts; where ``MSK`` is not zero a pixel is unusable (Morganson et

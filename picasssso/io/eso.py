@@ -1,11 +1,11 @@
-"""KiDS, VIKING, VHS, ATLAS and other images to ESO's Science Data Products standard.
+"""KiDS, VIKING, VHS, ATLAS and other images in ESO's Science Data Products standard.
 
 The standard defines ``PHOTZP`` (magnitude = PHOTZP - 2.5 log10(value)) with ``PHOTSYS`` (AB or
 VEGA, from which VISTA's bands are brought to AB), ``PSF_FWHM`` in arcsec and ``PRODCATG``. KiDS
-coadds are scaled to a zero point of 0, so their values are maggies. Weights stand in files of
-their own (``ANCILLARY.WEIGHTMAP``), in the units of the image: inverse variances as far as they
-are scaled at all, which the standard does not promise; they are used only for which pixels have
-data, and the noise is left to be measured.
+coadds are scaled to a zero point of 0, so their values are maggies. Weights are in separate files
+(``ANCILLARY.WEIGHTMAP``), in the units of the image. They are inverse variances if they are
+scaled, which the standard does not guarantee; therefore they are used only to mark pixels with
+data, and the noise has to be measured.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _BANDS = {
 
 
 class ESOReader(ImageReader):
-    """Reads images to ESO's standard of science data products."""
+    """Reads images in ESO's Science Data Products standard."""
 
     title = "ESO survey image (KiDS, VIKING, VHS, ATLAS)"
 

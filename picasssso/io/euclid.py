@@ -1,4 +1,4 @@
-"""Euclid: the mosaics of the MER pipeline, of its own cameras and of those on the ground.
+"""Euclid: mosaics of the MER pipeline, of Euclid's cameras and of ground-based ones.
 
 One image in a file, ``EUC_MER_BGSUB-MOSAIC-VIS_TILE...``, in counts on the AB zero point
 ``MAGZEROP`` (Euclid Collaboration: Romelli et al. 2025, arXiv:2503.15305); beside it the

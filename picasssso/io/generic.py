@@ -1,9 +1,9 @@
-"""Any FITS image whose band is given, and whose unit or zero point is given or stated.
+"""Any FITS image whose band is given, and whose unit or zero point is given or in the header.
 
-GAMA's mosaics, for instance: one image per file, in counts with a zero point of 30 that no
-keyword states, and without uncertainty; and the files of `~astropy.nddata.CCDData`. Which
-extensions hold noise and mask their names say (`picasssso.io.planes`), in their own unit where
-they state one, else in the image's.
+GAMA's mosaics, for instance: one image per file, in counts with a zero point of 30 that no keyword
+states, and without uncertainty; and the files of `~astropy.nddata.CCDData`. Noise and mask
+extensions are identified by their names (`picasssso.io.planes`); their unit is that in their
+header, or else that of the image.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class GenericReader(ImageReader):
     title = "FITS image"
 
     def recognize(self, file: ImageFile) -> Recognition | None:
-        """Recognize anything with an image in it."""
+        """Recognize any file with an image."""
         return Recognition("a 2-D image", 0.1) if 2 in file.axes else None
 
     def read(self, file: ImageFile) -> list[BandPlane]:
@@ -55,7 +55,7 @@ class GenericReader(ImageReader):
 def _calibration(
     file: ImageFile, hdu: int, band: str
 ) -> tuple[u.UnitBase, u.Quantity | None, str]:
-    """Return unit, zero point and where that was found."""
+    """Return the unit, the zero point and its source."""
     header = file.headers[hdu]
     zero_point, stated = file.given_zero_point(band), file.stated.of("unit", band)
     if stated is None and "BUNIT" not in header and zero_point is None:
@@ -84,7 +84,7 @@ def _calibration(
 
 
 def _zero_point_keyword(header: fits.Header, band: str) -> str | None:
-    """Return the keyword, with its value, that defines a zero point of counts, if one does."""
+    """Return the keyword, with its value, that defines a zero point of counts, if any."""
     try:
         _, keyword = find_zero_point(header, band, u.ct)
     except InvalidInputError:

@@ -2,8 +2,8 @@
 
 HST's are in electrons per second (or electrons, by EXPTIME), whose AB magnitude PHOTFLAM and
 PHOTPLAM define: -2.5 log10(PHOTFLAM) - 5 log10(PHOTPLAM) - 2.408 (STScI, ACS and WFC3 Data
-Handbooks). What WHT holds depends on how they were drizzled. JWST's are in MJy/sr, with ERR
-and, in images that are not combined, DQ, whose bit 1 (DO_NOT_USE) means bad (jwst-pipeline
+Handbooks). The meaning of WHT depends on the parameters of drizzling. JWST's are in MJy/sr, with
+ERR and, in images that are not combined, DQ, whose bit 1 (DO_NOT_USE) means bad (jwst-pipeline
 documentation, "Data Quality flags"). Roman's are the same as JWST's, in ASDF files
 (`picasssso.io.asdf_files`) or in FITS files with SCI, ERR and DQ.
 """

@@ -1,7 +1,7 @@
-"""What FITS headers say, in one place: zero points, filters, names of planes, bits of masks.
+"""Interpretation of FITS headers: zero points, filters, names of planes, mask bits.
 
-Nothing is guessed. A zero point comes from a keyword whose definition is known; a filter that is
-only guessed is shown by `picasssso info` for the user to check, and used nowhere.
+Nothing is guessed. Zero points are read only from keywords with a known definition; a guessed
+filter is shown by `picasssso info` for the user to check, and not used.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from picasssso.filters.library import pivot_wavelength
 
 
 def check_magnitude(value: Any, keyword: str, what: str, *, zero: bool = False) -> float:
-    """Return a magnitude that a header states, unless it is none, or a number that means none.
+    """Return a magnitude in a header; an error if it is missing or a placeholder.
 
     ``zero``: whether 0 means something.
     """
@@ -45,7 +45,7 @@ def check_magnitude(value: Any, keyword: str, what: str, *, zero: bool = False) 
 
 
 def check_zero_flux(value: Any, keyword: str, what: str, *, zero: bool = False) -> float:
-    """Return the AB magnitude of one count, of the counts of magnitude 0 that a header states."""
+    """Return the AB magnitude of one count from the counts of magnitude 0 in a header."""
     number = isinstance(value, int | float) and not isinstance(value, bool)
     if not number or not 0 < value < np.inf:
         raise FileFormatError(
@@ -130,13 +130,13 @@ _GOOD_PS1_NAMES = ("SUSPECT", "BURNTOOL", "CONV.POOR", "MARK.VALUE", "MASK.VALUE
 
 
 def plane_kind(name: str) -> str | None:
-    """Return what an extension that goes with an image holds, by its name; None: an image."""
+    """Return the content of an extension that belongs to an image, by its name; None: an image."""
     plain = name.strip().lower()
     return next((kind for words, kind in _PLANES if re.fullmatch(words, plain)), None)
 
 
 def guess_band(header: Mapping[str, Any]) -> tuple[str | None, str | None]:
-    """Guess speclite's group and letter of a filter from a header."""
+    """Guess the speclite group and the letter of a filter from a header."""
     texts = [str(header.get(key, "")) for key in (*FILTER_KEYWORDS, *_CAMERA_KEYWORDS)]
     everything = " ".join(texts)
     group = next((g for words, g in _CAMERAS if re.search(words, everything, re.I)), None)
@@ -146,7 +146,7 @@ def guess_band(header: Mapping[str, Any]) -> tuple[str | None, str | None]:
 
 
 def find_zero_point(header: Any, band: str, unit: u.UnitBase) -> tuple[u.Quantity, str]:
-    """Return the zero point that a header states in a well-defined keyword, and the keyword."""
+    """Return the zero point in a well-defined keyword of a header, and the keyword."""
     for keyword, (group, define) in ZERO_POINT_KEYWORDS.items():
         if keyword not in header or not (group is None or band.startswith(group)):
             continue
@@ -166,7 +166,7 @@ def find_zero_point(header: Any, band: str, unit: u.UnitBase) -> tuple[u.Quantit
 
 
 def from_vega(band: str, magnitude: float) -> float:
-    """Return the AB magnitude of a source of a Vega magnitude.
+    """Convert a Vega magnitude to an AB magnitude.
 
     Examples
     --------
@@ -184,7 +184,7 @@ def from_vega(band: str, magnitude: float) -> float:
 
 
 def contradicts(bunit: Any, unit: u.UnitBase) -> bool:
-    """Return whether a file says another unit, of which fluxes can be made, than a given one."""
+    """Return whether the header contains a flux unit that differs from the given one."""
     if not str(bunit or "").strip():
         return False
     try:
@@ -200,9 +200,10 @@ def contradicts(bunit: Any, unit: u.UnitBase) -> bool:
 def make_uncertainty(
     kind: str, array: npt.NDArray[Any], utype: Any, bunit: Any, unit: u.UnitBase, band: str
 ) -> NDUncertainty:
-    """Return noise as a plane's header defines it: UTYPE over ``kind``, BUNIT over the image's.
+    """Return noise as defined by its header.
 
-    ``kind``: "std", "var" or "ivar"; ``unit``: the image's.
+    UTYPE in the header overrides ``kind``, and BUNIT the unit of the image. ``kind``: "std",
+    "var" or "ivar"; ``unit``: that of the image.
     """
     stated = str(utype or "").strip()
     kinds = {cls.__name__: key for key, cls in UNCERTAINTY_TYPES.items()}
@@ -222,7 +223,7 @@ def make_uncertainty(
 
 
 def _kind_of_unit(kind: str, bunit: Any, unit: u.UnitBase) -> str:
-    """Return the kind of noise that a plane's own unit shows: of variances it is squared."""
+    """Return the kind of noise according to its unit, which is squared for variances."""
     try:
         own = parse_unit(bunit, "", "BUNIT") if str(bunit or "").strip() else unit
     except InvalidInputError:
@@ -236,7 +237,7 @@ def _kind_of_unit(kind: str, bunit: Any, unit: u.UnitBase) -> str:
 def _converted(
     array: npt.NDArray[Any], bunit: Any, unit: u.UnitBase, power: int, band: str
 ) -> tuple[npt.NDArray[Any], u.UnitBase]:
-    """Return noise in its own unit, if that is one of the image's kind, or converted."""
+    """Return noise in its own unit if that has the dimension of the image, or converted."""
     try:
         stated = parse_unit(bunit, band, "BUNIT") if str(bunit or "").strip() else unit
     except InvalidInputError:
@@ -272,9 +273,9 @@ def _converted(
 
 
 def bad_bits(header: Mapping[str, Any]) -> int:
-    """Return the bits of a mask that make a pixel unusable, by the names in its header.
+    """Return the mask bits that mark unusable pixels, by their names in the header.
 
-    All of them where it has no names. Bits of detected sources are never among them.
+    All bits if they have no names. Bits that mark detected sources are never included.
     """
     if any(key.startswith("MP_") for key in header):
         return sum(1 << int(header[f"MP_{name}"]) for name in BAD_PLANES if f"MP_{name}" in header)
@@ -287,7 +288,7 @@ def bad_bits(header: Mapping[str, Any]) -> int:
 
 
 def bits_set(array: npt.NDArray[Any], bits: int, what: str) -> npt.NDArray[np.bool_]:
-    """Return where any of some bits is set, whatever the mask's type of number."""
+    """Return where any of the given bits is set, for any numerical type of the mask."""
     array = np.asarray(array)
     if array.dtype.kind == "f":
         # Masks written as floats by cutout services still hold whole numbers.

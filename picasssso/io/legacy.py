@@ -4,8 +4,8 @@ A cut-out has an HDU for the image, a cube (band, y, x) with ``BANDS`` and ``BAN
 ... in its header, and, if asked for, one of the inverse variance and one of mask bits, told
 apart by ``EXTNAME`` or ``IMAGETYP`` (IMAGE, INVVAR, MASKBITS). With ``subimage`` there is one
 image per HDU and ``BAND``. Coadds of bricks have one band in a file, ``...-image-r.fits.fz``,
-with ``...-invvar-r.fits.fz`` and ``...-maskbits.fits.fz`` beside them. All are in AB nanomaggies
-and say so at most by name: there is no BUNIT. Cut-outs of the viewer's other layers (unWISE,
+with ``...-invvar-r.fits.fz`` and ``...-maskbits.fits.fz`` beside them. All are in AB nanomaggies,
+without BUNIT. Cut-outs of the viewer's other layers (unWISE,
 GALEX, SDSS ...) have no ``SURVEY``, other units, and are none of these files.
 
 South of declination +32.375 degrees, and south of the Galactic plane, the images are DECam's;
@@ -57,7 +57,7 @@ class LegacyReader(ImageReader):
     sky_subtracted = True
 
     def recognize(self, file: ImageFile) -> Recognition | None:
-        """Recognize by the survey, and what the file is by the kind of image."""
+        """Recognize by the survey, and the role of the file by the kind of image."""
         if file.text("SURVEY").replace(" ", "").lower() not in _SURVEYS:
             return None
         kinds = {_kind(file, hdu) for hdu in file.images}
@@ -181,7 +181,7 @@ def _letters(file: ImageFile, header: Any, n_planes: int) -> list[str]:
 
 
 def _filters(file: ImageFile, hdu: int) -> dict[str, str]:
-    """Return the cameras' filters in that part of the sky."""
+    """Return the filters of the cameras used in that part of the sky."""
     version = file.text("VERSION").lower()
     if "south" in version:
         return _SOUTH

@@ -1,11 +1,10 @@
 """HSC and LSST: images, masks and variances of the LSST Science Pipelines.
 
-HDUs IMAGE, MASK and VARIANCE (or, in cut-outs, the second to the fourth). The mask's header
-says which bit means what: ``MP_SAT = 1`` is the bit of value 2. Images are in nanojansky where
-``BUNIT`` says so, else in counts with ``FLUXMAG0``, the counts of AB magnitude 0 (Bosch et al.
-2018, PASJ 70, S5). HSC coadds are on a zero point of 27, which is not assumed. Rubin's data
-previews (deep_coadd, visit_image) have no FILTER, but say in ``LSST BUTLER DATAID BAND`` of
-which band they are.
+HDUs IMAGE, MASK and VARIANCE (or, in cut-outs, the second to the fourth). The header of the mask
+defines its bits: ``MP_SAT = 1`` is the bit of value 2. Images are in nanojansky where ``BUNIT``
+says so, else in counts with ``FLUXMAG0``, the counts of AB magnitude 0 (Bosch et al. 2018, PASJ
+70, S5). HSC coadds have a zero point of 27, which is not assumed. Rubin's data previews
+(deep_coadd, visit_image) have no FILTER; their band is in ``LSST BUTLER DATAID BAND``.
 """
 
 from __future__ import annotations
@@ -35,7 +34,7 @@ class LSSTReader(ImageReader):
     sky_subtracted = True
 
     def recognize(self, file: ImageFile) -> Recognition | None:
-        """Recognize by image and mask, whose header names the bits."""
+        """Recognize by image and mask, with named bits in the header of the mask."""
         layers = _layers(file)
         if any(key.startswith("MP_") for key in file.headers[layers["MASK"]]) if layers else False:
             return Recognition("HDUs IMAGE and MASK, with names of bits such as MP_BAD")
@@ -87,7 +86,7 @@ def _layers(file: ImageFile) -> dict[str, int] | None:
 def _calibration(
     file: ImageFile, hdu: int, band: str
 ) -> tuple[u.UnitBase, u.Quantity | None, str]:
-    """Return unit, zero point and where it was found."""
+    """Return the unit, the zero point and its source."""
     text = file.bunit(hdu)
     unit = parse_unit(text, band, "BUNIT") if text else u.adu
     if not is_count_like(unit):
@@ -106,7 +105,7 @@ def _calibration(
 
 
 def _band(file: ImageFile) -> tuple[str, str]:
-    """Return the band and where it was found."""
+    """Return the band and its source."""
     if file.band is not None:
         return file.band, "given"
     camera = file.text("INSTRUME", "TELESCOP", "DETECTOR", *_ORIGIN)

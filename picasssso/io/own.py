@@ -16,7 +16,7 @@ from picasssso.io.image_files import ImageFile
 
 
 class OwnReader(ImageReader):
-    """Recognizes the package's own files, which hold whole `BandImages` and are read as such."""
+    """Recognizes files of this package, which contain complete `BandImages`."""
 
     title = "file of BandImages"
 
@@ -30,7 +30,7 @@ class OwnReader(ImageReader):
         return Recognition(IMAGES_FORMAT, 1.0) if IMAGES_FORMAT in file.headers[0] else None
 
     def read(self, file: ImageFile) -> list[BandPlane]:
-        """Refuse: it is read whole, by itself."""
+        """Raise an error: such a file is read as a whole, by itself."""
         raise InvalidInputError(
             f"{file}: found a file that BandImages.write wrote among others, expected it "
             "alone. Read it with BandImages.read(path)."
@@ -38,7 +38,7 @@ class OwnReader(ImageReader):
 
 
 def is_own(path: str | os.PathLike[str]) -> bool:
-    """Return whether a file is one of the package's own, by its first header alone."""
+    """Return whether a file was written by this package, from its first header."""
     try:
         with silence(), fits.open(os.path.expanduser(path), lazy_load_hdus=True) as hdus:
             return IMAGES_FORMAT in hdus[0].header

@@ -1,10 +1,10 @@
 """Pan-STARRS1 stacks: full sky cells, and cut-outs of them.
 
-Counts with an AB zero point of 25 + 2.5 log10(EXPTIME). Sky cells are scaled as asinh
-magnitudes, which ``BSOFTEN`` and ``BOFFSET`` say in the header of each file they hold for;
-cut-outs are linear: flux = BOFFSET + BSOFTEN (exp(x) - exp(-x)) with x = value ln(10) / 2.5
-(the archive's page on stack images; Waters et al. 2020, ApJS 251, 4). The ``.wt.fits`` file
-beside an image holds variances, the ``.mask.fits`` file bits that its header names.
+Counts with an AB zero point of 25 + 2.5 log10(EXPTIME). Sky cells are scaled as asinh magnitudes,
+with ``BSOFTEN`` and ``BOFFSET`` in the header; cut-outs are linear: flux = BOFFSET + BSOFTEN
+(exp(x) - exp(-x)) with x = value ln(10) / 2.5 (the archive's page on stack images; Waters et al.
+2020, ApJS 251, 4). The ``.wt.fits`` file beside an image holds variances, the ``.mask.fits`` file
+bits that its header names.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class PanSTARRSReader(ImageReader):
     sky_subtracted = True
 
     def recognize(self, file: ImageFile) -> Recognition | None:
-        """Recognize by the camera, and what the file is by its name."""
+        """Recognize by the camera, and the role of the file by its name."""
         camera = re.search(r"\bPS1\b|GPC1|Pan-?STARRS", file.text(*_CAMERA), re.IGNORECASE)
         if not camera and file.get("FPA.FILTERID") is None:
             return None

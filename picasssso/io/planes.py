@@ -1,8 +1,8 @@
-"""Which HDUs of a file are image, noise and mask, where no survey defines it.
+"""Identification of image, noise and mask HDUs in files of no known survey.
 
-A plane of noise whose kind is defined goes before one that may mean anything: standard
-deviations (ERR), variances, inverse variances, and last weights, which are taken as inverse
-variances only if the scatter of the image says so. Planes of one EXTVER belong together.
+Noise planes of a defined kind take precedence: standard deviations (ERR), variances, inverse
+variances, and last weights, which are used as inverse variances only if they agree with the
+scatter of the image. Planes with the same EXTVER belong together.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ NOISE_FACTOR = 2.0
 
 
 def science_hdu(file: ImageFile) -> int:
-    """Return the number of the HDU of the image: as the user said, or the only one."""
+    """Return the number of the HDU of the image: as given by the user, or the only one."""
     if file.named is not None:
         return file.named
     planes = [k for k, n in enumerate(file.axes) if n == 2 and plane_kind(file.label(k)) is None]
@@ -63,10 +63,11 @@ def companion_planes(
     mask: Mask | None = None,
     bits: int | None = None,
 ) -> dict[str, Any]:
-    """Return noise, mask and PSF that go with an image, as arguments of `ImageFile.plane`.
+    """Return noise, mask and PSF that belong to an image, as arguments of `ImageFile.plane`.
 
-    ``noise``, ``mask``: of files beside it; its own noise is used if there is none, and its own
-    mask too. ``bits``: those of its mask that mean bad, as the survey defines them.
+    ``noise``, ``mask``: of companion files; noise in the same file is used if there is none, and a
+    mask in the same file is combined with ``mask``. ``bits``: bits of the mask in the file that
+    mark bad pixels, as defined by the survey.
     """
     found = _paired(file, hdu, band)
     kind = next((kind for kind in ("std", "var", "ivar", "weight") if kind in found), None)
@@ -112,7 +113,7 @@ def companion_planes(
 def _paired(file: ImageFile, hdu: int, band: str) -> dict[str, int]:
     """Return the HDU of each kind of plane that belongs to an image, by EXTVER or by name.
 
-    Those that may belong to it, but do not say so, are left out with a warning.
+    Planes that may belong to it, but are not marked as such, are omitted with a warning.
     """
     if plane_kind(file.label(hdu)) is not None:
         return {}
@@ -182,7 +183,7 @@ def _words(label: str) -> list[str]:
 
 
 def _split_name(label: str) -> tuple[str | None, tuple[str, ...]]:
-    """Return what a plane holds, and of which image: "ERR_G" is the noise of "SCI_G" or "G"."""
+    """Return the kind of a plane, and its image: "ERR_G" is the noise of "SCI_G" or "G"."""
     if kind := plane_kind(label):
         return kind, ()
     words = _words(label)
@@ -193,7 +194,7 @@ def _split_name(label: str) -> tuple[str | None, tuple[str, ...]]:
 
 
 def _version(header: Any) -> int | str:
-    """Return EXTVER; 1 where there is none, as the standard says."""
+    """Return EXTVER; 1 if there is none, according to the standard."""
     text = str(header.get("EXTVER", 1)).strip()
     return int(float(text)) if re.fullmatch(r"\d+(\.0*)?", text) else text.upper()
 
@@ -206,7 +207,7 @@ def _same_size(file: ImageFile, one: int, other: int) -> bool:
 def _weight_noise(
     file: ImageFile, hdu: int, weight: int, unit: u.UnitBase, shape: Sequence[int], band: str
 ) -> NDUncertainty | None:
-    """Return weights as inverse variances if the image's scatter says that they are."""
+    """Return weights as inverse variances if they agree with the scatter of the image."""
     found = file.noise("ivar", weight, unit, shape, band)
     part = middle(shape)
     ratio = noise_ratio(file.array(hdu)[part], found.array[part])
@@ -225,10 +226,11 @@ def _weight_noise(
 
 
 def noise_ratio(values: npt.NDArray[Any], precision: npt.NDArray[Any]) -> float | None:
-    """Return measured over stated noise; None where it cannot be told.
+    """Return the ratio of measured to stated noise; None if it cannot be measured.
 
-    From differences between pixels 8 apart, in units of what is stated, in the emptiest quarter
-    of boxes of 16 x 16 pixels. ``precision``: inverse variances; not positive: no data.
+    From differences between pixels separated by 8, in units of the stated noise, in the quarter of
+    boxes of 16 x 16 pixels with the least light. ``precision``: inverse variances; not positive:
+    no data.
     """
     good = np.isfinite(values) & np.isfinite(precision) & (precision > 0)
     with np.errstate(all="ignore"):
@@ -244,7 +246,7 @@ def noise_ratio(values: npt.NDArray[Any], precision: npt.NDArray[Any]) -> float 
 
 
 def middle(shape: Sequence[int]) -> tuple[slice, slice]:
-    """Return the part of an image that is looked at."""
+    """Return the part of an image that is examined."""
     y, x = (slice(max(0, (n - _SIDE) // 2), (n + _SIDE) // 2) for n in shape)
     return y, x
 

@@ -1,4 +1,4 @@
-"""One way in for images: from files of any format to `BandImages`."""
+"""Reading files of any format into `BandImages`."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def read_parts(files: Files, **arguments: Any) -> list[BandImages]:
 
 
 def _list_files(files: Any, survey: str | None) -> list[ImageFile]:
-    """Return everything that was given, with the band where the user said it."""
+    """Return all files, with their band if given by the user."""
     expected = "expected the name of a file, a list of them, or {band: 'file.fits[HDU]'}"
     if isinstance(files, str | os.PathLike):
         files = [files]
@@ -123,7 +123,7 @@ def _read_own(path: str, about: dict[str, Any], arguments: dict[str, Any]) -> Ba
 
 
 def _read_planes(found: list[tuple[ImageFile, Recognition]], stated: Stated) -> list[BandPlane]:
-    """Read every image with the files that go with it."""
+    """Read every image with its companion files."""
     companions: dict[tuple[str, str], dict[str, ImageFile]] = {}
     for file, what in found:
         if what.role is not None:
@@ -173,7 +173,7 @@ def _read_planes(found: list[tuple[ImageFile, Recognition]], stated: Stated) -> 
 
 
 class _Companions(dict[str, ImageFile]):
-    """Files that go with an image, by role, and which of them its reader has asked for."""
+    """Companion files of an image, by role; records which ones its reader has used."""
 
     def __init__(self, files: Mapping[str, ImageFile]) -> None:
         super().__init__(files)
@@ -204,7 +204,7 @@ def _read_file(file: ImageFile, what: Recognition) -> list[BandPlane]:
 
 
 def _as_stated(file: ImageFile, plane: BandPlane) -> BandPlane:
-    """Return a plane with the noise and the mask that the user names."""
+    """Return a plane with the noise and the mask given by the user."""
     band, image = plane.band, plane.image
     stated = file.stated.noise(band)
     if len(stated) > 1 and set(stated) != {"weight", "uncertainty"}:
@@ -231,7 +231,7 @@ def _as_stated(file: ImageFile, plane: BandPlane) -> BandPlane:
 
 
 def _companion(file: ImageFile, value: Any, name: str, plane: BandPlane) -> tuple[ImageFile, int]:
-    """Return file and HDU of a weight, uncertainty or mask that the user names."""
+    """Return file and HDU of a weight, uncertainty or mask given by the user."""
     hdu: HDUKey | None
     band = plane.band
     separate = isinstance(value, os.PathLike) or (
@@ -263,13 +263,13 @@ def _companion(file: ImageFile, value: Any, name: str, plane: BandPlane) -> tupl
 
 
 def merge_parts(parts: Sequence[BandImages]) -> list[BandImages]:
-    """Put images that share a pixel grid together."""
+    """Merge images on the same pixel grid."""
     grids = [(part.shape, part._wcs) for part in parts]
     return [merge_bands([parts[k] for k in group]) for group in _same_grids(grids)]
 
 
 def _same_grids(grids: Sequence[tuple[Any, Any]]) -> list[list[int]]:
-    """Return the numbers of those that share shape and WCS, in groups."""
+    """Return groups of indices of images with the same shape and WCS."""
     groups: list[list[int]] = []
     for k, (shape, wcs) in enumerate(grids):
         for group in groups:
@@ -323,7 +323,7 @@ def _to_images(
 
 
 def _doubt_noise(images: BandImages) -> None:
-    """Warn where the noise that files state is far from what their pixels show."""
+    """Warn if stated noise differs strongly from the measured scatter of pixels."""
     for band in images:
         if band in images.missing_uncertainty:
             continue

@@ -5,8 +5,8 @@ column, HDU 2 the sky in counts on a coarse grid. From these, and the CCD's gain
 variance, the survey defines the noise (its data model of ``frame`` files, which has the two
 tables): a pixel of n counts with its sky has a variance of n / gain + dark variance.
 
-SDSS magnitudes are not quite AB in two bands: u_AB = u - 0.04, z_AB = z + 0.02 (the survey's
-page on flux calibration). The fluxes are brought to AB here, and the record says so.
+SDSS magnitudes differ from AB in two bands: u_AB = u - 0.04, z_AB = z + 0.02 (the survey's page on
+flux calibration). Fluxes are converted to AB, and this is recorded.
 """
 
 from __future__ import annotations
@@ -129,7 +129,7 @@ def _calibration_and_sky(
 ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]] | None:
     """Return nanomaggies per count of each column, and the sky in counts; None if unknown.
 
-    Of cut-outs that kept the frame's vectors the part is taken that CRPIX says.
+    For cut-outs with the vectors of the whole frame, CRPIX defines the part that is used.
     """
     reason = f"found {file.contents}, without the calibration vector and the sky"
     if len(file.headers) >= 3:
@@ -192,7 +192,7 @@ def _sky(file: ImageFile) -> tuple[npt.NDArray[np.float64], ...]:
 def _interpolate(
     grid: npt.NDArray[np.float64], y: npt.NDArray[np.float64], x: npt.NDArray[np.float64]
 ) -> npt.NDArray[np.float64]:
-    """Return values between the points of a grid, bilinear."""
+    """Interpolate a grid bilinearly."""
     from scipy.ndimage import map_coordinates
 
     rows, columns = np.meshgrid(y, x, indexing="ij")

@@ -1,10 +1,10 @@
 """Spitzer: mosaics of IRAC and MIPS, with their uncertainties and coverage.
 
 In MJy/sr, with standard deviations in ``...munc.fits`` (or ``...unc.fits``) and the number of
-exposures in ``...mcov.fits`` (``...cov.fits``): where that is zero there is no data (IRAC and
-MIPS Instrument Handbooks). IRAC is calibrated on point sources; of extended light it shows
-more, by up to 10 % in channels 1 and 2 and 30 % in 3 and 4, by the size of the aperture (IRAC
-Instrument Handbook, "Extended sources"). No such correction is applied.
+exposures in ``...mcov.fits`` (``...cov.fits``): pixels where it is zero have no data (IRAC and
+MIPS Instrument Handbooks). IRAC is calibrated on point sources; extended sources appear brighter
+by up to 10 % in channels 1 and 2 and 30 % in 3 and 4, depending on the aperture (IRAC Instrument
+Handbook, "Extended sources"). No such correction is applied.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class SpitzerReader(ImageReader):
     title = "Spitzer mosaic"
 
     def recognize(self, file: ImageFile) -> Recognition | None:
-        """Recognize by the telescope, and uncertainties and coverage by the name."""
+        """Recognize by the telescope, and uncertainties and coverage by the name of the file."""
         if not file.text("TELESCOP").upper().startswith("SPITZER"):
             return None
         role = re.search(r"[._-]m?s?(unc|cov|std|msk)\b", file.name.lower())

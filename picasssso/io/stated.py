@@ -1,4 +1,4 @@
-"""What the user says of files: by name of the argument, for all bands or one by one."""
+"""Arguments of the user about files: by name, for all bands or by band."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ NOISE_ARGUMENTS = {"weight": "ivar", "uncertainty": "std", "variance": "var"}
 
 @dataclass(frozen=True)
 class Stated:
-    """What the user said of all files: one value for all, or by band."""
+    """Arguments of the user about files: one value for all bands, or values by band."""
 
     survey: str | None = None
     values: Mapping[str, Any] = field(default_factory=dict)
 
     def of(self, name: str, band: str) -> Any:
-        """Return what was said of a band."""
+        """Return the value for a band."""
         value = self.values.get(name)
         if isinstance(value, Mapping):
             by_band = {resolve_band(key, self.survey): item for key, item in value.items()}
@@ -33,12 +33,12 @@ class Stated:
         return value
 
     def noise(self, band: str) -> dict[str, Any]:
-        """Return the planes of noise that were named for a band, by argument."""
+        """Return the noise planes given for a band, by argument."""
         found = {name: self.of(name, band) for name in NOISE_ARGUMENTS}
         return {name: value for name, value in found.items() if value is not None}
 
     def bits(self, band: str) -> int | None:
-        """Return the bits of a band's mask that mean bad; None: as the file says."""
+        """Return the mask bits of a band that mark bad pixels; None: those defined by the file."""
         value = self.of("mask_bits", band)
         if value is None:
             return None
@@ -66,7 +66,7 @@ class Stated:
 
 
 def path_of(value: Any, what: str) -> str:
-    """Return the name of a file, with the home folder in full."""
+    """Return the path of a file, with the home folder expanded."""
     if not isinstance(value, str | os.PathLike):
         raise InvalidTypeError(
             f"{what}: found {value!r}, expected the name of a file, such as 'file.fits' "

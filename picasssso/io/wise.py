@@ -2,9 +2,9 @@
 
 Both state ``MAGZP``, the Vega magnitude of one count (WISE Explanatory Supplement, "Atlas Image
 Header Description"; unWISE: 22.5, Lang 2014, AJ 147, 108). Atlas images come with standard
-deviations, ``...-unc-3.fits``, and coverage, ``...-cov-3.fits``, and still hold the sky; unWISE
-ones (``...-img-m.fits``) with inverse variances, ``...-invvar-m.fits``. ``...-std-m.fits`` is
-the scatter of exposures, ``...-n-m.fits`` their number.
+deviations, ``...-unc-3.fits``, and coverage, ``...-cov-3.fits``, and include the sky; unWISE ones
+(``...-img-m.fits``) with inverse variances, ``...-invvar-m.fits``. ``...-std-m.fits`` is the
+scatter of exposures, ``...-n-m.fits`` their number.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class WISEReader(ImageReader):
     title = "WISE Atlas image or unWISE coadd"
 
     def recognize(self, file: ImageFile) -> Recognition | None:
-        """Recognize by the telescope or unWISE's version, and the role by FILETYPE or the name."""
+        """Recognize by the telescope or UNW_VER, and the role by FILETYPE or the file name."""
         if file.text("TELESCOP").upper() != "WISE" and file.get("UNW_VER") is None:
             return None
         kind = file.text("FILETYPE").lower()
@@ -72,7 +72,7 @@ class WISEReader(ImageReader):
 
 
 def _band(file: ImageFile) -> str:
-    """Return the number of the band; unWISE files have it in their name if not in the header."""
+    """Return the number of the band, from the header or from the name of unWISE files."""
     named = re.search(r"-w([1-4])-", file.name)
     name = file.text("BAND") or (named[1] if named else "")
     return re.sub(r"^W(?=\d)", "", name.upper())

@@ -1,4 +1,4 @@
-"""The network of Buck & Wolf (2021), the baseline that ours is measured against.
+"""The network of Buck & Wolf (2021), which serves as a baseline.
 
 A U-Net of four levels: two 3 x 3 convolutions a level with GroupNorm and ReLU, 64 features
 first and twice as many on each level, max pooling, bilinear upsampling followed by a 1 x 1
@@ -6,11 +6,11 @@ convolution, skip connections by concatenation. Each output is a sum of fixed bi
 by a softmax times a sigmoid; it has no uncertainty. GroupNorm takes its statistics over the
 whole image, so that every pixel can change every other.
 
-Where the paper is silent: images go in as the logarithmic planes of
+Choices that the paper does not specify: inputs are the logarithmic planes of
 `picasssso.networks.inputs`, GroupNorm has 8 groups, and the bins are 32 values of log10 even
 between ``LOG_RANGE``.
 
-What its uncertainty is can only be measured: on galaxies that were never trained on, as one
+Its uncertainty can only be measured, with galaxies that were not used in training, as one
 distribution of residuals for each property.
 """
 
@@ -100,7 +100,7 @@ class BuckWolfNetwork(nn.Module):
 
     @property
     def reach(self) -> None:
-        """The whole image matters (None)."""
+        """Every pixel depends on the whole image (None)."""
         return None
 
     def forward(self, planes: torch.Tensor) -> torch.Tensor:

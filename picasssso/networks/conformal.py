@@ -1,22 +1,23 @@
-"""Making quantiles true: conformal calibration on galaxies that were never trained on.
+"""Conformal calibration of quantiles with galaxies that were not used in training.
 
-For every property, number of bands and signal-to-noise ratio the distance of the truth from
-the median, in units of the predicted distances of the quantiles, is collected over
-thousands of galaxies. Its own quantiles are the factors by which predicted ones must be
-stretched to cover what they claim (split conformal prediction: Romano, Patterson & Candes
-2019, arXiv:1905.03222). Signal-to-noise is that of all bands together, averaged over 5 x 5
-pixels: known without the truth, and local, so that blocks equal the whole. For dust the
-probability that there is any stands in for it: it decides more about what is known of it.
+For every property, number of bands and signal-to-noise ratio the distance of the truth from the
+median, in units of the predicted distances of the quantiles, is collected over thousands of
+galaxies. The quantiles of this distribution are the factors by which predicted intervals must be
+scaled to have their nominal coverage (split conformal prediction: Romano, Patterson & Candes 2019,
+arXiv:1905.03222). The signal-to-noise ratio is that of all bands combined, averaged over 5 x 5
+pixels: known without the truth, and local, so that maps do not depend on the blocks. For dust the
+predicted probability of its presence is used instead, which is more informative.
 
-Whether there is gas at all, and with it star formation and dust, is a question to the galaxy,
-not to the pixel. Probabilities of being there are made true (Platt 1999), and one number for
-each sample decides for all pixels and properties: there is some where it exceeds the
-probability that there is none. Everything else is calibrated for what is there.
+The presence of gas, and thus of star formation and dust, is a property of the galaxy rather than
+of pixels. Predicted probabilities of presence are calibrated (Platt 1999). One random number for
+each sample applies to all pixels and properties: the property is present where it exceeds the
+probability of absence. Quantiles are calibrated for pixels in which the property is present.
 
-Errors of neighboring pixels are alike, and a galaxy may be wrong as a whole. How much
-so is measured on the same galaxies, so that samples of the maps have the right sums:
-a sample's normal scores are sqrt(a) times a number for the galaxy, sqrt(b) times a smooth
-field and the rest times white noise, mixed between properties by their correlations.
+Errors of neighboring pixels are correlated, and part of the error is common to the whole galaxy.
+Both are measured with the same galaxies, such that sums of sampled maps have the correct
+distribution: the normal scores of a sample are the sum of sqrt(a) times a number for the galaxy,
+sqrt(b) times a smooth field, and white noise with the remaining variance, mixed between properties
+by their correlations.
 """
 
 from __future__ import annotations
@@ -97,7 +98,7 @@ def nearest_signal(signal: torch.Tensor) -> torch.Tensor:
 
 @dataclass(frozen=True)
 class ConformalCalibration:
-    """How quantiles are stretched, and how errors are correlated; shapes as in `_SHAPES`.
+    """Scale factors of quantiles, and correlations of errors; shapes as in `_SHAPES`.
 
     By number of bands less one, property and point of `SIGNALS` (see `places`): ``factors``, the
     shift of the median in units of half the 16-84 range at place 2, and factors on the distances

@@ -1,21 +1,20 @@
-"""Where there is light, and estimates linear in it, so that noise sums to nothing.
+"""Detection of light, and estimates that are linear in the flux, such that noise averages to zero.
 
-A network that has learned positive numbers says positive numbers of noise as well: a little
-mass in every pixel of an empty sky. Far from all light that is detected, the plane that is
-summed is therefore made of the flux itself.
+A network that predicts positive quantities predicts them also for noise: some mass in every pixel
+of empty sky. Far from any detected light, the mean plane, from which sums are computed, is
+therefore derived from the flux itself.
 
 - The *light* of a pixel is the amplitude of a typical spectrum (flux rising as the square of
   the wavelength) that fits its bands best: a weighted mean of fluxes, negative as often as
   positive where there is nothing.
-- It is *detected* where it stands out of the noise in a smooth neighborhood 8 pixels wide
-  (FWHM): the significance is the sum over its error, as of a matched filter.
-- *Near* detected light the network knows of a galaxy, and what it says of the outskirts and of
-  gas beyond the stars is what its training galaxies had. The nearness is 1 up to about 12
-  pixels away from what is detected, and 0 beyond 26.
-- Elsewhere a property is its ratio to the light in a typical faint galaxy, which the network
-  itself is asked about (`typical_galaxy`), times the light.
+- It is *detected* where it is significant in a smooth neighborhood 8 pixels wide (FWHM): the
+significance is the sum divided by its error, as for a matched filter.
+- *Near* detected light, predictions for the outskirts and for gas beyond the stars are based on
+the training galaxies. The nearness is 1 within about 12 pixels of detected light, and 0 beyond 26.
+- Elsewhere a property is the light, multiplied by the ratio of that property to light that the
+network predicts for a typical faint galaxy (`typical_galaxy`).
 
-All of it is local, so that blocks equal the whole.
+All quantities are local, so that maps do not depend on the blocks.
 """
 
 from __future__ import annotations
@@ -102,18 +101,18 @@ def _smoothed(planes: torch.Tensor, kernel: torch.Tensor) -> torch.Tensor:
 
 
 def _step(values: torch.Tensor, low: float, high: float) -> torch.Tensor:
-    """Return 0 below, 1 above, and what is smooth between."""
+    """Return a smooth step from 0 to 1."""
     part = ((values - low) / (high - low)).clamp(0.0, 1.0)
     return part * part * (3.0 - 2.0 * part)
 
 
 def detected_part(light: Light) -> torch.Tensor:
-    """Return how far light counts as detected, (n, 1, y, x): from 0 (noise) to 1 (light)."""
+    """Return the degree of detection of light, (n, 1, y, x): from 0 (noise) to 1 (light)."""
     return _step(light.significance, _FAINT, _CLEAR)
 
 
 def nearness(detected: torch.Tensor) -> torch.Tensor:
-    """Return how near light is that is detected: from 0 (none within 26 pixels) to 1."""
+    """Return the nearness of detected light: from 0 (none within 26 pixels) to 1."""
     # The largest of what spreads from all pixels, one axis after the other.
     for axis in (-1, -2):
         spread = detected.clone()

@@ -1,4 +1,4 @@
-"""Several networks as one: they are averaged before their outputs are read."""
+"""Ensembles of networks, whose raw outputs are averaged."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def turned_back(images: torch.Tensor, turn: int) -> torch.Tensor:
 
 @dataclass(frozen=True)
 class EnsemblePrediction:
-    """What an ensemble says, and the standard deviation of its members' medians in dex."""
+    """Prediction of an ensemble, and the standard deviation of its members' medians in dex."""
 
     prediction: Prediction
     disagreement: torch.Tensor
@@ -41,9 +41,9 @@ class EnsemblePrediction:
 class Ensemble:
     """Trained networks that are used together.
 
-    Each member has its own grid of pixels that it merges, shifted against the others'. The
-    members' raw outputs are averaged: medians and logits at equal weight, so quantiles
-    stay as sharp as those of one member where all agree.
+    Each member merges pixels on a different, shifted grid. The raw outputs of the members, medians
+    and logits, are averaged with equal weights, so that quantiles are as narrow as those of one
+    member if all agree.
     """
 
     def __init__(self, networks: Sequence[nn.Module]) -> None:

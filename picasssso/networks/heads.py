@@ -1,9 +1,9 @@
 """From a network's raw outputs to predictive distributions.
 
-For each property five quantiles of its logarithm that cannot cross (the median and four
-positive steps), the linear mean as an offset from the median, and for what can be absent
-a probability of being there. Quantiles say nothing of the shape of the distribution that is
-not learned from data, and their coverage is what is tested.
+For each property: five quantiles of its logarithm that cannot cross (the median and four positive
+steps), the linear mean as an offset from the median, and for properties that can be absent the
+probability of presence. Quantiles make no assumption about the shape of the distribution, and
+their coverage can be tested.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class Prediction:
 
 
 def decode(raw: torch.Tensor) -> Prediction:
-    """Return the distributions that raw outputs stand for."""
+    """Return the predictive distributions of raw outputs."""
     raw = raw.float()
     n, _, height, width = raw.shape
     split = PER_OUTPUT * len(OUTPUTS)
@@ -72,7 +72,7 @@ def decode(raw: torch.Tensor) -> Prediction:
 
 
 def limit_hydrogen(prediction: Prediction) -> Prediction:
-    """Return predictions whose neutral hydrogen is never more than the gas holds."""
+    """Return predictions whose neutral hydrogen does not exceed that contained in the gas."""
     quantiles, log_mean = prediction.quantiles.clone(), prediction.log_mean.clone()
     occupancy = prediction.occupancy.clone()
     for table in (quantiles, log_mean):

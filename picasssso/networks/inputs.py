@@ -1,4 +1,4 @@
-"""What the networks see: images scaled by their own noise, in physical units.
+"""Inputs of the networks: images scaled by their noise, in physical units.
 
 Four planes for each of five slots (u, g, r, i, z). With flux f and its error s in one pixel:
 
@@ -8,11 +8,12 @@ Four planes for each of five slots (u, g, r, i, z). With flux f and its error s 
 - log s, so the depth;
 - 1 where the pixel is valid, else 0, as are the other planes then.
 
-A surface brightness becomes a luminosity surface density as the package defines flux, by
-4 pi (1 + z)^3: with it neither redshift nor distance has to be unlearned.
+Surface brightness is converted to luminosity surface density, with the factor 4 pi (1 + z)^3 for
+the package's definition of flux, so that the networks need not learn its dependence on redshift
+and distance.
 
-What holds for the whole image (redshift, size of a pixel, PSF, wavelengths) goes into a
-vector of conditions.
+Quantities of the whole image (redshift, size of a pixel, PSF, wavelengths) are passed as a vector
+of conditions.
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ _LUMINOSITY = 1e-9 * (180 * 3600 / math.pi) ** 2 * 1e4 * 10 ** (0.4 * 4.58)
 
 @dataclass(frozen=True)
 class Conditions:
-    """What holds for whole images.
+    """Quantities of whole images.
 
     ``pixel_scale``: size of a pixel in arcsec; ``pixel_scale_kpc``: the same in kpc;
     ``psf_fwhm``: width of the PSF per slot in arcsec; anything where a slot is empty;
@@ -58,7 +59,7 @@ class Conditions:
         return Conditions(*(getattr(self, f.name)[which] for f in fields(self)))
 
     def vector(self, has_band: torch.Tensor) -> torch.Tensor:
-        """Return what a network is conditioned on, (n, 19), about unit size; 0: empty slots."""
+        """Return the vector of conditions, (n, 19), of order unity; 0: empty slots."""
         there = has_band.to(torch.float32)
         widths = self.psf_fwhm / self.pixel_scale[:, None]
         widths = torch.where(has_band, widths, torch.ones_like(widths)).clamp(0.3, 30.0)
@@ -98,7 +99,7 @@ def luminosity_per_flux(conditions: Conditions) -> torch.Tensor:
 def input_planes(
     flux: torch.Tensor, inverse_variance: torch.Tensor, conditions: Conditions
 ) -> torch.Tensor:
-    """Return the planes that a network sees; pixel by pixel, so that blocks equal the whole.
+    """Return the input planes of a network; computed pixel by pixel, independent of blocks.
 
     ``flux``: flux per pixel in nmgy, a plane for each slot; ``inverse_variance``: in nmgy^-2; 0
     where there are no data; ``conditions``: redshift and pixel size; returns of shape (n, 20, y,

@@ -1,4 +1,4 @@
-"""Layers without any statistic over pixels, so that a pixel sees only its surroundings."""
+"""Layers without statistics over pixels, so that receptive fields are bounded."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class ChannelNorm(nn.Module):
 
 
 class PointwiseConv(nn.Conv2d):
-    """A 1 x 1 convolution as the matrix product that it is: nothing is copied, channels last."""
+    """A 1 x 1 convolution as a matrix product, without copies, for channels-last tensors."""
 
     def __init__(self, n_in: int, n_out: int) -> None:
         super().__init__(n_in, n_out, 1)
@@ -49,10 +49,11 @@ class PointwiseConv(nn.Conv2d):
 
 
 class ConditionedBlock(nn.Module):
-    """Residual block: normalize, scale and shift by the conditions, look around, mix.
+    """Residual block: normalization, conditional scale and shift, spatial convolution, mixing.
 
-    ``kind``: whether the 3 x 3 convolution mixes channels, or each channel has its own 5 x 5
-    kernel and only the layers after it mix, or no pixel sees its neighbors.
+    ``kind``: ``"full"``: the 3 x 3 convolution mixes channels; ``"depthwise"``: each channel has
+    its own 5 x 5 kernel, and only later layers mix channels; ``"pointwise"``: no convolution over
+    neighbors.
     """
 
     def __init__(
@@ -78,11 +79,11 @@ class ConditionedBlock(nn.Module):
 
     @property
     def reach(self) -> int:
-        """Farthest pixel, on the block's own grid, that it looks at (int)."""
+        """Reach of the convolution, in pixels of the block's grid (int)."""
         return int(self.look.padding[0])
 
     def forward(self, x: torch.Tensor, conditions: torch.Tensor) -> torch.Tensor:
-        """Return what the block makes of its input, of the shape of the input."""
+        """Return the output of the block, of the shape of the input."""
         scale, shift = self.modulate(conditions)[:, :, None, None].chunk(2, 1)
         h = torch.addcmul(shift, self.norm(x), 1.0 + scale)
         # Gradients would need what is overwritten.

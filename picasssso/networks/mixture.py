@@ -1,8 +1,8 @@
-"""Values of what may be absent: nothing, or as much as the network says.
+"""Values of properties that may be absent: a mixture of zero and the predicted distribution.
 
-With a probability p of being there, the quantile q of the whole distribution is 0 below 1 -
-p, and above it the quantile (q - 1 + p) / p of what is there. A sample asks one number
-whether there is any, and another how much.
+For a probability p of presence, the quantile q of the complete distribution is 0 for q < 1 - p,
+and otherwise the quantile (q - 1 + p) / p of the distribution given presence. A sample uses one
+random number for presence, and another for the amount.
 """
 
 from __future__ import annotations
@@ -69,11 +69,11 @@ def linear_quantiles(prediction: Prediction) -> torch.Tensor:
 
 
 def _told_from_nothing(values: torch.Tensor) -> torch.Tensor:
-    """Return values, (n, 8, ...), without what is too little to be told from nothing, in place.
+    """Set values, (n, 8, ...), that cannot be distinguished from zero to zero, in place.
 
     Networks learn attenuations as log10(A_V + 0.02): galaxies without dust lie at the lowest
-    value, which no smooth function of an image reaches exactly. Below 0.02 mag is none; from there
-    to 0.04 mag values rise from 0, so that rounding does not decide.
+    value, which no smooth function of an image reaches exactly. Values below 0.02 mag are set to
+    0; up to 0.04 mag they increase smoothly from 0, so that results do not depend on rounding.
     """
     for k, output in enumerate(OUTPUTS):
         if output.offset:
@@ -83,7 +83,7 @@ def _told_from_nothing(values: torch.Tensor) -> torch.Tensor:
 
 
 def _above(score: torch.Tensor, occupancy: torch.Tensor) -> torch.Tensor:
-    """Return which part of what is there lies above a score; more than 1 where it is absent."""
+    """Return the fraction of the distribution above a score, given presence; > 1: absent."""
     # From above, where single precision has digits left: 1 - q over p.
     return torch.special.ndtr(-score) / occupancy
 
@@ -94,23 +94,23 @@ def _log_there(prediction: Prediction, above: torch.Tensor) -> torch.Tensor:
 
 
 def _rise(above: torch.Tensor, occupancy: torch.Tensor) -> torch.Tensor:
-    """Return 0 where there is nothing, 1 where there is something, and what lies between."""
+    """Return 0 where a property is absent, 1 where it is present, and a smooth transition."""
     rise = (1.0 - occupancy).clamp(1e-6, _RISE)
     return ((1.0 - above) / rise).clamp(0.0, 1.0) ** 3
 
 
 def linear_means(prediction: Prediction) -> torch.Tensor:
-    """Return means (n, 8, y, x): probability of being there times the mean of what is there."""
+    """Return means (n, 8, y, x): probability of presence times the mean given presence."""
     return _linear(prediction.log_mean) * prediction.occupancy
 
 
 def shared_deviations(prediction: Prediction, shared: torch.Tensor) -> torch.Tensor:
-    """Return how far all pixels of a galaxy may be wrong together.
+    """Return the errors that are common to all pixels of a galaxy.
 
-    What `linear_values` of many pixels have in common if part of the variance of their scores
-    is shared, and what is there is there in all of them or in none. With a log-normal of width
-    s (natural logarithm) and mean m for what is there, the probability p of that and the
-    shared part a, the variance is m^2 (p exp(a s^2) - p^2).
+    The common part of `linear_values` of many pixels if part of the variance of their scores is
+    shared, and a property is present in all pixels or in none. For a log-normal distribution of
+    width s (natural logarithm) and mean m, the probability p of presence and the shared part a,
+    the variance is m^2 (p exp(a s^2) - p^2).
 
     Returns standard deviations of shape (n, 8, y, x), in the units of the properties.
     """
@@ -123,7 +123,7 @@ def shared_deviations(prediction: Prediction, shared: torch.Tensor) -> torch.Ten
 
 
 def hold_hydrogen(values: torch.Tensor) -> torch.Tensor:
-    """Return values with no more hydrogen than the gas holds."""
+    """Return values with no more hydrogen than contained in the gas."""
     most = values[:, _GAS] * 10.0**LOG_LARGEST_HYDROGEN
     values[:, _HYDROGEN] = torch.minimum(values[:, _HYDROGEN], most)
     return values

@@ -1,4 +1,4 @@
-"""How images look as a whole: the frame, the light at its edge, texture and noise.
+"""Morphology of whole images: size of the frame, light at its edge, texture and noise.
 
 Five numbers for an image, compared with those of the training set in
 `picasssso.networks.training_range`:
@@ -46,7 +46,7 @@ _BORDER = 3
 
 
 def measure_structure(flux: torch.Tensor, inverse_variance: torch.Tensor) -> torch.Tensor:
-    """Measure how images look as a whole: (n, 5), as `STRUCTURES`, NaN where it cannot be told."""
+    """Measure the morphology of images: (n, 5), as `STRUCTURES`, NaN if impossible."""
     n, _, height, width = flux.shape
     light = measure_light(flux, inverse_variance)
     fine = _fine(light.amplitude)

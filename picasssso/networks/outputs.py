@@ -1,7 +1,7 @@
-"""What the networks give out: the order of properties, their logarithms and their floors.
+"""Outputs of the networks: order of properties, logarithms and lower limits.
 
-Everything is learned as a base-10 logarithm. Star formation is learned per stellar mass
-and neutral hydrogen per gas, so that a wrong mass does not count twice.
+All properties are learned as base-10 logarithms, star formation relative to stellar mass and
+neutral hydrogen relative to gas, so that an error in mass does not count twice.
 """
 
 from __future__ import annotations

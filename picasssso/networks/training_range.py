@@ -1,12 +1,12 @@
-"""Whether images lie outside what a network was trained on.
+"""Detection of images that are unlike the training set of a network.
 
-Four things are compared with what the calibration's galaxies had:
+Four groups of quantities are compared with those of the galaxies used for calibration:
 
-- what holds for a whole image: redshift, size of a pixel, width of the PSF, wavelengths;
-- how the image looks as a whole (`picasssso.networks.morphology`): frame, edge, texture ...;
-- what each pixel and its surroundings (5 x 5 pixels) show: the noise, the brightness and the
-  colors, one by one and all together, where there is a clear signal;
-- how much the members of the ensemble disagree, relative to the width that they predict.
+- properties of the whole image: redshift, size of a pixel, width of the PSF, wavelengths;
+- morphology of the whole image (`picasssso.networks.morphology`): frame, edge, texture ...;
+- noise, brightness and colors, separately and jointly, of each pixel and its surroundings (5 x 5
+pixels), where the signal is significant;
+- disagreement of the members of the ensemble, relative to their predicted widths.
 
 `TrainingRange` collects the ranges, `is_outside` and `members_disagree` compare with them.
 """
@@ -86,14 +86,14 @@ _ENDS = tuple(
 
 @dataclass(frozen=True)
 class Measured:
-    """What is compared with the training set; NaN where there is nothing to compare."""
+    """Quantities that are compared with the training set; NaN if unavailable."""
 
     image: torch.Tensor
     pixel: torch.Tensor
 
 
 def measure_image(conditions: Conditions, has_band: torch.Tensor) -> torch.Tensor:
-    """Return what holds for whole images, (n, 13), as `IMAGE_QUANTITIES`, NaN for empty slots."""
+    """Return properties of whole images, (n, 13), as `IMAGE_QUANTITIES`, NaN for empty slots."""
     nothing = torch.full_like(conditions.psf_fwhm, torch.nan)
     widest = torch.where(has_band, conditions.psf_fwhm, 0.0).amax(1)
     center = torch.tensor(SLOT_WAVELENGTHS, device=has_band.device)
@@ -116,7 +116,7 @@ def measure(
     conditions: Conditions,
     has_band: torch.Tensor,
 ) -> Measured:
-    """Measure images in slots, (n, 5, y, x); local, so that blocks equal the whole."""
+    """Measure images in slots, (n, 5, y, x); local, so that results do not depend on blocks."""
     valid = inverse_variance > 0
     scale = luminosity_per_flux(conditions)[:, None, None, None]
     variance = 1.0 / torch.where(valid, inverse_variance, 1.0)
@@ -154,7 +154,7 @@ def is_outside(measured: Measured, ranges: torch.Tensor) -> tuple[torch.Tensor, 
 
 
 def structure_outside(found: torch.Tensor, ranges: torch.Tensor | None) -> torch.Tensor:
-    """Return how images look unlike the training set, (n, 5); never where nothing is known."""
+    """Return which structures, (n, 5), are outside the training range, if that is known."""
     if ranges is None:
         return torch.zeros_like(found, dtype=torch.bool)
     low, high = ranges.to(found.device).T
@@ -252,7 +252,7 @@ def members_disagree(
 
 
 class TrainingRange:
-    """Collects, batch by batch, what the calibration's galaxies are like."""
+    """Collects, batch by batch, the properties of the galaxies used for calibration."""
 
     def __init__(self) -> None:
         self._low = torch.full((_N_IMAGE,), torch.inf)

@@ -1,7 +1,7 @@
-"""The package's own network: a residual U-Net with bounded reach.
+"""The network of this package: a residual U-Net with a bounded receptive field.
 
-No layer takes a statistic over pixels, and a pixel sees at most 64 pixels far, so that an
-image may be cut into blocks whose maps equal those of the whole.
+No layer computes statistics over pixels, and the receptive field is at most 64 pixels, so that an
+image can be cut into blocks without changing the maps.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ class ResidualUNet(nn.Module):
     """Residual U-Net whose blocks are conditioned on redshift, scale, PSF and wavelengths.
 
     ``widths``: channels on each level; every level has pixels twice as large as the one before;
-    ``kind``: with ``"pointwise"`` and a single level the network sees each pixel alone: color
+    ``kind``: with ``"pointwise"`` and a single level each pixel is treated separately: color
     without morphology.
     """
 

@@ -1,6 +1,6 @@
 """Training the networks: configuration, batches, steps, checkpoints, the loop.
 
-Recipes, calibration and what else makes weights of a trained network are modules of their own.
+Recipes, calibration and further steps from a trained network to weights are in separate modules.
 """
 
 from picasssso.networks.config import TrainingConfig

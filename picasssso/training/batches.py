@@ -1,7 +1,7 @@
-"""From pairs to what a training step takes: slots, degraded images, targets.
+"""From pairs to the input of a training step: slots, degraded images, targets.
 
-All that is random is drawn from the seed and the number of the step, so that a training
-which was cut goes on as if it had not been.
+All random numbers depend only on the seed and the number of the step, so that an interrupted
+training can be continued exactly.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class TrainingSource:
 
     @property
     def count(self) -> int | None:
-        """How many pairs there are; None where there is no end."""
+        """Number of pairs; None if unlimited."""
         return len(self.pairs) if hasattr(self.pairs, "__len__") else None
 
     @property
@@ -116,7 +116,7 @@ def _turned(images: torch.Tensor, turn: int) -> torch.Tensor:
 
 
 def degrade(batch: SlottedBatch, config: TrainingConfig, step: int) -> SlottedBatch:
-    """Turn, dim and mask images as nature and observers do."""
+    """Rotate and flip images, add noise, and mask pixels and bands at random."""
     device = batch.flux.device
     numbers = np.random.default_rng([config.seed, step, 1])
     generator = torch.Generator(device).manual_seed(int(numbers.integers(2**62)))
@@ -163,7 +163,7 @@ def _kept_bands(numbers: np.random.Generator, n: int, dropout: float) -> np.ndar
 class PairPool:
     """Batches from sources of pairs, each pool of pairs used several times.
 
-    Step j of a training sees the same pairs whatever came before, so it can start anywhere.
+    Step j of a training always uses the same pairs, so that training can start at any step.
     """
 
     def __init__(

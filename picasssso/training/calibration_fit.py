@@ -1,4 +1,4 @@
-"""Fitting a `picasssso.networks.conformal.ConformalCalibration` to galaxies never trained on."""
+"""Fitting a `picasssso.networks.conformal.ConformalCalibration` to held-out galaxies."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class _Counts:
         self.table += counts.reshape(self.table.shape).cpu()
 
     def quantile(self, level: float) -> torch.Tensor:
-        """Return quantiles (8, signal); NaN where too little was counted."""
+        """Return quantiles (8, signal); NaN if there are too few counts."""
         cumulative = torch.cumsum(self.table, -1)
         total = cumulative[..., -1:]
         first = (cumulative >= level * total).to(torch.int64).argmax(-1, keepdim=True)
@@ -58,7 +58,7 @@ def _chunks(collected: Collected, pixels: int = 2**20) -> Iterable[slice]:
 
 
 def _fit_presence(collected: Collected) -> torch.Tensor:
-    """Return what makes probabilities of being there true (Platt 1999), (3, 2)."""
+    """Return the calibration of probabilities of presence (Platt 1999), (3, 2)."""
     found = []
     for place, k in enumerate(_OCCUPIED):
         known = collected.known[:, k]
@@ -128,7 +128,7 @@ def _fit_factors(
 
 
 def _filled(table: torch.Tensor) -> torch.Tensor:
-    """Return the table (8, signal) with what is NaN taken from the nearest signal."""
+    """Return the table (8, signal) with NaN replaced by values at the nearest signal."""
     table = table.clone()
     for k in range(1, table.shape[1]):
         table[:, k] = torch.where(torch.isnan(table[:, k]), table[:, k - 1], table[:, k])
@@ -145,7 +145,7 @@ def fit_calibration(
     aperture_galaxies: int = 1500,
     ranges: torch.Tensor | None = None,
 ) -> ConformalCalibration:
-    """Fit a calibration; pixels alone will do (`Collected.pixels`)."""
+    """Fit a calibration; a sample of pixels is sufficient (`Collected.pixels`)."""
     shape = (N_COUNTS, len(OUTPUTS), len(SIGNALS))
     calibration = ConformalCalibration(
         factors=torch.ones(*shape, len(QUANTILES)),

@@ -1,4 +1,4 @@
-"""How errors of pixels and properties are correlated, so that sums have the right errors."""
+"""Correlation of errors between pixels and properties, needed for the errors of sums."""
 
 from __future__ import annotations
 
@@ -149,7 +149,7 @@ def _sums(values: torch.Tensor) -> torch.Tensor:
 
 
 def _chance_inside(truth: torch.Tensor, samples: torch.Tensor, level: float) -> torch.Tensor:
-    """Return how likely truths (8,) lie in central ranges of samples (s, 8).
+    """Return the probability that truths (8,) lie in central ranges of samples (s, 8).
 
     Exactly ``level`` on average if the truth is like the samples, however few they are and
     however many of them are equal.
@@ -176,7 +176,7 @@ class _CoverageOfSums:
         return {level: table / self.counted.clamp(min=1) for level, table in self.inside.items()}
 
     def add(self, collected: Collected, galaxy: int, seed: int) -> None:
-        """Count a galaxy, samples of which come of a seed."""
+        """Count a galaxy, with samples drawn from a seed."""
         inside = (collected.radius[galaxy] <= _APERTURE) & collected.used[galaxy, _MASS]
         if not inside.any():
             return
@@ -210,7 +210,7 @@ class _CoverageOfSums:
     def _truth(
         collected: Collected, galaxy: int, inside: torch.Tensor
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return the true sums of a galaxy, and which are known (8,)."""
+        """Return the true sums of a galaxy, and which of them are known (8,)."""
         used = collected.used[galaxy][:, inside]
         offsets = torch.tensor([output.offset for output in OUTPUTS], device=inside.device)
         values = 10.0 ** collected.log_truth[galaxy][:, inside] - offsets[:, None]
@@ -253,7 +253,7 @@ def fit_correlations(
     *,
     aperture_galaxies: int = 1500,
 ) -> ConformalCalibration:
-    """Fit how errors are correlated, by the sums in apertures that follow."""
+    """Fit the correlations of errors such that sums in apertures have correct intervals."""
     scores, used, psf_pixels = [], [], []
     for collected in maps():
         bands = torch.full((len(collected.signal),), N_COUNTS, device=collected.signal.device)

@@ -1,4 +1,4 @@
-"""Galaxies that were never trained on, and what networks predict for them."""
+"""Galaxies that were not used in training, and the predictions for them."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _MOST_PIXELS, _FARTHEST_PIXEL = 400, 3.0
 
 
 def keep_bands(batch: SlottedBatch, letters: str) -> SlottedBatch:
-    """Return a batch of which only some bands are left."""
+    """Return a batch with only some of its bands."""
     keep = torch.tensor([slot in letters for slot in SLOTS], device=batch.flux.device)
     keep = keep[:, None, None]
     return replace(batch, flux=batch.flux * keep, inverse_variance=batch.inverse_variance * keep)
@@ -59,7 +59,7 @@ def known_batches(
 
 @dataclass
 class Collected:
-    """What was predicted, not calibrated, for galaxies, with their truth; PSFs' FWHM in pixels."""
+    """Uncalibrated predictions for galaxies, with their truth; FWHM of the PSFs in pixels."""
 
     prediction: Prediction
     log_truth: torch.Tensor

@@ -23,7 +23,7 @@ def check_lightning() -> None:
 
 
 def is_first_process() -> bool:
-    """Return whether this is the first, or only, of the processes that train together."""
+    """Return whether this is the first, or only, training process."""
     import torch
 
     together = torch.distributed.is_available() and torch.distributed.is_initialized()
@@ -31,7 +31,7 @@ def is_first_process() -> bool:
 
 
 def _launched(state: TrainingState, devices: int) -> Any:
-    """Start the other processes; return what they talk through, the state on its device."""
+    """Start the other processes; return their communicator, and the state on its device."""
     check_lightning()
     from lightning_fabric import Fabric
 
@@ -54,13 +54,13 @@ def run_training(
     report_every: int = 100,
     devices: int = 1,
 ) -> TrainingState:
-    """Train until the configuration's number of steps is done; return the same state, further on.
+    """Train up to the number of steps in the configuration; return the updated state.
 
-    The state, new or from a checkpoint, goes on where it stopped. It is saved every
-    ``checkpoint_every`` seconds and at the end, which may come early (``time_limit``, in
-    seconds). ``report`` is called every ``report_every`` steps with the step and the mean loss
-    since. With several ``devices`` of the state's kind each has a process of its own, which
-    runs the same script (Lightning Fabric, DDP); gradients are averaged.
+    The state, new or from a checkpoint, is continued. It is saved every ``checkpoint_every``
+    seconds and at the end, or at the ``time_limit`` (in seconds). ``report`` is called every
+    ``report_every`` steps with the step and the mean loss since. With several ``devices`` of the
+    state's kind each has a process of its own, which runs the same script (Lightning Fabric, DDP);
+    gradients are averaged.
     """
     from tqdm import tqdm
 

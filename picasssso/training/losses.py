@@ -1,4 +1,4 @@
-"""What training minimizes."""
+"""The loss functions of training."""
 
 from __future__ import annotations
 
@@ -32,10 +32,10 @@ def pixel_weights(flux: torch.Tensor, inverse_variance: torch.Tensor) -> torch.T
 def quantile_loss(prediction: Prediction, targets: Targets, weights: torch.Tensor) -> torch.Tensor:
     """Return the loss: of the quantiles (Koenker & Bassett 1978), the mean, the occupancy.
 
-    The quantile loss is least at the quantiles of the truth given the image. That of the
-    mean, exp(d) - t d with d the logarithm of mean over median and t that of truth over
-    median, is least where exp(d) is the mean of t: at the conditional mean in linear
-    units, which sums over pixels need. What is not known of the truth counts for nothing.
+    The quantile loss is least at the quantiles of the truth given the image. That of the mean,
+    exp(d) - t d with d the logarithm of mean over median and t that of truth over median, is least
+    where exp(d) is the mean of t: at the conditional mean in linear units, which sums over pixels
+    need. Unknown parts of the truth have no weight.
 
     ``weights``: weights of the pixels.
     """

@@ -1,4 +1,4 @@
-"""What a network should say, from what true maps are made of."""
+"""Targets of training, computed from the additive quantities of true maps."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ _FLOORS = {output.name: output.floor for output in OUTPUTS}
 
 @dataclass(frozen=True)
 class Targets:
-    """What a network should say.
+    """Targets of a network.
 
-    ``log_value``: log10 of the properties, of shape (n, 8, y, x), in the order of `OUTPUTS`;
-    ``present``: whether there is any, of the same shape: where not, the logarithm means nothing;
-    ``known``: whether it is known if there is any, of the same shape.
+    ``log_value``: log10 of the properties, of shape (n, 8, y, x), in the order of `OUTPUTS`, valid
+    where the property is present; ``present``: whether it is present, of the same shape;
+    ``known``: whether its presence is known, of the same shape.
     """
 
     log_value: torch.Tensor
@@ -26,7 +26,7 @@ class Targets:
     known: torch.Tensor
 
     def held_together(self) -> torch.Tensor:
-        """Return what is present where what comes with something else is absent with it."""
+        """Return presence; a property is absent where the one it depends on is absent."""
         present = self.present.clone()
         for k, output in enumerate(OUTPUTS):
             if output.comes_with is not None:
@@ -36,7 +36,7 @@ class Targets:
 
 
 def make_targets(truth: TrueSums) -> Targets:
-    """Return targets from what true maps are made of; NaN is what is not known."""
+    """Return targets from the additive quantities of true maps; NaN: unknown."""
     properties = truth.properties()
     logs, present, known = [], [], []
     for output in OUTPUTS:

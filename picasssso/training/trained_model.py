@@ -1,4 +1,4 @@
-"""From trained networks to weights that can be used: calibration, ranges, model card."""
+"""From trained networks to usable weights: calibration, training range, model card."""
 
 from __future__ import annotations
 
@@ -103,7 +103,7 @@ def calibrate(
 def with_training_range(
     calibration: ConformalCalibration, training: TrainingRange
 ) -> ConformalCalibration:
-    """Return a calibration with all that is known of the training set's images."""
+    """Return a calibration with the properties of the images of the training set."""
     colours, limits = training.colours()
     whole, whole_limits = training.whole_colours()
     return replace(
@@ -124,7 +124,7 @@ def measure_training_range(
     galaxies: int = 2000,
     device: torch.device | str = "cpu",
 ) -> TrainingRange:
-    """Measure what the galaxies of some sources are like; no network is needed."""
+    """Measure the properties of the galaxies of some sources, without a network."""
     training = TrainingRange()
     batches = known_batches(sources, "", galaxies, device=device, size=_size(device))
     for number, batch in enumerate(batches):
@@ -144,7 +144,7 @@ def _size(device: torch.device | str) -> int:
 def measure_residuals(
     networks: Sequence[nn.Module], batches: Iterable[SlottedBatch]
 ) -> dict[str, list[float]]:
-    """Measure how far from the truth predicted maps lie.
+    """Measure the residuals of predicted maps.
 
     Returns for each property, log10 of truth over prediction at the five quantiles of
     ``picasssso.networks.heads.QUANTILES``, over pixels with a signal and a truth.

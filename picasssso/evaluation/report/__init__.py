@@ -1,4 +1,4 @@
-"""A page about one run: `write_report` makes a single HTML file that needs nothing else."""
+"""HTML reports: `write_report` writes a single, self-contained HTML file about property maps."""
 
 from picasssso.evaluation.report.page import write_report
 

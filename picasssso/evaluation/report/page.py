@@ -1,4 +1,4 @@
-"""The page itself: what it says, and the HTML."""
+"""The HTML report: text, tables and figures."""
 
 from __future__ import annotations
 
@@ -61,11 +61,11 @@ def write_report(
     title: str | None = None,
     overwrite: bool = False,
 ) -> None:
-    """Write a page about maps: one HTML file that needs nothing else.
+    """Write an HTML report about maps: one self-contained file.
 
-    It shows the galaxy in color (if the images are given), every map with its
-    uncertainty, radial profiles, totals, what the quality flags say, and how the maps were
-    made. With a truth, it stands beside everything, and residuals and coverage are given.
+    It shows the galaxy in color (if the images are given), every map with its uncertainty, radial
+    profiles, totals, quality flags, and how the maps were made. If a truth is given, it is shown
+    for comparison, with residuals and coverage.
 
     Parameters
     ----------
@@ -74,15 +74,14 @@ def write_report(
     path : str or path-like
         The file to write.
     truth : PropertyMaps, optional
-        What was to be found, on the same pixels. It may hold at another resolution, which
-        the page then says.
+        True maps on the same pixels. A different resolution is allowed, and noted in the report.
     other : PropertyMaps, optional
-        Maps of the same galaxy by another estimator, on the same pixels: the page says where
-        the two differ by more than both errors allow.
+        Maps of the same galaxy by another estimator, on the same pixels; significant differences
+        are listed.
     images : BandImages, optional
         The images that the maps were made from.
     title : str, optional
-        Heading of the page.
+        Heading of the report.
     overwrite : bool, optional
         Whether an existing file may be replaced.
 
@@ -91,7 +90,7 @@ def write_report(
     FileFormatError
         If the file exists or cannot be written.
     InvalidInputError
-        If truth, other maps or images do not fit the maps.
+        If truth, other maps or images do not match the maps.
 
     Examples
     --------
@@ -139,7 +138,7 @@ def write_report(
 
 
 def _picture(figure: Figure, words: str, caption: str = "") -> str:
-    """Return a figure as HTML; words say what it shows to those who cannot see it."""
+    """Return a figure as HTML; ``words`` is its text alternative."""
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=110)
     data = base64.b64encode(buffer.getvalue()).decode("ascii")
