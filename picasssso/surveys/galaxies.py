@@ -188,6 +188,7 @@ class GalaxyWork:
         if isinstance(aperture, str):
             aperture = aperture.replace("{id}", galaxy.id)
         row = {"id": galaxy.id, **measure_galaxy(maps, aperture)}
+        notes = [*row.pop("notes"), *notes]
         if self.keep_maps:
             path = file_of(self.folder, "maps", galaxy.id, ".fits")
             path.parent.mkdir(parents=True, exist_ok=True)

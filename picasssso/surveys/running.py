@@ -43,8 +43,9 @@ _SHOWN = 5
 #: Columns that every table has, in this order, with their units; then come the properties.
 _FIRST = {"id": "", "ra": "deg", "dec": "deg", "redshift": "", "failed": "", "notes": "",
           "half_mass_radius": "arcsec", "half_mass_radius_kpc": "kpc", "axis_ratio": "",
-          "flagged": "", "flags": "", "masked": "", "flagged_aperture": "", "flags_aperture": "",
-          "masked_aperture": "", "seconds": "s", "maps": "", "report": ""}  # fmt: skip
+          "flagged": "", "flags": "", "masked": "", "missing": "", "unmeasured": "",
+          "flagged_aperture": "", "flags_aperture": "", "masked_aperture": "",
+          "missing_aperture": "", "seconds": "s", "maps": "", "report": ""}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -488,7 +489,7 @@ def _unit_of(name: str) -> u.UnitBase:
         return u.Unit(_FIRST[name])
     if name.endswith("_gradient"):
         return u.dimensionless_unscaled  # dex per half-mass radius
-    for ending in ("_error", "_aperture"):
+    for ending in ("_error", "_aperture", "_total"):
         name = name.removesuffix(ending)
     try:
         return column_unit(name)
