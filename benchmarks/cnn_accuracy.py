@@ -38,6 +38,7 @@ from picasssso.estimators._cnn.weights import weights_path
 from picasssso.evaluation.apertures import Apertures, fit_apertures
 from picasssso.evaluation.calibration import rank_intervals
 from picasssso.evaluation.measures import Settings, join_records, measure
+from picasssso.evaluation.real.comparison import log10_positive
 from picasssso.evaluation.residuals import residual_statistics, residuals
 from picasssso.evaluation.stacks import MapStack
 from picasssso.evaluation.summary import PER_STELLAR_MASS, _is_empty
@@ -168,15 +169,6 @@ def statistics(residual: np.ndarray, galaxy: np.ndarray) -> dict[str, Any]:
     }
 
 
-def density_of(kept: dict[str, Any], name: str) -> np.ndarray:
-    """Return log10 of predicted density: of the property, or of stellar mass."""
-    traced = name if PROPERTIES[name].is_surface_density else "stellar_mass"
-    kind = "median" if f"pixel.median.{traced}" in kept else "estimate"
-    values = kept[f"pixel.{kind}.{traced}"]
-    with np.errstate(divide="ignore", invalid="ignore"):
-        return np.log10(np.where(values > 0, values, np.nan))
-
-
 def figures(kept: dict[str, Any], signals: dict[str, Any] = SIGNALS) -> dict[str, Any]:
     """Return all figures of all properties."""
     galaxy, snr = kept["pixel.galaxy"], kept["pixel.snr"]
@@ -249,7 +241,6 @@ def sum_percentiles(
     """Return percentiles of sums from samples as `CNNEstimator` draws them, and how many are 0."""
     cal = model.calibration
     assert cal is not None
-    mass, gas = OUTPUT_NAMES.index("stellar_mass"), OUTPUT_NAMES.index("gas_mass")
     widths = batch["psf_fwhm"].amax(1) / batch["pixel_scale"]
     found, zeros = [], []
     for k in range(len(weights)):
@@ -269,12 +260,12 @@ def sum_percentiles(
         for p, name in enumerate(OUTPUT_NAMES):
             definition = PROPERTIES[name]
             v, weight = values[:, p], w.expand(n_samples, -1, -1)
-            if definition.is_surface_density:
-                sums.append((v * w).sum((1, 2)))
-                continue
             if definition.weight is not None:
-                weight = w * values[:, gas if definition.weight == "gas_mass" else mass]
-            sums.append((v * weight).sum((1, 2)) / weight.sum((1, 2)).clamp(min=1e-30))
+                weight = w * values[:, OUTPUT_NAMES.index(definition.weight)]
+            total = (v * weight).sum((1, 2))
+            if not definition.is_surface_density:
+                total = total / weight.sum((1, 2)).clamp(min=1e-30)
+            sums.append(total)
         drawn = torch.stack(sums, 1).numpy()
         # Of a hundred samples, other definitions' central 95 % hold but 93 % of what is like them.
         found.append(np.quantile(drawn, QUANTILES, axis=0, method="weibull"))
@@ -337,13 +328,16 @@ def coverage_figures(kept: dict[str, Any]) -> dict[str, Any]:
     """Return coverage by property, and what is farthest from the bars."""
     result: dict[str, Any] = {"properties": {}}
     galaxy = kept["pixel.galaxy"]
+    kind = "median" if "pixel.median.stellar_mass" in kept else "estimate"
+    # What is predicted, so that nobody needs to know the truth.
+    density = log10_positive(kept[f"pixel.{kind}.stellar_mass"])
     for name in OUTPUT_NAMES:
         ranks = kept[f"pixel.below.{name}"]
         entry: dict[str, Any] = {"pixels": covered(ranks, galaxy)}
         for label, by, bins in (
             ("by_signal", kept["pixel.snr"], {**SIGNALS, **FINER}),
             ("by_radius", kept["pixel.radius"], RADII),
-            ("by_density", density_of(kept, "stellar_mass"), DENSITIES),
+            ("by_density", density, DENSITIES),
         ):
             entry[label] = {}
             for key, (low, high) in bins.items():

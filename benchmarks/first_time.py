@@ -8,7 +8,6 @@ the name of the filter, without noise and without mask. No command may fail, and
 prints the mass.
 """
 
-import argparse
 import os
 import re
 import shlex
@@ -84,10 +83,8 @@ def first_time(folder, *, reuse=False, redshift="0.03"):
 
 def main():
     """Go the path and print what it took."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--reuse", action="store_true", help="this environment, as it is")
     with tempfile.TemporaryDirectory() as folder:
-        mass, times = first_time(folder, reuse=parser.parse_args().reuse)
+        mass, times = first_time(folder, reuse="--reuse" in sys.argv)
     install, info, estimate = times
     print(f"stellar mass {mass} Msun after 3 commands and {sum(times):.0f} s "
           f"(install {install:.0f}, info {info:.0f}, estimate {estimate:.0f})")  # fmt: skip

@@ -24,22 +24,24 @@ galaxies of what the mocks nearest to each have as their median, minus its own. 
 g-i. Nothing here is fitted; what is, and to what, stands in the recipe
 (``picasssso/mocks/galaxies/scaling_relations.py``).
 
-Run from the root of the repository, then ``python tools/write_mocks_catalogues.py``::
+Run from the root of the repository (``--tables``: only tables and figure, of stored results)::
 
-    python benchmarks/mocks_catalogues.py DATA_FOLDER
+    python benchmarks/mocks_catalogues.py [--folder FOLDER]
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from itertools import pairwise
+from collections.abc import Iterable, Iterator
+from itertools import pairwise, product
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from astropy.cosmology import Planck18
 from astropy.table import Row, Table
-from records import options_of, record
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from records import ROOT, SHARED, TABLES, list_table, load, options_of, record
 from scipy.interpolate import PchipInterpolator
 
 from picasssso.evaluation.real.catalogues import column
@@ -74,6 +76,10 @@ RATE_EDGES = (-11.0, -10.4, -10.1, -9.9, -9.0)
 RATIO_EDGES = (0.0, 0.35, 0.65, 1.0)
 
 COLORS = ("u-r", "g-r", "r-i", "i-z")
+
+TYPES = ("quiescent", "star-forming")
+#: Of MaNGA, all types together.
+SPECTRA = ("log_age", "metallicity", "age_gradient", "metallicity_gradient")
 
 #: How far medians of mocks may lie below and above those of catalogs.
 BARS = {
@@ -355,7 +361,7 @@ def row(
 
 def colors(samples: dict[str, Sample], real: Sample) -> Iterator[dict]:
     """Compare colors and attenuations by mass and type; star-forming ones by rate too."""
-    for kind in ("quiescent", "star-forming"):
+    for kind in TYPES:
         theirs = select(real, of_type(real, kind))
         ours = {world: select(one, of_type(one, kind)) for world, one in samples.items()}
         near = {world: nearest(one, theirs, kind) for world, one in ours.items()}
@@ -394,18 +400,22 @@ def attenuation_by_shape(samples: dict[str, Sample], real: Sample) -> Iterator[d
         yield found
 
 
-def gradients(samples: dict[str, Sample], real: Sample) -> Iterator[dict]:
-    """Compare color gradients by mass and type."""
-    name = "g-i gradient"
-    for kind in ("quiescent", "star-forming"):
-        for edges in pairwise(NSA_EDGES):
-            theirs = real[name][of_type(real, kind) & inside(real, "log_mass", edges)]
-            if np.isfinite(theirs).sum() < LEAST:
+def binned(
+    samples: dict[str, Sample], real: Sample, names: Iterable[str], kinds: Iterable[str],
+    edges_of_mass: Iterable[float], least: int = 0,
+) -> Iterator[dict]:  # fmt: skip
+    """Compare quantities by mass and type."""
+    for name, kind in product(names, kinds):
+        for edges in pairwise(edges_of_mass):
+            one_bin = [
+                one[name][inside(one, "log_mass", edges) & (kind == "all" or of_type(one, kind))]
+                for one in (real, *samples.values())
+            ]
+            if np.isfinite(one_bin[0]).sum() < least:
                 continue
-            found = row(name, kind, edges, theirs)
-            for world, one in samples.items():
-                ours = one[name][of_type(one, kind) & inside(one, "log_mass", edges)]
-                found[world] = difference(ours, theirs)
+            found = row(name, kind, edges, one_bin[0])
+            for world, ours in zip(samples, one_bin[1:], strict=True):
+                found[world] = difference(ours, one_bin[0])
             yield found
 
 
@@ -439,17 +449,6 @@ def at_fixed_color(sample: Sample, real: Sample, edges: tuple[float, float]) -> 
             steps.append(np.median(a) - np.median(b))
     ours = sample["log_ml"][inside(sample, "g-i", edges)]
     return {"difference": np.mean(steps), "steps": steps, "percentiles": percentiles(ours)}
-
-
-def spectra(samples: dict[str, Sample], real: Sample) -> Iterator[dict]:
-    """Compare ages, metallicities and their gradients by mass."""
-    for name in ("log_age", "metallicity", "age_gradient", "metallicity_gradient"):
-        for edges in pairwise(MASS_EDGES):
-            theirs = real[name][inside(real, "log_mass", edges)]
-            found = row(name, "all", edges, theirs)
-            for world, one in samples.items():
-                found[world] = difference(one[name][inside(one, "log_mass", edges)], theirs)
-            yield found
 
 
 def gas(samples: dict[str, Sample], real: Sample) -> Iterator[dict]:
@@ -493,19 +492,194 @@ def compare(folder: Path, samples: dict[str, Sample]) -> list[dict]:
         *colors(samples, real),
         *attenuation_by_shape(samples, real),
         *mass_to_light(samples, real),
-        *spectra(samples, firefly(folder)),
+        *binned(samples, firefly(folder), SPECTRA, ("all",), MASS_EDGES),
         *gas(samples, xgass(folder)),
     ]
 
 
+# ---- tables and figure ----------------------------------------------------------------------
+
+QUIET, FORMING = "quiescent", "star-forming"
+GRADIENT = "g-i gradient"
+
+#: What the tables call the quantities.
+NAMES = {
+    "attenuation": "A\\ :sub:`V`",
+    "g-i gradient": "g-i inside half of r\\ :sub:`50` less outside",
+    "log_ml": "log M/L\\ :sub:`i`, at g-i of",
+    "log_age": "log age",
+    "metallicity": "[Z/H]",
+    "age_gradient": "gradient of log age",
+    "metallicity_gradient": "gradient of [Z/H]",
+    "log_ssfr": "log SFR/M\\ :sub:`*`",
+    "log_hi": "log HI/M\\ :sub:`*`",
+    "log_h2": "log H\\ :sub:`2`/M\\ :sub:`*`",
+}
+
+#: What the axes of the figure are called.
+LABELS = {
+    "u-r": "u - r (mag)",
+    "g-r": "g - r (mag)",
+    "i-z": "i - z (mag)",
+    "attenuation": "A$_V$ (mag)",
+    "log_ml": "log M/L$_i$ (M$_\\odot$/L$_\\odot$)",
+    "log_age": "log age (Gyr), mass-weighted",
+    "log_hi": "log HI / M$_*$, limits counted",
+    "log_h2": "log H$_2$ / M$_*$, limits counted",
+}
+
+#: Color, marker and hatch by type: distinct in gray too.
+STYLES: dict[str, dict[str, Any]] = {
+    FORMING: {"color": "#7fb2e5", "line": "#2b6cb0", "marker": "o", "fill": "white"},
+    QUIET: {"color": "#c46a5a", "line": "#7a1f12", "marker": "s", "fill": "black"},
+    "all": {"color": "#b5b5b5", "line": "#555555", "marker": "D", "fill": "black"},
+}
+
+
+def span(edges: Iterable[float]) -> str:
+    """Return a bin in words."""
+    low, high = edges
+    return f"{low:g}-{high:g}"
+
+
+def cell(row: dict | None) -> str:
+    """Return the differences of both sets of mocks, bold where outside of the bar."""
+    if row is None:
+        return ""
+    words = []
+    for world in ("one_world", "worlds"):
+        found = row[world].get("steps", [row[world]["difference"]])
+        difference = row[world]["difference"]
+        bar = row["bar"]
+        missed = bar is not None and any(not bar[0] <= value <= bar[1] for value in found)
+        text = f"{difference:+.{3 if row['quantity'] in COLORS else 2}f}"
+        words.append(f"**{text}**" if missed else text)
+    return " / ".join(words)
+
+
+def wanted(bar: list[float] | None) -> str:
+    """Return a bar in words."""
+    if bar is None:
+        return ""
+    return f"± {bar[1]:g}" if bar[0] == -bar[1] else f"{bar[0]:g} to {bar[1]:g}"
+
+
+def table_lines(
+    rows: list[dict], asked: list[tuple[str, str]], heads: list[list[float]]
+) -> list[str]:
+    """Return a list-table of some quantities and types in bins."""
+    lines = [["quantity", "galaxies", "bar", *map(span, heads)]]
+    for quantity, kind in asked:
+        some = [row for row in rows if (row["quantity"], row["type"]) == (quantity, kind)]
+        by_bin = {tuple(row["bin"]): row for row in some}
+        bins = [row["bin"] for row in some] if quantity == "log_ml" else heads
+        found = [by_bin.get(tuple(edges)) for edges in bins]
+        name = NAMES.get(quantity, quantity)
+        cells = [cell(row) for row in found]
+        if quantity == "log_ml":
+            cells = [f"{span(b)}: {text}" for b, text in zip(bins, cells, strict=True)]
+        else:
+            name = f"{name}, {kind}"
+        counts = ", ".join("-" if row is None else str(row["galaxies"]) for row in found)
+        lines.append([name, counts, wanted(some[0]["bar"]), *cells])
+    return list_table(lines)
+
+
+def write_tables(rows: list[dict]) -> None:
+    """Write all tables."""
+    by_shape = [row for row in rows if row["along"] == "axis_ratio"]
+    rows = [row for row in rows if row["along"] in ("log_mass", "g-i")]
+    nsa = [row["bin"] for row in rows if (row["quantity"], row["type"]) == ("u-r", QUIET)]
+    others = [row["bin"] for row in rows if row["quantity"] == "log_age"]
+    types = (QUIET, FORMING)
+    first = [(name, kind) for name in (*COLORS, "attenuation", GRADIENT) for kind in types]
+    second = [
+        (name, "all")
+        for name in ("log_age", "metallicity", "age_gradient", "metallicity_gradient", "log_ssfr")
+    ]
+    second += [("log_ssfr", FORMING)]
+    second += [(name, kind) for name in ("log_hi", "log_h2") for kind in ("all", *types)]
+    lines = table_lines(rows, [*first, ("log_ml", "all")], nsa)
+    lines += ["", *table_lines(rows, second, others)]
+    lines += ["", "By axis ratio:", ""]
+    heads = [row["bin"] for row in by_shape]
+    lines += table_lines(by_shape, [("attenuation", FORMING)], heads)
+    (TABLES / "mocks_catalogues.inc").write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def panel(axis: Axes, rows: list[dict], quantity: str, kinds: tuple[str, ...]) -> None:
+    """Draw a quantity in bins: catalogs as points, mocks of one world as a band."""
+    for kind in kinds:
+        some = [row for row in rows if (row["quantity"], row["type"]) == (quantity, kind)]
+        style = STYLES[kind]
+        middle = np.array([np.mean(row["bin"]) for row in some])
+        low, center, high = np.array([row["one_world"]["percentiles"] for row in some]).T
+        others = [row["worlds"]["percentiles"][1] for row in some]
+        axis.fill_between(middle, low, high, color=style["color"], alpha=0.45, lw=0)
+        axis.plot(middle, center, color=style["line"], lw=1.8)
+        axis.plot(middle, others, color=style["line"], lw=1.2, ls="--")
+        low, center, high = np.array([row["catalogue"] for row in some]).T
+        shift = {QUIET: 0.03, FORMING: -0.03}.get(kind, 0.0)
+        axis.errorbar(
+            middle + shift, center, [center - low, high - center], fmt=style["marker"], ms=5,
+            color="black", mfc=style["fill"], lw=1, capsize=2,
+        )  # fmt: skip
+    axis.set_ylabel(LABELS[quantity])
+    axis.set_xlabel("g - i (mag)" if quantity == "log_ml" else "log M$_*$ (M$_\\odot$)")
+
+
+def draw(rows: list[dict]) -> None:
+    """Draw the figure."""
+    figure = Figure(figsize=(13, 6.4), layout="constrained")
+    axes = figure.subplots(2, 4)
+    types = (FORMING, QUIET)
+    for axis, (quantity, kinds) in zip(
+        axes.flat,
+        (
+            ("u-r", types), ("g-r", types), ("i-z", types), ("attenuation", types),
+            ("log_ml", ("all",)), ("log_age", ("all",)), ("log_hi", types), ("log_h2", types),
+        ),
+        strict=True,
+    ):  # fmt: skip
+        panel(axis, rows, quantity, kinds)
+    handles = []
+    for kind in (*types, "all"):
+        style = STYLES[kind]
+        handles += axes[0, 0].plot(
+            [], [], color="black", marker=style["marker"], mfc=style["fill"], ls="",
+            label=f"catalog, {kind} (median, 16-84 %)",
+        )  # fmt: skip
+    handles += [
+        axes[0, 0].fill_between(
+            [], [], [], color="0.7", label="mocks, fixed zero points (16-84 %)"
+        ),
+        *axes[0, 0].plot([], [], color="0.3", lw=1.8, label="median, fixed zero points"),
+        *axes[0, 0].plot([], [], color="0.3", lw=1.2, ls="--", label="median, different worlds"),
+    ]
+    figure.legend(handles=handles, loc="outside lower center", ncol=3, fontsize=9, frameon=False)
+    figure.savefig(ROOT / "docs" / "_static" / "mocks_catalogues.png", dpi=90)
+
+
+def write_documentation() -> None:
+    """Write the tables and draw the figure."""
+    rows = load("mocks_catalogues.json")["comparisons"]
+    write_tables(rows)
+    draw([row for row in rows if row["along"] in ("log_mass", "g-i")])
+
+
 def main() -> None:
     """Compare, print and write."""
-    options = options_of(__doc__, "folder", mocks=10_000)
+    options = options_of(__doc__, folder=SHARED / "data" / "truth", mocks=10_000, tables=False)
+    if options.tables:
+        write_documentation()
+        return
     kinds = {"one_world": False, "worlds": True}
     samples = {name: mocks(options.mocks, worlds) for name, worlds in kinds.items()}
     few = round(GRADIENT_PART * options.mocks)
     resolved = {name: mock_gradients(few, worlds) for name, worlds in kinds.items()}
-    rows = [*compare(options.folder, samples), *gradients(resolved, nsa(options.folder))]
+    folder = Path(options.folder)
+    rows = compare(folder, samples)
+    rows += binned(resolved, nsa(folder), ("g-i gradient",), TYPES, NSA_EDGES, LEAST)
     result = {
         "mocks": options.mocks,
         "seed": SEED,
@@ -514,6 +688,7 @@ def main() -> None:
         "comparisons": rows,
     }
     record("mocks_catalogues.json", result)
+    write_documentation()
 
 
 if __name__ == "__main__":

