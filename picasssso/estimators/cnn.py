@@ -484,29 +484,17 @@ class CNNEstimator(PropertyMapEstimator):
                 "from trained weights, or take CNNEstimator(weights=None)."
             )
         sources = fitting.make_sources(self._prepare, pairs, size)
-        known = (
-            None
-            if calibrate_on is None
-            else fitting.make_sources(self._prepare, calibrate_on, size)
-        )
+        known = None
+        if calibrate_on is not None:
+            known = fitting.make_sources(self._prepare, calibrate_on, size)
         settings = fitting.configuration(
-            config if start is None else start.config,
-            sources,
-            steps=steps,
-            batch_size=batch_size,
-            learning_rate=learning_rate,
-            seed=seed,
-        )
+            config if start is None else start.config, sources, steps=steps,
+            batch_size=batch_size, learning_rate=learning_rate, seed=seed,
+        )  # fmt: skip
         model = fitting.train(
-            settings,
-            sources,
-            start,
-            calibration=known,
-            device=resolve_device(self.device),
-            checkpoint=checkpoint,
-            time_limit=time_limit,
-            progress=show,
-        )
+            settings, sources, start, calibration=known, device=resolve_device(self.device),
+            checkpoint=checkpoint, time_limit=time_limit, progress=show,
+        )  # fmt: skip
         with self._lock:
             self.model_ = model
             self._loaded = {}

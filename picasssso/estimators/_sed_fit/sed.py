@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 
     from picasssso.bands import BandImages
     from picasssso.estimators._sed_fit.fitters import Fitter
-    from picasssso.estimators.sed_fit import SEDFitEstimator
     from picasssso.maps import PropertyMaps
 
 #: What is given of each property.
@@ -62,7 +61,8 @@ class SEDFit:
     100
     """
 
-    def __init__(self, estimator: SEDFitEstimator, images: BandImages, region: Any) -> None:
+    # The estimator is an SEDFitEstimator, whose module imports this one.
+    def __init__(self, estimator: Any, images: BandImages, region: Any) -> None:
         images = images.select(estimator._checked_bands(images))
         estimator._check_uncertainty(images)
         light = self._light = sum_light(images, region)

@@ -15,8 +15,6 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from picasssso.estimators._sed_fit.sed import SEDFit
-
 _OBSERVED, _MODEL, _SPECTRUM = "black", "#D55E00", "0.72"
 #: What is shown beyond the outermost bands, as a factor on wavelength.
 _MARGIN = 1.25
@@ -25,7 +23,11 @@ _WIDTH = 30
 _STYLE: dict[Any, Any] = {"font.size": 9.0, "axes.linewidth": 0.7}
 
 
-def plot_sed(sed: SEDFit, unit: Any) -> Figure:
+#: An `SEDFit`, whose module imports this one.
+SED = Any
+
+
+def plot_sed(sed: SED, unit: Any) -> Figure:
     """Draw an SED; see `SEDFit.plot`."""
     import matplotlib as mpl
     import matplotlib.pyplot as plt
@@ -60,7 +62,7 @@ def _scale(wavelength: u.Quantity, unit: Any) -> Any:
         ) from None
 
 
-def _draw_fluxes(axes: Axes, sed: SEDFit, scale: Any, unit: Any) -> None:
+def _draw_fluxes(axes: Axes, sed: SED, scale: Any, unit: Any) -> None:
     table = sed.fluxes
     x = table["wavelength"].to_value(u.um)
     columns = {name: table[name].value * scale for name in table.colnames[2:-1]}
@@ -97,7 +99,7 @@ def _draw_fluxes(axes: Axes, sed: SEDFit, scale: Any, unit: Any) -> None:
     axes.legend(fontsize=8, frameon=False, loc="lower right")
 
 
-def _best_spectrum(sed: SEDFit) -> tuple[Any, Any]:
+def _best_spectrum(sed: SED) -> tuple[Any, Any]:
     """Return observed wavelengths, um, and fluxes of the best model there, nmgy."""
     fitter = sed._fitter
     spectrum = fitter.library.spectrum(sed._posterior.best, grid=fitter.options.grid)
@@ -106,7 +108,7 @@ def _best_spectrum(sed: SEDFit) -> tuple[Any, Any]:
     return spectrum.spectral_axis.to_value(u.um), light
 
 
-def _draw_residuals(axes: Axes, sed: SEDFit, x: Any) -> None:
+def _draw_residuals(axes: Axes, sed: SED, x: Any) -> None:
     from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
     table = sed.fluxes
@@ -132,7 +134,7 @@ def _draw_residuals(axes: Axes, sed: SEDFit, x: Any) -> None:
     axes.set_ylabel("residual (σ)")
 
 
-def _write_answers(axes: Axes, sed: SEDFit) -> None:
+def _write_answers(axes: Axes, sed: SED) -> None:
     """Write what comes of it beside the panels."""
     axes.set_axis_off()
     n_bands = int(np.isfinite(np.asarray(sed.fluxes["residual"])).sum())
