@@ -70,4 +70,5 @@ for label, found in {"network": maps, "color relation": colored}.items():
     print(f"{label:15} log mass = {np.log10(mass.value.to_value('Msun')):.2f} +/- {error:.2f}")
 
 # %%
-# One galaxy says little about accuracy: :ref:`results` has 378.
+# One galaxy says little about accuracy; :ref:`results` compares 378 galaxies with published
+# values.

@@ -66,12 +66,12 @@ def compare(
     Firefly, PHANGS-MUSE and SAMI.
 
     Maps with different pixels, resolution or units are converted to the coarser pixels, the
-    coarser resolution and the units of the first. For every common property, the output gives
-    both totals (averages for ages, metallicities and attenuation) over the common pixels and
-    their difference; and, over pixels, the median and scatter of the difference and the
-    fraction within the combined 68 % and 95 % errors. Totals sum posterior means, and bright
-    pixels dominate them; the median offset is that of posterior medians, and every pixel counts
-    alike: the two need not agree. A warning is given where totals differ significantly; with
+    coarser resolution and the units of the first. For every common property, the output gives both
+    totals (averages for ages, metallicities and attenuation) over the common pixels and their
+    difference; and, over pixels, the median and scatter of the difference and the fraction within
+    the combined 68 % and 95 % errors. Totals are sums of posterior means and are dominated by
+    bright pixels, while the median offset is that of posterior medians and weights all pixels
+    equally: the two can differ. A warning is given where totals differ significantly; with
     --quiet, only the warnings.
     """
     from picasssso._core.files import atomic_write

@@ -34,7 +34,7 @@ Examples:
 @click.option(
     "-o", "--output", required=True, metavar="OUT.png", help="Figure of the SED to write."
 )
-@click.option("--table", metavar="OUT.ecsv", help="Also write the fluxes and the models'.")
+@click.option("--table", metavar="OUT.ecsv", help="Also write observed and model fluxes.")
 @click.option(
     "--pixel", metavar="'X Y'", help="A pixel of the images, counted from 0, instead of a region."
 )
@@ -44,11 +44,11 @@ Examples:
 @partial(add_options, options=PREPARING)
 @common_options
 def sed(**arguments: Any) -> None:
-    """Fit the SED of a pixel, or the summed light of an aperture beside the sum of its pixels.
+    """Fit the SED of a pixel, or of the summed light of an aperture.
 
-    Without --pixel, --aperture or --region the target's label is summed, or, of images without
-    labels, everything. The images are read and prepared as by `picasssso estimate`; the estimator
-    is sed_fit.
+    Without --pixel, --aperture or --region, the pixels of the target are summed, or of the whole
+    image if it has no labels. The images are read and prepared as by `picasssso estimate`; the
+    estimator is sed_fit.
     """
     import matplotlib as mpl
 

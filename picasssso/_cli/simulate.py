@@ -59,8 +59,8 @@ def simulate(
 ) -> None:
     """Write pairs of mock images and true maps to FOLDER.
 
-    Galaxy k of a seed is always the same. Interrupted, or called again with a larger
-    number, it goes on where it stopped.
+    Galaxy k of a seed is always the same. An interrupted command is continued when it is called
+    again, also with a larger number.
     """
     from picasssso.mocks import GeneratedPairs
     from picasssso.mocks.light import read_light_table

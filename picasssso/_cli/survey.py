@@ -88,7 +88,7 @@ _RUN_OPTIONS: Options = (
      "them.", {"type": click.IntRange(min=0), "default": 0}),
     (("--seed",), "S", "Seed of the samples.", {"type": click.IntRange(min=0), "default": 0}),
     (("--batch", "batch_size"), "N",
-     "Galaxies that a network takes together: for a GPU; by default one after the other.",
+     "Number of galaxies that a network processes together, for GPUs; by default one.",
      {"type": click.IntRange(min=1)}),
     (("--scheduler",), "ADDRESS",
      "Address of a Dask scheduler, such as tcp://head:8786; by default a local cluster.", {}),

@@ -53,9 +53,8 @@ def train(
 ) -> None:
     """Train networks for the estimator cnn according to RECIPE, a JSON file.
 
-    An interrupted training can be continued with --resume as if nothing had
-    happened. Then the weights are used by: picasssso estimate -e cnn --option
-    weights=NAME.
+    An interrupted training can be continued exactly with --resume. Then the weights are used by:
+    picasssso estimate -e cnn --option weights=NAME.
     """
     from picasssso._core.devices import resolve_device
     from picasssso._core.files import check_output

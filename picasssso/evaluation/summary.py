@@ -1,4 +1,4 @@
-"""From what was kept of each galaxy to the numbers of a table."""
+"""From the measurements of each galaxy to the numbers of a table."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def measured_properties(record: Record) -> list[str]:
 def summarise(
     record: Record, settings: Settings | None = None, bins: Bins | None = None
 ) -> dict[str, Any]:
-    """Return the figures of one estimator.
+    """Return the statistics of one estimator.
 
     Returns for each property: ``aperture`` (residual statistics of sums, with ``oracle`` and
     ``calibration`` where there are, and by true ``age``, true ``attenuation`` and signal to

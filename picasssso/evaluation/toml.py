@@ -1,4 +1,4 @@
-"""Reading configurations in TOML: tables, names and numbers that can be used, or one error."""
+"""Reading configurations in TOML, with checks of tables, names and numbers."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def read_toml(path: str | os.PathLike[str]) -> dict[str, Any]:
 def check_table(
     where: str, table: Any, known: Collection[str], needed: Collection[str] = ()
 ) -> None:
-    """Refuse what is no table, holds something unknown, or lacks something."""
+    """Raise an error for a value that is not a table, or has unknown or missing entries."""
     if not isinstance(table, Mapping):
         raise InvalidInputError(f"{where} is {table!r}: expected a table.")
     unknown = sorted(set(table) - set(known))
@@ -55,7 +55,7 @@ def check_table(
 
 
 def check_name(what: str, name: Any) -> str:
-    """Refuse a name that would write elsewhere than into the output folder."""
+    """Raise an error for a name that would write outside the output folder."""
     if not isinstance(name, str) or not _NAME.fullmatch(name):
         raise InvalidInputError(
             f"{what} {name!r} cannot be used in names of files: expected up to 80 letters, "
@@ -65,7 +65,7 @@ def check_name(what: str, name: Any) -> str:
 
 
 def check_choice(kind: str, asked: Collection[str], there: Collection[str]) -> None:
-    """Refuse a choice of experiments or estimators that a configuration does not have."""
+    """Raise an error for experiments or estimators that are not in the configuration."""
     unknown = [name for name in asked if name not in there]
     if unknown:
         raise InvalidInputError(
@@ -75,7 +75,7 @@ def check_choice(kind: str, asked: Collection[str], there: Collection[str]) -> N
 
 
 def own_errors(function: Callable[P, T]) -> Callable[P, T]:
-    """Turn what values of a wrong kind lead to into an error of picasssso."""
+    """Turn errors due to values of a wrong type into an error of picasssso."""
 
     @wraps(function)
     def guarded(*args: P.args, **kwargs: P.kwargs) -> T:

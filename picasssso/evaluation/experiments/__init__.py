@@ -1,8 +1,8 @@
-"""Experiments: estimators over many galaxies, from one configuration.
+"""Experiments: estimators applied to many galaxies, from one configuration.
 
-`load_configuration` reads what is to be done, `run_experiments` does what is not done yet,
-and `write_results` makes the JSON, the tables and the pictures. The command is
-``picasssso evaluate``.
+`load_configuration` reads the configuration, `run_experiments` runs what has not been run yet, and
+`write_results` writes the JSON, the tables and the pictures. The command is ``picasssso
+evaluate``.
 """
 
 from picasssso.evaluation.experiments.configuration import load_configuration

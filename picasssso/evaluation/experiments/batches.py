@@ -1,9 +1,9 @@
-"""Any estimator over a batch of images.
+"""Application of any estimator to a batch of images.
 
-An estimator of the package takes one galaxy at a time; a network would rather have many.
-So a configuration may name a function of batches, and an estimator may have a method
-``estimate_many(images)``, as `picasssso.CNNEstimator` has; for all others, galaxies are
-handed over one by one.
+Estimators process one galaxy at a time, while networks are more efficient with many. Therefore a
+configuration can name a function of batches, and an estimator can have a method
+``estimate_many(images)``, such as `picasssso.CNNEstimator`; for all others, galaxies are processed
+one by one.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ SumPercentiles = Mapping[str, Any]
 
 @dataclass(frozen=True, eq=False)
 class BatchEstimate:
-    """What an estimator says about a batch.
+    """Estimates for a batch.
 
     ``sum_percentiles``: ``sum_percentiles(apertures, radius, pixel_area)`` returns, by property,
     the percentiles of the sums inside ``radius`` half-mass radii, shape (n, 5), in the units of

@@ -1,4 +1,4 @@
-"""What a set of experiments consists of: one file in TOML.
+"""Configuration of a set of experiments: one TOML file.
 
 A file looks like this (``benchmarks/experiments/*.toml`` are those of the documentation)::
 
@@ -97,21 +97,21 @@ class Run:
 
     @property
     def optional(self) -> bool:
-        """Whether the run is left out where the estimator cannot be made (bool)."""
+        """Whether the run is skipped if the estimator cannot be created (bool)."""
         return bool(self.specification.get("optional", False))
 
     def key(self, settings: Settings) -> str:
-        """Return the name of the folder of what is kept.
+        """Return the name of the folder of the results.
 
-        Runs that do the same share it, whichever experiment they belong to; and a run that
-        is to have more galaxies goes on in it.
+        Identical runs of different experiments share it, and a run with more galaxies is continued
+        in it.
         """
         content = self.description(settings)
         text = json.dumps(content, sort_keys=True, default=str)
         return f"{self.estimator}-{hashlib.sha256(text.encode()).hexdigest()[:12]}"
 
     def description(self, settings: Settings) -> dict[str, Any]:
-        """Return all that decides what is kept."""
+        """Return all settings that affect the results."""
         how = {k: v for k, v in self.specification.items() if k not in ("label", "optional")}
         fingerprints = _fingerprints(self.specification)
         return {
@@ -126,7 +126,7 @@ class Run:
 
 @dataclass(frozen=True, eq=False)
 class Configuration:
-    """Experiments, as a file describes them."""
+    """The experiments of a configuration file."""
 
     runs: tuple[Run, ...]
     experiments: Mapping[str, Mapping[str, Any]]
@@ -160,7 +160,7 @@ def load_configuration(path: str | os.PathLike[str], *, small: bool = False) -> 
 
 @own_errors
 def parse_configuration(content: Mapping[str, Any], *, small: bool = False) -> Configuration:
-    """Make a configuration of what a file holds."""
+    """Make a configuration from the contents of a file."""
     known = {"common", "small", "settings", "bins", "estimators", "experiments"}
     check_table("The configuration", content, known)
     check_table("[common]", content.get("common", {}), _COMMON)
@@ -243,7 +243,7 @@ def _make_runs(
 
 
 def _merge_sources(layers: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
-    """Put one description over another; one of another kind starts anew."""
+    """Merge two descriptions; one of another kind replaces the first."""
     merged: dict[str, Any] = {}
     for layer in layers:
         if layer.get("kind", merged.get("kind")) != merged.get("kind"):

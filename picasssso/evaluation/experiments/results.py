@@ -1,4 +1,4 @@
-"""Writing what came out: JSON, tables for the documentation, pictures."""
+"""Writing of results: JSON, tables for the documentation, pictures."""
 
 from __future__ import annotations
 

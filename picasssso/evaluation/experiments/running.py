@@ -1,8 +1,8 @@
-"""Doing what a configuration asks for, as far as it is not done yet.
+"""Running the experiments of a configuration that have not been run yet.
 
-Each run has a folder: ``run.json`` says what it is, and ``batch_00000.npz``, ... hold what
-is kept of its galaxies (`measure`). A batch that is there is whole, so that an interrupted run
-goes on where it stopped; so does one that is asked for more galaxies.
+Each run has a folder: ``run.json`` describes it, and ``batch_00000.npz``, ... contain the
+measurements of its galaxies (`measure`). Existing batches are complete, so that an interrupted run
+can be continued, also with more galaxies.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _SNR_BANDS = "iIrRzZgG"
 def run_experiments(
     configuration: Configuration, folder: Path | str, *, progress: bool | None = None
 ) -> dict[str, str]:
-    """Run everything that is not done yet, kept in a folder.
+    """Run all experiments whose results are not yet in a folder.
 
     Several processes may work in it at the same time, on different estimators. Returns, by
     key, why optional estimators could not be made.
@@ -79,7 +79,7 @@ def run_experiments(
 
 
 def collect_figures(configuration: Configuration, folder: Path | str) -> dict[str, Any]:
-    """Return the figures of all that was run."""
+    """Return the statistics of all runs."""
     folder = Path(folder)
     # Runs that share what is kept may differ in how many galaxies they take of it.
     summaries: dict[tuple[str, int], dict[str, Any]] = {}
@@ -145,7 +145,7 @@ def _ratios(configuration: Configuration, folder: Path, experiment: str) -> list
 
 
 def load_record(run: Run, configuration: Configuration, folder: Path | str) -> Record | None:
-    """Return what is kept of a run."""
+    """Return the measurements of a run."""
     place = Path(folder) / run.key(configuration.settings)
     records = []
     for numbers in _ranges(run):

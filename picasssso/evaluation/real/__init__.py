@@ -1,6 +1,6 @@
-"""Estimators on real galaxies whose properties others have measured.
+"""Comparison of estimators with published values of real galaxies.
 
-`load_real_configuration` reads what is to be measured, `run_real` measures what is not
-measured yet, and `collect_real` compares it with the published values. The command is
-``picasssso evaluate CONFIG.toml --data FOLDER``.
+`load_real_configuration` reads the configuration, `run_real` runs what has not been run yet, and
+`collect_real` compares the estimates with the published values. The command is ``picasssso
+evaluate CONFIG.toml --data FOLDER``.
 """

@@ -1,4 +1,4 @@
-"""Estimates against published values: offset, scatter, and whether stated errors hold."""
+"""Estimates compared with published values: offset, scatter, coverage of stated errors."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What an estimator says about one real galaxy: totals with their ranges."""
+"""Estimates for one real galaxy: totals with their intervals."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ FIELDS = ("value", *(f"p{q:g}" for q in PERCENTILES))
 
 
 class RealEstimator:
-    """An estimator as a configuration describes it.
+    """An estimator described by a configuration.
 
     ``specification``: ``name`` of an estimator and its ``parameters``; ``bands`` to use (the
     letters after the last dash; all by default); ``images``, ``"maps"`` (default), or for the

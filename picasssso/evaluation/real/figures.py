@@ -1,4 +1,4 @@
-"""Writing what came out on real galaxies: JSON, tables for the documentation, pictures."""
+"""Writing of results for real galaxies: JSON, tables for the documentation, pictures."""
 
 from __future__ import annotations
 

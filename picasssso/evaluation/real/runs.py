@@ -1,4 +1,4 @@
-"""Doing what a configuration of real galaxies asks for, as far as it is not done yet."""
+"""Running the parts of a configuration of real galaxies that have not been run yet."""
 
 from __future__ import annotations
 
@@ -102,7 +102,7 @@ def collect_real(
 
 
 def _judge(requirement: Mapping[str, Any], parts: Mapping[str, Any]) -> dict[str, Any]:
-    """Look a figure up by its path, and say whether it is where it should be."""
+    """Look up a result by its path, and compare it with its requirement."""
     part, estimator, *rest = requirement["figure"].split(".")
     value: Any = parts.get(part, {}).get("estimators", {}).get(estimator, {})
     for name in rest:

@@ -1,4 +1,4 @@
-"""What is measured on real galaxies: one file in TOML.
+"""Configuration of the comparison with real galaxies: one TOML file.
 
 A file looks like this (``benchmarks/experiments/real.toml`` is that of the documentation);
 files are sought in the data folder given to the command::
@@ -74,7 +74,7 @@ def is_real(path: str | os.PathLike[str]) -> bool:
 
 @dataclass(frozen=True, eq=False)
 class RealConfiguration:
-    """What is measured on real galaxies."""
+    """The configuration of a comparison with real galaxies."""
 
     estimators: Mapping[str, Mapping[str, Any]]
     parts: Mapping[str, Mapping[str, Any]]
