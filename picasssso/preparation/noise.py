@@ -217,8 +217,8 @@ def _is_lit(shape: tuple[int, int], mask: Array, outskirts: Outskirts) -> bool:
     for block in blocks_of(shape, stride=48, bytes_per_pixel=20):
         light = outskirts.light(Block(block.core, block.core, np.s_[:, :]))
         free = ~np.asarray(mask[block.core])
-        beside += np.count_nonzero(free)
-        lit += np.count_nonzero(free & ~hides_no_sky(light, outskirts))
+        beside += int(np.count_nonzero(free))
+        lit += int(np.count_nonzero(free & ~hides_no_sky(light, outskirts)))
     return lit > _LIT * beside
 
 
