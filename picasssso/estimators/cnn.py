@@ -291,8 +291,10 @@ class CNNEstimator(PropertyMapEstimator):
         if calibration is None or calibration.structure is None:
             return ()
         from picasssso.estimators._cnn.inputs import image_structure
+        from picasssso.estimators._cnn.reasons import pixel_statistics
 
-        return run_calmly(image_structure, images, context)
+        looks = run_calmly(image_structure, images, context)
+        return (*looks, *run_calmly(pixel_statistics, images, context, calibration))
 
     def review(self, maps: PropertyMaps) -> None:
         """Warn if the galaxy is unlike the training set."""
@@ -334,25 +336,11 @@ class CNNEstimator(PropertyMapEstimator):
         if self.resolution == "native":
             record["resolution_fwhm_arcsec"] = context.pixel_scale_arcsec
         if model.calibration is not None:
-            record["outside_training"] = self._outside(model, context)
+            from picasssso.estimators._cnn.reasons import outside
+
+            names, reasons = outside(context, model.calibration)
+            record |= {"outside_training": names, "outside_training_reasons": reasons}
         return record
-
-    def _outside(self, model: TrainedModel, context: EstimationContext) -> list[str]:
-        """Return what of the whole image lies outside the training set."""
-        from picasssso.estimators._cnn.inputs import make_input, unlike_training
-        from picasssso.networks.training_range import (
-            IMAGE_QUANTITIES,
-            image_outside,
-            measure_image,
-        )
-
-        assert model.calibration is not None
-        empty = [np.zeros((len(context.bands), 1, 1), np.float32)]
-        given = make_input(empty, empty, [context], sharp=False)
-        found = measure_image(given.conditions, given.has_band)
-        flags = image_outside(found, model.calibration.ranges)[0].tolist()
-        names = [name for name, flag in zip(IMAGE_QUANTITIES, flags, strict=True) if flag]
-        return names + unlike_training(context, model.calibration)
 
     def _estimate(
         self, flux: FloatArray, inverse_variance: FloatArray, context: EstimationContext

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 TOLD = 0.05
 #: Part of the pixels at one radius that must have values to stand for the others.
 _ENOUGH = 0.25
+#: Profiles have a core of this radius, pixels: no image is sharper.
+_SOFT = 1.5
 _MOST_FITTED, _FEWEST_FITTED = 4000, 12
 #: Of a galaxy: the profile is extrapolated for no more.
 _MOST_BEYOND = 0.5
@@ -202,7 +204,7 @@ def _fit(light: FloatArray, used: BoolArray) -> tuple[Isophotes, Any] | None:
         )
 
     def profile(radius: Any, p: Any) -> Any:
-        return np.exp(p[5] - ((radius + 0.3) / np.exp(p[2])) ** p[6])
+        return np.exp(p[5] - (np.hypot(radius, _SOFT) / np.exp(p[2])) ** p[6])
 
     def off(p: Any) -> Any:
         it = isophotes(p)
@@ -213,7 +215,7 @@ def _fit(light: FloatArray, used: BoolArray) -> tuple[Isophotes, Any] | None:
 
     start = [x, y, np.log(spread / 2), 0.01, 0.01, 0.5, 1.0]
     sides = light.shape[1], light.shape[0]
-    low = [-0.5, -0.5, np.log(0.05), -2.5, -2.5, -5.0, 0.25]
+    low = [-0.5, -0.5, np.log(0.05), -2.5, -2.5, -5.0, 0.4]
     high = [sides[0] - 0.5, sides[1] - 0.5, np.log(4.0 * max(sides)), 2.5, 2.5, 12.0, 2.0]
     try:
         best = least_squares(

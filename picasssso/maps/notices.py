@@ -50,8 +50,20 @@ def outside_notice(maps: MapPlanes) -> str | None:
     return (
         f"{found} unlike anything that {maps.meta.get('estimator', 'the estimator')} was trained "
         "on (OUTSIDE_TRAINING): the maps may be wrong by more than their stated errors. "
-        f"{advice} with an estimator that is not trained, such as SEDFitEstimator."
+        f"{_reasons(maps)}{advice} with an estimator that is not trained, such as SEDFitEstimator."
     )
+
+
+def _reasons(maps: MapPlanes) -> str:
+    """Return what was found and what the training set has, as a sentence."""
+    if "outside_training_reasons" not in maps.meta:
+        return ""
+    reasons = [str(reason) for reason in maps.meta["outside_training_reasons"]]
+    if reasons:
+        return f"Outside: {'; '.join(reasons)}. "
+    if maps.meta.get("outside_training"):
+        return ""
+    return "No measure of the images is outside: the members of the ensemble disagree. "
 
 
 def like_prior(maps: MapPlanes) -> dict[str, str]:

@@ -15,6 +15,7 @@ from picasssso.bands.merging import merge_bands
 from picasssso.bands.pixels import grid_offset
 from picasssso.exceptions import InvalidInputError, InvalidTypeError, PicassssoWarning
 from picasssso.io.reading import merge_parts, read_parts
+from picasssso.maps.missing import TOLD
 from picasssso.preparation.background import (
     METHODS,
     mask_padding,
@@ -125,7 +126,8 @@ def prepare(
     -----
     PicassssoWarning
         If a default step is not possible and was skipped: no stars for the PSF, no sky around
-        the galaxy, or no source at the position.
+        the galaxy, or no source at the position. Also if about 5 % of the target's light or its
+        center is in pixels that are masked or without data.
 
     Examples
     --------
@@ -310,6 +312,14 @@ def _target(
             f"The target is the source in the middle, at pixel ({found.nucleus[0]:.0f}, "
             f"{found.nucleus[1]:.0f}), with {100 / ratio:.1g} % of the light of the brightest, at "
             f"({x:.0f}, {y:.0f}). Give position= if another is meant.",
+            PicassssoWarning,
+            stacklevel=3,
+        )
+    if found.hidden_light > TOLD or found.center_hidden:
+        where = ", its center among it," if found.center_hidden else ""
+        warnings.warn(
+            f"About {100 * found.hidden_light:.0f} % of the target's light{where} is in pixels "
+            "that are masked or without data in a band. It is not filled in: totals lack it.",
             PicassssoWarning,
             stacklevel=3,
         )

@@ -22,6 +22,7 @@ from picasssso._core.files import allocate
 from picasssso.bands.pixels import sky_to_pixel
 from picasssso.bands.psf import kernel_fwhm
 from picasssso.exceptions import InvalidInputError
+from picasssso.maps.missing import missing_part, smooth_light
 from picasssso.preparation.deblending import MIN_PIXELS, fill_with_surroundings, take_apart
 from picasssso.preparation.steps import with_step
 
@@ -66,6 +67,7 @@ class Sources:
     hidden_area: float
     hidden_light: float
     brightest: tuple[float, float, float] = (np.nan, np.nan, 0.0)
+    center_hidden: bool = False
 
 
 def pixel_position(images: BandImages, position: Any) -> tuple[float, float]:
@@ -113,8 +115,10 @@ def find_sources(
         ``angle`` of the target, in pixels); ``nucleus`` (pixel (x, y) of its brightest
         concentrated light, which is never masked); ``hidden_area`` and ``hidden_light``
         (fractions of its area and light hidden by stars or pixels invalid in any band; the light
-        is estimated from other pixels at the same elliptical radius); and ``brightest`` (x, y of
-        the brightest other source, and its light over the target's; 0 without one).
+        is estimated from other pixels at the same elliptical radius, or a Sersic profile fitted
+        to them); ``brightest`` (x, y of the brightest other source, and its light over the
+        target's; 0 without one); and ``center_hidden`` (whether the center of that profile is
+        invalid in any band).
 
     Raises
     ------
@@ -154,7 +158,7 @@ def find_sources(
             break
         side *= 2
     parts = take_apart(image, segments, label, local, fwhm, near)
-    shape, hidden_area, hidden_light = _measure(image, parts.target, parts.hidden, bad)
+    shape, hidden_area, hidden_light, center = _measure(image, parts.target, parts.hidden, bad)
     whole = [allocate(images.shape, bool, folder) for _ in range(2)]
     for plane, part in zip(whole, (parts.target, parts.foreign), strict=True):
         plane[region] = part
@@ -169,6 +173,7 @@ def find_sources(
         hidden_area,
         hidden_light,
         _brightest(image, segments, label, corner),
+        center,
     )
 
 
@@ -374,8 +379,8 @@ def _label_at(segments: Array, image: Array, local: tuple[float, float], near: f
 
 def _measure(
     image: Array, target: BoolArray, hidden: BoolArray, bad: BoolArray
-) -> tuple[Target, float, float]:
-    """Return the target's shape, and the fractions of its area and light that are hidden.
+) -> tuple[Target, float, float, bool]:
+    """Return the target's shape, the fractions of area and light hidden, and if its center is.
 
     ``hidden``: what lies before the target.
     """
@@ -410,4 +415,11 @@ def _measure(
         light_hidden = float(np.interp(ring[lost], known, total[known] / count[known]).sum())
         light_hidden /= light_hidden + float(light[~lost].sum()) or 1.0
     shape = Target(x, y, float(max(half, 0.5)), float(ratio), angle)
-    return shape, area_hidden, light_hidden
+    # Holes move the center that rings are drawn around; a profile fitted beside them does not.
+    valid = ~(bad | hidden)
+    if np.any(bad & target):
+        smooth = smooth_light(np.where(target & valid, image, 0.0), valid)
+        if smooth is not None:
+            light_hidden = missing_part(smooth, valid, target | hidden)
+            return shape, area_hidden, light_hidden, smooth.lacks(~bad)
+    return shape, area_hidden, light_hidden, False

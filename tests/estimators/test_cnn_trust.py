@@ -276,7 +276,27 @@ def test_colors_of_no_galaxy(watchful, example):
 
 
 def test_redshift_beyond_all(watchful, example):
-    assert "redshift" in causes(watchful[0], example.replace(redshift=0.6))
+    far = example.replace(redshift=0.6)
+    assert "redshift" in causes(watchful[0], far)
+    with pytest.warns(OutsideTrainingWarning, match=r"Outside: redshift 0\.6 \(trained: 0.* to 0"):
+        watchful[0].estimate(far)
+
+
+def test_what_most_pixels_are_outside_in_is_named(watchful, example):
+    """With the value that was found and what the training set has."""
+    from picasssso.networks.training_range import QUANTITIES
+
+    model = watchful[0].model_
+    ranges = model.calibration.ranges.clone()
+    ranges[QUANTITIES.index("noise in r")] = torch.tensor([1.0, 2.0])
+    strict = CNNEstimator(weights=None, device="cpu")
+    strict.model_ = replace(model, calibration=replace(model.calibration, ranges=ranges))
+    with pytest.warns(OutsideTrainingWarning, match="pixels with light are unlike.*noise in r"):
+        maps = strict.estimate(example)
+    assert maps.meta["outside_training"] == []
+    (reason,) = maps.meta["outside_training_reasons"]
+    assert reason.startswith("noise in r in 100 % of the pixels (log10 ")
+    assert reason.endswith("trained: 1 to 2)")
 
 
 def test_the_example_galaxy_is_no_surprise(watchful, example):

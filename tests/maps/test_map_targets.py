@@ -107,9 +107,15 @@ def test_notices():
     assert outside_notice(make(mass)) is None
     strange = outside_notice(make(mass, meta={"outside_training": ["redshift"]}))
     assert strange.startswith("redshift of the image is unlike")
+    why = {"outside_training": ["redshift"], "outside_training_reasons": ["redshift 3"]}
+    assert "errors. Outside: redshift 3. Compare" in outside_notice(make(mass, meta=why))
     quality = np.zeros((10, 10), int)
     quality[:2] = outside
     assert outside_notice(make(mass, quality=quality)) is None
     # Of pixels with light, half.
     quality[4:] = int(QualityFlag.NOT_DETECTED)
     assert outside_notice(make(mass, quality=quality)).startswith("50 % of the pixels")
+    none = {"outside_training": [], "outside_training_reasons": []}
+    assert "members of the ensemble disagree" in outside_notice(
+        make(mass, quality=quality, meta=none)
+    )

@@ -7,8 +7,8 @@ from astropy.nddata import CCDData
 from astropy.wcs import WCS
 
 from picasssso.bands import BandImages
-from picasssso.exceptions import InvalidInputError
-from picasssso.preparation import cutout_target, find_sources, mask_sources
+from picasssso.exceptions import InvalidInputError, PicassssoWarning
+from picasssso.preparation import cutout_target, find_sources, mask_sources, prepare
 from picasssso.preparation.sources import pixel_position
 
 from .conftest import galaxy_light, make_field
@@ -116,6 +116,25 @@ def test_the_record_says_how_much_of_the_target_is_masked(crowded):
     worse = find_sources(holed)
     assert worse.hidden_area > found.hidden_area + 0.05
     assert worse.hidden_light > found.hidden_light + 0.25
+    assert worse.center_hidden
+    assert not found.center_hidden
+
+
+@pytest.mark.parametrize("columns", [slice(95, 116), slice(106, 126)])
+def test_light_in_holes_is_what_it_was_and_a_warning_says_so(columns):
+    """Over the center, whose bulge cannot be known, and beside it."""
+    images, _ = make_field(SHAPE, n_stars=0)
+    whole = find_sources(images)
+    hole = np.zeros(SHAPE, bool)
+    hole[90:111, columns] = True
+    holed = images.with_planes({band: _masked(images[band], hole) for band in images})
+    light = np.sum(images.to_arrays()[0], axis=0)
+    lost = light[hole & whole.target].sum() / light[whole.target].sum()
+    assert lost > 0.1
+    assert find_sources(holed).hidden_light == pytest.approx(lost, abs=0.08)
+    center = " its center among it," if columns.start == 95 else " is in"
+    with pytest.warns(PicassssoWarning, match=f"% of the target's light,?{center}"):
+        prepare(holed, sky=None, noise=False, match=False)
 
 
 def _masked(image, mask):

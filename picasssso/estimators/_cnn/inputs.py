@@ -66,8 +66,23 @@ def wavelength(band: str) -> float:
     return float(pivot_wavelength(band).to_value("AA"))
 
 
+#: How many numbers say what images look like as a whole.
+N_WHOLE = len(STRUCTURES) + len(SLOTS)
+
 #: What images look like is measured on the pixels around their middle, up to so many a side.
 _LARGEST_LOOK = 512
+
+
+def middle_planes(images: BandImages, context: EstimationContext) -> tuple[FloatArray, FloatArray]:
+    """Return flux and inverse variance, (band, y, x), of what is looked at."""
+    rows, columns = (
+        slice(
+            max((length - _LARGEST_LOOK) // 2, 0),
+            max((length - _LARGEST_LOOK) // 2, 0) + min(length, _LARGEST_LOOK),
+        )
+        for length in images.shape
+    )
+    return images.to_arrays((rows, columns))
 
 
 def image_structure(images: BandImages, context: EstimationContext) -> tuple[float, ...]:
@@ -77,16 +92,10 @@ def image_structure(images: BandImages, context: EstimationContext) -> tuple[flo
     pixels around the middle, the frame being that of the whole image; then the five of
     `picasssso.networks.morphology.whole_light`.
     """
-    region = tuple(
-        slice(
-            max((length - _LARGEST_LOOK) // 2, 0),
-            max((length - _LARGEST_LOOK) // 2, 0) + min(length, _LARGEST_LOOK),
-        )
-        for length in images.shape
-    )
     slots = [slot for band in context.bands if (slot := slot_of(band)) is not None]
-    planes = np.zeros((2, 1, len(SLOTS), *(r.stop - r.start for r in region)), np.float32)
-    planes[0, 0, slots], planes[1, 0, slots] = images.to_arrays((region[0], region[1]))
+    flux, weight = middle_planes(images, context)
+    planes = np.zeros((2, 1, len(SLOTS), *flux.shape[1:]), np.float32)
+    planes[0, 0, slots], planes[1, 0, slots] = flux, weight
     both = torch.from_numpy(planes)
     with torch.inference_mode():
         found = measure_structure(both[0], both[1])[0].tolist()
@@ -100,7 +109,7 @@ def unlike_training(context: EstimationContext, calibration: ConformalCalibratio
     if not context.statistics:
         return []
     found = torch.tensor([context.statistics])
-    looks, whole = found[:, : len(STRUCTURES)], found[:, len(STRUCTURES) :]
+    looks, whole = found[:, : len(STRUCTURES)], found[:, len(STRUCTURES) : N_WHOLE]
     flags = structure_outside(looks, calibration.structure)[0].tolist()
     names = [name for name, flag in zip(STRUCTURES, flags, strict=True) if flag]
     strange = whole_colours_outside(
