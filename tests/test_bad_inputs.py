@@ -109,7 +109,7 @@ READ = {
     "magnitudes": (lambda: write("b.fits", unit="mag"), {}, [], "mag"),
     "a unit that is none": ("good", {"unit": "bright"}, ["--unit", "bright"], "bright"),
     # zero points
-    "counts alone": (lambda: write("b.fits", unit="adu"), {}, [], "zero_point="),
+    "counts alone": (lambda: write("b.fits", unit="adu"), {}, [], "zero point"),
     "counts in an unknown system": (
         lambda: write("b.fits", unit="adu", MAGZPT=25.0), {}, [], "MAGZPT = 25.0"),
     "a zero point that stands for none": (

@@ -11,7 +11,7 @@ from astropy.wcs import WCS
 from click.testing import CliRunner
 
 from picasssso import BandImages, PropertyMaps
-from picasssso._cli.running import with_options
+from picasssso._cli.advice import with_options
 from picasssso.cli import cli
 
 SHAPE = (60, 64)
@@ -371,17 +371,79 @@ def test_a_survey_uses_masks_of_files_and_ebv(folder):
 # ---- advice ----------------------------------------------------------------------------------
 
 
-def test_advice_names_only_options_that_the_command_has():
-    message = "give zero_point=30 * u.ABmag, or images.with_estimated_noise(), or psf=..."
-    for name, expected in (
-        ("estimate", "--estimate-noise, --zero-point, --psf"),
-        ("prepare", "--zero-point, --psf"),
-        ("report", "--zero-point"),
-        ("demo", None),
-    ):
-        found = with_options(message, cli.get_command(None, name))
-        tail = "" if expected is None else f" (On the command line: {expected}.)"
-        assert found == message + tail
+ADVICE = "give zero_point=30 * u.ABmag, or images.with_estimated_noise(), or psf=..."
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("estimate", "give --zero-point 30, or --estimate-noise, or --psf"),
+        ("prepare", "give --zero-point 30, or images.with_estimated_noise(), or --psf"),
+        ("report", "give --zero-point 30, or images.with_estimated_noise(), or psf=..."),
+        ("demo", ADVICE),
+    ],
+)
+def test_advice_names_only_options_that_the_command_has(name, expected):
+    assert with_options(ADVICE, cli.get_command(None, name)) == expected
+
+
+@pytest.mark.parametrize(
+    ("name", "message", "expected"),
+    [
+        ("prepare", "Give psf={band: 1.2 * u.arcsec}.",
+         "Give --psf median, the typical seeing of the survey, or --psf BAND='1.2 arcsec'."),
+        ("estimate", "Say it: BandImages.read({'sdss2010-r': path}, ...).",
+         "Say it: --band sdss2010-r=FILE."),
+        ("estimate", "Name it: BandImages.read({band: 'x.fits[HDU]'}, ...).",
+         "Name it: --band BAND='x.fits[HDU]'."),
+        ("estimate", "expected unit='nmgy', or zero_point=, such as 30 * u.ABmag",
+         "expected --unit nmgy, or --zero-point, such as 30"),
+        ("sed", "give it, images.replace(luminosity_distance=20 * u.Mpc).",
+         "give it, --luminosity-distance '20 Mpc'."),
+        ("estimate", "align them: picasssso.bands.align(images, onto='sdss2010-g', redshift=...).",
+         "align them: --prepare."),
+        ("prepare", "Leave out target= to use the broadest.",
+         "Leave out --match to use the broadest."),
+        ("estimate", "choose color=('g', 'i'), or relation='sps'.",
+         "choose --option \"color=('g', 'i')\", or --option relation=sps."),
+        ("survey", "a column, columns={'size': 'NAME [arcsec]'}.",
+         "a column, --column 'size=NAME [arcsec]'."),
+        ("survey", "psf= was '1.3 arcsec'", "--psf was '1.3 arcsec'"),
+        ("prepare", "expected one. Use images.with_estimated_noise().",
+         "expected one. Leave out --keep-noise."),
+    ],
+)  # fmt: skip
+def test_advice_is_given_in_options(name, message, expected):
+    assert with_options(message, cli.get_command(None, name)) == expected
+
+
+#: What only Python has: arguments, calls, units.
+PYTHON = re.compile(r"(?<![-'\w])[a-z][a-z_]*=(?!FILE)|\bu\.[a-z]|images\.|\w\(\)|\.\.\.[,)]")
+
+
+@pytest.mark.parametrize(
+    ("words", "wanted"),
+    [
+        (["-b", "g=g_plain.fits"], "the full name such as 'sdss2010-g'"),
+        (["g_plain.fits"], "--band sdss2010-r=FILE"),
+        (["-b", "sdss2010-g=g_plain.fits", "--pixel-scale", "0.5 arcsec"], "--unit nmgy"),
+        (["-b", "sdss2010-g=g_plain.fits", "--zero-point", "30"], "--pixel-scale '0.263 arcsec'"),
+        (["-b", "sdss2010-g=g_bare.fits", "-b", "sdss2010-i=i_bare.fits", "--unit", "nmgy"],
+         "--estimate-noise"),
+        (["-b", "sdss2010-g=g_bare.fits", "-b", "sdss2010-i=i_bare.fits", "--unit", "nmgy",
+          "--estimate-noise", "--gain", "4"], "--galactic-extinction-removed"),
+    ],
+)  # fmt: skip
+def test_the_command_speaks_no_python(folder, words, wanted):
+    for band in "gi":
+        with fits.open(f"{band}.fits") as hdus:
+            hdus[0].writeto(f"{band}_bare.fits")
+    result = CliRunner().invoke(
+        cli, ["estimate", *words, "-z", "0.03", "-e", "sed_fit", "--option", "n_models=200",
+              "-o", "maps.fits"])  # fmt: skip
+    told = result.stderr
+    assert wanted in told
+    assert not PYTHON.search(told), PYTHON.findall(told)
 
 
 @pytest.mark.parametrize("command", ["report", "compare", "cube"])

@@ -208,8 +208,11 @@ class _Job:
 
 def _report(maps: PropertyMaps, paths: list[str], region: Any, what: str) -> None:
     from picasssso._cli.totals import describe_totals
+    from picasssso.maps.notices import psf_notice
 
     for line in describe_totals(maps, region=region, what=what):
         click.echo(line)
+    if told := psf_notice(maps):
+        click.echo(f"  {told} See --psf of `picasssso prepare`.")
     for path in paths:
         click.echo(f"Written: {path}")

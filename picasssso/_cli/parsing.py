@@ -12,6 +12,8 @@ from typing import Any
 
 import click
 
+from picasssso._cli.advice import with_options
+
 #: Example of a value, by physical type, for messages and help.
 QUANTITY_EXAMPLES = {"length": "80 Mpc", "angle": "1.3 arcsec"}
 
@@ -24,7 +26,9 @@ def wrong_use(option: str) -> Iterator[None]:
     try:
         yield
     except (InvalidInputError, InvalidTypeError) as error:
-        raise click.BadParameter(str(error), param_hint=option) from error
+        context = click.get_current_context(silent=True)
+        message = with_options(str(error), None if context is None else context.command)
+        raise click.BadParameter(message, param_hint=option) from error
 
 
 class QuantityType(click.ParamType):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import sys
 import warnings
 from collections.abc import Callable, Iterator
@@ -11,49 +10,11 @@ from typing import Any, TypeVar
 
 import click
 
+from picasssso._cli.advice import with_options
 from picasssso.exceptions import PicassssoError
 
 _DEBUG = "picasssso.debug"
 
-# What messages tell Python users to do, and the option that does it here.
-_OPTIONS = {
-    "overwrite=True": "--overwrite",
-    "resume=True": "--resume",
-    "with_estimated_noise": "--estimate-noise",
-    "BandImages.read({": "--band BAND=FILE",
-    "zero_point=": "--zero-point",
-    "unit=": "--unit",
-    "uncertainty=": "--uncertainty",
-    "variance=": "--variance",
-    "weight=": "--weight",
-    "pixel_scale=": "--pixel-scale",
-    "luminosity_distance=": "--luminosity-distance",
-    "galactic_extinction=": "--galactic-extinction-removed",
-    "psf=": "--psf",
-    "ebv=": "--ebv",
-    "ebv_scale=": "--ebv-scale",
-    "position=": "--position",
-    "target=": "--match",
-    "onto=": "--onto",
-    "register=True": "--register",
-    "read_filter(": "--filter NAME=FILE,UNIT,photon",
-    "color=": "--option color=...",
-    "the estimator's parameter": "--option NAME=VALUE",
-    "estimator=": "--estimator",
-    "images=": "--images",
-    "bands=": "--band",
-    "size=": "--size",
-    "sky=": "--sky",
-    "file_mask=": "--mask",
-    "mask_bits=": "--mask-bits",
-    "survey=": "--survey",
-    "law=": "--law",
-    "aperture=": "--aperture",
-    "extinction_removed=": "--extinction-removed",
-    "n_samples=": "--samples",
-    "seed=": "--seed",
-    "luminosity_band=": "--option luminosity_band=...",
-}
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 
@@ -85,18 +46,6 @@ def debug_wanted(ctx: click.Context) -> bool:
 def progress_wanted(quiet: bool) -> bool:
     """Return whether to show progress bars: on a terminal, unless told to be quiet."""
     return not quiet and sys.stderr.isatty()
-
-
-def with_options(message: str, command: click.Command | None = None) -> str:
-    """Return a message of the package, with the options of a command that it amounts to."""
-    has = None if command is None else {o for p in command.params for o in p.opts}
-    options = [
-        option
-        for words, option in _OPTIONS.items()
-        if re.search(r"(?<![a-z_])" + re.escape(words), message)
-        and (has is None or option.partition(" ")[0] in has)
-    ]
-    return f"{message} (On the command line: {', '.join(options)}.)" if options else message
 
 
 def describe_error(error: Exception, command: click.Command | None = None) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from picasssso._cli.advice import with_options
 from picasssso._cli.estimators import ESTIMATOR, make_estimator
 from picasssso._cli.parsing import QuantityType, parse_bands
 from picasssso._cli.reading import (
@@ -20,7 +21,7 @@ from picasssso._cli.reading import (
     median_seeing,
 )
 from picasssso._cli.regions import parse_radius
-from picasssso._cli.running import common_options, progress_wanted, with_options
+from picasssso._cli.running import common_options, progress_wanted
 
 #: Failures that are shown at the end, and where all stand.
 _SHOWN, LOG = 5, "run.log"

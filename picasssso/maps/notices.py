@@ -66,6 +66,27 @@ def _reasons(maps: MapPlanes) -> str:
     return "No measure of the images is outside: the members of the ensemble disagree. "
 
 
+def psf_notice(maps: MapPlanes) -> str | None:
+    """Return that the bands' PSFs differ, or which are unknown, as a sentence; None if neither.
+
+    Colors are distorted by PSFs that differ, most of all near the middle of the galaxy.
+    """
+    bands, widths = (list(maps.meta.get(key) or ()) for key in ("bands", "psf_fwhm_arcsec"))
+    if len(bands) < 2 or len(widths) != len(bands):
+        return None
+    unknown = [band for band, width in zip(bands, widths, strict=True) if width is None]
+    if unknown:
+        found = f"the PSF of {', '.join(unknown)} is unknown, so the bands are not matched"
+    elif np.any(np.asarray(maps.quality) & int(QualityFlag.PSF_MISMATCH)):
+        found = (
+            f"the PSFs of the bands are not matched, {min(widths):.3g} to {max(widths):.3g} "
+            "arcsec (PSF_MISMATCH)"
+        )
+    else:
+        return None
+    return f"{found}: colors near the middle may be wrong."
+
+
 def like_prior(maps: MapPlanes) -> dict[str, str]:
     """Return of which properties the maps say no more than the estimator's prior, in words.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import time
 import warnings
 import zlib
@@ -36,6 +37,8 @@ READING = (
 _OPEN_TILES = 16
 #: Longest text of an error, and of notes.
 _LONGEST, _NOTES = 600, 300
+#: What tells a sentence that names arguments or functions of Python.
+_PYTHON = re.compile(r"\b[a-z_]+=(?!=)|\w\(|\bu\.[a-z]")
 #: Side of the pictures on the page, pixels at most.
 _PICTURE = 128
 #: What the picture of a surface density spans, dex.
@@ -175,7 +178,7 @@ class GalaxyWork:
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always", PicassssoWarning)
             images = prepare(source, **options, **own)
-        notes = list(located.notes) + [_one_line(w.message, _NOTES) for w in caught]
+        notes = list(located.notes) + [_note(w.message) for w in caught]
         return images, list(dict.fromkeys(notes))
 
     def _finish(
@@ -214,6 +217,13 @@ def describe_failure(error: BaseException) -> str:
     if isinstance(error, PicassssoError) and text:
         return text
     return f"{type(error).__name__}: {text}"[:_LONGEST]
+
+
+def _note(message: Any) -> str:
+    """Return what a warning found, without the sentences that say how Python is told."""
+    sentences = re.split(r"(?<=[.!?]) (?=[A-Z])", _one_line(message))
+    found = [text for text in sentences if not _PYTHON.search(text)]
+    return " ".join(found or sentences)[:_NOTES]
 
 
 def _one_line(message: Any, longest: int = _LONGEST) -> str:

@@ -119,3 +119,25 @@ def test_info_names_the_layout(run):
     out = run("info", "g.fits")
     assert "Recognized as DES (DECam) coadd" in out
     assert "picasssso prepare g.fits -z Z -o bands.fits" in out
+
+
+def test_unknown_psfs_are_told_where_the_answer_is(run, tmp_path):
+    images, _ = make_field((100, 100), n_stars=0)
+    names = [tmp_path / f"small_{letter}.fits" for letter in "gri"]
+    for letter, name in zip("gri", names, strict=True):
+        image = images[f"sdss2010-{letter}"]
+        layouts.des_coadd(name, letter, image.data, image.wcs, sigma=0.02)
+    steps = (*names, "-z", "0.03", *NO_DUST, "-o")
+    told = run("prepare", *steps, "b.fits")
+    assert "--psf median" in told
+    assert "--psf BAND='1.2 arcsec'" in told
+    assert "psf={" not in told
+    found = run("estimate", "b.fits", "-e", "mass_to_light", "-o", "m.fits")
+    assert "the PSF of decam2014-g, decam2014-r, decam2014-i is unknown" in found
+    run("prepare", *steps, "c.fits", "--psf", "median")
+    found = run("estimate", "c.fits", "-e", "mass_to_light", "-o", "n.fits")
+    assert "PSF" not in found
+    run("prepare", *steps, "d.fits", "--psf", "decam2014-g=1.7 arcsec", "--psf",
+        "decam2014-r=1.3 arcsec", "--psf", "decam2014-i=1.1 arcsec", "--match", "none")  # fmt: skip
+    found = run("estimate", "d.fits", "-e", "mass_to_light", "-o", "o.fits")
+    assert "not matched, 1.1 to 1.7 arcsec (PSF_MISMATCH)" in found

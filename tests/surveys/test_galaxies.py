@@ -81,6 +81,13 @@ def test_without_a_distance_it_is_said_why_there_are_no_totals(tmp_path, galaxie
     assert "no totals: the redshift gives no distance" in row["notes"]
 
 
+def test_notes_say_what_was_found_and_no_python(tmp_path, located):
+    work = make_work(tmp_path, options={"survey": "sdss", "sky": None})
+    _, notes = work._prepare(located[0])
+    assert any("Found fewer than 3 usable stars" in note for note in notes)
+    assert not any("psf=" in note or "u.arcsec" in note for note in notes)
+
+
 def test_a_region_file_stands_for_the_aperture(tmp_path, located):
     """A circle in DS9 is a circle; one of another place is named as what is wrong."""
     pytest.importorskip("regions")

@@ -22,7 +22,7 @@ from picasssso.evaluation.measures import Settings
 from picasssso.evaluation.summary import Bins
 from picasssso.exceptions import InvalidInputError
 from picasssso.maps import pictures
-from picasssso.maps.notices import like_prior, outside_notice
+from picasssso.maps.notices import like_prior, outside_notice, psf_notice
 from picasssso.quality import QualityFlag
 
 if TYPE_CHECKING:
@@ -186,8 +186,7 @@ def _summary(maps: PropertyMaps, truth: PropertyMaps | None) -> str:
     if resolution:
         facts.append(f"resolution {float(resolution):.3g}″ (FWHM)")
     text = f"<p>{html.escape('; '.join(facts))}.</p>"
-    notice = outside_notice(maps)
-    if notice is not None:
+    for notice in filter(None, (outside_notice(maps), psf_notice(maps))):
         text += f'<p class="bad">{html.escape(notice[0].upper() + notice[1:])}</p>'
     for name, words in like_prior(maps).items():
         label = maps.definition(name).label
