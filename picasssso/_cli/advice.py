@@ -81,6 +81,7 @@ _WORDS: tuple[tuple[str | None, str, str], ...] = (
     ("--column", r"columns=\{'(\w+)': '([^']*)'\}", r"--column '\1=\2'"),
     ("--column", r"images\.replace\(luminosity_distance=[^()]*\)",
      "a column of distances, --column distance='NAME [Mpc]'"),
+    ("--estimator", r"\buse SEDFitEstimator\b", "use --estimator sed_fit"),
     ("--mask-bits", r"\bmask_bits\b(?!=)", "--mask-bits"),
     ("--band", r"BandImages\.read\(\{band: '([^']*)'\}, \.\.\.\)", r"--band BAND='\1'"),
     ("--band", r"BandImages\.read\(\{'([^']*)': path\}, \.\.\.\)", r"--band \1=FILE"),

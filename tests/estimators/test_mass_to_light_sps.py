@@ -1,5 +1,7 @@
 """The relation derived from stellar population models, for any bands at any redshift."""
 
+import re
+
 import astropy.units as u
 import numpy as np
 import pytest
@@ -106,3 +108,18 @@ def test_a_missing_band_is_named():
 def test_bad_colors(color):
     with pytest.raises(InvalidInputError, match="color="):
         MassToLightEstimator(relation="sps", color=color)
+
+
+def test_bands_without_a_published_relation_are_told_what_works():
+    """The advice for HST's filters, taken word by word, gives maps."""
+    bands = ("hst_acs_wfc-f814w", "hst_acs_wfc-f435w", "hst_acs_wfc-f606w")
+    images = make_galaxy((12, 12), bands=bands)
+    with pytest.raises(MissingBandError) as told:
+        MassToLightEstimator().estimate(images)
+    advice = re.search(r"relation=.*(?=; or use SEDFit)", str(told.value))[0]
+    assert "Add bands" not in str(told.value)
+    assert "color=('hst_acs_wfc-f435w', 'hst_acs_wfc-f814w')" in advice
+    estimator = eval(f"MassToLightEstimator({advice})")
+    assert np.isfinite(estimator.estimate(images)["stellar_mass"].data).any()
+    with pytest.raises(InvalidInputError, match="any two bands have one with relation='sps'"):
+        MassToLightEstimator(color=("hst_acs_wfc-f435w", "hst_acs_wfc-f814w"))

@@ -17,6 +17,7 @@ from picasssso.estimators._mass_to_light.photometric_systems import (
     find_system,
 )
 from picasssso.exceptions import MissingBandError
+from picasssso.filters.library import pivot_wavelength
 
 Color = tuple[str, str]
 
@@ -100,8 +101,21 @@ def make_plan(available: tuple[str, ...], color: Color, luminosity: str) -> Band
     raise MissingBandError(
         f"The relation needs the color {blue}-{red} and the luminosity in {luminosity} through "
         f"the SDSS bands, k-corrected, but from {', '.join(available) or 'no band'} they cannot "
-        f"be had: {'; '.join(missing) or 'there is nothing to choose from'}. Add bands of one "
-        "survey, or choose another color= and luminosity_band=."
+        f"be had: {'; '.join(missing) or 'there is nothing to choose from'}. "
+        f"{_advice(available, any(system is not None for system, _ in groups))}"
+    )
+
+
+def _advice(available: tuple[str, ...], known: bool) -> str:
+    """Return what to do without the bands; ``known``: whether others of a survey would do."""
+    if len(available) < 2:
+        return "Add bands of one survey."
+    ordered = sorted(available, key=lambda band: pivot_wavelength(band).value)
+    first = "Add bands of one survey, or derive" if known else "Derive"
+    return (
+        f"{first} a relation for these bands from models: relation='sps', "
+        f"color=({ordered[0]!r}, {ordered[-1]!r}), luminosity_band={ordered[-1]!r}; or use "
+        "SEDFitEstimator."
     )
 
 
