@@ -6,6 +6,7 @@ import shlex
 import signal
 import subprocess
 import sys
+import warnings
 
 import astropy.units as u
 import click
@@ -19,6 +20,7 @@ import picasssso
 from picasssso._cli.parsing import parse_parameters, parse_per_band
 from picasssso.bands import BandImages
 from picasssso.cli import cli
+from picasssso.exceptions import PicassssoError
 from picasssso.io.keywords import guess_band, plane_kind
 from picasssso.maps import PropertyMaps
 from picasssso.testing import make_galaxy
@@ -204,7 +206,7 @@ def test_unknown_galactic_extinction_warns_in_one_line(folder):
 def test_a_unit_that_contradicts_the_file_warns(folder):
     result = run(*BASE, *bands(), *NO_DUST, "--weight", "WGT", "--unit", "Jy", "-q")
     assert result.exit_code == 0
-    assert "found BUNIT='nanomaggy' in g.fits, but unit='Jy'" in result.stderr
+    assert "found BUNIT='nanomaggy' in g.fits, but --unit Jy" in result.stderr
     assert result.stderr.count("Warning") == 2  # one for each band
 
 
@@ -495,8 +497,13 @@ def test_wrong_use_exits_with_2(folder, case):
 
 
 def test_advice_on_parameters_names_the_option(folder):
-    result = run(*BASE, "-b", "sdss2010-g=g.fits[SCI]", *NO_DUST, "--weight", "WGT")
-    assert_fails(result, 1, "sdss2010-i missing", "--option color=", "--option luminosity_band=")
+    two = [w for b in "gi" for w in ("-b", f"decam2014-{b}={b}.fits[SCI]")]
+    result = run(*BASE, *two, *NO_DUST, "--weight", "WGT")
+    assert_fails(
+        result, 1, "decam2014-r missing", "--option relation=sps",
+        "--option \"color=('decam2014-g', 'decam2014-i')\"",
+        "--option luminosity_band=decam2014-i", "--estimator sed_fit",
+    )  # fmt: skip
 
 
 def test_missing_band_names_it(folder):
@@ -577,10 +584,55 @@ def test_info_of_a_survey_file(folder):
         assert word in result.output
     assert "Recognized as DES (DECam) coadd" in result.output
     assert "picasssso prepare des.fits -z Z -o bands.fits" in result.output
+    assert "decam2014-g, from FILTER" in result.output
     write_band(folder / "other.fits", 1.0, FILTER="g", SURVEY="SDSS")
     result = run("info", "other.fits")
     assert "guess" in result.output
     assert "--band sdss2010-g=other.fits" in result.output
+
+
+def test_info_says_what_a_header_lacks(folder):
+    from survey_layouts import tangent_wcs
+
+    header = tangent_wcs(SHAPE, 0.3).to_header()
+    fits.PrimaryHDU(np.ones(SHAPE, "f4"), header).writeto("plain.fits")
+    told = run("info", "plain.fits").output
+    assert "guess" not in told
+    assert "does not name the filter" in told
+    assert "picasssso prepare --band BAND=plain.fits --unit UNIT -z Z -o bands.fits" in told
+    assert "of counts give --zero-point MAG instead" in told
+
+
+def test_info_prints_what_the_reader_uses(folder):
+    """Band, zero point and the keywords behind them are those of what is read."""
+    from picasssso.io.formats import get_reader, recognize
+    from picasssso.io.image_files import ImageFile
+
+    surveys = 0
+    for name in _many_kinds(folder):
+        found = recognize(name)
+        if found.format == "generic" or found.role is not None:
+            continue
+        told = run("info", name).output
+        assert " or " not in found.why, found.why
+        assert "need" not in told.replace("none needed", ""), told
+        for plane in _read_or_none(get_reader(found.format), ImageFile(name)):
+            surveys += 1
+            line = next(line for line in told.splitlines() if f" {plane.band}" in line)
+            assert line.startswith("      filter "), told
+            assert ", from " in line, told
+            if plane.zero_point is not None:
+                assert f"zero point  {plane.zero_point.value:.5g} AB" in told, told
+    assert surveys >= 12
+
+
+def _read_or_none(reader, file):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            return reader.read(file)
+        except PicassssoError:
+            return []
 
 
 def test_line_suggested_by_info_works(folder):
@@ -641,8 +693,9 @@ def test_every_line_that_info_proposes_reads_the_file(folder):
     proposed = 0
     for name in names:
         for line in run("info", "-q", name).output.splitlines():
-            for word, value in {"GROUP-": "sdss2010-", "UNIT": "nmgy", "MAG": "25",
-                                "'P arcsec'": "'0.4 arcsec'", "-BAND": "-r"}.items():  # fmt: skip
+            for word, value in {"GROUP-": "sdss2010-", "d BAND=": "d sdss2010-r=", "UNIT": "nmgy",
+                                "MAG": "25", "'P arcsec'": "'0.4 arcsec'",
+                                "-BAND": "-r"}.items():  # fmt: skip
                 line = line.replace(word, value)
             out = f"{proposed}.fits"
             result = run("prepare", *shlex.split(line), "-z", "0.03", "-o", out, "--sky", "none",

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from astropy.io.fits import Header
 
     from picasssso.bands import BandImages
-    from picasssso.io import ImageFile, Recognition
+    from picasssso.io import BandPlane, ImageFile, Recognition
     from picasssso.maps import PropertyMaps
 
 #: What extensions are called here, by the kind of plane.
@@ -81,8 +82,10 @@ def _describe(name: str, quiet: bool, proposed: list[str]) -> Iterator[str]:
         found = None
     if not quiet:
         yield f"{name}: FITS file, {len(file.headers)} HDU{'s' * (len(file.headers) > 1)}"
+        read = _as_read(file, found)
+        beside = None if found is None else found.role
         for hdu in range(len(file.headers)):
-            yield from _extension(file, hdu)
+            yield from _extension(file, hdu, [p for p in read if p.hdu == hdu], beside)
         if found is not None and found.format != "generic":
             role = f": its {found.role}" if found.role else ""
             yield f"Recognized as {found.title}{role}, by {found.why}."
@@ -92,7 +95,28 @@ def _describe(name: str, quiet: bool, proposed: list[str]) -> Iterator[str]:
 # ---- files of other people ----------------------------------------------------------
 
 
-def _extension(file: ImageFile, hdu: int) -> Iterator[str]:
+def _as_read(file: ImageFile, found: Recognition | None) -> list[BandPlane]:
+    """Return the bands as the reader of a survey makes them; none if it cannot, or is generic."""
+    from picasssso.exceptions import PicassssoError
+    from picasssso.io.formats import get_reader
+
+    if found is None or found.role is not None or found.format == "generic":
+        return []
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return get_reader(found.format).read(file)
+    except PicassssoError:
+        return []
+
+
+def _extension(
+    file: ImageFile, hdu: int, read: list[BandPlane], beside: str | None
+) -> Iterator[str]:
+    """Describe an extension, as its survey's reader takes it (``read``) or as its header says.
+
+    ``beside``: what a file is that goes with an image.
+    """
     from picasssso.io import keywords
 
     header = file.headers[hdu]
@@ -106,31 +130,70 @@ def _extension(file: ImageFile, hdu: int) -> Iterator[str]:
     kind = keywords.plane_kind(file.label(hdu))
     role = f", by its name {_KINDS[kind]}" if kind else ""
     yield f"  [{hdu}] {name}: image, {shape} pixels{role}"
-    yield f"      unit        {_unit(header)}"
-    for what, wanted in (
-        ("zero point", (*keywords.ZERO_POINT_KEYWORDS, *keywords.VAGUE_KEYWORDS,
-                        *keywords.SCALE_KEYWORDS)),
-        ("filter", keywords.FILTER_KEYWORDS),
-    ):  # fmt: skip
-        found = [f"{k} = {header[k]!r}" for k in dict.fromkeys(wanted) if k in header]
-        yield f"      {what:10}  {', '.join(found) or 'no keyword known for it'}"
+    kind = kind or beside
+    yield f"      unit        {_unit(file, hdu, read, kind)}"
+    if kind is None:
+        yield f"      zero point  {_zero_point(file, hdu, read)}"
+        yield f"      filter      {_filter(file, hdu, read)}"
     yield f"      WCS         {_wcs(header)}"
-    if file.axes[hdu] > 2:
+    if file.axes[hdu] > 2 and not read and kind is None:
         yield "      A cube is read in Python, with BandImages.from_cube."
 
 
-def _unit(header: Header) -> str:
-    from picasssso.bands.flux_units import is_count_like, parse_unit
-    from picasssso.exceptions import InvalidInputError
+def _stated(file: ImageFile, hdu: int, keys: Iterable[str]) -> list[str]:
+    """Return keywords with their values, of this header or of the first."""
+    both = {key: h[key] for h in (file.headers[0], file.headers[hdu]) for key in keys if key in h}
+    return [f"{key} = {value!r}" for key, value in both.items()]
 
-    text = str(header.get("BUNIT", "")).strip()
+
+def _unit(file: ImageFile, hdu: int, read: list[BandPlane], kind: str | None) -> str:
+    from picasssso.bands.flux_units import is_count_like, parse_unit
+    from picasssso.exceptions import FileFormatError, InvalidInputError
+    from picasssso.io.keywords import find_zero_point, guess_band
+
+    text = file.bunit(hdu)
+    if read:
+        return text or f"no BUNIT: {read[0].image.unit}, as files of this survey are"
     if not text:
         return "no BUNIT"
     try:
         unit = parse_unit(text, "", "BUNIT")
     except InvalidInputError:
         return f"{text} (not understood: give --unit)"
-    return f"{text} (counts: need a zero point)" if is_count_like(unit) else text
+    if kind is not None or not is_count_like(unit):
+        return text
+    try:
+        band = "-".join(name or "" for name in guess_band(file.headers[hdu]))
+        find_zero_point(file.headers[hdu], band, unit)
+    except (FileFormatError, InvalidInputError):
+        return f"{text} (counts: give --zero-point)"
+    return text
+
+
+def _zero_point(file: ImageFile, hdu: int, read: list[BandPlane]) -> str:
+    from picasssso.io import keywords
+
+    if not read:
+        known = (*keywords.ZERO_POINT_KEYWORDS, *keywords.VAGUE_KEYWORDS)
+        found = _stated(file, hdu, dict.fromkeys((*known, *keywords.SCALE_KEYWORDS)))
+        return ", ".join(found) or "no keyword known for it"
+    value = read[0].zero_point
+    if value is None:
+        return "none needed"
+    source = str(read[0].record.get("zero_point_source", ""))
+    found = _stated(file, hdu, dict.fromkeys(re.findall(r"[A-Z][A-Z0-9_]+", source)))
+    if re.fullmatch(r"[A-Z0-9_, ]+", source) and found:
+        return f"{value.value:.5g} AB, from {', '.join(found)}"
+    return f"{value.value:.5g} AB, {source}" + (f", {', '.join(found)}" if found else "")
+
+
+def _filter(file: ImageFile, hdu: int, read: list[BandPlane]) -> str:
+    from picasssso.io.keywords import ALL_FILTER_KEYWORDS
+
+    found = ", ".join(_stated(file, hdu, ALL_FILTER_KEYWORDS))
+    if not read:
+        return found or "no keyword known for it"
+    return ", ".join(plane.band for plane in read) + (f", from {found}" if found else "")
 
 
 def _wcs(header: Header) -> str:
@@ -171,11 +234,14 @@ def _proposal(
         if not quiet:
             yield "There is no two-dimensional image in it that could be a band."
         return
+    guesses = [guess_band({**file.headers[0], **file.headers[hdu]}) for hdu in planes]
     if not quiet:
-        yield "To read it (the filter is a guess from the header: check it):"
-    for hdu in planes:
-        group, letter = guess_band({**file.headers[0], **file.headers[hdu]})
-        band = f"{group or 'GROUP'}-{letter or 'BAND'}"
+        guessed = "the filter is a guess from the header: check it"
+        lacking = "its header does not name the filter: put it for BAND, such as sdss2010-r"
+        known = any(letter for _, letter in guesses)
+        yield f"To read it ({guessed if known else lacking}):"
+    for hdu, (group, letter) in zip(planes, guesses, strict=True):
+        band = f"{group or 'GROUP'}-{letter or 'BAND'}" if group or letter else "BAND"
         label = file.label(hdu) or str(hdu)
         labels = [file.label(k) for k in planes]
         if labels.count(label) > 1:
@@ -192,10 +258,23 @@ def _proposal(
             continue
         line = f"--band {band}={shlex.quote(name)}{needs}"
         proposed.append(line)
-        yield line if quiet else f"  {line}"
+        yield line if quiet else f"  picasssso prepare {line} -z Z -o bands.fits"
         if not quiet and images is not None:
             read = _what_was_read(images)
             yield f"    {read if known == band else read.replace(known, band)}"
+            yield from _explain(needs)
+
+
+def _explain(needs: str) -> Iterator[str]:
+    """Say what the names in capitals in a line stand for."""
+    for option, words in (
+        (" --unit UNIT", "UNIT: nmgy, Jy, erg/s/cm2/AA ...; of counts give --zero-point MAG "
+         "instead, the AB magnitude of one"),
+        (" --zero-point MAG", "MAG: the AB magnitude of one count"),
+        (" --pixel-scale", "P: arcsec per pixel"),
+    ):  # fmt: skip
+        if option in needs:
+            yield f"    {words}"
 
 
 def _survey_proposal(file: ImageFile, quiet: bool, proposed: list[str]) -> Iterator[str]:

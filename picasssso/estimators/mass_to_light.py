@@ -183,8 +183,8 @@ class MassToLightEstimator(PropertyMapEstimator):
         color: Any = self.color
         if not isinstance(color, tuple | list) or tuple(color) not in relation.colors:
             raise InvalidInputError(
-                f"color={self.color!r}: expected a color that {self.relation} has, one of {known}; "
-                "any two bands have one with relation='sps'."
+                f"color={self.color!r}: expected a color that {self.relation} has, one of "
+                f"{known}; any two bands have one with relation='sps'."
             )
         bands = relation.luminosity_bands(self._color)
         if self.luminosity_band not in bands:

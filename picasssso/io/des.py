@@ -31,9 +31,11 @@ class DESReader(ImageReader):
             return None
         header = file.headers[science]
         camera = "DECam" in f"{header.get('FILTER', '')} {header.get('INSTRUME', '')}"
-        known = (camera and "MAGZERO" in header) or "TILENAME" in header or "DES_EXT" in header
+        known = next((key for key in ("TILENAME", "DES_EXT") if key in header), None)
+        if camera and "MAGZERO" in header:
+            known = "DECam and MAGZERO"
         if known and not contradicts(header.get("BUNIT"), u.ct):
-            return Recognition("HDU SCI in counts, with DECam and MAGZERO, TILENAME or DES_EXT")
+            return Recognition(f"HDU SCI in counts, with {known}")
         return None
 
     def read(self, file: ImageFile) -> list[BandPlane]:

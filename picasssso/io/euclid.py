@@ -49,7 +49,8 @@ class EuclidReader(ImageReader):
         if role is None and file.get("MAGZEROP") is None and not mer:
             return None
         group = file.text("FILTER")
-        return Recognition("TELESCOP or the file's name", 0.9, role[1] if role else None, group)
+        why = "EUC_MER_ in the file's name" if mer else "TELESCOP = EUCLID"
+        return Recognition(why, 0.9, role[1] if role else None, group)
 
     def read(self, file: ImageFile) -> list[BandPlane]:
         """Read a mosaic with its RMS and its flags."""

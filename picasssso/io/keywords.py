@@ -88,6 +88,11 @@ SCALE_KEYWORDS = ("PHOTFNU", "PHOTFLAM", "NMGY", "EXPTIME")
 
 #: Keywords in which files name their filter, and their camera.
 FILTER_KEYWORDS = ("FILTER", "FILTER1", "FILTNAM", "FILTERS", "BAND")
+#: All keywords by which any reader tells the filter.
+ALL_FILTER_KEYWORDS = (
+    *FILTER_KEYWORDS, "FILTER2", "FILTERX", "PUPIL", "FPA.FILTERID", "FPA.FILTER", "BANDS",
+    *(f"BAND{k}" for k in range(6)), "ESO INS FILT1 NAME", "CHNLNUM",
+)  # fmt: skip
 _CAMERA_KEYWORDS = ("INSTRUME", "TELESCOP", "CAMERA", "SURVEY", "DETECTOR", "ORIGIN")
 # Camera or survey, as headers write it, and speclite's name for its filters. The first
 # that fits wins: DECam calls its filters "g DECam SDSS".

@@ -29,6 +29,7 @@ _BANDS = {band: f"panstarrs-{band}" for band in "grizyw"}
 _BAD_BITS = 0x217F | 0x0200 | 0x0400 | 0x0800 | 0x1000
 _ROLES = {"wt": "weight", "weight": "weight", "mask": "mask", "exp": "exp", "num": "num",
           "expwt": "exp"}  # fmt: skip
+_PS1 = re.compile(r"\bPS1\b|GPC1|Pan-?STARRS", re.IGNORECASE)
 _CAMERA = ("FPA.TELESCOPE", "FPA.INSTRUMENT", "PSCAMERA", "TELESCOP", "INSTRUME")
 
 
@@ -40,12 +41,13 @@ class PanSTARRSReader(ImageReader):
 
     def recognize(self, file: ImageFile) -> Recognition | None:
         """Recognize by the camera, and the role of the file by its name."""
-        camera = re.search(r"\bPS1\b|GPC1|Pan-?STARRS", file.text(*_CAMERA), re.IGNORECASE)
-        if not camera and file.get("FPA.FILTERID") is None:
+        why = [key for key in _CAMERA if _PS1.search(file.text(key))]
+        why += [] if file.get("FPA.FILTERID") is None else ["FPA.FILTERID"]
+        if not why:
             return None
         stem = re.sub(r"\.(fits|fz|gz|fit)", "", file.name.lower())
         role = _ROLES.get(re.split(r"[._-]", stem)[-1])
-        return Recognition("the camera, or FPA.FILTERID", role=role, group=_filter(file))
+        return Recognition(f"{why[0]} = {file.text(why[0])}", role=role, group=_filter(file))
 
     def read(self, file: ImageFile) -> list[BandPlane]:
         """Read a stack."""

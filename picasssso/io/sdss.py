@@ -68,9 +68,10 @@ class SDSSReader(ImageReader):
     def recognize(self, file: ImageFile) -> Recognition | None:
         """Recognize by the CCD and the unit."""
         header = file.headers[0]
-        unit = "nanomagg" in str(header.get("BUNIT", "")).lower() or "NMGY" in header
-        if unit and {"CAMCOL", "RUN", "FILTER"} <= set(header):
-            return Recognition("BUNIT or NMGY, with CAMCOL, RUN and FILTER")
+        stated = "nanomagg" in str(header.get("BUNIT", "")).lower()
+        if (stated or "NMGY" in header) and {"CAMCOL", "RUN", "FILTER"} <= set(header):
+            unit = "BUNIT" if stated else "NMGY"
+            return Recognition(f"{unit}, with CAMCOL, RUN and FILTER")
         return None
 
     def read(self, file: ImageFile) -> list[BandPlane]:

@@ -30,13 +30,15 @@ class WISEReader(ImageReader):
 
     def recognize(self, file: ImageFile) -> Recognition | None:
         """Recognize by the telescope or UNW_VER, and the role by FILETYPE or the file name."""
-        if file.text("TELESCOP").upper() != "WISE" and file.get("UNW_VER") is None:
+        telescope = file.text("TELESCOP").upper() == "WISE"
+        if not telescope and file.get("UNW_VER") is None:
             return None
         kind = file.text("FILETYPE").lower()
         role = next((role for word, role in _FILETYPES if word in kind), None)
         if role is None and (named := re.search(r"-(unc|cov|invvar|std|n)-[0-9mu]\b", file.name)):
             role = named[1]
-        return Recognition("TELESCOP = WISE or UNW_VER", 0.9, role, _band(file))
+        why = "TELESCOP = WISE" if telescope else "UNW_VER"
+        return Recognition(why, 0.9, role, _band(file))
 
     def read(self, file: ImageFile) -> list[BandPlane]:
         """Read an image."""

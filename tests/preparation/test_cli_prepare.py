@@ -137,7 +137,8 @@ def test_unknown_psfs_are_told_where_the_answer_is(run, tmp_path):
     run("prepare", *steps, "c.fits", "--psf", "median")
     found = run("estimate", "c.fits", "-e", "mass_to_light", "-o", "n.fits")
     assert "PSF" not in found
-    run("prepare", *steps, "d.fits", "--psf", "decam2014-g=1.7 arcsec", "--psf",
-        "decam2014-r=1.3 arcsec", "--psf", "decam2014-i=1.1 arcsec", "--match", "none")  # fmt: skip
+    widths = {"g": 1.7, "r": 1.3, "i": 1.1}
+    psfs = [w for b, v in widths.items() for w in ("--psf", f"decam2014-{b}={v} arcsec")]
+    run("prepare", *steps, "d.fits", *psfs, "--match", "none")
     found = run("estimate", "d.fits", "-e", "mass_to_light", "-o", "o.fits")
     assert "not matched, 1.1 to 1.7 arcsec (PSF_MISMATCH)" in found
