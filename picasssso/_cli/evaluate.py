@@ -86,7 +86,7 @@ def _evaluate_real(
 
     if data is None:
         raise click.UsageError(
-            f"{configuration} is a configuration of real galaxies: name the folder that holds its "
+            f"{configuration} is a configuration of real galaxies: give the folder of its "
             "catalogs and images with --data FOLDER."
         )
     chosen = load_real_configuration(configuration, small=small).select(parts, estimators)

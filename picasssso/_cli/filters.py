@@ -31,7 +31,7 @@ def filters(patterns: tuple[str, ...], quiet: bool) -> None:
     wanted = [not patterns or any(fnmatch(name, p) for p in patterns) for name in table["name"]]
     if not any(wanted):
         raise click.BadParameter(
-            f"no filter is called like {' or '.join(map(repr, patterns))}: without a pattern all "
+            f"no filter matches {' or '.join(map(repr, patterns))}: without a pattern all "
             "are listed.",
             param_hint="PATTERN",
         )

@@ -129,7 +129,7 @@ def survey(**given: Any) -> None:
     }
     if given["mosaic"]:
         if given["images"] or given["bands"] or given["tiles"] or given["columns"]:
-            raise click.UsageError("--mosaic needs no catalog: leave out what is about one.")
+            raise click.UsageError("--mosaic needs no catalog: omit the options of a catalog.")
         work = partial(run_mosaic, given["catalog"], make_estimator(given), given["output"])
         summary = _resumable(partial(work, **cluster))
         _show_failures(given["output"] / "blocks", summary)
@@ -234,7 +234,7 @@ def _psf(psf: Any, bands: list[str], survey: str | None) -> Any:
     if isinstance(psf, str):
         if not bands:
             raise click.BadParameter(
-                "'median' needs the bands: name them with --band.", param_hint="--psf"
+                "'median' needs the bands: give them with --band.", param_hint="--psf"
             )
         psf = dict.fromkeys(bands, psf)
     if not isinstance(psf, dict):

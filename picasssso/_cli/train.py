@@ -72,7 +72,7 @@ def train(
         output = output.with_suffix("")
     checkpoint = output.with_name(output.name + ".checkpoint")
     if output.with_name(output.name + ".json").resolve() == recipe.resolve():
-        raise click.UsageError(f"{recipe} would be written over: choose another --output.")
+        raise click.UsageError(f"{recipe} would be overwritten: choose another --output.")
     for suffix in (".safetensors", ".json"):
         check_output(output.with_name(output.name + suffix), overwrite)
     if not resume and not overwrite and checkpoint.exists():

@@ -205,7 +205,7 @@ def _refuse_unused(
         if isinstance(given_zero_point, Mapping) or not any(map(is_count_like, units.values())):
             raise InvalidInputError(
                 f"Band {band!r}: found a zero point for an image in {units[band]}, which is a "
-                "flux density already. Leave one of them out: which is right?"
+                "flux density already. Leave one of them out."
             )
         del zero_points[band]
 

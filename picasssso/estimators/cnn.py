@@ -468,8 +468,8 @@ class CNNEstimator(PropertyMapEstimator):
         start = self._model() if self._is_trained else None
         if start is not None and config is not None:
             raise InvalidInputError(
-                "config= describes a network that starts from nothing: leave it out to go on "
-                "from trained weights, or take CNNEstimator(weights=None)."
+                "config= defines a new network: omit it to continue from trained weights, or use "
+                "CNNEstimator(weights=None)."
             )
         sources = fitting.make_sources(self._prepare, pairs, size)
         known = None

@@ -246,7 +246,10 @@ def measure_sight(
     """
     reach, stride = estimator.receptive_field, estimator.stride
     if reach is None:
-        raise InvalidInputError("The whole image matters to every pixel of this network.")
+        raise InvalidInputError(
+            "Every output pixel of this network depends on the whole image: its receptive field "
+            "is unbounded."
+        )
     bright = np.argwhere(_signal(images) >= signal_to_noise)
     if not len(bright):
         raise InvalidInputError(

@@ -120,13 +120,14 @@ def measure(
 def join_records(records: Sequence[Record]) -> Record:
     """Return the measurements of several batches as one record."""
     if not records:
-        raise InvalidInputError("There is nothing to join: no galaxy was measured.")
+        raise InvalidInputError("There are no measurements to join: no galaxy was measured.")
     first = records[0]
     for other in records[1:]:
         different = set(first) ^ set(other)
         if different:
             raise InvalidInputError(
-                f"Batches hold different things, such as {min(different)!r}: they were measured "
+                f"Batches contain different measurements, such as {min(different)!r}: they were "
+                "measured "
                 "with other settings or another estimator."
             )
     return {name: np.concatenate([record[name] for record in records]) for name in first}

@@ -20,5 +20,5 @@ def build_network(config: TrainingConfig) -> nn.Module:
         return kinds[config.architecture](**config.network)
     except (TypeError, ValueError) as error:
         raise InvalidInputError(
-            f"The network {config.architecture} cannot be made with {config.network}: {error}."
+            f"The network {config.architecture} cannot be created with {config.network}: {error}."
         ) from None

@@ -223,7 +223,7 @@ def _network(
         # Blocks have tensors of their own; channels are as many as a tensor's side.
         asked = max([len(numbers), *sizes, sum(sizes) if name == "depths" else 0])
         if asked > largest:
-            raise ValueError(f"{name}={value!r} is more than there are tensors for.")
+            raise ValueError(f"{name}={value!r} exceeds the size of the tensors.")
     with torch.device("meta"):
         # Its sizes are compared before there is memory for them.
         wanted = {name: value.shape for name, value in build_network(config).state_dict().items()}

@@ -91,7 +91,9 @@ class PairsFromMaps(PairSource):
                     if known[window].any():
                         self._places.append((number, *window))
         if not self._places:
-            raise InvalidInputError("The maps are masked everywhere: there is nothing to learn.")
+            raise InvalidInputError(
+                "The maps are completely masked: there are no values to train on."
+            )
 
     def __len__(self) -> int:
         return len(self._places)

@@ -79,7 +79,7 @@ class StoredPairs(PairSource):
         if not path.exists():
             raise FileFormatError(
                 f"{self.folder} lacks {path.name}: the set is not finished. Call write_pairs() or "
-                "'picasssso simulate' again as before, and it goes on."
+                "'picasssso simulate' again with the same arguments to continue."
             )
         with open_hdf5(path) as file:
             data = read_datasets(file)
@@ -197,6 +197,6 @@ class StoredPairs(PairSource):
                 ]
             if wrong:
                 raise FileFormatError(
-                    f"{path} is damaged: checksums of {', '.join(wrong)} do not fit. Delete it, "
-                    "and write the set again as before: only this file is made anew."
+                    f"{path} is damaged: checksums of {', '.join(wrong)} differ. Delete it, and "
+                    "write the set again with the same arguments: only this file is rewritten."
                 )

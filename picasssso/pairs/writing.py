@@ -195,7 +195,7 @@ def _checked_count(source: PairSource, count: int | None) -> int:
     length = len(source) if hasattr(source, "__len__") else None
     if count is None:
         if length is None:
-            raise InvalidInputError("count is needed: the source of the pairs has no end.")
+            raise InvalidInputError("count is required: the source of the pairs is unlimited.")
         return length
     count = check_integer("count", count, 1)
     if length is not None and count > length:
@@ -233,7 +233,7 @@ def _check_folder(path: Path, index: dict[str, Any]) -> None:
             + "; ".join(
                 f"{name} was {was!r}, now {now!r}" for name, (was, now) in different.items()
             )
-            + ". Continue it as it was begun, or choose another folder."
+            + ". Continue it with the same settings, or choose another folder."
         )
     # What was asked for before and never made is not waited for.
     index["count"] = max(index["count"], _whole_pairs(path, old))

@@ -187,7 +187,9 @@ def bin_images(
             "expected one of every band. Use images.with_estimated_noise() first."
         )
     if images.bins is not None:
-        raise InvalidInputError("bin_images: found images that are binned already.")
+        raise InvalidInputError(
+            "bin_images: found images that are already binned, expected unbinned ones."
+        )
     if where is None and images.labels is not None:
         where = np.asarray(images.labels) != 0
     names = list(images.bands) if bands is None else [images._find(band) for band in bands]

@@ -72,7 +72,7 @@ class Store:
             number = self._database.execute("SELECT COUNT(*) FROM rows").fetchone()[0]
             self._database.close()
             raise InvalidInputError(
-                f"There is a run in {self.folder}, with {number} results: go on with it "
+                f"There is a run in {self.folder}, with {number} results: continue it "
                 "(resume=True), or choose another folder."
             )
         new = {name: json.dumps(value, sort_keys=True) for name, value in settings.items()}

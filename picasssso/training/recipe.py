@@ -134,7 +134,7 @@ class Recipe:
             )
             training = TrainingConfig.from_dict(content.get("training", {}))
         except (TypeError, AttributeError, KeyError, ValueError) as error:
-            raise InvalidInputError(f"The recipe makes no sense: {short(error)}") from None
+            raise InvalidInputError(f"The recipe is invalid: {short(error)}") from None
         numbers = {"pair_seed": 1, "first_pair": 100_000}
         for name in numbers:
             numbers[name] = check_integer(name, content.get(name, numbers[name]))

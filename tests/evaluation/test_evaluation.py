@@ -247,7 +247,7 @@ def test_other_things_that_cannot_be_compared(galaxies):
                          make_maps({"gas_mass": galaxies[0]["sfr"]}))  # fmt: skip
     with pytest.raises(InvalidInputError, match="ellipse_from"):
         Evaluation().add_maps(*[make_maps({"sfr": galaxies[0]["sfr"]})] * 2)
-    with pytest.raises(InvalidInputError, match="nothing to join"):
+    with pytest.raises(InvalidInputError, match="no measurements to join"):
         Evaluation().record()
 
 

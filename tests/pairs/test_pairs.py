@@ -407,7 +407,7 @@ def test_a_folder_with_something_else_is_left_alone(pairs, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"count": None}, "no end"),
+        ({"count": None}, "unlimited"),
         ({"count": 0}, "count=0"),
         ({"count": 3, "shard_size": 0}, "shard_size=0"),
         ({"count": 3, "workers": -1}, "workers=-1"),
@@ -480,7 +480,7 @@ def test_changed_bytes_are_found(pairs, tmp_path):
 
     _shard(change)(tmp_path)
     reading = StoredPairs(tmp_path)
-    with pytest.raises(FileFormatError, match="checksums of truth do not fit"):
+    with pytest.raises(FileFormatError, match="checksums of truth differ"):
         reading.verify()
 
 

@@ -103,7 +103,7 @@ def test_given_bins_and_what_is_refused(galaxy):
     assert np.ptp(binned["sdss2010-r"].data[50:]) == 0
     with pytest.raises(InvalidInputError, match="positive numbers"):
         grow_bins(np.ones((4, 4)), np.ones((4, 4)), -3)
-    with pytest.raises(InvalidInputError, match="binned already"):
+    with pytest.raises(InvalidInputError, match="already binned"):
         bin_images(binned, 10)
     with pytest.raises(InvalidInputError, match="no bin"):
         apply_bins(galaxy, np.full(galaxy.shape, -1))

@@ -158,8 +158,9 @@ def test_links_lead_to_maps_and_reports(tmp_path, how):
                   **(how | {"catalog": table}))  # fmt: skip
     assert summary.done == 2
     # Beside the run, and elsewhere.
-    for page in (write_page(folder), write_page(folder, tmp_path / "page.html")):
-        with open_browser(tmp_path) as browser:
+    pages = (write_page(folder), write_page(folder, tmp_path / "page.html"))
+    with open_browser(tmp_path) as browser:
+        for page in pages:
             browser.open(page.as_uri())
             assert browser.broken_pictures() == []
             links = browser.links()

@@ -50,7 +50,7 @@ def test_resuming(tmp_path):
     left = tmp_path / "maps" / "0a1"
     left.mkdir(parents=True)
     (left / ".0123abcd-a.fits").write_text("half")
-    with pytest.raises(InvalidInputError, match=r"with 2 results: go on with it \(resume=True\)"):
+    with pytest.raises(InvalidInputError, match=r"with 2 results: continue it \(resume=True\)"):
         Store(tmp_path, SETTINGS, **HOW)
     with Store(tmp_path, SETTINGS, **AGAIN) as store:
         assert store.done() == {"a", "b"}

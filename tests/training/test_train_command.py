@@ -83,7 +83,7 @@ def test_papers_network(recipe, tmp_path):
 def test_mistakes(recipe, tmp_path):
     for arguments, code, words in (
         ((tmp_path / "nothing", "-o", tmp_path / "w"), 1, "Cannot read the recipe"),
-        ((recipe, "-o", tmp_path / "recipe"), 2, "written over"),
+        ((recipe, "-o", tmp_path / "recipe"), 2, "overwritten"),
         ((recipe, "-o", tmp_path / "w", "--resume"), 1, "no checkpoint"),
     ):
         result = run(*arguments)

@@ -50,7 +50,7 @@ class Field:
         for file in description["files"].values():
             path = Path(folder) / file
             if not path.is_file():
-                raise FileFormatError(f"There is no image {path}: is it the right data folder?")
+                raise FileFormatError(f"There is no image {path}: check the data folder.")
             with fits.open(path) as hdus:
                 planes.append(np.array(hdus[0].data, dtype=float))
                 # The first band's: the files are on one grid.

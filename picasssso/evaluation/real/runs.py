@@ -51,7 +51,7 @@ def run_real(
     folder, data = Path(folder), Path(data)
     folder.mkdir(parents=True, exist_ok=True)
     if not data.is_dir():
-        raise FileFormatError(f"There is no data folder {data}: name it with --data.")
+        raise FileFormatError(f"There is no data folder {data}: give it with --data.")
     catalogue = _catalogue(configuration, data)
     runs = configuration.runs()
     todo = {run: _missing(configuration, folder, *run, catalogue) for run in runs}
@@ -148,7 +148,7 @@ def _kept(configuration: RealConfiguration, folder: Path, part: str, key: str) -
         return dict(json.loads(path.read_text(encoding="utf-8"))) if path.exists() else {}
     except ValueError as error:
         raise FileFormatError(
-            f"{path} is damaged ({error}): remove it, and it is measured again."
+            f"{path} is damaged ({error}): remove it to measure again."
         ) from error
 
 

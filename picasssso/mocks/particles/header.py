@@ -103,7 +103,7 @@ def read_header(file: h5py.File, path: str) -> SnapshotHeader:
     }
     missing = [name for name, value in found.items() if value is None]
     if missing:
-        raise FileFormatError(f"{path}: the head lacks {'; '.join(missing)}.")
+        raise FileFormatError(f"{path}: the header lacks {'; '.join(missing)}.")
     scale, h, matter = found.values()
     assert scale is not None
     assert h is not None
