@@ -13,9 +13,9 @@ from scipy import ndimage
 
 from picasssso.bands import NoiseScaling
 from picasssso.exceptions import PicassssoWarning
-from picasssso.maps import PropertyMaps, Total
+from picasssso.maps import PropertyMaps
 from picasssso.maps.arrays import PERCENTILES, PropertyArrays
-from picasssso.maps.totals import known_correlation
+from picasssso.maps.totals import Total, known_correlation
 
 #: Enough draws for a standard deviation to 1.3 %.
 N_DRAWS = 3000
