@@ -238,8 +238,8 @@ def _proposal(
     if not quiet:
         guessed = "the filter is a guess from the header: check it"
         lacking = "its header does not name the filter: put it for BAND, such as sdss2010-r"
-        known = any(letter for _, letter in guesses)
-        yield f"To read it ({guessed if known else lacking}):"
+        some = any(letter for _, letter in guesses)
+        yield f"To read it ({guessed if some else lacking}):"
     for hdu, (group, letter) in zip(planes, guesses, strict=True):
         band = f"{group or 'GROUP'}-{letter or 'BAND'}" if group or letter else "BAND"
         label = file.label(hdu) or str(hdu)
