@@ -24,7 +24,7 @@ from astropy.io import fits
 from picasssso._core.blocks import Block
 from picasssso.estimators._assembly import MapAssembler
 from picasssso.exceptions import InvalidInputError, PicassssoError
-from picasssso.maps.files import _assemble, _hdus
+from picasssso.maps.files import _assemble, hdus_of
 from picasssso.surveys.measuring import measure_region
 from picasssso.surveys.running import Summary, collect, describe_estimator, finish
 from picasssso.surveys.store import Store
@@ -196,7 +196,7 @@ class _BlockWork:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
                 maps = self.estimate(piece.block)
-            for hdu in _hdus(maps):
+            for hdu in hdus_of(maps):
                 if hdu.name in self.layout:
                     offset, kind, shape = self.layout[hdu.name]
                     plane = np.memmap(self.output, kind, "r+", offset, shape)
@@ -232,7 +232,7 @@ def _lay_out(path: Path, work: _BlockWork) -> None:
         warnings.simplefilter("ignore")
         maps = work.estimate(Block(corner, corner, corner))
     with open(path, "wb") as file:
-        for hdu in _hdus(maps):
+        for hdu in hdus_of(maps):
             if not isinstance(hdu, fits.ImageHDU):
                 buffer = io.BytesIO()
                 hdus = [hdu] if isinstance(hdu, fits.PrimaryHDU) else [fits.PrimaryHDU(), hdu]

@@ -15,7 +15,7 @@ import picasssso
 from picasssso._core.headers import read_wcs, wcs_header
 from picasssso.bands import NoiseScaling
 from picasssso.exceptions import FileFormatError, InvalidInputError
-from picasssso.maps import PropertyMaps
+from picasssso.maps import PropertyMaps, files
 from picasssso.maps.arrays import PERCENTILES, PropertyArrays
 from picasssso.properties import Property
 from picasssso.quality import QualityFlag
@@ -473,20 +473,23 @@ def test_files_that_do_not_hold_together(written, change, message):
 def test_a_failure_in_the_middle_leaves_nothing(
     maps, tmp_path, monkeypatch, error, expected, existing
 ):
-    real = fits.HDUList.writeto
-
-    def die(self, path, *args, **options):
-        real(self, path, *args, **options)
-        with open(path, "r+b") as file:
-            file.truncate(5000)
+    def die(self, file):
+        file.write(bytes(5000))
         raise error
 
-    monkeypatch.setattr(fits.HDUList, "writeto", die)
+    monkeypatch.setattr(files._Plane, "write", die)
     if existing:
         (tmp_path / "maps.fits").write_bytes(existing)
     with pytest.raises(expected, match=str(error)):
         maps.write(tmp_path / "maps.fits", overwrite=True)
     assert [path.read_bytes() for path in tmp_path.iterdir()] == ([existing] if existing else [])
+
+
+def test_the_file_is_the_one_that_astropy_writes(maps, tmp_path):
+    maps.write(tmp_path / "own.fits")
+    fits.HDUList(list(files.hdus_of(maps))).writeto(tmp_path / "theirs.fits")
+    own, theirs = ((tmp_path / f"{name}.fits").read_bytes() for name in ("own", "theirs"))
+    assert own == theirs
 
 
 def test_existing_files_are_kept_unless_told(maps, make_maps, written):
