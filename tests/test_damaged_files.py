@@ -202,7 +202,7 @@ def test_a_card_that_asks_for_too_much(changes, tmp_path):
         card["members"] = changes["members"]
     path.write_text(json.dumps(card))
     start = time.thread_time()
-    with pytest.raises(PicassssoError, match="does not hold what its card says"):
+    with pytest.raises(PicassssoError, match="does not match its model card"):
         read_weights(path)
     assert time.thread_time() - start < 2.0
 

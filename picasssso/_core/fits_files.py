@@ -17,6 +17,7 @@ import numpy.typing as npt
 from astropy.io import fits
 from astropy.wcs import WCS, FITSFixedWarning
 
+from picasssso._core.before_opening import check_before_opening
 from picasssso._core.quiet import record_warnings, silence
 from picasssso.exceptions import FileFormatError, InvalidInputError
 
@@ -54,6 +55,7 @@ def open_fits(path: PathLike, what: str, *, memmap: bool = True) -> Iterator[fit
         raise FileFormatError(f"{what}: found a folder at {path}, expected a FITS file.")
     if not os.path.exists(name):
         raise FileFormatError(f"{what}: found no file {path}. Check the name and the folder.")
+    check_before_opening(path, what)
 
     def unreadable(error: Exception) -> FileFormatError:
         if isinstance(error, OSError) and error.errno in (errno.EMFILE, errno.ENFILE):

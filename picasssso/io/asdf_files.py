@@ -25,6 +25,8 @@ _WCS_ERROR = 0.05
 
 def is_asdf(path: str) -> bool:
     """Return whether a file is an ASDF file, by its first bytes."""
+    if not os.path.isfile(os.path.expanduser(path)):
+        return False  # nothing, a folder, a device or a pipe
     try:
         with open(os.path.expanduser(path), "rb") as stream:
             return stream.read(5) == b"#ASDF"

@@ -6,6 +6,7 @@ import os
 
 from astropy.io import fits
 
+from picasssso._core.before_opening import check_before_opening
 from picasssso._core.fits_files import DAMAGE
 from picasssso._core.headers import IMAGES_FORMAT, MAPS_FORMAT
 from picasssso._core.quiet import silence
@@ -40,6 +41,7 @@ class OwnReader(ImageReader):
 def is_own(path: str | os.PathLike[str]) -> bool:
     """Return whether a file was written by this package, from its first header."""
     try:
+        check_before_opening(path, "File")
         with silence(), fits.open(os.path.expanduser(path), lazy_load_hdus=True) as hdus:
             return IMAGES_FORMAT in hdus[0].header
     except (OSError, ValueError, *DAMAGE):

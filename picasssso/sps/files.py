@@ -110,8 +110,10 @@ def read_content(path: str | os.PathLike[str], what: str) -> Content:
     """Read what `write_content` or somebody following its layout wrote."""
     from astropy.io import fits
 
+    from picasssso._core.before_opening import check_before_opening
     from picasssso._core.files import short
 
+    check_before_opening(path, what.capitalize())
     try:
         with warnings.catch_warnings(), fits.open(path, memmap=False) as hdus:
             # What astropy warns of is wrong with the file.

@@ -15,6 +15,7 @@ from astropy.coordinates import SkyCoord, search_around_sky
 from astropy.io import fits
 from astropy.wcs import WCS
 
+from picasssso._core.before_opening import check_before_opening
 from picasssso.exceptions import FileFormatError, InvalidInputError
 from picasssso.surveys.catalogs import Catalog, Galaxy
 
@@ -191,6 +192,7 @@ def _list_tiles(band: str, given: Any) -> list[str]:
 
 def _grid(path: str) -> tuple[WCS, tuple[int, int]]:
     """Return WCS and shape of the first image of a file that has both."""
+    check_before_opening(path, "Tile")
     try:
         with fits.open(path) as hdus:
             for hdu in hdus:
