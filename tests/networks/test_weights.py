@@ -143,7 +143,7 @@ def test_a_card_that_is_none(path):
 )
 def test_a_card_of_other_weights(path, changes):
     change_card(path, **changes)
-    with pytest.raises(FileFormatError, match="does not hold what its card says"):
+    with pytest.raises(FileFormatError, match="does not match its model card"):
         read_weights(path)
 
 
