@@ -14,7 +14,7 @@ from picasssso._cli.reading import Options, add_options, check_outputs
 from picasssso._cli.running import common_options
 
 if TYPE_CHECKING:
-    from picasssso.evaluation.agreement import Comparison
+    from picasssso.evaluation.agreement import Agreement, Comparison
     from picasssso.maps import PropertyMaps
 
 
@@ -27,6 +27,10 @@ _OPTIONS: Options = (
     (("--threshold",), "SIGMA",
      "Difference of totals, in units of the combined error, above which a warning is given.",
      {"type": click.FloatRange(min=0, min_open=True), "default": 3.0, "show_default": True}),
+    (("--pixels",), None,
+     "Pixels for medians, scatter and coverage: those in which both maps detect the galaxy, or "
+     "all, with the sky.",
+     {"type": click.Choice(["detected", "all"]), "default": "detected", "show_default": True}),
     (("-o", "--output"), "FILE.fits",
      "Write residual maps and radial profiles of two files to this file.",
      {"type": click.Path(path_type=Path)}),
@@ -52,6 +56,7 @@ _OPTIONS: Options = (
 def compare(
     files: tuple[str, ...],
     threshold: float,
+    pixels: str,
     output: Path | None,
     plot: Path | None,
     overwrite: bool,
@@ -93,7 +98,7 @@ def compare(
         estimates[label if label not in estimates else f"{label} ({number + 1})"] = maps
     explained = False
     for (one, first), (other, second) in itertools.combinations(estimates.items(), 2):
-        found = compare_estimates(first, second, threshold=threshold)
+        found = compare_estimates(first, second, threshold=threshold, pixels=pixels)
         if not quiet:
             _report(one, other, found)
             explained = explained or bool(found)
@@ -126,6 +131,11 @@ def _read(files: Sequence[str], **options: Any) -> list[PropertyMaps]:
     return [found[name] for name in files]
 
 
+def _where(found: Agreement) -> str:
+    """Return which pixels statistics are over."""
+    return "detected in both" if found.pixels == "detected" else "all above their errors"
+
+
 def _report(one: str, other: str, comparison: Comparison) -> None:
     """Print what was done and what was found."""
     from picasssso.maps.notices import like_prior
@@ -153,8 +163,8 @@ def _report(one: str, other: str, comparison: Comparison) -> None:
             f"{found.deviation:+.1f} sigma"
         )
         click.echo(
-            f"  {'':28} {found.n_pixels} pixels: bias {found.bias:+.3f} {found.unit}, "
-            f"scatter {found.scatter:.3f}; {100 * found.coverage_68:.0f} % / "
-            f"{100 * found.coverage_95:.0f} % within errors (68 / 95 %), "
-            f"{100 * found.pixels_beyond:.0f} % beyond {found.threshold:g} sigma"
+            f"  {'':28} {found.n_pixels} pixels ({_where(found)}): "
+            f"bias {found.bias:+.3f} {found.unit}, scatter {found.scatter:.3f}; "
+            f"{100 * found.coverage_68:.0f} % / {100 * found.coverage_95:.0f} % within errors "
+            f"(68 / 95 %), {100 * found.pixels_beyond:.0f} % beyond {found.threshold:g} sigma"
         )

@@ -54,7 +54,7 @@ class MassToLightEstimator(PropertyMapEstimator):
     """Stellar mass maps from a color-mass-to-light relation.
 
     The mass is the luminosity in one band times a mass-to-light ratio computed from a rest-frame
-    color. The method is fast, transparent, and accurate to about 0.1 dex for normal galaxies. It
+    color. The method is fast and transparent, and the relations scatter by about 0.1 dex. It
     returns only stellar mass, converted to a Chabrier IMF (0.1-100 Msun), with living stars and
     remnants.
 

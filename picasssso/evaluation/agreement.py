@@ -19,6 +19,7 @@ from picasssso.evaluation.evaluation import check_comparable
 from picasssso.evaluation.matching import match_maps
 from picasssso.exceptions import InvalidInputError, PicassssoWarning
 from picasssso.maps.totals import known_correlation
+from picasssso.quality import QualityFlag
 
 if TYPE_CHECKING:
     from astropy.table import QTable
@@ -27,6 +28,10 @@ if TYPE_CHECKING:
     from picasssso.maps.totals import Total
 
 FloatArray = npt.NDArray[np.floating]
+
+#: Pixels that statistics may be taken over: those in which both detect light, or all.
+PIXELS = ("detected", "all")
+_DARK = int(QualityFlag.NO_DATA | QualityFlag.NOT_DETECTED | QualityFlag.UPPER_LIMIT)
 
 
 @dataclass(frozen=True)
@@ -53,6 +58,7 @@ class Agreement:
     scatter: float
     coverage_68: float
     coverage_95: float
+    pixels: str = "detected"
 
     @property
     def disagrees(self) -> bool:
@@ -91,8 +97,9 @@ class Comparison(Sequence[Agreement]):
         second: PropertyMaps,
         threshold: float = 3.0,
         notes: Sequence[str] = (),
+        pixels: str = "detected",
     ) -> None:
-        self.first, self.second = first, second
+        self.first, self.second, self.pixels = first, second, pixels
         self.threshold, self.notes = threshold, tuple(notes)
 
     @cached_property
@@ -192,6 +199,8 @@ class Comparison(Sequence[Agreement]):
         deviation = difference / error if error > 0 else (0.0 if difference == 0 else np.inf)
         deviations = self._deviations(name)
         seen = region & self._significant(name)
+        if self.pixels == "detected":
+            seen &= self._detected(name)
         residual = self.residual(name).value[seen]
         known = np.isfinite(residual)
         residual, within = residual[known], np.abs(deviations[seen][known])
@@ -199,9 +208,11 @@ class Comparison(Sequence[Agreement]):
         scatter = 1.4826 * float(np.median(np.abs(residual - bias))) if len(residual) else bias
         return Agreement(
             name, self.first.definition(name).label, one, other, deviation,
-            float(np.mean(np.abs(deviations[region]) > self.threshold)), self.threshold,
+            float(np.mean(np.abs(deviations[seen]) > self.threshold)) if seen.any() else 0.0,
+            self.threshold,
             len(residual), bias, scatter,
             *(float(np.mean(within <= n)) if len(within) else float("nan") for n in (1.0, 1.96)),
+            self.pixels,
         )  # fmt: skip
 
     def _deviations(self, name: str) -> FloatArray:
@@ -219,6 +230,16 @@ class Comparison(Sequence[Agreement]):
         with np.errstate(divide="ignore", invalid="ignore"):
             return np.where(difference == 0, 0.0, difference / facing)
 
+    def _detected(self, name: str) -> npt.NDArray[np.bool_]:
+        """Return where neither map says that there is no light; of the traced property's flags."""
+        definition = self.first.definition(name)
+        traced = name if definition.is_surface_density else definition.weight or "stellar_mass"
+        none = np.zeros(self.first.shape, bool)
+        for maps in self._pair:
+            own = maps._planes(traced).quality if traced in maps else None
+            none |= ((maps.quality if own is None else own) & _DARK) != 0
+        return ~none
+
     def _significant(self, name: str) -> npt.NDArray[np.bool_]:
         """Return where the mean of both is significant: neither alone selects pixels."""
         definition = self.first.definition(name)
@@ -233,7 +254,12 @@ class Comparison(Sequence[Agreement]):
 
 
 def compare_estimates(
-    first: PropertyMaps, second: PropertyMaps, *, threshold: float = 3.0, match: bool = True
+    first: PropertyMaps,
+    second: PropertyMaps,
+    *,
+    threshold: float = 3.0,
+    match: bool = True,
+    pixels: str = "detected",
 ) -> Comparison:
     """Compare two sets of maps of one galaxy from any source, neither of which is the truth.
 
@@ -247,6 +273,11 @@ def compare_estimates(
         Whether to bring the maps to the coarser pixels, the coarser resolution (according to
         ``meta``) and the units of the first. If False, they must be on the same pixels, and are
         compared without conversion.
+
+    pixels : {"detected", "all"}, optional
+        Where bias, scatter, coverage and ``pixels_beyond`` are measured: in pixels of which
+        neither map's quality flags say that nothing is detected, or also in the others, such as
+        empty sky. Totals are over all common pixels in either case.
 
     Returns
     -------
@@ -276,11 +307,13 @@ def compare_estimates(
     """
     if not threshold > 0:
         raise InvalidInputError(f"threshold={threshold!r}: expected a number above 0.")
+    if pixels not in PIXELS:
+        raise InvalidInputError(f"pixels={pixels!r}: expected one of {PIXELS}.")
     notes: list[str] = []
     if match:
         first, second, notes = match_maps(first, second)
     check_comparable(first, second, any_resolution=True)
-    comparison = Comparison(first, second, threshold, notes)
+    comparison = Comparison(first, second, threshold, notes, pixels)
     if not comparison:
         distance = None in (first.luminosity_distance, second.luminosity_distance)
         why = "no distance, so no masses or rates" if distance else "no pixel that both have"

@@ -21,6 +21,9 @@ _IN_WORDS = {"frame": "size", "flatness": "flatness of the light"}
 _TOO_SMALL = ("frame", "light at the edge")
 #: Of the width of the prior: how wide an interval is, and how near, that says no more than it.
 _WIDE, _NEAR = 0.9, 0.15
+#: With fewer bands these lean on the prior.
+_FEW_BANDS = 3
+_LEANS = ("stellar_mass", "sfr", "stellar_age", "stellar_metallicity", "attenuation_v")
 
 
 def outside_notice(maps: MapPlanes) -> str | None:
@@ -92,7 +95,7 @@ def like_prior(maps: MapPlanes) -> dict[str, str]:
 
     That is where, in the median of the pixels with detected light, an interval of 68 % is nearly
     as wide as the prior's (``maps.meta["prior"]``) and lies where that does. Widths are those of
-    logarithms, but of attenuation.
+    logarithms, but of attenuation. With fewer than three bands all lean on the prior.
     """
     faint = QualityFlag.NO_DATA | QualityFlag.NOT_DETECTED | QualityFlag.UPPER_LIMIT
     light = (maps.quality & int(faint)) == 0
@@ -112,4 +115,8 @@ def like_prior(maps: MapPlanes) -> dict[str, str]:
         width, shift = (high - low) / whole, (middle - ends[1]) / whole
         if np.nanmedian(width) > _WIDE and abs(np.nanmedian(shift)) < _NEAR:
             found[name] = f"hardly more than the prior, {prior[0]:.2g} to {prior[2]:.2g}"
+    if maps.meta.get("prior") and 0 < len(maps.meta.get("bands") or ()) < _FEW_BANDS:
+        # One color cannot tell them apart, however narrow the interval is.
+        words = "fewer than three bands: the prior has a part in it"
+        found |= {name: words for name in _LEANS if name in maps and name not in found}
     return found

@@ -38,6 +38,28 @@ class Total:
     assumptions: Mapping[str, Any]
     components: Mapping[str, u.Quantity] = field(default_factory=dict)
 
+    def log10(self) -> tuple[float, float]:
+        """Return log10 of the value in its unit, and its error in dex.
+
+        Returns
+        -------
+        tuple of float
+            Logarithm and error; NaN where the value is not positive.
+
+        Examples
+        --------
+        >>> import astropy.units as u
+        >>> from picasssso.maps.totals import Total
+        >>> total = Total(2e10 * u.Msun, 5e9 * u.Msun, 0.0, {})
+        >>> mass, error = total.log10()
+        >>> print(f"log10(M / Msun) = {mass:.2f} +/- {error:.2f}")
+        log10(M / Msun) = 10.30 +/- 0.11
+        """
+        value, error = float(self.value.value), float(self.uncertainty.value)
+        if not value > 0:
+            return float("nan"), float("nan")
+        return float(np.log10(value)), error / (value * float(np.log(10.0)))
+
     def __repr__(self) -> str:
         name = self.assumptions.get("property", "")
         correlation = self.assumptions.get("correlation", "")

@@ -12,11 +12,12 @@ from picasssso.evaluation.agreement import disagreements
 from picasssso.evaluation.report import write_report
 from picasssso.exceptions import InvalidInputError, PicassssoWarning
 from picasssso.maps.arrays import PropertyArrays
+from picasssso.quality import QualityFlag
 
 STEPS = 1 + 0.1 * np.array([-1.959964, -0.994458, 0, 0.994458, 1.959964])[:, None, None]
 
 
-def make(factor=1.0, name="One", target=None, meta=None):
+def make(factor=1.0, name="One", target=None, meta=None, quality=None):
     y, x = np.indices((24, 24)) - 11.5
     mass = factor * 1e9 * np.exp(-np.hypot(x, y) / 4)
     return PropertyMaps(
@@ -24,7 +25,7 @@ def make(factor=1.0, name="One", target=None, meta=None):
             "stellar_mass": PropertyArrays(STEPS * mass, mean=mass, shared=0.08 * mass),
             "stellar_age": PropertyArrays(STEPS * 5.0 * np.ones_like(mass)),
         },
-        quality=None,
+        quality=quality,
         pixel_solid_angle=1 * u.arcsec**2,
         redshift=0.02,
         luminosity_distance=90 * u.Mpc,
@@ -58,6 +59,22 @@ def test_the_threshold_decides():
         compare_estimates(make(), make()[:20, :20])
 
 
+def test_statistics_are_of_pixels_that_both_detect():
+    quality = np.zeros((24, 24), int)
+    quality[:10] = int(QualityFlag.UPPER_LIMIT)
+    other = np.zeros((24, 24), int)
+    other[-4:] = int(QualityFlag.NOT_DETECTED)
+    first, second = make(quality=quality), make(1.4, quality=other)
+    for found in compare_estimates(first, second):
+        assert (found.n_pixels, found.pixels) == (10 * 24, "detected")
+    everywhere = compare_estimates(first, second, pixels="all")
+    assert [one.n_pixels for one in everywhere] == [24 * 24] * 2
+    # Totals are over all pixels in either case.
+    assert everywhere[0].first.value == compare_estimates(first, second)[0].first.value
+    with pytest.raises(InvalidInputError, match="pixels='sky'"):
+        compare_estimates(first, second, pixels="sky")
+
+
 def test_only_the_target_is_compared():
     target = np.zeros((24, 24), bool)
     target[:, :12] = True
@@ -73,6 +90,7 @@ def test_command_and_page(tmp_path):
     result = CliRunner().invoke(cli, ["compare", *files])
     assert result.exit_code == 0, result.output
     assert "CNNEstimator against SEDFitEstimator:" in result.output
+    assert "576 pixels (detected in both): bias" in result.output
     assert "differ in stellar mass by more than both errors allow" in result.output
     assert "stellar age" not in result.output.split("Warning")[1]
     quiet = CliRunner().invoke(cli, ["compare", "-q", files[0], files[0]])

@@ -7,7 +7,7 @@ import pytest
 from picasssso import MassToLightEstimator, PropertyMaps
 from picasssso.exceptions import InvalidInputError, InvalidTypeError
 from picasssso.maps.arrays import PropertyArrays
-from picasssso.maps.notices import outside_notice
+from picasssso.maps.notices import like_prior, outside_notice
 from picasssso.quality import QualityFlag
 from picasssso.testing import make_galaxy
 
@@ -119,3 +119,15 @@ def test_notices():
     assert "members of the ensemble disagree" in outside_notice(
         make(mass, quality=quality, meta=none)
     )
+
+
+def test_with_two_bands_the_mass_leans_on_the_prior():
+    prior = {"stellar_age": [1.0, 3.0, 8.0]}
+    mass = np.ones((4, 4))
+    two, three = (
+        like_prior(make(mass, meta={"prior": prior, "bands": list(bands)}))
+        for bands in ("gi", "gri")
+    )
+    assert "fewer than three bands" in two["stellar_mass"]
+    assert three == {}
+    assert like_prior(make(mass, meta={"bands": ["g", "i"]})) == {}

@@ -1,5 +1,7 @@
 """Totals and averages: values by hand, uncertainties against brute force."""
 
+from dataclasses import replace
+
 import astropy.units as u
 import numpy as np
 import pytest
@@ -542,3 +544,12 @@ def test_what_maps_know_of_the_correlation_is_used():
     assert known_correlation(maps, "stellar_mass") == "full"
     total = maps.total("stellar_mass", correlation="full")
     assert float(total.uncertainty / total.value) == pytest.approx(0.2, rel=0.05)
+
+
+def test_logarithms_of_totals_are_in_dex(maps):
+    total = maps.total("stellar_mass", correlation="full")
+    logarithm, error = total.log10()
+    assert 10**logarithm == pytest.approx(total.value.value)
+    ratio = float(total.uncertainty / total.value)
+    assert error == pytest.approx(ratio / np.log(10))
+    assert np.isnan(replace(total, value=-total.value).log10()).all()
