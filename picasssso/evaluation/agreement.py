@@ -212,7 +212,7 @@ class Comparison(Sequence[Agreement]):
             self.threshold,
             len(residual), bias, scatter,
             *(float(np.mean(within <= n)) if len(within) else float("nan") for n in (1.0, 1.96)),
-            self.pixels,
+            pixels=self.pixels,
         )  # fmt: skip
 
     def _deviations(self, name: str) -> FloatArray:
