@@ -249,10 +249,10 @@ def _proposal(
         # Alone, its noise and mask are found by themselves.
         alone = len(planes) == 1 or (labels.count("SCI") == 1 and label == "SCI")
         name = file.path if alone else f"{file.path}[{label}]"
-        known = band if group and letter else "sdss2010-r"  # any band, to try the rest
+        tried = band if group and letter else "sdss2010-r"  # any band, to try the rest
         options: dict[str, Any] = {}
-        needs = _needed(file, hdu, known, options)
-        images, problem = _try({known: name}, options)
+        needs = _needed(file, hdu, tried, options)
+        images, problem = _try({tried: name}, options)
         if images is None and problem is not None:
             yield from [] if quiet else [f"  {label}: cannot be read: {problem}"]
             continue
@@ -261,7 +261,7 @@ def _proposal(
         yield line if quiet else f"  picasssso prepare {line} -z Z -o bands.fits"
         if not quiet and images is not None:
             read = _what_was_read(images)
-            yield f"    {read if known == band else read.replace(known, band)}"
+            yield f"    {read if tried == band else read.replace(tried, band)}"
             yield from _explain(needs)
 
 
