@@ -81,7 +81,7 @@ class _Plane:
         text = self._common.text(self.data) + own.tostring(endcard=True, padding=False)
         file.write(text.ljust(-(-len(text) // _BLOCK) * _BLOCK).encode("ascii"))
         kind = self.data.dtype.newbyteorder(">")
-        file.write(np.ascontiguousarray(self.data, kind))
+        file.write(np.ascontiguousarray(self.data, kind).tobytes())
         file.write(bytes(-self.data.nbytes % _BLOCK))
 
     @property

@@ -180,7 +180,7 @@ class GridPosterior:
             self._nodes = NodeTables(library, self._device)
             coarse, fine = make_bins(library, 768, 0.02), make_bins(library, 2048, 0.002)
             self._bins = fine.values
-            tile, width = (1 << 15, 1024) if self._device.type == "cuda" else (16384, 32)
+            tile, width = (1 << 15, 1024) if self._device.type == "cuda" else (4096, 32)
             self._single, self._double = (
                 ModelTables(
                     library,
