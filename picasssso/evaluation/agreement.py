@@ -206,13 +206,14 @@ class Comparison(Sequence[Agreement]):
         residual, within = residual[known], np.abs(deviations[seen][known])
         bias = float(np.median(residual)) if len(residual) else float("nan")
         scatter = 1.4826 * float(np.median(np.abs(residual - bias))) if len(residual) else bias
+        covered = [
+            float(np.mean(within <= n)) if len(within) else float("nan") for n in (1.0, 1.96)
+        ]
         return Agreement(
             name, self.first.definition(name).label, one, other, deviation,
             float(np.mean(np.abs(deviations[seen]) > self.threshold)) if seen.any() else 0.0,
             self.threshold,
-            len(residual), bias, scatter,
-            *(float(np.mean(within <= n)) if len(within) else float("nan") for n in (1.0, 1.96)),
-            pixels=self.pixels,
+            len(residual), bias, scatter, covered[0], covered[1], self.pixels,
         )  # fmt: skip
 
     def _deviations(self, name: str) -> FloatArray:
