@@ -3,6 +3,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from astropy.table import Table
 from scipy.integrate import quad
 
 from picasssso._core.random import Stream
@@ -210,6 +211,49 @@ def test_populations_follow_the_relations_they_are_drawn_from():
         assert green == pytest.approx(expected, abs=0.03)
     specific = np.log10(p["sfr"][p["green"] > 0]) - p["log_mass"][p["green"] > 0]
     assert abs(specific.mean() - relations.LOG_GREEN_RATE) < 0.03
+
+
+def test_disks_that_their_environment_quenched_stay_disks():
+    keywords = {"mass_range": (9.6, 10.4), "mass_weight": 0.0}
+    dense = ProceduralGalaxies(seed=3, worlds={"environment": 0.4}, **keywords)
+    drawn = dense.parameters(range(6000))
+    quenched, faded = drawn["quenched"] > 0, drawn["faded"] > 0
+    assert quenched[faded].all()
+    assert not drawn["spheroid"][faded].any()
+    bulge = drawn["bulge_fraction"]
+    spirals, lenticulars = ~quenched, quenched & ~faded & (drawn["spheroid"] == 0)
+    assert np.median(bulge[faded]) == pytest.approx(np.median(bulge[spirals]), abs=0.02)
+    assert np.median(bulge[lenticulars]) > np.median(bulge[faded]) + 0.15
+    field = ProceduralGalaxies(seed=3, worlds={"environment": 0.0}, **keywords)
+    assert not field.parameters(range(2000))["faded"].any()
+
+
+def _axis_ratio(image):
+    """Return the axis ratio of the light's moments, weighted by a Gaussian of its own shape."""
+    y, x = np.indices(image.shape) - (np.array(image.shape)[:, None, None] - 1) / 2
+    place = np.stack([x.ravel(), y.ravel()])
+    moments = 25.0 * np.eye(2)
+    for _ in range(30):
+        weight = image.ravel() * np.exp(-0.5 * (place * np.linalg.solve(moments, place)).sum(0))
+        moments = 2.0 * (weight * place) @ place.T / weight.sum()
+        low, high = np.linalg.eigvalsh(moments)
+        moments *= min(1.0, 100.0 / high)  # Gaussians of a disk's edge have no end.
+    return np.sqrt(low / high)
+
+
+def test_quiescent_galaxies_are_as_flat_as_those_of_the_nsa(shared_data):
+    table = Table.read(shared_data / "truth" / "nsa_galaxies.fits")
+    table = table[~np.ma.getmaskarray(table["log_mass"])]
+    real = np.array(table["axis_ratio"][table["log_sfr"] - table["log_mass"] < -11.5])
+    source = wide(8.0, 48, mass_range=(9.0, 11.2), mass_weight=0.8, worlds=False)
+    parameters = source.parameters(range(900))
+    alone = (parameters["quenched"] > 0) & (parameters["companion"] == 0)
+    chosen = np.flatnonzero(alone)[:200]
+    drawn = source.render(chosen, {name: value[chosen] for name, value in parameters.items()})
+    mass = drawn.mass_formed.sum(1).double().numpy()
+    mocks = np.array([_axis_ratio(image) for image in mass])
+    # With round bulges in all of them it was 0.09; the atlas has 0.33.
+    assert np.mean(mocks < 0.45) == pytest.approx(np.mean(real < 0.45), abs=0.13)
 
 
 def test_hi_falls_faster_far_below_the_sequence():

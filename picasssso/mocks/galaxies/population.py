@@ -86,19 +86,29 @@ def draw_parameters(
 
 def _draw_kind(draws: _Draws, log_mass: np.ndarray, world: Arrays) -> Arrays:
     """Draw whether a galaxy forms stars, and of what type it is."""
-    forming = (1.0 - relations.quenched_fraction(log_mass)) * (1.0 - world["world_environment"])
-    quenched = draws.happens("quenched", 1.0 - forming)
+    by_mass = relations.quenched_fraction(log_mass)
+    forming = (1.0 - by_mass) * (1.0 - world["world_environment"])
+    chance = draws.uniform("quenched")
+    quenched = chance < 1.0 - forming
+    # Spirals whose gas their environment took keep their disks and small bulges.
+    faded = quenched & (chance >= by_mass)
     green = ~quenched & draws.happens("green valley", relations.green_fraction(log_mass))
     # Round quenched galaxies become common at the highest masses (Emsellem et al. 2011,
     # MNRAS 414, 888) and are dwarf ellipticals at the lowest; the rest are lenticulars.
     spheroids = (
-        0.15 + 0.6 * _sigmoid((log_mass - 10.95) / 0.2) + 0.6 * _sigmoid((9.3 - log_mass) / 0.2)
+        0.12 + 0.6 * _sigmoid((log_mass - 10.95) / 0.2) + 0.5 * _sigmoid((9.2 - log_mass) / 0.2)
     )
-    spheroid = quenched & draws.happens("spheroid", spheroids)
+    spheroid = quenched & ~faded & draws.happens("spheroid", spheroids)
     irregular = ~quenched & draws.happens(
         "irregular", 0.75 * _sigmoid((9.2 - log_mass) / 0.25) + 0.03
     )
-    return {"quenched": quenched, "green": green, "spheroid": spheroid, "irregular": irregular}
+    return {
+        "quenched": quenched,
+        "faded": faded,
+        "green": green,
+        "spheroid": spheroid,
+        "irregular": irregular,
+    }
 
 
 def _draw_shape(draws: _Draws, log_mass: np.ndarray, kind: Arrays) -> Arrays:
@@ -106,9 +116,10 @@ def _draw_shape(draws: _Draws, log_mass: np.ndarray, kind: Arrays) -> Arrays:
     irregular = kind["irregular"].astype(bool)
     n, u = draws.normal, draws.uniform
 
-    # Bulges: about nothing in dwarfs, a third in massive spirals, half in lenticulars
-    # (Moffett et al. 2016, MNRAS 462, 4336; Gadotti 2009, MNRAS 393, 1531).
-    typical = np.where(quenched, 0.42, 0.02 + 0.28 * _sigmoid((log_mass - 10.6) / 0.3))
+    # Bulges: about nothing in dwarfs, a third in massive spirals and in lenticulars
+    # (Moffett et al. 2016, MNRAS 462, 4336; Laurikainen et al. 2010, MNRAS 405, 1089).
+    lenticular = quenched & ~kind["faded"].astype(bool)
+    typical = np.where(lenticular, 0.36, 0.02 + 0.28 * _sigmoid((log_mass - 10.6) / 0.3))
     bulge = _sigmoid(np.log(typical / (1.0 - typical)) + 0.7 * n("bulge fraction"))
     bulge = np.where(spheroid, 1.0, np.where(irregular, 0.3 * bulge, bulge))
     index = np.where(
@@ -133,11 +144,16 @@ def _draw_shape(draws: _Draws, log_mass: np.ndarray, kind: Arrays) -> Arrays:
 
     cos_inclination = u("inclination")
     # Thickness of disks: dwarfs are thick (Sanchez-Janssen et al. 2010, MNRAS 406, L65).
-    thickness = 0.11 + 0.16 * _sigmoid((9.0 - log_mass) / 0.4) + 0.10 * quenched
+    thickness = 0.11 + 0.16 * _sigmoid((9.0 - log_mass) / 0.4) + 0.07 * quenched
     thickness = thickness * 10.0 ** (0.08 * n("thickness"))
     # Spheroids: triaxial bodies (Padilla & Strauss 2008, MNRAS 388, 1321) seen from anywhere.
+    # Lenticulars are flat as a whole: 0.25 +- 0.14 is the intrinsic axis ratio of fast rotators,
+    # 0.63 +- 0.09 that of slow ones (Weijmans et al. 2014, MNRAS 444, 3340).
     middle = np.clip(0.92 - 0.08 * np.abs(n("triaxial")), 0.6, 1.0)
-    short = np.clip(np.where(spheroid, 0.62, 0.75) + 0.12 * n("flattening"), 0.3, 1.0)
+    # Dwarf ellipticals: about 0.5 (Lisker et al. 2007, ApJ 660, 1186).
+    round_ones = 0.62 - 0.12 * _sigmoid((9.6 - log_mass) / 0.2)
+    typical_short = np.where(spheroid, round_ones, np.where(quenched, 0.30, 0.75))
+    short = np.clip(typical_short + 0.12 * n("flattening"), 0.2, 1.0)
     ratio, twist = _projected(np.minimum(short, middle), middle, cos_inclination, u("azimuth"))
 
     # Spiral arms: 2 in grand designs, more elsewhere (Elmegreen & Elmegreen 1987, ApJ 314,
@@ -258,7 +274,7 @@ def _projected(
     c = (np.sin(phi) ** 2 / middle**2 + np.cos(phi) ** 2) / short**2
     root = np.sqrt((a - c) ** 2 + b**2)
     ratio = np.sqrt((a + c - root) / (a + c + root))
-    return np.clip(ratio, 0.3, 1.0), 0.5 * np.arctan2(b, c - a)
+    return np.clip(ratio, 0.2, 1.0), 0.5 * np.arctan2(b, c - a)
 
 
 def _draw_populations(
