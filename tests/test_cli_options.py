@@ -160,6 +160,7 @@ def test_galactic_extinction_is_removed_or_stated(folder):
         (("--ebv", "0.1", "--galactic-extinction-removed", "0.1"), "give one of them"),
         (("--ebv", "dusty"), "expected a number or 'dustmaps'"),
         (("--position", "north"), "is not a position"),
+        (("--position", "900 0"), "is no place on the sky"),
         (("--aperture", "far"), "expected a radius"),
         (("--aperture", "-3 arcsec"), "expected a radius"),
         (("--aperture", "3 arcsec", "--region", "a.reg"), "not both"),

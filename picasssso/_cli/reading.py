@@ -220,9 +220,16 @@ def read_position(text: str | None) -> Any:
 
     try:
         parts = [float(part) for part in text.replace(",", " ").split()]
-        return SkyCoord(*parts, unit="deg") if len(parts) == 2 else SkyCoord(text)
     except ValueError:
-        pass
+        parts = []
+    if len(parts) == 2:
+        if not (abs(parts[0]) <= 360.0 and abs(parts[1]) <= 90.0):
+            raise click.BadParameter(
+                f"{text!r} is no place on the sky: expected a right ascension up to 360 and a "
+                "declination from -90 to 90 degrees.",
+                param_hint="--position",
+            )
+        return SkyCoord(*parts, unit="deg")
     try:
         return SkyCoord(text)
     except ValueError as error:

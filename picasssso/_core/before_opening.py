@@ -38,6 +38,8 @@ def check_before_opening(path: str | os.PathLike[str], what: str) -> None:
     try:
         with opener(name, "rb") as packed:
             _check_headers(packed, 1, path, what)
+    except FileFormatError:
+        raise
     except (OSError, EOFError, ValueError):
         return  # likewise
 
@@ -57,6 +59,12 @@ def _check_headers(stream: IO[bytes], size: int, path: str | os.PathLike[str], w
                 "The file is damaged: download or copy it again."
             )
         if not blocks:
+            # Astropy looks for the end of a header in all of a file, however much that unpacks to.
+            if start == 0 and size == 1:
+                raise FileFormatError(
+                    f"{what}: found no header that ends in {path}, expected a FITS file. Check "
+                    "how it was downloaded."
+                )
             return
         number = 1 if axes else 0
         for axis in range(1, axes + 1):

@@ -1,5 +1,6 @@
 """Files that astropy would read for ever are refused before it opens them."""
 
+import gzip
 import os
 
 import numpy as np
@@ -62,3 +63,21 @@ def test_what_is_no_fits_is_left_to_who_opens_it(tmp_path, content):
     path.write_bytes(content)
     check_before_opening(path, "File")
     check_before_opening(tmp_path / "nothing.fits", "File")
+
+
+def test_a_packed_file_without_the_end_of_a_header(tmp_path):
+    # Astropy unpacks all of it in search of one: 60 MB of zeros took it a minute.
+    path = tmp_path / "a.fits.gz"
+    with gzip.open(path, "wb", compresslevel=1) as stream:
+        stream.write(b"SIMPLE  =                    T".ljust(80) + b" " * 3_000_000)
+    with pytest.raises(FileFormatError, match="no header that ends"):
+        check_before_opening(path, "File")
+
+
+def test_sizes_in_a_packed_file(tmp_path):
+    plain, path = tmp_path / "a.fits", tmp_path / "a.fits.gz"
+    fits.PrimaryHDU(np.ones((70, 90), "f4")).writeto(plain)
+    patched(plain, b"NAXIS2  =", f"NAXIS2  = {-64:20}".encode())
+    path.write_bytes(gzip.compress(plain.read_bytes()))
+    with pytest.raises(FileFormatError, match="NAXIS2 = -64"):
+        check_before_opening(path, "File")

@@ -63,7 +63,7 @@ def test_nothing_beyond_the_reach_matters(network):
 
 @pytest.mark.parametrize("changes", [{"kind": "round"}, {"kind": "pointwise"}, {"depths": (1,)}])
 def test_networks_that_cannot_be_made_are_refused(changes):
-    with pytest.raises(InvalidInputError, match="cannot be made"):
+    with pytest.raises(InvalidInputError, match="cannot be created"):
         build_network(TrainingConfig(network={**SMALL, **changes}))
 
 

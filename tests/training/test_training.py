@@ -232,7 +232,7 @@ def test_configurations_that_make_no_sense():
             TrainingConfig.from_dict(settings)
     with pytest.raises(InvalidInputError, match="no pairs"):
         Recipe.from_json('{"training": {}}')
-    with pytest.raises(InvalidInputError, match="cannot be made"):
+    with pytest.raises(InvalidInputError, match="cannot be created"):
         TrainingState(TrainingConfig(network={"depth": 3}))
 
 
