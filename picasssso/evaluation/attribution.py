@@ -3,7 +3,7 @@
 Color and morphology are removed one by one from the same images:
 
 - *without morphology*, pixels of similar brightness are exchanged, all bands together, so that
-each keeps its fluxes but not its surroundings;
+  each keeps its fluxes but not its surroundings;
 - *without color*, only one band is used;
 - *without both*, the pixels of that one band are exchanged: only brightness remains.
 
