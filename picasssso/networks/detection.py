@@ -8,11 +8,11 @@ therefore derived from the flux itself.
   the wavelength) that fits its bands best: a weighted mean of fluxes, negative as often as
   positive where there is nothing.
 - It is *detected* where it is significant in a smooth neighborhood 8 pixels wide (FWHM): the
-significance is the sum divided by its error, as for a matched filter.
+  significance is the sum divided by its error, as for a matched filter.
 - *Near* detected light, predictions for the outskirts and for gas beyond the stars are based on
-the training galaxies. The nearness is 1 within about 12 pixels of detected light, and 0 beyond 26.
+  the training galaxies. The nearness is 1 within about 12 pixels of detected light, 0 beyond 26.
 - Elsewhere a property is the light, multiplied by the ratio of that property to light that the
-network predicts for a typical faint galaxy (`typical_galaxy`).
+  network predicts for a typical faint galaxy (`typical_galaxy`).
 
 All quantities are local, so that maps do not depend on the blocks.
 """

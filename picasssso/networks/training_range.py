@@ -5,7 +5,7 @@ Four groups of quantities are compared with those of the galaxies used for calib
 - properties of the whole image: redshift, size of a pixel, width of the PSF, wavelengths;
 - morphology of the whole image (`picasssso.networks.morphology`): frame, edge, texture ...;
 - noise, brightness and colors, separately and jointly, of each pixel and its surroundings (5 x 5
-pixels), where the signal is significant;
+  pixels), where the signal is significant;
 - disagreement of the members of the ensemble, relative to their predicted widths.
 
 `TrainingRange` collects the ranges, `is_outside` and `members_disagree` compare with them.
