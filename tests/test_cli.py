@@ -837,6 +837,6 @@ def test_a_command_that_is_ended_leaves_nothing_half_written(tmp_path, name):
     assert process.stdout.readline() == "begun\n"
     assert len(list(tmp_path.iterdir())) == 1
     process.send_signal(number)
-    assert process.wait(20) == 128 + number
+    assert process.wait(60) == 128 + number
     assert not list(tmp_path.iterdir())
     process.stdout.close()

@@ -442,7 +442,7 @@ def test_the_command_speaks_no_python(folder, words, wanted):
     result = CliRunner().invoke(
         cli, ["estimate", *words, "-z", "0.03", "-e", "sed_fit", "--option", "n_models=200",
               "-o", "maps.fits"])  # fmt: skip
-    told = result.stderr
+    told = result.output
     assert wanted in told
     assert not PYTHON.search(told), PYTHON.findall(told)
 

@@ -140,7 +140,7 @@ def test_fine_tuning_goes_on_from_the_weights(example, tmp_path):
     assert tuned.model_card["started_from"] == start.save(tmp_path / "x")["sha256"]
     # The calibration is kept, for want of anything better.
     assert tuned.model_.calibration is not None
-    with pytest.raises(InvalidInputError, match="leave it out"):
+    with pytest.raises(InvalidInputError, match="omit it"):
         tuned.fit([(images, truth)], config=TrainingConfig())
 
 

@@ -131,9 +131,9 @@ def test_corrected_grids_say_so(raw, curve, tmp_path):
 
 
 def test_a_grid_is_corrected_once_and_by_its_own_correction(raw, curve):
-    with pytest.raises(InvalidInputError, match="not corrected again"):
+    with pytest.raises(InvalidInputError, match="cannot be corrected again"):
         raw.corrected(curve).corrected(curve)
-    with pytest.raises(InvalidInputError, match="not corrected again"):
+    with pytest.raises(InvalidInputError, match="cannot be corrected again"):
         SSPGrid.default().corrected()
     with pytest.raises(InvalidInputError, match="belongs to the stellar grid BC03"):
         raw.corrected(replace(curve, grid="BC03"))

@@ -132,7 +132,7 @@ def test_two_runs_in_one_folder(tmp_path, how, scheduler):
         ({"tiles": {"g": "x"}}, "found both"),
         ({"images": None}, "found neither"),
         ({"images": None, "tiles": "x*.fits"}, "expected a mapping"),
-        ({"ebv_scale": "SF11"}, "it has none"),
+        ({"ebv_scale": "SF11"}, "has no such column"),
         ({"options": {"redshift": 1.0}}, "comes from the catalog"),
         ({"aperture": 3}, "expected a radius"),
         ({"batch_size": 0}, "batch_size=0"),
