@@ -436,7 +436,8 @@ def test_the_command_defines_filters_and_lists_those_known(tmp_path):
     make_images("sdss2010-g", "sdss2010-i").write(tmp_path / "images.fits")
     estimate = ("estimate", tmp_path / "images.fits", "-e", "sed_fit", "--option", "n_models=500",
                 "-o", tmp_path / "maps.fits")  # fmt: skip
-    for stated, words in [("", "NAME=FILE,nm,photon"), (",nm", "photon"), (",nm,um", "given twice"),
+    for stated, words in [("", "NAME=FILE,nm,photon"), (",nm", "photon"),
+                          (",nm,um", "given twice"),
                           (",nm,photon,1", "NAME=FILE,UNIT,photon")]:  # fmt: skip
         code, output = run(*estimate, "--filter", f"{NAME}={tmp_path / 'curve.txt'}{stated}")
         assert code == 2
