@@ -36,8 +36,8 @@ class Worlds:
     """
 
     #: Stellar mass at a given light and history, in dex: remnants, giants. Most of the difference
-    #: between codes is due to histories and dust, below. Chosen, with ``age_scale``, on real
-    #: galaxies: with 0.05 and 0.20, 68 % ranges of the network held 85 % of GSWLC-X2's masses.
+    #: between codes is due to histories and dust, below. Chosen, with ``age_scale``, for the
+    #: scatter of the network's masses of real galaxies relative to GSWLC-X2.
     mass_to_light: float = 0.02
     #: Its mean, in dex, relative to the stellar grid. For the ages of MaNGA spectra, both PopStar
     #: and BC03 give masses 0.1-0.2 dex above GSWLC-X2 at the same colors; nonparametric histories
