@@ -252,7 +252,7 @@ def test_quiescent_galaxies_are_as_flat_as_those_of_the_nsa(shared_data):
     drawn = source.render(chosen, {name: value[chosen] for name, value in parameters.items()})
     mass = drawn.mass_formed.sum(1).double().numpy()
     mocks = np.array([_axis_ratio(image) for image in mass])
-    # With round bulges in all of them it was 0.09; the atlas has 0.33.
+    # A third of the atlas's.
     assert np.mean(mocks < 0.45) == pytest.approx(np.mean(real < 0.45), abs=0.13)
 
 
