@@ -36,12 +36,13 @@ from tqdm.auto import tqdm
 
 from picasssso.estimators._cnn.weights import weights_path
 from picasssso.evaluation.apertures import Apertures, fit_apertures
-from picasssso.evaluation.calibration import rank_intervals
+from picasssso.evaluation.calibration import rank_intervals, ranks_to_calibration
 from picasssso.evaluation.measures import Settings, join_records, measure
 from picasssso.evaluation.real.comparison import log10_positive
-from picasssso.evaluation.residuals import residual_statistics, residuals
+from picasssso.evaluation.residuals import residual_statistics
 from picasssso.evaluation.stacks import MapStack
-from picasssso.evaluation.summary import PER_STELLAR_MASS, _is_empty
+from picasssso.evaluation.summary import PER_STELLAR_MASS, _is_empty, _residual
+from picasssso.evaluation.sums import aperture_values
 from picasssso.filters.library import pivot_wavelength
 from picasssso.mocks import GeneratedPairs, ProceduralGalaxies
 from picasssso.mocks.light import LightTable
@@ -138,11 +139,9 @@ def apertures_of(truth: MapStack, batch: Batch, method: str = "moments") -> Aper
 def residual_of(kept: dict[str, Any], name: str, part: str) -> np.ndarray:
     """Return residuals of pixels' medians or of aperture sums; NaN where there is nothing."""
     kind = "median" if f"{part}.median.{name}" in kept else "estimate"
-    mine, true = kept[f"{part}.{kind}.{name}"], kept[f"{part}.true.{name}"]
-    # Attenuation is in mag already.
-    found = residuals(mine, true, logarithmic=name != "attenuation_v")
+    found = _residual(kept, name, part, kind)
     # A median of zero where there is something is counted apart.
-    return np.where(_is_empty(kept, name, part) | ~np.isfinite(found), np.nan, found)
+    return np.where(np.isfinite(found), found, np.nan)
 
 
 def kept_of(batch: Any, stack: MapStack, truth: MapStack, *, apertures: Any, **more: Any) -> Any:
@@ -250,23 +249,16 @@ def sum_percentiles(
         w = torch.from_numpy(weights[k][box]).float()
         presence, scores = sample_scores(cal, n_samples, w.shape, float(widths[k]), generator)
         one = Prediction(
-            prediction.quantiles[k][(..., *box)].expand(n_samples, -1, -1, -1, -1),
-            prediction.log_mean[k][(..., *box)].expand(n_samples, -1, -1, -1),
-            prediction.occupancy[k][(..., *box)].expand(n_samples, -1, -1, -1),
-            prediction.occupancy_logit[k][(..., *box)].expand(n_samples, -1, -1, -1),
+            *(
+                plane[k][(..., *box)].expand(n_samples, *[-1] * (plane.ndim - 1))
+                for plane in vars(prediction).values()
+            )
         )
         values = hold_hydrogen(linear_values(one, scores, presence))
-        sums = []
-        for p, name in enumerate(OUTPUT_NAMES):
-            definition = PROPERTIES[name]
-            v, weight = values[:, p], w.expand(n_samples, -1, -1)
-            if definition.weight is not None:
-                weight = w * values[:, OUTPUT_NAMES.index(definition.weight)]
-            total = (v * weight).sum((1, 2))
-            if not definition.is_surface_density:
-                total = total / weight.sum((1, 2)).clamp(min=1e-30)
-            sums.append(total)
-        drawn = torch.stack(sums, 1).numpy()
+        stack = MapStack({name: values[:, p] for p, name in enumerate(OUTPUT_NAMES)})
+        sums = aperture_values(stack, w.expand(n_samples, -1, -1))
+        # Metals of gas of which there is none are none.
+        drawn = np.nan_to_num(np.stack([sums[name] for name in OUTPUT_NAMES], axis=1))
         # Of a hundred samples, other definitions' central 95 % hold but 93 % of what is like them.
         found.append(np.quantile(drawn, QUANTILES, axis=0, method="weibull"))
         zeros.append((drawn == 0).mean(axis=0))
@@ -279,22 +271,12 @@ def sum_percentiles(
 
 def covered(rank: Any, galaxy: Any) -> dict[str, Any]:
     """Return coverage with errors, of truths above so many of the five percentiles."""
-    known = rank >= 0
-    rank = rank[known].astype(int)
-    _, owner = np.unique(galaxy[known], return_inverse=True)
-    columns = [np.ones(len(rank)), (rank == 2) | (rank == 3), (rank >= 1) & (rank <= 4)]
-    sums = np.stack([np.bincount(owner, weights=column) for column in columns], axis=1)
-    drawn = np.random.default_rng(0).multinomial(
-        len(sums), np.full(len(sums), 1 / len(sums)), size=N_BOOTSTRAP
-    )
-    every = np.concatenate([sums.sum(0)[None], drawn @ sums])
-    part = every[:, 1:] / every[:, :1]
-    error = part[1:].std(axis=0, ddof=1)
-    return {
-        "n": len(rank),
-        "coverage_68": [part[0, 0], error[0]],
-        "coverage_95": [part[0, 1], error[1]],
-    }
+    ranks = rank[rank >= 0].astype(int)
+    found = ranks_to_calibration(
+        ranks, ranks, np.empty(0), galaxy[rank >= 0], n_bootstrap=N_BOOTSTRAP
+    ).to_dict()
+    shares = ("coverage_68", "coverage_95")
+    return {"n": found["n"], **{k: [found[k], found[f"{k}_error"]] for k in shares}}
 
 
 def ranks_of_sums(kept: dict[str, Any], name: str) -> np.ndarray:

@@ -8,10 +8,8 @@ from __future__ import annotations
 
 import os
 import statistics
-import subprocess
-import sys
 
-from records import record
+from records import in_fresh_process, record
 
 #: Most that the import may add, seconds.
 BAR = 0.2
@@ -34,9 +32,7 @@ def main() -> None:
     seconds: dict[str, list[float]] = {name: [] for name in STATEMENTS}
     for _ in range(REPETITIONS + 1):
         for name, statement in STATEMENTS.items():
-            command = [sys.executable, "-c", CODE.format(statement)]
-            run = subprocess.run(command, capture_output=True, text=True, check=True)
-            seconds[name].append(float(run.stdout))
+            seconds[name].append(in_fresh_process(CODE.format(statement)))
     # The first round fills the caches of the disk and of bytecode.
     cpu = {name: statistics.median(values[1:]) for name, values in seconds.items()}
     result = {

@@ -9,14 +9,11 @@ what else the machine does: a new redshift to all that is made for the first one
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import statistics
-import subprocess
-import sys
 
-from records import record
+from records import in_fresh_process, options_of, record
 
 #: Longest that a library may take on two cores, seconds ("a few seconds").
 BAR = 5.0
@@ -68,19 +65,9 @@ print(json.dumps(seconds))
 
 def main() -> None:
     """Measure, print and write the result."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--n-models", type=int, default=50_000)
-    parser.add_argument("--repetitions", type=int, default=5)
-    options = parser.parse_args()
-    runs = []
-    for _ in range(options.repetitions):
-        run = subprocess.run(
-            [sys.executable, "-c", CODE, json.dumps([options.n_models, BANDS])],
-            capture_output=True,
-            text=True,
-            check=True,
-        )
-        runs.append(json.loads(run.stdout))
+    options = options_of(__doc__, n_models=50_000, repetitions=5)
+    arguments = json.dumps([options.n_models, BANDS])
+    runs = [in_fresh_process(CODE, arguments) for _ in range(options.repetitions)]
 
     def median(name: str, which: int) -> float:
         return statistics.median(run[name][which] for run in runs)

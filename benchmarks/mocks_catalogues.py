@@ -180,7 +180,7 @@ def painted(
     index = np.arange(n)
     parameters = source.parameters(index)
     parameters["companion"][:] = 0
-    for galaxies in source.render_chunks(index, parameters, 100):
+    for galaxies in source._render_chunks(index, parameters, 100):
         p = galaxies.parameters
         errors = ModelErrors.draw(seed, galaxies.index.numpy(), color=0.0, level=0.0)
         errors = errors.in_worlds(p["world_mass_to_light"], p["world_young_light"])

@@ -5,26 +5,23 @@ With ``--field`` only the processor time of one field of 900 x 900 pixels, and o
 Five bands with a sloping sky, stars and a galaxy in the middle, memory-mapped, go through
 ``prepare`` with its defaults, the PSFs known and Galactic extinction removed, into memory-mapped
 output. Each size runs in a process of its own. Peak memory is what is not backed by a file
-(RssAnon of Linux), so neither input nor output count, above what the process has after its
+(resident and not shared), so neither input nor output count, above what the process has after its
 imports.
 """
 
 from __future__ import annotations
 
-import json
-import subprocess
-import sys
 import tempfile
-import threading
 import time
 from pathlib import Path
 from typing import Any
 
 import astropy.units as u
 import numpy as np
+import psutil
 from astropy.nddata import CCDData, StdDevUncertainty
 from astropy.wcs import WCS
-from records import load, options_of, record
+from records import in_fresh_process, load, options_of, record, sampled
 
 import picasssso
 from picasssso.data import load_example
@@ -40,24 +37,8 @@ FIELD = 900
 
 def anonymous_memory() -> int:
     """Return bytes of memory that no file backs."""
-    for line in Path("/proc/self/status").read_text().splitlines():
-        if line.startswith("RssAnon"):
-            return int(line.split()[1]) * 1024
-    raise OSError("needs /proc of Linux")
-
-
-class Sampler(threading.Thread):
-    """Watches the memory of the process."""
-
-    def __init__(self) -> None:
-        super().__init__(daemon=True)
-        self.peak, self.running = 0, True
-
-    def run(self) -> None:
-        """Sample until told to stop."""
-        while self.running:
-            self.peak = max(self.peak, anonymous_memory())
-            time.sleep(0.02)
+    found = psutil.Process().memory_info()
+    return found.rss - found.shared
 
 
 def make_input(folder: Path, shape: tuple[int, int]) -> dict[str, np.ndarray]:
@@ -103,23 +84,21 @@ def make_images(folder: Path, shape: tuple[int, int]) -> picasssso.BandImages:
     return picasssso.BandImages(images, redshift=0.02)
 
 
-def run(height: int, folder: Path) -> dict[str, float]:
+def run(height: int, scratch: str) -> dict[str, Any]:
     """Prepare one field; return memory and time."""
+    folder = Path(scratch)
     prepare(load_example()[0])  # imports, and what they keep
     images = make_images(folder, (height, WIDTH))
     before = anonymous_memory()
-    sampler = Sampler()
-    sampler.start()
-    start, processor_start = time.perf_counter(), time.process_time()
     psf = {band: model_psf(width) for band, width in FWHM.items()}
-    done = prepare(images, psf=psf, ebv=0.05, ebv_scale="SFD98", folder=folder)
-    seconds = time.perf_counter() - start
-    processor = time.process_time() - processor_start
-    sampler.running = False
-    sampler.join()
+    start, processor_start = time.perf_counter(), time.process_time()
+    with sampled(anonymous_memory, 0.02) as seen:
+        done = prepare(images, psf=psf, ebv=0.05, ebv_scale="SFD98", folder=folder)
+        seconds = time.perf_counter() - start
+        processor = time.process_time() - processor_start
     left = {band: float(np.median(done[band].data[::7, ::7])) for band in done}
     return {
-        "peak_memory_GB": (sampler.peak - before) / 1e9,
+        "peak_memory_GB": (max(seen) - before) / 1e9,
         "seconds": seconds,
         "processor_seconds": processor,
         "largest_median_sky_left_over_noise": max(map(abs, left.values())) / 0.05,
@@ -146,10 +125,7 @@ def run_field(folder: Path) -> dict[str, float]:
 
 def main() -> None:
     """Run each size in a process of its own; print and write the result."""
-    options = options_of(__doc__, folder=Path, field=False, height=int)
-    if options.height:
-        print(json.dumps(run(options.height, options.folder)))
-        return
+    options = options_of(__doc__, folder=Path, field=False)
     result: dict[str, Any] = load("preparation_large.json") | {"width": WIDTH, "bands": len(BANDS)}
     if options.field:
         with tempfile.TemporaryDirectory(dir=options.folder) as scratch:
@@ -158,9 +134,9 @@ def main() -> None:
         return
     for height in HEIGHTS:
         with tempfile.TemporaryDirectory(dir=options.folder) as scratch:
-            command = [sys.executable, __file__, "--height", str(height), "--folder", scratch]
-            found = subprocess.run(command, check=True, capture_output=True, text=True)
-        result[str(height)] = json.loads(found.stdout.splitlines()[-1])
+            what = f"p.run({height}, {scratch!r})"
+            code = f"import json, preparation_large as p; print(json.dumps({what}))"
+            result[str(height)] = in_fresh_process(code)
     one, two = (result[str(height)] for height in HEIGHTS)
     result |= {
         "memory_growth_percent": 100 * (two["peak_memory_GB"] / one["peak_memory_GB"] - 1),

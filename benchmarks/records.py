@@ -6,7 +6,11 @@ import argparse
 import json
 import os
 import platform
-from collections.abc import Iterable, Mapping, Sequence
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +47,34 @@ def load(name: str) -> dict[str, Any]:
     """Return the results of a benchmark; none yet, nothing."""
     path = RESULTS / name
     return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+
+
+def in_fresh_process(code: str, *arguments: str, **environment: str) -> Any:
+    """Return the JSON that code prints last, run by an interpreter of its own."""
+    run = subprocess.run(
+        [sys.executable, "-c", code, *arguments], check=True, capture_output=True, text=True,
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))} | environment,
+    )  # fmt: skip
+    return json.loads(run.stdout.splitlines()[-1])
+
+
+@contextmanager
+def sampled(look: Callable[[], float], seconds: float) -> Iterator[list[float]]:
+    """Collect what ``look`` returns again and again while something else runs."""
+    seen: list[float] = []
+    ended = threading.Event()
+
+    def sample() -> None:
+        while not ended.wait(seconds):
+            seen.append(look())
+
+    thread = threading.Thread(target=sample)
+    thread.start()
+    try:
+        yield seen
+    finally:
+        ended.set()
+        thread.join()
 
 
 def light_table(path: Path | None, bands: Sequence[str], redshifts: tuple[float, float]) -> Any:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import astropy.units as u
 import numpy as np
+from scipy.optimize import brentq
 from scipy.special import ndtr
 
 from picasssso import BandImages, PropertyMaps
@@ -127,25 +128,13 @@ def _amplitude_percentiles(
         return found
     below = ndtr(-mean / width)
     share = weight / (1 - below)
-    order = np.argsort(mean)
-    cumulative = zero + np.cumsum(weight[order])
     top = float((mean + 9 * width).max())
     for k, goal in enumerate(fraction):
-        if goal <= zero:
-            continue
-        low, high = 0.0, top
-        x = max(mean[order][min(np.searchsorted(cumulative, goal), len(order) - 1)], 1e-3 * top)
-        for _ in range(200):
-            z = (x - mean) / width
-            value = zero + share @ (ndtr(z) - below) - goal
-            slope = share @ (np.exp(-0.5 * z**2) / width) / np.sqrt(2 * np.pi)
-            low, high = (low, x) if value > 0 else (x, high)
-            step = x - value / slope if slope > 0 else np.nan
-            new = step if low < step < high else 0.5 * (low + high)
-            if abs(new - x) < 1e-7 * x:
-                break
-            x = new
-        found[k] = x
+        if goal > zero:
+            found[k] = brentq(
+                lambda x, goal=goal: zero + share @ (ndtr((x - mean) / width) - below) - goal,
+                0.0, top, xtol=1e-9 * top, rtol=1e-7,
+            )  # fmt: skip
     return found
 
 

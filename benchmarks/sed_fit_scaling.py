@@ -13,16 +13,13 @@ and of 16,384 pixels with libraries of 12,500 to 200,000 models.
 
 from __future__ import annotations
 
-import json
 import os
-import subprocess
-import sys
 from time import perf_counter, process_time
 
 import astropy.units as u
 import numpy as np
 from astropy.nddata import CCDData, StdDevUncertainty
-from records import options_of, record
+from records import in_fresh_process, options_of, record
 from sed_fit_common import BANDS, NO_EXTINCTION
 
 from picasssso import BandImages, SEDFitEstimator
@@ -98,14 +95,11 @@ def one_run(rows: int, width: int, n_models: int) -> dict[str, float]:
 
 def in_process(rows: int, width: int, n_models: int) -> dict[str, float]:
     """Return `one_run` of a fresh process with one thread."""
-    environment = os.environ | {f"{n}_NUM_THREADS": "1" for n in ("OMP", "OPENBLAS", "MKL")}
-    what = (rows, width, n_models)
-    code = f"import json, sed_fit_scaling as s; print(json.dumps(s.one_run{what}))"
-    run = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True,
-        env=environment | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
-    )  # fmt: skip
-    return json.loads(run.stdout)
+    threads = {f"{n}_NUM_THREADS": "1" for n in ("OMP", "OPENBLAS", "MKL")}
+    code = (
+        f"import json, sed_fit_scaling as s; print(json.dumps(s.one_run{rows, width, n_models}))"
+    )
+    return in_fresh_process(code, **threads)
 
 
 def main() -> None:

@@ -16,7 +16,6 @@ they do to the maps compares with fits of shifted images.
 
 from __future__ import annotations
 
-import argparse
 import os
 import statistics
 import sys
@@ -26,7 +25,7 @@ from time import perf_counter, process_time
 
 import astropy.units as u
 import numpy as np
-from records import record
+from records import options_of, record
 from sed_fit_common import BANDS, INTENSIVE, PROPERTIES, SCALED, make_images, read_bc03
 
 from picasssso import BandImages, SEDFitEstimator
@@ -172,12 +171,8 @@ def measure_shared(n: int, rounds: int, n_models: int) -> dict[str, object]:
 
 def main() -> None:
     """Measure, print and write the result."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--pixels", type=int, default=8_192)
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--n-models", type=int, default=50_000)
-    parser.add_argument("--shared", action="store_true", help="only what shared errors cost")
-    options = parser.parse_args()
+    # Alone, shared: what errors of sky and zero points cost.
+    options = options_of(__doc__, pixels=8_192, rounds=3, n_models=50_000, shared=False)
     if os.environ.get("OMP_NUM_THREADS") != "1":
         # Libraries read it when they are imported, so once more from the start.
         os.environ |= {f"{name}_NUM_THREADS": "1" for name in ("OMP", "OPENBLAS", "MKL")}
@@ -241,20 +236,18 @@ def main() -> None:
             run()
             busy[name].append(process_time() - start)
             wall[name].append(perf_counter() - clock)
+
+    def rates(choose: Callable, seconds: dict[str, list[float]]) -> dict[str, float]:
+        return {name: count / choose(seconds[name]) for name, (count, _) in runs.items()}
+
     result = {
         "n_models": options.n_models,
         "bands": BANDS,
         "bars_pixels_per_s": BARS,
         "stars": "BC03" if read_bc03() is not None else "PopStar",
-        "pixels_per_cpu_s": {
-            name: count / statistics.median(busy[name]) for name, (count, _) in runs.items()
-        },
-        "pixels_per_cpu_s_best": {
-            name: count / min(busy[name]) for name, (count, _) in runs.items()
-        },
-        "pixels_per_wall_s_best": {
-            name: count / min(wall[name]) for name, (count, _) in runs.items()
-        },
+        "pixels_per_cpu_s": rates(statistics.median, busy),
+        "pixels_per_cpu_s_best": rates(min, busy),
+        "pixels_per_wall_s_best": rates(min, wall),
         "pixels": {name: count for name, (count, _) in runs.items()},
         "rounds": options.rounds,
         "numpy_block": reference.block,

@@ -40,7 +40,7 @@ def popstar_minus_bc03(grid: SSPGrid, bc03: SSPGrid) -> dict[str, Any]:
     for metallicity in (0.008, 0.02):
         i, j = (int(np.argmin(np.abs(g.metallicities - metallicity))) for g in (grid, bc03))
         for age in (1e7, 1e8, 3e8, 1e9, 3e9, 1e10):
-            a, b = grid.age_weights(age)[0], bc03.age_weights(age)[0]
+            a, b = grid._age_weights(age)[0], bc03._age_weights(age)[0]
             result[f"Z={metallicity:g} {age / 1e9:g} Gyr"] = [
                 round(float(x), 2) for x in a @ ours[i] - b @ theirs[j]
             ]
@@ -53,7 +53,7 @@ def nebular_light(grid: SSPGrid) -> dict[str, list[float]]:
     added = node_magnitudes(stars_only(grid)) - both
     return {
         f"Z={grid.metallicities[i]:g} {age / 1e6:g} Myr": [
-            round(float(x), 2) for x in grid.age_weights(age)[0] @ added[i]
+            round(float(x), 2) for x in grid._age_weights(age)[0] @ added[i]
         ]
         for i in (2, 4)
         for age in (1e6, 3e6, 5e6, 1e7)

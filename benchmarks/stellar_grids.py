@@ -183,7 +183,7 @@ def face_value(
     """Return medians of real minus model, given everything but the amplitude."""
     redshift = steps_of(galaxies.redshift[which])
     ages = histories.age_weights(AgeBins(grid.ages))
-    metals = grid.metallicity_weights(np.clip(metallicity, *grid.metallicities[[0, -1]]))
+    metals = grid._metallicity_weights(np.clip(metallicity, *grid.metallicities[[0, -1]]))
     model = np.empty((which.size, len(BANDS)))
     for step in np.unique(redshift):
         some = redshift == step
@@ -276,7 +276,7 @@ def fit_old(
     old = DelayedHistories((np.minimum(age_gyr, 12.5) + 2 * TAU) * 1e9, TAU * 1e9)
     metal = FIREFLY_SOLAR * 10 ** (metals.at(middle) + metallicity + metals.scatter * normal[1])
     weights = old.age_weights(AgeBins(grid.ages))
-    z_weights = grid.metallicity_weights(np.clip(metal, *grid.metallicities[[0, -1]]))
+    z_weights = grid._metallicity_weights(np.clip(metal, *grid.metallicities[[0, -1]]))
     dust = rng.exponential(attenuation, N_OLD_MODELS)
     redshift = steps_of(galaxies.redshift[which])
     how = {"law": Calzetti(), "diffuse": dust}

@@ -24,7 +24,6 @@ in the table once, and its maps have to be readable::
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import random
@@ -35,11 +34,10 @@ import statistics
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -49,7 +47,7 @@ import numpy as np
 import psutil
 from astropy.nddata import NDData
 from astropy.table import Table
-from records import RESULTS, record, write_table
+from records import load, options_of, record, sampled, write_table
 
 from picasssso import BandImages, PropertyMaps
 from picasssso.estimators import get_estimator
@@ -61,7 +59,7 @@ from picasssso.surveys.sources import FilePatterns
 from picasssso.surveys.store import read_rows
 from picasssso.testing import make_galaxy
 
-ESTIMATORS = ("mass_to_light", "cnn", "sed_fit")
+ESTIMATORS = ["mass_to_light", "cnn", "sed_fit"]
 SIDE, N_REDSHIFTS = 64, 400
 #: Galaxies of a run that measures how long it takes to start.
 FEW = 2
@@ -69,18 +67,14 @@ FEW = 2
 
 def main() -> None:
     """Measure, and write the result and the documentation's tables."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--galaxies", type=int, default=2000)
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--estimators", nargs="+", default=ESTIMATORS)
-    parser.add_argument("--mosaic", type=int, nargs=2, metavar=("HEIGHT", "WIDTH"))
-    parser.add_argument("--kills", type=int, help="only kill processes, so many")
-    parser.add_argument("--table", action="store_true", help="only write the tables again")
-    given = parser.parse_args()
+    # Mosaic: height and width; kills: so many, and nothing is timed; table: only the tables.
+    given = options_of(
+        __doc__, galaxies=2000, rounds=3, estimators=ESTIMATORS, mosaic=[0], kills=0, table=False
+    )
     warnings.simplefilter("ignore")
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        if given.mosaic:
+        if any(given.mosaic):
             record("survey_run.json", measure_mosaic(folder, *given.mosaic), "mosaic")
         elif not given.table:
             catalog = make_cutouts(folder, given.galaxies)
@@ -89,10 +83,10 @@ def main() -> None:
                 signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
                 record("survey_run.json", kill_at_random(catalog, folder, given.kills), "kills")
                 return
-            known = json.loads((RESULTS / "survey_run.json").read_text()).get("estimators", {})
+            known = load("survey_run.json").get("estimators", {})
             found = {one: measure(one, catalog, folder, given.rounds) for one in given.estimators}
             record("survey_run.json", {**known, **found}, "estimators")
-    result = json.loads((RESULTS / "survey_run.json").read_text())
+    result = load("survey_run.json")
     # Figures of older versions of this script stand there until they are measured again.
     result["estimators"] = {k: v for k, v in result["estimators"].items() if "overhead_cpu" in v}
     if result["estimators"]:
@@ -226,7 +220,7 @@ def costs() -> Iterator[dict[str, Any]]:
     """Measure seconds, seconds of a core of child processes and of this one, and memory."""
     found: dict[str, Any] = {}
     started, busy, children = time.perf_counter(), time.process_time(), _children_s()
-    with memory_of_children() as seen:
+    with sampled(memory_of_children, 0.5) as seen:
         yield found
     parts = [seen[k * len(seen) // 4 : (k + 1) * len(seen) // 4] for k in range(4)]
     found |= {
@@ -242,29 +236,13 @@ def _children_s() -> float:
     return used.ru_utime + used.ru_stime
 
 
-@contextmanager
-def memory_of_children() -> Iterator[list[float]]:
-    """Sample the largest resident memory of a child process, GB."""
-    seen: list[float] = []
-    ended = threading.Event()
-
-    def look() -> None:
-        while not ended.wait(0.5):
-            sizes = [0.0]
-            for child in psutil.Process().children(recursive=True):
-                try:
-                    sizes.append(child.memory_info().rss / 1e9)
-                except psutil.Error:
-                    continue
-            seen.append(max(sizes))
-
-    thread = threading.Thread(target=look)
-    thread.start()
-    try:
-        yield seen
-    finally:
-        ended.set()
-        thread.join()
+def memory_of_children() -> float:
+    """Return the largest resident memory of a child process, GB."""
+    sizes = [0.0]
+    for child in psutil.Process().children(recursive=True):
+        with suppress(psutil.Error):
+            sizes.append(child.memory_info().rss / 1e9)
+    return max(sizes)
 
 
 #: A run in a process of its own: catalog, folder of the images, folder of results, scheduler.

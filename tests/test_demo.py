@@ -10,7 +10,7 @@ import pytest
 from click.testing import CliRunner
 
 from picasssso.cli import cli
-from picasssso.data import load_example, load_example_images, load_example_truth
+from picasssso.data import load_example
 from picasssso.demo import run_demo, usable_estimators
 from picasssso.estimators import get_estimator, list_estimators
 from picasssso.exceptions import (
@@ -133,7 +133,7 @@ def test_every_percentile_of_the_truth_is_the_truth(example):
 def test_truth_says_what_it_is(example):
     _, truth = example
     assert "at the resolution of the u image" in truth.meta["truth"]
-    images = load_example_images()
+    images = load_example()[0]
     widest = images.psf_fwhm(BANDS[0]).to_value(u.arcsec)
     assert truth.meta["resolution_fwhm_arcsec"] == pytest.approx(widest)
     for name in ("seed", "number"):
@@ -173,12 +173,6 @@ def test_mass_and_light_belong_together(example):
     luminosity = 10 ** (-0.4 * (absolute - 4.53))
     mass = truth.total("stellar_mass", correlation="independent").value.to_value(u.Msun)
     assert 0.5 < mass / luminosity < 5
-
-
-def test_loading_parts_equals_loading_both(example):
-    images, truth = example
-    np.testing.assert_array_equal(load_example_images().to_arrays(), images.to_arrays())
-    np.testing.assert_array_equal(load_example_truth()["sfr"].data, truth["sfr"].data)
 
 
 # ---- the demo -----------------------------------------------------------------------

@@ -20,7 +20,7 @@ import numpy as np
 from picasssso import BandImages, PropertyMaps, SEDFitEstimator
 from picasssso.data import load_example
 from picasssso.demo import usable_estimators
-from picasssso.evaluation.residuals import residuals
+from picasssso.evaluation.residuals import residual_statistics, residuals
 from picasssso.sps import SEDPrior
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "benchmarks"))
@@ -58,12 +58,11 @@ def compare(
             used = where & ~estimate.masks[name] & ~truth.masks[name]
             true = truth[name].data[used]
             low, median, high = (estimate.percentile(name, q).value[used] for q in FRACTIONS)
-            found = residuals(median, true, logarithmic=name != "attenuation_v")
-            found = found[np.isfinite(found)]
-            middle = float(np.median(found))
+            residual = residuals(median, true, logarithmic=name != "attenuation_v")
+            found = residual_statistics(residual, n_bootstrap=0)
             own[name] = {
-                "offset": middle,
-                "nmad": float(1.4826 * np.median(np.abs(found - middle))),
+                "offset": found.median,
+                "nmad": found.nmad,
                 "coverage_68": float(np.mean((true >= low) & (true <= high))),
             }
         if "stellar_mass" in estimate:

@@ -9,7 +9,6 @@ Writes ``docs/_static/mocks_*``, and every number that ``docs/mocks.rst`` quotes
 
 from __future__ import annotations
 
-import argparse
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -25,23 +24,14 @@ from picasssso.mocks.light import LightTable
 OUTPUT = Path("docs/_static")
 RESULT = Path("benchmarks/results/mocks_realism.json")
 BANDS = tuple(f"sdss2010-{band}" for band in "ugriz")
-REST = ("sdss2010-g", "sdss2010-r", "sdss2010-i")
+REST, REDSHIFT = ("sdss2010-g", "sdss2010-r", "sdss2010-i"), 0.1
 SEED = 2026
 
-#: Every number printed, for the file of results.
-SAID: list[str] = []
 
-
-def say(*words: object) -> None:
-    """Print, and keep for the file of results."""
-    SAID.append(" ".join(map(str, words)))
-    print(SAID[-1])
-
-
-def contact_sheet(table: LightTable, name: str, n_pixels: int, **keywords: object) -> None:
+def contact_sheet() -> None:
     """Draw 100 random galaxies in color."""
-    generator = MockGenerator(SEED, table=table, n_pixels=n_pixels, **keywords)  # type: ignore
-    mocks = generator.draw(range(100))
+    table = LightTable.build(BANDS, (0.01, 0.15), progress=False)
+    mocks = MockGenerator(SEED, table=table, n_pixels=96).draw(range(100))
     figure = Figure(figsize=(16, 16))
     axes = figure.subplots(10, 10)
     figure.subplots_adjust(0, 0, 1, 1, 0.01, 0.01)
@@ -50,31 +40,26 @@ def contact_sheet(table: LightTable, name: str, n_pixels: int, **keywords: objec
         label = f"{mocks.parameters['log_mass'][k]:.1f}"
         axis.text(1, 1, label, color="white", fontsize=7)
         axis.set_axis_off()
-    figure.savefig(OUTPUT / f"mocks_{name}.jpg", dpi=75, pil_kwargs={"quality": 85})
+    figure.savefig(OUTPUT / "mocks_contact_sheet.jpg", dpi=75, pil_kwargs={"quality": 85})
 
 
-def describe(n: int, redshift: float, bands: tuple[str, ...], **keywords: object) -> dict:
-    """Return sums and half-light radii of mock galaxies seen at a redshift.
+def describe(n: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return log10 of stellar masses, half-light radii in kpc and which mocks are quenched.
 
     Frames hold 10 half-mass radii; light is without errors of the stellar model.
     """
-    source = ProceduralGalaxies(SEED, survey="paper_field", n_pixels=48, **keywords)  # type: ignore
-    table = LightTable.build(bands, redshift)
-    result: dict[str, list] = {}
+    source = ProceduralGalaxies(SEED, survey="paper_field", n_pixels=48)
+    table = LightTable.build(REST, REDSHIFT)
+    rows = []
     for start in range(0, n, 200):
         galaxies = source.draw(range(start, start + 200))
-        moved = replace(galaxies, redshift=torch.full_like(galaxies.redshift, redshift))
+        moved = replace(galaxies, redshift=torch.full_like(galaxies.redshift, REDSHIFT))
         light = table.light(moved)
-        area = galaxies.pixel_scale_kpc[:, None] ** 2
-        rows = {
-            "sums": light.truth.sums.sum((2, 3)) * area,
-            "half_light": half_light_radius(
-                light.surface_brightness[:, 1] * 1.0, galaxies.pixel_scale_kpc
-            ),
-        }
-        for name, value in {**rows, **galaxies.parameters}.items():
-            result.setdefault(name, []).append(np.asarray(value))
-    return {name: np.concatenate(value) for name, value in result.items()}
+        mass = light.truth.sums[:, 0].sum((1, 2)) * galaxies.pixel_scale_kpc**2
+        size = half_light_radius(light.surface_brightness[:, 1] * 1.0, galaxies.pixel_scale_kpc)
+        rows.append((np.log10(mass), size, np.asarray(galaxies.parameters["quenched"]) > 0))
+    mass, size, quenched = (np.concatenate(part) for part in zip(*rows, strict=True))
+    return mass, size, quenched
 
 
 def half_light_radius(images: torch.Tensor, pixel: torch.Tensor) -> torch.Tensor:
@@ -95,38 +80,27 @@ def sizes() -> None:
     """Compare sizes with published relations."""
     figure = Figure(figsize=(5.5, 4.6), layout="constrained")
     axis = figure.subplots()
-    mocks = describe(2000, 0.1, REST)
-    log_mass, quenched = np.log10(mocks["sums"][:, 0]), mocks["quenched"] > 0
+    log_mass, half_light, quenched = describe(2000)
+    said = []
     for late, label, color in ((True, "late", "0.65"), (False, "early", "0.15")):
         chosen = quenched != late
-        axis.scatter(log_mass[chosen], np.log10(mocks["half_light"][chosen]), s=4, c=color, lw=0.6,
+        axis.scatter(log_mass[chosen], np.log10(half_light[chosen]), s=4, c=color, lw=0.6,
                      marker="o" if late else "x", label=f"mocks, {label} types")  # fmt: skip
         mass = np.linspace(8.6, 11.6, 50)
-        size = relations.late_type_size(mass) if late else relations.early_type_size(mass)
-        axis.plot(mass, np.log10(size), "k-" if late else "k--", lw=2,
-                  label=f"{label} types, Shen et al. (2003)")  # fmt: skip
         expected = relations.late_type_size if late else relations.early_type_size
-        offset = np.log10(mocks["half_light"] / expected(log_mass))[chosen]
-        say(f"size of {label} types against Shen+2003: {np.median(offset):+.3f} dex, "
-              f"scatter {0.5 * np.diff(np.percentile(offset, [16, 84]))[0]:.3f}")  # fmt: skip
+        axis.plot(mass, np.log10(expected(mass)), "k-" if late else "k--", lw=2,
+                  label=f"{label} types, Shen et al. (2003)")  # fmt: skip
+        offset = np.log10(half_light / expected(log_mass))[chosen]
+        scatter = 0.5 * np.diff(np.percentile(offset, [16, 84]))[0]
+        said.append(f"size of {label} types against Shen+2003: {np.median(offset):+.3f} dex, "
+                    f"scatter {scatter:.3f}")  # fmt: skip
+    print(*said, sep="\n")
     axis.set(xlabel="log stellar mass (Msun)", ylabel="log half-light radius in r (kpc)")
     axis.legend(fontsize=8)
     figure.savefig(OUTPUT / "mocks_sizes.png", dpi=90)
-
-
-def main() -> None:
-    """Draw everything."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--only", help="draw only this picture")
-    only = parser.parse_args().only
-    if only in (None, "sheet"):
-        table = LightTable.build(BANDS, (0.01, 0.15), progress=False)
-        contact_sheet(table, "contact_sheet", 96)
-    if only in (None, "sizes"):
-        sizes()
-    if only is None:
-        RESULT.write_text(json.dumps(SAID, indent=1) + "\n")
+    RESULT.write_text(json.dumps(said, indent=1) + "\n")
 
 
 if __name__ == "__main__":
-    main()
+    contact_sheet()
+    sizes()

@@ -21,16 +21,13 @@ import argparse
 import datetime
 import json
 import os
-import platform
 import sys
 import time
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import torch
 
-import picasssso
 from picasssso.mocks.worlds import Worlds
 from picasssso.networks.ensemble import Ensemble
 from picasssso.networks.weights import TrainedModel, filter_hashes, read_weights, write_weights
@@ -38,34 +35,17 @@ from picasssso.training.batches import PairPool
 from picasssso.training.loop import run_training
 from picasssso.training.recipe import Recipe, make_sources, prepare_tables
 from picasssso.training.state import TrainingState
-from picasssso.training.trained_model import calibrate
-
-
-def trained_filters(recipe: Recipe) -> dict[str, str | None]:
-    """Return the hashes of all filters that are trained with."""
-    return filter_hashes(band for one in recipe.pairs for band in one.resolved_bands())
+from picasssso.training.trained_model import calibrate, finish_training
 
 
 def recalibrate(recipe: Recipe, arguments: argparse.Namespace, device: torch.device) -> None:
     """Calibrate trained weights anew."""
     model = read_weights(arguments.recalibrate)
-    model.card["filters"] = trained_filters(recipe)
+    bands = (band for one in recipe.pairs for band in one.resolved_bands())
+    model.card["filters"] = filter_hashes(bands)
     # It was measured with the calibration before.
     model.card.pop("accuracy", None)
     calibrated(model, recipe, arguments, device)
-
-
-def card_of(recipe: Recipe, command: str, **more: Any) -> dict[str, Any]:
-    """Return what the card of a training says."""
-    return {
-        "package_version": picasssso.__version__,
-        "date": datetime.date.today().isoformat(),
-        "command": f"python {command}",
-        "recipe": recipe.to_dict(),
-        "filters": trained_filters(recipe),
-        "torch": torch.__version__,
-        **more,
-    }
 
 
 def worlds_of(recipe: Recipe) -> dict[str, list[dict]]:
@@ -92,14 +72,15 @@ def join_members(recipe: Recipe, arguments: argparse.Namespace, device: torch.de
     members = [read_weights(name) for name in arguments.join]
     ensemble = Ensemble([network for one in members for network in one.ensemble.networks])
     cards = [one.card for one in members]
-    card = card_of(
-        recipe,
-        "tools/train_default.py, each member by --member, then --join",
-        worlds=worlds_of(recipe),
-        grid_hashes=sorted({grid for one in cards for grid in one["grid_hashes"]}),
-        **{key: cards[0][key] for key in ("hardware", "initial")},
+    card = {
+        **cards[0],
+        "date": datetime.date.today().isoformat(),
+        "command": "python tools/train_default.py, each member by --member, then --join",
+        "recipe": recipe.to_dict(),
+        "worlds": worlds_of(recipe),
+        "grid_hashes": sorted({grid for one in cards for grid in one["grid_hashes"]}),
         **{key: [one[key] for one in cards] for key in ("training_seconds", "pairs_seen", "loss")},
-    )
+    }
     calibrated(TrainedModel(ensemble, recipe.training, None, card), recipe, arguments, device)
 
 
@@ -190,18 +171,16 @@ def main() -> None:
     how = {"checkpoint": arguments.checkpoint, "progress": False, "report_every": 200}
     run_training(state, pool, report=report, **how)
     trained = time.perf_counter() - start
-    ensemble = Ensemble(state.averages)
-    card = card_of(
-        recipe,
-        " ".join([os.path.basename(sys.argv[0]), *sys.argv[1:2]]),
-        grid_hashes=sorted({source.pairs.generator.table.grid_hash for source in sources}),
-        hardware=torch.cuda.get_device_name() if device.type == "cuda" else platform.machine(),
-        training_seconds=round(trained, 1),
-        pairs_seen=state.step * recipe.training.batch_size,
-        loss=log[:: max(len(log) // 50, 1)],
-        initial=initial,
-    )
-    model = TrainedModel(ensemble, recipe.training, None, card)
+    card = {
+        "command": " ".join(["python", os.path.basename(sys.argv[0]), *sys.argv[1:2]]),
+        "recipe": recipe.to_dict(),
+        "grid_hashes": sorted({source.pairs.generator.table.grid_hash for source in sources}),
+        "training_seconds": round(trained, 1),
+        "pairs_seen": state.step * recipe.training.batch_size,
+        "loss": log[:: max(len(log) // 50, 1)],
+        "initial": initial,
+    }
+    model = finish_training(state, sources, galaxies=0, card=card)
     raw = arguments.output.with_name(arguments.output.name + "_raw")
     write_weights(raw, model, overwrite=True)
     if arguments.member is None:

@@ -25,7 +25,7 @@ from survey_layouts import (
     tangent_wcs,
 )
 
-from picasssso.data import load_example_images
+from picasssso.data import load_example
 from picasssso.ifu import PublishedMap, convert_maps
 from picasssso.sps import ModelLibrary
 
@@ -40,7 +40,7 @@ def _folder():
 def sdss_files(bands="ugriz"):
     """Write SDSS frames of the example galaxy, with stars and sky; return their paths."""
     folder, wcs = _folder(), tangent_wcs((SIZE, SIZE), SCALE, center=CENTER)
-    found = planes(load_example_images())
+    found = planes(load_example()[0])
     return [
         sdss_frame(
             folder / f"frame-{band}-003903-3-0123.fits", band, found[band][0], wcs, run=3903,

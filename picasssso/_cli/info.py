@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from astropy.io.fits import Header
 
     from picasssso.bands import BandImages
-    from picasssso.io import BandPlane, ImageFile, Recognition
+    from picasssso.io import ImageFile, Recognition
+    from picasssso.io.band_planes import BandPlane
     from picasssso.maps import PropertyMaps
 
 #: What extensions are called here, by the kind of plane.

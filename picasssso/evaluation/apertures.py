@@ -61,11 +61,6 @@ class Apertures:
     def __len__(self) -> int:
         return len(self.x)
 
-    @property
-    def n_fallbacks(self) -> int:
-        """Number of galaxies whose ellipse is that of the moments (int)."""
-        return int((~self.fitted).sum())
-
     def select(self, galaxies: slice | npt.NDArray[Any]) -> Apertures:
         """Return the ellipses of some of the galaxies."""
         names = ("x", "y", "axis_ratio", "angle", "half_mass_radius", "fitted")

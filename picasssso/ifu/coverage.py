@@ -68,7 +68,7 @@ def weigh_band(cube: Cube, band: str) -> BandWeights:
     wave = np.asarray(curve.wavelength, float)
     whole = np.array([wave[0], wave[-1]])
     total = _integrals(curve, -1.0, whole)[0]
-    edges = [cube.edges(k) for k in range(len(cube.arms))]
+    edges = [cube._edges(k) for k in range(len(cube.arms))]
     # Weights of f_nu, whose sum is 1 for a filter that is wholly on the cube.
     parts = [
         _integrals(curve, -1.0, one) / total * known
@@ -107,7 +107,7 @@ def cut_filter(cube: Cube, band: str, name: str | None = None) -> FilterResponse
     pieces: list[FloatArray] = []
     runs: list[tuple[float, float]] = []
     for number in range(len(cube.arms)):
-        edges = cube.edges(number)
+        edges = cube._edges(number)
         # Where runs of wavelengths with data begin and end.
         steps = np.flatnonzero(np.diff(np.pad(cube.covered[number], 1).astype(int)))
         runs += [(edges[start], edges[stop]) for start, stop in steps.reshape(-1, 2)]

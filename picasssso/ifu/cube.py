@@ -188,19 +188,8 @@ class Cube:
             found.append((float(axis[0]), float(axis[-1])))
         return tuple(found)
 
-    def edges(self, arm: int) -> FloatArray:
-        """Return the edges of the wavelength pixels of an arm.
-
-        Parameters
-        ----------
-        arm : int
-            Number of the arm.
-
-        Returns
-        -------
-        ndarray, shape (n + 1,)
-            Wavelengths in AA, in vacuum.
-        """
+    def _edges(self, arm: int) -> FloatArray:
+        """Return the edges of the wavelength pixels of an arm, (n + 1,), in AA in vacuum."""
         centers = self.arms[arm].spectral_axis.to_value(u.AA)
         middles = (centers[1:] + centers[:-1]) / 2
         ends = 2 * centers[0] - middles[0], 2 * centers[-1] - middles[-1]

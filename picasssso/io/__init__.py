@@ -4,11 +4,10 @@ Files are read with `picasssso.BandImages.read`, which finds the format of each.
 """
 
 from picasssso.bands.images import BandImages
-from picasssso.io.band_planes import BandPlane
 from picasssso.io.formats import ImageReader, Recognition, list_formats, recognize
 from picasssso.io.image_files import ImageFile
 
-__all__ = ["BandPlane", "ImageFile", "ImageReader", "Recognition", "list_formats", "recognize"]
+__all__ = ["ImageFile", "ImageReader", "Recognition", "list_formats", "recognize"]
 
 #: Its name before there was one way in.
 read_survey = BandImages.read

@@ -31,33 +31,12 @@ class BitMask:
 
 @dataclass(frozen=True, eq=False)
 class BandPlane:
-    """One band of a file.
+    """One band of a file, as `ImageFile.plane` returns it.
 
-    Parameters
-    ----------
-    band : str
-        Full name of the band, such as ``"sdss2010-g"``.
-    image : `~astropy.nddata.NDData`, shape (y, x)
-        Values with unit, WCS, uncertainty and mask.
-    record : dict
-        Origin and processing of the values, for ``meta``.
-    zero_point : `~astropy.units.Quantity`, optional
-        AB magnitude of one count, for images in counts.
-    psf : `~astropy.units.Quantity` or array, optional
-        FWHM or kernel of the PSF, if the file contains it.
-    hdu : int, optional
-        Number of the HDU of the values.
-    layer : int, optional
-        Number of the values in that HDU, if it is a cube of bands; planes of noise and masks
-        that the user names may then be cubes too.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from astropy.nddata import NDData
-    >>> from picasssso.io import BandPlane
-    >>> BandPlane("sdss2010-r", NDData(np.ones((4, 5)), unit="nmgy")).image.data.shape
-    (4, 5)
+    ``image``: values with unit, WCS, uncertainty and mask, of shape (y, x); ``record``: origin and
+    processing of the values, for ``meta``; ``zero_point``: AB magnitude of one count, for images
+    in counts; ``psf``: FWHM or kernel; ``hdu`` and, in a cube of bands, ``layer`` of the values:
+    planes of noise and masks that the user names may then be cubes too.
     """
 
     band: str

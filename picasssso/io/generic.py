@@ -57,7 +57,7 @@ def _calibration(
 ) -> tuple[u.UnitBase, u.Quantity | None, str]:
     """Return the unit, the zero point and its source."""
     header = file.headers[hdu]
-    zero_point, stated = file.given_zero_point(band), file.stated.of("unit", band)
+    zero_point, stated = file.stated.zero_point(band), file.stated.of("unit", band)
     if stated is None and "BUNIT" not in header and zero_point is None:
         keyword = _zero_point_keyword(header, band)
         hint = f"unit='adu', of which {keyword} is the zero point, " if keyword else ""

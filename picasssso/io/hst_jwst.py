@@ -64,7 +64,7 @@ class HSTJWSTReader(ImageReader):
         unit = parse_unit(text or u.electron / u.s, band, "BUNIT")
         zero_point, source = None, "BUNIT"
         if is_count_like(unit) and telescope != "HST":
-            zero_point = file.given_zero_point(band)
+            zero_point = file.stated.zero_point(band)
             if zero_point is None and file.stated.of("unit", band) is None:
                 raise InvalidInputError(
                     f"{file}: found a {telescope.replace('ROMAN', 'Roman')} image in {text}, "

@@ -364,28 +364,8 @@ class ImageFile:
         source : str
             ``"given"``, or ``source``.
         """
-        given = self.given_zero_point(band)
+        given = self.stated.zero_point(band)
         return (define() * u.ABmag, source) if given is None else (given, "given")
-
-    def given_zero_point(self, band: str) -> u.Quantity | None:
-        """Return the zero point given by the user for a band, if any.
-
-        Parameters
-        ----------
-        band : str
-            The band.
-
-        Returns
-        -------
-        `~astropy.units.Quantity` or None
-            AB magnitude of one count.
-
-        Raises
-        ------
-        InvalidTypeError
-            If the zero point has no unit.
-        """
-        return self.stated.zero_point(band)
 
     def noise(
         self, kind: str, hdu: int, unit: u.UnitBase, shape: Sequence[int], band: str | None = None

@@ -16,7 +16,6 @@ import numpy.typing as npt
 
 if TYPE_CHECKING:
     from picasssso.maps.planes import MapPlanes
-    from picasssso.maps.regions import PixelWeights
 
 #: Part of a galaxy that may be missing without a word.
 TOLD = 0.05
@@ -98,18 +97,6 @@ def missing_part(
     light = smooth.light * weights
     lost, whole = float(light[~valid].sum()), float(light.sum())
     return min(max(lost / whole, 0.0), 1.0) if whole > 0 else float("nan")
-
-
-def missing_of_maps(maps: MapPlanes, name: str, region: PixelWeights) -> tuple[float, bool]:
-    """Return which part of a property is missing in a region, and whether the center is."""
-    valid = ~maps.masks[name]
-    weights = np.zeros(maps.shape)
-    weights[region.window] = region.weights
-    if not np.any(weights * ~valid):
-        return 0.0, False
-    smooth = smooth_light(galaxy_light(maps, name), valid)
-    nucleus = smooth is not None and smooth.lacks(valid) and smooth.lacks(weights <= 0)
-    return missing_part(smooth, valid, weights), nucleus
 
 
 def galaxy_light(maps: MapPlanes, name: str) -> FloatArray:

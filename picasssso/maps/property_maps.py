@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import astropy.units as u
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from picasssso.bands import BandImages
-    from picasssso.maps.arrays import PropertyArrays
     from picasssso.maps.regions import Region
     from picasssso.maps.totals import Total
 
@@ -462,8 +462,4 @@ class PropertyMaps(MapPlanes):
 
     def __reduce__(self) -> tuple[Any, ...]:
         # Through the constructor, since pickle forgets that arrays are read-only.
-        return _rebuild, (self._arrays, self._arguments())
-
-
-def _rebuild(arrays: Mapping[str, PropertyArrays], options: dict[str, Any]) -> PropertyMaps:
-    return PropertyMaps(arrays, **options)
+        return partial(PropertyMaps, self._arrays, **self._arguments()), ()

@@ -229,9 +229,11 @@ def measure(maps: MapPlanes, name: str, region: PixelWeights, correlation: str) 
         errors = sums.standard_deviations(float(single[0]), inflation)
     n_measurements = found.n_single + len(sizes)
     factors = found.n_single * float(single[0]) + float(inflation.sum())
+    plane = "median" if maps._planes(name).mean is None else "mean"
+    weight = f"mean {names[1]} x area" if len(names) == 2 else "area"
     assumptions = {
         "property": name,
-        "combines": _describe_average(maps, names),
+        "combines": f"average of {plane} {name} weighted by {weight}",
         "correlation": correlation,
         "shared_error_dex": maps.shared_error.get(name, 0.0),
         "variance_inflation": factors / n_measurements if n_measurements else 1.0,
@@ -375,12 +377,6 @@ def _estimate(maps: MapPlanes, name: str) -> npt.NDArray[np.floating]:
     """Return the plane that is summed: the mean, or the median where there is none."""
     planes = maps._planes(name)
     return planes.percentiles[PERCENTILES.index(50.0)] if planes.mean is None else planes.mean
-
-
-def _describe_average(maps: MapPlanes, names: tuple[str, ...]) -> str:
-    plane = "median" if maps._planes(names[0]).mean is None else "mean"
-    weight = f"mean {names[1]} x area" if len(names) == 2 else "area"
-    return f"average of {plane} {names[0]} weighted by {weight}"
 
 
 def measurements(

@@ -7,7 +7,7 @@ torch on batches, on a CPU or CUDA; once a table is built, torch and numpy are a
 """
 
 from picasssso.mocks.galaxies.procedural import ProceduralGalaxies
-from picasssso.mocks.generated_pairs import GeneratedPairs, ObservedPairs
+from picasssso.mocks.generated_pairs import GeneratedPairs
 from picasssso.mocks.generator import MockGenerator
 from picasssso.mocks.illustris import read_illustris_maps
 from picasssso.mocks.observing.observe import observe
@@ -17,7 +17,6 @@ from picasssso.mocks.particles.snapshots import read_particles
 __all__ = [
     "GeneratedPairs",
     "MockGenerator",
-    "ObservedPairs",
     "ProceduralGalaxies",
     "Survey",
     "observe",

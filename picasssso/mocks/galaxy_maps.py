@@ -24,46 +24,19 @@ _MAPS = ("mass_formed", "log_metallicity", "attenuation", "hi_mass", "h2_mass", 
 class Galaxies:
     """A batch of galaxies, each on a pixel grid of its own scale.
 
-    Parameters
-    ----------
-    mass_formed : Tensor
-        Mass of stars formed in each age bin (``picasssso.mocks.age_bins.AGE_EDGES``), in
-        Msun/kpc2, of shape (n, n_age, y, x).
-    log_metallicity : Tensor
-        log10 of the mass fraction of metals of those stars, of the same shape, or with one
-        metallicity for all ages (n, 1, y, x).
-    attenuation : Tensor
-        Attenuation at 5500 AA in mag, of shape (n, 2, y, x): by diffuse dust, which attenuates
-        all light, and by birth clouds, which also attenuate stars of the first age bin and the
-        gas that they ionize (Charlot & Fall 2000, ApJ 539, 718).
-    attenuation_slope : Tensor
-        Exponents of the two power laws of wavelength, of shape (n, 2).
-    hi_mass, h2_mass : Tensor
-        Atomic and molecular hydrogen without helium, in Msun/kpc2, of shape (n, y, x).
-    gas_metallicity : Tensor
-        Mass fraction of metals of the cold gas, of shape (n, y, x).
-    redshift : Tensor
-        Redshifts, of shape (n,).
-    pixel_scale : Tensor
-        Size of a pixel in arcsec, of shape (n,).
-    pixel_scale_kpc : Tensor
-        Size of a pixel in kpc, of shape (n,).
-    index : Tensor, optional
-        Number of each galaxy in its set, which determines its noise; by default 0, 1, ...
-    parameters : mapping, optional
-        Further parameters of each galaxy: names to arrays of shape (n, ...).
-
-    Raises
-    ------
-    InvalidInputError
-        If shapes are inconsistent.
-
-    Examples
-    --------
-    >>> from picasssso.mocks import ProceduralGalaxies
-    >>> galaxies = ProceduralGalaxies(n_pixels=32).draw([0, 1])
-    >>> galaxies.n_galaxies, galaxies.shape
-    (2, (32, 32))
+    ``mass_formed``: mass of stars formed in each age bin
+    (``picasssso.mocks.age_bins.AGE_EDGES``), in Msun/kpc2, of shape (n, n_age, y, x).
+    ``log_metallicity``: log10 of the mass fraction of metals of those stars, of the same
+    shape, or with one metallicity for all ages (n, 1, y, x). ``attenuation``: at 5500 AA in
+    mag, of shape (n, 2, y, x): by diffuse dust, which attenuates all light, and by birth
+    clouds, which also attenuate stars of the first age bin and the gas that they ionize
+    (Charlot & Fall 2000, ApJ 539, 718). ``attenuation_slope``: exponents of the two power laws
+    of wavelength, of shape (n, 2). ``hi_mass``, ``h2_mass``: atomic and molecular hydrogen
+    without helium, in Msun/kpc2, and ``gas_metallicity``: mass fraction of metals of the cold
+    gas, of shape (n, y, x). ``redshift``, ``pixel_scale`` (arcsec) and ``pixel_scale_kpc``: of
+    shape (n,). ``index``: number of each galaxy in its set, which determines its noise; by
+    default 0, 1, ... ``parameters``: further parameters of each galaxy: names to arrays of
+    shape (n, ...).
     """
 
     mass_formed: torch.Tensor
@@ -126,18 +99,7 @@ class Galaxies:
         return replace(self, **{name: function(getattr(self, name)) for name in names})
 
     def select(self, galaxies: slice | torch.Tensor | np.ndarray) -> Galaxies:
-        """Return some of the galaxies.
-
-        Parameters
-        ----------
-        galaxies : slice, ndarray or Tensor
-            Which.
-
-        Returns
-        -------
-        Galaxies
-            Those.
-        """
+        """Return some of the galaxies."""
         if isinstance(galaxies, np.ndarray):
             galaxies = torch.from_numpy(galaxies)
         names = tuple(f.name for f in fields(self) if f.name != "parameters")
@@ -146,51 +108,18 @@ class Galaxies:
         return replace(chosen, parameters={k: v[key] for k, v in self.parameters.items()})
 
     def to(self, device: torch.device | str) -> Galaxies:
-        """Return the galaxies on a device.
-
-        Parameters
-        ----------
-        device : torch.device or str
-            Where to.
-
-        Returns
-        -------
-        Galaxies
-            The galaxies on that device; their parameters are not moved.
-        """
+        """Return the galaxies on a device; their parameters are not moved."""
         names = tuple(f.name for f in fields(self) if f.name != "parameters")
         return self._apply(lambda tensor: tensor.to(device), names)
 
     def crop(self, margin: int) -> Galaxies:
-        """Return the galaxies without a border of pixels.
-
-        Parameters
-        ----------
-        margin : int
-            Number of pixels to cut at each side.
-
-        Returns
-        -------
-        Galaxies
-            The inner part.
-        """
+        """Return the galaxies without a border of ``margin`` pixels."""
         if margin == 0:
             return self
         return self._apply(lambda tensor: tensor[..., margin:-margin, margin:-margin], _MAPS)
 
     def rotate(self, quarter_turns: int) -> Galaxies:
-        """Return the galaxies rotated by multiples of 90 degrees.
-
-        Parameters
-        ----------
-        quarter_turns : int
-            Number of quarter turns, from x towards y.
-
-        Returns
-        -------
-        Galaxies
-            Turned.
-        """
+        """Return the galaxies rotated by quarter turns, from x towards y."""
         # torch.rot90 turns from the first axis to the second.
         return self._apply(lambda tensor: torch.rot90(tensor, -quarter_turns, (-2, -1)), _MAPS)
 

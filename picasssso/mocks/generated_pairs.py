@@ -80,7 +80,7 @@ class GeneratedPairs(PairSource):
             return torch.device("cuda" if torch.cuda.is_available() else "cpu")
         return torch.device(device)
 
-    def write_tables(self, folder: Path) -> None:
+    def _write_tables(self, folder: Path) -> None:
         """Write the table of light into the folder of a stored set, unless it is there."""
         if not (folder / TABLE).exists():
             write_light_table(folder / TABLE, self.generator.table)
@@ -108,32 +108,7 @@ class GeneratedPairs(PairSource):
 
 
 class ObservedPairs(PairSource):
-    """Observed galaxies in memory: from simulations, or computed from maps.
-
-    Parameters
-    ----------
-    observed : ObservedGalaxies
-        Images and truth.
-    galaxy : sequence of int, optional
-        Number of the galaxy in each of them; by default 0, 1, ... Views of one galaxy must have
-        the same number, by which sets are split.
-    view : sequence of int, optional
-        Number of the viewing direction.
-    description : dict, optional
-        Origin of the galaxies, for the files of stored sets.
-
-    Raises
-    ------
-    InvalidInputError
-        If the numbers are inconsistent.
-
-    Examples
-    --------
-    >>> from picasssso.mocks import MockGenerator, ObservedPairs
-    >>> pairs = ObservedPairs(MockGenerator(seed=1, n_pixels=32, redshift=0.05).draw(range(2)))
-    >>> len(pairs), pairs[0]["flux"].shape
-    (2, torch.Size([5, 32, 32]))
-    """
+    """Observed galaxies in memory (`ObservedGalaxies.to_pairs`)."""
 
     def __init__(
         self,

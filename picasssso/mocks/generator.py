@@ -98,13 +98,13 @@ class MockGenerator:
         numbers = np.atleast_1d(np.asarray(index))
         side = self.galaxies.n_pixels + 2 * self.galaxies.margin
         # Arrays near a processor's cache are worked on faster, but each piece costs a little.
-        on_cpu = self.galaxies.resolved_device().type == "cpu"
+        on_cpu = self.galaxies._resolved_device().type == "cpu"
         step = max(1, (_CHUNK_PIXELS if on_cpu else _CHUNK_PIXELS_CUDA) // side**2)
         with torch.no_grad():
             parameters = self.galaxies.parameters(numbers)
             chunks = [
                 self._observe(galaxies)
-                for galaxies in self.galaxies.render_chunks(numbers, parameters, step)
+                for galaxies in self.galaxies._render_chunks(numbers, parameters, step)
             ]
         return join_observed(chunks)
 

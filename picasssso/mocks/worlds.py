@@ -112,28 +112,13 @@ class Worlds:
         return cls(**value)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return names and numbers, for files.
-
-        Returns
-        -------
-        dict
-            Suitable for JSON; `from_value` is the inverse.
-        """
+        """Return names and numbers, for files; `from_value` is the inverse."""
         return asdict(self)
 
     def draw(self, stream: Stream) -> dict[str, np.ndarray]:
-        """Draw the world of each galaxy.
+        """Draw the world of each galaxy, of shape (n,): ``"world_age"`` ..., in the units above.
 
-        Parameters
-        ----------
-        stream : Stream
-            Random numbers of n galaxies.
-
-        Returns
-        -------
-        dict
-            Zero points of shape (n,): ``"world_age"`` and so on, in the units above;
-            ``"world_dust_free"`` and ``"world_unusual"`` are 0 or 1.
+        ``"world_dust_free"`` and ``"world_unusual"`` are 0 or 1.
         """
         shifts = {
             f"world_{name}": getattr(self, name)

@@ -72,7 +72,7 @@ class TrainingConfig:
     Examples
     --------
     >>> from picasssso.training import TrainingConfig
-    >>> TrainingConfig.from_json(TrainingConfig(steps=10).to_json()).steps
+    >>> TrainingConfig(steps=10).steps
     10
     """
 
@@ -131,45 +131,16 @@ class TrainingConfig:
                 f"pool_size={self.pool_size} is no multiple of batch_size={self.batch_size}."
             )
 
-    def to_dict(self) -> dict[str, Any]:
-        """Return the settings.
-
-        Returns
-        -------
-        dict
-            Settings that JSON can represent.
-        """
+    def _to_dict(self) -> dict[str, Any]:
+        """Return the settings, which JSON can represent."""
         return asdict(self)
 
-    def to_json(self) -> str:
-        """Return the settings as a JSON string.
-
-        Returns
-        -------
-        str
-            JSON.
-        """
-        return json.dumps(self.to_dict(), indent=1, sort_keys=True) + "\n"
+    def _to_json(self) -> str:
+        return json.dumps(self._to_dict(), indent=1, sort_keys=True) + "\n"
 
     @classmethod
-    def from_dict(cls, settings: dict[str, Any]) -> TrainingConfig:
-        """Return a configuration from settings.
-
-        Parameters
-        ----------
-        settings : dict
-            Values by name of the parameter; missing ones have their defaults.
-
-        Returns
-        -------
-        TrainingConfig
-            The configuration.
-
-        Raises
-        ------
-        InvalidInputError
-            If a setting is unknown, or a value is invalid.
-        """
+    def _from_dict(cls, settings: dict[str, Any]) -> TrainingConfig:
+        """Return a configuration from settings by name; missing ones have their defaults."""
         known = {f.name for f in fields(cls)}
         unknown = sorted(set(settings) - known)
         if unknown:
@@ -180,22 +151,5 @@ class TrainingConfig:
         return cls(**settings)
 
     @classmethod
-    def from_json(cls, text: str) -> TrainingConfig:
-        """Return a configuration from a JSON string.
-
-        Parameters
-        ----------
-        text : str
-            JSON.
-
-        Returns
-        -------
-        TrainingConfig
-            The configuration.
-
-        Raises
-        ------
-        InvalidInputError
-            If it is not a JSON object of settings.
-        """
-        return cls.from_dict(parse_json(text, "configuration"))
+    def _from_json(cls, text: str) -> TrainingConfig:
+        return cls._from_dict(parse_json(text, "configuration"))

@@ -89,39 +89,7 @@ def filter_hashes(bands: Iterable[str]) -> dict[str, str | None]:
 def write_weights(
     path: str | os.PathLike[str], model: TrainedModel, *, overwrite: bool = False
 ) -> dict[str, Any]:
-    """Write a trained model.
-
-    Parameters
-    ----------
-    path : str or path-like
-        Name of the two files, with or without extension.
-    model : TrainedModel
-        The trained model.
-    overwrite : bool, optional
-        Whether to replace existing files.
-
-    Returns
-    -------
-    dict
-        The model card, as written.
-
-    Raises
-    ------
-    FileFormatError
-        If a file exists and ``overwrite`` is False.
-
-    Examples
-    --------
-    >>> import tempfile
-    >>> from importlib.resources import files
-    >>> from picasssso.networks.weights import read_weights, write_weights
-    >>> folder = files("picasssso") / "data" / "weights"
-    >>> model = read_weights(str(sorted(folder.glob("*.json"))[-1]))
-    >>> with tempfile.TemporaryDirectory() as folder:
-    ...     card = write_weights(f"{folder}/copy", model)
-    >>> card["members"] == len(model.ensemble.networks)
-    True
-    """
+    """Write a trained model into two files, named with or without extension; return the card."""
     from safetensors.torch import save
 
     # Machines that only train need no astropy.
@@ -140,7 +108,7 @@ def write_weights(
         **model.card,
         "format": FORMAT,
         "sha256": hashlib.sha256(data).hexdigest(),
-        "training": model.config.to_dict(),
+        "training": model.config._to_dict(),
         "members": len(model.ensemble.networks),
         "slots": list(SLOTS),
         "input_scaling": _INPUT_SCALING,
@@ -180,7 +148,7 @@ def read_weights(path: str | os.PathLike[str]) -> TrainedModel:
         )
     try:
         tensors = load(data)
-        config = TrainingConfig.from_dict(card["training"])
+        config = TrainingConfig._from_dict(card["training"])
         networks = [_network(config, tensors, k) for k in range(_members(card, tensors))]
         kept = _named(tensors, "calibration.")
         calibration = ConformalCalibration.from_tensors(kept) if kept else None

@@ -1,7 +1,7 @@
 """Pairs of images and truth, for training and evaluation.
 
 `PairSource` is the common interface of pairs that are generated on demand
-(`picasssso.mocks.GeneratedPairs`), of galaxies in memory (`picasssso.mocks.ObservedPairs`), of the
+(`picasssso.mocks.GeneratedPairs`), of galaxies in memory (``observed.to_pairs()``), of the
 user's own images and maps (``picasssso.pairs.from_maps``), and of stored sets (`StoredPairs`,
 written by `write_pairs`). All are torch datasets. `PairStream` makes batches of any of them; the
 truth in a batch is a `TrueSums`.

@@ -62,14 +62,8 @@ class PairSource(Dataset, ABC):
         """Device on which pairs are made (torch.device); worker processes require the CPU."""
         return torch.device("cpu")
 
-    def write_tables(self, folder: Path) -> None:
-        """Write additional files that a stored set of these pairs needs; none by default.
-
-        Parameters
-        ----------
-        folder : Path
-            Folder of the set.
-        """
+    def _write_tables(self, folder: Path) -> None:
+        """Write additional files that a stored set of these pairs needs; none by default."""
 
     @abstractmethod
     def batch(self, numbers: Sequence[int] | np.ndarray | range) -> Batch:

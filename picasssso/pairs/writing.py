@@ -150,7 +150,7 @@ def _write(
     missing = _missing_shards(path, total, shard_size)
     if not missing:
         return
-    source.write_tables(path)
+    source._write_tables(path)
     ranges = [
         np.arange(shard * shard_size, min((shard + 1) * shard_size, total)) for shard in missing
     ]

@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from picasssso.exceptions import InvalidInputError
 
-__all__ = ["Exponential", "LogUniform", "TruncatedLogNormal", "TruncatedNormal", "Uniform"]
+__all__ = ["Exponential", "TruncatedLogNormal", "TruncatedNormal"]
 
 FloatArray = npt.NDArray[np.floating]
 
@@ -91,20 +91,7 @@ class Distribution(ABC):
 
 @dataclass(frozen=True)
 class Uniform(Distribution):
-    """Uniform distribution between two limits.
-
-    Parameters
-    ----------
-    low, high : float
-        The limits.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from picasssso.sps.distributions import Uniform
-    >>> float(Uniform(1.0, 3.0).values(np.array(0.25)))
-    1.5
-    """
+    """Uniform distribution between two limits."""
 
     kind: ClassVar[str] = "uniform"
 
@@ -114,20 +101,7 @@ class Uniform(Distribution):
 
 @dataclass(frozen=True)
 class LogUniform(Distribution):
-    """Uniform in the logarithm.
-
-    Parameters
-    ----------
-    low, high : float
-        The limits, both positive.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from picasssso.sps.distributions import LogUniform
-    >>> float(LogUniform(0.01, 1.0).values(np.array(0.5)))
-    0.1
-    """
+    """Uniform in the logarithm, between two positive limits."""
 
     kind: ClassVar[str] = "log_uniform"
 

@@ -12,7 +12,7 @@ import hashlib
 import json
 import os
 from collections.abc import Mapping
-from functools import cached_property, lru_cache
+from functools import cached_property, lru_cache, partial
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
@@ -86,10 +86,6 @@ def ionizing_photon_rate(wavelength: np.ndarray, luminosity: np.ndarray) -> np.n
     step = np.diff(cut)
     total = (0.5 * (photons[..., 1:] + photons[..., :-1]) * step).sum(axis=-1)
     return total * SOLAR_LUMINOSITY / PHOTON_ENERGY_WAVELENGTH
-
-
-def _make_grid(arguments: dict[str, Any]) -> SSPGrid:
-    return SSPGrid(**arguments)
 
 
 @lru_cache
@@ -242,7 +238,7 @@ class SSPGrid:
 
     def __reduce__(self) -> tuple[Any, ...]:
         # Through the constructor, so that arrays are frozen again where they are unpacked.
-        return _make_grid, (self._arguments(),)
+        return partial(SSPGrid, **self._arguments()), ()
 
     @cached_property
     def hash(self) -> str:
@@ -453,33 +449,20 @@ class SSPGrid:
                 "valid for one grid only."
             )
         change = np.outer(
-            curve.fraction_corrected(self.ages), curve.correction_at(self.wavelength)
+            curve._fraction_corrected(self.ages), curve.correction_at(self.wavelength)
         )
         changed = {
             "luminosity": self.luminosity
             * (10.0 ** (-0.4 * change)).astype(self.luminosity.dtype),
             "name": f"{self.name}+{curve.name}",
-            "provenance": {**self.provenance, "correction": json.dumps(curve.to_dict())},
+            "provenance": {**self.provenance, "correction": json.dumps(curve._to_dict())},
         }
         return SSPGrid(**(self._arguments() | changed))
 
-    def age_weights(self, age: np.ndarray | float) -> np.ndarray:
-        """Return the weights of the age nodes for ages.
+    def _age_weights(self, age: np.ndarray | float) -> np.ndarray:
+        """Return weights of the age nodes, (n, n_age), for ages in yr: linear in log, of sum 1.
 
-        Parameters
-        ----------
-        age : ndarray
-            Ages in yr, of shape (n,). Below the youngest node the youngest is used.
-
-        Returns
-        -------
-        ndarray
-            Weights of shape (n, n_age), linear in log age; rows sum to 1.
-
-        Raises
-        ------
-        InvalidInputError
-            If an age is negative or above the oldest.
+        Below the youngest node the youngest is used.
         """
         age = np.atleast_1d(np.asarray(age, dtype=np.float64))
         if not np.all((age >= 0) & (age <= self.ages[-1])):
@@ -489,24 +472,8 @@ class SSPGrid:
             )
         return hat_weights(np.log(np.maximum(age, self.ages[0])), np.log(self.ages))
 
-    def metallicity_weights(self, metallicity: np.ndarray | float) -> np.ndarray:
-        """Return the weights of the metallicity nodes for metallicities.
-
-        Parameters
-        ----------
-        metallicity : ndarray
-            Mass fractions of metals, of shape (n,).
-
-        Returns
-        -------
-        ndarray
-            Weights of shape (n, n_metallicity), linear in log metallicity; rows sum to 1.
-
-        Raises
-        ------
-        InvalidInputError
-            If a metallicity lies outside the grid.
-        """
+    def _metallicity_weights(self, metallicity: np.ndarray | float) -> np.ndarray:
+        """Return weights of the metallicities, (n, n_metallicity), linear in log, of sum 1."""
         metallicity = np.atleast_1d(np.asarray(metallicity, dtype=np.float64))
         low, high = self.metallicities[[0, -1]]
         # A range copied from the ends may have been rounded.
@@ -567,6 +534,6 @@ class SSPGrid:
             if self.nebular_continuum is None:
                 raise InvalidInputError(f"The grid {self.name} has no nebular continuum.")
             light = light + self.nebular_continuum
-        by_age = np.tensordot(self.age_weights(years)[0], light, axes=(0, 1))
-        flux = self.metallicity_weights(metallicity)[0] @ by_age
+        by_age = np.tensordot(self._age_weights(years)[0], light, axes=(0, 1))
+        flux = self._metallicity_weights(metallicity)[0] @ by_age
         return Spectrum(flux=flux * u.Lsun / (u.AA * u.Msun), spectral_axis=self.wavelength * u.AA)

@@ -307,62 +307,6 @@ class DelayedHistories(StarFormationHistories):
 
 
 @dataclass(frozen=True, eq=False)
-class ExponentialHistories(StarFormationHistories):
-    """Rates that fall as exp(-t / tau) since the start; oldest age and tau in yr."""
-
-    oldest_age: Any
-    timescale: Any
-
-    def __post_init__(self) -> None:
-        values = _parameters(oldest_age=self.oldest_age, timescale=self.timescale)
-        for name, value in values.items():
-            object.__setattr__(self, name, value)
-            if np.any(value <= 0):
-                raise InvalidInputError(f"{name} of the histories must be positive.")
-
-    @property
-    def n_models(self) -> int:
-        """Number of models (int)."""
-        return len(self.oldest_age)
-
-    def select(self, models: Any) -> ExponentialHistories:
-        """Return some of the models."""
-        return ExponentialHistories(self.oldest_age[models], self.timescale[models])
-
-    def oldest_star(self) -> np.ndarray:
-        """Return the ages of the oldest stars in yr, of shape (n_models,)."""
-        return self.oldest_age
-
-    def fraction_younger(self, age: np.ndarray) -> np.ndarray:
-        """Return the fractions of mass younger than ages in yr (k,): (n_models, k)."""
-        age = np.atleast_1d(np.asarray(age, dtype=np.float64))
-        start, tau = self.oldest_age[:, None], self.timescale[:, None]
-        age = np.minimum(age, start)
-        # exp(-start/tau) (exp(age/tau) - 1) / (1 - exp(-start/tau)), without overflow.
-        return np.exp((age - start) / tau) * np.expm1(-age / tau) / np.expm1(-start / tau)
-
-    def _age_moments(self, bins: AgeBins) -> tuple[np.ndarray, np.ndarray]:
-        low = np.minimum(bins.edges[:-1], self.oldest_age[:, None])
-        high = np.minimum(bins.edges[1:], self.oldest_age[:, None])
-        # The mean of an exponential over an interval: for small widths by its series.
-        width = (high - low) / self.timescale[:, None]
-        small = width < 1e-3
-        safe = np.where(small, 1.0, width)
-        part = np.where(small, 0.5 + width / 12.0, -1.0 / np.expm1(-safe) - 1.0 / safe)
-        means = low + part * (high - low)
-        return bins.of_masses(self.mass_in_bins(bins.edges), means)
-
-    def mean_age(self) -> np.ndarray:
-        """Return mean ages weighted by the mass formed in yr, of shape (n_models,)."""
-        x = self.oldest_age / self.timescale
-        # The mean time is tau - start / (exp(x) - 1); for small x by its series.
-        series = self.oldest_age * (0.5 - x / 12.0)
-        with np.errstate(over="ignore"):
-            time = self.timescale - self.oldest_age / np.expm1(x)
-        return self.oldest_age - np.where(x < 1e-4, series, time)
-
-
-@dataclass(frozen=True, eq=False)
 class StepHistories(StarFormationHistories):
     """Constant rates within bins of age.
 

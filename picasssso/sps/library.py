@@ -241,12 +241,12 @@ class ModelLibrary:
             name: np.asarray(values[model : model + 1], dtype=np.float64)
             for name, values in self.parameters.items()
         }
-        history = prior.histories(one, self.meta["age_limit"])
+        history = prior._histories(one, self.meta["age_limit"])
         diffuse = float(one["attenuation"][0])
         light = population_spectrum(
             grid,
             history.age_weights(AgeBins(grid.ages))[0],
-            grid.metallicity_weights(one["metallicity"])[0],
+            grid._metallicity_weights(one["metallicity"])[0],
             law=law,
             diffuse=diffuse,
             birth_clouds=diffuse * float(one["birth_cloud_ratio"][0]),

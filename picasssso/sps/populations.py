@@ -147,11 +147,11 @@ class _Pool:
 
     def _extend(self, n: int) -> None:
         grid, prior, first = self._grid, self._prior, self._oldest.size
-        cube = unit_cube(first + n, prior.n_dimensions, self._seed)[first:]
-        parameters = prior.parameters(cube, self._limit)
-        histories = prior.histories(parameters, self._limit)
+        cube = unit_cube(first + n, prior._n_dimensions, self._seed)[first:]
+        parameters = prior._parameters(cube, self._limit)
+        histories = prior._histories(parameters, self._limit)
         order = np.argsort(parameters["metallicity"], kind="stable")
-        metals = grid.metallicity_weights(parameters["metallicity"])[order]
+        metals = grid._metallicity_weights(parameters["metallicity"])[order]
         age_weights = np.empty((n, grid.ages.size), np.float32)
         surviving, surviving_age = np.empty(n), np.empty(n)
         for start in range(0, n, CHUNK):
@@ -205,14 +205,14 @@ def draw_populations(
 
     ``age_limit``: age in Gyr that no star exceeds; ``law``: of the dust, Calzetti's if not given;
     ``around``: two ages, to draw all models that have a place at any limit between, which may be
-    more than ``n_models``; both must lie within `SEDPrior.drawing_range`.
+    more than ``n_models``; both must lie within `SEDPrior._drawing_range`.
     """
     for name, value, least in (("n_models", n_models, 1), ("seed", seed, 0)):
         check_integer(name, value, least)
-    prior.check_covered(grid)
-    prior.check_age_limit(age_limit)
+    prior._check_covered(grid)
+    prior._check_age_limit(age_limit)
     law = Calzetti() if law is None else law
-    limit = prior.drawing_range(age_limit)[1]
+    limit = prior._drawing_range(age_limit)[1]
     key = (grid.hash, prior, int(seed), limit, law.key)
     with _lock:
         if key not in _pools:

@@ -271,7 +271,7 @@ class SEDPrior:
         return LogUniform(low, high)
 
     @property
-    def n_dimensions(self) -> int:
+    def _n_dimensions(self) -> int:
         """Number of independent parameters of a model (int)."""
         return 4 + (7 if self.history == "delayed" else N_STEPS - 1)
 
@@ -320,19 +320,8 @@ class SEDPrior:
             values[name] = tuple(value) if isinstance(value, list) else value
         return cls(**values)
 
-    def check_covered(self, grid: SSPGrid) -> None:
-        """Raise an error for ranges that a grid does not cover.
-
-        Parameters
-        ----------
-        grid : SSPGrid
-            The grid.
-
-        Raises
-        ------
-        InvalidInputError
-            If the metallicity or the age extends beyond the grid.
-        """
+    def _check_covered(self, grid: SSPGrid) -> None:
+        """Raise an error for ranges of metallicity and age that a grid does not cover."""
         metals, oldest = self.distribution("metallicity"), self.distribution("oldest_age")
         first, last = grid.metallicities[[0, -1]]
         if metals.low < first * (1 - 1e-9) or metals.high > last * (1 + 1e-9):
@@ -346,19 +335,8 @@ class SEDPrior:
                 f"whose oldest population has {grid.ages[-1] / _GYR:.4g} Gyr: narrow the range."
             )
 
-    def check_age_limit(self, age_limit: float) -> None:
-        """Raise an error if the universe is too young for the histories of the prior.
-
-        Parameters
-        ----------
-        age_limit : float
-            Its age in Gyr.
-
-        Raises
-        ------
-        InvalidInputError
-            If no model is young enough.
-        """
+    def _check_age_limit(self, age_limit: float) -> None:
+        """Raise an error if the universe, of an age in Gyr, is too young for the histories."""
         if self.history == "steps" and age_limit < _YOUNGEST_UNIVERSE:
             raise InvalidInputError(
                 f"The universe was {age_limit:.3g} Gyr old at this redshift: expected at least "
@@ -370,21 +348,11 @@ class SEDPrior:
                 f"universe was {age_limit:.4g} Gyr old at this redshift. Lower the range."
             )
 
-    def drawing_range(self, age_limit: float) -> tuple[float, float]:
-        """Return a range of ages of the universe that share what is drawn for its end.
+    def _drawing_range(self, age_limit: float) -> tuple[float, float]:
+        """Return a range of ages of the universe, in Gyr, that share what is drawn for its end.
 
         At least half of the models drawn for the end have stars younger than the beginning, and
-        so a place there. Steps depend on the age itself.
-
-        Parameters
-        ----------
-        age_limit : float
-            An age of the universe in Gyr.
-
-        Returns
-        -------
-        tuple of float
-            The range around it in Gyr; the age itself twice where nothing is shared.
+        so a place there. Steps depend on the age itself: twice the age where nothing is shared.
         """
         if self.history == "steps":
             return age_limit, age_limit
@@ -416,29 +384,14 @@ class SEDPrior:
         assert isinstance(distribution, Distribution)
         return distribution
 
-    def parameters(self, cube: np.ndarray, age_limit: float) -> dict[str, np.ndarray]:
-        """Return parameters from numbers uniform between 0 and 1.
+    def _parameters(self, cube: np.ndarray, age_limit: float) -> dict[str, np.ndarray]:
+        """Return parameters (n,) from numbers (n, n_dimensions) uniform between 0 and 1.
 
-        Parameters
-        ----------
-        cube : ndarray
-            Numbers of shape (n, n_dimensions).
-        age_limit : float
-            Age in Gyr that no star exceeds.
-
-        Returns
-        -------
-        dict
-            Names to arrays of shape (n,); ages, times in Gyr, attenuation in mag.
-
-        Raises
-        ------
-        InvalidInputError
-            If the youngest start allowed is before ``age_limit``.
+        ``age_limit``: age in Gyr that no star exceeds; ages and times in Gyr, attenuation in mag.
         """
         names = ("metallicity", "attenuation", "birth_cloud_ratio", "escape_fraction")
         result = {name: self.distribution(name).values(cube[:, k]) for k, name in enumerate(names)}
-        self.check_age_limit(age_limit)
+        self._check_age_limit(age_limit)
         if self.history == "delayed":
             return result | self._delayed_parameters(cube[:, 4:], age_limit)
         from scipy.stats import t as student_t
@@ -465,23 +418,10 @@ class SEDPrior:
             "burst_duration": self.distribution("burst_duration").values(cube[:, 6]),
         }
 
-    def histories(
+    def _histories(
         self, parameters: Mapping[str, np.ndarray], age_limit: float
     ) -> StarFormationHistories:
-        """Return the star formation histories of drawn parameters.
-
-        Parameters
-        ----------
-        parameters : mapping
-            What `parameters` returned.
-        age_limit : float
-            Age in Gyr that no star exceeds.
-
-        Returns
-        -------
-        StarFormationHistories
-            The histories.
-        """
+        """Return the histories of `_parameters`; no star is older than a limit in Gyr."""
         if self.history == "delayed":
             return DelayedHistories(
                 oldest_age=parameters["oldest_age"] * _GYR,

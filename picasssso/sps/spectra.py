@@ -57,7 +57,7 @@ def population_spectrum(
     >>> from picasssso.sps import Calzetti, SSPGrid
     >>> from picasssso.sps.spectra import population_spectrum
     >>> grid = SSPGrid.default()
-    >>> ages, metals = grid.age_weights(1e9)[0], grid.metallicity_weights(0.02)[0]
+    >>> ages, metals = grid._age_weights(1e9)[0], grid._metallicity_weights(0.02)[0]
     >>> spectrum = population_spectrum(grid, ages, metals, law=Calzetti(), nebular=False)
     >>> bool(np.allclose(spectrum, grid.spectrum("1 Gyr", 0.02).flux.value))
     True

@@ -209,38 +209,16 @@ class TemplateError:
         """
         write_template_errors([self], path, overwrite=overwrite)
 
-    def to_dict(self) -> dict[str, Any]:
-        """Return the curves as plain numbers, for files.
-
-        Returns
-        -------
-        dict
-            Suitable for JSON; `from_dict` is the inverse.
-        """
+    def _to_dict(self) -> dict[str, Any]:
+        """Return the curves as plain numbers, for files."""
         return {
             name: list(value) if isinstance(value, tuple) else value
             for name, value in asdict(self).items()
         }
 
     @classmethod
-    def from_dict(cls, values: Mapping[str, Any]) -> TemplateError:
-        """Make one from what `to_dict` returned.
-
-        Parameters
-        ----------
-        values : mapping
-            What `to_dict` returned.
-
-        Returns
-        -------
-        TemplateError
-            The correction and error.
-
-        Raises
-        ------
-        InvalidInputError
-            If a name is unknown or missing.
-        """
+    def _from_dict(cls, values: Mapping[str, Any]) -> TemplateError:
+        """Make one from what `_to_dict` returned."""
         known = {field.name for field in fields(cls)}
         unknown, missing = sorted(set(values) - known), sorted(known - set(values))
         if unknown or missing:
@@ -250,19 +228,8 @@ class TemplateError:
             )
         return cls(**values)
 
-    def fraction_corrected(self, age: npt.ArrayLike) -> FloatArray:
-        """Return the fraction of the correction that is applied at an age.
-
-        Parameters
-        ----------
-        age : array-like
-            Ages in yr, of any shape.
-
-        Returns
-        -------
-        ndarray
-            0 for young stars, 1 for old ones, of the same shape.
-        """
+    def _fraction_corrected(self, age: npt.ArrayLike) -> FloatArray:
+        """Return the fraction of the correction at ages in yr: 0 for young stars, 1 for old."""
         low, high = np.log(self.ages)
         age = np.maximum(np.asarray(age, dtype=np.float64), 1.0)
         return np.clip((np.log(age) - low) / (high - low), 0.0, 1.0)
@@ -304,26 +271,8 @@ class TemplateError:
         where = np.clip(np.log(np.asarray(wavelength, dtype=np.float64)), nodes[0], nodes[-1])
         return np.asarray(PchipInterpolator(nodes, values)(where), dtype=np.float64)
 
-    def band_errors(self, bands: Sequence[str], redshift: float) -> FloatArray:
-        """Return the errors of models in bands as a fraction of the flux.
-
-        Parameters
-        ----------
-        bands : sequence of str
-            Filter names of speclite.
-        redshift : float
-            The redshift.
-
-        Returns
-        -------
-        ndarray
-            Fractions of shape (n_band,), at the bands' pivot wavelengths at rest.
-
-        Raises
-        ------
-        InvalidInputError
-            If a band is unknown.
-        """
+    def _band_errors(self, bands: Sequence[str], redshift: float) -> FloatArray:
+        """Return the errors of models in bands as a fraction of the flux, (n_band,)."""
         rest = np.array([pivot_wavelength(band).value for band in bands]) / (1.0 + redshift)
         return _MAG * self.error_at(rest)
 
@@ -335,7 +284,7 @@ def write_template_errors(
     from picasssso._core.files import atomic_write, check_output
 
     check_output(path, overwrite)
-    content = {"format": FORMAT, "curves": [curve.to_dict() for curve in curves]}
+    content = {"format": FORMAT, "curves": [curve._to_dict() for curve in curves]}
     with atomic_write(path, overwrite=overwrite) as temporary:
         Path(temporary).write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
 
@@ -355,7 +304,7 @@ def _parsed(text: str, where: str) -> dict[str, TemplateError]:
             f"format {FORMAT}. Update picasssso."
         )
     try:
-        made = [TemplateError.from_dict(curve) for curve in curves]
+        made = [TemplateError._from_dict(curve) for curve in curves]
     except (InvalidInputError, TypeError) as error:
         raise FileFormatError(f"{where} holds no usable template error: {error}") from error
     return {curve.grid: curve for curve in made}

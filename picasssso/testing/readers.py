@@ -13,7 +13,8 @@ from astropy.io import fits
 
 from picasssso.bands import BandImages
 from picasssso.bands.flux_units import is_count_like
-from picasssso.io import BandPlane, ImageFile, ImageReader, Recognition
+from picasssso.io import ImageFile, ImageReader, Recognition
+from picasssso.io.band_planes import BandPlane
 
 
 class _HeadersOnly(ImageFile):

@@ -112,7 +112,7 @@ class Recipe:
             return [{**asdict(one), "bands": list(one.resolved_bands())} for one in some]
 
         return {
-            "training": self.training.to_dict(),
+            "training": self.training._to_dict(),
             "pairs": settings(self.pairs),
             "calibration": settings(self.calibration),
             "pair_seed": self.pair_seed,
@@ -132,7 +132,7 @@ class Recipe:
                 tuple(_pair_recipe(one) for one in content.get(part, ()))
                 for part in ("pairs", "calibration")
             )
-            training = TrainingConfig.from_dict(content.get("training", {}))
+            training = TrainingConfig._from_dict(content.get("training", {}))
         except (TypeError, AttributeError, KeyError, ValueError) as error:
             raise InvalidInputError(f"The recipe is invalid: {short(error)}") from None
         numbers = {"pair_seed": 1, "first_pair": 100_000}

@@ -142,7 +142,7 @@ class TrainingState:
         """Write a checkpoint from which training goes on exactly."""
         content = {
             "format": _FORMAT,
-            "config": self.config.to_json(),
+            "config": self.config._to_json(),
             "step": self.step,
             "networks": [network.state_dict() for network in self.networks],
             "averages": [average.state_dict() for average in self.averages],
@@ -161,7 +161,7 @@ class TrainingState:
             content: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
             version = content["format"]
             if version == _FORMAT:
-                state = cls(TrainingConfig.from_json(content["config"]), device)
+                state = cls(TrainingConfig._from_json(content["config"]), device)
                 state.step = int(content["step"])
                 for name in ("networks", "averages", "optimisers"):
                     for mine, saved in zip(getattr(state, name), content[name], strict=True):

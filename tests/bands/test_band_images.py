@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 
 from picasssso._core.solid_angles import pixel_solid_angles
 from picasssso.bands import BandImages, align
-from picasssso.data import load_example_images
+from picasssso.data import load_example
 from picasssso.exceptions import InvalidInputError, MissingBandError, PicassssoError
 
 G, R = "sdss2010-g", "sdss2010-r"
@@ -493,7 +493,7 @@ def test_import_is_light():
 
 
 def test_what_is_near_is_named():
-    images = load_example_images()
+    images = load_example()[0]
     with pytest.raises(PicassssoError, match=r"Is 'sdss2010-i' meant\?"):
         images.select(["i"])
     with pytest.raises(InvalidInputError, match=r"position 190 -?\d+ in degrees, which is not on"):

@@ -11,7 +11,7 @@ from astropy.nddata import CCDData, StdDevUncertainty
 from small_weights import make_calibration
 
 from picasssso import BandImages, CNNEstimator, GalacticExtinction, MassToLightEstimator
-from picasssso.data import load_example_images
+from picasssso.data import load_example
 from picasssso.exceptions import OutsideTrainingWarning
 from picasssso.networks.detection import detected_part, measure_light, nearness
 from picasssso.networks.heads import N_RAW, decode
@@ -24,7 +24,7 @@ SUMMED = ("stellar_mass", "sfr", "gas_mass", "hi_mass")
 
 @pytest.fixture(scope="module")
 def example():
-    return load_example_images()
+    return load_example()[0]
 
 
 @pytest.fixture(scope="module")

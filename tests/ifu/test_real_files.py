@@ -71,7 +71,7 @@ def test_the_flux_of_both_arms_is_kept(cube):
     # Photons of all wavelengths of an arm that have data, with and without the package.
     for number, (low, high) in enumerate([(3700.0, 5750.0), (6300.0, 7420.0)]):
         name = f"sami-whole{number}"
-        edges = cube.edges(number)
+        edges = cube._edges(number)
         inside = np.flatnonzero((edges[:-1] > low) & (edges[1:] < high))
         ends = edges[inside[0]], edges[inside[-1] + 1]
         box_filter(name, *ends)

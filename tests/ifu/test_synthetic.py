@@ -84,7 +84,7 @@ def test_a_flat_spectrum_has_its_magnitude_in_any_band():
 
 def test_box_over_one_arm_keeps_the_flux():
     cube = flat_cube(6000, 7000)
-    edges = cube.edges(0)
+    edges = cube._edges(0)
     box_filter("box-half", edges[0], edges[250])
     image = synthetic_images(cube, ["box-half"])["box-half"]
     # int f_lambda lambda dlambda / (c int dlambda / lambda)

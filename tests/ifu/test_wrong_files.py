@@ -244,7 +244,7 @@ def test_air_and_vacuum(files):
     assert frames == {"manga": "vacuum", "califa": "air", "muse": "air"}
     cube = read_cube(files["muse"], redshift=0.03)
     # 5000 AA in air are 5001.39 AA in vacuum.
-    middle = cube.edges(0)[:-1] + np.diff(cube.edges(0)) / 2
+    middle = cube._edges(0)[:-1] + np.diff(cube._edges(0)) / 2
     shift = middle - cube.arms[0].spectral_axis.to_value("AA")
     np.testing.assert_allclose(np.interp(5001.39, middle, shift), 1.39, atol=0.01)
     edited(files["muse"], card("DATA", "CTYPE3", "WAVE"))

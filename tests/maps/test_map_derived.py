@@ -8,7 +8,7 @@ from astropy.io import fits
 from astropy.wcs import WCS
 
 from picasssso import PropertyMaps
-from picasssso.data import load_example_images
+from picasssso.data import load_example
 from picasssso.exceptions import InvalidInputError
 from picasssso.maps import PropertyArrays
 from picasssso.maps.plotting import _add_axes
@@ -108,7 +108,7 @@ def test_notebooks_show_tables():
     for shown, words in (
         (maps, ("stellar_mass", "solMass / kpc2", "masked")),
         (maps.total("sfr", correlation="full"), ("sfr", "frame", "0.0 %")),
-        (load_example_images(), ("sdss2010-r", "nmgy", "arcsec")),
+        (load_example()[0], ("sdss2010-r", "nmgy", "arcsec")),
     ):
         text = shown._repr_html_()
         assert text.startswith("<table>")

@@ -60,7 +60,7 @@ def test_the_mass_put_in_is_the_sum_of_the_map(pixels):
     # A companion and satellites are more than the galaxy.
     parameters["companion"][:] = 0
     parameters["n_satellites"][:] = 0
-    galaxies = source.render(np.arange(24), parameters)
+    galaxies = source._render(np.arange(24), parameters)
     _, masses = _histories(parameters)
     expected = masses["bulge"] + masses["disc"] + masses["bar"] + masses["young"]
     area = parameters["pixel_scale_kpc"] ** 2
@@ -76,8 +76,8 @@ def test_turning_a_galaxy_turns_its_maps():
     index = np.concatenate([np.flatnonzero(every["companion"])[:3], np.arange(9)])
     assert index.size == 12
     parameters = source.parameters(index)
-    straight = source.render(index, parameters)
-    turned = source.render(
+    straight = source._render(index, parameters)
+    turned = source._render(
         index, {**parameters, "position_angle": parameters["position_angle"] + np.pi / 2}
     )
     for name in MAPS:
@@ -176,7 +176,7 @@ def test_dust_rises_with_inclination_only_where_structure_is_linked(
         discs = np.flatnonzero((parameters["spheroid"] == 0) & (parameters["sfr"] > 0))
         parameters = {name: values[discs] for name, values in parameters.items()}
         parameters["companion"][:] = 0.0
-        galaxies = source.render(discs, parameters)
+        galaxies = source._render(discs, parameters)
         mass = galaxies.mass_formed.sum(1)
         return (galaxies.attenuation[:, 0] * mass).sum((1, 2)) / mass.sum((1, 2))
 
@@ -249,7 +249,7 @@ def test_quiescent_galaxies_are_as_flat_as_those_of_the_nsa(shared_data):
     parameters = source.parameters(range(900))
     alone = (parameters["quenched"] > 0) & (parameters["companion"] == 0)
     chosen = np.flatnonzero(alone)[:200]
-    drawn = source.render(chosen, {name: value[chosen] for name, value in parameters.items()})
+    drawn = source._render(chosen, {name: value[chosen] for name, value in parameters.items()})
     mass = drawn.mass_formed.sum(1).double().numpy()
     mocks = np.array([_axis_ratio(image) for image in mass])
     # A third of the atlas's.

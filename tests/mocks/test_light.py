@@ -39,7 +39,7 @@ def full_spectra(mass, metallicity, diffuse, clouds, redshift):
     photometry = GridPhotometry.build(grid, UGRIZ, redshift)
     ages = StepHistories(AGE_EDGES, mass).age_weights(AgeBins(grid.ages))
     ages = ages * np.sum(mass, axis=1, keepdims=True)
-    metals = grid.metallicity_weights(np.full(len(mass), metallicity))
+    metals = grid._metallicity_weights(np.full(len(mass), metallicity))
     law = TwoComponent(-0.7, -1.3)
     return photometry.fluxes(ages, metals, law=law, diffuse=diffuse, birth_clouds=clouds)
 

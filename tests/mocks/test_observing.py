@@ -271,8 +271,8 @@ def test_turning_a_galaxy_by_90_degrees_turns_its_images(paper_table):
     index = np.arange(12)
     parameters = source.parameters(index)
     angle = parameters["position_angle"] + np.pi / 2
-    straight = source.render(index, parameters)
-    turned = source.render(index, {**parameters, "position_angle": angle})
+    straight = source._render(index, parameters)
+    turned = source._render(index, {**parameters, "position_angle": angle})
     one, other = (
         observe(galaxies, paper_table.light(galaxies), UGRIZ, quiet, margin=6, **CLEAN)
         for galaxies in (straight, turned)

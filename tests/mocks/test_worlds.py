@@ -61,7 +61,7 @@ def test_smooth_galaxies_have_no_structure_and_the_same_stars():
     lopsided = []
     for source, values in ((smooth, p), (drawn, q)):
         values["offset_x"][:] = values["offset_y"][:] = 0.0
-        (galaxies,) = source.render_chunks(one, {k: v[one] for k, v in values.items()}, len(one))
+        (galaxies,) = source._render_chunks(one, {k: v[one] for k, v in values.items()}, len(one))
         young = galaxies.mass_formed[:, :3].sum(1)
         turned = (young - young.rot90(1, (1, 2))).abs().sum((1, 2)) / young.sum((1, 2))
         lopsided.append(float(turned.median()))

@@ -18,8 +18,9 @@ from torch.utils.data import DataLoader
 
 from picasssso.cli import cli
 from picasssso.exceptions import FileFormatError, InvalidInputError
-from picasssso.mocks import GeneratedPairs, ObservedPairs, observe
+from picasssso.mocks import GeneratedPairs, observe
 from picasssso.mocks.galaxy_maps import join_galaxies
+from picasssso.mocks.generated_pairs import ObservedPairs
 from picasssso.mocks.illustris import IllustrisMaps
 from picasssso.mocks.light import read_light_table, write_light_table
 from picasssso.mocks.observing.surveys import get_survey

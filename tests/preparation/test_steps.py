@@ -3,7 +3,7 @@
 import html
 
 from picasssso import MassToLightEstimator
-from picasssso.data import load_example_images
+from picasssso.data import load_example
 from picasssso.evaluation.report import write_report
 from picasssso.preparation import prepare
 from picasssso.preparation.steps import describe_steps, with_step
@@ -11,7 +11,7 @@ from picasssso.preparation.steps import describe_steps, with_step
 
 def test_steps_in_words():
     images = with_step(
-        load_example_images(), "mask", stars_on_target=2, part_of_target_light_masked=0.0312,
+        load_example()[0], "mask", stars_on_target=2, part_of_target_light_masked=0.0312,
         target={"x": 1.0}, applied_factor={"sdss2010-r": 1.25}, estimated=[],
     )  # fmt: skip
     ((name, words),) = describe_steps(images.meta["preparation"])
@@ -23,7 +23,7 @@ def test_steps_in_words():
 
 
 def test_the_report_says_what_is_masked_and_what_was_done_to_the_noise(tmp_path):
-    images = prepare(load_example_images())
+    images = prepare(load_example()[0])
     maps = MassToLightEstimator().estimate(images)
     write_report(maps, tmp_path / "report.html")
     page = html.unescape((tmp_path / "report.html").read_text())

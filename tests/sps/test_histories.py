@@ -10,7 +10,6 @@ from picasssso.sps import SSPGrid
 from picasssso.sps.histories import (
     AgeBins,
     DelayedHistories,
-    ExponentialHistories,
     StarFormationHistories,
     StepHistories,
 )
@@ -33,11 +32,6 @@ def delayed(draw):
 
 
 @st.composite
-def exponential(draw):
-    return ExponentialHistories(draw(st.floats(1e7, 1.5e10)), draw(st.floats(1e6, 1e16)))
-
-
-@st.composite
 def steps(draw):
     masses = draw(st.lists(st.floats(0.0, 1e3), min_size=1, max_size=8))
     assume(sum(masses) > 0)
@@ -45,7 +39,7 @@ def steps(draw):
     return StepHistories(edges, [masses])
 
 
-HISTORIES = st.one_of(delayed(), exponential(), steps())
+HISTORIES = st.one_of(delayed(), steps())
 
 
 @given(HISTORIES)
@@ -127,13 +121,6 @@ def test_delayed_series_meets_the_closed_form():
     assert limit.mean_age()[0] == pytest.approx(1e9 / 3)
 
 
-def test_exponential_with_an_endless_timescale_is_constant():
-    history = ExponentialHistories(1e10, 1e20)
-    assert history.fraction_younger([2.5e9])[0, 0] == pytest.approx(0.25)
-    assert history.specific_rate()[0] == pytest.approx(1e-10)
-    assert history.mean_age()[0] == pytest.approx(5e9)
-
-
 def test_constant_rate_is_sorted_exactly_onto_the_ages():
     """The closed form of the hat functions' integrals for a constant rate since 10 Gyr ago."""
     oldest = AGES[AGES <= 1.01e10][-1]
@@ -183,7 +170,6 @@ def test_select_is_what_was_selected():
         (lambda: DelayedHistories(1e9, 1e9, burst_fraction=1.5), "between 0 and 1"),
         (lambda: DelayedHistories([1e9, 2e9], [1e9, 2e9, 3e9]), r"shapes.*\(2,\).*\(3,\)"),
         (lambda: DelayedHistories([[1e9]], 1e9), "1-D"),
-        (lambda: ExponentialHistories(1e9, -1.0), "positive"),
         (lambda: StepHistories([0.0, 1e9], [[1.0, 2.0]]), "shape"),
         (lambda: StepHistories([1e6, 1e9], [[1.0]]), "start with 0"),
         (lambda: StepHistories([0.0, 1e9, 1e8], [[1.0, 1.0]]), "increase"),

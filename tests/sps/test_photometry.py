@@ -72,8 +72,8 @@ def test_surface_brightness_of_the_sun():
 def test_mass_to_light_of_an_old_solar_population(grid):
     """About 2-3 in i in solar units for a Chabrier mass function at 10 Gyr (M_sun,i = 4.58)."""
     photometry = GridPhotometry.build(grid, ["sdss2010-i"], 0.0, nebular=False)
-    weights = grid.age_weights(1e10)
-    metals = grid.metallicity_weights(0.02)
+    weights = grid._age_weights(1e10)
+    metals = grid._metallicity_weights(0.02)
     flux = photometry.fluxes(weights, metals, law=CALZETTI)[0, 0]
     light = 10 ** (-0.4 * (22.5 - 2.5 * np.log10(flux * 1e6) - 21.572 - 4.58))
     surviving = (metals @ grid.surviving_fraction @ weights[0])[0]
@@ -87,7 +87,7 @@ def test_mass_to_light_of_an_old_solar_population(grid):
 @pytest.mark.parametrize("age", [3e6, 1e8, 1e10])
 def test_magnitudes_are_those_of_speclite(grid, redshift, age):
     photometry = GridPhotometry.build(grid, UGRIZ, redshift, nebular=False)
-    weights, metals = grid.age_weights(age), grid.metallicity_weights(0.02)
+    weights, metals = grid._age_weights(age), grid._metallicity_weights(0.02)
     found = photometry.fluxes(weights, metals, law=CALZETTI)[0]
     light = grid.spectrum(age * u.yr, 0.02).flux.value * 3.828e33
     distance = 3.0856775814913673e21  # 1 kpc; then 1 kpc2 has a solid angle of (1 + z)^4
@@ -105,7 +105,9 @@ def test_magnitudes_are_those_of_speclite(grid, redshift, age):
 def test_other_surveys_filters(grid):
     bands = ["decam2014-g", "panstarrs-r", "lsst2016-y", "hsc2017-i", "Euclid-H", "twomass-Ks"]
     photometry = GridPhotometry.build(grid, bands, 0.05)
-    fluxes = photometry.fluxes(grid.age_weights(1e9), grid.metallicity_weights(0.02), law=CALZETTI)
+    fluxes = photometry.fluxes(
+        grid._age_weights(1e9), grid._metallicity_weights(0.02), law=CALZETTI
+    )
     assert np.all(fluxes > 0)
 
 
@@ -132,8 +134,8 @@ def test_fluxes_are_linear_in_the_weights(grid):
 
 def test_one_metallicity_is_a_mixture(grid):
     photometry = GridPhotometry.build(grid, UGRIZ, 0.1)
-    ages = grid.age_weights(np.geomspace(1e6, 1e10, 5))
-    metals = grid.metallicity_weights(np.array([0.001, 0.004, 0.02, 0.02, 0.05]))
+    ages = grid._age_weights(np.geomspace(1e6, 1e10, 5))
+    metals = grid._metallicity_weights(np.array([0.001, 0.004, 0.02, 0.02, 0.05]))
     keywords = {"law": TwoComponent(), "diffuse": np.linspace(0, 1, 5), "birth_clouds": 0.5}
     found = photometry.fluxes(ages, metals, **keywords)
     weights = (metals[:, :, None] * ages[:, None, :]).reshape(5, -1)
@@ -143,7 +145,7 @@ def test_one_metallicity_is_a_mixture(grid):
 
 
 def test_a_band_does_not_depend_on_the_others(grid):
-    weights, metals = grid.age_weights(5e6), grid.metallicity_weights(0.01)
+    weights, metals = grid._age_weights(5e6), grid._metallicity_weights(0.01)
     keywords = {"law": CALZETTI, "diffuse": 1.0}
     many = GridPhotometry.build(grid, UGRIZ, 0.1).fluxes(weights, metals, **keywords)
     one = GridPhotometry.build(grid, UGRIZ[2:3], 0.1).fluxes(weights, metals, **keywords)
@@ -200,7 +202,7 @@ def test_few_numbers_for_a_band_stand_for_its_slices(grid, law, redshift):
     photometry = GridPhotometry.build(grid, bands, redshift)
     rng = np.random.default_rng(6)
     weights = rng.dirichlet(np.full(106, 0.05), 60)
-    metals = grid.metallicity_weights(rng.uniform(0.001, 0.05, 60))
+    metals = grid._metallicity_weights(rng.uniform(0.001, 0.05, 60))
     dust = {"diffuse": rng.uniform(0, 3, 60), "birth_clouds": rng.uniform(0, 6, 60)}
     expected = photometry.fluxes(weights, metals, law=law, **dust)
     condensed = photometry.behind(law)
@@ -211,8 +213,8 @@ def test_few_numbers_for_a_band_stand_for_its_slices(grid, law, redshift):
 
 def test_birth_clouds_dim_only_the_young(grid):
     photometry = GridPhotometry.build(grid, UGRIZ, 0.0, nebular=False)
-    metals = np.repeat(grid.metallicity_weights(0.02), 2, axis=0)
-    ages = grid.age_weights(np.array([5e6, 1e8]))
+    metals = np.repeat(grid._metallicity_weights(0.02), 2, axis=0)
+    ages = grid._age_weights(np.array([5e6, 1e8]))
     clear = photometry.fluxes(ages, metals, law=TwoComponent())
     cloudy = photometry.fluxes(ages, metals, law=TwoComponent(), birth_clouds=1.0)
     assert np.all(cloudy[0] < 0.7 * clear[0])
@@ -222,7 +224,7 @@ def test_birth_clouds_dim_only_the_young(grid):
 def test_gas_goes_with_the_photons_that_escape(grid):
     with_gas = GridPhotometry.build(grid, UGRIZ, 0.0)
     without = GridPhotometry.build(grid, UGRIZ, 0.0, nebular=False)
-    weights, metals = grid.age_weights(2e6), grid.metallicity_weights(0.004)
+    weights, metals = grid._age_weights(2e6), grid._metallicity_weights(0.004)
 
     def fluxes(photometry, escape):
         return photometry.fluxes(weights, metals, law=CALZETTI, escape_fraction=escape)[0]

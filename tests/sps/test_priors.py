@@ -18,7 +18,7 @@ LOGARITHMIC = ("timescale", "metallicity", "burst_duration")
 
 
 def draw(prior, n=4096, age_limit=13.1):
-    return prior.parameters(unit_cube(n, prior.n_dimensions, 7), age_limit)
+    return prior._parameters(unit_cube(n, prior._n_dimensions, 7), age_limit)
 
 
 @pytest.mark.parametrize("history", ["delayed", "steps"])
@@ -59,7 +59,7 @@ def test_events_come_as_often_as_asked():
 def test_no_star_is_older_than_the_universe():
     assert draw(SEDPrior(), age_limit=6.0)["oldest_age"].max() <= 6.0
     for prior in (SEDPrior(), SEDPrior(history="steps")):
-        histories = prior.histories(draw(prior, 64, 6.0), 6.0)
+        histories = prior._histories(draw(prior, 64, 6.0), 6.0)
         assert histories.oldest_star().max() <= 6.0e9 * (1 + 1e-12)
 
 
@@ -85,7 +85,7 @@ def test_steps_scatter_as_asked():
 def test_equal_rates_are_a_constant_history():
     prior = SEDPrior(history="steps")
     ratios = {f"log_rate_ratio_{i + 1}": np.zeros(1) for i in range(6)}
-    histories = prior.histories(ratios, 10.0)
+    histories = prior._histories(ratios, 10.0)
     ages = np.array([3e7, 1e8, 1e9, 5e9, 8.5e9, 1e10])
     np.testing.assert_allclose(histories.fraction_younger(ages)[0], ages / 1e10, rtol=1e-12)
 
@@ -95,7 +95,7 @@ def test_a_positive_ratio_makes_the_younger_step_busier():
     ratios = {f"log_rate_ratio_{i + 1}": np.zeros(1) for i in range(6)}
     ratios["log_rate_ratio_1"] = np.array([1.0])
     young, next_young = np.diff(
-        prior.histories(ratios, 10.0).fraction_younger(np.array([0.0, 3e7, 1e8]))[0]
+        prior._histories(ratios, 10.0).fraction_younger(np.array([0.0, 3e7, 1e8]))[0]
     )
     assert young / 3e7 == pytest.approx(10 * next_young / 7e7)
 
@@ -103,7 +103,7 @@ def test_a_positive_ratio_makes_the_younger_step_busier():
 def test_the_flat_prior_draws_what_was_drawn_before_there_was_another():
     """The formulas of the first version, in which every parameter was a range."""
     cube = unit_cube(512, 11, 3)
-    drawn = SEDPrior.flat().parameters(cube, 13.1)
+    drawn = SEDPrior.flat()._parameters(cube, 13.1)
 
     def log_uniform(k, low, high):
         return low * (np.asarray(high) / low) ** cube[:, k]
@@ -212,8 +212,8 @@ def test_unknown_names_are_refused():
 )
 def test_what_the_grid_does_not_cover_is_refused(arguments, message):
     with pytest.raises(InvalidInputError, match=message):
-        SEDPrior(**arguments).check_covered(SSPGrid.default())
+        SEDPrior(**arguments)._check_covered(SSPGrid.default())
 
 
 def test_the_grids_own_ends_are_covered():
-    SEDPrior(metallicity=(0.0001, 0.05)).check_covered(SSPGrid.default())
+    SEDPrior(metallicity=(0.0001, 0.05))._check_covered(SSPGrid.default())

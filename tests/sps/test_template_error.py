@@ -39,7 +39,7 @@ def curve():
 def magnitudes(grid, age, redshift=0.0):
     photometry = GridPhotometry.build(grid, UGRIZ, redshift, nebular=False)
     fluxes = photometry.fluxes(
-        grid.age_weights(age), grid.metallicity_weights(0.02), law=Calzetti()
+        grid._age_weights(age), grid._metallicity_weights(0.02), law=Calzetti()
     )
     return -2.5 * np.log10(fluxes[0])
 
@@ -59,15 +59,15 @@ def test_curves_pass_through_their_nodes_and_are_constant_beyond(curve):
 
 def test_young_stars_are_not_corrected(curve):
     np.testing.assert_allclose(
-        curve.fraction_corrected([0.0, 1e6, 5e8, 1e9, 2e9, 1.3e10]), [0, 0, 0, 0.5, 1, 1]
+        curve._fraction_corrected([0.0, 1e6, 5e8, 1e9, 2e9, 1.3e10]), [0, 0, 0, 0.5, 1, 1]
     )
 
 
 def test_errors_of_bands_lie_at_their_rest_wavelengths(curve):
-    found = curve.band_errors(["sdss2010-r", "sdss2010-u"], 0.0)
+    found = curve._band_errors(["sdss2010-r", "sdss2010-u"], 0.0)
     # A small error in mag is 0.921 of it in flux; pivot wavelengths 6176 and 3572 AA.
     np.testing.assert_allclose(found, 0.921 * curve.error_at([6176.0, 3572.0]), rtol=0.02)
-    shifted = curve.band_errors(["sdss2010-z"], 8933.0 / 7000.0 - 1.0)
+    shifted = curve._band_errors(["sdss2010-z"], 8933.0 / 7000.0 - 1.0)
     assert shifted == pytest.approx([0.921 * 0.01], rel=0.02)
 
 
@@ -123,7 +123,7 @@ def test_corrected_grids_say_so(raw, curve, tmp_path):
     assert other.name == "PopStar+test"
     assert other.hash != raw.hash
     assert other.hash != raw.corrected(replace(curve, correction=(-0.2, -0.1, 0.0, 0.11))).hash
-    assert TemplateError.from_dict(json.loads(other.provenance["correction"])) == curve
+    assert TemplateError._from_dict(json.loads(other.provenance["correction"])) == curve
     other.write(tmp_path / "grid.fits")
     again = SSPGrid.from_file(tmp_path / "grid.fits")
     assert again == other

@@ -229,7 +229,7 @@ def test_configurations_that_make_no_sense():
         ({"sharp": 2.0}, "0 to 1"),
     ):
         with pytest.raises(InvalidInputError, match=words):
-            TrainingConfig.from_dict(settings)
+            TrainingConfig._from_dict(settings)
     with pytest.raises(InvalidInputError, match="no pairs"):
         Recipe.from_json('{"training": {}}')
     with pytest.raises(InvalidInputError, match="cannot be created"):

@@ -120,16 +120,12 @@ def _samples(
         score = torch.from_numpy(scores)[None].to(one.log_mean.device)
         presence = torch.full_like(score[:, :1, :1, :1], presence_score(context, draw))
         values = hold_hydrogen(linear_values(one, score, presence))
-        out[draw] = there.sums(values, _light_score(there, context, draw))[0].cpu().numpy()
+        light = None
+        if there.ratio is not None:
+            numbers = light_score(context, tuple(there.error.shape[-2:]), draw)
+            light = torch.from_numpy(numbers)[None, None].to(there.error.device)
+        out[draw] = there.sums(values, light)[0].cpu().numpy()
     return out
-
-
-def _light_score(faint: Faintness, context: EstimationContext, draw: int) -> torch.Tensor | None:
-    """Return the score of the light's error in one sample, (1, 1, y, x), where it matters."""
-    if faint.ratio is None:
-        return None
-    numbers = light_score(context, tuple(faint.error.shape[-2:]), draw)
-    return torch.from_numpy(numbers)[None, None].to(faint.error.device)
 
 
 def _quality(

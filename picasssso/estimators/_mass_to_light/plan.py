@@ -6,7 +6,7 @@ one color. SDSS itself is preferred, since it needs no color term.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import product
 
@@ -38,12 +38,6 @@ class BandPlan:
         return tuple(self.bands)
 
 
-def _k_color_choices(roles: tuple[str, ...]) -> Iterator[dict[str, Color]]:
-    """Iterate over the ways to k-correct the bands."""
-    for choice in product(*(k_correction_colors(letter) for letter in roles)):
-        yield dict(zip(roles, choice, strict=True))
-
-
 def _options(
     system: PhotometricSystem, color: Color, luminosity: str
 ) -> list[tuple[set[str], dict[str, Color]]]:
@@ -54,7 +48,8 @@ def _options(
     """
     roles = tuple(dict.fromkeys((*color, luminosity)))
     options = []
-    for choice in _k_color_choices(roles):
+    for colors in product(*(k_correction_colors(letter) for letter in roles)):
+        choice = dict(zip(roles, colors, strict=True))
         wanted = set(roles).union(*choice.values())
         needed = system.needed(wanted)
         if needed is not None:

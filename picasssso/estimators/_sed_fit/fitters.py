@@ -64,7 +64,7 @@ class FitterOptions:
         """Errors of the models in each band as a fraction of the flux (tuple of float)."""
         if self.template_error is None:
             return (self.error_floor,) * len(self.bands)
-        errors = self.template_error.band_errors(self.bands, self.redshift)
+        errors = self.template_error._band_errors(self.bands, self.redshift)
         return tuple(np.hypot(self.error_floor, errors).tolist())
 
     @property
@@ -73,7 +73,9 @@ class FitterOptions:
         step = round(np.log1p(self.redshift) / LANDMARK_STEP)
         ends = (step + np.array([0.5, 0.0, -0.5])) * LANDMARK_STEP
         low, middle, high = (age_of_universe(z, self.grid, Planck18) for z in np.expm1(ends))
-        first, last = self.prior.drawing_range(age_of_universe(self.redshift, self.grid, Planck18))
+        first, last = self.prior._drawing_range(
+            age_of_universe(self.redshift, self.grid, Planck18)
+        )
         # Models that are drawn anew for every age have the same numbers at all.
         ages = (middle, middle) if first == last else (max(low, first), min(high, last))
         return replace(self, redshift=float(np.expm1(ends[1]))), ages

@@ -54,19 +54,42 @@ BatchFunction = Callable[["Batch", tuple[str, ...]], BatchEstimate]
 
 def estimate_with(specification: Mapping[str, Any]) -> BatchFunction:
     """Return ``function(batch, bands)``, which makes a `BatchEstimate`, of a description."""
-    parameters = {
-        name: tuple(value) if isinstance(value, list) else value
-        for name, value in specification.get("parameters", {}).items()
-    }
     if "batch_function" in specification:
-        return _find(specification["batch_function"])(**parameters)
-    from picasssso.estimators import get_estimator
-
-    estimator = get_estimator(specification["name"])(**parameters)
+        return _find(specification["batch_function"])(**_parameters(specification))
+    estimator = make_estimator(specification)
     steps = specification.get("prepare", ())
     samples, sums = int(specification.get("samples", 0)), bool(specification.get("sums", True))
     redshift_step = float(specification.get("redshift_step", 0.0))
     return _WithImages(estimator, samples, steps, sums=sums, redshift_step=redshift_step)
+
+
+def _parameters(specification: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        name: tuple(value) if isinstance(value, list) else value
+        for name, value in specification.get("parameters", {}).items()
+    }
+
+
+def make_estimator(specification: Mapping[str, Any]) -> PropertyMapEstimator:
+    """Return the estimator of a configuration: its ``name``, and ``parameters`` if there are."""
+    from picasssso.estimators import get_estimator
+
+    return get_estimator(specification["name"])(**_parameters(specification))
+
+
+def estimate_all(
+    estimator: PropertyMapEstimator, images: Sequence[BandImages], n_samples: int, seed: int
+) -> list[PropertyMaps]:
+    """Return maps of several galaxies, together if the estimator can."""
+    how: dict[str, Any] = {"progress": False}
+    if n_samples:
+        how |= {"n_samples": n_samples, "seed": seed}
+    if hasattr(estimator, "estimate_many") and len(images) > 1:
+        return list(estimator.estimate_many(images, **how))
+    # By redshift: what estimators keep from one to the next serves those beside it.
+    order = np.argsort([one.redshift for one in images], kind="stable")
+    found = {int(k): estimator.estimate(images[k], **how) for k in order}
+    return [found[k] for k in range(len(images))]
 
 
 def select_bands(
@@ -127,16 +150,7 @@ class _WithImages:
         if step := self.redshift_step:
             batch = {**batch, "redshift": (batch["redshift"] / step).round() * step}
         images = [self._images(batch, k, bands) for k in range(len(batch["flux"]))]
-        how: dict[str, Any] = {"progress": False}
-        if self.n_samples:
-            how |= {"n_samples": self.n_samples, "seed": int(batch["number"][0])}
-        if hasattr(self.estimator, "estimate_many"):
-            maps = self.estimator.estimate_many(images, **how)
-        else:
-            # By redshift: what estimators keep from one to the next serves those beside it.
-            order = np.argsort([one.redshift for one in images], kind="stable")
-            found = {k: self.estimator.estimate(images[k], **how) for k in order}
-            maps = [found[k] for k in range(len(images))]
+        maps = estimate_all(self.estimator, images, self.n_samples, int(batch["number"][0]))
         return BatchEstimate(MapStack.from_maps(maps), _Totals(maps) if self.sums else None)
 
     def _images(self, batch: Batch, galaxy: int, bands: tuple[str, ...]) -> BandImages:

@@ -65,7 +65,7 @@ def _painted_illustris(
     Where the survey has pixels of its own, each galaxy is seen from as far as its maps'
     pixels are the survey's, so that nothing is resampled; else at the redshift given.
     """
-    from picasssso.mocks import ObservedPairs, observe
+    from picasssso.mocks import observe
     from picasssso.mocks.illustris import read_illustris_maps
     from picasssso.mocks.light import LightTable
     from picasssso.mocks.observing.observe import join_observed
@@ -100,8 +100,7 @@ def _painted_illustris(
             )
         light = table.light(galaxies)
         observed.append(observe(galaxies, light, chosen.bands, chosen, seed=seed, margin=margin))
-    return ObservedPairs(
-        join_observed(observed),
+    return join_observed(observed).to_pairs(
         galaxy=np.array([k if one.halo is None else one.halo for k, one in enumerate(maps)]),
         view=np.array([one.camera or 0 for one in maps]),
         description={"painted": "illustris", "files": [path.name for path in paths]},
@@ -120,7 +119,7 @@ def _observed_particles(
     import astropy.units as u
     import torch
 
-    from picasssso.mocks import ObservedPairs, observe
+    from picasssso.mocks import observe
     from picasssso.mocks.galaxy_maps import join_galaxies
     from picasssso.mocks.light import LightTable
     from picasssso.mocks.observing.surveys import get_survey
@@ -151,8 +150,7 @@ def _observed_particles(
     galaxies = replace(galaxies, index=torch.arange(len(galaxies)))
     light = LightTable.build(chosen.bands, redshift).light(galaxies)
     observed = observe(galaxies, light, chosen.bands, chosen, seed=seed, margin=margin)
-    return ObservedPairs(
-        observed,
+    return observed.to_pairs(
         galaxy=np.array(galaxy),
         view=np.array(view),
         description={"particles": [Path(_path_of(one)).name for one in files]},

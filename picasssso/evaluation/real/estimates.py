@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from picasssso.evaluation.agreement import total_of
+from picasssso.evaluation.experiments.batches import estimate_all, make_estimator
 from picasssso.evaluation.sums import normal_percentiles
 from picasssso.exceptions import InvalidInputError, PicassssoWarning
 from picasssso.maps.arrays import PERCENTILES
@@ -16,7 +17,6 @@ from picasssso.maps.regions import aperture_weights
 
 if TYPE_CHECKING:
     from picasssso.bands import BandImages
-    from picasssso.estimators.base import PropertyMapEstimator
     from picasssso.maps import PropertyMaps
 
 #: What an estimator gets: images, or one pixel of light.
@@ -37,16 +37,10 @@ class RealEstimator:
     """
 
     def __init__(self, specification: Mapping[str, Any]) -> None:
-        from picasssso.estimators import get_estimator
-
         self.images = str(specification.get("images", "maps"))
         if self.images not in IMAGES:
             raise InvalidInputError(f"images={self.images!r}: expected one of {IMAGES}.")
-        parameters = {
-            name: tuple(value) if isinstance(value, list) else value
-            for name, value in specification.get("parameters", {}).items()
-        }
-        self.estimator: PropertyMapEstimator = get_estimator(specification["name"])(**parameters)
+        self.estimator = make_estimator(specification)
         self.letters: str | None = specification.get("bands")
         self.samples = int(specification.get("samples", 0))
         self.step = float(specification.get("redshift_step", 0.0))
@@ -54,18 +48,10 @@ class RealEstimator:
     def estimate(self, images: Sequence[BandImages], seed: int = 0) -> list[PropertyMaps]:
         """Return the maps of several galaxies."""
         ready = [self._prepare(one) for one in images]
-        how: dict[str, Any] = {"progress": False}
-        if self.samples:
-            how |= {"n_samples": self.samples, "seed": seed}
         with warnings.catch_warnings():
             # Flags are kept; the same words for each of hundreds of galaxies help nobody.
             warnings.simplefilter("ignore", PicassssoWarning)
-            if hasattr(self.estimator, "estimate_many") and len(ready) > 1:
-                return list(self.estimator.estimate_many(ready, **how))
-            # By redshift: what estimators keep from one to the next serves those beside it.
-            order = np.argsort([one.redshift for one in ready], kind="stable")
-            found = {int(k): self.estimator.estimate(ready[k], **how) for k in order}
-        return [found[k] for k in range(len(ready))]
+            return estimate_all(self.estimator, ready, self.samples, seed)
 
     def _prepare(self, images: BandImages) -> BandImages:
         if self.letters is not None:

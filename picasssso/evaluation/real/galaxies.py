@@ -96,6 +96,7 @@ def estimate_galaxies(
     *,
     seed: int = 0,
     cosmology: FLRW | None = None,
+    bands: Sequence[str] = OPTICAL,
 ) -> list[dict[str, Any]]:
     """Estimate the properties of some galaxies of a catalog.
 
@@ -105,14 +106,13 @@ def estimate_galaxies(
     share of pixels in the ellipse that are flagged so.
     """
     one_pixel = estimator.images != "maps"
+    how: dict[str, Any] = {"cosmology": cosmology, "bands": bands}
     painted = [
-        None if one_pixel else paint_catalogue_galaxy(catalogue, k, seed=seed, cosmology=cosmology)
+        None if one_pixel else paint_catalogue_galaxy(catalogue, k, seed=seed, **how)
         for k in numbers
     ]
     images = [
-        total_light(catalogue, k, of=estimator.images, cosmology=cosmology)
-        if galaxy is None
-        else galaxy.images
+        total_light(catalogue, k, of=estimator.images, **how) if galaxy is None else galaxy.images
         for k, galaxy in zip(numbers, painted, strict=True)
     ]
     records = []

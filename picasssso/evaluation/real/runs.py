@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
+from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+from astropy.cosmology import FlatLambdaCDM
 
 from picasssso._core.files import atomic_write
 from picasssso._core.version import __version__ as version
@@ -21,9 +23,6 @@ from picasssso.evaluation.real.gas_scaling import compare_gas
 from picasssso.evaluation.real.rings import estimate_rings, ring_figures
 from picasssso.evaluation.real.samples import RealConfiguration
 from picasssso.exceptions import FileFormatError
-
-if TYPE_CHECKING:
-    from astropy.cosmology import FLRW
 
 #: Galaxies at once; what is kept grows by as many.
 _BATCH = 12
@@ -48,13 +47,14 @@ def run_real(
     """Measure everything that is not measured yet."""
     from tqdm import tqdm
 
-    folder, data = Path(folder), Path(data)
-    folder.mkdir(parents=True, exist_ok=True)
-    if not data.is_dir():
+    measurements = _Measurements(configuration, folder, data)
+    measurements.folder.mkdir(parents=True, exist_ok=True)
+    if not measurements.data.is_dir():
         raise FileFormatError(f"There is no data folder {data}: give it with --data.")
-    catalogue = _catalogue(configuration, data)
-    runs = configuration.runs()
-    todo = {run: _missing(configuration, folder, *run, catalogue) for run in runs}
+    todo: dict[tuple[str, str], list[str]] = {}
+    for run in configuration.runs():
+        kept = measurements.kept(*run)
+        todo[run] = [name for name in measurements.names(*run) if name not in kept]
     disable = None if progress is None else not progress
     made: dict[str, RealEstimator] = {}
     with tqdm(total=sum(map(len, todo.values())), disable=disable, unit="object") as bar:
@@ -63,8 +63,10 @@ def run_real(
                 made = {key: RealEstimator(configuration.estimators[key])}
             for k in range(0, len(names), _BATCH):
                 batch = names[k : k + _BATCH]
-                found = _measure(configuration, part, made[key], batch, catalogue, data)
-                _keep(configuration, folder, part, key, found)
+                content = measurements.kept(part, key)
+                content |= measurements.measure(part, made[key], batch)
+                with atomic_write(measurements.path(part, key), True) as temporary:
+                    temporary.write_text(json.dumps(content) + "\n", encoding="utf-8")
                 bar.update(len(batch))
 
 
@@ -72,31 +74,30 @@ def collect_real(
     configuration: RealConfiguration, folder: Path | str, data: Path | str
 ) -> dict[str, Any]:
     """Return the figures of all that was measured."""
-    folder, data = Path(folder), Path(data)
-    catalogue = _catalogue(configuration, data)
+    measurements = _Measurements(configuration, folder, data)
     parts: dict[str, Any] = {
         name: {"title": table["title"], "kind": table["kind"], "estimators": {}}
         for name, table in configuration.parts.items()
     }
     for part, key in configuration.runs():
-        kept = _kept(configuration, folder, part, key)
-        wanted = _names(configuration, part, key, catalogue)
-        records = [kept[name] for name in wanted if name in kept]
+        kept = measurements.kept(part, key)
+        records = [kept[name] for name in measurements.names(part, key) if name in kept]
         if not records:
             continue
         kind = configuration.parts[part]["kind"]
         if kind == "galaxies":
-            assert catalogue is not None
-            figures = galaxy_figures(catalogue, records)
+            figures = galaxy_figures(measurements.catalogue, records)
             if "xgass" in configuration.truths:
-                survey = data / configuration.truths["xgass"]
-                figures["gas"] = compare_gas(catalogue, records, survey, configuration.seed)
+                survey = measurements.data / configuration.truths["xgass"]
+                figures["gas"] = compare_gas(
+                    measurements.catalogue, records, survey, configuration.seed
+                )
         else:
             figures = _FIGURES[kind](records[0])
         label = configuration.estimators[key].get("label", key)
         parts[part]["estimators"][key] = {"label": label, **figures}
     found = {"version": version, "small": configuration.small, "parts": parts}
-    found["truths"] = compare_truths(configuration.truths, data)
+    found["truths"] = compare_truths(configuration.truths, measurements.data)
     found["requirements"] = [_judge(one, parts) for one in configuration.requirements]
     return found
 
@@ -112,74 +113,54 @@ def _judge(requirement: Mapping[str, Any], parts: Mapping[str, Any]) -> dict[str
     return {**requirement, "value": value, "met": met}
 
 
-def _catalogue(configuration: RealConfiguration, data: Path) -> GalaxyCatalogue | None:
-    table = configuration.parts.get("galaxies")
-    return None if table is None else GalaxyCatalogue.read(data / table["catalogue"])
+class _Measurements:
+    """What a configuration measures of the data in a folder, and what is kept of it."""
 
+    def __init__(
+        self, configuration: RealConfiguration, folder: Path | str, data: Path | str
+    ) -> None:
+        self.configuration = configuration
+        self.folder, self.data = Path(folder), Path(data)
 
-def _names(
-    configuration: RealConfiguration, part: str, key: str, catalogue: GalaxyCatalogue | None
-) -> list[str]:
-    """Return what is measured: rows of the catalog in the order of redshift, or the field."""
-    table = configuration.parts[part]
-    if table["kind"] != "galaxies" or catalogue is None:
-        return [_WHOLE]
-    counts = configuration.estimators[key].get("counts", table.get("counts", {"gswlc": 1000}))
-    numbers = catalogue.choose(counts, configuration.seed)
-    # What estimators keep from one galaxy to the next serves those at the same redshift.
-    order = np.argsort(catalogue.values("redshift", numbers), kind="stable")
-    return [str(numbers[k]) for k in order]
+    @cached_property
+    def catalogue(self) -> GalaxyCatalogue:
+        """The catalog of the galaxies that are measured one by one."""
+        return GalaxyCatalogue.read(self.data / self.configuration.parts["galaxies"]["catalogue"])
 
+    def names(self, part: str, key: str) -> list[str]:
+        """Return what is measured: rows of the catalog in the order of redshift, or the field."""
+        table, how = self.configuration.parts[part], self.configuration.estimators[key]
+        if table["kind"] != "galaxies":
+            return [_WHOLE]
+        counts = how.get("counts", table.get("counts", {"gswlc": 1000}))
+        numbers = self.catalogue.choose(counts, self.configuration.seed)
+        # What estimators keep from one galaxy to the next serves those at the same redshift.
+        order = np.argsort(self.catalogue.values("redshift", numbers), kind="stable")
+        return [str(numbers[k]) for k in order]
 
-def _missing(
-    configuration: RealConfiguration,
-    folder: Path,
-    part: str,
-    key: str,
-    catalogue: GalaxyCatalogue | None,
-) -> list[str]:
-    kept = _kept(configuration, folder, part, key)
-    return [name for name in _names(configuration, part, key, catalogue) if name not in kept]
+    def path(self, part: str, key: str) -> Path:
+        """Return the file of what is kept of a run."""
+        return self.folder / f"{self.configuration.key(part, key)}.json"
 
+    def kept(self, part: str, key: str) -> dict[str, Any]:
+        """Return what is kept of a run, by name."""
+        path = self.path(part, key)
+        try:
+            return dict(json.loads(path.read_text(encoding="utf-8"))) if path.exists() else {}
+        except ValueError as error:
+            raise FileFormatError(
+                f"{path} is damaged ({error}): remove it to measure again."
+            ) from error
 
-def _kept(configuration: RealConfiguration, folder: Path, part: str, key: str) -> dict[str, Any]:
-    path = folder / f"{configuration.key(part, key)}.json"
-    try:
-        return dict(json.loads(path.read_text(encoding="utf-8"))) if path.exists() else {}
-    except ValueError as error:
-        raise FileFormatError(
-            f"{path} is damaged ({error}): remove it to measure again."
-        ) from error
-
-
-def _keep(
-    configuration: RealConfiguration, folder: Path, part: str, key: str, found: dict[str, Any]
-) -> None:
-    content = {**_kept(configuration, folder, part, key), **found}
-    with atomic_write(folder / f"{configuration.key(part, key)}.json", True) as temporary:
-        temporary.write_text(json.dumps(content) + "\n", encoding="utf-8")
-
-
-def _measure(
-    configuration: RealConfiguration,
-    part: str,
-    estimator: RealEstimator,
-    names: list[str],
-    catalogue: GalaxyCatalogue | None,
-    data: Path,
-) -> dict[str, Any]:
-    table, seed = configuration.parts[part], configuration.seed
-    if table["kind"] == "galaxies":
-        assert catalogue is not None
-        cosmology = _cosmology(configuration)
+    def measure(self, part: str, estimator: RealEstimator, names: list[str]) -> dict[str, Any]:
+        """Return what an estimator makes of some galaxies, or of a field."""
+        table, seed = self.configuration.parts[part], self.configuration.seed
+        if table["kind"] != "galaxies":
+            return {_WHOLE: _ESTIMATES[table["kind"]](table, self.data, estimator, seed)}
+        given = self.configuration.cosmology
+        cosmology = None if given is None else FlatLambdaCDM(H0=given["H0"], Om0=given["Om0"])
         numbers = [int(name) for name in names]
-        records = estimate_galaxies(catalogue, numbers, estimator, seed=seed, cosmology=cosmology)
+        records = estimate_galaxies(
+            self.catalogue, numbers, estimator, seed=seed, cosmology=cosmology
+        )
         return dict(zip(names, records, strict=True))
-    return {_WHOLE: _ESTIMATES[table["kind"]](table, data, estimator, seed)}
-
-
-def _cosmology(configuration: RealConfiguration) -> FLRW | None:
-    from astropy.cosmology import FlatLambdaCDM
-
-    given = configuration.cosmology
-    return None if given is None else FlatLambdaCDM(H0=given["H0"], Om0=given["Om0"])

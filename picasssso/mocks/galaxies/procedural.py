@@ -139,14 +139,8 @@ class ProceduralGalaxies:
         self.worlds = Worlds.from_value(worlds)
         self.device = device
 
-    def resolved_device(self) -> torch.device:
-        """Return where galaxies are made.
-
-        Returns
-        -------
-        torch.device
-            The one given, or CUDA if there is one.
-        """
+    def _resolved_device(self) -> torch.device:
+        """Return where galaxies are made: the device given, or CUDA if there is one."""
         if self.device is not None:
             return torch.device(self.device)
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
@@ -247,48 +241,20 @@ class ProceduralGalaxies:
         InvalidInputError
             If a number is not an integer of at least 0.
         """
-        return self.render(self._indices(index), self.parameters(index))
+        return self._render(self._indices(index), self.parameters(index))
 
-    def render(self, index: np.ndarray, parameters: dict[str, np.ndarray]) -> Galaxies:
-        """Describe galaxies of given parameters.
-
-        Parameters
-        ----------
-        index : ndarray
-            Their numbers, which key the random fields of their structure.
-        parameters : dict
-            From `parameters`, possibly changed.
-
-        Returns
-        -------
-        Galaxies
-            The galaxies.
-        """
+    def _render(self, index: np.ndarray, parameters: dict[str, np.ndarray]) -> Galaxies:
+        """Describe galaxies of numbers, which key their random fields, and `parameters`."""
         pixels = (self.n_pixels + 2 * self.margin) ** 2
-        on_cpu = self.resolved_device().type == "cpu"
+        on_cpu = self._resolved_device().type == "cpu"
         size = max(1, _CHUNK_PIXELS // pixels) if on_cpu else _CHUNK_CUDA
-        chunks = list(self.render_chunks(index, parameters, size))
+        chunks = list(self._render_chunks(index, parameters, size))
         return chunks[0] if len(chunks) == 1 else join_galaxies(chunks)
 
-    def render_chunks(
+    def _render_chunks(
         self, index: np.ndarray, parameters: dict[str, np.ndarray], size: int
     ) -> Iterator[Galaxies]:
-        """Describe galaxies of given parameters, a few at a time.
-
-        Parameters
-        ----------
-        index : ndarray
-            Their numbers.
-        parameters : dict
-            From `parameters`, possibly changed.
-        size : int
-            How many at a time.
-
-        Yields
-        ------
-        Galaxies
-            The next galaxies.
-        """
+        """Yield the galaxies of `_render`, ``size`` at a time."""
         guests, host = self._companions(index, parameters)
         for start in range(0, len(index), size):
             part = slice(start, start + size)
@@ -327,7 +293,7 @@ class ProceduralGalaxies:
         guests: dict[str, np.ndarray],
         host: np.ndarray,
     ) -> Galaxies:
-        device = self.resolved_device()
+        device = self._resolved_device()
         n_pixels = self.n_pixels + 2 * self.margin
         scale = parameters["pixel_scale_kpc"]
         parts = render_parts(parameters, Frame(n_pixels, scale), Stream(self.seed, index, device))

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from astropy.wcs import WCS
 
     from picasssso.bands import BandImages
+    from picasssso.mocks.generated_pairs import ObservedPairs
 
 #: Seeing is drawn from this many values of a normal distribution's quantiles, so that the
 #: transfer functions of a survey are computed once.
@@ -91,6 +92,22 @@ class ObservedGalaxies:
                 "truth_at_psf=True."
             )
         return sums.to_property_maps(galaxy, self, **keywords)
+
+    def to_pairs(
+        self,
+        *,
+        galaxy: Sequence[int] | np.ndarray | None = None,
+        view: Sequence[int] | np.ndarray | None = None,
+        description: dict[str, Any] | None = None,
+    ) -> ObservedPairs:
+        """Return the galaxies as pairs of images and truth, such as `write_pairs` takes.
+
+        ``galaxy`` and ``view``: numbers of the galaxy (by default 0, 1, ...) and of the viewing
+        direction of each. Views of one galaxy must have the same number, by which sets are split.
+        """
+        from picasssso.mocks.generated_pairs import ObservedPairs
+
+        return ObservedPairs(self, galaxy=galaxy, view=view, description=description)
 
 
 def survey_images(
