@@ -100,6 +100,7 @@ def connect(
         "distributed.scheduler.allowed-failures": _RETRIES,
         # It looks at the stack every 10 ms and keeps what it saw for an hour: 0.1 MB a galaxy.
         "distributed.worker.profile.enabled": False,
+        "distributed.nanny.pre-spawn-environ": _environment(),
     }
     with (
         dask.config.set(settings),
@@ -114,6 +115,15 @@ def connect(
         Client(cluster, set_as_default=False) as client,
     ):
         yield client
+
+
+def _environment() -> dict[str, Any]:
+    """Return Dask's environment of workers without its threshold of freeing memory.
+
+    With it every array of a galaxy is taken from the system anew: a third more of a core's time.
+    """
+    known = dask.config.get("distributed.nanny.pre-spawn-environ")
+    return {key: value for key, value in known.items() if key != "MALLOC_TRIM_THRESHOLD_"}
 
 
 def _cores() -> int:
