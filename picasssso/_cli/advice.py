@@ -41,6 +41,7 @@ _NAMES = {
     "extinction_removed": "--extinction-removed",
     "n_samples": "--samples",
     "seed": "--seed",
+    "time_limit": "--time-limit",
     "color": "--option color",
     "luminosity_band": "--option luminosity_band",
     "relation": "--option relation",

@@ -15,7 +15,7 @@ import click
 from picasssso._cli.advice import with_options
 
 #: Example of a value, by physical type, for messages and help.
-QUANTITY_EXAMPLES = {"length": "80 Mpc", "angle": "1.3 arcsec"}
+QUANTITY_EXAMPLES = {"length": "80 Mpc", "angle": "1.3 arcsec", "time": "10 min"}
 
 
 @contextmanager

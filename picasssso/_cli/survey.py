@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
 from picasssso._cli.advice import with_options
 from picasssso._cli.estimators import ESTIMATOR, make_estimator
@@ -25,6 +26,11 @@ from picasssso._cli.running import common_options, progress_wanted
 
 #: Failures that are shown at the end, and where all stand.
 _SHOWN, LOG = 5, "run.log"
+#: What is of use with --mosaic.
+_OF_MOSAICS = {
+    "catalog", "output", "mosaic", "estimator_name", "options", "parameters_file", "scheduler",
+    "workers", "resources", "resume", "retry_failed", "quiet", "debug",
+}  # fmt: skip
 EXAMPLES = """
 \b
 Examples:
@@ -91,6 +97,9 @@ _RUN_OPTIONS: Options = (
     (("--batch", "batch_size"), "N",
      "Number of galaxies that a network processes together, for GPUs; by default one.",
      {"type": click.IntRange(min=1)}),
+    (("--time-limit",), "'T min'",
+     "Longest time for a galaxy, after which its worker is ended; by default there is none.",
+     {"type": QuantityType("time")}),
     (("--scheduler",), "ADDRESS",
      "Address of a Dask scheduler, such as tcp://head:8786; by default a local cluster.", {}),
     (("--workers",), "N",
@@ -128,8 +137,7 @@ def survey(**given: Any) -> None:
         "progress": progress_wanted(given["quiet"]),
     }
     if given["mosaic"]:
-        if given["images"] or given["bands"] or given["tiles"] or given["columns"]:
-            raise click.UsageError("--mosaic needs no catalog: omit the options of a catalog.")
+        _refuse_unused()
         work = partial(run_mosaic, given["catalog"], make_estimator(given), given["output"])
         summary = _resumable(partial(work, **cluster))
         _show_failures(given["output"] / "blocks", summary)
@@ -155,6 +163,7 @@ def survey(**given: Any) -> None:
         n_samples=given["n_samples"],
         seed=given["seed"],
         batch_size=given["batch_size"],
+        time_limit=given["time_limit"],
         **cluster,
     )
     summary = _resumable(work)
@@ -166,6 +175,22 @@ def survey(**given: Any) -> None:
         click.echo(f"{given['output']}: {summary}.")
     if summary.failed:
         click.get_current_context().exit(1)
+
+
+def _refuse_unused() -> None:
+    """Refuse options that do nothing for a mosaic."""
+    context = click.get_current_context()
+    unused = [
+        max(option.opts, key=len)
+        for option in context.command.params
+        if option.name not in _OF_MOSAICS
+        and context.get_parameter_source(str(option.name)) is ParameterSource.COMMANDLINE
+    ]
+    if unused:
+        raise click.UsageError(
+            f"--mosaic estimates maps of images as they are, without a catalog: omit "
+            f"{', '.join(unused)}."
+        )
 
 
 def _resumable(work: Callable[[], Any]) -> Any:

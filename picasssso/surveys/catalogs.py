@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,29 +15,36 @@ import numpy as np
 import numpy.typing as npt
 from astropy.table import Table
 
-from picasssso.exceptions import FileFormatError, InvalidInputError
+from picasssso.exceptions import FileFormatError, InvalidInputError, MissingDependencyError
 
 #: Names under which columns are found, in small letters.
 USUAL = {
-    "id": ("id", "name", "objid", "obj_id", "object_id", "source_id", "galaxy", "specobjid",
-           "nsaid", "plateifu"),
-    "ra": ("ra", "raj2000", "ra_j2000", "alpha_j2000", "_raj2000", "ra_icrs"),
-    "dec": ("dec", "dej2000", "dec_j2000", "decj2000", "delta_j2000", "_dej2000", "de_icrs"),
-    "redshift": ("redshift", "z", "z_spec", "zspec", "specz", "spec_z"),
+    "id": ("id", "name", "objid", "obj_id", "object_id", "objname", "source_id", "galaxy",
+           "specobjid", "nsaid", "plateifu", "targetid", "main_id"),
+    "ra": ("ra", "raj2000", "ra_j2000", "alpha_j2000", "_raj2000", "ra_icrs", "ra_deg"),
+    "dec": ("dec", "dej2000", "dec_j2000", "decj2000", "delta_j2000", "_dej2000", "de_icrs",
+            "dec_deg"),
+    "redshift": ("redshift", "z", "z_spec", "zspec", "specz", "spec_z", "rvz_redshift"),
     "distance": ("distance", "luminosity_distance", "d_l", "dl"),
-    "ebv": ("ebv", "e_bv", "e(b-v)", "ebmv"),
+    "ebv": ("ebv", "e_bv", "e(b-v)", "ebmv", "e_b_v", "e_b-v", "e_b-v_"),
     "size": ("size", "cutout_size"),
 }  # fmt: skip
 #: What a column is brought to; whether numbers without a unit are taken to be in it already.
 UNITS = {"ra": (u.deg, True), "dec": (u.deg, True), "distance": (u.Mpc, False),
          "size": (u.arcsec, False)}  # fmt: skip
+#: Endings of tables of text, whose kind astropy finds by looking inside.
+_TEXT = (".txt", ".dat", ".cat", ".tab", ".tsv", ".tbl", ".mrt")
+_PARQUET = (".parquet", ".parq")
 #: A column z beside one of these may be a magnitude.
 _MAGNITUDES = {"u", "g", "r", "i", "y"}
 
 
 @dataclass(frozen=True)
 class Galaxy:
-    """One row of a catalog, and all its values: degrees, size in arcsec, distance in Mpc."""
+    """One row of a catalog, and its values: degrees, size in arcsec, distance in Mpc.
+
+    ``missing``: what the catalog has a column of, but not for this galaxy.
+    """
 
     number: int
     id: str
@@ -45,6 +53,7 @@ class Galaxy:
     distance: float | None = None
     ebv: float | None = None
     size: float | None = None
+    missing: tuple[str, ...] = ()
     values: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -65,6 +74,10 @@ class Catalog:
         given = {role: value for role, value in numbers.items() if np.isfinite(value)}
         place = (given["ra"], given["dec"]) if {"ra", "dec"} <= given.keys() else None
         row = self.table[k]
+        values = {name: _plain(row[name]) for name in self.table.colnames}
+        whole = values[self.columns["id"]]
+        # Of whole numbers patterns may state the width, {id:06d}.
+        values["id"] = whole if isinstance(whole, int) else self.ids[k]
         return Galaxy(
             k,
             self.ids[k],
@@ -73,7 +86,8 @@ class Catalog:
             given.get("distance"),
             given.get("ebv"),
             given.get("size"),
-            values={name: _plain(row[name]) for name in self.table.colnames},
+            tuple(role for role in numbers if role not in given),
+            values=values,
         )
 
 
@@ -111,16 +125,32 @@ def _read(path: str | os.PathLike[str]) -> Table:
     name = Path(path).expanduser()
     if not name.is_file():
         raise FileFormatError(f"There is no catalog {path}.")
-    # What these endings stand for, astropy finds by looking at what is inside.
-    kind = {"format": "ascii"} if name.suffix in ("", ".txt", ".dat", ".cat", ".tab") else {}
+    kind = {"format": "ascii"} if name.suffix in ("", *_TEXT) else {}
     try:
-        return Table.read(name, **kind)
-    except Exception as error:  # whatever the reader of some format raises
-        raise FileFormatError(
-            f"The catalog {path} cannot be read as a table: {str(error).splitlines()[0][:200]} "
-            "Expected ECSV, FITS, VOTable, CSV, Parquet (with pandas and pyarrow) or another "
-            "format of astropy.table.Table.read."
+        return _read_parquet(name) if name.suffix in _PARQUET else Table.read(name, **kind)
+    except ImportError as error:
+        raise MissingDependencyError(
+            f"The catalog {path} needs another package: {str(error).rstrip('.')}. Install it "
+            "(python -m pip install pandas pyarrow for Parquet), or convert the table to FITS."
         ) from error
+    except Exception as error:  # whatever the reader of some format raises
+        reason = (str(error).splitlines() or [type(error).__name__])[0][:200].rstrip(".")
+        raise FileFormatError(
+            f"The catalog {path} cannot be read as a table: {reason}. Expected ECSV, FITS, "
+            "VOTable, CSV, Parquet (with pandas and pyarrow) or another format of "
+            "astropy.table.Table.read."
+        ) from error
+
+
+def _read_parquet(path: Path) -> Table:
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "No table::len")  # of files by others than astropy
+            return Table.read(path, format="parquet")
+    except TypeError:  # text without a value, which astropy does not read
+        import pandas
+
+        return Table.from_pandas(pandas.read_parquet(path))
 
 
 def _find_columns(
@@ -179,14 +209,22 @@ def _numbers(
     table: Table, name: str, role: str, unit: u.UnitBase | None
 ) -> npt.NDArray[np.float64]:
     column = table[name]
+    unit = unit or column.unit
     try:
-        values: npt.NDArray[np.float64] = np.ma.filled(np.ma.asarray(column, float), np.nan)
+        values = _floats(column)
     except (TypeError, ValueError):
-        raise InvalidInputError(
-            f"The catalog's column {name!r}, the {role}, holds {_plain(column[0])!r}: expected "
-            + ("numbers, degrees where no unit is given." if role in ("ra", "dec") else "numbers.")
-        ) from None
+        if role not in ("ra", "dec"):
+            raise InvalidInputError(
+                f"The catalog's column {name!r}, the {role}, holds {_first_word(column)!r}: "
+                "expected numbers."
+            ) from None
+        return _check_angles(_sexagesimal(column, role, unit), name, role)
     if role == "redshift":
+        if unit is not None and unit.physical_type == "speed":
+            raise InvalidInputError(
+                f"The catalog's column {name!r}, the redshift, is in {unit}: expected redshifts "
+                "without a unit, velocities divided by the speed of light."
+            )
         bad = np.flatnonzero(~(values > -0.005))
         if len(bad) == len(values):
             raise InvalidInputError(
@@ -197,7 +235,6 @@ def _numbers(
     if role not in UNITS:
         return values
     target, taken = UNITS[role]
-    unit = unit or column.unit
     if unit is None and not taken:
         raise InvalidInputError(
             f"The catalog's column {name!r}, the {role}, has no unit: give it, "
@@ -210,17 +247,70 @@ def _numbers(
             f"The catalog's column {name!r}, the {role}, is in {unit}: expected a unit like "
             f"{target}."
         ) from None
-    if role == "dec" and np.nanmax(np.abs(values), initial=0) > 90:
-        raise InvalidInputError(f"The catalog's column {name!r} holds declinations beyond 90 deg.")
+    return _check_angles(values, name, role)
+
+
+def _floats(column: Any) -> npt.NDArray[np.float64]:
+    """Return numbers, also those written as text, with NaN where there is none."""
+    if getattr(column, "dtype", np.dtype(float)).kind in "SUO":
+        column = [np.nan if text in ("", "None") else text for text in map(_text, column)]
+    elif hasattr(column, "unmasked"):  # of a QTable
+        column = column.filled(np.nan).value
+    return np.ma.filled(np.ma.asarray(column, float), np.nan)
+
+
+def _sexagesimal(column: Any, role: str, unit: u.UnitBase | None) -> npt.NDArray[np.float64]:
+    """Return degrees from text such as 12:34:56.7, which of a right ascension are hours."""
+    from astropy.coordinates import Angle
+
+    known = unit if unit in (u.deg, u.hourangle) else u.hourangle if role == "ra" else u.deg
+    values = np.full(len(column), np.nan)
+    for k, text in enumerate(map(_text, column)):
+        try:
+            values[k] = Angle(text, known).deg if text else np.nan
+        except (ValueError, u.UnitsError):
+            what = (
+                f"hours such as 12:34:56.7 (of degrees: columns={{'ra': '{column.name} [deg]'}})"
+                if role == "ra"
+                else "degrees such as -01:23:45"
+            )
+            raise InvalidInputError(
+                f"The catalog's column {column.name!r}, the {role}, holds {text!r}: expected "
+                f"numbers in degrees, or sexagesimal {what}."
+            ) from None
     return values
 
 
+def _check_angles(values: npt.NDArray[np.float64], name: str, role: str) -> Any:
+    if role == "dec" and np.nanmax(np.abs(values), initial=0) > 90:
+        raise InvalidInputError(f"The catalog's column {name!r} holds declinations beyond 90 deg.")
+    if role == "ra" and np.nanmax(np.abs(values), initial=0) > 360:
+        raise InvalidInputError(
+            f"The catalog's column {name!r} holds right ascensions beyond 360 deg: give the "
+            "column, with its unit, columns={'ra': 'NAME [deg]'}."
+        )
+    return values
+
+
+def _first_word(column: Any) -> str:
+    """Return the first text of a column that is no number."""
+    for text in map(_text, column):
+        try:
+            float(text or "nan")
+        except ValueError:
+            return text
+    return _text(column[0])
+
+
 def _plain(value: Any) -> Any:
-    """Return a cell as a plain Python value."""
+    """Return a cell as a plain Python value; None where there is none."""
+    if np.ndim(value) == 0 and np.ma.is_masked(value):
+        return None
     value = getattr(value, "value", value)
     value = value.item() if hasattr(value, "item") and np.ndim(value) == 0 else value
     return value.decode() if isinstance(value, bytes) else value
 
 
 def _text(value: Any) -> str:
-    return "" if np.ma.is_masked(value) else str(_plain(value)).strip()
+    value = _plain(value)
+    return "" if value is None else str(value).strip()

@@ -11,17 +11,25 @@ from __future__ import annotations
 import logging
 import os
 import secrets
+import threading
 import time
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any
 
-from picasssso.exceptions import InvalidInputError, MissingDependencyError, PicassssoError
+from picasssso.exceptions import (
+    InvalidInputError,
+    MissingDependencyError,
+    PicassssoError,
+    PicassssoWarning,
+)
 from picasssso.filters.own import adopt_curves, session_curves
 from picasssso.surveys.galaxies import describe_failure
 
 try:
     import dask
+    import dask.system
     from distributed import (
         Client,
         KilledWorker,
@@ -30,6 +38,8 @@ try:
         as_completed,
         get_worker,
     )
+    from distributed.comm import CommClosedError
+    from distributed.system import MEMORY_LIMIT
 except ImportError as error:
     raise MissingDependencyError(
         "Survey runs need dask.distributed: python -m pip install 'picasssso[survey]'."
@@ -49,14 +59,23 @@ class SurveyInterruptedError(PicassssoError, RuntimeError):
     """A run ended before its end; what it has is kept."""
 
 
+class _KilledError(PicassssoError):
+    """The worker of a galaxy was killed too often."""
+
+
 class _Work(WorkerPlugin):
     """The work of a run on a worker, and the number of threads that it may use there."""
 
-    def __init__(self, name: str, work: Callable[[Sequence[Any]], list[Any]]) -> None:
-        self.name, self.work, self.client = name, work, os.getpid()
+    def __init__(
+        self, name: str, work: Callable[[Sequence[Any]], list[Any]], time_limit: float | None
+    ) -> None:
+        self.name, self.work, self.time_limit = name, work, time_limit
+        self.client = os.getpid()
         self.curves = session_curves()
 
     def setup(self, worker: Any) -> None:
+        if hasattr(self.work, "check_worker"):
+            self.work.check_worker()
         adopt_curves(self.curves, "the run")
         if os.getpid() != self.client:  # a process of Dask's, not one of the user's
             import torch
@@ -65,9 +84,17 @@ class _Work(WorkerPlugin):
 
 
 def _run(name: str, batch: Sequence[Any]) -> list[Any]:
-    """Do the work on a batch; runs on a worker."""
+    """Do the work on a batch; runs on a worker, which ends where that takes too long."""
     plugin: Any = get_worker().plugins[name]
-    return plugin.work(batch)
+    if plugin.time_limit is None or os.getpid() == plugin.client:
+        return plugin.work(batch)
+    clock = threading.Timer(plugin.time_limit * len(batch), os._exit, (1,))
+    clock.daemon = True
+    clock.start()
+    try:
+        return plugin.work(batch)
+    finally:
+        clock.cancel()
 
 
 @contextmanager
@@ -81,17 +108,17 @@ def connect(
                 "workers= is for a cluster on this machine; that of scheduler= has its own."
             )
         try:
-            with Client(scheduler, timeout="20s", set_as_default=False) as client:
-                yield client
+            client = Client(scheduler, timeout="20s", set_as_default=False)
         except (OSError, ValueError) as error:
-            if isinstance(error, PicassssoError):
-                raise
             raise InvalidInputError(
                 f"There is no Dask scheduler at {scheduler} ({describe_failure(error)}): start "
                 "one with `dask scheduler`, and workers with `dask worker ADDRESS`."
             ) from error
+        with client:
+            _warn_of_waiting(client, resources)
+            yield client
         return
-    number = _cores() if workers is None else workers
+    number = dask.system.CPU_COUNT if workers is None else workers
     if number < 1:
         raise InvalidInputError(f"workers={workers!r}: expected at least 1.")
     settings = {
@@ -101,6 +128,11 @@ def connect(
         # It looks at the stack every 10 ms and keeps what it saw for an hour: 0.1 MB a galaxy.
         "distributed.worker.profile.enabled": False,
         "distributed.nanny.pre-spawn-environ": _environment(),
+        # A worker that is paused because of what it keeps to itself never goes on; one that
+        # takes all of its part of the memory is ended.
+        "distributed.worker.memory.target": False,
+        "distributed.worker.memory.spill": False,
+        "distributed.worker.memory.pause": False,
     }
     with (
         dask.config.set(settings),
@@ -108,13 +140,18 @@ def connect(
             n_workers=number,
             threads_per_worker=1,
             processes=True,
+            memory_limit=MEMORY_LIMIT // number,
             dashboard_address="127.0.0.1:0",
             resources=dict(resources or {}),
             silence_logs=logging.CRITICAL,
         ) as cluster,
         Client(cluster, set_as_default=False) as client,
     ):
-        yield client
+        try:
+            yield client
+        except (KeyboardInterrupt, SystemExit):
+            logging.getLogger("asyncio").addFilter(_is_of_interest)
+            raise
 
 
 def _environment() -> dict[str, Any]:
@@ -126,9 +163,24 @@ def _environment() -> dict[str, Any]:
     return {key: value for key, value in known.items() if key != "MALLOC_TRIM_THRESHOLD_"}
 
 
-def _cores() -> int:
-    return (
-        len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+def _is_of_interest(record: logging.LogRecord) -> bool:
+    """Return whether a message is not only of a connection that was closed on purpose."""
+    return not (record.exc_info and isinstance(record.exc_info[1], CommClosedError))
+
+
+def _warn_of_waiting(client: Any, resources: Mapping[str, float] | None) -> None:
+    """Say that no worker of a cluster can do anything yet, which may change."""
+    there = [w.get("resources", {}) for w in client.scheduler_info()["workers"].values()]
+    wanted = dict(resources or {})
+    if any(all(has.get(name, 0) >= n for name, n in wanted.items()) for has in there):
+        return
+    what = " ".join(f"{name}={number:g}" for name, number in wanted.items())
+    warnings.warn(
+        f"The cluster at {client.scheduler.address} has {len(there)} workers"
+        + (f", none of them with the resources {what}" if there else "")
+        + ": waiting for some to start.",
+        PicassssoWarning,
+        stacklevel=2,
     )
 
 
@@ -137,17 +189,22 @@ def iterate_results(
     work: Callable[[Sequence[Any]], list[Any]],
     batches: Iterable[Sequence[Any]],
     resources: Mapping[str, float] | None = None,
+    time_limit: float | None = None,
 ) -> Iterator[tuple[Any, Any]]:
     """Yield (item, result) as they come; a result may be the exception that an item ended in.
 
     ``work``: returns a result for each item of a batch; a mapping with ``"failed"`` says that an
-    item of several is to be tried alone; of a batch of one it raises.
+    item of several is to be tried alone; of a batch of one it raises. ``time_limit``: seconds for
+    each item, after which its worker is ended.
     """
-    plugin = _Work(f"picasssso-{secrets.token_hex(4)}", work)
+    plugin = _Work(f"picasssso-{secrets.token_hex(4)}", work, time_limit)
     address = client.scheduler.address
     _register(client, plugin, address)
     waiting = iter(batches)
     again: list[tuple[Sequence[Any], int]] = []
+    # Where workers hold several tasks, one of these may not be what killed its worker.
+    suspects: list[Sequence[Any]] | None = [] if client.cluster is None else None
+    alone: Any = None
     running = as_completed(loop=client.loop, raise_errors=False)
     under_way: dict[Any, Sequence[Any]] = {}
     threads, looked = 1, float("-inf")
@@ -163,7 +220,7 @@ def iterate_results(
         running.add(future)
 
     def refill() -> None:
-        nonlocal threads, looked
+        nonlocal threads, looked, alone
         if time.monotonic() - looked > _LOOK:  # clusters grow and shrink
             threads, looked = max(sum(client.nthreads().values()), 1), time.monotonic()
         while len(under_way) < threads * _AHEAD:
@@ -172,6 +229,9 @@ def iterate_results(
                 continue
             batch = next(waiting, None)
             if batch is None:
+                if suspects and not under_way:  # nothing else is there to be blamed
+                    alone = suspects.pop()
+                    submit(alone, _RETRIES)
                 return
             submit(batch, _RETRIES if len(batch) == 1 else 0)
 
@@ -180,12 +240,14 @@ def iterate_results(
         while under_way:
             future = next(running)
             batch = under_way.pop(future.key)
-            outcome = _outcome(future, address)
+            outcome = _outcome(future, address, time_limit)
             if isinstance(outcome, Exception):
-                if len(batch) == 1:
+                if len(batch) > 1:
+                    again += [([item], _RETRIES) for item in batch]
+                elif suspects is None or batch is alone or not isinstance(outcome, _KilledError):
                     yield batch[0], outcome
                 else:
-                    again += [([item], _RETRIES) for item in batch]
+                    suspects.append(batch)
             else:
                 for item, result in zip(batch, outcome, strict=True):
                     if len(batch) > 1 and isinstance(result, Mapping) and "failed" in result:
@@ -205,15 +267,16 @@ def iterate_results(
                 client.unregister_worker_plugin(plugin.name)
 
 
-def _outcome(future: Any, address: str) -> Any:
+def _outcome(future: Any, address: str, time_limit: float | None) -> Any:
     """Return a task's results, or the exception that it ended in."""
     if future.status == "finished":
         return future.result()
     error = future.exception() if future.status == "error" else None
     if isinstance(error, KilledWorker):
-        return PicassssoError(
+        slow = "" if time_limit is None else f", longer than {time_limit:g} s"
+        return _KilledError(
             f"its worker was killed each time it was tried ({error.allowed_failures + 1} times): "
-            "out of memory, or ended from outside"
+            f"out of memory{slow}, or ended from outside"
         )
     if isinstance(error, Exception):
         return error

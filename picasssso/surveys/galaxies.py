@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import re
+import socket
 import time
 import warnings
 import zlib
@@ -17,9 +19,15 @@ from urllib.parse import quote
 import astropy.units as u
 import numpy as np
 
-from picasssso.exceptions import InvalidInputError, PicassssoError, PicassssoWarning
+from picasssso.exceptions import (
+    FileFormatError,
+    InvalidInputError,
+    PicassssoError,
+    PicassssoWarning,
+)
 from picasssso.surveys.measuring import measure_galaxy
 from picasssso.surveys.sources import Located, read_source
+from picasssso.surveys.store import RESULTS
 
 if TYPE_CHECKING:
     from picasssso.bands import BandImages
@@ -37,6 +45,8 @@ READING = (
 _OPEN_TILES = 16
 #: Longest text of an error, and of notes.
 _LONGEST, _NOTES = 600, 300
+#: Longest name of a galaxy in that of a file: file systems end at 255 bytes.
+_LONGEST_NAME = 180
 #: What tells a sentence that names arguments or functions of Python.
 _PYTHON = re.compile(r"\b[a-z_]+=(?!=)|\w\(|\bu\.[a-z]")
 #: Side of the pictures on the page, pixels at most.
@@ -55,7 +65,12 @@ def _reading(options: Mapping[str, Any]) -> dict[str, Any]:
 def file_of(folder: Path, kind: str, name: str, ending: str) -> Path:
     """Return where a galaxy's file stands: among 4096 folders, so that none grows too full."""
     shard = f"{zlib.crc32(name.encode()) % 4096:03x}"
-    return folder / kind / shard / f"{quote(name, safe='+')}{ending}"
+    text = quote(name, safe="+")
+    if text.startswith("."):
+        text = f"%2E{text[1:]}"  # no hidden files
+    if len(text) > _LONGEST_NAME:
+        text = f"{text[:_LONGEST_NAME]}~{hashlib.sha256(name.encode()).hexdigest()[:16]}"
+    return folder / kind / shard / f"{text}{ending}"
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,8 +105,21 @@ class GalaxyWork:
 
         return lru_cache(_OPEN_TILES)(open_tile)
 
+    @property
+    def _extinction_by_galaxy(self) -> bool:
+        scale = self.extinction_removed or self.options.get("ebv_scale")
+        return scale is not None and "ebv" not in self.options
+
     def __getstate__(self) -> dict[str, Any]:
         return {key: value for key, value in vars(self).items() if key != "_open_tile"}
+
+    def check_worker(self) -> None:
+        """Refuse a worker that does not see the folder of the run."""
+        if not (self.folder / RESULTS).is_file():
+            raise FileFormatError(
+                f"The worker on {socket.gethostname()} does not see the folder of the run, "
+                f"{self.folder}: name one that all workers can write to."
+            )
 
     def __call__(self, batch: Sequence[Located]) -> list[dict[str, Any]]:
         """Return a row for each galaxy; of several, one that fails gets the error as its row.
@@ -158,6 +186,8 @@ class GalaxyWork:
             )
         elif galaxy.ebv is not None:
             options["ebv"] = galaxy.ebv
+        elif self._extinction_by_galaxy:
+            raise InvalidInputError("the catalog has no E(B-V) of it")
         own = {key: value for key, value in own.items() if value is not None}
         masks = options.pop("file_mask", None)
         if isinstance(source, BandImages):
@@ -179,6 +209,10 @@ class GalaxyWork:
             warnings.simplefilter("always", PicassssoWarning)
             images = prepare(source, **options, **own)
         notes = list(located.notes) + [_note(w.message) for w in caught]
+        if "distance" in galaxy.missing:
+            notes.append("no distance in the catalog: that of the redshift")
+        if images.galactic_extinction is None:
+            notes.append("Galactic extinction unknown: images taken to be corrected")
         return images, list(dict.fromkeys(notes))
 
     def _finish(

@@ -27,7 +27,7 @@ from picasssso.exceptions import InvalidInputError, PicassssoError
 from picasssso.maps.files import _assemble, hdus_of
 from picasssso.surveys.measuring import measure_region
 from picasssso.surveys.running import Summary, collect, describe_estimator, finish
-from picasssso.surveys.store import Store
+from picasssso.surveys.store import RESULTS, Store
 
 if TYPE_CHECKING:
     from picasssso.bands import BandImages
@@ -96,6 +96,10 @@ def run_mosaic(
     from picasssso.surveys.engine import connect, iterate_results
 
     where = Path(folder).expanduser().resolve()
+    if (where / _MAPS).exists() and not (where / "blocks" / RESULTS).exists():
+        raise InvalidInputError(
+            f"{where / _MAPS} was not written by a run in this folder: choose another folder."
+        )
     work = _make_work(Path(images).expanduser().resolve(), estimator, where)
     settings = {**describe_estimator(estimator), "images": str(work.path)}
     how = {"resume": resume, "retry_failed": retry_failed}
@@ -106,6 +110,7 @@ def run_mosaic(
         connect(scheduler, workers, resources) as client,
     ):
         partial = where / f"{_MAPS}.partial"
+        names = {_name(block) for block in blocks}
         if not (where / _MAPS).exists():
             done = store.done()
             if not done or not partial.exists():
@@ -116,9 +121,9 @@ def run_mosaic(
             todo = [[_Piece(k, b)] for k, b in enumerate(blocks) if _name(b) not in done]
             results = iterate_results(client, work, todo, resources)
             collect(store, results, len(todo), progress, "block")
-            if store.count() == (len(blocks), 0):
+            if store.count(names) == (len(blocks), 0):
                 partial.replace(where / _MAPS)
-        number, failed = store.count()
+        number, failed = store.count(names)
         if (where / _MAPS).exists() and work.images.labels is not None:
             measuring = _LabelWork(where / _MAPS, work.path)
             seen = labels.done()

@@ -83,6 +83,7 @@ def run(
     n_samples: int = 0,
     seed: int = 0,
     batch_size: int | None = None,
+    time_limit: u.Quantity | None = None,
     scheduler: str | None = None,
     workers: int | None = None,
     resources: Mapping[str, float] | None = None,
@@ -145,6 +146,9 @@ def run(
     batch_size : int, optional
         Number of galaxies in a task, which networks process together on a GPU. By default up to
         8, or fewer in a small run, one after the other.
+    time_limit : `~astropy.units.Quantity`, optional
+        Longest time for a galaxy, after which its worker is ended, as if it had crashed. By
+        default there is none.
     scheduler : str, optional
         Address of a Dask scheduler. By default a cluster is started on this machine.
     workers : int, optional
@@ -201,6 +205,7 @@ def run(
         n_samples=n_samples,
         seed=seed,
     )
+    limit = _check_time(time_limit)
     where = Path(folder).expanduser().resolve()
     work = GalaxyWork(
         _check_estimator(estimator, n_samples),
@@ -227,8 +232,10 @@ def run(
         "seed": seed,
     }
     with Store(where, settings, resume=resume, retry_failed=retry_failed) as store:
+        places = {name: k for k, name in enumerate(table.ids)}
+        store.renumber(places)
         done = store.done()
-        todo = [k for k, name in enumerate(table.ids) if name not in done]
+        todo = [k for name, k in places.items() if name not in done]
         if todo:
             with connect(scheduler, workers, resources) as client:
                 logger.info("%d galaxies to do; dashboard: %s", len(todo), client.dashboard_link)
@@ -236,9 +243,9 @@ def run(
                 share = len(todo) // (_TASKS * max(sum(client.nthreads().values()), 1))
                 size = batch_size or min(max(share, 1), _BATCH)
                 batches = _batches(table, source, todo, size)
-                results = iterate_results(client, work, batches, resources)
+                results = iterate_results(client, work, batches, resources, limit)
                 collect(store, results, len(todo), progress, "galaxy")
-        number, failed = store.count()
+        number, failed = store.count(places)
         finish(where)
     return Summary(number, failed, len(table))
 
@@ -340,6 +347,20 @@ def _check_numbers(aperture: Any, **numbers: Any) -> None:
         check_integer(name, value, 1 if name == "batch_size" else 0)
 
 
+def _check_time(limit: u.Quantity | None) -> float | None:
+    """Return seconds."""
+    if limit is None:
+        return None
+    if (
+        isinstance(limit, u.Quantity)
+        and limit.isscalar
+        and limit.unit.physical_type == "time"
+        and 0 < limit.value < np.inf
+    ):
+        return float(limit.to_value(u.s))
+    raise InvalidInputError(f"time_limit={limit!r}: expected a time, such as 10 * u.min.")
+
+
 def _check_bands(files: Any, bands: Sequence[str] | None, survey: str | None) -> None:
     from picasssso.bands.band_names import check_band, resolve_band
 
@@ -367,7 +388,7 @@ def _batches(
 ) -> Iterator[list[Located]]:
     # By redshift, so that what an estimator keeps of one serves the next (model libraries);
     # out of tiles tile by tile, since opening one costs more than that.
-    redshifts = catalog.numbers["redshift"]
+    redshifts = np.nan_to_num(catalog.numbers["redshift"], nan=np.inf)
     order = sorted(numbers, key=lambda k: (source.group(k), redshifts[k]))
     places = (source.locate(catalog[k]) for k in order)
     while batch := list(islice(places, size)):
@@ -419,10 +440,7 @@ def _row_of_failure(error: Exception) -> dict[str, Any]:
 
 def finish(folder: Path) -> None:
     """Write the table of results as one FITS file, instead of what is there."""
-    table = read_results(folder)
-    for name in table.colnames:
-        if table[name].dtype.kind == "U":  # FITS knows ASCII only
-            table[name] = np.char.encode(table[name], "ascii", "replace")
+    table = _read_table(folder, text=bytes)
     with atomic_write(folder / "results.fits", overwrite=True) as temporary:
         table.write(temporary, format="fits")
 
@@ -453,6 +471,11 @@ def read_results(folder: str | os.PathLike[str]) -> QTable:
     >>> table = read_results("survey")  # doctest: +SKIP
     >>> table["id", "stellar_mass", "stellar_mass_error"]  # doctest: +SKIP
     """
+    return _read_table(folder)
+
+
+def _read_table(folder: str | os.PathLike[str], text: type[str | bytes] = str) -> QTable:
+    """Return the table of results; as bytes for FITS, which knows ASCII only."""
     from astropy.table import QTable
 
     columns: dict[str, Any] = {name: [] for name in ("id", "failed", "notes")}
@@ -468,13 +491,15 @@ def read_results(folder: str | os.PathLike[str]) -> QTable:
         for values in columns.values():
             if len(values) < n:
                 values.append(np.nan if isinstance(values, array) else "")
-    del columns["number"]
+    columns.pop("number", None)
     table = QTable()
     for name in dict.fromkeys([*(name for name in _FIRST if name in columns), *columns]):
         values = columns.pop(name)
         unit = _unit_of(name)
         if isinstance(values, list):
-            table[name] = np.array(values, str)
+            if text is bytes:  # names stay different from each other
+                values = [value.encode("ascii", "backslashreplace") for value in values]
+            table[name] = np.array(values, text)
         else:
             plain = np.array(values)
             table[name] = plain if unit == u.dimensionless_unscaled else plain * unit

@@ -5,7 +5,8 @@ from __future__ import annotations
 import glob
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from string import Formatter
 from typing import Any, Protocol
 
 import astropy.units as u
@@ -74,19 +75,32 @@ class FilePatterns:
 
     def locate(self, galaxy: Galaxy) -> Located:
         """Return the files of a galaxy."""
+        # Workers do not need the rest of the catalog.
+        known = replace(galaxy, values={})
+        lacking = [name for name in self._names() if galaxy.values.get(name, name) in (None, "")]
+        if lacking:
+            return Located(known, {}, error=f"the catalog has no {' and no '.join(lacking)} of it")
         files = {
             band: self._fill(pattern, band, galaxy) for band, pattern in self.patterns.items()
         }
         if None in files:
-            return Located(galaxy, files[None])
-        return Located(galaxy, {str(band): file for band, file in files.items()})
+            return Located(known, files[None])
+        return Located(known, {str(band): file for band, file in files.items()})
+
+    def _names(self) -> list[str]:
+        """Return the columns that stand in braces."""
+        try:
+            parts = [part for text in self.patterns.values() for part in Formatter().parse(text)]
+        except ValueError:
+            return []  # said where it is filled in
+        return list(dict.fromkeys(part[1] for part in parts if part[1]))
 
     def group(self, number: int) -> tuple[int, ...]:
         """Return the same for all: each has files of its own."""
         return ()
 
     def _fill(self, pattern: str, band: str | None, galaxy: Galaxy) -> str:
-        values = {**galaxy.values, "id": galaxy.id}
+        values = {"id": galaxy.id, **galaxy.values}
         if band is not None:
             values["band"] = band
         try:
@@ -165,6 +179,12 @@ class Tiles:
     def locate(self, galaxy: Galaxy) -> Located:
         """Return the tiles of a galaxy, and of what they hold only a part."""
         k, files, notes = galaxy.number, {}, []
+        galaxy = replace(galaxy, values={})
+        if galaxy.position is None:
+            return Located(galaxy, {}, error="the catalog has no position of it")
+        if not self.sizes[k] > 0:
+            error = f"the size of its cutout is {self.sizes[k]:g} arcsec, expected a positive one"
+            return Located(galaxy, {}, error=error)
         for band, (best, held) in self.choices.items():
             if best[k] < 0:
                 error = f"no tile of {band} holds it"

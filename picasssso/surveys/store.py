@@ -7,14 +7,15 @@ operating system's, so that it ends with the process that holds it.
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import logging
 import os
 import socket
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import closing
+from collections.abc import Container, Iterable, Iterator, Mapping
+from contextlib import closing, contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -29,13 +30,25 @@ RESULTS = "results.sqlite"
 LOG = "run.log"
 #: Longest value of a setting in a message, and how many names are shown beside it.
 _LONGEST, _SHOWN = 80, 5
+#: Seconds to wait for others who read or write the file.
+_WAIT = 600.0
+#: Rows read with one query.
+_AT_ONCE = 500
 logger = logging.getLogger("picasssso.surveys")
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS settings (name TEXT PRIMARY KEY, value TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS rows (id TEXT PRIMARY KEY, number INTEGER NOT NULL, failed TEXT,
                                  json TEXT NOT NULL, color BLOB, mass BLOB);
+CREATE INDEX IF NOT EXISTS places ON rows (number, id);
 """
+
+
+class _Log(logging.FileHandler):
+    """A log that may miss lines: on a full disk the results say so."""
+
+    def handleError(self, record: logging.LogRecord) -> None:
+        """Leave out the line."""
 
 
 class Store:
@@ -47,25 +60,43 @@ class Store:
         from filelock import FileLock, Timeout
 
         self.folder = folder
-        folder.mkdir(parents=True, exist_ok=True)
         self._lock = FileLock(folder / ".lock")
         try:
+            folder.mkdir(parents=True, exist_ok=True)
             self._lock.acquire(timeout=0)
         except Timeout:
             raise InvalidInputError(
                 f"Another run is writing to {folder} ({_read_holder(folder)}): wait for it, or "
                 "choose another folder."
             ) from None
+        except (OSError, NotImplementedError) as error:  # read-only, full, without locks
+            raise self._cannot(error) from error
         try:
             self._open(dict(settings), resume, retry_failed)
+        except (OSError, sqlite3.Error) as error:
+            self._lock.release()
+            raise self._cannot(error) from error
         except BaseException:
             self._lock.release()
             raise
 
+    def _cannot(self, error: Exception) -> FileFormatError:
+        if isinstance(error, FileFormatError):
+            return error
+        reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
+        if isinstance(error, sqlite3.DatabaseError) and "not a database" in reason:
+            return FileFormatError(f"{self.folder / RESULTS} is damaged, or no results: {reason}.")
+        full = "full" in reason or getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT)
+        todo = "make room and resume the run" if full else "choose a folder that can be written to"
+        return FileFormatError(
+            f"Cannot write the results in {self.folder}: {reason}. What was written before is "
+            f"kept: {todo}."
+        )
+
     def _open(self, settings: dict[str, Any], resume: bool, retry_failed: bool) -> None:
         (self.folder / ".holder").write_text(f"process {os.getpid()} on {socket.gethostname()}")
         begun = (self.folder / RESULTS).exists()
-        self._database = sqlite3.connect(self.folder / RESULTS)
+        self._database = sqlite3.connect(self.folder / RESULTS, timeout=_WAIT)
         self._database.executescript(_SCHEMA)
         known = dict(self._database.execute("SELECT name, value FROM settings"))
         if begun and known and not resume:
@@ -90,7 +121,7 @@ class Store:
             database.executemany("INSERT OR IGNORE INTO settings VALUES (?, ?)", new.items())
             if retry_failed:
                 database.execute("DELETE FROM rows WHERE failed IS NOT NULL")
-        self._handler = logging.FileHandler(self.folder / LOG)
+        self._handler = _Log(self.folder / LOG)
         self._handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
         logger.addHandler(self._handler)
         self._level = logger.level
@@ -110,17 +141,39 @@ class Store:
             color, mass = row.get("pictures") or (None, None)
             plain = {key: value for key, value in row.items() if key not in ("id", "pictures")}
             values.append((row["id"], number, row.get("failed"), json.dumps(plain), color, mass))
-        with self._database as database:
+        with self._writing() as database:
             database.executemany("INSERT INTO rows VALUES (?, ?, ?, ?, ?, ?)", values)
 
     def clear(self) -> None:
         """Forget all rows."""
-        with self._database as database:
+        with self._writing() as database:
             database.execute("DELETE FROM rows")
 
-    def count(self) -> tuple[int, int]:
-        """Return the number of rows, and how many of them failed."""
-        return self._database.execute("SELECT COUNT(*), COUNT(failed) FROM rows").fetchone()
+    def renumber(self, numbers: Mapping[str, int]) -> None:
+        """Give rows the places of a catalog that has grown since."""
+        known = self._database.execute("SELECT id, number FROM rows")
+        moved = [(numbers[k], k) for k, old in known if numbers.get(k, old) != old]
+        if moved:
+            with self._writing() as database:
+                database.executemany("UPDATE rows SET number = ? WHERE id = ?", moved)
+
+    @contextmanager
+    def _writing(self) -> Iterator[sqlite3.Connection]:
+        """Commit what is done with the database; a full disk is an error in words."""
+        try:
+            with self._database as database:
+                yield database
+        except (sqlite3.OperationalError, OSError) as error:
+            raise self._cannot(error) from error
+
+    def count(self, names: Container[str] | None = None) -> tuple[int, int]:
+        """Return the number of rows (of these names), and how many of them failed."""
+        if names is None:
+            query = "SELECT COUNT(*), COUNT(failed) FROM rows"
+            return self._database.execute(query).fetchone()
+        rows = self._database.execute("SELECT id, failed IS NOT NULL FROM rows")
+        of = [failed for name, failed in rows if name in names]
+        return len(of), sum(of)
 
     def __enter__(self) -> Store:
         return self
@@ -195,17 +248,25 @@ def read_rows(
     if not file.is_file():
         raise FileFormatError(f"There are no results of a survey run in {folder} (no {RESULTS}).")
     images = "color, mass" if pictures else "NULL, NULL"
-    query = f"SELECT id, number, json, {images} FROM rows ORDER BY number LIMIT ?"
+    # A few at a time: who reads on between two queries keeps no run from writing.
+    query = (
+        f"SELECT id, number, json, {images} FROM rows WHERE (number, id) > (?, ?) "
+        "ORDER BY number, id LIMIT ?"
+    )
+    last, left = (-1, ""), limit
     try:
-        database = sqlite3.connect(f"file:{quote_path(file)}?mode=rw", uri=True)
-        try:
-            for name, number, text, color, mass in database.execute(query, (limit,)):
-                row = {"id": name, "number": number, **json.loads(text)}
-                if color is not None:
-                    row["pictures"] = (color, mass)
-                yield row
-        finally:
-            database.close()
+        with closing(sqlite3.connect(_address(file), uri=True, timeout=_WAIT)) as database:
+            while left:
+                number = _AT_ONCE if left < 0 else min(left, _AT_ONCE)
+                found = database.execute(query, (*last, number)).fetchall()
+                for name, place, text, color, mass in found:
+                    row = {"id": name, "number": place, **json.loads(text)}
+                    if color is not None:
+                        row["pictures"] = (color, mass)
+                    yield row
+                if len(found) < _AT_ONCE:
+                    return
+                last, left = (found[-1][1], found[-1][0]), left - len(found)
     except sqlite3.DatabaseError as error:
         raise FileFormatError(f"{file} is damaged, or no results: {error}.") from error
 
@@ -214,12 +275,12 @@ def read_failures(folder: str | os.PathLike[str], limit: int) -> list[tuple[str,
     """Return name and reason of the first failures of a run, at most so many."""
     file = Path(folder).expanduser() / RESULTS
     query = "SELECT id, failed FROM rows WHERE failed IS NOT NULL ORDER BY number LIMIT ?"
-    with closing(sqlite3.connect(f"file:{quote_path(file)}?mode=rw", uri=True)) as database:
+    with closing(sqlite3.connect(_address(file), uri=True)) as database:
         return database.execute(query, (limit,)).fetchall()
 
 
-def quote_path(path: Path) -> str:
-    """Return a path as SQLite's URIs want it."""
+def _address(path: Path) -> str:
+    """Return a file as SQLite wants it, for reading and for putting right what was cut off."""
     from urllib.parse import quote
 
-    return quote(str(path.resolve()))
+    return f"file:{quote(str(path.resolve()))}?mode=rw"

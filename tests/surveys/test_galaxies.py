@@ -6,11 +6,11 @@ import warnings
 import astropy.units as u
 import numpy as np
 import pytest
-from astropy.table import Table
+from astropy.table import MaskedColumn, Table
 from photutils.aperture import CircularAperture
 from survey_estimators import Quick
 
-from picasssso import MassToLightEstimator, PropertyMaps
+from picasssso import BandImages, MassToLightEstimator, PropertyMaps
 from picasssso.exceptions import FileFormatError, InvalidInputError
 from picasssso.preparation import prepare
 from picasssso.surveys.catalogs import read_catalog
@@ -64,7 +64,12 @@ def test_the_catalog_says_where_the_galaxy_is_in_its_image(tmp_path, galaxies, m
     catalog = read_catalog(table)
     source = FilePatterns(str(galaxies / "cutouts/{id}_{band}.fits"), ["g", "i"])
     asked = []
-    monkeypatch.setattr("picasssso.preparation.prepare", lambda images, **how: asked.append(how))
+
+    def prepare(images, **how):
+        asked.append(how)
+        return BandImages.read(images, redshift=0.05, survey="sdss")
+
+    monkeypatch.setattr("picasssso.preparation.prepare", prepare)
     make_work(tmp_path)._prepare(source.locate(catalog[0]))
     assert (asked[0]["position"].ra.deg, asked[0]["position"].dec.deg) == (10.0, -20.0)
     scale = {**OPTIONS, "pixel_scale": 0.4 * u.arcsec}
@@ -136,6 +141,55 @@ def test_names_of_files_are_safe_and_spread(tmp_path):
     folders = [path.parent.name for path in paths]
     assert len(set(folders)) > 1500
     assert len(set(paths)) == 3000
+    long = ["x" * 300 + end for end in "ab"]
+    stored = [file_of(tmp_path, "maps", name, ".fits").name for name in (*long, ".hidden")]
+    assert len(set(stored)) == 3
+    assert not any(name.startswith(".") or len(name) > 230 for name in stored)
+
+
+def test_what_the_catalog_lacks_costs_that_galaxy_alone(tmp_path, galaxies, tiles):
+    table = Table.read(galaxies / "galaxies.ecsv")[:3]
+    table["file"] = MaskedColumn([str(galaxies / "cutouts" / "galaxy 0_g.fits"), "", "y"],
+                                 mask=[False, False, True])  # fmt: skip
+    table["ebv"] = MaskedColumn([0.1, 0.1, 0.1], mask=[True, False, False])
+    catalog = read_catalog(table)
+    source = FilePatterns({"sdss2010-g": "{file}"}, None)
+    located = [source.locate(catalog[k]) for k in range(3)]
+    work = make_work(tmp_path, Quick(), options={**OPTIONS, "ebv_scale": "SF11"})
+    rows = work(located)
+    assert [row["failed"] for row in rows] == [
+        "the catalog has no E(B-V) of it",
+        *2 * ["the catalog has no file of it"],
+    ]
+    folder, positions = tiles
+    field = Table({"id": ["a", "b"], "ra": [np.nan, positions["left"].ra.deg],
+                   "dec": [1.0, positions["left"].dec.deg], "size": [9.0, -1.0] * u.arcsec,
+                   "redshift": [0.05, 0.05]})  # fmt: skip
+    catalog = read_catalog(field)
+    cut = Tiles({"sdss2010-g": str(folder / "*_g.fits")}, catalog, None)
+    assert cut.locate(catalog[0]).error == "the catalog has no position of it"
+    assert cut.locate(catalog[1]).error.startswith("the size of its cutout is -1 arcsec")
+
+
+def test_a_missing_distance_and_unknown_dust_are_told(tmp_path, galaxies):
+    table = Table.read(galaxies / "galaxies.ecsv")
+    table["distance"] = [np.nan] + [200.0] * (len(table) - 1)
+    source = FilePatterns(str(galaxies / "cutouts/{id}_{band}.fits"), ["g", "i"])
+    catalog = read_catalog(table, {"distance": "distance [Mpc]"})
+    rows = make_work(tmp_path)([source.locate(catalog[k]) for k in range(2)])
+    assert ["no distance in the catalog" in row["notes"] for row in rows] == [True, False]
+    assert all("Galactic extinction unknown" in row["notes"] for row in rows)
+
+
+def test_whole_numbers_fill_patterns_with_a_width():
+    catalog = read_catalog(Table({"plate": [7, 12], "redshift": [0.1, 0.1]}), {"id": "plate"})
+    files = FilePatterns("cut/{id:04d}.fits", None).locate(catalog[0]).files
+    assert files.endswith("cut/0007.fits")
+
+
+def test_a_worker_that_does_not_see_the_folder_is_refused(tmp_path):
+    with pytest.raises(FileFormatError, match="does not see the folder of the run"):
+        make_work(tmp_path).check_worker()
 
 
 @pytest.mark.parametrize("removed", [None, "SF11"])

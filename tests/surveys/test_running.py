@@ -118,6 +118,32 @@ def test_a_galaxy_that_kills_its_worker_twice_costs_no_other(tmp_path, how, seen
     assert np.isfinite(np.delete(table["stellar_mass"].value, 3)).all()
 
 
+def test_a_galaxy_that_takes_all_memory_costs_no_other(tmp_path, how, seen, monkeypatch):
+    monkeypatch.setattr("picasssso.surveys.engine.MEMORY_LIMIT", 2 * 900_000_000)
+    summary = run(estimator=Quick(seen=str(seen), hungry=(0.053,)), folder=tmp_path / "run",
+                  workers=2, **how)  # fmt: skip
+    assert (summary.done, summary.failed) == (6, 1)
+    assert counts(seen)["0.053"] == 2
+    assert "out of memory, or ended" in read_results(tmp_path / "run")["failed"][3]
+
+
+def test_a_worker_that_keeps_much_memory_works_on(tmp_path, how, monkeypatch):
+    """Nine tenths of its part: Dask would pause it, for ever."""
+    monkeypatch.setattr("picasssso.surveys.engine.MEMORY_LIMIT", 1_200_000_000)
+    # Beside 0.35 GB of libraries.
+    assert run(estimator=Quick(leak=14, seconds=0.5), folder=tmp_path / "run", workers=1,
+               **how).failed == 0  # fmt: skip
+
+
+@pytest.mark.slow
+def test_a_galaxy_that_hangs_fails_after_the_time_limit(tmp_path, how, seen):
+    summary = run(estimator=Quick(seen=str(seen), hanging=(0.053,)), folder=tmp_path / "run",
+                  workers=2, time_limit=15 * u.s, **how)  # fmt: skip
+    assert (summary.done, summary.failed) == (6, 1)
+    assert counts(seen)["0.053"] == 2
+    assert "longer than 15 s" in read_results(tmp_path / "run")["failed"][3]
+
+
 def test_two_runs_in_one_folder(tmp_path, how, scheduler):
     from picasssso.surveys.store import Store
 
@@ -142,6 +168,8 @@ def test_two_runs_in_one_folder(tmp_path, how, scheduler):
         ({"options": {}}, "bare band name needs the survey"),
         ({"workers": 2, "scheduler": "tcp://127.0.0.1:1"}, "has its own"),
         ({"workers": 0}, "expected at least 1"),
+        ({"time_limit": 3.0}, "expected a time"),
+        ({"time_limit": 3 * u.m}, "expected a time"),
         ({"estimator": "mass_to_light"}, "expected an estimator"),
     ],
 )

@@ -9,11 +9,12 @@ import time
 import astropy.units as u
 import numpy as np
 import pytest
+from astropy.table import Table
 from hypothesis import given
 from hypothesis import strategies as st
 
 from picasssso.exceptions import FileFormatError, InvalidInputError
-from picasssso.surveys.running import read_results
+from picasssso.surveys.running import finish, read_results
 from picasssso.surveys.store import RESULTS, Store, read_rows, record_value
 
 SETTINGS = {"estimator": "E()"}
@@ -34,6 +35,38 @@ def test_rows_come_back_in_the_catalogs_order(tmp_path):
     assert np.isnan(table["sfr"][:2]).all()
     assert table["sfr"].unit == "Msun / yr"
     assert next(read_rows(tmp_path, pictures=True, limit=1)).get("pictures") is None
+
+
+def test_many_rows_are_read_in_parts_while_they_are_written(tmp_path):
+    """Whoever reads slowly keeps no run from writing."""
+    with Store(tmp_path, SETTINGS, **HOW) as store:
+        store.add((k, {"id": f"g{k}", "sfr": float(k)}) for k in range(0, 2400, 2))
+        reading = read_rows(tmp_path)
+        assert next(reading)["id"] == "g0"
+        store.add([(2401, {"id": "late"}), (1, {"id": "early"})])
+        names = [row["id"] for row in reading]
+    assert names == [f"g{k}" for k in range(2, 2400, 2)] + ["late"]
+    assert [row["id"] for row in read_rows(tmp_path, limit=601)] == [
+        "g0",
+        "early",
+        *(f"g{k}" for k in range(2, 1200, 2)),
+    ]
+
+
+def test_rows_move_with_a_catalog_that_has_grown(tmp_path):
+    with Store(tmp_path, SETTINGS, **HOW) as store:
+        store.add([(0, {"id": "a"}), (1, {"id": "b", "failed": "x"}), (2, {"id": "gone"})])
+        store.renumber({"new": 0, "b": 1, "a": 2})
+        assert store.count() == (3, 1)
+        assert store.count({"a", "b", "new"}) == (2, 1)
+    assert [row["id"] for row in read_rows(tmp_path)] == ["b", "a", "gone"]
+
+
+def test_names_stay_different_in_fits(tmp_path):
+    with Store(tmp_path, SETTINGS, **HOW) as store:
+        store.add([(0, {"id": "é1"}), (1, {"id": "ö1"})])
+    finish(tmp_path)
+    assert list(Table.read(tmp_path / "results.fits")["id"]) == [r"\xe91", r"\xf61"]
 
 
 def test_nothing_is_there_twice(tmp_path):
@@ -130,6 +163,12 @@ def test_a_damaged_file_is_an_error_in_words(tmp_path_factory, data):
     (folder / RESULTS).write_bytes(data)
     with pytest.raises(FileFormatError, match="damaged, or no results"):
         list(read_rows(folder))
+
+
+def test_a_run_without_rows_yet(tmp_path):
+    with Store(tmp_path, SETTINGS, **HOW):
+        table = read_results(tmp_path)
+    assert (len(table), table.colnames) == (0, ["id", "failed", "notes"])
 
 
 def test_no_results(tmp_path):
