@@ -34,7 +34,7 @@ import torch
 from records import light_table, options_of, record
 from tqdm.auto import tqdm
 
-from picasssso.estimators._cnn.weights import weights_path
+from picasssso.estimators._cnn.weight_files import weights_path
 from picasssso.evaluation.apertures import Apertures, fit_apertures
 from picasssso.evaluation.calibration import rank_intervals, ranks_to_calibration
 from picasssso.evaluation.measures import Settings, join_records, measure
@@ -43,7 +43,7 @@ from picasssso.evaluation.residuals import residual_statistics
 from picasssso.evaluation.stacks import MapStack
 from picasssso.evaluation.summary import PER_STELLAR_MASS, _is_empty, _residual
 from picasssso.evaluation.sums import aperture_values
-from picasssso.filters.library import pivot_wavelength
+from picasssso.filters.curves import pivot_wavelength
 from picasssso.mocks import GeneratedPairs, ProceduralGalaxies
 from picasssso.mocks.light import LightTable
 from picasssso.networks.conformal import local_signal

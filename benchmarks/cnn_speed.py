@@ -23,7 +23,7 @@ from records import options_of, record
 from torch.utils.flop_counter import FlopCounterMode
 
 from picasssso._core.devices import has_bfloat16
-from picasssso.estimators._cnn.weights import weights_path
+from picasssso.estimators._cnn.weight_files import weights_path
 from picasssso.networks.buck_wolf import BuckWolfNetwork
 from picasssso.networks.ensemble import Ensemble
 from picasssso.networks.inputs import Conditions, input_planes

@@ -28,7 +28,7 @@ import torch
 from records import load, number, options_of, record, rounded, write_table
 
 from picasssso import CNNEstimator
-from picasssso.evaluation.experiments.sources import _redshift_of_pixel
+from picasssso.evaluation.experiments.pair_sources import _redshift_of_pixel
 from picasssso.maps.arrays import PERCENTILES
 from picasssso.mocks import MockGenerator, observe
 from picasssso.mocks.galaxy_maps import Galaxies

@@ -19,14 +19,14 @@ import numpy as np
 from astropy.cosmology import FlatLambdaCDM
 from records import SHARED, number, options_of, record, write_table
 
-from picasssso.evaluation.real.catalogues import GALAXY_BANDS, GalaxyCatalogue
-from picasssso.evaluation.real.estimates import RealEstimator, estimated
-from picasssso.evaluation.real.galaxies import (
+from picasssso.evaluation.real.catalog_galaxies import (
     OPTICAL,
     QUIESCENT,
     estimate_galaxies,
     galaxy_figures,
 )
+from picasssso.evaluation.real.catalogues import GALAXY_BANDS, GalaxyCatalogue
+from picasssso.evaluation.real.estimates import RealEstimator, estimated
 from picasssso.sps import SEDPrior
 
 BAND_SETS = {"ugriz": OPTICAL, "FUV-z": GALAXY_BANDS}

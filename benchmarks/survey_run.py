@@ -55,7 +55,7 @@ from picasssso.exceptions import FileFormatError
 from picasssso.surveys import read_results, run, run_mosaic
 from picasssso.surveys.catalogs import read_catalog
 from picasssso.surveys.galaxies import READ_ONLY, GalaxyWork
-from picasssso.surveys.sources import FilePatterns
+from picasssso.surveys.image_sources import FilePatterns
 from picasssso.surveys.store import read_rows
 from picasssso.testing import make_galaxy
 

@@ -15,7 +15,7 @@ from typing import Any
 
 import click
 
-from picasssso._cli.running import debug_wanted, describe_error, short_warnings
+from picasssso._cli.shared_options import debug_wanted, describe_error, short_warnings
 from picasssso._core.version import __version__
 
 #: Where each command lives; imported only when it is asked for.

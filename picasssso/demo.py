@@ -9,7 +9,7 @@ from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from picasssso._core.files import check_output
+from picasssso._core.safe_files import check_output
 from picasssso.exceptions import FileFormatError, PicassssoError, PicassssoWarning
 
 if TYPE_CHECKING:

@@ -811,7 +811,7 @@ def test_module_runs_as_a_script(folder):
 SLOW = """
 import signal, time, click
 from picasssso import cli
-from picasssso._core.files import atomic_write
+from picasssso._core.safe_files import atomic_write
 
 @click.command()
 def slow():

@@ -356,7 +356,7 @@ def test_a_survey_uses_masks_of_files_and_ebv(folder):
     from picasssso import MassToLightEstimator
     from picasssso.surveys.catalogs import read_catalog
     from picasssso.surveys.galaxies import READ_ONLY, GalaxyWork
-    from picasssso.surveys.sources import FilePatterns
+    from picasssso.surveys.image_sources import FilePatterns
 
     Table({"id": ["a"], "redshift": [0.03]}).write("c.ecsv")
     catalog = read_catalog("c.ecsv")

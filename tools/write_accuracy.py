@@ -19,7 +19,7 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
-from picasssso.estimators._cnn.weights import weights_path
+from picasssso.estimators._cnn.weight_files import weights_path
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "benchmarks"))

@@ -25,10 +25,10 @@ from pathlib import Path
 from picasssso import CNNEstimator
 from picasssso.evaluation.experiments import run_experiments
 from picasssso.evaluation.experiments.configuration import parse_configuration
+from picasssso.evaluation.experiments.experiment_runs import collect_figures
 from picasssso.evaluation.experiments.paper import PAPER, PAPER_PROPERTIES
 from picasssso.evaluation.experiments.paper_files import PaperPairs
 from picasssso.evaluation.experiments.results import write_results
-from picasssso.evaluation.experiments.running import collect_figures
 from picasssso.pairs import StoredPairs, write_pairs
 from picasssso.training import TrainingConfig
 

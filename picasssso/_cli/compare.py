@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from picasssso._cli.reading import Options, add_options, check_outputs
-from picasssso._cli.running import common_options
+from picasssso._cli.image_options import Options, add_options, check_outputs
+from picasssso._cli.shared_options import common_options
 
 if TYPE_CHECKING:
     from picasssso.evaluation.agreement import Agreement, Comparison
@@ -79,7 +79,7 @@ def compare(
     equally: the two can differ. A warning is given where totals differ significantly; with
     --quiet, only the warnings.
     """
-    from picasssso._core.files import atomic_write
+    from picasssso._core.safe_files import atomic_write
     from picasssso._plotting import check_picture_name
     from picasssso.evaluation import compare_estimates
     from picasssso.evaluation.agreement import disagreements

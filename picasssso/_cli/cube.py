@@ -7,8 +7,8 @@ from functools import partial
 import click
 
 from picasssso._cli.filters import filter_option
-from picasssso._cli.reading import Options, add_options, check_outputs
-from picasssso._cli.running import common_options
+from picasssso._cli.image_options import Options, add_options, check_outputs
+from picasssso._cli.shared_options import common_options
 
 EXAMPLES = """
 \b

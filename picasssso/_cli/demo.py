@@ -7,9 +7,9 @@ from pathlib import Path
 
 import click
 
+from picasssso._cli.image_options import Options, add_options
 from picasssso._cli.parsing import check_estimator
-from picasssso._cli.reading import Options, add_options
-from picasssso._cli.running import common_options, progress_wanted
+from picasssso._cli.shared_options import common_options, progress_wanted
 
 _OPTIONS: Options = (
     (("-o", "--output"), "FOLDER",
@@ -30,7 +30,7 @@ def demo(output: Path, estimators: tuple[str, ...], quiet: bool) -> None:
     Writes picasssso_demo_ESTIMATOR.fits (maps) for every estimator and picasssso_demo.png (color
     image, true and estimated maps). Files of an earlier demo are replaced.
     """
-    from picasssso._cli.totals import describe_totals
+    from picasssso._cli.totals_text import describe_totals
     from picasssso.demo import run_demo
     from picasssso.evaluation.agreement import disagreements
 

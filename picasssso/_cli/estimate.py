@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from picasssso._cli.estimators import ESTIMATOR, make_estimator
-from picasssso._cli.parsing import wrong_use
-from picasssso._cli.reading import (
+from picasssso._cli.image_options import (
     Options,
     add_options,
     check_outputs,
@@ -21,8 +20,9 @@ from picasssso._cli.reading import (
     read_position,
     reading_options,
 )
-from picasssso._cli.regions import REGION, check_region, find_region
-from picasssso._cli.running import common_options, progress_wanted
+from picasssso._cli.parsing import wrong_use
+from picasssso._cli.region_options import REGION, check_region, find_region
+from picasssso._cli.shared_options import common_options, progress_wanted
 from picasssso.exceptions import InvalidInputError, PicassssoWarning
 
 if TYPE_CHECKING:
@@ -207,7 +207,7 @@ class _Job:
 
 
 def _report(maps: PropertyMaps, paths: list[str], region: Any, what: str) -> None:
-    from picasssso._cli.totals import describe_totals
+    from picasssso._cli.totals_text import describe_totals
     from picasssso.maps.notices import psf_notice
 
     for line in describe_totals(maps, region=region, what=what):

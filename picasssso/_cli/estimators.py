@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from picasssso._cli.image_options import Options
 from picasssso._cli.parsing import check_estimator, parse_parameters, wrong_use
-from picasssso._cli.reading import Options
 
 if TYPE_CHECKING:
     from picasssso.estimators.base import PropertyMapEstimator

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import click
 
-from picasssso._cli.reading import Options, add_options
-from picasssso._cli.running import common_options, progress_wanted
+from picasssso._cli.image_options import Options, add_options
+from picasssso._cli.shared_options import common_options, progress_wanted
 
 _OPTIONS: Options = (
     (("-o", "--output"), "FOLDER",
@@ -56,8 +56,8 @@ def evaluate(
         )
         return
     from picasssso.evaluation.experiments import load_configuration, run_experiments
+    from picasssso.evaluation.experiments.experiment_runs import collect_figures
     from picasssso.evaluation.experiments.results import write_results
-    from picasssso.evaluation.experiments.running import collect_figures
 
     chosen = load_configuration(configuration, small=small).select(experiments, estimators)
     if not only_results:

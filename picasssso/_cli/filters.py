@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 import click
 
 from picasssso._cli.parsing import wrong_use
-from picasssso._cli.running import common_options
+from picasssso._cli.shared_options import common_options
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from picasssso._cli.running import common_options
+from picasssso._cli.shared_options import common_options
 
 if TYPE_CHECKING:
     from astropy.io.fits import Header

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from picasssso._cli.running import common_options
+from picasssso._cli.shared_options import common_options
 
 if TYPE_CHECKING:
     from picasssso.estimators.base import PropertyMapEstimator

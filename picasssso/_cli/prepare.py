@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from picasssso._cli.parsing import QuantityType
-from picasssso._cli.reading import (
+from picasssso._cli.image_options import (
     Options,
     add_options,
     check_outputs,
@@ -18,8 +17,9 @@ from picasssso._cli.reading import (
     read_position,
     reading_options,
 )
-from picasssso._cli.regions import REGION, check_region, find_region, keep_only
-from picasssso._cli.running import common_options
+from picasssso._cli.parsing import QuantityType
+from picasssso._cli.region_options import REGION, check_region, find_region, keep_only
+from picasssso._cli.shared_options import common_options
 
 if TYPE_CHECKING:
     from picasssso.bands import BandImages

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import click
 
+from picasssso._cli.image_options import Options, add_options, check_outputs
 from picasssso._cli.parsing import MagnitudeType, UnitType, parse_bands, parse_per_band
-from picasssso._cli.reading import Options, add_options, check_outputs
-from picasssso._cli.running import common_options
+from picasssso._cli.shared_options import common_options
 
 if TYPE_CHECKING:
     from picasssso.bands import BandImages

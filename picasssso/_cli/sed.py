@@ -10,10 +10,10 @@ import numpy as np
 
 from picasssso._cli.estimate import PREPARING, ImagesWanted
 from picasssso._cli.estimators import ESTIMATOR, make_estimator
+from picasssso._cli.image_options import add_options, check_outputs, reading_options
 from picasssso._cli.parsing import wrong_use
-from picasssso._cli.reading import add_options, check_outputs, reading_options
-from picasssso._cli.regions import REGION, check_region, find_region
-from picasssso._cli.running import common_options
+from picasssso._cli.region_options import REGION, check_region, find_region
+from picasssso._cli.shared_options import common_options
 
 if TYPE_CHECKING:
     from astropy.table import Row, Table
@@ -52,7 +52,7 @@ def sed(**arguments: Any) -> None:
     """
     import matplotlib as mpl
 
-    from picasssso._core.files import atomic_write
+    from picasssso._core.safe_files import atomic_write
     from picasssso._plotting import check_picture_name
 
     wanted = ImagesWanted(arguments)

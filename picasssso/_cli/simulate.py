@@ -8,8 +8,8 @@ from pathlib import Path
 
 import click
 
-from picasssso._cli.reading import Options, add_options
-from picasssso._cli.running import common_options, progress_wanted
+from picasssso._cli.image_options import Options, add_options
+from picasssso._cli.shared_options import common_options, progress_wanted
 from picasssso._core.version import __version__ as version
 
 _OPTIONS: Options = (

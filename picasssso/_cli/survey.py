@@ -12,8 +12,7 @@ from click.core import ParameterSource
 
 from picasssso._cli.advice import with_options
 from picasssso._cli.estimators import ESTIMATOR, make_estimator
-from picasssso._cli.parsing import QuantityType, parse_bands
-from picasssso._cli.reading import (
+from picasssso._cli.image_options import (
     Options,
     about_arguments,
     about_options,
@@ -21,8 +20,9 @@ from picasssso._cli.reading import (
     dust_arguments,
     median_seeing,
 )
-from picasssso._cli.regions import parse_radius
-from picasssso._cli.running import common_options, progress_wanted
+from picasssso._cli.parsing import QuantityType, parse_bands
+from picasssso._cli.region_options import parse_radius
+from picasssso._cli.shared_options import common_options, progress_wanted
 
 #: Failures that are shown at the end, and where all stand.
 _SHOWN, LOG = 5, "run.log"
@@ -126,7 +126,7 @@ def survey(**given: Any) -> None:
     continued with --resume.
     """
     from picasssso.surveys import run, run_mosaic
-    from picasssso.surveys.page import write_page
+    from picasssso.surveys.run_page import write_page
 
     cluster: dict[str, Any] = {
         "scheduler": given["scheduler"],

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import click
 
-from picasssso._cli.reading import Options, add_options
-from picasssso._cli.running import common_options, progress_wanted
+from picasssso._cli.image_options import Options, add_options
+from picasssso._cli.shared_options import common_options, progress_wanted
 
 _OPTIONS: Options = (
     (("-o", "--output"), "NAME",
@@ -57,7 +57,7 @@ def train(
     picasssso estimate -e cnn --option weights=NAME.
     """
     from picasssso._core.devices import resolve_device
-    from picasssso._core.files import check_output
+    from picasssso._core.safe_files import check_output
     from picasssso.exceptions import FileFormatError, InvalidInputError
     from picasssso.networks.weights import write_weights
     from picasssso.training.batches import PairPool

@@ -9,8 +9,8 @@ import numpy as np
 from astropy.io import fits
 from astropy.wcs import WCS, FITSFixedWarning
 
+from picasssso._core.metadata import from_json, to_json
 from picasssso._core.quiet import silence
-from picasssso._core.records import from_json, to_json
 from picasssso._core.version import __version__
 from picasssso.exceptions import FileFormatError, InvalidInputError
 

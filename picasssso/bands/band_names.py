@@ -43,7 +43,7 @@ def check_band(name: str, given: str, survey: str | None) -> None:
             f"survey='sdss' (or one of {', '.join(sorted(SURVEYS))}), or a full name such as "
             f"'sdss2010-{given}'."
         )
-    from picasssso.filters.library import hint, load_filter
+    from picasssso.filters.curves import hint, load_filter
 
     try:
         load_filter(name)

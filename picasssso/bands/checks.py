@@ -19,18 +19,18 @@ from astropy.wcs import WCS
 from picasssso._core.quiet import copy_wcs
 from picasssso._core.words import with_article
 from picasssso.bands.band_names import check_band, resolve_band
-from picasssso.bands.flux_units import flux_scale, is_count_like, is_magnitude, parse_zero_point
-from picasssso.bands.pixels import central_solid_angle, grid_offset
-from picasssso.bands.records import (
+from picasssso.bands.band_record import (
     UNCERTAINTY_POWERS,
     UNCERTAINTY_TYPES,
     BandRecord,
     has_value,
     read_only,
 )
+from picasssso.bands.flux_units import flux_scale, is_count_like, is_magnitude, parse_zero_point
+from picasssso.bands.pixels import central_solid_angle, grid_offset
 from picasssso.bands.slots import check_softening, per_band, scalar_quantity
 from picasssso.exceptions import InvalidInputError, InvalidTypeError
-from picasssso.filters.library import pivot_wavelength
+from picasssso.filters.curves import pivot_wavelength
 
 #: Bands farther apart than this many pixels are refused.
 MAX_OFFSET = 0.1

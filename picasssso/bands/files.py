@@ -21,7 +21,6 @@ from astropy.io import fits
 from astropy.nddata import NDData
 from astropy.wcs import WCS
 
-from picasssso._core.files import atomic_write
 from picasssso._core.fits_files import DAMAGE, celestial_wcs, open_fits, read_array
 from picasssso._core.headers import (
     IMAGES_FORMAT,
@@ -31,13 +30,14 @@ from picasssso._core.headers import (
     record_table,
     wcs_header,
 )
-from picasssso._core.records import check_record
-from picasssso.bands.extinction import GalacticExtinction
-from picasssso.bands.noise import NoiseScaling
-from picasssso.bands.records import UNCERTAINTY_TYPES, BandRecord
+from picasssso._core.metadata import check_record
+from picasssso._core.safe_files import atomic_write
+from picasssso.bands.band_record import UNCERTAINTY_TYPES, BandRecord
+from picasssso.bands.galactic_extinction import GalacticExtinction
+from picasssso.bands.noise_scaling import NoiseScaling
 from picasssso.bands.stack import BandStack
 from picasssso.exceptions import FileFormatError, InvalidInputError, PicassssoError
-from picasssso.filters.own import adopt_curves, own_curves
+from picasssso.filters.user_curves import adopt_curves, own_curves
 
 #: Number of the format that is written.
 FORMAT = 1

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from picasssso.exceptions import InvalidInputError
-from picasssso.filters.library import pivot_wavelength
+from picasssso.filters.curves import pivot_wavelength
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -32,12 +32,12 @@ from astropy.wcs import WCS
 from scipy.sparse import coo_array, csr_array, kron
 
 from picasssso._core.blocks import count_blocks, iterate_blocks
-from picasssso._core.files import allocate
+from picasssso._core.safe_files import allocate
 from picasssso._core.solid_angles import pixel_solid_angles
+from picasssso.bands.band_record import BandRecord
 from picasssso.bands.flux_units import FluxScale
-from picasssso.bands.noise import NoiseScaling
+from picasssso.bands.noise_scaling import NoiseScaling
 from picasssso.bands.pixels import SAME_GRID, grid_offset, shift_wcs, slice_wcs
-from picasssso.bands.records import BandRecord
 from picasssso.bands.stack import BandStack
 from picasssso.exceptions import InvalidInputError, InvalidTypeError
 

@@ -14,14 +14,14 @@ import astropy.units as u
 import numpy as np
 import numpy.typing as npt
 
-from picasssso._core.records import check_record
+from picasssso._core.metadata import check_record
 from picasssso.bands.band_names import resolve_band
-from picasssso.bands.extinction import GalacticExtinction
+from picasssso.bands.band_record import BandRecord, has_value, read_only
 from picasssso.bands.flux_units import flux_scale
-from picasssso.bands.noise import NoiseScaling
-from picasssso.bands.records import BandRecord, has_value, read_only
+from picasssso.bands.galactic_extinction import GalacticExtinction
+from picasssso.bands.noise_scaling import NoiseScaling
 from picasssso.exceptions import InvalidInputError, InvalidTypeError
-from picasssso.filters.library import pivot_wavelength
+from picasssso.filters.curves import pivot_wavelength
 
 #: Slots with one value per band; all travel through every operation.
 PER_BAND_SLOTS = (

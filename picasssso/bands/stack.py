@@ -17,6 +17,7 @@ from astropy.wcs import WCS
 from picasssso._core.quiet import copy_wcs
 from picasssso.bands import checks, slots
 from picasssso.bands.band_names import resolve_band
+from picasssso.bands.band_record import BandRecord, read_only
 from picasssso.bands.flux_units import FluxScale, flux_scale, is_count_like, is_magnitude
 from picasssso.bands.pixels import (
     SAME_GRID,
@@ -26,17 +27,16 @@ from picasssso.bands.pixels import (
     has_equal_pixels,
     slice_wcs,
 )
-from picasssso.bands.psf import kernel_fwhm
-from picasssso.bands.records import BandRecord, read_only
+from picasssso.bands.psf_width import kernel_fwhm
 from picasssso.exceptions import InvalidInputError, InvalidTypeError, MissingBandError
-from picasssso.filters.library import pivot_wavelength
-from picasssso.filters.own import adopt_curves, own_curves
+from picasssso.filters.curves import pivot_wavelength
+from picasssso.filters.user_curves import adopt_curves, own_curves
 
 if TYPE_CHECKING:
     from astropy.cosmology import FLRW
 
-    from picasssso.bands.extinction import GalacticExtinction
-    from picasssso.bands.noise import NoiseScaling
+    from picasssso.bands.galactic_extinction import GalacticExtinction
+    from picasssso.bands.noise_scaling import NoiseScaling
 
 Slices = tuple[slice, slice]
 

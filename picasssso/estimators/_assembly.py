@@ -21,7 +21,7 @@ from picasssso.estimators._model_uncertainty import model_shift
 from picasssso.estimators._shared_errors import flux_shifts
 from picasssso.estimators.context import EstimationContext
 from picasssso.exceptions import InvalidInputError, InvalidTypeError
-from picasssso.filters.own import own_curves
+from picasssso.filters.user_curves import own_curves
 from picasssso.maps.arrays import PERCENTILES, PropertyArrays
 from picasssso.properties import Property, get_property
 from picasssso.quality import QUALITY_DTYPE, QualityFlag

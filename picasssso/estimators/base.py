@@ -19,8 +19,8 @@ import astropy.units as u
 import numpy as np
 import numpy.typing as npt
 
+from picasssso._core.arguments import check_integer
 from picasssso._core.blocks import Block, choose_core_shape, count_blocks, iterate_blocks
-from picasssso._core.checks import check_integer
 from picasssso.estimators._assembly import MapAssembler, worst_noise_scaling
 from picasssso.estimators._shared_errors import FluxShift
 from picasssso.estimators.context import EstimationContext
@@ -31,7 +31,7 @@ from picasssso.exceptions import (
     MissingBandError,
     PicassssoWarning,
 )
-from picasssso.filters.library import warn_beyond_stars
+from picasssso.filters.curves import warn_beyond_stars
 from picasssso.maps.arrays import PropertyArrays
 from picasssso.properties import Property
 

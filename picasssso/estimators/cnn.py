@@ -12,10 +12,15 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 import numpy.typing as npt
 
-from picasssso._core.checks import check_integer
+from picasssso._core.arguments import check_integer
 from picasssso._core.devices import check_device, has_bfloat16, resolve_device
 from picasssso._core.threads import run_calmly
-from picasssso.estimators._cnn.weights import check_weights, list_packaged, read_card, weights_path
+from picasssso.estimators._cnn.weight_files import (
+    check_weights,
+    list_packaged,
+    read_card,
+    weights_path,
+)
 from picasssso.estimators.base import PropertyMapEstimator
 from picasssso.estimators.context import EstimationContext
 from picasssso.estimators.tags import EstimatorTags
@@ -265,7 +270,7 @@ class CNNEstimator(PropertyMapEstimator):
         return self.weights is not None or hasattr(self, "model_")
 
     def _select_bands(self, available: tuple[str, ...]) -> tuple[str, ...]:
-        from picasssso.estimators._cnn.inputs import select_slots
+        from picasssso.estimators._cnn.block_inputs import select_slots
 
         return select_slots(available)
 
@@ -290,7 +295,7 @@ class CNNEstimator(PropertyMapEstimator):
         calibration = self._model().calibration if self._is_trained else None
         if calibration is None or calibration.structure is None:
             return ()
-        from picasssso.estimators._cnn.inputs import image_structure
+        from picasssso.estimators._cnn.block_inputs import image_structure
         from picasssso.estimators._cnn.reasons import pixel_statistics
 
         looks = run_calmly(image_structure, images, context)
@@ -378,7 +383,12 @@ class CNNEstimator(PropertyMapEstimator):
         contexts: Sequence[EstimationContext],
     ) -> list[dict[str, PropertyArrays]]:
         from picasssso.estimators._cnn.answers import answer, baseline_answer
-        from picasssso.estimators._cnn.inputs import cut_frame, frame_of, in_frame, make_input
+        from picasssso.estimators._cnn.block_inputs import (
+            cut_frame,
+            frame_of,
+            in_frame,
+            make_input,
+        )
 
         frame = frame_of(flux[0].shape[-2:], self.stride)
         flux, inverse_variance = in_frame(flux, frame), in_frame(inverse_variance, frame)

@@ -21,7 +21,7 @@ from picasssso.estimators.base import PropertyMapEstimator
 from picasssso.estimators.context import EstimationContext
 from picasssso.estimators.tags import EstimatorTags
 from picasssso.exceptions import InvalidInputError, MissingBandError, MissingDependencyError
-from picasssso.filters.library import filter_hashes, load_filter
+from picasssso.filters.curves import filter_hashes, load_filter
 from picasssso.maps.arrays import NORMAL_SCORES, PERCENTILES, PropertyArrays
 from picasssso.quality import QualityFlag
 

@@ -152,7 +152,7 @@ class Comparison(Sequence[Agreement]):
         """Write FITS: a residual map ``NAME`` and a table ``NAME_PROFILE`` by property."""
         from astropy.io import fits
 
-        from picasssso._core.files import atomic_write
+        from picasssso._core.safe_files import atomic_write
 
         header = None if self.first.wcs is None else self.first.wcs.to_header()
         hdus = fits.HDUList([fits.PrimaryHDU()])

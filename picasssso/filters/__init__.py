@@ -8,10 +8,10 @@ does `read_filter`. A curve of one's own is kept in the files of images and maps
 
 from typing import TYPE_CHECKING, Any
 
-from picasssso.filters.library import list_filters
+from picasssso.filters.curves import list_filters
 
 if TYPE_CHECKING:
-    from picasssso.filters.own import read_filter
+    from picasssso.filters.user_curves import read_filter
 
 __all__ = ["list_filters", "read_filter"]
 
@@ -19,7 +19,7 @@ __all__ = ["list_filters", "read_filter"]
 def __getattr__(name: str) -> Any:
     """Import what reads files on first use: mocks are made where there is no astropy."""
     if name == "read_filter":
-        from picasssso.filters.own import read_filter
+        from picasssso.filters.user_curves import read_filter
 
         return read_filter
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -16,8 +16,8 @@ import numpy as np
 import numpy.typing as npt
 
 from picasssso.exceptions import InvalidInputError
-from picasssso.filters.library import define, library_hash, load_filter, make_curve
-from picasssso.filters.own import check_name
+from picasssso.filters.curves import define, library_hash, load_filter, make_curve
+from picasssso.filters.user_curves import check_name
 
 if TYPE_CHECKING:
     from speclite.filters import FilterResponse
@@ -157,7 +157,7 @@ def box_filter(name: str, low: float, high: float) -> FilterResponse:
 
     Examples
     --------
-    >>> from picasssso.filters.library import pivot_wavelength
+    >>> from picasssso.filters.curves import pivot_wavelength
     >>> from picasssso.ifu import box_filter
     >>> curve = box_filter("sami-red1", 6300, 6850)
     >>> pivot_wavelength("sami-red1").round()

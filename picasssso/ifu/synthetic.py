@@ -13,7 +13,7 @@ from astropy.nddata import CCDData, InverseVariance, StdDevUncertainty, Variance
 from picasssso.bands import BandImages
 from picasssso.bands.band_names import resolve_band
 from picasssso.exceptions import InvalidInputError
-from picasssso.filters.library import pivot_wavelength
+from picasssso.filters.curves import pivot_wavelength
 from picasssso.ifu.coverage import LEAST_COVERED, BandWeights, cut_filter, weigh_band
 from picasssso.ifu.cube import Cube, flux_factor
 

@@ -19,9 +19,9 @@ import numpy as np
 from picasssso.exceptions import FileFormatError
 from picasssso.io.band_planes import BandPlane
 from picasssso.io.formats import ImageReader, Recognition
+from picasssso.io.hdu_roles import companion_planes, science_hdu
 from picasssso.io.image_files import ImageFile
 from picasssso.io.keywords import check_magnitude, from_vega
-from picasssso.io.planes import companion_planes, science_hdu
 
 _BANDS = {
     "WFCAM": {band: f"ukidss-{band}" for band in ("Z", "Y", "J", "H", "K")},

@@ -17,9 +17,9 @@ import astropy.units as u
 from picasssso.exceptions import InvalidInputError
 from picasssso.io.band_planes import BandPlane
 from picasssso.io.formats import ImageReader, Recognition
+from picasssso.io.hdu_roles import companion_planes
 from picasssso.io.image_files import ImageFile
 from picasssso.io.keywords import check_magnitude, from_vega
-from picasssso.io.planes import companion_planes
 
 #: OmegaCAM's filters copy those of SDSS; no library has curves of its own. Others are VIRCAM's.
 _BANDS = {

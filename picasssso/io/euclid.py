@@ -18,9 +18,9 @@ import astropy.units as u
 from picasssso.bands.flux_units import parse_unit
 from picasssso.io.band_planes import BandPlane, BitMask
 from picasssso.io.formats import ImageReader, Recognition
+from picasssso.io.hdu_roles import companion_planes, science_hdu
 from picasssso.io.image_files import ImageFile
 from picasssso.io.keywords import check_magnitude, contradicts
-from picasssso.io.planes import companion_planes, science_hdu
 
 _INVALID = 1
 #: Filters as the mosaics name them.

@@ -33,7 +33,7 @@ FORMATS = Registry(
         "legacy": "picasssso.io.legacy:LegacyReader",
         "lsst": "picasssso.io.lsst:LSSTReader",
         "panstarrs": "picasssso.io.panstarrs:PanSTARRSReader",
-        "picasssso": "picasssso.io.own:OwnReader",
+        "picasssso": "picasssso.io.native:OwnReader",
         "sdss": "picasssso.io.sdss:SDSSReader",
         "spitzer": "picasssso.io.spitzer:SpitzerReader",
         "wise": "picasssso.io.wise:WISEReader",

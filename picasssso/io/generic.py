@@ -2,7 +2,7 @@
 
 GAMA's mosaics, for instance: one image per file, in counts with a zero point of 30 that no keyword
 states, and without uncertainty; and the files of `~astropy.nddata.CCDData`. Noise and mask
-extensions are identified by their names (`picasssso.io.planes`); their unit is that in their
+extensions are identified by their names (`picasssso.io.hdu_roles`); their unit is that in their
 header, or else that of the image.
 """
 
@@ -17,9 +17,9 @@ from picasssso.bands.flux_units import is_count_like, parse_unit
 from picasssso.exceptions import InvalidInputError, PicassssoWarning
 from picasssso.io.band_planes import BandPlane
 from picasssso.io.formats import ImageReader, Recognition
+from picasssso.io.hdu_roles import companion_planes, science_hdu
 from picasssso.io.image_files import ImageFile
 from picasssso.io.keywords import find_zero_point
-from picasssso.io.planes import companion_planes, science_hdu
 
 
 class GenericReader(ImageReader):

@@ -19,8 +19,8 @@ from picasssso.bands.flux_units import is_count_like, parse_unit
 from picasssso.exceptions import FileFormatError, InvalidInputError
 from picasssso.io.band_planes import BandPlane
 from picasssso.io.formats import ImageReader, Recognition
+from picasssso.io.hdu_roles import companion_planes, science_hdu
 from picasssso.io.image_files import ImageFile
-from picasssso.io.planes import companion_planes, science_hdu
 
 _TELESCOPES = ("HST", "JWST", "ROMAN")
 _DO_NOT_USE = 1

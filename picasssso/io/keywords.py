@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 from astropy.nddata import NDUncertainty
 
+from picasssso.bands.band_record import UNCERTAINTY_POWERS, UNCERTAINTY_TYPES
 from picasssso.bands.flux_units import (
     NO_MAGNITUDE,
     flux_scale,
@@ -23,9 +24,8 @@ from picasssso.bands.flux_units import (
     is_magnitude,
     parse_unit,
 )
-from picasssso.bands.records import UNCERTAINTY_POWERS, UNCERTAINTY_TYPES
 from picasssso.exceptions import FileFormatError, InvalidInputError, PicassssoWarning
-from picasssso.filters.library import pivot_wavelength
+from picasssso.filters.curves import pivot_wavelength
 
 
 def check_magnitude(value: Any, keyword: str, what: str, *, zero: bool = False) -> float:

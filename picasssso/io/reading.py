@@ -28,9 +28,9 @@ from picasssso.exceptions import (
 )
 from picasssso.io.band_planes import BandPlane
 from picasssso.io.formats import Recognition, get_reader, identify
+from picasssso.io.hdu_roles import NOISE_FACTOR, middle, noise_ratio
 from picasssso.io.image_files import ImageFile
-from picasssso.io.own import is_own
-from picasssso.io.planes import NOISE_FACTOR, middle, noise_ratio
+from picasssso.io.native import is_own
 from picasssso.io.stated import NOISE_ARGUMENTS, Stated, path_of
 
 PathLike = str | os.PathLike[str]

@@ -15,8 +15,8 @@ from picasssso.bands.flux_units import is_count_like, parse_unit
 from picasssso.exceptions import InvalidInputError
 from picasssso.io.band_planes import BandPlane
 from picasssso.io.formats import ImageReader, Recognition
+from picasssso.io.hdu_roles import companion_planes, science_hdu
 from picasssso.io.image_files import ImageFile
-from picasssso.io.planes import companion_planes, science_hdu
 
 _BANDS = {
     **{f"IRAC {channel}": f"spitzer-irac{channel}" for channel in (1, 2, 3, 4)},

@@ -15,9 +15,9 @@ import astropy.units as u
 
 from picasssso.io.band_planes import BandPlane
 from picasssso.io.formats import ImageReader, Recognition
+from picasssso.io.hdu_roles import companion_planes, science_hdu
 from picasssso.io.image_files import ImageFile
 from picasssso.io.keywords import check_magnitude, from_vega
-from picasssso.io.planes import companion_planes, science_hdu
 
 _BANDS = {str(band): f"wise2010-W{band}" for band in (1, 2, 3, 4)}
 _FILETYPES = (("uncertainty", "unc"), ("coverage", "cov"))

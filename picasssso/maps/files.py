@@ -18,7 +18,6 @@ import numpy as np
 import numpy.typing as npt
 from astropy.io import fits
 
-from picasssso._core.files import atomic_write
 from picasssso._core.fits_files import DAMAGE, open_fits
 from picasssso._core.headers import (
     MAPS_FORMAT,
@@ -30,7 +29,8 @@ from picasssso._core.headers import (
     wcs_header,
 )
 from picasssso._core.quiet import silence
-from picasssso.bands.noise import NoiseScaling
+from picasssso._core.safe_files import atomic_write
+from picasssso.bands.noise_scaling import NoiseScaling
 from picasssso.exceptions import FileFormatError, InvalidInputError, PicassssoError
 from picasssso.maps.arrays import PERCENTILES, PropertyArrays
 from picasssso.maps.checks import percentile_extensions

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from picasssso._core.files import atomic_write
+from picasssso._core.safe_files import atomic_write
 from picasssso._plotting import (
     Scale,
     draw_bar,

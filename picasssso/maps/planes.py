@@ -15,8 +15,8 @@ from astropy.nddata import CCDData, StdDevUncertainty
 from astropy.wcs import WCS
 
 from picasssso._core.html import html_table
+from picasssso._core.metadata import check_record
 from picasssso._core.quiet import copy_wcs
-from picasssso._core.records import check_record
 from picasssso._core.solid_angles import SolidAngles
 from picasssso.bands.pixels import central_solid_angle, check_slices, slice_wcs
 from picasssso.exceptions import InvalidInputError

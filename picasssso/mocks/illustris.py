@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from picasssso._core.constants import HELIUM
-from picasssso._core.files import open_hdf5
+from picasssso._core.safe_files import open_hdf5
 from picasssso.exceptions import FileFormatError, InvalidInputError
 from picasssso.mocks.age_bins import AGE_CENTRES, AGE_EDGES, N_AGE, surviving_fraction
 from picasssso.mocks.distances import checked_redshift, pixel_sizes

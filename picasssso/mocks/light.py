@@ -24,7 +24,7 @@ import numpy as np
 import torch
 
 from picasssso._core.constants import HELIUM
-from picasssso._core.files import atomic_write, check_heaps, open_hdf5, read_datasets
+from picasssso._core.safe_files import atomic_write, check_heaps, open_hdf5, read_datasets
 from picasssso.exceptions import FileFormatError, InvalidInputError
 from picasssso.mocks.age_bins import AGE_CENTRES, AGE_EDGES, N_AGE
 from picasssso.mocks.galaxy_maps import Galaxies

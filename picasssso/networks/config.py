@@ -7,8 +7,8 @@ import math
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
-from picasssso._core.checks import check_integer
-from picasssso._core.files import parse_json
+from picasssso._core.arguments import check_integer
+from picasssso._core.safe_files import parse_json
 from picasssso._core.words import with_article
 from picasssso.exceptions import InvalidInputError
 

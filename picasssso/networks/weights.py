@@ -17,7 +17,7 @@ from typing import Any
 
 import torch
 
-from picasssso._core.files import atomic_write, check_format, read_json, short, write_json
+from picasssso._core.safe_files import atomic_write, check_format, read_json, short, write_json
 from picasssso.exceptions import FileFormatError
 from picasssso.networks.architectures import build_network
 from picasssso.networks.config import TrainingConfig
@@ -80,7 +80,7 @@ def filter_hashes(bands: Iterable[str]) -> dict[str, str | None]:
     try:
         import speclite.filters  # noqa: F401
 
-        from picasssso.filters.library import filter_hash, load_filter
+        from picasssso.filters.curves import filter_hash, load_filter
     except ImportError:
         return dict.fromkeys(names)
     return {name: filter_hash(load_filter(name)) for name in names}

@@ -22,7 +22,7 @@ from typing import Any
 
 import numpy as np
 
-from picasssso._core.files import atomic_write, check_format, read_json, write_json
+from picasssso._core.safe_files import atomic_write, check_format, read_json, write_json
 from picasssso.exceptions import FileFormatError, InvalidInputError
 from picasssso.pairs.source import FIELDS
 from picasssso.pairs.splits import check_fractions

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch.utils.data import Dataset, IterableDataset, get_worker_info
 
-from picasssso._core.checks import check_integer
+from picasssso._core.arguments import check_integer
 from picasssso.exceptions import InvalidInputError
 
 #: A batch of pairs: names of `FIELDS` to tensors, whose first axis is the pair.

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from picasssso._core.files import HDF5_DAMAGE, check_heaps, open_hdf5, read_datasets, short
+from picasssso._core.safe_files import HDF5_DAMAGE, check_heaps, open_hdf5, read_datasets, short
 from picasssso.exceptions import FileFormatError, InvalidInputError, PicassssoError
 from picasssso.pairs.schema import checksum, read_index, shard_name
 from picasssso.pairs.source import Batch, PairSource

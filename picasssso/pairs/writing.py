@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 from torch.utils.data import DataLoader, Dataset
 
-from picasssso._core.checks import check_integer
-from picasssso._core.files import follow_parent, locked_folder, open_hdf5
+from picasssso._core.arguments import check_integer
+from picasssso._core.safe_files import follow_parent, locked_folder, open_hdf5
 from picasssso._core.version import __version__
 from picasssso.exceptions import FileFormatError, InvalidInputError
 from picasssso.pairs.schema import (

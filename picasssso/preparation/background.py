@@ -18,11 +18,10 @@ import numpy.typing as npt
 from astropy.nddata import NDData
 
 from picasssso._core.blocks import Block
-from picasssso._core.files import allocate
+from picasssso._core.safe_files import allocate
 from picasssso.exceptions import InvalidInputError, PicassssoWarning
 from picasssso.io.formats import sky_is_subtracted
 from picasssso.preparation.outskirts import Outskirts, fit_outskirts
-from picasssso.preparation.planes import fit_plane
 from picasssso.preparation.sky_level import (
     MIN_SKY_FRACTION,
     Sky,
@@ -31,6 +30,7 @@ from picasssso.preparation.sky_level import (
     medians,
     standard_error,
 )
+from picasssso.preparation.sky_plane import fit_plane
 from picasssso.preparation.steps import with_step
 from picasssso.preparation.storage import blocks_of, transform, variance_of
 

@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 from astropy.nddata import NDData, StdDevUncertainty
 
-from picasssso.bands.noise import NoiseScaling
+from picasssso.bands.noise_scaling import NoiseScaling
 from picasssso.bands.pixels import common_pixels
 from picasssso.bands.slots import check_labels
 from picasssso.exceptions import InvalidInputError

@@ -18,7 +18,7 @@ import numpy.typing as npt
 from picasssso._core.blocks import Block
 from picasssso.bands import GalacticExtinction
 from picasssso.exceptions import InvalidInputError, MissingDependencyError
-from picasssso.filters.library import load_filter
+from picasssso.filters.curves import load_filter
 from picasssso.preparation.steps import with_step
 from picasssso.preparation.storage import transform, variance_of
 

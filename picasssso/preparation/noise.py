@@ -19,7 +19,7 @@ import numpy.typing as npt
 from astropy.nddata import NDData, StdDevUncertainty
 
 from picasssso._core.blocks import Block
-from picasssso.bands.noise import NoiseScaling
+from picasssso.bands.noise_scaling import NoiseScaling
 from picasssso.bands.slots import per_band, scalar_quantity
 from picasssso.exceptions import InvalidInputError
 from picasssso.preparation.background import check_source_mask, mask_sky_sources

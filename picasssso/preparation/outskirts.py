@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from picasssso._core.blocks import Block
-from picasssso.preparation.planes import fit_plane
+from picasssso.preparation.sky_plane import fit_plane
 from picasssso.preparation.storage import blocks_of
 
 if TYPE_CHECKING:

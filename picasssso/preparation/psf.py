@@ -11,7 +11,7 @@ import astropy.units as u
 import numpy as np
 import numpy.typing as npt
 
-from picasssso.bands.psf import kernel_fwhm
+from picasssso.bands.psf_width import kernel_fwhm
 from picasssso.exceptions import InvalidInputError, PicassssoWarning
 from picasssso.preparation.deblending import fill_with_surroundings
 from picasssso.preparation.steps import with_step

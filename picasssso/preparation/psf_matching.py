@@ -24,8 +24,8 @@ import numpy.typing as npt
 
 from picasssso._core.blocks import Block
 from picasssso.bands.band_names import resolve_band
-from picasssso.bands.noise import NoiseScaling
-from picasssso.bands.psf import kernel_fwhm
+from picasssso.bands.noise_scaling import NoiseScaling
+from picasssso.bands.psf_width import kernel_fwhm
 from picasssso.exceptions import InvalidInputError, PicassssoWarning
 from picasssso.preparation.deblending import fill_with_surroundings
 from picasssso.preparation.psf import model_psf

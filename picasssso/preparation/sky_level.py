@@ -15,8 +15,8 @@ import numpy.typing as npt
 from picasssso._core.blocks import Block
 from picasssso.exceptions import InvalidInputError
 from picasssso.preparation.outskirts import CLEAR, Outskirts
-from picasssso.preparation.planes import MIN_BOXES as _MIN_BOXES
-from picasssso.preparation.planes import fit_plane
+from picasssso.preparation.sky_plane import MIN_BOXES as _MIN_BOXES
+from picasssso.preparation.sky_plane import fit_plane
 from picasssso.preparation.storage import blocks_of
 
 if TYPE_CHECKING:

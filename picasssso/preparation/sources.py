@@ -18,9 +18,9 @@ import numpy as np
 import numpy.typing as npt
 from astropy.nddata import NDData
 
-from picasssso._core.files import allocate
+from picasssso._core.safe_files import allocate
 from picasssso.bands.pixels import sky_to_pixel
-from picasssso.bands.psf import kernel_fwhm
+from picasssso.bands.psf_width import kernel_fwhm
 from picasssso.exceptions import InvalidInputError
 from picasssso.maps.missing import missing_part, smooth_light
 from picasssso.preparation.deblending import MIN_PIXELS, fill_with_surroundings, take_apart

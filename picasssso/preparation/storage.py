@@ -17,7 +17,7 @@ import numpy.typing as npt
 from astropy.nddata import NDData, StdDevUncertainty
 
 from picasssso._core.blocks import Block, iterate_blocks
-from picasssso._core.files import allocate
+from picasssso._core.safe_files import allocate
 
 if TYPE_CHECKING:
     from picasssso.bands import BandImages

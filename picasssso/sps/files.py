@@ -85,7 +85,7 @@ def write_content(
     """Write a stellar grid or a model library."""
     from astropy.io import fits
 
-    from picasssso._core.files import atomic_write, check_output
+    from picasssso._core.safe_files import atomic_write, check_output
 
     check_output(path, overwrite)
     primary = fits.PrimaryHDU()
@@ -111,7 +111,7 @@ def read_content(path: str | os.PathLike[str], what: str) -> Content:
     from astropy.io import fits
 
     from picasssso._core.before_opening import check_before_opening
-    from picasssso._core.files import short
+    from picasssso._core.safe_files import short
 
     check_before_opening(path, what.capitalize())
     try:

@@ -355,7 +355,7 @@ class SSPGrid:
         FileFormatError
             If the file cannot be read, is not such a grid, or is of a newer format.
         """
-        from picasssso._core.files import short
+        from picasssso._core.safe_files import short
         from picasssso.sps.files import read_content
 
         content = read_content(path, "stellar grid")

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from picasssso._core.files import short
+from picasssso._core.safe_files import short
 from picasssso.exceptions import FileFormatError, InvalidInputError
 from picasssso.sps.dust import AttenuationLaw, get_law, law_from_dict
 from picasssso.sps.files import Content, read_content, write_content

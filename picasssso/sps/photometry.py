@@ -31,7 +31,7 @@ from itertools import groupby
 import numpy as np
 
 from picasssso.exceptions import InvalidInputError, PicassssoWarning
-from picasssso.filters.library import load_filter
+from picasssso.filters.curves import load_filter
 from picasssso.sps.dust import AttenuationLaw
 from picasssso.sps.grid import SOLAR_LUMINOSITY, SSPGrid
 from picasssso.sps.nebular import LINES, nebular_lines

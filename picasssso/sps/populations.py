@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from picasssso._core.checks import check_integer
+from picasssso._core.arguments import check_integer
 from picasssso.sps.dust import AttenuationLaw, Calzetti
 from picasssso.sps.grid import SSPGrid
 from picasssso.sps.histories import AgeBins

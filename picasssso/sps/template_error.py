@@ -23,7 +23,7 @@ import numpy as np
 import numpy.typing as npt
 
 from picasssso.exceptions import FileFormatError, InvalidInputError
-from picasssso.filters.library import pivot_wavelength
+from picasssso.filters.curves import pivot_wavelength
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -281,7 +281,7 @@ def write_template_errors(
     curves: Sequence[TemplateError], path: str | os.PathLike[str], *, overwrite: bool = False
 ) -> None:
     """Write the curves of several grids to one file."""
-    from picasssso._core.files import atomic_write, check_output
+    from picasssso._core.safe_files import atomic_write, check_output
 
     check_output(path, overwrite)
     content = {"format": FORMAT, "curves": [curve._to_dict() for curve in curves]}

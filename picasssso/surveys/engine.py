@@ -24,7 +24,7 @@ from picasssso.exceptions import (
     PicassssoError,
     PicassssoWarning,
 )
-from picasssso.filters.own import adopt_curves, session_curves
+from picasssso.filters.user_curves import adopt_curves, session_curves
 from picasssso.surveys.galaxies import describe_failure
 
 try:

@@ -25,8 +25,8 @@ from picasssso.exceptions import (
     PicassssoError,
     PicassssoWarning,
 )
+from picasssso.surveys.image_sources import Located, read_source
 from picasssso.surveys.measuring import measure_galaxy
-from picasssso.surveys.sources import Located, read_source
 from picasssso.surveys.store import RESULTS
 
 if TYPE_CHECKING:

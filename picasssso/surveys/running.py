@@ -17,14 +17,14 @@ from typing import TYPE_CHECKING, Any
 import astropy.units as u
 import numpy as np
 
-from picasssso._core.checks import check_integer
-from picasssso._core.files import atomic_write
+from picasssso._core.arguments import check_integer
+from picasssso._core.safe_files import atomic_write
 from picasssso.exceptions import InvalidInputError, InvalidTypeError
 from picasssso.maps.region_files import region_reader
 from picasssso.surveys.catalogs import Catalog, read_catalog
 from picasssso.surveys.galaxies import READ_ONLY, READING, GalaxyWork, describe_failure
+from picasssso.surveys.image_sources import FilePatterns, Located, Source, Tiles
 from picasssso.surveys.measuring import ELLIPSE, LABEL, column_unit, describe_column
-from picasssso.surveys.sources import FilePatterns, Located, Source, Tiles
 from picasssso.surveys.store import Store, read_rows, record_value
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from typing import Any
 
 from picasssso.estimators import PropertyMapEstimator
 from picasssso.exceptions import InvalidTypeError
-from picasssso.testing.checks import CHECKS
+from picasssso.testing.contract import CHECKS
 from picasssso.testing.galaxy import SDSS_BANDS
 
 

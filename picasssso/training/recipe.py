@@ -29,8 +29,8 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from picasssso._core.checks import check_integer
-from picasssso._core.files import parse_json, short, write_json
+from picasssso._core.arguments import check_integer
+from picasssso._core.safe_files import parse_json, short, write_json
 from picasssso.exceptions import FileFormatError, InvalidInputError
 from picasssso.mocks import GeneratedPairs
 from picasssso.mocks.galaxies.procedural import ProceduralGalaxies
@@ -182,7 +182,7 @@ def prepare_tables(
             write_light_table(path, table)
         missing = [band for band in bands if band not in known]
         if missing:
-            from picasssso.filters.library import pivot_wavelength
+            from picasssso.filters.curves import pivot_wavelength
 
             known |= {band: float(pivot_wavelength(band).to_value("AA")) for band in missing}
     write_json(folder / _WAVELENGTHS, known)

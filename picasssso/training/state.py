@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from picasssso._core.files import atomic_write, short
+from picasssso._core.safe_files import atomic_write, short
 from picasssso.exceptions import FileFormatError
 from picasssso.networks.architectures import build_network
 from picasssso.networks.buck_wolf import MAPS, BuckWolfNetwork, squared_loss

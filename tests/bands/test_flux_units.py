@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from picasssso._core.solid_angles import pixel_solid_angles
 from picasssso.bands import BandImages
 from picasssso.bands.band_names import SURVEYS, resolve_band
-from picasssso.filters.library import pivot_wavelength
+from picasssso.filters.curves import pivot_wavelength
 
 R = "sdss2010-r"
 PIXEL_AREA = 0.16  # arcsec2

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from picasssso._core.checks import check_integer
-from picasssso._core.files import check_format, parse_json
+from picasssso._core.arguments import check_integer
+from picasssso._core.safe_files import check_format, parse_json
 from picasssso.exceptions import FileFormatError, InvalidInputError
 
 

@@ -5,7 +5,7 @@ import pickle
 
 import pytest
 
-from picasssso._core.files import atomic_write, check_output
+from picasssso._core.safe_files import atomic_write, check_output
 from picasssso.exceptions import FileFormatError
 
 

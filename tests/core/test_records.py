@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from picasssso._core.records import check_record, from_json, to_json
+from picasssso._core.metadata import check_record, from_json, to_json
 from picasssso.exceptions import InvalidInputError, InvalidTypeError
 
 scalars = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text()

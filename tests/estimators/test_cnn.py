@@ -18,7 +18,7 @@ from picasssso.bands import BandImages
 from picasssso.cli import cli
 from picasssso.data import load_example
 from picasssso.estimators._cnn.draws import correlated_scores, presence_score
-from picasssso.estimators._cnn.weights import ALIASES
+from picasssso.estimators._cnn.weight_files import ALIASES
 from picasssso.exceptions import (
     FileFormatError,
     InvalidInputError,
@@ -154,7 +154,7 @@ def test_parameters_that_make_no_sense(path):
 
 
 def test_missing_packaged_weights(monkeypatch, tmp_path):
-    monkeypatch.setattr("picasssso.estimators._cnn.weights._folder", lambda: tmp_path)
+    monkeypatch.setattr("picasssso.estimators._cnn.weight_files._folder", lambda: tmp_path)
     assert CNNEstimator.list_pretrained() == []
     with pytest.raises(FileFormatError, match="lacks the packaged weights " + ALIASES["default"]):
         CNNEstimator()

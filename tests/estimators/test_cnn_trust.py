@@ -105,7 +105,8 @@ def test_blank_sky_is_an_upper_limit_without_age(example, estimator):
 def test_totals_of_a_galaxy_are_the_networks_own(example, estimator, monkeypatch):
     maps = estimator.estimate(example)
     monkeypatch.setattr(
-        "picasssso.estimators._cnn.faint.nearness", lambda detected: torch.ones_like(detected)
+        "picasssso.estimators._cnn.upper_limits.nearness",
+        lambda detected: torch.ones_like(detected),
     )
     plain = estimator.estimate(example)
     for name in SUMMED:

@@ -12,7 +12,7 @@ from picasssso.estimators import EstimatorTags
 from picasssso.exceptions import InvalidInputError, InvalidTypeError
 from picasssso.maps.arrays import PropertyArrays
 from picasssso.testing import parametrize_with_checks
-from picasssso.testing.checks import CHECKS
+from picasssso.testing.contract import CHECKS
 from picasssso.testing.galaxy import SDSS_BANDS
 
 # Those that are optional or slow have their own run of the contract beside their tests.

@@ -46,7 +46,7 @@ def test_plugin_is_found_and_works(install):
     install("third_party", {"third": "third_party:Third"}, third_party=THIRD_PARTY)
     assert "third" in picasssso.list_estimators()
     estimator = picasssso.get_estimator("third")()
-    from picasssso.testing.checks import CHECKS
+    from picasssso.testing.contract import CHECKS
     from picasssso.testing.galaxy import SDSS_BANDS
 
     for name in ("parameters", "wcs_shape_units", "slicing"):

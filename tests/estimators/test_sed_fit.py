@@ -461,7 +461,7 @@ def test_maps_say_what_they_were_made_with(maps):
 
 
 def test_what_the_bands_leave_to_the_prior_is_told(maps):
-    from picasssso._cli.totals import describe_totals
+    from picasssso._cli.totals_text import describe_totals
     from picasssso.maps.notices import like_prior
 
     low, middle, high = maps.meta["prior"]["stellar_metallicity"]

@@ -10,12 +10,12 @@ from click.testing import CliRunner
 
 from picasssso.cli import cli
 from picasssso.evaluation.experiments import load_configuration, run_experiments
-from picasssso.evaluation.experiments.batches import _WithImages, estimate_with
+from picasssso.evaluation.experiments.batch_estimates import _WithImages, estimate_with
 from picasssso.evaluation.experiments.configuration import parse_configuration
+from picasssso.evaluation.experiments.experiment_runs import collect_figures, load_record
+from picasssso.evaluation.experiments.pair_sources import make_source
 from picasssso.evaluation.experiments.paper import PAPER
 from picasssso.evaluation.experiments.results import write_results
-from picasssso.evaluation.experiments.running import collect_figures, load_record
-from picasssso.evaluation.experiments.sources import make_source
 from picasssso.evaluation.real.samples import is_real, load_real_configuration
 from picasssso.exceptions import FileFormatError, InvalidInputError
 
@@ -364,7 +364,7 @@ def test_painted_illustris_maps_are_a_source(shared_data):
 
 def test_weights_are_told_apart_by_their_contents(monkeypatch, tmp_path):
     """Also those that a name such as "default" stands for."""
-    from picasssso.estimators._cnn import weights
+    from picasssso.estimators._cnn import weight_files
 
     content = copy.deepcopy(CONTENT)
     content["estimators"]["ml"] = {"name": "cnn"}
@@ -373,9 +373,9 @@ def test_weights_are_told_apart_by_their_contents(monkeypatch, tmp_path):
     def key():
         return configuration.runs[0].key(configuration.settings)
 
-    monkeypatch.setattr(weights, "_folder", lambda: tmp_path)
+    monkeypatch.setattr(weight_files, "_folder", lambda: tmp_path)
     keys = []
     for text in ("old", "new"):
-        (tmp_path / f"{weights.ALIASES['default']}.safetensors").write_text(text)
+        (tmp_path / f"{weight_files.ALIASES['default']}.safetensors").write_text(text)
         keys.append(key())
     assert keys[0] != keys[1]

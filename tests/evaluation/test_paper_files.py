@@ -8,7 +8,7 @@ import h5py
 import numpy as np
 import pytest
 
-from picasssso.evaluation.experiments.sources import make_source
+from picasssso.evaluation.experiments.pair_sources import make_source
 from picasssso.exceptions import FileFormatError
 from picasssso.mocks import MockGenerator
 from picasssso.mocks.illustris import PARTICLE_MASS

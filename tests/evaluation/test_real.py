@@ -12,17 +12,17 @@ from click.testing import CliRunner
 from photutils.aperture import EllipticalAperture
 
 from picasssso.cli import cli
-from picasssso.evaluation.real.catalogues import GALAXY_BANDS, GalaxyCatalogue
-from picasssso.evaluation.real.colors import color_figures, estimate_colors
-from picasssso.evaluation.real.comparison import compare_truths, compare_values
-from picasssso.evaluation.real.estimates import RealEstimator, describe_region
-from picasssso.evaluation.real.fields import Field, move_to_redshift
-from picasssso.evaluation.real.galaxies import (
+from picasssso.evaluation.real.catalog_galaxies import (
     estimate_galaxies,
     galaxy_figures,
     paint_catalogue_galaxy,
     total_light,
 )
+from picasssso.evaluation.real.catalogues import GALAXY_BANDS, GalaxyCatalogue
+from picasssso.evaluation.real.colors import color_figures, estimate_colors
+from picasssso.evaluation.real.comparison import compare_truths, compare_values
+from picasssso.evaluation.real.estimates import RealEstimator, describe_region
+from picasssso.evaluation.real.fields import Field, move_to_redshift
 from picasssso.evaluation.real.gas_scaling import compare_gas
 from picasssso.evaluation.real.painting import (
     GalaxyProfile,

@@ -19,8 +19,8 @@ from picasssso.bands import BandImages, GalacticExtinction
 from picasssso.estimators import get_estimator
 from picasssso.exceptions import FileFormatError, InvalidInputError, PicassssoWarning
 from picasssso.filters import list_filters, read_filter
-from picasssso.filters.library import filter_hash, load_filter, pivot_wavelength
-from picasssso.filters.own import adopt_curves, own_curves
+from picasssso.filters.curves import filter_hash, load_filter, pivot_wavelength
+from picasssso.filters.user_curves import adopt_curves, own_curves
 from picasssso.maps import PropertyMaps
 from picasssso.sps import SSPGrid
 from picasssso.sps.photometry import GridPhotometry
@@ -161,11 +161,11 @@ def test_unknown_names_say_what_there_is():
 def test_without_sedpy_the_error_names_it(monkeypatch):
     from speclite.filters import _filter_cache
 
-    from picasssso.filters import library
+    from picasssso.filters import curves
 
     _filter_cache.pop("jwst_nircam-f200w", None)
-    names = {n: p for n, p in library._library_files().items() if p.endswith(".ecsv")}
-    monkeypatch.setattr(library, "_library_files", lambda: names)
+    names = {n: p for n, p in curves._library_files().items() if p.endswith(".ecsv")}
+    monkeypatch.setattr(curves, "_library_files", lambda: names)
     with pytest.raises(InvalidInputError, match="astro-sedpy"):
         load_filter("jwst_nircam-f200w")
 
@@ -375,14 +375,14 @@ def test_images_and_maps_keep_the_curve_for_others(tmp_path):
     for name in ("images", "maps"):
         path = str(tmp_path / f"{name}.fits")
         code = (
-            "from picasssso.filters import read_filter; from picasssso.filters.library import "
+            "from picasssso.filters import read_filter; from picasssso.filters.curves import "
             f"filter_hash; print(filter_hash(read_filter({path!r}, {NAME!r})))"
         )
         assert run_python(code) == filter_hash(curve), name
     path = str(tmp_path / "images.fits")
     result = run_python(
         f"from picasssso import BandImages; images = BandImages.read({path!r}); from "
-        f"picasssso.filters.library import pivot_wavelength as p; print(p({NAME!r}).value)"
+        f"picasssso.filters.curves import pivot_wavelength as p; print(p({NAME!r}).value)"
     )
     assert float(result) == pivot_wavelength(NAME).value
     with pytest.raises(InvalidInputError, match=f"found {NAME} kept"):
@@ -394,7 +394,7 @@ def test_images_take_the_curve_to_another_process(tmp_path):
     (tmp_path / "images.pickle").write_bytes(pickle.dumps(make_images("sdss2010-g", NAME)))
     result = run_python(
         f"import pickle; pickle.load(open({str(tmp_path / 'images.pickle')!r}, 'rb')); from "
-        f"picasssso.filters.library import pivot_wavelength as p; print(p({NAME!r}).value)"
+        f"picasssso.filters.curves import pivot_wavelength as p; print(p({NAME!r}).value)"
     )
     assert float(result) == pivot_wavelength(NAME).value
 
@@ -409,7 +409,7 @@ def test_workers_of_a_survey_run_have_the_curves_of_the_session(tmp_path):
     plugin.write_bytes(pickle.dumps(_Work("a run", print)))
     code = (
         "import pathlib, pickle; from types import SimpleNamespace as S; from "
-        "picasssso.filters.library import pivot_wavelength as p; work = pickle.loads("
+        "picasssso.filters.curves import pivot_wavelength as p; work = pickle.loads("
         f"pathlib.Path({str(plugin)!r}).read_bytes()); work.setup(S(state=S(nthreads=1))); "
         f"print(p({NAME!r}).value)"
     )

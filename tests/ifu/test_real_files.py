@@ -10,7 +10,7 @@ from astropy.io import fits
 
 from picasssso import SEDFitEstimator
 from picasssso.evaluation import compare_estimates
-from picasssso.filters.library import load_filter
+from picasssso.filters.curves import load_filter
 from picasssso.ifu import (
     PublishedMap,
     box_filter,

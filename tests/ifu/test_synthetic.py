@@ -71,7 +71,7 @@ def test_a_flat_spectrum_has_its_magnitude_in_any_band():
     cube = flat_cube(3000, 11500)
     images = synthetic_images(cube, ["sdss2010-g", "sdss2010-z"])
     for band in images.bands:
-        from picasssso.filters.library import pivot_wavelength
+        from picasssso.filters.curves import pivot_wavelength
 
         to = u.spectral_density(pivot_wavelength(band))
         flux = NMGY_OF_FLAT.to(u.erg / u.s / u.cm**2 / u.Hz, to) / (3.630781e-29)

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from picasssso.evaluation.experiments.batches import BatchEstimate
+from picasssso.evaluation.experiments.batch_estimates import BatchEstimate
 from picasssso.evaluation.stacks import MapStack
 from picasssso.evaluation.sums import aperture_values, normal_percentiles
 

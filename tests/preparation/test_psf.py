@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from photutils.aperture import CircularAperture
 
-from picasssso.bands.psf import kernel_fwhm
+from picasssso.bands.psf_width import kernel_fwhm
 from picasssso.exceptions import InvalidInputError, PicassssoWarning
 from picasssso.preparation import match_psf, storage
 from picasssso.preparation import psf_matching as module

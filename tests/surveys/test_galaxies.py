@@ -15,7 +15,7 @@ from picasssso.exceptions import FileFormatError, InvalidInputError
 from picasssso.preparation import prepare
 from picasssso.surveys.catalogs import read_catalog
 from picasssso.surveys.galaxies import READ_ONLY, GalaxyWork, file_of
-from picasssso.surveys.sources import FilePatterns, Tiles, read_source
+from picasssso.surveys.image_sources import FilePatterns, Tiles, read_source
 
 OPTIONS = {**READ_ONLY, "survey": "sdss", "psf": 1.3 * u.arcsec}
 

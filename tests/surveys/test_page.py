@@ -14,7 +14,7 @@ from survey_estimators import Quick
 from picasssso import PropertyMaps
 from picasssso.exceptions import FileFormatError, InvalidInputError
 from picasssso.surveys import run
-from picasssso.surveys.page import write_page
+from picasssso.surveys.run_page import write_page
 from picasssso.surveys.store import Store
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")

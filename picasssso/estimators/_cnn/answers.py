@@ -13,9 +13,9 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from picasssso.estimators._cnn.block_inputs import NetworkInput, unlike_training
 from picasssso.estimators._cnn.draws import correlated_scores, light_score, presence_score
-from picasssso.estimators._cnn.faint import Faintness, look_for_light
-from picasssso.estimators._cnn.inputs import NetworkInput, unlike_training
+from picasssso.estimators._cnn.upper_limits import Faintness, look_for_light
 from picasssso.estimators.context import EstimationContext
 from picasssso.exceptions import FileFormatError
 from picasssso.maps.arrays import PropertyArrays

@@ -28,7 +28,7 @@ _LARGEST_POOL = 512
 
 def make_sources(prepare: Callable[..., Any], pairs: Any, size: int) -> Sources:
     """Return sources of pairs for `PairPool`; ``prepare`` makes the network's form of images."""
-    from picasssso.estimators._cnn.inputs import wavelength
+    from picasssso.estimators._cnn.block_inputs import wavelength
 
     if isinstance(pairs, PairSource):
         return [TrainingSource(pairs, [wavelength(band) for band in pairs.bands])]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from picasssso.estimators._cnn.inputs import (
+from picasssso.estimators._cnn.block_inputs import (
     N_WHOLE,
     make_input,
     middle_planes,

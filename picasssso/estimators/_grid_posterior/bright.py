@@ -23,15 +23,7 @@ import numpy as np
 import torch
 from torch.nn.functional import embedding_bag
 
-from picasssso.estimators._grid_posterior.library import (
-    GROUP,
-    BinShift,
-    Cells,
-    FineBins,
-    SortedLibrary,
-    common_bins,
-)
-from picasssso.estimators._grid_posterior.pixels import (
+from picasssso.estimators._grid_posterior.pixel_fits import (
     BITS,
     Block,
     Draws,
@@ -42,6 +34,14 @@ from picasssso.estimators._grid_posterior.pixels import (
 )
 from picasssso.estimators._grid_posterior.quantiles import binned_quantiles, mixture_quantiles
 from picasssso.estimators._grid_posterior.response import FluxSums, covariance, products
+from picasssso.estimators._grid_posterior.sorted_library import (
+    GROUP,
+    BinShift,
+    Cells,
+    FineBins,
+    SortedLibrary,
+    common_bins,
+)
 
 _TINY = 1e-30
 

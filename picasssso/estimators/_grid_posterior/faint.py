@@ -21,7 +21,10 @@ from typing import Any, NamedTuple
 
 import torch
 
-from picasssso.estimators._grid_posterior.library import (
+from picasssso.estimators._grid_posterior.pixel_fits import BITS, Block, Pixels, multiply, stack
+from picasssso.estimators._grid_posterior.quantiles import binned_quantiles, grid_quantiles
+from picasssso.estimators._grid_posterior.response import covariance, products
+from picasssso.estimators._grid_posterior.sorted_library import (
     FAINTEST,
     GROUP,
     BinShift,
@@ -30,9 +33,6 @@ from picasssso.estimators._grid_posterior.library import (
     common_bins,
     count_levels,
 )
-from picasssso.estimators._grid_posterior.pixels import BITS, Block, Pixels, multiply, stack
-from picasssso.estimators._grid_posterior.quantiles import binned_quantiles, grid_quantiles
-from picasssso.estimators._grid_posterior.response import covariance, products
 
 #: Number of nodes.
 N_NODES = 1024

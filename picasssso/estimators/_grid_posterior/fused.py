@@ -24,8 +24,8 @@ from picasssso.estimators._grid_posterior.bright import (
     find_wanted_cells,
 )
 from picasssso.estimators._grid_posterior.faint import RATIO_STEP
-from picasssso.estimators._grid_posterior.library import SortedLibrary
-from picasssso.estimators._grid_posterior.pixels import BITS, Pixels
+from picasssso.estimators._grid_posterior.pixel_fits import BITS, Pixels
+from picasssso.estimators._grid_posterior.sorted_library import SortedLibrary
 
 #: The kernels keep this many bands in registers.
 MOST_BANDS = 8

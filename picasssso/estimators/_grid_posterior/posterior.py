@@ -29,15 +29,7 @@ from picasssso.estimators._grid_posterior.bright import (
     summarize,
 )
 from picasssso.estimators._grid_posterior.faint import NodeTables, fit_faint, look
-from picasssso.estimators._grid_posterior.library import (
-    CELL_SIZE,
-    BinShift,
-    SortedLibrary,
-    bound_cells,
-    make_bins,
-    make_cells,
-)
-from picasssso.estimators._grid_posterior.pixels import (
+from picasssso.estimators._grid_posterior.pixel_fits import (
     BITS,
     Block,
     Draws,
@@ -47,7 +39,15 @@ from picasssso.estimators._grid_posterior.pixels import (
     prepare_pixels,
 )
 from picasssso.estimators._grid_posterior.response import Shift, is_far, shifted, shifted_bands
-from picasssso.estimators._grid_posterior.results import Results, Scratch
+from picasssso.estimators._grid_posterior.result_arrays import Results, Scratch
+from picasssso.estimators._grid_posterior.sorted_library import (
+    CELL_SIZE,
+    BinShift,
+    SortedLibrary,
+    bound_cells,
+    make_bins,
+    make_cells,
+)
 from picasssso.exceptions import InvalidInputError, PicassssoWarning
 from picasssso.maps.arrays import PERCENTILES
 

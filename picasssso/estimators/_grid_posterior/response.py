@@ -14,7 +14,7 @@ from typing import Protocol
 
 import torch
 
-from picasssso.estimators._grid_posterior.pixels import BITS, Block, Pixels, multiply
+from picasssso.estimators._grid_posterior.pixel_fits import BITS, Block, Pixels, multiply
 
 #: A shift of more errors (the error floor included) than this is no small change.
 _FAR = 1.5

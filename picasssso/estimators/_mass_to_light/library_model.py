@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from picasssso.exceptions import MissingBandError
-from picasssso.filters.library import filter_hashes
+from picasssso.filters.curves import filter_hashes
 
 FloatArray = npt.NDArray[np.floating]
 

@@ -17,7 +17,7 @@ from picasssso.estimators._mass_to_light.photometric_systems import (
     find_system,
 )
 from picasssso.exceptions import MissingBandError
-from picasssso.filters.library import pivot_wavelength
+from picasssso.filters.curves import pivot_wavelength
 
 Color = tuple[str, str]
 

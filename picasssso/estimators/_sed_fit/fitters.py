@@ -21,7 +21,7 @@ from picasssso._core.threads import run_calmly
 from picasssso.estimators._grid_posterior import GridPosterior
 from picasssso.estimators._sed_fit.shared_error import SharedError, measure_shared_error
 from picasssso.exceptions import InvalidInputError, PicassssoWarning
-from picasssso.filters.library import filter_hashes
+from picasssso.filters.curves import filter_hashes
 from picasssso.sps import AttenuationLaw, ModelLibrary, SEDPrior, SSPGrid, TemplateError
 from picasssso.sps.photometry import GridPhotometry
 from picasssso.sps.populations import age_of_universe, draw_populations

@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Any
 import astropy.units as u
 import numpy as np
 
-from picasssso._core.checks import check_integer
+from picasssso._core.arguments import check_integer
 from picasssso._core.html import html_table
 from picasssso._core.quiet import silence
-from picasssso.estimators._sed_fit.light import sum_light
 from picasssso.estimators._sed_fit.model_posterior import ModelPosterior
 from picasssso.estimators._sed_fit.ranges import describe_range
+from picasssso.estimators._sed_fit.region_light import sum_light
 from picasssso.exceptions import InvalidInputError, InvalidTypeError, PicassssoWarning
-from picasssso.filters.library import pivot_wavelength
+from picasssso.filters.curves import pivot_wavelength
 from picasssso.maps.arrays import PERCENTILES
 from picasssso.maps.totals import Total, known_correlation, make_total
 from picasssso.properties import Property

@@ -6,6 +6,6 @@ evaluate``.
 """
 
 from picasssso.evaluation.experiments.configuration import load_configuration
-from picasssso.evaluation.experiments.running import run_experiments
+from picasssso.evaluation.experiments.experiment_runs import run_experiments
 
 __all__ = ["load_configuration", "run_experiments"]

@@ -54,8 +54,8 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from picasssso._core.checks import check_integer
-from picasssso.estimators._cnn.weights import weights_path
+from picasssso._core.arguments import check_integer
+from picasssso.estimators._cnn.weight_files import weights_path
 from picasssso.evaluation.measures import Settings
 from picasssso.evaluation.summary import Bins
 from picasssso.evaluation.toml import check_choice, check_name, check_table, own_errors, read_toml

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from picasssso._core.files import atomic_write
+from picasssso._core.safe_files import atomic_write
 from picasssso._plotting import LINE_STYLES, shared_legend
 from picasssso.evaluation.experiments.paper import PAPER
 from picasssso.evaluation.stacks import DERIVED

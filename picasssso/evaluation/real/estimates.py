@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from picasssso.evaluation.agreement import total_of
-from picasssso.evaluation.experiments.batches import estimate_all, make_estimator
+from picasssso.evaluation.experiments.batch_estimates import estimate_all, make_estimator
 from picasssso.evaluation.sums import normal_percentiles
 from picasssso.exceptions import InvalidInputError, PicassssoWarning
 from picasssso.maps.arrays import PERCENTILES

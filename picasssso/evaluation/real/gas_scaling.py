@@ -11,10 +11,10 @@ import numpy as np
 import numpy.typing as npt
 
 from picasssso._core.constants import HELIUM
+from picasssso.evaluation.real.catalog_galaxies import QUIESCENT, STAR_FORMING
 from picasssso.evaluation.real.catalogues import GalaxyCatalogue, column, read_catalogue
 from picasssso.evaluation.real.comparison import log10_positive
 from picasssso.evaluation.real.estimates import estimated
-from picasssso.evaluation.real.galaxies import QUIESCENT, STAR_FORMING
 
 FloatArray = npt.NDArray[np.floating]
 

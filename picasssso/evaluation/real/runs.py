@@ -11,14 +11,14 @@ from typing import Any
 import numpy as np
 from astropy.cosmology import FlatLambdaCDM
 
-from picasssso._core.files import atomic_write
+from picasssso._core.safe_files import atomic_write
 from picasssso._core.version import __version__ as version
+from picasssso.evaluation.real.catalog_galaxies import estimate_galaxies, galaxy_figures
 from picasssso.evaluation.real.catalogues import GalaxyCatalogue
 from picasssso.evaluation.real.colors import color_figures, estimate_colors
 from picasssso.evaluation.real.comparison import compare_truths
 from picasssso.evaluation.real.estimates import RealEstimator
 from picasssso.evaluation.real.fields import estimate_named, named_figures
-from picasssso.evaluation.real.galaxies import estimate_galaxies, galaxy_figures
 from picasssso.evaluation.real.gas_scaling import compare_gas
 from picasssso.evaluation.real.rings import estimate_rings, ring_figures
 from picasssso.evaluation.real.samples import RealConfiguration

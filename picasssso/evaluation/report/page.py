@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import astropy.units as u
 import numpy as np
 
-from picasssso._core.files import atomic_write, check_output
+from picasssso._core.safe_files import atomic_write, check_output
 from picasssso._core.version import __version__ as version
 from picasssso.evaluation.agreement import compare_estimates, disagreements, total_of
 from picasssso.evaluation.apertures import common_ellipse

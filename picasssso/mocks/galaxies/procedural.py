@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 import numpy as np
 import torch
 
-from picasssso._core.checks import check_integer
+from picasssso._core.arguments import check_integer
 from picasssso._core.random import Stream
 from picasssso.exceptions import InvalidInputError
 from picasssso.mocks.distances import (

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from picasssso._core.files import open_hdf5
+from picasssso._core.safe_files import open_hdf5
 from picasssso.exceptions import FileFormatError, InvalidInputError, PicassssoWarning
 from picasssso.mocks.particles.components import GasParticles, StarParticles
 from picasssso.mocks.particles.header import SnapshotHeader, read_header

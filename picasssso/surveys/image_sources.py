@@ -246,7 +246,7 @@ def read_source(located: Located, open_tile: Callable[[str, str], Any]) -> Any:
         ]
     if isinstance(located.files, str):
         from picasssso.bands import BandImages
-        from picasssso.io.own import is_own
+        from picasssso.io.native import is_own
 
         if is_own(located.files):
             return BandImages.read(located.files)

@@ -61,7 +61,7 @@ def select_slots(available: Sequence[str]) -> tuple[str, ...]:
 
 def wavelength(band: str) -> float:
     """Return the pivot wavelength of a filter in AA."""
-    from picasssso.filters.library import pivot_wavelength
+    from picasssso.filters.curves import pivot_wavelength
 
     return float(pivot_wavelength(band).to_value("AA"))
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from picasssso._cli.reading import Options
+from picasssso._cli.image_options import Options
 from picasssso.exceptions import InvalidInputError
 
 if TYPE_CHECKING:

@@ -15,12 +15,16 @@ from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
-from picasssso._core.files import atomic_write
+from picasssso._core.safe_files import atomic_write
 from picasssso._core.version import __version__ as version
 from picasssso.evaluation.apertures import Apertures, fit_apertures
-from picasssso.evaluation.experiments.batches import BatchFunction, estimate_with, select_bands
+from picasssso.evaluation.experiments.batch_estimates import (
+    BatchFunction,
+    estimate_with,
+    select_bands,
+)
 from picasssso.evaluation.experiments.configuration import Configuration, Run
-from picasssso.evaluation.experiments.sources import make_source
+from picasssso.evaluation.experiments.pair_sources import make_source
 from picasssso.evaluation.measures import Record, join_records, measure
 from picasssso.evaluation.stacks import MapStack
 from picasssso.evaluation.summary import compare_scatter, measured_properties, summarise

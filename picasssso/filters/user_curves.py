@@ -12,9 +12,9 @@ import astropy.units as u
 import numpy as np
 
 from picasssso._core.headers import IMAGES_FORMAT, MAPS_FORMAT
-from picasssso._core.records import from_json
+from picasssso._core.metadata import from_json
 from picasssso.exceptions import FileFormatError, InvalidInputError, PicassssoWarning
-from picasssso.filters.library import (
+from picasssso.filters.curves import (
     FloatArray,
     define,
     filter_hash,

@@ -251,8 +251,8 @@ def is_own_file(files: Any) -> bool:
 
 def check_outputs(files: Any, outputs: Iterable[str], overwrite: bool) -> None:
     """Refuse to write over an input, one output over the other, or what exists."""
-    from picasssso._core.files import check_output
     from picasssso._core.fits_files import split_specification
+    from picasssso._core.safe_files import check_output
 
     inputs = files.values() if isinstance(files, dict) else files
     taken = {Path(split_specification(name)[0]).expanduser().resolve() for name in inputs}

@@ -17,7 +17,7 @@ from urllib.parse import quote
 
 import numpy as np
 
-from picasssso._core.files import atomic_write
+from picasssso._core.safe_files import atomic_write
 from picasssso.exceptions import InvalidInputError
 from picasssso.properties import PROPERTIES
 from picasssso.surveys.store import read_rows

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import torch
 
-from picasssso.estimators._cnn.inputs import NetworkInput
+from picasssso.estimators._cnn.block_inputs import NetworkInput
 from picasssso.maps.arrays import NORMAL_SCORES
 from picasssso.networks.conformal import local_signal
 from picasssso.networks.detection import (

@@ -8,8 +8,7 @@ from collections.abc import Sequence
 import torch
 
 from picasssso.estimators._grid_posterior.bright import ModelTables, Workspace
-from picasssso.estimators._grid_posterior.library import SortedLibrary
-from picasssso.estimators._grid_posterior.pixels import (
+from picasssso.estimators._grid_posterior.pixel_fits import (
     BITS,
     Block,
     Draws,
@@ -17,6 +16,7 @@ from picasssso.estimators._grid_posterior.pixels import (
     draw_amplitudes,
 )
 from picasssso.estimators._grid_posterior.response import Shift, respond
+from picasssso.estimators._grid_posterior.sorted_library import SortedLibrary
 from picasssso.maps.arrays import PERCENTILES
 
 
