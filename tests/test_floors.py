@@ -54,7 +54,7 @@ FOR_TYPES = "\n\nfrom typing import TYPE_CHECKING\n\nif TYPE_CHECKING:\n    impo
 @pytest.mark.parametrize(
     ("module", "form", "imported"),
     [
-        ("_core.records", "\nimport {}\n", "picasssso.bands"),
+        ("_core.metadata", "\nimport {}\n", "picasssso.bands"),
         ("maps.profiles", IN_A_FUNCTION, "picasssso.estimators.base"),
         ("mocks.age_bins", FOR_TYPES, "picasssso.estimators.context"),
         ("io.generic", IN_A_FUNCTION, "picasssso.maps.files"),
@@ -62,7 +62,7 @@ FOR_TYPES = "\n\nfrom typing import TYPE_CHECKING\n\nif TYPE_CHECKING:\n    impo
         ("networks.inputs", IN_A_FUNCTION, "astropy"),
         ("mocks.light", IN_A_FUNCTION, "picasssso.networks.inputs"),
         # By way of the package itself, which knows everything.
-        ("bands.noise", IN_A_FUNCTION, "picasssso"),
+        ("bands.noise_scaling", IN_A_FUNCTION, "picasssso"),
     ],
 )
 def test_an_import_that_points_up_is_found(copy, module, form, imported):
