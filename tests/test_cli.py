@@ -479,7 +479,7 @@ BAD_OPTIONS = {
     "picture over maps": ([*bands(), "--plot", "maps.fits"], ["maps.fits", "output"]),
     "unknown kind of picture": ([*bands(), "--plot", "maps.jpeg2000"], ["jpeg2000", "png"]),
     "negative samples": ([*bands(), "--samples", "-1"], ["-1"]),
-    "unknown sky": ([*bands(), "--subtract-sky", "blue"], ["blue", "median"]),
+    "unknown sky": ([*bands(), "--sky", "blue"], ["blue", "median"]),
     "unknown option": ([*bands(), "--fast"], ["--fast"]),
 }  # fmt: skip
 

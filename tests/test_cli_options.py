@@ -19,7 +19,7 @@ BANDS = ("sdss2010-g", "sdss2010-i")
 SHARED = (
     "--zero-point", "--unit", "--weight", "--uncertainty", "--variance", "--mask", "--mask-bits",
     "--psf", "--pixel-scale", "--format", "--filter", "--ebv", "--ebv-scale", "--law",
-    "--galactic-extinction-removed", "--aperture",
+    "--galactic-extinction-removed", "--aperture", "--region", "--sky",
 )  # fmt: skip
 
 
@@ -79,6 +79,27 @@ def test_every_command_has_them(name):
     command = cli.get_command(None, name)
     options = {option for parameter in command.params for option in parameter.opts}
     assert set(SHARED) <= options
+
+
+def test_options_of_a_name_say_the_same_in_every_command():
+    found = {}
+    for name in ("prepare", "estimate", "survey"):
+        for parameter in cli.get_command(None, name).params:
+            for option in parameter.opts:
+                found.setdefault(option, {})[name] = parameter
+    # What a survey's catalog or folder makes another: patterns of files, a default aperture.
+    other = {"--band", "-b", "--output", "-o", "--aperture", "--region", "--sky", "--seed",
+             "--samples"}  # fmt: skip
+    for option in found.keys() - other:
+        texts = {getattr(parameter, "help", "") for parameter in found[option].values()}
+        assert len(texts) == 1, option
+    choices = {tuple(parameter.type.choices) for parameter in found["--sky"].values()}
+    assert choices == {("background2d", "median", "none")}
+
+
+@pytest.mark.parametrize("name", ["prepare", "estimate", "survey"])
+def test_commands_have_those_of_their_kind(name):
+    options = {o for p in cli.get_command(None, name).params for o in p.opts}
     if name != "prepare":
         assert {"--option", "--parameters", "--estimator"} <= options
     if name != "survey":
@@ -87,8 +108,24 @@ def test_every_command_has_them(name):
             "--redshift",
             "--luminosity-distance",
             "--position",
-            "--region",
         } <= options
+
+
+def test_the_sky_of_images_that_are_not_prepared(folder):
+    """By default it stays, with a warning; told to stay, without; or it goes."""
+    for band in "gi":
+        with fits.open(f"{band}.fits", mode="update") as hdus:
+            hdus[0].data += 3
+    no_dust = ("--galactic-extinction-removed", "0")
+    words = (*ESTIMATE, *bands(), *RAW, *no_dust)
+    assert "is the sky still in the images" in run(*words)
+    assert "is the sky still in the images" not in run(*words, "--sky", "none")
+    run(*words, "--sky", "median")
+    total = PropertyMaps.read("maps.fits").total("stellar_mass", correlation="independent")
+    for band in "gi":
+        with fits.open(f"{band}.fits", mode="update") as hdus:
+            hdus[0].data -= 3
+    assert total.value.value == pytest.approx(mass(*no_dust), rel=0.1)
 
 
 def test_pixel_scale_and_hdu_of_files_without_wcs(folder):
@@ -310,6 +347,14 @@ def test_regions_of_ds9_that_are_several(folder):
         (DS9 + "panda(185.0,12.0,0,360,4,0.001,0.01,1)\n", "'panda' in a.reg, which cannot"),
         ("# Region file format: DS9\ncircle(32,30,5)\n", "no system in a.reg, expected circles"),
         (DS9 + "line(185.0,12.0,185.1,12.0)\n", "found a line in a.reg"),
+        # Of which the package regions reads the first alone, without a word.
+        (DS9 + 'circle(185.0,12.0,5") circle(185.0,12.001,5")\n', "one region in a line"),
+        (DS9 + 'circle(185.0,12.0,5")-circle(185.0,12.0,2")\n', "one region in a line"),
+        (DS9 + 'circle 185.0 12.0 5" circle 185.0 12.001 5"\n', "one region in a line"),
+        (DS9 + 'circle(185.0,12.0,5")\nimage circle(30,30,5)\n', "one region in a line"),
+        (DS9 + 'circle(185.0,12.0,5",9")\n', "found 4 numbers in"),
+        # Which it leaves out.
+        (DS9 + 'circle(185.0,12.0,5")\ncircle(30i,30i,5i)\n', "cannot read a region in a.reg"),
     ],
 )
 def test_regions_that_cannot_be_used(folder, text, message):
@@ -319,6 +364,23 @@ def test_regions_that_cannot_be_used(folder, text, message):
     output = run(*ESTIMATE, *bands(), *RAW, "--region", "a.reg", code=1)
     assert any(words in output for words in message.split("|"))
     assert not (folder / "maps.fits").exists()
+
+
+def test_regions_of_one_line_that_semicolons_separate(folder):
+    pytest.importorskip("regions")
+    text = "# text={a; circle} tag={b}"
+    for content in (
+        f'fk5;circle(185.0,12.0,5") {text};-circle(185.0,12.0,2")\n',
+        f'fk5\ncircle(185.0,12.0,5") {text}\n-circle(185.0,12.0,2")\n',
+    ):
+        (folder / "a.reg").write_text(f"global color=green line=0 0\n{content}")
+        found, _ = totals("--region", "a.reg")
+        y, x = np.indices(SHAPE)
+        radius = np.hypot(x - 31.5, y - 29.5)
+        maps = PropertyMaps.read("maps.fits")
+        inside = (radius > 4) & (radius < 10)
+        expected = maps.total("stellar_mass", inside, "independent").value.value
+        assert found == pytest.approx(expected, rel=0.03)
 
 
 def test_prepare_keeps_what_is_inside(folder):
@@ -350,6 +412,20 @@ def test_survey_says_the_same_of_its_files(folder, monkeypatch):
     assert seen["aperture"] == 3 * u.arcsec
 
 
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--images", "{id}.fits", "--aperture", "3 arcsec", "--region", "a.reg"], "not both"),
+        (["--mosaic", "--psf", "1 arcsec", "--band", "g", "--no-maps"],
+         "omit --band, --psf, --no-maps"),
+        (["--mosaic", "--aperture", "5 kpc"], "omit --aperture"),
+    ],
+)  # fmt: skip
+def test_survey_ignores_no_option(folder, words, message):
+    start = ("survey", "c.ecsv", "-e", "mass_to_light", "-o", "run")
+    assert message in run(*start, *words, code=2)
+
+
 def test_a_survey_uses_masks_of_files_and_ebv(folder):
     from astropy.table import Table
 
@@ -360,7 +436,7 @@ def test_a_survey_uses_masks_of_files_and_ebv(folder):
 
     Table({"id": ["a"], "redshift": [0.03]}).write("c.ecsv")
     catalog = read_catalog("c.ecsv")
-    pattern = FilePatterns({"sdss2010-g": "g_plain.fits", "sdss2010-i": "i_plain.fits"}, None)
+    pattern = FilePatterns({"sdss2010-g": "g_plain.fits[0]", "sdss2010-i": "i_plain.fits"}, None)
     about = {"zero_point": 22.5 * u.ABmag, "pixel_scale": 0.5 * u.arcsec, "file_mask": "DQ",
              "mask_bits": 8, "ebv": 0.1, "ebv_scale": "SF11"}  # fmt: skip
     work = GalaxyWork(MassToLightEstimator(), folder, {**READ_ONLY, **about}, 3 * u.arcsec)

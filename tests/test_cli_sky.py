@@ -42,7 +42,7 @@ def test_sources_are_masked_with_their_surroundings():
 
 
 def test_sky_that_is_still_in_is_suspected():
-    with pytest.warns(PicassssoWarning, match=r"sky still in .*--subtract-sky median"):
+    with pytest.warns(PicassssoWarning, match=r"sky still in .*--sky median"):
         warn_of_sky(field(700.0)[0])
     with pytest.warns(PicassssoWarning, match=r"lie 3(\.\d)? times the noise above zero"):
         warn_of_sky(field(5 * NOISE)[0])  # too little to be bright, but flat

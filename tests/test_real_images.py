@@ -134,7 +134,7 @@ def test_des_from_the_command_line(des_folder, des_maps, tmp_path):
     arguments = ["-e", "mass_to_light", "-z", "0.02", "--zero-point", "30", "--weight", "WGT"]
     for band in "gri":
         arguments += ["-b", f"decam2014-{band}={des_folder}/DES_{band}.fits[SCI]"]
-    arguments += ["--subtract-sky", "background2d", "--plot", str(tmp_path / "maps.png")]
+    arguments += ["--sky", "background2d", "--plot", str(tmp_path / "maps.png")]
     maps, result = command(arguments, tmp_path / "maps.fits")
     assert (tmp_path / "maps.png").exists()
     assert "stellar mass, total" in result.output
@@ -162,7 +162,7 @@ def test_gama_total_from_python_and_command(gama_folder, tmp_path):
     arguments = ["-e", "mass_to_light", "-z", "0.1", "--unit", "adu", "--zero-point", "30"]
     for band, file in files.items():
         arguments += ["-b", f"{band}={file}"]
-    arguments += ["--subtract-sky", "median", "--estimate-noise"]
+    arguments += ["--sky", "median", "--estimate-noise"]
     by_command, _ = command(arguments, tmp_path / "maps.fits")
 
     aperture = CircularAperture((32, 36), 5 / 0.339)

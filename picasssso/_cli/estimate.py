@@ -37,7 +37,7 @@ Examples:
     -b 'sdss2010-g=frame-g.fits[0]' -b 'sdss2010-i=frame-i.fits[0]' --estimate-noise
   picasssso estimate -e mass_to_light -z 0.02 -o maps.fits --zero-point 30 \\
     -b 'decam2014-g=DES_g.fits[SCI]' -b 'decam2014-i=DES_i.fits[SCI]' --weight WGT \\
-    --subtract-sky background2d
+    --sky background2d
   picasssso estimate images.fits -e mass_to_light -o maps.fits
   picasssso estimate frame-*.fits.bz2 -e mass_to_light -z 0.03 -o maps.fits
 """
@@ -47,10 +47,10 @@ PREPARING: Options = (
     (("--position",), "'RA DEC'",
      "Position of the target, in degrees or as '09h30m00s +02d10m00s'. By default the center of "
      "the image.", {}),
-    (("--subtract-sky",), None,
-     "Measure the sky away from all detected sources and subtract it; the images must show sky "
-     "around the galaxy. By default no sky is subtracted.",
-     {"type": click.Choice(["median", "background2d"])}),
+    (("--sky", "--subtract-sky", "subtract_sky"), None,
+     "Method of sky subtraction; the images must show sky around the galaxy. By default that of "
+     "`picasssso prepare` for images that are prepared, and none for others.",
+     {"type": click.Choice(["background2d", "median", "none"])}),
     (("--estimate-noise",), None,
      "Measure the noise of bands without uncertainties from the images.", {"is_flag": True}),
     (("--gain",), "G",
@@ -104,14 +104,15 @@ class ImagesWanted:
         """Read the images, and do to them what was asked for."""
         from picasssso.bands import BandImages
 
-        sky, wanted = self.given["subtract_sky"], self.given["prepared"]
+        asked, wanted = self.given["subtract_sky"], self.given["prepared"]
+        sky = None if asked == "none" else asked
         if wanted is None:
             wanted = isinstance(self.files, list) and not is_own_file(self.files)
         parts = read_files(self.files, self.reading)
         if wanted:
             from picasssso.preparation import prepare
 
-            how: dict[str, Any] = {"sky": sky or "background2d", **self.dust}
+            how: dict[str, Any] = {**({} if asked is None else {"sky": sky}), **self.dust}
             images = prepare(parts, position=self.position, **how)
         else:
             # Of bands on different grids the error that says how they are aligned.
@@ -122,7 +123,7 @@ class ImagesWanted:
             images = self._clean(images, sky)
         if self.given["estimate_noise"] and images.missing_uncertainty:
             images = self._with_noise(images)
-        if not sky:
+        if asked is None:
             from picasssso._cli.sky import warn_of_sky
 
             warn_of_sky(images)

@@ -45,11 +45,15 @@ def info(files: tuple[str, ...], quiet: bool) -> None:
     made. For several files, also the command that uses them together. With --quiet, only the
     options that read the files.
     """
+    from picasssso._core.fits_files import damage_said
+
     proposed: list[str] = []
     for index, name in enumerate(files):
         if index and not quiet:
             click.echo()
-        for line in _describe(name, quiet, proposed):
+        with damage_said(name, "a FITS file"):
+            lines = list(_describe(name, quiet, proposed))
+        for line in lines:
             click.echo(line)
     named = {line.startswith("--band") for line in proposed}
     if len(proposed) > 1 and len(named) == 1 and not quiet:

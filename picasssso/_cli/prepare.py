@@ -36,7 +36,7 @@ Examples:
 
 _OPTIONS: Options = (
     (("-o", "--output"), "OUT.fits", "File to write.", {"required": True}),
-    (("--overwrite",), None, "Replace the output if it exists.", {"is_flag": True}),
+    (("--overwrite",), None, "Replace output files that exist.", {"is_flag": True}),
     (("--position",), "'RA DEC'",
      "Position of the target, in degrees or as '09h30m00s +02d10m00s'. By default the center of"
      " the image.", {}),

@@ -41,7 +41,7 @@ def warn_of_sky(images: BandImages) -> None:
         warnings.warn(
             f"Even the faintest pixels lie {min(levels):.2g} times the noise above zero in every "
             "band: is the sky still in the images? It would be counted as stars. Subtract it "
-            "with --subtract-sky median, unless the galaxy fills the image.",
+            "with --sky median, unless the galaxy fills the image.",
             PicassssoWarning,
             stacklevel=2,
         )

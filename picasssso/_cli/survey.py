@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ from picasssso._cli.image_options import (
 from picasssso._cli.parsing import QuantityType, parse_bands
 from picasssso._cli.region_options import parse_radius
 from picasssso._cli.shared_options import common_options, progress_wanted
+from picasssso._core.words import keep_messages_as
 
 #: Failures that are shown at the end, and where all stand.
 _SHOWN, LOG = 5, "run.log"
@@ -139,11 +141,16 @@ def survey(**given: Any) -> None:
     if given["mosaic"]:
         _refuse_unused()
         work = partial(run_mosaic, given["catalog"], make_estimator(given), given["output"])
-        summary = _resumable(partial(work, **cluster))
+        with _own_words():
+            summary = _resumable(partial(work, **cluster))
         _show_failures(given["output"] / "blocks", summary)
         if not given["quiet"]:
             click.echo(f"{given['output']}: blocks: {summary}.")
         click.get_current_context().exit(1 if summary.failed else 0)
+    context = click.get_current_context()
+    stated = context.get_parameter_source("aperture") is not ParameterSource.DEFAULT
+    if given["region"] and stated:
+        raise click.UsageError("Give either --aperture or --region, not both.")
     work = partial(
         run,
         given["catalog"],
@@ -166,7 +173,8 @@ def survey(**given: Any) -> None:
         time_limit=given["time_limit"],
         **cluster,
     )
-    summary = _resumable(work)
+    with _own_words():
+        summary = _resumable(work)
     _show_failures(given["output"], summary)
     if given["on_page"]:
         write_page(given["output"], limit=given["on_page"], overwrite=True)
@@ -193,6 +201,12 @@ def _refuse_unused() -> None:
         )
 
 
+def _own_words() -> AbstractContextManager[None]:
+    """Keep the reasons of failures, also in the table and the log, in options."""
+    command = click.get_current_context().command
+    return keep_messages_as(lambda message: with_options(message, command))
+
+
 def _resumable(work: Callable[[], Any]) -> Any:
     """Do the work; if it is ended from outside, say how to go on."""
     try:
@@ -209,8 +223,7 @@ def _show_failures(folder: Path, summary: Any) -> None:
     if not summary.failed:
         return
     for name, reason in read_failures(folder, _SHOWN):
-        text = with_options(f"{name} failed: {reason}", click.get_current_context().command)
-        click.echo(text, err=True)
+        click.echo(f"{name} failed: {reason}", err=True)
     more = f"and {summary.failed - _SHOWN} more; " if summary.failed > _SHOWN else ""
     click.echo(
         f"({more}all in {folder / LOG}. The same command with --resume --retry-failed does them "

@@ -6,6 +6,7 @@ import bz2
 import gzip
 import os
 import re
+import zlib
 from typing import IO, Any
 
 from picasssso.exceptions import FileFormatError
@@ -40,7 +41,7 @@ def check_before_opening(path: str | os.PathLike[str], what: str) -> None:
             _check_headers(packed, 1, path, what)
     except FileFormatError:
         raise
-    except (OSError, EOFError, ValueError):
+    except (OSError, EOFError, ValueError, zlib.error):
         return  # likewise
 
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import errno
+import mmap
 import os
 import re
 import warnings
+import weakref
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
@@ -15,11 +17,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from astropy.io import fits
-from astropy.wcs import WCS, FITSFixedWarning
+from astropy.wcs import WCS, FITSFixedWarning, WcsError
 
 from picasssso._core.before_opening import check_before_opening
 from picasssso._core.quiet import record_warnings, silence
-from picasssso.exceptions import FileFormatError, InvalidInputError
+from picasssso.exceptions import FileFormatError, InvalidInputError, PicassssoError
 
 PathLike = str | os.PathLike[str]
 #: Number, name or (EXTNAME, EXTVER) of an HDU.
@@ -28,6 +30,8 @@ HDUKey = str | int | tuple[str, int]
 #: Bytes above which an array stays on disk, memory-mapped: each map keeps a file handle, of
 #: which there are about a thousand.
 MAPPED_SIZE = 2**20
+#: The maps that exist now. With half of all file handles, further arrays are read into memory.
+_MAPS: weakref.WeakSet[mmap.mmap] = weakref.WeakSet()
 #: What astropy raises where headers or data are damaged, beside OSError and ValueError.
 DAMAGE = (TypeError, KeyError, IndexError, AttributeError, EOFError, fits.VerifyError, zlib.error)
 
@@ -93,6 +97,21 @@ def open_fits(path: PathLike, what: str, *, memmap: bool = True) -> Iterator[fit
         warnings.warn(warning.message, warning.category, stacklevel=3)
 
 
+@contextmanager
+def damage_said(what: object, kind: str) -> Iterator[None]:
+    """Turn what astropy and others raise of a damaged file into an error that says so."""
+    try:
+        yield
+    except PicassssoError:
+        raise
+    except (ValueError, OSError, MemoryError, OverflowError, WcsError, *DAMAGE) as error:
+        lines = str(error).splitlines() or [""]
+        raise FileFormatError(
+            f"{what}: found that it cannot be read as {kind} ({type(error).__name__}: "
+            f"{lines[-1][:200]}), expected a whole file. Download or copy it again."
+        ) from error
+
+
 def _cut_header(hdus: fits.HDUList) -> bool:
     """Return whether a header begins behind the last HDU, which astropy leaves out."""
     info = hdus[-1].fileinfo()
@@ -156,7 +175,7 @@ def _read(
         if not {"BSCALE", "BZERO", "BLANK"} & set(found.header):
             data, header = _data(found, what, path, axes), found.header
             mapped = not isinstance(found, fits.CompImageHDU) and data.nbytes > MAPPED_SIZE
-            if not mapped:
+            if not (mapped and _spare_handle(data)):
                 # A copy: a small array is not to keep the file open.
                 data = np.array(data)
                 del found.data
@@ -166,14 +185,31 @@ def _read(
         return _data(found, what, path, axes), found.header
 
 
+def _spare_handle(data: npt.NDArray[Any]) -> bool:
+    """Return whether a mapped array may keep its file handle, and count it if so."""
+    try:
+        from resource import RLIM_INFINITY, RLIMIT_NOFILE, getrlimit
+    except ImportError:  # Windows
+        return True
+    limit = getrlimit(RLIMIT_NOFILE)[0]
+    if limit != RLIM_INFINITY and len(_MAPS) >= limit // 2:
+        return False
+    base: Any = data
+    while isinstance(base, np.ndarray):
+        base = base.base
+    if isinstance(base, mmap.mmap):
+        _MAPS.add(base)
+    return True
+
+
 def _data(hdu: Any, what: str, path: PathLike, axes: int | None) -> npt.NDArray[Any]:
     try:
         data = np.asanyarray(hdu.data)
         return data if axes is None else data.reshape(_two_axes(data.shape))
-    except (ValueError, *DAMAGE) as error:
+    except Exception as error:  # each way of compression raises its own
         raise FileFormatError(
-            f"{what}: found HDU {hdu.name or 'without a name'} of {path} damaged ({error}). "
-            "Download or copy it again."
+            f"{what}: found HDU {hdu.name or 'without a name'} of {path} damaged "
+            f"({str(error) or type(error).__name__}). Download or copy it again."
         ) from error
 
 

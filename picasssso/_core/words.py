@@ -2,6 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+
+#: What turns messages that are kept into the words of whoever asked; None leaves them.
+_WORDING: ContextVar[Callable[[str], str] | None] = ContextVar("wording", default=None)
+
 #: How words begin that sound otherwise than their first letter.
 _VOWELS = ("hour", "nd")
 _CONSONANTS = ("uni", "us", "ut", "eu", "one")
@@ -16,3 +23,19 @@ def with_article(word: str) -> str:
     sound = word.lower()
     vowel = sound[:1] in tuple("aeiou") and not sound.startswith(_CONSONANTS)
     return f"{'an' if vowel or sound.startswith(_VOWELS) else 'a'} {word}"
+
+
+@contextmanager
+def keep_messages_as(wording: Callable[[str], str]) -> Iterator[None]:
+    """Keep messages, in tables and logs, in other words, such as those of a command."""
+    token = _WORDING.set(wording)
+    try:
+        yield
+    finally:
+        _WORDING.reset(token)
+
+
+def as_kept(message: str) -> str:
+    """Return a message in the words in which it is to be kept."""
+    wording = _WORDING.get()
+    return message if wording is None else wording(message)

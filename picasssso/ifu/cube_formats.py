@@ -15,6 +15,7 @@ import astropy.units as u
 import numpy as np
 import numpy.typing as npt
 
+from picasssso._core.fits_files import damage_said
 from picasssso._core.plugins import Registry
 from picasssso._core.words import with_article
 from picasssso.bands.flux_units import parse_unit
@@ -112,13 +113,16 @@ def read_cube(
     if not paths:
         raise InvalidInputError("No file was given: expected that of a cube.")
     opened = [ImageFile(os.path.expanduser(os.fspath(path))) for path in paths]
-    names = {format if format is not None else _identify(file) for file in opened}
+    with damage_said(opened[0], "a cube"):
+        names = {format if format is not None else _identify(file) for file in opened}
     if len(names) > 1:
         raise InvalidInputError(
             f"The files are of different surveys, {' and '.join(sorted(names))}: expected the "
             "arms of one cube."
         )
-    return CUBE_FORMATS.get(names.pop())().read(opened, redshift)
+    reader = CUBE_FORMATS.get(names.pop())()
+    with damage_said(" and ".join(map(str, opened)), f"a {reader.title}"):
+        return reader.read(opened, redshift)
 
 
 def _identify(file: ImageFile) -> str:

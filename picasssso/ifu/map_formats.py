@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 from astropy.wcs import WCS
 
+from picasssso._core.fits_files import damage_said
 from picasssso._core.plugins import Registry
 from picasssso.exceptions import (
     FileFormatError,
@@ -78,7 +79,8 @@ def list_map_formats() -> dict[str, str]:
 def is_published(path: str | os.PathLike[str]) -> bool:
     """Return whether `read_maps` can read a file."""
     try:
-        _recognized(ImageFile(os.path.expanduser(os.fspath(path))))
+        with damage_said(path, "maps"):
+            _recognized(ImageFile(os.path.expanduser(os.fspath(path))))
     except FileFormatError:
         return False
     return True
@@ -145,8 +147,9 @@ def read_maps(
     if not isinstance(path, str | os.PathLike):
         raise InvalidTypeError(f"path: found {path!r}, expected that of a file.")
     file = ImageFile(os.path.expanduser(os.fspath(path)))
-    reader = MAP_FORMATS.get(format)() if format is not None else _recognized(file)
-    found = reader.read(file, galaxy)
+    with damage_said(file, "maps"):
+        reader = MAP_FORMATS.get(format)() if format is not None else _recognized(file)
+        found = reader.read(file, galaxy)
     planes = dict(found.planes)
     known_fields = {field.name for field in fields(PublishedMap)}
     for name, changes in dict(stated or {}).items():

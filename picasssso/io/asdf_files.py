@@ -8,7 +8,9 @@ step").
 
 from __future__ import annotations
 
+import mmap
 import os
+import struct
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,6 +21,11 @@ from astropy.io import fits
 
 from picasssso.exceptions import FileFormatError
 
+#: How a block of numbers begins, and then after its header's length: flags, compression, bytes
+#: allocated, used, and unpacked (ASDF standard 1.6, "Blocks").
+_BLOCK, _HEAD = b"\xd3BLK", struct.Struct(">I4sQQQ")
+#: Times by which compressed numbers may grow.
+_MOST_PACKED = 2000
 #: Largest error of the WCS that FITS can express, in pixels.
 _WCS_ERROR = 0.05
 
@@ -39,25 +46,53 @@ def open_asdf(path: str, what: str) -> Iterator[fits.HDUList]:
     """Open one of Roman's images as HDUs SCI, ERR and DQ in MJy/sr."""
     import asdf  # with gwcs it comes with specutils
 
+    _check_blocks(path, what)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of tags that only roman_datamodels knows
             opened = asdf.open(os.path.expanduser(path))
     # What asdf raises of damaged files is a long and open list.
     except Exception as error:
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
-        raise FileFormatError(
-            f"{what}: found that {path} cannot be read as ASDF ({reason}). Download it again."
-        ) from error
+        raise _unreadable(error, what, path) from error
     with opened:
         try:
-            yield _hdus(opened["roman"], what, path)
+            hdus = _hdus(opened["roman"], what, path)
+        except FileFormatError:
+            raise
         except (KeyError, TypeError, AttributeError) as error:
             raise FileFormatError(
-                f"{what}: found no image of Roman (roman.data with its meta, {error} is missing) "
-                f"in {path}, expected a wfi_image or wfi_mosaic. Other ASDF files are read in "
-                "Python, and given to BandImages as CCDData."
+                f"{what}: found no image of Roman (roman.data with its meta, "
+                f"{str(error)[:200]} is missing) in {path}, expected a wfi_image or wfi_mosaic. "
+                "Other ASDF files are read in Python, and given to BandImages as CCDData."
             ) from error
+        except Exception as error:
+            raise _unreadable(error, what, path) from error
+        yield hdus
+
+
+def _unreadable(error: Exception, what: str, path: str) -> FileFormatError:
+    reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
+    return FileFormatError(
+        f"{what}: found that {path} cannot be read as ASDF ({reason}). Download it again."
+    )
+
+
+def _check_blocks(path: str, what: str) -> None:
+    """Refuse blocks of numbers that say they are larger than the file, before room is made."""
+    name = os.path.expanduser(path)
+    size = os.path.getsize(name)
+    with open(name, "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+        start = data.find(_BLOCK)
+        while 0 <= start < size - _HEAD.size - 6:
+            length = int.from_bytes(data[start + 4 : start + 6], "big")
+            _, packed, allocated, used, unpacked = _HEAD.unpack_from(data, start + 6)
+            most = size if packed == bytes(4) else _MOST_PACKED * max(used, 1)
+            if max(allocated, used) > size or unpacked > most:
+                raise FileFormatError(
+                    f"{what}: found a block of {max(allocated, used, unpacked)} bytes in {path}, "
+                    f"which has {size}, expected a whole file. Download it again."
+                )
+            start = data.find(_BLOCK, start + 6 + length + allocated)
 
 
 def _hdus(roman: Any, what: str, path: str) -> fits.HDUList:

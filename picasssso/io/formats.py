@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from picasssso._core.fits_files import damage_said
 from picasssso._core.plugins import Registry
 from picasssso.exceptions import FileFormatError, InvalidInputError, PicassssoWarning
 from picasssso.io.band_planes import BandPlane
@@ -224,7 +225,8 @@ def recognize(path: str | os.PathLike[str]) -> Recognition:
     >>> found.format, found.title
     ('generic', 'FITS image')
     """
-    return identify(ImageFile(os.path.expanduser(os.fspath(path))))
+    with damage_said(path, "an image"):
+        return identify(ImageFile(os.path.expanduser(os.fspath(path))))
 
 
 def sky_is_subtracted(meta: Mapping[str, Any], band: str) -> bool:

@@ -172,7 +172,13 @@ class ImageFile:
         """
         first = [] if self.named is None else [self.headers[self.named]]
         found = (header[keyword] for header in [*first, *self.headers] if keyword in header)
-        return next(found, default)
+        try:
+            return next(found, default)
+        except fits.VerifyError as error:
+            raise FileFormatError(
+                f"{self}: found a header that cannot be read ({error}) Correct it, or download "
+                "the file again."
+            ) from error
 
     def text(self, *keywords: str) -> str:
         """Return the values of keywords as one string.

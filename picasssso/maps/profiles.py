@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import replace
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
@@ -10,7 +11,7 @@ import astropy.units as u
 import numpy as np
 import numpy.typing as npt
 
-from picasssso.exceptions import InvalidInputError
+from picasssso.exceptions import InvalidInputError, PicassssoWarning
 from picasssso.maps.ellipses import Ellipse, local_jacobian, measure_ellipse, parse_center
 from picasssso.maps.regions import PixelWeights, aperture_weights
 from picasssso.maps.totals import check_correlation, measure
@@ -27,6 +28,8 @@ DEFAULT_REACH = 3.0
 #: There are at most so many of them, and none is thinner than this many pixels.
 DEFAULT_NUMBER = 20
 DEFAULT_WIDTH = 1.5
+#: Minor over major axis above which a map does not tell how a galaxy is turned.
+_ROUND = 0.9
 
 
 def make_profile(
@@ -89,7 +92,17 @@ def _ellipse(
         changes["position_angle"] = _angle(position_angle, "position_angle", u.deg) % 180
     if sized and len(changes) == 3:
         return Ellipse(semimajor_axis=float("nan"), **changes)
-    return replace(measure_ellipse(maps, name), **changes)
+    measured = measure_ellipse(maps, name)
+    flat = changes.get("axis_ratio", 1.0) < _ROUND
+    if flat and "position_angle" not in changes and measured.axis_ratio > _ROUND:
+        warnings.warn(
+            f"profile: found a nearly round map (axis ratio {measured.axis_ratio:.2f}), by whose "
+            f"position angle, {measured.position_angle:.0f} degrees, annuli of axis ratio "
+            f"{changes['axis_ratio']:.2f} are turned: it says little. Give position_angle=.",
+            PicassssoWarning,
+            stacklevel=4,
+        )
+    return replace(measured, **changes)
 
 
 def _angle(value: Any, name: str, unit: u.UnitBase) -> float:

@@ -290,6 +290,12 @@ class PropertyMaps(MapPlanes):
             If there is no map of the property or of its weight, the correlation has to be
             said, an argument cannot be, or there is no galaxy to measure.
 
+        Warns
+        -----
+        PicassssoWarning
+            If annuli of a given flatness are turned to the position angle of a map that is nearly
+            round.
+
         Notes
         -----
         The default ellipse is measured on the mean plane of the property if it is a surface

@@ -21,6 +21,13 @@ if TYPE_CHECKING:
 
 #: Regions of DS9 that cover no pixel.
 _WITHOUT_AREA = ("point", "line", "text")
+#: Names of regions, and how many numbers those have of which it is fixed.
+_SHAPE = re.compile(
+    r"\b(circle|ellipse|box|annulus|polygon|line|point|text|[be]?panda|vector|ruler|compass)\b"
+)
+_NUMBERS = {"circle": 3, "point": 2, "line": 4}
+#: What the package says of regions that it leaves out.
+_LEFT_OUT = "frame or shape is not|frame was not found|^Cannot parse"
 
 
 def region_reader() -> Any:
@@ -36,12 +43,19 @@ def region_reader() -> Any:
 
 def read_region(path: str, shape: tuple[int, int], wcs: WCS | None) -> Any:
     """Return a region file of DS9 as an aperture, if it is a single one, or as a mask."""
+    from astropy.utils.data import get_readable_fileobj
+
     Regions = region_reader()
     if not os.path.isfile(os.path.expanduser(path)):
         raise FileFormatError(f"--region: found no file {path}. Check the name and the folder.")
     try:
+        with get_readable_fileobj(os.path.expanduser(path)) as stream:
+            text = stream.read()
+        _check_commands(text, path)
         with record_warnings() as told:
-            found = list(Regions.read(os.path.expanduser(path), format="ds9"))
+            found = list(Regions.parse(text, format="ds9"))
+    except InvalidInputError:
+        raise
     # What it raises of other files is an open list.
     except Exception as error:
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
@@ -50,7 +64,12 @@ def read_region(path: str, shape: tuple[int, int], wcs: WCS | None) -> Any:
             "ds9, in fk5 or image coordinates."
         ) from error
     # It leaves out what it does not know, with a warning: other regions would be meant.
-    if left := [str(one.message) for one in told if "skipping" in str(one.message)]:
+    if left := [str(one.message) for one in told if re.search(_LEFT_OUT, str(one.message))]:
+        if left[0].startswith("Cannot parse"):
+            raise FileFormatError(
+                f"--region: cannot read a region in {path} ({left[0][:150]}), expected numbers in "
+                "the system of the file. Save it in DS9 as ds9, in fk5 or image coordinates."
+            )
         name = re.match(r'"(\w+)"', left[0])
         what = f"{name[1]!r} in {path}, which cannot be used" if name else f"no system in {path}"
         raise InvalidInputError(
@@ -85,6 +104,30 @@ def read_region(path: str, shape: tuple[int, int], wcs: WCS | None) -> Any:
     if not mask.any():
         raise _nothing_inside(path, shape, wcs)
     return mask
+
+
+def _check_commands(text: str, path: str) -> None:
+    """Refuse several regions in one command, of which the package reads the first alone."""
+    # Semicolons separate commands, but not in texts and tags.
+    plain = re.sub(r"""=\s*(\{[^}]*\}|"[^"]*"|'[^']*')""", "=x", text.lower())
+    for command in re.split(r"[;\n]", plain):
+        words = command.partition("#")[0].strip()
+        shapes = list(_SHAPE.finditer(words))
+        if not shapes or words.startswith("global"):
+            continue
+        if len(shapes) > 1 or words.count("(") > 1 or words[: shapes[0].start()].strip("+- "):
+            raise InvalidInputError(
+                f"--region: found {words[:80]!r} in {path}, expected one region in a line. Write "
+                "each in a line of its own, its system in a line before; what is excluded begins "
+                "with -."
+            )
+        numbers = re.findall(r"[^\s,()|]+", words[shapes[0].end() :])
+        most = _NUMBERS.get(shapes[0][0], len(numbers))
+        if len(numbers) > most:
+            raise InvalidInputError(
+                f"--region: found {len(numbers)} numbers in {words[:80]!r} in {path}, expected "
+                f"{most}. Save the region again in DS9."
+            )
 
 
 def _nothing_inside(path: str, shape: tuple[int, int], wcs: WCS | None) -> InvalidInputError:
@@ -127,8 +170,10 @@ def _mask(region: Any, shape: tuple[int, int], wcs: WCS | None) -> npt.NDArray[n
                 "image coordinates."
             )
         region = region.to_pixel(wcs)
+    from regions import PixCoord
+
+    y, x = np.indices(shape)
     try:
-        covered = region.to_mask(mode="center").to_image(shape)
+        return np.asarray(region.contains(PixCoord(x, y)), bool)
     except ValueError:  # on the other side of the sky
-        covered = None
-    return mask if covered is None else np.asarray(covered, bool)
+        return mask

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 #: Fractions of a pixel below this are none.
 ROUNDING = 1e-9
 
+#: Pixels of an aperture's frame from which it is looked at inside the image alone.
+_LARGE = 10**6
+
 #: What a region may be.
 Region: TypeAlias = Union[
     npt.NDArray[np.bool_], "PixelAperture", "SkyAperture", Literal["frame"], None
@@ -154,6 +157,9 @@ def _on_pixels(region: Any, wcs: WCS) -> PixelAperture:
 
 def aperture_weights(aperture: PixelAperture, shape: tuple[int, int]) -> PixelWeights | None:
     """Return how much of each pixel of an image ``(y, x)`` an aperture covers."""
+    height, width = aperture.bbox.shape
+    if height * width > max(_LARGE, 4 * shape[0] * shape[1]):
+        return _large_aperture_weights(aperture, shape)
     mask = aperture.to_mask(method="exact")
     inside, covered = mask.get_overlap_slices(shape)
     if covered is None:
@@ -165,3 +171,47 @@ def aperture_weights(aperture: PixelAperture, shape: tuple[int, int]) -> PixelWe
     if not weights.any():
         return None
     return PixelWeights(inside, weights, float(fractions.sum() - weights.sum()))
+
+
+def _large_aperture_weights(
+    aperture: PixelAperture, shape: tuple[int, int]
+) -> PixelWeights | None:
+    """Return the same for one much larger than the image, of which photutils masks it all."""
+    from photutils import aperture as kinds
+    from photutils.geometry import elliptical_overlap_grid, rectangular_overlap_grid
+
+    x, y = aperture.positions
+    extent = (-0.5 - x, shape[1] - 0.5 - x, -0.5 - y, shape[0] - 0.5 - y, shape[1], shape[0])
+    theta = u.Quantity(getattr(aperture, "theta", 0.0), u.rad).value
+
+    def ellipse(a: float, b: float) -> npt.NDArray[np.float64]:
+        return elliptical_overlap_grid(*extent, a, b, theta, 1, 1)
+
+    def rectangle(w: float, h: float) -> npt.NDArray[np.float64]:
+        return rectangular_overlap_grid(*extent, w, h, theta, 0, 32)
+
+    for name, overlap, axes in (
+        ("Circular", ellipse, ("r", "r")),
+        ("Elliptical", ellipse, ("a", "b")),
+        ("Rectangular", rectangle, ("w", "h")),
+    ):
+        if isinstance(aperture, getattr(kinds, f"{name}Aperture")):
+            weights = overlap(*(getattr(aperture, axis) for axis in axes))
+            break
+        if isinstance(aperture, getattr(kinds, f"{name}Annulus")):
+            outer, inner = (
+                overlap(*(getattr(aperture, f"{axis}_{end}") for axis in axes))
+                for end in ("out", "in")
+            )
+            weights = outer - inner
+            break
+    else:
+        raise InvalidInputError(
+            f"The aperture is {' x '.join(map(str, aperture.bbox.shape))} pixels large, and the "
+            f"image {shape[0]} x {shape[1]}: expected one of about its size. Is its unit right?"
+        )
+    weights[weights <= ROUNDING] = 0.0
+    if not weights.any():
+        return None
+    window = (slice(0, shape[0]), slice(0, shape[1]))
+    return PixelWeights(window, weights, max(float(aperture.area - weights.sum()), 0.0))

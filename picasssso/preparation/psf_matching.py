@@ -281,7 +281,8 @@ def match_psf(
         figures = {name: round(value, 5) for name, value in vars(quality).items()}
         record["bands"][band] = {"convolved": kernel is not None, **figures}
         if abs(quality.aperture_error_mag) > TOLERANCE:
-            poor.append(f"{band} ({quality.aperture_error_mag:+.3f} mag)")
+            rings = f", rings of {100 * quality.ring:.2f} %" * (quality.ring > RING)
+            poor.append(f"{band} ({quality.aperture_error_mag:+.3f} mag{rings})")
         elif quality.ring > RING:
             ringed.append(f"{band} ({100 * quality.ring:.2f} %)")
     advice = (

@@ -13,10 +13,9 @@ import astropy.units as u
 import numpy as np
 import numpy.typing as npt
 from astropy.coordinates import SkyCoord, search_around_sky
-from astropy.io import fits
 from astropy.wcs import WCS
 
-from picasssso._core.before_opening import check_before_opening
+from picasssso._core.fits_files import celestial_wcs, image_shape, open_fits
 from picasssso.exceptions import FileFormatError, InvalidInputError
 from picasssso.surveys.catalogs import Catalog, Galaxy
 
@@ -212,17 +211,16 @@ def _list_tiles(band: str, given: Any) -> list[str]:
 
 def _grid(path: str) -> tuple[WCS, tuple[int, int]]:
     """Return WCS and shape of the first image of a file that has both."""
-    check_before_opening(path, "Tile")
-    try:
-        with fits.open(path) as hdus:
-            for hdu in hdus:
-                if hdu.is_image and len(hdu.shape) == 2:
-                    wcs = WCS(hdu.header)
-                    if wcs.has_celestial:
-                        return wcs, hdu.shape
-    except OSError as error:
-        raise FileFormatError(f"The tile {path} cannot be read: {error}.") from error
-    raise FileFormatError(f"The tile {path} holds no image with a celestial WCS.")
+    with open_fits(path, "Tile") as hdus:
+        for hdu in hdus:
+            shape = image_shape(hdu)
+            if shape is not None and len(shape) == 2:
+                wcs = celestial_wcs(hdu.header, f"Tile {path}")
+                if wcs is not None:
+                    return wcs, (int(shape[0]), int(shape[1]))
+    raise FileFormatError(
+        f"Tile: found no image with a celestial WCS in {path}, expected one. Leave the file out."
+    )
 
 
 def _pixel_arcsec(wcs: WCS, shape: tuple[int, int]) -> float:

@@ -19,6 +19,7 @@ import numpy as np
 
 from picasssso._core.arguments import check_integer
 from picasssso._core.safe_files import atomic_write
+from picasssso._core.words import as_kept
 from picasssso.exceptions import InvalidInputError, InvalidTypeError
 from picasssso.maps.region_files import region_reader
 from picasssso.surveys.catalogs import Catalog, read_catalog
@@ -419,6 +420,7 @@ def collect(
             if galaxy.position is not None:
                 row["ra"], row["dec"] = galaxy.position
             if "failed" in row:
+                row["failed"] = as_kept(row["failed"])
                 failed += 1
                 logger.warning("%s failed: %s", galaxy.id, row["failed"])
                 bar.set_postfix(failed=failed)

@@ -267,7 +267,7 @@ def read_rows(
                 if len(found) < _AT_ONCE:
                     return
                 last, left = (found[-1][1], found[-1][0]), left - len(found)
-    except sqlite3.DatabaseError as error:
+    except (sqlite3.Error, ValueError, TypeError, RecursionError) as error:
         raise FileFormatError(f"{file} is damaged, or no results: {error}.") from error
 
 

@@ -6,6 +6,7 @@ import pytest
 from astropy.coordinates import SkyCoord
 from astropy.wcs import WCS
 
+from picasssso.exceptions import PicassssoWarning
 from picasssso.maps import PropertyMaps
 from picasssso.maps.arrays import PropertyArrays
 
@@ -288,3 +289,13 @@ def test_an_error_that_all_pixels_share_does_not_hide_the_galaxy(disc):
     maps = PropertyMaps(arrays, quality=None, wcs=disc.wcs, **OPTIONS)
     assert shape_of(maps)["position_angle"] == pytest.approx(35, abs=1)
     assert shape_of(maps)["axis_ratio"] == pytest.approx(0.5, abs=0.02)
+
+
+def test_annuli_that_are_turned_by_a_round_map_warn():
+    maps = make_disc(axis_ratio=0.97)
+    with pytest.warns(PicassssoWarning, match=r"nearly round map \(axis ratio 0\.9\d\)"):
+        shape_of(maps, inclination=60 * u.deg)
+    # A warning is an error here.
+    shape_of(maps)
+    shape_of(maps, inclination=60 * u.deg, position_angle=35 * u.deg)
+    shape_of(make_disc(), inclination=60 * u.deg)

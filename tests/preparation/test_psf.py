@@ -97,6 +97,18 @@ def test_elongated_psfs_that_cannot_be_matched_warn(field):
     assert quality["residual"] > 0.1
 
 
+def test_rings_have_their_figure_beside_that_of_apertures(field):
+    images, _ = field
+    y, x = np.indices((41, 41)) - 20
+    round_ = np.exp(-0.5 * (x**2 + y**2) / 1.9**2)
+    tall = np.exp(-0.5 * (x / 1.0) ** 2 - 0.5 * (y / 2.9) ** 2)
+    bands = images.select(["sdss2010-g", "sdss2010-r"]).replace(
+        psf={"sdss2010-g": round_, "sdss2010-r": tall}
+    )
+    with pytest.warns(PicassssoWarning, match=r"mag, rings of \d\.\d\d %\)"):
+        match_psf(bands, "sdss2010-g")
+
+
 def colours(planes, radius, centre):
     sums = [CircularAperture(centre, radius).do_photometry(p.astype(float))[0][0] for p in planes]
     return [-2.5 * np.log10(a / b) for a, b in pairwise(sums)]

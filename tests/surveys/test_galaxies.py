@@ -280,5 +280,24 @@ def test_tiles_that_cannot_be(tiles, catalog):
         Tiles({"g": str(folder / "*_g.fits")}, field, None)
     with pytest.raises(InvalidInputError, match="no such file"):
         Tiles({"g": str(folder / "*_q.fits")}, field, 10.0)
-    with pytest.raises(FileFormatError, match="cannot be read"):
+    with pytest.raises(FileFormatError, match="found no file"):
         Tiles({"g": [folder / "none.fits"]}, field, 10.0)
+
+
+@pytest.mark.filterwarnings("ignore::astropy.utils.exceptions.AstropyWarning")
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        (b"CTYPE1  = 'RA---TAN'", b"CTYPE1  = 'RA---XYZ'", "WCS"),
+        (b"NAXIS2  =", b"NAXIS2  =                  -64 /".ljust(80), "NAXIS2 = -64"),
+    ],
+)
+def test_a_damaged_tile(tiles, tmp_path, old, new, message):
+    folder, positions = tiles
+    path = tmp_path / "damaged_g.fits"
+    content = sorted(folder.glob("*_g.fits"))[0].read_bytes()
+    assert old in content
+    at = content.index(old)
+    path.write_bytes(content[:at] + new + content[at + len(new) :])
+    with pytest.raises(FileFormatError, match=message):
+        Tiles({"g": [path]}, field_catalog(positions), 10.0)

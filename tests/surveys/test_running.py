@@ -240,6 +240,16 @@ def test_failures_name_options_of_the_command(tmp_path, galaxies, scheduler):
     for line in failed:
         assert "zero_point=" not in line
         assert line.endswith("--zero-point 30.")
+    # So do the table and the log, which are what remains.
+    kept = list(read_results(tmp_path / "run")["failed"])
+    with fits.open(tmp_path / "run" / "results.fits") as hdus:
+        kept += list(hdus[1].data["failed"])
+    kept += [line for line in (tmp_path / "run" / "run.log").read_text().splitlines()
+             if " failed: " in line]  # fmt: skip
+    assert len(kept) == 18
+    for text in kept:
+        assert "zero_point=" not in text
+        assert text.endswith("--zero-point 30.")
 
 
 @pytest.mark.parametrize("ending", [KeyboardInterrupt(), SystemExit(143)])
