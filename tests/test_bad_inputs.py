@@ -226,6 +226,10 @@ def test_python(case):
     check_message(str(caught.value), words, case)
 
 
+#: What `prepare` does not mind: it brings bands onto one grid.
+MENDED = ("another size",)
+
+
 def options_of(command):
     return {option for parameter in cli.get_command(None, command).params
             for option in (*parameter.opts, *parameter.secondary_opts)}  # fmt: skip
@@ -238,6 +242,8 @@ def test_command(case, command):
     how, _, options, words = READ[case]
     has = options_of(command)
     if not {option for option in options if re.match("-[-a-z]", option)} <= has:
+        return
+    if command == "prepare" and case in MENDED:
         return
     make(how)
     line = [command, "-b", f"{BANDS[0]}=b.fits", "-b", f"{BANDS[1]}=i.fits"]
