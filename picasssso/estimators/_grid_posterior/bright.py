@@ -2,7 +2,7 @@
 
 Cells of models that cannot matter for any pixel of a chunk are ruled out by a bound that
 holds for all their members. What is left is summed in bins of each property, which are
-fixed for the library, by `torch.nn.functional.embedding_bag`: the rows of the matrix of
+fixed for the library, by `torch.embedding_bag`: the rows of the matrix of
 weights (models x pixels) that belong to a bin are added up where they lie.
 
 Pixels that no model describes, or that are significantly negative, are fitted with all models
@@ -21,7 +21,6 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from torch.nn.functional import embedding_bag
 
 from picasssso.estimators._grid_posterior.pixel_fits import (
     BITS,
@@ -51,6 +50,11 @@ DEPTH = 22.0
 #: The weight of a model, over that of its cell's center, whose square is no problem in
 #: single precision, in bits.
 _LOOSE = 30.0
+
+#: Logarithm of the weight of models that have none, above denormal numbers.
+_NOTHING = -60.0
+
+_LN2 = math.log(2)
 
 #: With so large a part of the models wanted all are taken, whose order is known.
 _ALMOST_ALL = 0.8
@@ -107,8 +111,12 @@ class ModelTables:
         self.ratio_bins = [b.n_bins for b in bins.ratios]
         # The bins of all properties are numbered through.
         self.n_value_bins = centers.numel()
-        self.n_bins = self.n_value_bins + sum(self.ratio_bins)
+        n_ratio_bins = sum(self.ratio_bins)
+        self.n_bins = self.n_value_bins + n_ratio_bins
         sizes = [centers.shape[1]] * len(bins.values) + self.ratio_bins
+        self.n_first_bins = sizes[0] if sizes else 0
+        #: Rows of sums: values, ratios, models at the prior's edge, moments of ratios.
+        self.sizes = [self.n_value_bins, n_ratio_bins, 1, n_ratio_bins, n_ratio_bins]
         start, keys = 0, [torch.zeros(0, library.n_slots, dtype=torch.int64)]
         for which, n_bins in zip(bins.values + bins.ratios, sizes, strict=True):
             keys.append(which.index[None] + start)
@@ -191,14 +199,13 @@ def _bound_chi(
     an angle of at most asin(|d| / |M|), so its chi is at least that of the center, turned
     towards F by this angle.
     """
-    inverse = multiply(cells.square, weight).reciprocal_()
-    radius2 = multiply(cells.radius2, weight).mul_(inverse)
-    power = multiply(cells.center, flux).square_().mul_(inverse)
+    norm = multiply(cells.square, weight)
+    radius2 = multiply(cells.radius2, weight).div_(norm)
+    power = multiply(cells.center, flux).square_().div_(norm)
     best = power.amax(0)
     # chi cos(angle) - signal sin(angle), with cos > cos^2 = 1 - radius2.
-    chi = torch.sub(total, power, out=inverse).clamp_(min=0).sqrt_()
-    bound = power.mul_(radius2).sqrt_()
-    bound.addcmul_(chi, radius2).neg_().add_(chi)
+    chi = torch.sub(total, power, out=norm).clamp_(min=0).sqrt_()
+    bound = chi.sub_(power.mul_(radius2).sqrt_().addcmul_(chi, radius2))
     return bound, best
 
 
@@ -244,20 +251,24 @@ class GatheredModels:
         self.flux = tables.flux[cells].reshape(-1, tables.n_bands)
         self.square = self.flux.square()
         self.idle = (~tables.counted[cells]).reshape(-1).nonzero()[:, 0]
-        n_ratios = len(tables.ratio_bins)
+        n, n_ratios = len(self.flux), len(tables.ratio_bins)
         if like is None:
-            self.edge = tables.edge[cells].reshape(-1).nonzero()[:, 0]
-            keys = tables.keys[:, cells].reshape(len(tables.keys), len(self.flux))
-            self.rows, self.offsets = _sort(keys, tables.n_bins)
+            keys = tables.keys[:, cells].reshape(len(tables.keys), n)
+            order, counts = _sort(keys, tables.n_bins)
+            self.order = ratio_order = order[len(keys) - n_ratios :]
+            ratio_counts = counts[tables.n_value_bins :]
+            edge = tables.edge[cells].reshape(-1).nonzero()[:, 0]
+            # Weights, and below them in the same table their moments of brightness.
+            moments = [(ratio_order + k * n).reshape(-1) for k in (1, 2)]
+            self.rows = torch.cat([order.reshape(-1), edge.int(), *moments])
+            sizes = torch.cat([counts, counts.new_tensor([len(edge)]), ratio_counts, ratio_counts])
+            self.offsets = torch.nn.functional.pad(torch.cumsum(sizes, 0), (1, 0)).int()
         else:
-            self.edge, self.rows, self.offsets = like.edge, like.rows, like.offsets
-        # Bins of intensive properties come first; ratios weigh the rows of the others.
-        n_value_rows = (len(tables.keys) - n_ratios) * len(self.flux)
-        self.ratio_rows = self.rows[n_value_rows:]
-        self.ratio_offsets = self.offsets[tables.n_value_bins :] - n_value_rows
-        ratios = tables.ratios[:, cells].reshape(n_ratios, len(self.flux))
-        self.factors = torch.gather(ratios, 1, self.ratio_rows.reshape(ratios.shape)).reshape(-1)
-        self.squares = self.factors.square()
+            self.order, self.rows, self.offsets = like.order, like.rows, like.offsets
+        ratios = tables.ratios[:, cells].reshape(n_ratios, n)
+        factors = [torch.index_select(r, 0, o) for r, o in zip(ratios, self.order, strict=True)]
+        ones = ratios.new_ones(len(self.rows) - 2 * n * n_ratios)
+        self.factors = torch.cat([ones, *factors, *(f.square() for f in factors)])
         self._tables, self._cells = tables, cells
 
     def for_fluxes(
@@ -272,30 +283,28 @@ class GatheredModels:
 
 
 def _sort(keys: torch.Tensor, n_bins: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return the order of keys within their rows, and where each bin starts."""
+    """Return the order of keys within their rows, int32, and how many there are in each bin."""
     if keys.device.type == "cpu":
         # numpy sorts 16-bit numbers by radix.
         numbers = keys.numpy()
-        order = torch.from_numpy(np.argsort(numbers, axis=1, kind="stable"))
-        counts = torch.from_numpy(np.bincount(numbers.reshape(-1), minlength=n_bins))
-    else:
-        order = torch.argsort(keys, dim=1, stable=True)
-        counts = torch.bincount(keys.reshape(-1).long(), minlength=n_bins)
-    offsets = torch.zeros(n_bins + 1, dtype=torch.int64, device=keys.device)
-    torch.cumsum(counts, 0, out=offsets[1:])
-    return order.reshape(-1), offsets
+        order = np.argsort(numbers, axis=1, kind="stable").astype(np.int32)
+        counts = np.bincount(numbers.reshape(-1), minlength=n_bins)
+        return torch.from_numpy(order), torch.from_numpy(counts)
+    counted = torch.bincount(keys.reshape(-1).long(), minlength=n_bins)
+    return torch.argsort(keys, dim=1, stable=True).int(), counted
 
 
 @dataclass
 class ModelSums:
-    """What is summed over models for the pixels of a chunk."""
+    """What is summed over models for the pixels of a chunk.
 
-    zeroth: torch.Tensor
-    first: torch.Tensor
-    second: torch.Tensor
-    total: torch.Tensor
+    ``sums``: of weights in the bins of all properties and at the prior's edge, then of ratio
+    times brightness and of the square of that in the bins of ratios, as `ModelTables.sizes`
+    says; ``square``: of the weights' squares; ``best``: the best model's power.
+    """
+
+    sums: torch.Tensor
     square: torch.Tensor
-    edge: torch.Tensor
     best: torch.Tensor
     fluxes: FluxSums
 
@@ -305,53 +314,23 @@ class ModelSums:
 
         ``n_pixels``: number of pixels; ``n_bands``: of bands whose fluxes are summed.
         """
-
-        def zeros(n: int) -> torch.Tensor:
-            return torch.zeros(n, n_pixels, device=tables.device)
-
-        n_ratio_bins = sum(tables.ratio_bins)
+        sums = torch.zeros(sum(tables.sizes), n_pixels, device=tables.device)
         best = torch.full((n_pixels,), -torch.inf, dtype=tables.dtype, device=tables.device)
-        total, square, edge = zeros(3)
-        return cls(
-            zeros(tables.n_bins),
-            zeros(n_ratio_bins),
-            zeros(n_ratio_bins),
-            total,
-            square,
-            edge,
-            best,
-            FluxSums.nothing(n_bands, len(tables.values), len(tables.ratios), total),
-        )
+        square = torch.zeros_like(sums[0])
+        fluxes = FluxSums.nothing(n_bands, len(tables.values), len(tables.ratios), square)
+        return cls(sums, square, best, fluxes)
 
-    def add(
-        self,
-        models: GatheredModels,
-        weight: torch.Tensor,
-        first: torch.Tensor,
-        second: torch.Tensor,
-    ) -> None:
-        """Add some models."""
-        self.zeroth += _add_up(models.rows, weight, models.offsets, None)
-        if len(self.first):
-            rows, offsets = models.ratio_rows, models.ratio_offsets
-            self.first += _add_up(rows, first, offsets, models.factors)
-            self.second += _add_up(rows, second, offsets, models.squares)
-        if len(models.edge):
-            self.edge += weight[models.edge].sum(0)
-        self.total += weight.sum(0)
-        self.square += torch.mul(weight, weight, out=first).sum(0)
+    def add(self, models: GatheredModels, moments: torch.Tensor) -> None:
+        """Add some models, whose weights are used up.
 
-
-def _add_up(
-    rows: torch.Tensor,
-    table: torch.Tensor,
-    offsets: torch.Tensor,
-    factors: torch.Tensor | None,
-) -> torch.Tensor:
-    """Return sums of rows of a table between offsets."""
-    return embedding_bag(
-        rows, table, offsets, mode="sum", per_sample_weights=factors, include_last_offset=True
-    )
+        ``moments``: their weights, those times brightness, and times its square, one below the
+        other.
+        """
+        # The function of `torch.nn.functional` takes longer to check what it is given.
+        self.sums += torch.embedding_bag(
+            moments, models.rows, models.offsets, False, 0, False, models.factors, True
+        )[0]
+        self.square += moments[: len(models.flux)].square_().sum(0)
 
 
 def fit_bright(
@@ -409,13 +388,13 @@ def fit_bright(
     for gathered in tiles:
         with_fluxes = gathered.for_fluxes(bands) if bands else None
         for part, some, column, lowest in zip(parts, kept, columns, references, strict=True):
-            weight, first, second, best = _weigh(gathered, *column, lowest, space, exact_width)
+            moments, best = _weigh(gathered, *column, lowest, space, exact_width)
             if draws is not None:
-                some.append(weight.clone())
+                some.append(moments[: len(gathered.flux)].clone())
             part.best = torch.maximum(part.best, best)
             if with_fluxes is not None:
-                part.fluxes.add(*with_fluxes, (weight, first, second))
-            part.add(gathered, weight, first, second)
+                part.fluxes.add(*with_fluxes, moments.split(len(gathered.flux)))
+            part.add(gathered, moments)
     block = summarize(tables, parts, probabilities, exact_width, search).head(n_pixels)
     if draws is None:
         return block, None
@@ -432,33 +411,36 @@ def _weigh(
     reference: torch.Tensor,
     space: Workspace,
     exact_width: bool,
-) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Return the models' weights, their moments of brightness, and the best power.
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return the models' weights above their moments of brightness, and the best power.
 
-    Weights are relative to ``reference``; those below 1 are set to zero.
+    Weights are relative to ``reference``; those below 1 become as good as zero.
     """
-    shape = len(models.flux), flux.shape[1]
-    power, weight = space.take("power", *shape), space.take("weight", *shape)
-    brightness = space.take("brightness", *shape)
-    multiply(models.flux, flux, out=power)
-    inverse = multiply(models.square, inverse_variance, out=weight).reciprocal_()
-    torch.mul(power, inverse, out=brightness)
-    power.mul_(brightness)
-    best = power.amax(0)
+    n, n_pixels = len(models.flux), flux.shape[1]
+    moments = space.take("moments", 3 * n, n_pixels)
+    product, norm, brightness = moments.split(n)
+    multiply(models.flux, flux, out=product)
+    multiply(models.square, inverse_variance, out=norm)
+    torch.div(product, norm, out=brightness)
     if exact_width:
         # The square of the brightness and its own variance.
-        second = torch.add(power, BITS, out=space.take("second", *shape)).mul_(inverse)
-    exponent = torch.threshold_(torch.sub(power, reference, out=power), 0.0, -math.inf)
-    if exponent.dtype != torch.float32:
+        second = torch.mul(product, brightness, out=space.take("second", n, n_pixels))
+        second.add_(BITS).div_(norm)
+    # In units of e: on CPUs that is the fastest exponential, but for infinite numbers.
+    exponent = torch.addcmul(-_LN2 * reference, product, brightness, value=_LN2, out=product)
+    best = exponent.amax(0).div_(_LN2).add_(reference)
+    torch.threshold_(exponent, 0.0, _NOTHING)
+    if moments.dtype != torch.float32:
         # Differences between likelihoods need double precision, their sums do not.
-        power, brightness = space.take_single("power", *shape), brightness.float()
-        weight = torch.exp2(exponent.float())
+        moments = space.take_single("moments", 3 * n, n_pixels).copy_(moments)
+    weight, first, brightness = moments.split(n)
+    weight.exp_().index_fill_(0, models.idle, 0)
+    torch.mul(weight, brightness, out=first)
+    if exact_width:
+        torch.mul(weight, second, out=brightness)
     else:
-        torch.exp2(exponent, out=weight)
-    weight.index_fill_(0, models.idle, 0)
-    first = torch.mul(weight, brightness, out=power)
-    second = second.mul_(weight) if exact_width else brightness.mul_(first)
-    return weight, first, second, best
+        brightness.mul_(first)
+    return moments, best
 
 
 def summarize(
@@ -473,18 +455,12 @@ def summarize(
     ``parts``: sums over them, of several chunks of pixels; returns the results for the pixels of
     all chunks.
     """
-    zeroth, first, second = (
-        torch.cat([getattr(part, name) for part in parts], 1)
-        for name in ("zeroth", "first", "second")
-    )
-    total, square, edge, best = (
-        torch.cat([getattr(part, name) for part in parts])
-        for name in ("total", "square", "edge", "best")
-    )
-    histograms = zeroth[: tables.n_value_bins]
+    sums = torch.cat([part.sums for part in parts], 1)
+    square, best = (torch.cat([getattr(p, name) for p in parts]) for name in ("square", "best"))
+    histograms, weights, edge, first, second = sums.split(tables.sizes)
+    total = sums[: tables.n_first_bins].sum(0)
     n_properties, n_edges = tables.value_edges.shape
     histograms = histograms.reshape(n_properties, n_edges - 1, len(total))
-    weights = zeroth[tables.n_value_bins :]
     ratio_means = [table.sum(0) / total for table in first.split(tables.ratio_bins)]
     # What the square of the brightness lacks: its own variance.
     lacking = torch.zeros_like(total) if exact_width else (BITS / best).float()
@@ -512,7 +488,7 @@ def summarize(
         ratio_means=stack(ratio_means, (len(total),), total),
         improvement=best,
         n_effective=total.square() / square,
-        edge=edge / total,
+        edge=edge[0] / total,
         covariance=covariances,
         mean_flux=mean_flux,
     )
@@ -583,7 +559,7 @@ def fit_doubtful(
         (values @ weight) / total,
         (fluxes @ first) / total,
     )
-    sums.add(models, *(table.float() for table in (weight, first, second)))
+    sums.add(models, torch.cat([weight, first, second]).float())
     block = summarize(tables, [sums], probabilities, True, _DOUBTFUL_SEARCH)
     block = replace(
         block,

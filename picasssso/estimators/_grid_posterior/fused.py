@@ -128,8 +128,8 @@ def sum_models(fused: FusedTables, tables: ModelTables, pixels: Pixels) -> Model
         STEP=fused.models,
         **options,
     )
-    n_ratio_bins = sum(tables.ratio_bins)
-    zeroth, first, second = zeros(tables.n_bins), zeros(n_ratio_bins), zeros(n_ratio_bins)
+    sums = zeros(sum(tables.sizes))
+    *_, edge, first, second = sums.split(tables.sizes)
     for rows, offsets, start, with_moments in (
         (fused.values, fused.value_offsets, 0, False),
         (fused.ratios, fused.ratio_offsets, tables.n_value_bins, True),
@@ -145,7 +145,7 @@ def sum_models(fused: FusedTables, tables: ModelTables, pixels: Pixels) -> Model
             *pixel_tables,
             best,
             lowest,
-            zeroth[start:],
+            sums[start:],
             first,
             second,
             n_bins,
@@ -153,10 +153,9 @@ def sum_models(fused: FusedTables, tables: ModelTables, pixels: Pixels) -> Model
             MOMENTS=with_moments,
             **options,
         )
-    total, square, edge = totals.sum(1)
+    _, square, edge[:] = totals.sum(1)
     # The kernels do not sum fluxes: see `GridPosterior._fit`.
-    fluxes = ModelSums.nothing(tables, n_pixels).fluxes
-    return ModelSums(zeroth, first, second, total, square, edge, best, fluxes)
+    return ModelSums(sums, square, best, ModelSums.nothing(tables, n_pixels).fluxes)
 
 
 def likelihood_levels(

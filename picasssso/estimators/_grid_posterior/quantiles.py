@@ -104,15 +104,17 @@ def mixture_quantiles(
         for table in (weights, mean, variance)
     )
     inverse_width = width.clamp_(min=_TINY).rsqrt_().mul_(_SQRT_HALF)
-    twice = torch.stack(targets).mul_(2)
+    # Twice the sum of weights below x is the sum of weight (1 + erf(z)).
+    goal = torch.stack(targets).mul_(2).sub_(weights.sum(2))
+    heights = weights * inverse_width
     guess = ((torch.stack(guesses) * n_pixels + pixel)[:, :, None] - begin) // n_pixels
     x = torch.gather(mean, 2, guess)[:, :, 0]
     low, high = torch.zeros_like(x), 3 * mean.amax(2)
     for _ in range(n_iterations):
         z = torch.sub(x[:, :, None], mean).mul_(inverse_width)
-        value = torch.erf(z).add_(1).mul_(weights).sum(2).sub_(twice)
-        density = torch.exp2(z.square_().mul_(-math.log2(math.e))).mul_(inverse_width)
-        slope = density.mul_(weights).sum(2).mul_(2 / math.sqrt(math.pi))
+        value = torch.erf(z).mul_(weights).sum(2).sub_(goal)
+        density = torch.exp2(z.square_().mul_(-math.log2(math.e)))
+        slope = density.mul_(heights).sum(2).mul_(2 / math.sqrt(math.pi))
         above = value >= 0
         high, low = torch.where(above, x, high), torch.where(above, low, x)
         step = x - value / slope.clamp_(min=_TINY)
