@@ -13,7 +13,6 @@ from picasssso.evaluation.apertures import Apertures, fit_apertures
 from picasssso.evaluation.measures import Record, Settings, join_records, measure
 from picasssso.evaluation.stacks import DERIVED, MapStack, check_resolutions
 from picasssso.evaluation.summary import Bins, summarise
-from picasssso.evaluation.sums import normal_percentiles
 from picasssso.exceptions import InvalidInputError, InvalidTypeError
 from picasssso.maps.arrays import PERCENTILES
 from picasssso.maps.regions import aperture_weights
@@ -257,8 +256,8 @@ def total_percentiles(
 ) -> dict[str, npt.NDArray[np.floating]]:
     """Return percentiles of totals.
 
-    Percentiles of the totals of joint samples if available; otherwise of a normal distribution
-    with the error of `PropertyMaps.total` for independent pixels and the shared error.
+    Percentiles of the totals of joint samples if available; otherwise those of
+    `PropertyMaps.total` for independent pixels and the shared error.
 
     ``pixel_area``: area of a pixel in kpc2 that was used for the sums they are compared with.
     """
@@ -280,8 +279,7 @@ def total_percentiles(
         if definition.is_surface_density:
             # Another cosmology gives other totals, but the same densities.
             factor = pixel_area / _pixel_area(maps)
-        value, error = (np.array([q.value]) for q in (total.value, total.uncertainty))
-        percentiles[name] = factor * normal_percentiles(value, error)
+        percentiles[name] = factor * np.asarray(total.percentiles.value)[None]
     return percentiles
 
 

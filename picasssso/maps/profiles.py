@@ -175,6 +175,8 @@ def _table(
         table["radius_kpc"] = (table["radius"].to_value(u.rad) * distance).to(u.kpc)
     table[name] = u.Quantity([row.value for row in rows]) * factor
     table[f"{name}_error"] = u.Quantity([row.uncertainty for row in rows]) * factor
+    for place, q in ((1, 16), (2, 50), (3, 84)):
+        table[f"{name}_p{q}"] = u.Quantity([row.percentiles[place] for row in rows]) * factor
     table["n_pixels"] = [row.assumptions["n_pixels"] for row in rows]
     table["masked_fraction"] = [row.masked_fraction for row in rows]
     return table

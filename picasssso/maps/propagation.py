@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from picasssso.maps.arrays import NORMAL_SCORES
+from picasssso.maps.arrays import NORMAL_SCORES, PERCENTILES
 
 FloatArray = npt.NDArray[np.floating]
 
@@ -95,6 +95,8 @@ class ErrorSums:
         self._draws: npt.NDArray[np.float64] | float = 0.0
         self._seen = np.zeros(n_bins, np.bool_)
         self._modes: dict[str, float] = {}
+        # By property: change if all pixels lie at a normal score of what they have in common.
+        self._common: dict[int, npt.NDArray[np.float64]] = {}
 
     def add(self, parts: Sequence[Pixels], bins: npt.NDArray[np.int64] | None) -> None:
         """Add pixels.
@@ -107,6 +109,7 @@ class ErrorSums:
             if self._correlation == "full":
                 error = np.sqrt(mean_square_error(part.percentiles, part.estimate))
                 _add(self._linear, number, float(d @ error))
+                _add(self._common, number, (part.percentiles - part.estimate) @ d)
             else:
                 change = _independent_changes(part)
                 if bins is None:
@@ -126,7 +129,9 @@ class ErrorSums:
                 moved = part.estimate if part.shared is None else part.shared
                 factor = np.sqrt(relative_variance(part.shared_error))
                 scale = factor if part.shared is None else 1.0
-                _add(self._shared, number, scale * float(d @ moved.astype(np.float64)))
+                deviation = scale * moved.astype(np.float64)
+                _add(self._shared, number, float(d @ deviation))
+                _add(self._common, number, _common_changes(d, part.estimate, deviation))
             for mode, plane in part.systematics.items():
                 _add(self._modes, mode, float(d @ np.nan_to_num(plane)))
 
@@ -181,6 +186,47 @@ class ErrorSums:
             }
         variances |= {mode: change**2 for mode, change in self._modes.items()}
         return {source: float(np.sqrt(variance)) for source, variance in variances.items()}
+
+    def percentiles(self, value: float, errors: Mapping[str, float]) -> npt.NDArray[np.float64]:
+        """Return percentiles (5,) of the result, from its value and `standard_deviations`.
+
+        What pixels have in common is skewed as their posteriors are; the rest adds up to a
+        normal distribution. Medians of the parts add, and distances from them in quadrature.
+        """
+        scores = np.asarray(NORMAL_SCORES)
+        if self._correlation == "samples":
+            skewed = [np.percentile(self._draws, PERCENTILES) - value]
+            known = "samples"
+        else:
+            skewed = list(self._common.values())
+            known = "pixels" if self._correlation == "full" else "shared"
+        rest = sum(error**2 for source, error in errors.items() if source != known)
+        median = value + sum(part[2] for part in skewed)
+        square = scores**2 * rest + sum((part - part[2]) ** 2 for part in skewed)
+        return median + np.sign(scores) * np.sqrt(square)
+
+
+def _common_changes(
+    derivatives: npt.NDArray[np.float64],
+    estimate: FloatArray,
+    deviation: npt.NDArray[np.float64],
+) -> npt.NDArray[np.float64]:
+    """Return what a sum changes by if all pixels lie at each normal score of a common error.
+
+    Positive estimates have log-normal errors of this mean and standard deviation, others normal
+    ones.
+    """
+    mean = estimate.astype(np.float64)
+    positive = mean > 0
+    width = np.sqrt(np.log1p((deviation[positive] / mean[positive]) ** 2))
+    level = derivatives[positive] * mean[positive]
+    others = float(derivatives[~positive] @ deviation[~positive])
+    return np.array(
+        [
+            float(level @ np.expm1(score * width - 0.5 * width**2)) + score * others
+            for score in NORMAL_SCORES
+        ]
+    )
 
 
 def _add(sums: dict[Any, Any], key: Any, value: Any) -> None:

@@ -204,8 +204,9 @@ class PropertyMaps(MapPlanes):
             standard deviation), ``masked_fraction`` (of the region's area, masked or outside the
             image; totals are not corrected for it), ``assumptions`` (mapping: the planes
             combined, the correlation, the shared error, the variance inflation, the systematics
-            and the distance), and ``components`` (the uncertainty by source, which add in
-            quadrature).
+            and the distance), ``components`` (the uncertainty by source, which add in
+            quadrature), and ``percentiles`` (2.5, 16, 50, 84 and 97.5; skewed as far as pixels
+            have their errors in common; None if unknown).
 
         Raises
         ------
@@ -280,7 +281,8 @@ class PropertyMaps(MapPlanes):
         `~astropy.table.QTable`
             For each annulus: ``radius`` (middle), ``radius_inner`` and ``radius_outer``
             along the major axis, ``radius_kpc`` where there is a distance, the property,
-            its ``_error``, ``n_pixels`` (that are not masked) and ``masked_fraction``.
+            its ``_error`` and percentiles ``_p16``, ``_p50``, ``_p84``, ``n_pixels`` (that are
+            not masked) and ``masked_fraction``.
             Errors common to all pixels are also common to all annuli. The ellipse is stored in
             the ``meta`` of the table.
 

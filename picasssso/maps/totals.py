@@ -37,9 +37,10 @@ class Total:
     masked_fraction: float
     assumptions: Mapping[str, Any]
     components: Mapping[str, u.Quantity] = field(default_factory=dict)
+    percentiles: u.Quantity | None = None
 
     def log10(self) -> tuple[float, float]:
-        """Return log10 of the value in its unit, and its error in dex.
+        """Return log10 of the value, the mean, in its unit, and its error in dex.
 
         Returns
         -------
@@ -187,6 +188,7 @@ def make_total(
         average.masked_fraction,
         assumptions,
         {source: (error * area).to(unit) for source, error in average.components.items()},
+        None if average.percentiles is None else (average.percentiles * area).to(unit),
     )
 
 
@@ -217,7 +219,7 @@ def measure(maps: MapPlanes, name: str, region: PixelWeights, correlation: str) 
         measurement_inflation(n, found.n_pixels, maps.noise_scaling)
         for n in (np.ones(1, np.int64), sizes)
     )
-    errors = {"pixels": np.nan}
+    errors, percentiles = {"pixels": np.nan}, np.full(len(PERCENTILES), np.nan)
     if not np.isnan(found.value):
         sums = ErrorSums(correlation, len(sizes))
         for pixels, bins in strips.pixels(found):
@@ -227,6 +229,7 @@ def measure(maps: MapPlanes, name: str, region: PixelWeights, correlation: str) 
                 assert bins is not None
                 sums.add_samples_of_bins(pixels, bins)
         errors = sums.standard_deviations(float(single[0]), inflation)
+        percentiles = sums.percentiles(found.value, errors)
     n_measurements = found.n_single + len(sizes)
     factors = found.n_single * float(single[0]) + float(inflation.sum())
     plane = "median" if maps._planes(name).mean is None else "mean"
@@ -250,6 +253,7 @@ def measure(maps: MapPlanes, name: str, region: PixelWeights, correlation: str) 
         max(1 - found.area / whole, 0.0) if n_measurements else 1.0,
         assumptions,
         {source: error * unit for source, error in errors.items()},
+        percentiles * unit,
     )
 
 

@@ -36,9 +36,9 @@ class Worlds:
     """
 
     #: Stellar mass at a given light and history, in dex: remnants, giants. Most of the difference
-    #: between codes is due to histories and dust, below. Chosen, with ``age_scale``, for the
-    #: scatter of the network's masses of real galaxies relative to GSWLC-X2.
-    mass_to_light: float = 0.02
+    #: between codes is due to histories and dust, below. Chosen for the scatter of the network's
+    #: masses of real galaxies relative to GSWLC-X2.
+    mass_to_light: float = 0.05
     #: Its mean, in dex, relative to the stellar grid. For the ages of MaNGA spectra, both PopStar
     #: and BC03 give masses 0.1-0.2 dex above GSWLC-X2 at the same colors; nonparametric histories
     #: exceed it by about as much. The default is a mass scale 0.075 dex above GSWLC.
@@ -49,7 +49,11 @@ class Worlds:
     age: float = 1.5
     #: All times of a history, including its early phase, in dex. Illustris galaxies are 0.25 dex
     #: younger than those of MaNGA of the same mass by Firefly, to which the mocks are calibrated.
-    age_scale: float = 0.14
+    age_scale: float = 0.20
+    #: How much log mass-to-light falls where all times are longer, dex per dex. Of galaxies with
+    #: the same images, those of worlds older by 1 dex have 0.33 dex more mass, as
+    #: measured with the network. Masses of real galaxies are known better than that, ages are not.
+    mass_at_age: float = 0.33
     #: Fraction of stars of the early phase.
     old_fraction: float = 0.15
     #: Zero points of the relations of mass and metallicity, in dex.
@@ -129,7 +133,9 @@ class Worlds:
                 "dust", "dust_slope", "dust_inclination",
             )
         }  # fmt: skip
-        shifts["world_mass_to_light"] = shifts["world_mass_to_light"] + self.mass_scale
+        shifts["world_mass_to_light"] += (
+            self.mass_scale - self.mass_at_age * shifts["world_age_scale"]
+        )
         for short, name in (
             ("dust_free", "dust_free"), ("unusual", "unusual_history"), ("smooth", "smooth")
         ):  # fmt: skip

@@ -89,6 +89,9 @@ def test_profile_of_an_exponential_disc(disc):
     assert table["stellar_mass"].unit == u.Msun / u.kpc**2
     np.testing.assert_allclose(table["masked_fraction"], 0, atol=1e-12)
     # The pixels' errors are 2 %: a ring of n of them has about 2 % / sqrt(n).
+    low, middle, high = (table[f"stellar_mass_p{q}"] for q in (16, 50, 84))
+    assert (low < middle).all()
+    assert (middle < high).all()
     relative = table["stellar_mass_error"] / table["stellar_mass"]
     np.testing.assert_allclose(relative * table["n_pixels"] ** 0.5, 0.02, rtol=0.3)
 

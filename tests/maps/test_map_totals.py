@@ -295,6 +295,38 @@ def test_full_correlation():
     assert total.uncertainty.value == pytest.approx(scatter, rel=0.05)
 
 
+@pytest.mark.parametrize("correlation", [None, "independent", "full", "joint"])
+def test_percentiles_of_a_skewed_total(correlation):
+    """A factor common to all pixels of 0.3 dex: the total is log-normal, and so is its range."""
+    rng = np.random.default_rng(9)
+    truth = smooth_map((8, 8))
+    factor = 10 ** (0.3 * rng.normal(size=(N_DRAWS, 1, 1)))
+    noise = 0.0 if correlation == "full" else 0.3 * rng.normal(size=(N_DRAWS, 8, 8))
+    draws = factor * (truth + noise)
+    arrays = from_draws(draws, samples=draws if correlation is None else None)
+    options = {}
+    if correlation == "independent":
+        options = {"shared_error": {"stellar_mass": 0.3}}
+    if correlation == "joint":
+        arrays = replace(arrays, shared=arrays.mean * np.sqrt(np.expm1((0.3 * np.log(10)) ** 2)))
+        correlation = None
+    total = make(arrays, **options).total("stellar_mass", correlation=correlation)
+    expected = np.percentile(draws.sum(axis=(1, 2)), PERCENTILES) * AREA
+    assert total.percentiles.unit == u.Msun
+    np.testing.assert_allclose(total.percentiles.value, expected, rtol=0.06)
+    # A normal distribution of the same mean and width would be half as high at its lower end.
+    assert (total.value - total.uncertainty) < 0.75 * total.percentiles[1]
+
+
+def test_percentiles_of_much_noise_are_normal():
+    rng = np.random.default_rng(10)
+    draws = 0.2 + rng.normal(size=(N_DRAWS, 20, 20))
+    total = make(from_draws(draws)).total("stellar_mass", correlation="independent")
+    value, error = total.value.value, total.uncertainty.value
+    scores = np.array([-1.959964, -0.994458, 0.0, 0.994458, 1.959964])
+    np.testing.assert_allclose(total.percentiles.value, value + scores * error, rtol=1e-5)
+
+
 def test_sky_and_zero_point_modes():
     """Modes move all pixels at once, one by a constant, one by a factor; not in percentiles."""
     rng = np.random.default_rng(8)

@@ -18,7 +18,7 @@ from picasssso.mocks.worlds import Worlds
 
 
 def test_zero_points_scatter_by_what_is_said_and_are_seeded():
-    worlds = Worlds(mass_to_light=0.07, sfr=0.4, mass_scale=-0.2, dust_free=0.25)
+    worlds = Worlds(mass_to_light=0.07, sfr=0.4, mass_scale=-0.2, mass_at_age=0.0, dust_free=0.25)
     drawn = worlds.draw(Stream(3, np.arange(20000)))
     assert drawn["world_mass_to_light"].mean() == pytest.approx(-0.2, abs=0.003)
     assert drawn["world_mass_to_light"].std() == pytest.approx(0.07, rel=0.03)
@@ -102,6 +102,20 @@ def test_histories_stretch_with_the_scale_of_age():
         np.testing.assert_allclose(ratio, 10.0 ** p["world_age_scale"][younger], rtol=0.35)
     assert (p["early_start"] >= p["start"]).all()
     assert p["start"].max() <= 13.0
+
+
+def test_mass_to_light_falls_where_times_are_longer():
+    source = ProceduralGalaxies(seed=1, worlds={"age_scale": 0.2, "mass_to_light": 0.0})
+    p = source.parameters(range(200))
+    mean = Worlds().mass_scale
+    expected = mean - Worlds().mass_at_age * p["world_age_scale"]
+    np.testing.assert_allclose(p["world_mass_to_light"], expected, atol=1e-12)
+    assert np.std(expected) > 0.05
+    same = ProceduralGalaxies(
+        seed=1, worlds={"age_scale": 0.2, "mass_to_light": 0.0, "mass_at_age": 0.0}
+    ).parameters(range(200))  # fmt: skip
+    np.testing.assert_array_equal(same["world_mass_to_light"], mean)
+    np.testing.assert_array_equal(same["world_age_scale"], p["world_age_scale"])
 
 
 def test_surroundings_quench_galaxies():

@@ -171,7 +171,7 @@ def galaxy_figures(
     ``age_mass_weighted`` (Firefly at one effective radius), ``hi`` (ALFALFA); and
     ``quiescent_recognised`` and ``quiescent_without_gas``: ``n`` and the ``share`` of quiescent
     galaxies with log SFR / mass below -11, and of those without HI detection with less gas than
-    10^9.5 Msun.
+    10^9.5 Msun; ``quiescent_without_gas_median`` by the median of the total, not its mean.
     """
     numbers = [record["number"] for record in records]
     mass, sfr = (catalogue.values(name, numbers) for name in ("log_mass", "log_sfr"))
@@ -222,8 +222,12 @@ def galaxy_figures(
         points["log_ssfr_estimate"] = log10_positive(ratio).tolist()
     if any("gas_mass" in record["properties"] for record in records):
         gas = estimated(records, "gas_mass", "value")
-        poor = ~(gas >= 10.0**GAS_LIMIT)
-        found["quiescent_without_gas"] = _share(poor, quiescent & ~np.isfinite(hi))
+        for key, amount in (
+            ("quiescent_without_gas", gas),
+            ("quiescent_without_gas_median", estimated(records, "gas_mass", "p50")),
+        ):
+            poor = ~(amount >= 10.0**GAS_LIMIT)
+            found[key] = _share(poor, quiescent & ~np.isfinite(hi))
     found["outside_training"] = float(np.mean([r["outside_training"] for r in records]))
     found["points"] = points
     return found

@@ -10,7 +10,6 @@ import numpy as np
 
 from picasssso.evaluation.agreement import total_of
 from picasssso.evaluation.experiments.batch_estimates import estimate_all, make_estimator
-from picasssso.evaluation.sums import normal_percentiles
 from picasssso.exceptions import InvalidInputError, PicassssoWarning
 from picasssso.maps.arrays import PERCENTILES
 from picasssso.maps.regions import aperture_weights
@@ -70,9 +69,9 @@ def describe_region(maps: PropertyMaps, region: Any = None) -> dict[str, list[fl
     """Return totals and averages in a region with their percentiles.
 
     Returns by property: the value of `PropertyMaps.total`, then the percentiles 2.5, 16, 50, 84
-    and 97.5: of the pixel's posterior if there is but one pixel; else of a normal distribution
-    with the total's error, from joint samples where there are, else with pixels taken as
-    independent beside what they share, or as fully correlated where nothing is known of that.
+    and 97.5: of the pixel's posterior if there is but one pixel; else of the total, from joint
+    samples where there are, else with pixels taken as independent beside what they share, or as
+    fully correlated where nothing is known of that.
     """
     found = {}
     for name in maps:
@@ -84,13 +83,13 @@ def describe_region(maps: PropertyMaps, region: Any = None) -> dict[str, list[fl
         if not definition.is_surface_density and definition.weight not in (None, *maps):
             continue
         total = total_of(maps, name, region)
-        value, error = float(total.value.value), float(total.uncertainty.value)
+        value = float(total.value.value)
         if maps.shape == (1, 1):
             planes = np.array([maps.percentile(name, q).value[0, 0] for q in PERCENTILES], float)
             area = value / maps.mean(name).value[0, 0] if definition.is_surface_density else 1.0
             numbers = [value, *(area * planes)]
         else:
-            numbers = [value, *normal_percentiles(np.array([value]), np.array([error]))[0]]
+            numbers = [value, *total.percentiles.value]
         found[name] = [float(x) if np.isfinite(x) else None for x in numbers]
     return found
 

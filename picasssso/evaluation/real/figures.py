@@ -40,6 +40,7 @@ _SHARES = (
         "quiescent_without_gas",
         "quiescent galaxies without HI detection, gas below 10\\ :sup:`9.5` Msun",
     ),
+    ("quiescent_without_gas_median", "the same, by the median of the total"),
 )  # fmt: skip
 
 
