@@ -12,7 +12,9 @@ resampled galaxies. Parts (all, or those that are named):
 - ``worlds``: mocks that all live in one world, in which all zero points are known;
 - ``link``: the mocks' link between morphology and populations switched off;
 - ``clean``: no stars and galaxies in front of or behind the galaxy;
-- ``native``: truth at its own resolution, asked for (``resolution="native"``) or not.
+- ``native``: truth at its own resolution, asked for (``resolution="native"``) or not;
+- ``zero_points``: how far errors of aperture sums follow the zero points of a galaxy's world,
+  where nothing makes up for the age of worlds (``mass_at_age`` of `Worlds` is from here).
 
 All is at the level of arrays, which costs a tenth of what `CNNEstimator` on single cutouts does;
 that both give the same maps is tested. Other estimators and galaxies of simulations are
@@ -405,13 +407,35 @@ def settings(part: str, model: TrainedModel, table: Any, count: int) -> dict[str
     return result
 
 
+def zero_points(model: TrainedModel, table: Any, count: int) -> dict[str, Any]:
+    """Return slopes of log10(estimate / truth) with the zero points of worlds, and their rms."""
+    worlds = {"mass_at_age": 0.0}
+    records = []
+    for batch in batches(make_pairs(table, worlds=worlds), count):
+        ellipses = apertures_of(true_stack(batch, native=True), batch)
+        stack = estimate(model, batch)
+        records.append(kept_of(batch, stack, true_stack(batch), apertures=ellipses))
+    kept = join_records(records)
+    drawn = ProceduralGalaxies(SEED, survey="sdss", worlds=worlds).parameters(kept["galaxy"])
+    result: dict[str, Any] = {"galaxies": count, "properties": {}}
+    for name in ("stellar_mass", "stellar_age"):
+        residual = residual_of(kept, name, "aperture")
+        good = np.isfinite(residual)
+        entry = {"rms": float(residual[good].std())}
+        for key in ("world_age_scale", "world_age", "world_mass_to_light", "world_dust"):
+            (slope, _), covariance = np.polyfit(drawn[key][good], residual[good], 1, cov=True)
+            entry[key] = [float(slope), float(np.sqrt(covariance[0, 0]))]
+        result["properties"][name] = entry
+    return result
+
+
 #: Mocks that are compared with the default ones.
 MOCKS: dict[str, dict[str, dict[str, Any]]] = {
     "worlds": {"worlds that differ": {}, "one world": {"worlds": False}},
     "link": {"linked": {}, "not linked": {"link_structure": False}},
     "clean": {"as they come": {}, "no foreground sources": {"observing": {"contaminants": 0.0}}},
 }
-PARTS = ("default", "coverage", "bands", *MOCKS, "native")
+PARTS = ("default", "coverage", "bands", *MOCKS, "native", "zero_points")
 
 
 def main() -> None:
@@ -431,6 +455,8 @@ def main() -> None:
             result = default(model, make_pairs(table), count)
         elif part == "coverage":
             result = coverage(model, make_pairs(table), count, options.samples)
+        elif part == "zero_points":
+            result = zero_points(model, table, count)
         else:
             result = settings(part, model, table, count)
         sha = model.card["sha256"][:12]
