@@ -84,7 +84,7 @@ def full_maps(make_maps, make_wcs, normal_arrays):
     samples = rng.uniform(1, 2, (4, *shape)).astype(np.float32)
     arrays = {name: maps._planes(name) for name in maps}
     arrays["dust_mass"] = normal_arrays(mass, 0.1, dtype=np.float32, samples=samples)
-    _, options = maps.__reduce__()[1]
+    options = maps._arguments()
     options["definitions"] = {**options["definitions"], "dust_mass": dust}
     return PropertyMaps(arrays, **options)
 

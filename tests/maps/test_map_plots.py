@@ -108,7 +108,7 @@ def test_truth_shares_the_scale(maps, make_maps):
 
 
 def test_truth_may_lack_a_property(maps, make_maps):
-    _, options = make_maps().__reduce__()[1]
+    options = make_maps()._arguments()
     options["definitions"] = None
     truth = PropertyMaps({"sfr": maps._planes("sfr")}, **options)
     assert len(pictures(maps.plot(["stellar_mass", "sfr"], truth=truth))) == 3
