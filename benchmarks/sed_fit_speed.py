@@ -114,6 +114,26 @@ def pixels(kind: str, n: int) -> tuple[np.ndarray, np.ndarray]:
     return flux + sigma * rng.standard_normal(flux.shape), np.array(sigma)
 
 
+def count_models(fit: Callable[[], object], n_pairs: int) -> dict[str, float]:
+    """Return parts of ``n_pairs`` models and pixels: those computed, and those with a weight."""
+    from picasssso.estimators._grid_posterior import bright
+
+    weigh, counts = bright._weigh, [0, 0]
+
+    def counted(models, flux, *rest):  # type: ignore[no-untyped-def]
+        moments, best = weigh(models, flux, *rest)
+        counts[0] += len(models.flux) * flux.shape[1]
+        counts[1] += int((moments[: len(models.flux)] >= 1).sum())
+        return moments, best
+
+    bright._weigh = counted
+    try:
+        fit()
+    finally:
+        bright._weigh = weigh
+    return {"computed": counts[0] / n_pairs, "with_weight": counts[1] / n_pairs}
+
+
 class Refitted(SEDFitEstimator):
     """Fits the image once more for every shared error."""
 
@@ -248,6 +268,11 @@ def main() -> None:
         "pixels_per_cpu_s": rates(statistics.median, busy),
         "pixels_per_cpu_s_best": rates(min, busy),
         "pixels_per_wall_s_best": rates(min, wall),
+        "models_of_all": {
+            name: count_models(run, count * options.n_models)
+            for name, (count, run) in runs.items()
+            if name.startswith("SEDFitEstimator")
+        },
         "pixels": {name: count for name, (count, _) in runs.items()},
         "rounds": options.rounds,
         "numpy_block": reference.block,
