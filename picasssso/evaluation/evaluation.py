@@ -279,6 +279,7 @@ def total_percentiles(
         if definition.is_surface_density:
             # Another cosmology gives other totals, but the same densities.
             factor = pixel_area / _pixel_area(maps)
+        assert total.percentiles is not None
         percentiles[name] = factor * np.asarray(total.percentiles.value)[None]
     return percentiles
 

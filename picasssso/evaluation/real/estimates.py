@@ -89,6 +89,7 @@ def describe_region(maps: PropertyMaps, region: Any = None) -> dict[str, list[fl
             area = value / maps.mean(name).value[0, 0] if definition.is_surface_density else 1.0
             numbers = [value, *(area * planes)]
         else:
+            assert total.percentiles is not None
             numbers = [value, *total.percentiles.value]
         found[name] = [float(x) if np.isfinite(x) else None for x in numbers]
     return found
