@@ -406,7 +406,7 @@ def test_workers_of_a_survey_run_have_the_curves_of_the_session(tmp_path):
     define()
     # In a file: with all curves that other tests have defined it is too long for a command.
     plugin = tmp_path / "plugin"
-    plugin.write_bytes(pickle.dumps(_Work("a run", print)))
+    plugin.write_bytes(pickle.dumps(_Work("a run", print, None)))
     code = (
         "import pathlib, pickle; from types import SimpleNamespace as S; from "
         "picasssso.filters.curves import pivot_wavelength as p; work = pickle.loads("
