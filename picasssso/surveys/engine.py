@@ -53,6 +53,9 @@ _AHEAD = 4
 _LOOK = 2.0
 #: What fails is tried once more.
 _RETRIES = 1
+#: A worker with several threads works on one task at a time, with all of them: what Python warns
+#: of is noted for a galaxy, and Python keeps no warnings of threads apart.
+_AT_WORK = threading.Lock()
 
 
 class SurveyInterruptedError(PicassssoError, RuntimeError):
@@ -86,15 +89,16 @@ class _Work(WorkerPlugin):
 def _run(name: str, batch: Sequence[Any]) -> list[Any]:
     """Do the work on a batch; runs on a worker, which ends where that takes too long."""
     plugin: Any = get_worker().plugins[name]
-    if plugin.time_limit is None or os.getpid() == plugin.client:
-        return plugin.work(batch)
-    clock = threading.Timer(plugin.time_limit * len(batch), os._exit, (1,))
-    clock.daemon = True
-    clock.start()
-    try:
-        return plugin.work(batch)
-    finally:
-        clock.cancel()
+    with _AT_WORK:
+        if plugin.time_limit is None or os.getpid() == plugin.client:
+            return plugin.work(batch)
+        clock = threading.Timer(plugin.time_limit * len(batch), os._exit, (1,))
+        clock.daemon = True
+        clock.start()
+        try:
+            return plugin.work(batch)
+        finally:
+            clock.cancel()
 
 
 @contextmanager

@@ -76,20 +76,30 @@ def write_page(
         raise InvalidInputError(f"limit={limit!r}: expected at least 1.")
     place = Path(folder).expanduser().resolve()
     target = place / "index.html" if path is None else Path(path).expanduser().resolve()
-    rows = list(read_rows(place, pictures=True, limit=limit + 1))
+    rows = list(read_rows(place, limit=limit + 1))
     more, rows = len(rows) > limit, rows[:limit]
     failed = sum("failed" in row for row in rows)
     words = f"{len(rows)} galaxies{', the first of the catalog' if more else ''}; {failed} failed."
     heading = html.escape(title or f"Survey run: {place.name}")
-    text = (
-        f'<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8"><title>{heading}</title>'
-        f"<style>{_STYLE}</style></head><body><h1>{heading}</h1>"
-        f"<p>{words} Totals, and averages of intensive properties, are those inside 2 half-mass "
-        f"radii.</p><div class=wide>{_table(rows, place, target.parent)}</div>"
-        f"<script>{_library()}</script><script>{_SCRIPT}</script></body></html>\n"
-    )
-    with atomic_write(target, overwrite) as temporary:
-        temporary.write_text(text, encoding="utf-8")
+    table = _Table(rows, place, target.parent)
+    with (
+        atomic_write(target, overwrite) as temporary,
+        open(temporary, "w", encoding="utf-8") as file,
+    ):
+        file.write(
+            f'<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
+            f"<title>{heading}</title><style>{_STYLE}</style></head><body><h1>{heading}</h1>"
+            f"<p>{words} Totals, and averages of intensive properties, are those inside 2 "
+            f'half-mass radii.</p><div class=wide><table id="galaxies"><thead>{table.head()}'
+            "</thead><tbody>\n"
+        )
+        # Pictures are most of it: one row at a time.
+        for row in read_rows(place, pictures=True, limit=limit):
+            file.write(table.row(row))
+        file.write(
+            f"</tbody></table></div><script>{_library()}</script><script>{_SCRIPT}</script>"
+            "</body></html>\n"
+        )
     return target
 
 
@@ -98,52 +108,54 @@ def _library() -> str:
     return file.read_text(encoding="utf-8").replace("</script", "<\\/script")
 
 
-def _table(rows: list[dict[str, Any]], folder: Path, page: Path) -> str:
-    names = dict.fromkeys(name for row in rows for name in row)
-    properties = [name for name in names if f"{name}_error" in names and name not in _NUMBERS]
-    numbers = [name for name in _NUMBERS if name in names]
-    drawn = any("pictures" in row for row in rows)
-    pictures = '<th class="picture">galaxy</th><th class="picture">mass</th>' if drawn else ""
-    headings = ["name", "files", *(_NUMBERS[n][0] for n in numbers), *map(_label, properties)]
-    cells = "".join(f"<th>{html.escape(text)}</th>" for text in headings)
-    head = f"<tr>{pictures}{cells}<th>flags and notes</th></tr>"
-    body = "\n".join(_row(row, numbers, properties, drawn, folder, page) for row in rows)
-    return f'<table id="galaxies"><thead>{head}</thead><tbody>\n{body}\n</tbody></table>'
+class _Table:
+    """The table of the page: its columns are those that some row has."""
 
+    def __init__(self, rows: list[dict[str, Any]], folder: Path, page: Path) -> None:
+        names = dict.fromkeys(name for row in rows for name in row)
+        self.properties = [n for n in names if f"{n}_error" in names and n not in _NUMBERS]
+        self.numbers = [name for name in _NUMBERS if name in names]
+        pictured = read_rows(folder, pictures=True, limit=len(rows))
+        self.drawn = any("pictures" in row for row in pictured)
+        self.folder, self.page = folder, page
 
-def _row(
-    row: Mapping[str, Any],
-    numbers: list[str],
-    properties: list[str],
-    drawn: bool,
-    folder: Path,
-    page: Path,
-) -> str:
-    cells = []
-    if drawn:
-        words = (f"{row['id']} in color", f"stellar mass of {row['id']}")
-        cells += [
-            _picture(data, label)
-            for data, label in zip(row.get("pictures", (None, None)), words, strict=True)
+    def head(self) -> str:
+        """Return the headings."""
+        pictures = '<th class="picture">galaxy</th><th class="picture">mass</th>'
+        numbers = (_NUMBERS[name][0] for name in self.numbers)
+        headings = ["name", "files", *numbers, *map(_label, self.properties)]
+        cells = "".join(f"<th>{html.escape(text)}</th>" for text in headings)
+        return f"<tr>{pictures if self.drawn else ''}{cells}<th>flags and notes</th></tr>"
+
+    def row(self, row: Mapping[str, Any]) -> str:
+        """Return the row of a galaxy."""
+        cells = []
+        if self.drawn:
+            words = (f"{row['id']} in color", f"stellar mass of {row['id']}")
+            cells += [
+                _picture(data, label)
+                for data, label in zip(row.get("pictures", (None, None)), words, strict=True)
+            ]
+        cells.append(f"<td>{html.escape(row['id'])}</td>")
+        # Beside the name, where they are seen however many columns follow.
+        links = [
+            f'<a href="{_address(self.folder / row[kind], self.page)}">{kind}</a>'
+            for kind in ("maps", "report")
+            if row.get(kind)
         ]
-    cells.append(f"<td>{html.escape(row['id'])}</td>")
-    # Beside the name, where they are seen however many columns follow.
-    links = [
-        f'<a href="{_address(folder / row[kind], page)}">{kind}</a>'
-        for kind in ("maps", "report")
-        if row.get(kind)
-    ]
-    cells.append(f"<td>{' '.join(links)}</td>")
-    for name in numbers:
-        value = row.get(name, np.nan)
-        cells.append(_number(value, _NUMBERS[name][1].format(value)))
-    for name in properties:
-        value, error = row.get(name, np.nan), row.get(f"{name}_error", np.nan)
-        cells.append(_number(value, f"{value:.3g} ± {error:.2g}"))
-    notes = [row.get("failed", ""), row.get("flags", "").replace(",", ", "), row.get("notes", "")]
-    text = "; ".join(filter(None, notes))
-    cells.append(f'<td class="words">{html.escape(text)}</td>')
-    return f"<tr{' class=failed' if 'failed' in row else ''}>{''.join(cells)}</tr>"
+        cells.append(f"<td>{' '.join(links)}</td>")
+        for name in self.numbers:
+            value = row.get(name, np.nan)
+            cells.append(_number(value, _NUMBERS[name][1].format(value)))
+        for name in self.properties:
+            value, error = row.get(name, np.nan), row.get(f"{name}_error", np.nan)
+            cells.append(_number(value, f"{value:.3g} ± {error:.2g}"))
+        notes = [
+            row.get("failed", ""), row.get("flags", "").replace(",", ", "), row.get("notes", "")
+        ]  # fmt: skip
+        text = html.escape("; ".join(filter(None, notes)))
+        cells.append(f'<td class="words">{text}</td>')
+        return f"<tr{' class=failed' if 'failed' in row else ''}>{''.join(cells)}</tr>\n"
 
 
 def _address(file: Path, page: Path) -> str:

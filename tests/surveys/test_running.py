@@ -2,7 +2,10 @@
 
 import logging
 import re
+import time
 import warnings
+from concurrent.futures import ThreadPoolExecutor
+from types import SimpleNamespace
 
 import astropy.units as u
 import numpy as np
@@ -14,13 +17,13 @@ from survey_estimators import Quick
 
 from picasssso import PropertyMaps
 from picasssso.cli import cli
-from picasssso.exceptions import InvalidInputError, InvalidTypeError
+from picasssso.exceptions import InvalidInputError, InvalidTypeError, PicassssoWarning
 from picasssso.surveys import read_results, run, run_mosaic
 from picasssso.testing import make_galaxy
 
 pytest.importorskip("distributed")
 
-from picasssso.surveys.engine import connect
+from picasssso.surveys.engine import _run, connect
 
 NAMES = [f"galaxy {k}" for k in range(6)]
 
@@ -330,4 +333,44 @@ def test_blocks_that_failed_leave_no_maps(tmp_path, field, scheduler, monkeypatc
 def test_a_mosaic_that_cannot_be_in_blocks(tmp_path, field, monkeypatch):
     monkeypatch.setattr(Quick, "receptive_field", None)
     with pytest.raises(InvalidInputError, match="whole image at once"):
+        run_mosaic(field[0], Quick(), tmp_path / "run")
+
+
+def test_a_worker_with_several_threads_keeps_galaxies_apart(monkeypatch):
+    """Python keeps no warnings of threads apart: one galaxy at a time."""
+    at_work, seen = [], []
+
+    def work(batch):
+        at_work.append(batch)
+        time.sleep(0.02)
+        seen.append(len(at_work))
+        at_work.remove(batch)
+        return batch
+
+    plugin = SimpleNamespace(work=work, time_limit=60.0, client=-1)
+    worker = SimpleNamespace(plugins={"run": plugin})
+    monkeypatch.setattr("picasssso.surveys.engine.get_worker", lambda: worker)
+    with ThreadPoolExecutor(4) as pool:
+        assert list(pool.map(lambda k: _run("run", [k]), range(8))) == [[k] for k in range(8)]
+    assert set(seen) == {1}
+
+
+def test_a_cluster_without_fitting_workers_is_told(scheduler):
+    with pytest.warns(PicassssoWarning, match=r"has 2 workers, none .* TPU=2: waiting"):
+        with connect(scheduler, None, {"TPU": 2}):
+            pass
+
+
+def test_options_that_do_nothing_for_a_mosaic_are_refused(tmp_path):
+    command = ["survey", "field.fits", "--mosaic", "-e", "mass_to_light", "-o", str(tmp_path),
+               "--sky", "none", "--psf", "1 arcsec", "--workers", "2"]  # fmt: skip
+    result = CliRunner().invoke(cli, command)
+    assert result.exit_code == 2
+    assert "without a catalog: omit --psf, --sky." in result.output
+
+
+def test_maps_that_stand_in_the_folder_already_are_no_result(tmp_path, field):
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "maps.fits").write_text("of somebody else")
+    with pytest.raises(InvalidInputError, match="not written by a run in this folder"):
         run_mosaic(field[0], Quick(), tmp_path / "run")
