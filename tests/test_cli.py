@@ -644,6 +644,26 @@ def test_line_suggested_by_info_works(folder):
     assert result.exit_code == 0, result.stderr + " ".join(options)
 
 
+def test_the_command_for_several_bands_is_one_command(folder):
+    """As copied from the screen: its lines are joined as the shell joins them."""
+    from survey_layouts import tangent_wcs
+
+    shape = (60, 64)
+    header, rng = tangent_wcs(shape, 0.4).to_header(), np.random.default_rng(0)
+    y, x = np.indices(shape)
+    planes = [fits.PrimaryHDU()]
+    for band in "gi":
+        header.update({"BUNIT": "nmgy", "SURVEY": "SDSS", "FILTER": band})
+        flux = 5 * np.exp(-np.hypot(y - 30, x - 32) / 4) + rng.normal(0, 0.1, shape)
+        planes.append(fits.ImageHDU(flux.astype("f4"), header, name=band.upper()))
+    fits.HDUList(planes).writeto("several.fits")
+    told = run("info", "several.fits").output
+    command = told.partition("Maps of them together:")[2].replace("\\\n", " ").strip()
+    words = command.replace("-z Z", "-z 0.03").replace("ESTIMATOR", "mass_to_light")
+    result = run(*shlex.split(words)[1:], *NO_DUST)
+    assert result.exit_code == 0, (command, result.stderr)
+
+
 def _many_kinds(folder):
     """One file of each kind that `info` proposes a line for."""
     import survey_layouts as layouts

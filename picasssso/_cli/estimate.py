@@ -99,16 +99,20 @@ class ImagesWanted:
         self.files, self.reading = read_arguments(given)
         self.dust = dust_arguments(given)
         self.position = read_position(given["position"])
+        #: Whether they are prepared here.
+        self.prepared = False
 
     def read(self) -> BandImages:
         """Read the images, and do to them what was asked for."""
         from picasssso.bands import BandImages
+        from picasssso.preparation.background import mask_padding
 
         asked, wanted = self.given["subtract_sky"], self.given["prepared"]
         sky = None if asked == "none" else asked
         if wanted is None:
             wanted = isinstance(self.files, list) and not is_own_file(self.files)
         parts = read_files(self.files, self.reading)
+        self.prepared = bool(wanted)
         if wanted:
             from picasssso.preparation import prepare
 
@@ -120,6 +124,8 @@ class ImagesWanted:
             images = (
                 parts[0] if one else BandImages.read(self.files, **self.reading | {"psf": None})
             )
+            if not is_own_file(self.files):
+                images = mask_padding(images)
             images = self._clean(images, sky)
         if self.given["estimate_noise"] and images.missing_uncertainty:
             images = self._with_noise(images)
@@ -204,7 +210,18 @@ class _Job:
             estimates = {self.given["estimator_name"]: maps}
             save_picture(picture, images, estimates, overwrite=overwrite)
         if not self.quiet:
+            if self.wanted.prepared:
+                _report_steps(images)
             _report(maps, self.outputs, where, what)
+
+
+def _report_steps(images: BandImages) -> None:
+    """Say what was done to the noise, and how much of the target is masked."""
+    from picasssso.preparation.steps import describe_steps
+
+    for step, words in describe_steps(images.meta.get("preparation", ())):
+        if step in ("no data", "noise", "mask"):
+            click.echo(f"  {step:16} {words}")
 
 
 def _report(maps: PropertyMaps, paths: list[str], region: Any, what: str) -> None:

@@ -61,6 +61,7 @@ def info(files: tuple[str, ...], quiet: bool) -> None:
         words = " ".join(dict.fromkeys(proposed))
         click.echo(
             f"\nMaps of them together:\n  picasssso estimate{how} -z Z -e ESTIMATOR -o maps.fits"
+            " \\"
         )
         click.echo(f"    {words}")
 
@@ -122,7 +123,7 @@ def _extension(
 
     ``beside``: what a file is that goes with an image.
     """
-    from picasssso.io import keywords
+    from picasssso.io.hdu_roles import hdu_kind
 
     header = file.headers[hdu]
     axes = [header.get(f"ZNAXIS{k}", header.get(f"NAXIS{k}")) for k in range(1, 10)]
@@ -132,7 +133,7 @@ def _extension(
         table = str(header.get("XTENSION", "")).strip() == "BINTABLE"
         yield f"  [{hdu}] {name}: {'table' if table else 'no data'}"
         return
-    kind = keywords.plane_kind(file.label(hdu))
+    kind = hdu_kind(file, hdu)
     role = f", by its name {_KINDS[kind]}" if kind else ""
     yield f"  [{hdu}] {name}: image, {shape} pixels{role}"
     kind = kind or beside
@@ -225,7 +226,8 @@ def _proposal(
     file: ImageFile, found: Recognition | None, quiet: bool, proposed: list[str]
 ) -> Iterator[str]:
     """Return a line that reads the file, which was tried, and add it to those proposed."""
-    from picasssso.io.keywords import guess_band, plane_kind
+    from picasssso.io.hdu_roles import hdu_kind
+    from picasssso.io.keywords import guess_band
 
     if found is not None and found.role is not None:
         proposed.append(shlex.quote(file.path))
@@ -234,7 +236,7 @@ def _proposal(
     if found is not None and found.format != "generic":
         yield from _survey_proposal(file, quiet, proposed)
         return
-    planes = [k for k, n in enumerate(file.axes) if n == 2 and not plane_kind(file.label(k))]
+    planes = [k for k, n in enumerate(file.axes) if n == 2 and not hdu_kind(file, k)]
     if not planes:
         if not quiet:
             yield "There is no two-dimensional image in it that could be a band."

@@ -53,6 +53,7 @@ _SPELLINGS = {
     "cm": "cm",
     "hz": "Hz",
     "sr": "sr",
+    "ang": "AA",
     "ster": "sr",
 }
 #: Magnitudes so large stand for none: headers have -99, 99 or 999 where nothing was measured.
@@ -65,8 +66,9 @@ def parse_unit(text: Any, band: str, source: str) -> u.UnitBase:
     if isinstance(text, u.UnitBase | u.FunctionUnitBase):
         return text
     plain = str(text).strip()
-    if power := re.fullmatch(r"\((.+)\) *(?:\*\*|\^) *\(?(-?\d)\)?", plain):
-        return parse_unit(power[1], band, source) ** int(power[2])
+    if power := re.fullmatch(r"(1 */ *)?\(([^()]+)\) *(?:\*\*|\^) *\(?(-?\d)\)?", plain):
+        exponent = -int(power[3]) if power[1] else int(power[3])
+        return parse_unit(power[2], band, source) ** exponent
     # In capitals it may be milli or mega, but nothing is measured in mJy/sr.
     plain = re.sub(r"\bMJY(?= *(/|\*?) *(SR|sr|STER)\b)", "MJy", plain)
     # Not the e of 1e-20.

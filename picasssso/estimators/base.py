@@ -33,6 +33,8 @@ from picasssso.exceptions import (
 )
 from picasssso.filters.curves import warn_beyond_stars
 from picasssso.maps.arrays import PropertyArrays
+from picasssso.maps.missing import TOLD
+from picasssso.maps.notices import missing_notice
 from picasssso.properties import Property
 
 if TYPE_CHECKING:
@@ -327,7 +329,8 @@ class PropertyMapEstimator(abc.ABC):
         Warns
         -----
         PicassssoWarning
-            If it is not known whether the images are corrected for Galactic extinction.
+            If it is not known whether the images are corrected for Galactic extinction; if more
+            than about 5 % of the target lies in pixels without data, unless `prepare` has said so.
 
         Examples
         --------
@@ -351,6 +354,7 @@ class PropertyMapEstimator(abc.ABC):
             assembler.add(block, flux, inverse_variance, replace(context, origin=origin))
         maps = assembler.finish()
         self.review(maps)
+        _warn_of_missing(maps, images)
         return maps
 
     def _as_band_images(
@@ -479,6 +483,15 @@ class PropertyMapEstimator(abc.ABC):
             noise_scaling=worst_noise_scaling(images),
         )
         return replace(context, statistics=self.measure(images, context))
+
+
+def _warn_of_missing(maps: PropertyMaps, images: BandImages) -> None:
+    """Warn of light in pixels without data, unless that was said when the images were prepared."""
+    told = "part_of_target_light_masked"
+    if any(step.get(told, 0) > TOLD for step in images.meta.get("preparation", ())):
+        return
+    if notice := missing_notice(maps):
+        warnings.warn(notice[0].upper() + notice[1:], PicassssoWarning, stacklevel=3)
 
 
 def _noise_level(images: BandImages, rows: int = 256) -> tuple[float, ...]:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import astropy.units as u
 import numpy as np
 
+from picasssso._core.before_opening import check_before_opening
 from picasssso._core.headers import IMAGES_FORMAT, MAPS_FORMAT
 from picasssso._core.metadata import from_json
 from picasssso.exceptions import FileFormatError, InvalidInputError, PicassssoWarning
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 _CUT = 0.01
 #: Ratio of wavelengths of neighboring points over which sums are no longer good integrals.
 _COARSE = 1.005
+_SPELLINGS = {"angstrom": "AA", "micron": "um", "micrometer": "um", "nanometer": "nm"}
 _WAVELENGTH = r"wave(length)?s?|lambda|lam|wl"
 _RESPONSE = r"response|throughput|transmission|trans|qe"
 
@@ -105,7 +107,9 @@ def read_filter(
     if name is None and speclites:
         name = f"{meta['group_name']}-{meta['band_name']}"
     columns = _columns(table, path)
-    units = [_unit(text, path) for text in (columns[0].unit, unit) if text not in (None, "")]
+    # A unit that astropy does not know is overruled.
+    known = None if unit is not None and _is_unknown(columns[0].unit) else columns[0].unit
+    units = [_unit(text, path) for text in (known, unit) if text not in (None, "")]
     kinds = [response, meta.get("response", "photon" if speclites else None)]
     kinds = [str(kind).strip().lower() for kind in kinds if kind is not None]
     lacking = [
@@ -210,9 +214,18 @@ def _refined(curve: FilterResponse) -> FilterResponse:
     return make_curve(name, finer, np.interp(finer, wavelength, response), curve.meta)
 
 
+def _is_unknown(text: Any) -> bool:
+    return isinstance(text, u.UnrecognizedUnit) and _spelled(text) is None
+
+
+def _spelled(text: Any) -> str | None:
+    """Return the unit that a spelling of synphot's tables means (ANGSTROMS, MICRONS)."""
+    return _SPELLINGS.get(str(text).strip().lower().removesuffix("s"))
+
+
 def _unit(text: Any, path: Any) -> u.UnitBase:
     try:
-        unit = u.Unit(text)
+        unit = u.Unit(_spelled(text) or text)
         unit.to(u.AA)
     except (ValueError, TypeError, u.UnitsError):
         raise InvalidInputError(
@@ -234,6 +247,8 @@ def _read(path: str | os.PathLike[str]) -> Table | dict[str, Any]:
     try:
         with open(file, "rb") as stream:
             start = stream.read(2880)
+        if start.startswith(b"SIMPLE"):
+            check_before_opening(file, "Filter")
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of astropy, on units and tables
             if any(f"{card:8}=".encode() in start for card in (IMAGES_FORMAT, MAPS_FORMAT)):
@@ -247,6 +262,8 @@ def _read(path: str | os.PathLike[str]) -> Table | dict[str, Any]:
                 return Table.read(file, format="votable")
             ecsv = start.startswith(b"# %ECSV")
             return Table.read(file, format="ascii.ecsv" if ecsv else "ascii")
+    except FileFormatError:
+        raise
     # What astropy's readers raise of damaged files is a long and open list.
     except Exception as error:
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:200]

@@ -2,7 +2,8 @@
 
 Noise planes of a defined kind take precedence: standard deviations (ERR), variances, inverse
 variances, and last weights, which are used as inverse variances only if they agree with the
-scatter of the image. Planes with the same EXTVER belong together.
+scatter of the image. Beside noise of a defined kind they only mark where there are data. Planes
+without a positive value are not used. Planes with the same EXTVER belong together.
 """
 
 from __future__ import annotations
@@ -18,10 +19,12 @@ import numpy as np
 import numpy.typing as npt
 from astropy.nddata import NDUncertainty
 
-from picasssso.exceptions import FileFormatError, PicassssoWarning
+from picasssso.bands.band_record import UNCERTAINTY_TYPES
+from picasssso.bands.flux_units import parse_unit
+from picasssso.exceptions import FileFormatError, InvalidInputError, PicassssoWarning
 from picasssso.io.band_planes import BitMask, Mask, Noise
 from picasssso.io.image_files import ImageFile
-from picasssso.io.keywords import plane_kind
+from picasssso.io.keywords import bad_bits, plane_kind
 from picasssso.io.stated import NOISE_ARGUMENTS
 
 _SCIENCE = ("SCI", "SCIENCE", "IMAGE", "DATA")
@@ -33,6 +36,12 @@ _BOX, _MIN_BOXES = 16, 4
 _SIDE = 1024
 #: Scatter in units of the stated noise below which an image is a model without noise.
 _MODEL = 0.02
+#: Scatter above the level of the image that is light, pixels of it that tell, and the part of them
+#: that bad pixels never are.
+_LIGHT, _FEWEST_LIT, _HIDDEN = 5.0, 30, 0.8
+#: Kinds of uncertainties by what UTYPE calls them.
+_UTYPES = {cls.__name__: kind for kind, cls in UNCERTAINTY_TYPES.items()}
+_UTYPES["UnknownUncertainty"] = "std"
 #: Factor by which noise may be off before a file is doubted.
 NOISE_FACTOR = 2.0
 
@@ -41,7 +50,7 @@ def science_hdu(file: ImageFile) -> int:
     """Return the number of the HDU of the image: as given by the user, or the only one."""
     if file.named is not None:
         return file.named
-    planes = [k for k, n in enumerate(file.axes) if n == 2 and plane_kind(file.label(k)) is None]
+    planes = [k for k, n in enumerate(file.axes) if n == 2 and hdu_kind(file, k) is None]
     if len(planes) > 1:
         named = [k for k in planes if file.label(k) in _SCIENCE]
         planes = named if len(named) == 1 else planes
@@ -70,12 +79,16 @@ def companion_planes(
     mark bad pixels, as defined by the survey.
     """
     found = _paired(file, hdu, band)
-    kind = next((kind for kind in ("std", "var", "ivar", "weight") if kind in found), None)
+    kind = None if noise is not None else _noise_kind(file, found, band)
+    # Beside noise of a defined kind, weights say where there are data.
+    weight = found.get("weight")
+    if weight is not None and kind != "weight" and not _same_size(file, weight, hdu):
+        weight = None
 
     def own_noise(shape: Sequence[int], unit: u.UnitBase) -> NDUncertainty | None:
         assert kind is not None
         if kind == "weight":
-            return _weight_noise(file, hdu, found[kind], unit, shape, band)
+            return weight_noise(file, hdu, file, found[kind], unit, shape, band)
         if file.headers[found[kind]].get("UTYPE") != "UnknownUncertainty":
             return file.noise(kind, found[kind], unit, shape, band)
         warnings.warn(
@@ -89,19 +102,27 @@ def companion_planes(
     def bad(shape: Sequence[int], stated: int | None) -> npt.NDArray[Any]:
         parts = []
         if "mask" in found:
-            parts.append(file.bad_pixels(found["mask"], shape, bits if stated is None else stated))
-        if kind == "weight":
-            parts.append(~(file.array(found[kind], "weight", like=shape) > 0))
+            wanted = bits if stated is None else stated
+            if wanted is None:
+                wanted = _bits_but_sources(file, hdu, found["mask"], shape)
+            parts.append(file.bad_pixels(found["mask"], shape, wanted))
+        if weight is not None:
+            some = file.array(weight, "weight", like=shape)
+            some = (some > 0) & np.isfinite(some)
+            # A plane that was never filled says nothing.
+            parts += [~some] if kind == "weight" or some.any() else []
         if mask is not None:
             beside = mask(shape, stated) if isinstance(mask, BitMask) else mask(shape)
             parts += [] if beside is None else [beside]
+        if not parts:
+            return np.zeros(tuple(shape), dtype=bool)
         # A single one stays as it is in the file, memory-mapped if it is large.
         return parts[0] if len(parts) == 1 else np.any([part != 0 for part in parts], axis=0)
 
     own_mask: Mask | None = mask
     if "mask" in found or isinstance(mask, BitMask):
         own_mask = BitMask(bad)
-    elif kind == "weight":
+    elif weight is not None:
         own_mask = partial(bad, stated=None)
     return {
         "noise": noise or (None if kind is None else own_noise),
@@ -110,14 +131,66 @@ def companion_planes(
     }
 
 
+def _bits_but_sources(file: ImageFile, hdu: int, mask: int, shape: Sequence[int]) -> int | None:
+    """Return the bits of a mask without names that are not those of detected sources.
+
+    None: all. A bit but the first, set on nearly all pixels with light, is none of bad pixels.
+    """
+    part, flags = middle(shape), file.array(mask, "mask", like=shape)
+    if flags.dtype.kind not in "iu" or bad_bits(file.headers[mask]) != ~0:
+        return None
+    values, flags = np.asarray(file.array(hdu)[part], dtype=float), flags[part]
+    with np.errstate(invalid="ignore"):
+        known = values[np.isfinite(values) & (values != 0)]
+        if not known.size:
+            return None
+        level = np.median(known)
+        noise = 1.4826 * np.median(np.abs(known[known <= level] - level))
+        light = flags[values > level + _LIGHT * noise]
+    if light.size < _FEWEST_LIT:
+        return None
+    size = 8 * flags.dtype.itemsize
+    found = [k for k in range(1, size - 1) if np.mean((light >> k) & 1) > _HIDDEN]
+    if not found:
+        return None
+    shown = " and ".join(str(1 << k) for k in found)
+    warnings.warn(
+        f"{file}: found mask bits without names in {file.label(mask)} (HDU {mask}), of which "
+        f"{shown} is set on nearly all pixels with light, as of detected sources: it is not used. "
+        "If it marks bad pixels, give mask_bits=, the sum of the bits that do.",
+        PicassssoWarning,
+        stacklevel=9,
+    )
+    return ~sum(1 << k for k in found)
+
+
+def _noise_kind(file: ImageFile, found: dict[str, int], band: str) -> str | None:
+    """Return the kind of the first noise plane that was ever filled; others are told."""
+    for kind in ("std", "var", "ivar", "weight"):
+        if kind not in found:
+            continue
+        if kind == "weight" or file.stated.noise(band):
+            return kind
+        plane = file.array(found[kind], kind)
+        if (plane[middle(plane.shape)] > 0).any() or (plane > 0).any():
+            return kind
+        warnings.warn(
+            f"{file}: found no positive value in {file.label(found[kind])} (HDU {found[kind]}), "
+            "expected noise: it is not used.",
+            PicassssoWarning,
+            stacklevel=6,
+        )
+    return None
+
+
 def _paired(file: ImageFile, hdu: int, band: str) -> dict[str, int]:
     """Return the HDU of each kind of plane that belongs to an image, by EXTVER or by name.
 
     Planes that may belong to it, but are not marked as such, are omitted with a warning.
     """
-    if plane_kind(file.label(hdu)) is not None:
+    if hdu_kind(file, hdu) is not None:
         return {}
-    kinds = {k: _split_name(file.label(k)) for k, axes in enumerate(file.axes) if axes == 2}
+    kinds = {k: _kind_and_image(file, k) for k, axes in enumerate(file.axes) if axes == 2}
     versions = {k: _version(file.headers[k]) for k in kinds}
     own, name = versions[hdu], tuple(w for w in _words(file.label(hdu)) if w not in _SCIENCE)
     images = [k for k, (kind, _) in kinds.items() if k == hdu or kind is None]
@@ -182,6 +255,21 @@ def _words(label: str) -> list[str]:
     return [word for word in re.split(r"[-_. ]+", label) if word]
 
 
+def hdu_kind(file: ImageFile, hdu: int) -> str | None:
+    """Return the content of an HDU that belongs to an image, by UTYPE or else by its name.
+
+    `~astropy.nddata.CCDData` writes UTYPE with an uncertainty. None: an image.
+    """
+    kind, image = _kind_and_image(file, hdu)
+    return None if image else kind
+
+
+def _kind_and_image(file: ImageFile, hdu: int) -> tuple[str | None, tuple[str, ...]]:
+    kind, rest = _split_name(file.label(hdu))
+    stated = _UTYPES.get(str(file.headers[hdu].get("UTYPE", "")).strip())
+    return (kind, rest) if stated is None else (stated, () if kind is None else rest)
+
+
 def _split_name(label: str) -> tuple[str | None, tuple[str, ...]]:
     """Return the kind of a plane, and its image: "ERR_G" is the noise of "SCI_G" or "G"."""
     if kind := plane_kind(label):
@@ -189,7 +277,8 @@ def _split_name(label: str) -> tuple[str | None, tuple[str, ...]]:
     words = _words(label)
     for k, word in enumerate(words):
         if (kind := plane_kind(word)) in _ARGUMENTS:
-            return kind, tuple(words[:k] + words[k + 1 :])
+            rest = words[:k] + words[k + 1 :]
+            return kind, tuple(w for w in rest if w not in _SCIENCE)
     return None, ()
 
 
@@ -204,25 +293,50 @@ def _same_size(file: ImageFile, one: int, other: int) -> bool:
     return all(file.headers[one].get(key) == file.headers[other].get(key) for key in keys)
 
 
-def _weight_noise(
-    file: ImageFile, hdu: int, weight: int, unit: u.UnitBase, shape: Sequence[int], band: str
+def weight_noise(
+    file: ImageFile,
+    hdu: int,
+    source: ImageFile,
+    weight: int,
+    unit: u.UnitBase,
+    shape: Sequence[int],
+    band: str,
 ) -> NDUncertainty | None:
-    """Return weights as inverse variances if they agree with the scatter of the image."""
-    found = file.noise("ivar", weight, unit, shape, band)
-    part = middle(shape)
-    ratio = noise_ratio(file.array(hdu)[part], found.array[part])
-    if ratio is not None and 1 / NOISE_FACTOR < ratio < NOISE_FACTOR:
-        return found
+    """Return weights as inverse variances if they agree with the scatter of the image.
+
+    ``source``, ``weight``: the file and the HDU that hold them.
+    """
+    if _is_time(source, weight):
+        ratio = None
+    else:
+        found = source.noise("ivar", weight, unit, shape, band)
+        part = middle(shape)
+        ratio = noise_ratio(file.array(hdu)[part], found.array[part])
+        if ratio is not None and 1 / NOISE_FACTOR < ratio < NOISE_FACTOR:
+            return found
     how = "cannot be measured" if ratio is None else f"is {ratio:.3g} times what they would imply"
+    name = source.label(weight) or str(weight)
+    where, given = f"HDU {name}", f"weight='{name}'"
+    if source is not file:
+        where, given = source.path, f"weight='{source.path}'"
     warnings.warn(
-        f"{file}: found weights in HDU {file.label(weight)}, which may be inverse variances "
+        f"{file}: found weights in {where}, which may be inverse variances "
         f"or exposure times; the noise of the image {how}. They are used only to mark pixels "
-        "with data, and the noise has to be measured; if they are inverse variances, give "
-        f"weight='{file.label(weight)}'.",
+        f"with data, and the noise has to be measured; if they are inverse variances, give "
+        f"{given}.",
         PicassssoWarning,
         stacklevel=9,
     )
     return None
+
+
+def _is_time(source: ImageFile, weight: int) -> bool:
+    """Return whether BUNIT says that weights are exposure times."""
+    try:
+        unit = parse_unit(source.headers[weight].get("BUNIT", ""), "", "BUNIT")
+    except InvalidInputError:
+        return False
+    return bool(unit.is_equivalent(u.s))
 
 
 def noise_ratio(values: npt.NDArray[Any], precision: npt.NDArray[Any]) -> float | None:

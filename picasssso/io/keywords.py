@@ -113,11 +113,15 @@ _LETTER = re.compile(r"^\s*(?:sdss|hsc|cfht|ps1|lsst)?[-_. ]*([ugrizyYJHK])(?![A
 #: What extensions that go with an image are called, the first that fits; what holds neither
 #: image, noise nor mask is "other".
 _PLANES = (
-    (r"(err|errors?|sigma|std|stddev|unc|uncert|uncertainty|noise|rms)\d*", "std"),
-    (r"(var|variance|stat)\d*", "var"),
-    (r"(ivar|invvar|inverse_?variance)\d*", "ivar"),
-    (r"(wgt|wht|weight)s?(map)?\d*", "weight"),
-    (r"(msk|mask|dq|flags?|flg|bpm|badpix)\d*", "mask"),
+    (
+        r"(err|errors?|sigma|std|std?_?dev|std_?deviation|unc|uncert|uncertainty|uncertainties"
+        r"|noise|rms)(_?(map|image|array))?\d*",
+        "std",
+    ),
+    (r"(var|variance|stat)(_?(map|image|array))?\d*", "var"),
+    (r"(ivar|inv_?var|inv(erse)?_?variance)(_?(map|image|array))?\d*", "ivar"),
+    (r"((wgt|wht|weight)s?|conf|confidence)(_?(map|image|array))?\d*", "weight"),
+    (r"(msk|mask|dq|flags?|flg|bpm|bad_?pix(els?)?)(_?(map|mask|image|array))?\d*", "mask"),
     # Labels of bins or sources: no band, and read in Python only.
     (r"(bin_?map|bins?|bin_?id|segm.*|labels?)", "labels"),
     (r"psfimage", "psf"),
@@ -136,7 +140,7 @@ _GOOD_PS1_NAMES = ("SUSPECT", "BURNTOOL", "CONV.POOR", "MARK.VALUE", "MASK.VALUE
 
 def plane_kind(name: str) -> str | None:
     """Return the content of an extension that belongs to an image, by its name; None: an image."""
-    plain = name.strip().lower()
+    plain = re.sub(r"[-. _]+", "_", name.strip().lower())
     return next((kind for words, kind in _PLANES if re.fullmatch(words, plain)), None)
 
 
@@ -246,6 +250,7 @@ def _converted(
     try:
         stated = parse_unit(bunit, band, "BUNIT") if str(bunit or "").strip() else unit
     except InvalidInputError:
+        _warn_of_unit(band, bunit, unit)
         return array, unit**power
     # Many pipelines copy the image's BUNIT to planes of variances and weights.
     for own in (stated, stated**power):
@@ -267,14 +272,18 @@ def _converted(
         )
     counts = is_count_like(stated) or is_count_like(stated ** (1 / power))
     if not (is_count_like(unit) and counts):
-        warnings.warn(
-            f"Band {band!r}: found an uncertainty in {str(stated)!r} for an image in "
-            f"{str(unit)!r}, which cannot be converted: its numbers are taken to be in the "
-            "image's unit. Correct BUNIT, or leave the uncertainty out.",
-            PicassssoWarning,
-            stacklevel=7,
-        )
+        _warn_of_unit(band, stated, unit)
     return array, unit**power
+
+
+def _warn_of_unit(band: str, stated: Any, unit: u.UnitBase) -> None:
+    warnings.warn(
+        f"Band {band!r}: found an uncertainty in {str(stated)!r} for an image in "
+        f"{str(unit)!r}, which cannot be converted: its numbers are taken to be in the "
+        "image's unit. Correct BUNIT, or leave the uncertainty out.",
+        PicassssoWarning,
+        stacklevel=8,
+    )
 
 
 def bad_bits(header: Mapping[str, Any]) -> int:

@@ -35,9 +35,10 @@ class SpitzerReader(ImageReader):
         """Recognize by the telescope, and uncertainties and coverage by the name of the file."""
         if not file.text("TELESCOP").upper().startswith("SPITZER"):
             return None
-        role = re.search(r"[._-]m?s?(unc|cov|std|msk)\b", file.name.lower())
-        group = file.text("INSTRUME", "CHNLNUM")
-        return Recognition("TELESCOP", 0.9, role[1] if role else None, group)
+        name = file.name.lower()
+        role = re.search(r"[._-]m?s?(unc|cov|std|msk)\b|[._-](sigma)\w*\.fit", name)
+        found = None if role is None else role[1] or "unc"
+        return Recognition("TELESCOP", 0.9, found, file.text("INSTRUME", "CHNLNUM"))
 
     def read(self, file: ImageFile) -> list[BandPlane]:
         """Read a mosaic."""

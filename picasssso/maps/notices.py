@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 import astropy.units as u
 import numpy as np
 
+from picasssso.maps.missing import TOLD, galaxy_light, missing_part, smooth_light
+from picasssso.maps.regions import pixel_weights
 from picasssso.quality import QualityFlag
 
 if TYPE_CHECKING:
@@ -21,6 +23,9 @@ _IN_WORDS = {"frame": "size", "flatness": "flatness of the light"}
 _TOO_SMALL = ("frame", "light at the edge")
 #: Of the width of the prior: how wide an interval is, and how near, that says no more than it.
 _WIDE, _NEAR = 0.9, 0.15
+#: Pixels of a map that is no longer of one galaxy; with light, that a galaxy has at least; part
+#: of it that may be missing in its center without a word.
+_FIELD, _FEWEST_LIT, _TOLD_OF_CENTER = 4_000_000, 30, 0.01
 #: With fewer bands these lean on the prior.
 _FEW_BANDS = 3
 _LEANS = ("stellar_mass", "sfr", "stellar_age", "stellar_metallicity", "attenuation_v")
@@ -88,6 +93,40 @@ def psf_notice(maps: MapPlanes) -> str | None:
     else:
         return None
     return f"{found}: colors near the middle may be wrong."
+
+
+def missing_notice(maps: MapPlanes) -> str | None:
+    """Return how much of the target lies in pixels without an estimate, as a sentence.
+
+    Returns none if it is less than 5 %, and 1 % with the galaxy's center; where it is not known;
+    and for fields of many galaxies.
+    """
+    names = [name for name in maps if maps.definition(name).is_surface_density]
+    names = [name for name in names if maps._planes(name).mean is not None]
+    if not names or maps.shape[0] * maps.shape[1] > _FIELD:
+        return None
+    name = "stellar_mass" if "stellar_mass" in names else names[0]
+    dark = QualityFlag.NO_DATA | QualityFlag.NOT_DETECTED | QualityFlag.UPPER_LIMIT
+    if np.count_nonzero((maps.quality & int(dark)) == 0) < _FEWEST_LIT:
+        return None
+    if maps.target is not None and not maps.target.any():
+        return None
+    region = pixel_weights(maps.target, maps.shape, maps._wcs)
+    valid, weights = ~maps.masks[name], np.zeros(maps.shape)
+    weights[region.window] = region.weights
+    if not np.any(weights * ~valid):
+        return None
+    smooth = smooth_light(galaxy_light(maps, name), valid)
+    center = smooth is not None and smooth.lacks(valid) and not smooth.lacks(weights > 0)
+    part = missing_part(smooth, valid, weights)
+    if not part > (_TOLD_OF_CENTER if center else TOLD):
+        return None
+    label = maps.definition(name).label
+    where = ", its center among it," if center else ""
+    return (
+        f"about {100 * part:.0f} % of the target's {label}{where} is in pixels that are masked "
+        "or without data. It is not filled in: totals lack it."
+    )
 
 
 def like_prior(maps: MapPlanes) -> dict[str, str]:

@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from picasssso._core.before_opening import check_before_opening
 from picasssso._core.constants import HELIUM
 from picasssso._core.safe_files import open_hdf5
 from picasssso.exceptions import FileFormatError, InvalidInputError
@@ -397,6 +398,7 @@ def read_broadband(
     z = checked_redshift(redshift, redshift, name)
     if not os.path.isfile(path):
         raise FileFormatError(f"There is no file {name}.")
+    check_before_opening(path, "Broadband images")
     cube_name = f"CAMERA{camera}-BROADBAND" + ("" if dust else "-NONSCATTER")
     try:
         with fits.open(path) as hdus:

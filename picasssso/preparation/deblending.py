@@ -21,6 +21,9 @@ _MIN_PEAK = 8.0  # of a star, over the noise
 _POINTLIKE = 1.6  # times the PSF's width
 _VALLEY = 2.5  # a peak over the valley before it, of a galaxy of its own
 _BEYOND = 0.8  # of the radius of the target's central part: neighbors are farther out
+#: Part of the light beyond a point source's wings that leans to one side, from which on the source
+#: is beside the galaxy; and the light, over its noise, that tells.
+_ONE_SIDED, _SEEN = 0.2, 10.0
 
 Array = npt.NDArray[Any]
 BoolArray = npt.NDArray[np.bool_]
@@ -86,6 +89,11 @@ def take_apart(
     )
     center = _climb(np.where(whole, starless, -np.inf), position, near)
     nucleus = _nucleus(points, center, fwhm)
+    if nucleus and (beside := _beside(image, nucleus[0], position, whole, fwhm)) is not None:
+        # A star so bright that its wings reach over the galaxy.
+        starless = _without(image, points, nucleus[0], beside, fwhm)
+        center = _climb(np.where(whole, starless, -np.inf), beside.center, fwhm)
+        nucleus = _nucleus([p for p in points if p is not nucleus[0]], center, fwhm)
     stars = [p for p in points if p not in nucleus and p.distance(*center) > 1.2 * fwhm]
     if nucleus:
         center = nucleus[0].row, nucleus[0].column
@@ -202,6 +210,82 @@ def _nucleus(points: list[_Point], center: tuple[int, int], fwhm: float) -> list
     """Return the point source in which the center of the other light lies, if there is one."""
     inside = [p for p in points if p.distance(*center) < p.wing_radius(fwhm) + fwhm]
     return sorted(inside, key=lambda p: float(p.distance(*center)))[:1]
+
+
+@dataclass(frozen=True, eq=False)
+class _Beside:
+    """A galaxy beside a star: its center (x, y), and its light without the star's, mirrored."""
+
+    center: tuple[float, float]
+    light: Array
+
+
+def _beside(
+    image: Array, star: _Point, position: tuple[float, float], whole: BoolArray, fwhm: float
+) -> _Beside | None:
+    """Return the galaxy that is asked for beside a point source; None if it is around it.
+
+    Point sources are symmetric, and so is a galaxy around its nucleus: what differs from the
+    image turned by 180 degrees around the source is a galaxy beside it. Around a nucleus the
+    light just beyond its wings has hardly a direction.
+    """
+    from scipy.ndimage import gaussian_filter
+
+    twice = np.rint(2 * _centroid(image, star, fwhm)).astype(int)
+    mirrored = np.zeros(image.shape)
+    rows, columns = (twice[k] - np.arange(n) for k, n in enumerate(image.shape))
+    y, x = ((0 <= i) & (i < n) for i, n in zip((rows, columns), image.shape, strict=True))
+    mirrored[np.ix_(y, x)] = image[np.ix_(rows[y], columns[x])]
+    both = np.zeros(image.shape, dtype=bool)
+    both[np.ix_(y, x)] = True
+    width = max(fwhm / 2.355, 1.0)
+    light, other = gaussian_filter(image, width), gaussian_filter(mirrored, width)
+    dy, dx = (i - c for i, c in zip(np.indices(image.shape), twice / 2, strict=True))
+    distance = np.hypot(dy, dx)
+    wings = star.wing_radius(fwhm)
+    ring = both & (distance > wings) & (distance < wings + max(2 * fwhm, 0.5 * wings))
+    total = float((light + other)[ring].sum())
+    if not ring.any() or total < _SEEN * np.sqrt(np.count_nonzero(ring) / width**2):
+        return None
+    ways = [(light[ring] * d[ring] / distance[ring]).sum() for d in (dy, dx)]
+    if 2 * np.hypot(*ways) < _ONE_SIDED * total:
+        return None
+    beside = np.where(both & (distance > star.mask_radius(fwhm)) & whole, light - other, -np.inf)
+    row, column = np.unravel_index(np.argmax(beside), beside.shape)
+    apart = np.hypot(*(twice[::-1] / 2 - position))
+    if np.hypot(column - position[0], row - position[1]) >= apart:
+        return None
+    return _Beside((float(column), float(row)), image - mirrored)
+
+
+def _centroid(image: Array, star: _Point, fwhm: float) -> Array:
+    """Return the center (y, x) of a point source."""
+    reach = max(2, round(0.7 * fwhm))
+    rows, columns = (slice(max(c - reach, 0), c + reach + 1) for c in (star.row, star.column))
+    part = image[rows, columns]
+    part = np.maximum(part - part.min(), 0.0)
+    y, x = np.mgrid[rows, columns][:, : part.shape[0], : part.shape[1]]
+    return np.array([(part * y).sum(), (part * x).sum()]) / max(part.sum(), 1e-30)
+
+
+def _without(
+    image: Array, points: list[_Point], star: _Point, beside: _Beside, fwhm: float
+) -> Array:
+    """Return the smoothed image without point sources, one of which has a galaxy beside it."""
+    from scipy.ndimage import gaussian_filter
+
+    rows, columns = np.indices(image.shape)
+    distance = star.distance(rows, columns)
+    light = np.where(distance < star.wing_radius(fwhm), np.maximum(beside.light, 0.0), image)
+    bright = distance < star.mask_radius(fwhm) + 1
+    for point in points:
+        # Others may be in its wings, or its spikes.
+        near = star.distance(point.row, point.column) < star.wing_radius(fwhm)
+        radius = point.mask_radius(fwhm) if near else point.wing_radius(fwhm)
+        bright |= point.distance(rows, columns) < radius
+    return gaussian_filter(
+        fill_with_surroundings(light, ~bright, 8 * fwhm), max(fwhm / 2.355, 1.0)
+    )
 
 
 def _deblend(smooth: Array, whole: BoolArray) -> npt.NDArray[np.int64]:

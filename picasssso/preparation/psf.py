@@ -158,7 +158,7 @@ def _search_region(images: BandImages, band: str) -> tuple[Any, Array, Array, Ar
     bad = precision == 0
     with np.errstate(divide="ignore", invalid="ignore"):
         noise = np.where(bad | np.isnan(precision), 0.0, 1 / np.sqrt(precision))
-    if not np.any(noise > 0):
+    if not np.any(noise > 0) and not bad.all():
         spread = 1.4826 * np.median(np.abs(flux[~bad] - np.median(flux[~bad])))
         noise = np.full(flux.shape, spread)
     return region, flux.astype(np.float64), noise, bad
@@ -173,6 +173,8 @@ def _find_stars(
     from scipy.ndimage import gaussian_filter, maximum_filter
 
     nothing = np.zeros((0, 2)), np.nan
+    if bad.all() or not np.any(noise > 0):
+        return nothing
     typical = float(np.median(noise[noise > 0]))
     smooth = gaussian_filter(np.where(bad, 0.0, flux), 1.0)
     with warnings.catch_warnings():

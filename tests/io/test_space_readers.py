@@ -8,7 +8,7 @@ from astropy import coordinates
 from astropy.io import fits
 
 from picasssso import BandImages
-from picasssso.exceptions import FileFormatError, InvalidInputError
+from picasssso.exceptions import FileFormatError, InvalidInputError, PicassssoWarning
 from picasssso.io import formats, recognize
 from picasssso.io.keywords import VEGA_TO_AB
 from picasssso.testing import check_reader
@@ -207,6 +207,44 @@ def test_unwise_coadds(tmp_path, wcs, star):
 
 
 # ---- Roman, Rubin ---------------------------------------------------------------------------
+
+
+HUBBLE = {"TELESCOP": "HST", "INSTRUME": "ACS", "DETECTOR": "WFC", "FILTER1": "CLEAR1L",
+          "FILTER2": "F814W", "PHOTFLAM": 7.05e-20, "PHOTPLAM": 8045.0,
+          "BUNIT": "ELECTRONS/S"}  # fmt: skip
+
+
+@pytest.mark.parametrize("noise", ["rms", "wht", "exposures", "both"])
+def test_mosaics_with_files_beside_them(tmp_path, wcs, star, noise):
+    """As those of HLSPs and of grizli: one image in a file, its noise and flags in others."""
+    rng = np.random.default_rng(4)
+    data = rng.normal(0, 0.02, (80, 90)) + 0.001
+    wcs = layouts.tangent_wcs(data.shape, 0.03)
+    weight = np.full(data.shape, 60.0 if noise == "exposures" else 0.02**-2)
+    weight[0] = 0
+    planes = {"drz": data, "wht": weight, "rms": np.full(data.shape, 0.02)}
+    wanted = {"rms": ["drz", "rms"], "both": ["drz", "rms", "wht"]}.get(noise, ["drz", "wht"])
+    header = wcs.to_header()
+    header.update(HUBBLE)
+    paths = [tmp_path / f"hlsp_survey_hst_acs_f814w_v1_{name}.fits" for name in wanted]
+    for name, path in zip(wanted, paths, strict=True):
+        fits.PrimaryHDU(planes[name].astype("f4"), header).writeto(path)
+    flags = np.zeros(data.shape, "i2")
+    flags[5, 5] = 4
+    paths.append(tmp_path / "hlsp_survey_hst_acs_f814w_v1_dq.fits")
+    fits.PrimaryHDU(flags, header).writeto(paths[-1])
+    if noise == "exposures":
+        with pytest.warns(PicassssoWarning, match=r"weights in .*_wht.fits.* give weight='.*_wht"):
+            images = BandImages.read(paths, redshift=0.1)
+        assert images.missing_uncertainty
+    else:
+        images = BandImages.read(paths, redshift=0.1)
+        flux, precision = (plane[0] for plane in images.to_arrays())
+        scale = flux[9, 9] / data[9, 9]
+        assert precision[9, 9] ** -0.5 == pytest.approx(0.02 * scale, rel=1e-4)
+        assert precision[5, 5] == 0
+        assert (precision[0] == 0).all() == (noise != "rms")
+    assert images.bands == ("hst_acs_wfc-f814w",)
 
 
 @pytest.mark.parametrize("name", ["F158", "H158", "F062", "W146"])

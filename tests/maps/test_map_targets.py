@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 
 from picasssso import MassToLightEstimator, PropertyMaps
-from picasssso.exceptions import InvalidInputError, InvalidTypeError
+from picasssso.exceptions import InvalidInputError, InvalidTypeError, PicassssoWarning
 from picasssso.maps.arrays import PropertyArrays
-from picasssso.maps.notices import like_prior, outside_notice
+from picasssso.maps.notices import like_prior, missing_notice, outside_notice
 from picasssso.quality import QualityFlag
 from picasssso.testing import make_galaxy
 
@@ -119,6 +119,36 @@ def test_notices():
     assert "members of the ensemble disagree" in outside_notice(
         make(mass, quality=quality, meta=none)
     )
+
+
+@pytest.mark.parametrize("center", [True, False])
+@pytest.mark.parametrize("labeled", [True, False])
+def test_light_in_holes_is_told_of_images_that_were_not_prepared(center, labeled):
+    images = make_galaxy((60, 64), central_signal_to_noise=200)
+    whole = MassToLightEstimator().estimate(images)
+    assert missing_notice(whole) is None
+    y, x = np.indices(images.shape)
+    peak = np.unravel_index(np.argmax(whole.mean("stellar_mass").value), images.shape)
+    hole = np.hypot(y - peak[0], x - peak[1] - (0 if center else 7)) < 4
+    labels = (np.hypot(y - peak[0], x - peak[1]) < 25).astype(int) if labeled else None
+    masked = {}
+    for band, image in images.items():
+        image = image.copy()
+        image.mask = hole
+        masked[band] = image
+    holed = images.with_planes(masked, labels=labels) if labeled else images.with_planes(masked)
+    mass = whole.mean("stellar_mass").value
+    inside = mass[labels == 1] if labeled else mass
+    lost = 100 * mass[hole].sum() / inside.sum()
+    with pytest.warns(PicassssoWarning, match="% of the target's .* not filled in") as caught:
+        maps = MassToLightEstimator().estimate(holed)
+    told = str(next(w.message for w in caught if "not filled in" in str(w.message)))
+    assert ("its center among it" in told) == center
+    assert float(told.split()[1]) == pytest.approx(lost, abs=8)
+    assert missing_notice(maps)[1:] == told[1:]
+    # What prepare() has said is not said again.
+    step = {"step": "mask", "part_of_target_light_masked": 0.2}
+    MassToLightEstimator().estimate(holed.replace(meta={"preparation": [step]}))
 
 
 def test_with_two_bands_the_mass_leans_on_the_prior():

@@ -59,7 +59,10 @@ def test_prepare_then_estimate(run):
 def test_estimate_prepares_raw_files(run):
     run("prepare", *DES, "-z", "0.03", "-o", "bands.fits", "-q")
     run("estimate", "bands.fits", "-e", "mass_to_light", "-o", "two.fits", *NO_DUST)
-    run("estimate", *DES, "-z", "0.03", "-e", "mass_to_light", "-o", "one.fits", *NO_DUST)
+    out = run("estimate", *DES, "-z", "0.03", "-e", "mass_to_light", "-o", "one.fits", *NO_DUST)
+    # What was done to the noise, and how much of the target is masked.
+    for words in ("measured over stated", "applied factor", "target area masked"):
+        assert words in out
     one, two = (PropertyMaps.read(name)["stellar_mass"].data for name in ("one.fits", "two.fits"))
     np.testing.assert_array_equal(one, two)
     run("estimate", *DES, "-z", "0.03", "-e", "mass_to_light", "-o", "raw.fits", "--no-prepare",

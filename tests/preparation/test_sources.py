@@ -184,6 +184,35 @@ def test_a_brighter_companion_behind_a_valley_is_masked(place):
         assert (found.shape.x, found.shape.y) == pytest.approx((105, 100), abs=3)
 
 
+@pytest.mark.parametrize("flux", [30.0, 300.0])
+@pytest.mark.parametrize("off", [(0, 0), (7, -5)])
+def test_a_star_whose_wings_cover_the_galaxy_is_not_its_nucleus(flux, off):
+    star = np.zeros(SHAPE)
+    star[CENTRE[0] + 7, CENTRE[1] + 10] = flux  # 5 arcsec away
+    fwhm = dict.fromkeys("gri", 4.5)
+    images, psf = make_field(
+        SHAPE, n_stars=0, extra=star, fwhm=fwhm, flux=30.0, size=7.0, center=CENTRE
+    )
+    found = find_sources(images.replace(psf=psf), (CENTRE[1] + off[0], CENTRE[0] + off[1]))
+    assert found.nucleus == pytest.approx((105, 100), abs=2.5)
+    assert found.target[CENTRE]
+    assert found.foreign[CENTRE[0] + 7, CENTRE[1] + 10]
+
+
+@pytest.mark.parametrize("side", [1, -1])
+def test_a_bright_nucleus_beside_a_companion_stays(side):
+    nucleus = np.zeros(SHAPE)
+    nucleus[CENTRE] = 60.0
+    companion = galaxy_light(
+        SHAPE, size=4.0, flux=100.0, center=(CENTRE[0], CENTRE[1] + 40 * side)
+    )
+    images, psf = make_field(SHAPE, n_stars=0, extra=nucleus + companion, center=CENTRE)
+    for off in ((0, 0), (12 * side, 0), (-12 * side, 3)):
+        found = find_sources(images.replace(psf=psf), (CENTRE[1] + off[0], CENTRE[0] + off[1]))
+        assert not found.foreign[97:104, 102:109].any()
+        assert found.nucleus == pytest.approx((105, 100), abs=2)
+
+
 def test_a_position_on_the_other_side_of_the_sky_is_told():
     wcs = WCS(naxis=2)
     wcs.wcs.ctype = "RA---TAN", "DEC--TAN"

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from picasssso._core.before_opening import check_before_opening
 from picasssso.evaluation.real.painting import GalaxyProfile
 from picasssso.exceptions import FileFormatError, InvalidInputError
 
@@ -40,6 +41,8 @@ def read_catalogue(path: str | os.PathLike[str], columns: Sequence[str]) -> Tabl
             f"There is no catalog {path}: give the folder that holds it as data, or leave its "
             "part out of the configuration."
         )
+    if ".fits" in Path(path).suffixes:
+        check_before_opening(path, "Catalog")
     try:
         table = Table.read(path)
     except (OSError, ValueError) as error:

@@ -16,6 +16,7 @@ from astropy.wcs import WCS, FITSFixedWarning
 from photutils.aperture import CircularAperture
 from scipy.ndimage import gaussian_filter
 
+from picasssso._core.before_opening import check_before_opening
 from picasssso.bands import BandImages
 from picasssso.evaluation.real.comparison import log10_positive
 from picasssso.evaluation.real.estimates import FIELDS, RealEstimator, describe_region
@@ -51,6 +52,7 @@ class Field:
             path = Path(folder) / file
             if not path.is_file():
                 raise FileFormatError(f"There is no image {path}: check the data folder.")
+            check_before_opening(path, "Field")
             with fits.open(path) as hdus:
                 planes.append(np.array(hdus[0].data, dtype=float))
                 # The first band's: the files are on one grid.

@@ -22,7 +22,7 @@ from picasssso.evaluation.measures import Settings
 from picasssso.evaluation.summary import Bins
 from picasssso.exceptions import InvalidInputError
 from picasssso.maps import pictures
-from picasssso.maps.notices import like_prior, outside_notice, psf_notice
+from picasssso.maps.notices import like_prior, missing_notice, outside_notice, psf_notice
 from picasssso.quality import QualityFlag
 
 if TYPE_CHECKING:
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from picasssso.maps import PropertyMaps
     from picasssso.maps.totals import Total
 
+_NOTICES = (outside_notice, psf_notice, missing_notice)
 _STYLE = """
 :root { color-scheme: light; }
 body { font: 16px/1.5 system-ui, sans-serif; color: #1b1b1b; background: #fff;
@@ -186,7 +187,7 @@ def _summary(maps: PropertyMaps, truth: PropertyMaps | None) -> str:
     if resolution:
         facts.append(f"resolution {float(resolution):.3g}″ (FWHM)")
     text = f"<p>{html.escape('; '.join(facts))}.</p>"
-    for notice in filter(None, (outside_notice(maps), psf_notice(maps))):
+    for notice in filter(None, (find(maps) for find in _NOTICES)):
         text += f'<p class="bad">{html.escape(notice[0].upper() + notice[1:])}</p>'
     for name, words in like_prior(maps).items():
         label = maps.definition(name).label
