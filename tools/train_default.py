@@ -45,7 +45,16 @@ def recalibrate(recipe: Recipe, arguments: argparse.Namespace, device: torch.dev
     model.card["filters"] = filter_hashes(bands)
     # It was measured with the calibration before.
     model.card.pop("accuracy", None)
+    describe_calibration(model, recipe)
     calibrated(model, recipe, arguments, device)
+
+
+def describe_calibration(model: TrainedModel, recipe: Recipe) -> None:
+    """Write into the card by which recipe trained weights are calibrated anew."""
+    model.card["date"] = datetime.date.today().isoformat()
+    model.card["command"] += ", calibrated anew by --recalibrate"
+    model.card["recipe"]["calibration"] = recipe.to_dict()["calibration"]
+    model.card["worlds"]["calibration"] = worlds_of(recipe)["calibration"]
 
 
 def worlds_of(recipe: Recipe) -> dict[str, list[dict]]:

@@ -12,7 +12,7 @@ from picasssso.exceptions import FileFormatError, InvalidTypeError
 
 #: Names that stand for packaged weights of a version. Weights never change under a version's
 #: name; what ``"default"`` stands for may change with a release, and the maps record which.
-ALIASES = {"default": "worlds-5"}
+ALIASES = {"default": "worlds-6"}
 
 
 def _folder() -> Path:
