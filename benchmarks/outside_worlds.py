@@ -34,7 +34,7 @@ from picasssso.mocks import MockGenerator, observe
 from picasssso.mocks.galaxy_maps import Galaxies
 from picasssso.mocks.illustris import read_illustris_maps
 from picasssso.mocks.light import LightTable
-from picasssso.mocks.observing.observe import ObservedGalaxies
+from picasssso.mocks.observing.observed import ObservedGalaxies
 from picasssso.mocks.observing.surveys import get_survey
 from picasssso.mocks.particles.snapshots import read_particles
 from picasssso.sps import SSPGrid

@@ -36,7 +36,7 @@ import numpy as np
 from astropy.wcs import WCS
 
 from picasssso.mocks import MockGenerator
-from picasssso.mocks.observing.observe import ObservedGalaxies
+from picasssso.mocks.observing.observed import ObservedGalaxies
 from picasssso.mocks.observing.surveys import Survey, get_survey
 from picasssso.pairs.truth import maps_from_arrays, plain_number
 

@@ -12,7 +12,8 @@ from picasssso.mocks.galaxies.procedural import ProceduralGalaxies
 from picasssso.mocks.galaxy_maps import Galaxies
 from picasssso.mocks.light import LightTable
 from picasssso.mocks.model_error import ModelErrors
-from picasssso.mocks.observing.observe import ObservedGalaxies, join_observed, observe
+from picasssso.mocks.observing.observe import observe
+from picasssso.mocks.observing.observed import ObservedGalaxies, join_observed
 from picasssso.mocks.observing.surveys import Survey
 
 #: Galaxies made at once hold about this many pixels.

@@ -20,9 +20,9 @@ from picasssso.cli import cli
 from picasssso.exceptions import FileFormatError, InvalidInputError
 from picasssso.mocks import GeneratedPairs, observe
 from picasssso.mocks.galaxy_maps import join_galaxies
-from picasssso.mocks.generated_pairs import ObservedPairs
 from picasssso.mocks.illustris import IllustrisMaps
 from picasssso.mocks.light import read_light_table, write_light_table
+from picasssso.mocks.observing.observed import ObservedPairs
 from picasssso.mocks.observing.surveys import get_survey
 from picasssso.pairs import StoredPairs, write_pairs
 from picasssso.pairs.source import FIELDS, PairStream

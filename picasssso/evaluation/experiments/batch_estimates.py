@@ -21,7 +21,7 @@ from picasssso.evaluation.apertures import Apertures
 from picasssso.evaluation.evaluation import total_percentiles
 from picasssso.evaluation.stacks import MapStack
 from picasssso.exceptions import InvalidInputError, PicassssoWarning
-from picasssso.mocks.observing.observe import survey_images
+from picasssso.mocks.observing.observed import survey_images
 
 if TYPE_CHECKING:
     from picasssso.bands import BandImages

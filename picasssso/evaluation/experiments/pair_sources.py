@@ -68,7 +68,7 @@ def _painted_illustris(
     from picasssso.mocks import observe
     from picasssso.mocks.illustris import read_illustris_maps
     from picasssso.mocks.light import LightTable
-    from picasssso.mocks.observing.observe import join_observed
+    from picasssso.mocks.observing.observed import join_observed
     from picasssso.mocks.observing.surveys import get_survey
 
     paths = sorted(
