@@ -16,6 +16,22 @@ if TYPE_CHECKING:
 __all__ = ["load_example"]
 
 
+def load_example_images() -> BandImages:
+    """Return the images of the example galaxy, as `load_example` describes them."""
+    from picasssso.bands import BandImages
+
+    with as_file(files(__package__) / "example_galaxy.fits.gz") as path:
+        return BandImages.read(path)
+
+
+def load_example_truth() -> PropertyMaps:
+    """Return all properties as put in, at the resolution of u; all percentiles are the truth."""
+    from picasssso.maps import PropertyMaps
+
+    with as_file(files(__package__) / "example_truth.fits.gz") as path:
+        return PropertyMaps.read(path)
+
+
 def load_example() -> tuple[BandImages, PropertyMaps]:
     """Return images and truth of the example galaxy.
 
@@ -35,11 +51,4 @@ def load_example() -> tuple[BandImages, PropertyMaps]:
     >>> images.shape == truth.shape
     True
     """
-    from picasssso.bands import BandImages
-    from picasssso.maps import PropertyMaps
-
-    folder = files(__package__)
-    with as_file(folder / "example_galaxy.fits.gz") as path:
-        images = BandImages.read(path)
-    with as_file(folder / "example_truth.fits.gz") as path:
-        return images, PropertyMaps.read(path)
+    return load_example_images(), load_example_truth()
