@@ -6,6 +6,7 @@ import logging
 import os
 import sys
 import time
+import warnings
 from array import array
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -20,7 +21,7 @@ import numpy as np
 from picasssso._core.arguments import check_integer
 from picasssso._core.safe_files import atomic_write
 from picasssso._core.words import as_kept
-from picasssso.exceptions import InvalidInputError, InvalidTypeError
+from picasssso.exceptions import InvalidInputError, InvalidTypeError, PicassssoWarning
 from picasssso.maps.region_files import region_reader
 from picasssso.surveys.catalogs import Catalog, read_catalog
 from picasssso.surveys.galaxies import READ_ONLY, READING, GalaxyWork, describe_failure
@@ -235,6 +236,13 @@ def run(
     with Store(where, settings, resume=resume, retry_failed=retry_failed) as store:
         places = {name: k for k, name in enumerate(table.ids)}
         store.renumber(places)
+        if moved := store.forget_moved(lambda name: _asked(table, places.get(name))):
+            warnings.warn(
+                f"{moved} of the galaxies that were done have another redshift or position in the "
+                "catalog now: they are done again.",
+                PicassssoWarning,
+                stacklevel=2,
+            )
         done = store.done()
         todo = [k for name, k in places.items() if name not in done]
         if todo:
@@ -249,6 +257,14 @@ def run(
         number, failed = store.count(places)
         finish(where)
     return Summary(number, failed, len(table))
+
+
+def _asked(table: Catalog, place: int | None) -> tuple[float, ...] | None:
+    """Return redshift, right ascension and declination of a galaxy of the catalog, NaN if none."""
+    if place is None:
+        return None
+    numbers = (table.numbers.get(role) for role in ("redshift", "ra", "dec"))
+    return tuple(np.nan if values is None else float(values[place]) for values in numbers)
 
 
 def describe_estimator(estimator: PropertyMapEstimator) -> dict[str, Any]:

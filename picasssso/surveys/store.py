@@ -14,7 +14,7 @@ import logging
 import os
 import socket
 import sqlite3
-from collections.abc import Container, Iterable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 from types import TracebackType
@@ -32,6 +32,8 @@ LOG = "run.log"
 _LONGEST, _SHOWN = 80, 5
 #: Seconds to wait for others who read or write the file.
 _WAIT = 600.0
+#: Redshifts and degrees that differ by less are the same.
+_SAME = 1e-6
 #: Rows read with one query.
 _AT_ONCE = 500
 logger = logging.getLogger("picasssso.surveys")
@@ -133,6 +135,24 @@ class Store:
     def done(self) -> set[str]:
         """Return the names of the galaxies that have a row."""
         return {name for (name,) in self._database.execute("SELECT id FROM rows")}
+
+    def forget_moved(self, asked: Callable[[str], Sequence[float] | None]) -> int:
+        """Forget the rows of galaxies whose redshift or position is another now; their number.
+
+        ``asked``: redshift, right ascension and declination of a galaxy now, by its name; NaN
+        where there is none, None for galaxies that are not asked for.
+        """
+        query = "SELECT id, json FROM rows WHERE failed IS NULL"
+        moved = []
+        for name, text in self._database.execute(query):
+            row, now = json.loads(text), asked(name)
+            before = [row.get(key, np.nan) for key in ("redshift", "ra", "dec")]
+            if now is not None and np.any(np.abs(np.subtract(before, now)) > _SAME):
+                moved.append((name,))
+        if moved:
+            with self._writing() as database:
+                database.executemany("DELETE FROM rows WHERE id = ?", moved)
+        return len(moved)
 
     def add(self, rows: Iterable[tuple[int, Mapping[str, Any]]]) -> None:
         """Append rows, each with the galaxy's number; all of them, or none."""

@@ -70,6 +70,16 @@ def test_a_run_and_its_table(tmp_path, how, scheduler, seen):
                 resume=True, **how)  # fmt: skip
     assert again == summary
     assert set(counts(seen).values()) == {1}
+    # A galaxy whose redshift is another now is done again, and no other.
+    catalog = Table.read(how["catalog"])
+    catalog["redshift"][2] = 0.08
+    with pytest.warns(PicassssoWarning, match="1 of the galaxies .* another redshift"):
+        run(estimator=Quick(seen=str(seen)), folder=tmp_path / "run", scheduler=scheduler,
+            resume=True, **{**how, "catalog": catalog})  # fmt: skip
+    assert sorted(counts(seen).values()) == [1] * 7
+    table = read_results(tmp_path / "run")
+    assert list(table["id"]) == NAMES
+    assert table["redshift"][2] == 0.08
 
 
 @pytest.mark.parametrize("batch_size", [1, 3])
