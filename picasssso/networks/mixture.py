@@ -28,6 +28,9 @@ _RISE = 0.02
 #: log-normal is that of its outermost per cent.
 _WIDEST = 1.5
 
+#: Attenuation, mag, that an error of g-i by 0.03 mag looks like, and places of lower limits.
+_LEAST_LIMIT, _LOWER = 0.05, 2
+
 #: Logarithms beyond are no numbers of single precision.
 _LARGEST_LOG = 30.0
 
@@ -52,7 +55,9 @@ def linear_quantiles(prediction: Prediction) -> torch.Tensor:
     """Return the properties at the five quantiles of their whole distributions.
 
     Returns of shape (n, 8, 5, y, x), in the units of the properties, in ascending order: what
-    `linear_values` gives at `picasssso.networks.conformal.NORMAL_SCORES`, faster.
+    `linear_values` gives at `picasssso.networks.conformal.NORMAL_SCORES`, faster. But lower limits
+    of attenuation below 0.05 mag are none, as zero points and models of colors are uncertain by
+    what that reddens.
     """
     occupancy = prediction.occupancy[:, _ABSENT]
     log_value, rises = prediction.quantiles.clone(), []
@@ -61,6 +66,9 @@ def linear_quantiles(prediction: Prediction) -> torch.Tensor:
         log_value[:, _ABSENT, k] = _log_there(prediction, above)
         rises.append(_rise(above, occupancy))
     values = _told_from_nothing(_linear(log_value))
+    for k, output in enumerate(OUTPUTS):
+        if output.offset:
+            values[:, k, :_LOWER] = _fade(values[:, k, :_LOWER], _LEAST_LIMIT)
     values[:, _ABSENT] *= torch.stack(rises, 2)
     for k in range(1, len(NORMAL_SCORES)):
         # Rounding must not make percentiles cross.
@@ -77,9 +85,13 @@ def _told_from_nothing(values: torch.Tensor) -> torch.Tensor:
     """
     for k, output in enumerate(OUTPUTS):
         if output.offset:
-            some = 2.0 * (values[:, k] - output.offset)
-            values[:, k] = torch.minimum(values[:, k], some.clamp(min=0.0))
+            values[:, k] = _fade(values[:, k], output.offset)
     return values
+
+
+def _fade(values: torch.Tensor, least: float) -> torch.Tensor:
+    """Return values that increase smoothly from 0 at the least to themselves at twice that."""
+    return torch.minimum(values, (2.0 * (values - least)).clamp(min=0.0))
 
 
 def _above(score: torch.Tensor, occupancy: torch.Tensor) -> torch.Tensor:

@@ -120,3 +120,13 @@ def test_an_attenuation_too_small_to_be_told_from_none_is_none():
     torch.testing.assert_close(
         planes, torch.tensor([0.0, 0.0, 0.02, 0.06, 0.5]), atol=2e-3, rtol=0
     )
+
+
+def test_lower_limits_of_attenuation_that_errors_of_colors_look_like_are_none():
+    found = prediction([1.0])
+    depth = torch.tensor([0.045, 0.075, 0.09, 0.2, 0.5])
+    found.quantiles[:, DUST] = torch.log10(depth + 0.02)[:, None, None]
+    planes = linear_quantiles(found)[0, DUST, :, 0, 0]
+    torch.testing.assert_close(
+        planes, torch.tensor([0.0, 0.05, 0.09, 0.2, 0.5]), atol=2e-3, rtol=0
+    )
