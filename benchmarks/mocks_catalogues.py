@@ -32,7 +32,7 @@ Run from the root of the repository (``--tables``: only tables and figure, of st
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from itertools import pairwise, product
+from itertools import pairwise, product, starmap
 from pathlib import Path
 from typing import Any
 
@@ -76,10 +76,12 @@ RATE_EDGES = (-11.0, -10.4, -10.1, -9.9, -9.0)
 RATIO_EDGES = (0.0, 0.35, 0.65, 1.0)
 
 COLORS = ("u-r", "g-r", "r-i", "i-z")
-
-TYPES = ("quiescent", "star-forming")
-#: Of MaNGA, all types together.
+GRADIENT = "g-i gradient"
+#: Of MaNGA, all types together; of xGASS.
 SPECTRA = ("log_age", "metallicity", "age_gradient", "metallicity_gradient")
+GAS = ("log_ssfr", "log_hi", "log_h2")
+
+TYPES = QUIET, FORMING = ("quiescent", "star-forming")
 
 #: How far medians of mocks may lie below and above those of catalogs.
 BARS = {
@@ -92,13 +94,16 @@ BARS = {
     "log_h2": (-0.15, 0.15),
 }
 
-#: In which quantities, and measured in which lengths, mocks are the nearest to a galaxy.
-NEAR = {
-    "quiescent": {"log_mass": 0.25},
-    "star-forming": {"log_mass": 0.25, "log_ssfr": 0.15},
-    "all": {"g-i": 0.03, "log_mass": 0.5},
-    "axis ratio": {"log_mass": 0.25, "log_ssfr": 0.15, "axis_ratio": 0.05},
-}
+LIKE = {"log_mass": 0.25, "log_ssfr": 0.15}
+#: Types, what their bins are of, and in which quantities, measured in which lengths, mocks are the
+#: nearest to a galaxy; the last also for M/L.
+MATCHED: tuple[tuple[str, str, tuple[float, ...], dict[str, float]], ...] = (
+    (QUIET, "log_mass", NSA_EDGES, {"log_mass": 0.25}),
+    (FORMING, "log_mass", NSA_EDGES, LIKE),
+    (FORMING, "log_ssfr", RATE_EDGES, LIKE),
+    (FORMING, "axis_ratio", RATIO_EDGES, {**LIKE, "axis_ratio": 0.05}),
+)
+NEAR_IN_COLOR = {"g-i": 0.03, "log_mass": 0.5}
 NEIGHBORS = 15
 
 #: Bins with fewer galaxies are left out.
@@ -126,18 +131,18 @@ def with_colors(values: Sample, magnitude: np.ndarray) -> Sample:
     return {**values, **colors, "log_ml": values["log_mass"] + 0.4 * (i - SUN_I)}
 
 
-def color_gradient(growth: dict[str, np.ndarray], radius: np.ndarray) -> float:
+def color_gradient(growth: np.ndarray, radius: np.ndarray) -> float:
     """Return g-i inside half the half-light radius less that from there to twice the radius.
 
-    ``growth``: flux inside circles of increasing ``radius``; from nothing at 0.
+    ``growth``: flux in g, r and i inside circles of increasing ``radius``; from nothing at 0.
     """
-    half = np.interp(0.5, np.maximum.accumulate(growth["r"]) / growth["r"].max(), radius)
+    half = np.interp(0.5, np.maximum.accumulate(growth[1]) / growth[1].max(), radius)
     inner, outer = (
-        {band: np.interp(factor * half, radius, flux) for band, flux in growth.items()}
+        np.array([np.interp(factor * half, radius, growth[k]) for k in (0, 2)])
         for factor in (INNER, OUTER)
     )
-    ratio = {band: (outer[band] - inner[band]) / inner[band] for band in "gi"}
-    return float(2.5 * np.log10(ratio["g"] / ratio["i"])) if min(ratio.values()) > 0 else np.nan
+    g, i = (outer - inner) / inner
+    return float(2.5 * np.log10(g / i)) if min(g, i) > 0 else np.nan
 
 
 def axis_ratios(p: Sample) -> np.ndarray:
@@ -169,11 +174,11 @@ def at_one_radius(value: np.ndarray, mass: np.ndarray, radius: np.ndarray) -> li
 
 
 def painted(
-    n: int, worlds: bool, seed: int, n_pixels: int
+    n: int, worlds: bool, n_pixels: int
 ) -> Iterator[tuple[Galaxies, Sample, np.ndarray, np.ndarray]]:
     """Yield mocks, their parameters, surface brightness and sums, of shape (n, ..., y, x)."""
     source = ProceduralGalaxies(
-        seed, survey="paper_field", n_pixels=n_pixels, redshift=REDSHIFT, mass_weight=0.35,
+        SEED, survey="paper_field", n_pixels=n_pixels, redshift=REDSHIFT, mass_weight=0.35,
         worlds=worlds, device="cpu",
     )  # fmt: skip
     table = LightTable.build(BANDS, REDSHIFT)
@@ -182,70 +187,68 @@ def painted(
     parameters["companion"][:] = 0
     for galaxies in source._render_chunks(index, parameters, 100):
         p = galaxies.parameters
-        errors = ModelErrors.draw(seed, galaxies.index.numpy(), color=0.0, level=0.0)
+        errors = ModelErrors.draw(SEED, galaxies.index.numpy(), color=0.0, level=0.0)
         errors = errors.in_worlds(p["world_mass_to_light"], p["world_young_light"])
         light = table.light(galaxies, errors)
         maps = (light.surface_brightness, light.truth.sums)
         yield galaxies, p, *(plane.double().numpy() for plane in maps)
 
 
-def mock_gradients(n: int, worlds: bool, seed: int = SEED) -> Sample:
+def mass_and_rate(sums: np.ndarray, pixel_scale_kpc: np.ndarray) -> Sample:
+    """Return logarithms of masses and specific rates, of maps' totals of shape (n, ...)."""
+    mass = sums[:, 0] * pixel_scale_kpc**2
+    specific = np.maximum(sums[:, 3] / sums[:, 0], 1e-15)
+    return {"log_mass": np.log10(mass), "log_ssfr": np.log10(specific)}
+
+
+def joined(chunks: list[Sample]) -> Sample:
+    """Return chunks of mocks as one."""
+    return {name: np.concatenate([chunk[name] for chunk in chunks]) for name in chunks[0]}
+
+
+def mock_gradients(n: int, worlds: bool) -> Sample:
     """Return masses, specific rates and color gradients of mock galaxies."""
-    rows = []
+    chunks = []
     steps = np.arange(GRADIENT_PIXELS) - 0.5 * (GRADIENT_PIXELS - 1)
-    for galaxies, p, brightness, maps in painted(n, worlds, seed, GRADIENT_PIXELS):
-        area = galaxies.pixel_scale_kpc.numpy() ** 2
-        for k, (plane, sums) in enumerate(zip(brightness, maps, strict=True)):
-            place = np.hypot(steps - p["offset_x"][k], steps[:, None] - p["offset_y"][k]).ravel()
-            order = np.argsort(place)
-            # Pixels fill circles one after the other.
-            radius = np.sqrt(np.arange(len(order) + 1) / np.pi)
-            growth = {
-                band: np.concatenate([[0.0], np.cumsum(plane[j].ravel()[order])])
-                for band, j in (("g", 1), ("r", 2), ("i", 3))
-            }
-            mass, rate = sums[0].sum(), max(sums[3].sum(), 1e-15 * sums[0].sum())
-            rows.append((mass * area[k], rate / mass, color_gradient(growth, radius)))
-    mass, specific, gradient = np.array(rows).T
-    return {"log_mass": np.log10(mass), "log_ssfr": np.log10(specific), "g-i gradient": gradient}
+    # Pixels fill circles one after the other.
+    radius = np.sqrt(np.arange(GRADIENT_PIXELS**2 + 1) / np.pi)
+    for galaxies, p, brightness, maps in painted(n, worlds, GRADIENT_PIXELS):
+        gradients = []
+        for x, y, planes in zip(p["offset_x"], p["offset_y"], brightness, strict=True):
+            order = np.argsort(np.hypot(steps - x, steps[:, None] - y).ravel())
+            growth = np.cumsum(planes[1:4].reshape(3, -1)[:, order], axis=1)
+            gradients.append(color_gradient(np.insert(growth, 0, 0.0, axis=1), radius))
+        values = mass_and_rate(maps.sum((2, 3)), galaxies.pixel_scale_kpc.numpy())
+        chunks.append({**values, GRADIENT: np.array(gradients)})
+    return joined(chunks)
 
 
-def mocks(n: int, worlds: bool, seed: int = SEED, n_pixels: int = 32) -> Sample:
+def mocks(n: int, worlds: bool, n_pixels: int = 32) -> Sample:
     """Return integrated properties of mock galaxies; rates and masses of gas as log10."""
-    rows, ratios, hi_mass = [], [], []
-    for galaxies, p, brightness, maps in painted(n, worlds, seed, n_pixels):
-        flux = brightness.sum((2, 3))
-        sums = maps.sum((2, 3)) * (galaxies.pixel_scale_kpc.numpy() ** 2)[:, None]
+    chunks = []
+    for galaxies, p, brightness, maps in painted(n, worlds, n_pixels):
+        flux = brightness.sum((2, 3)) * (galaxies.pixel_scale.numpy() ** 2)[:, None]
+        sums, scale = maps.sum((2, 3)), galaxies.pixel_scale_kpc.numpy()
         radius = elliptical_radius(p, n_pixels)
         mass = maps[:, 0]
         with np.errstate(invalid="ignore", divide="ignore"):
-            age, age_slope = at_one_radius(maps[:, 2] / mass, mass, radius)
-            metals, metals_slope = at_one_radius(maps[:, 1] / mass, mass, radius)
-        magnitude = 22.5 - 2.5 * np.log10(flux * (galaxies.pixel_scale.numpy() ** 2)[:, None])
-        rows.append(np.column_stack([
-            sums, magnitude - Planck18.distmod(REDSHIFT).value,
-            age, age_slope, metals - np.log10(FIREFLY_SUN), metals_slope,
-        ]))  # fmt: skip
-        ratios.append(axis_ratios(p))
-        hi_mass.append(p["hi_mass"])
-    total = np.concatenate(rows)
-    log_mass = np.log10(total[:, 0])
-    least = 1e-15 * total[:, 0]
-    log_hi = np.log10(np.maximum(np.concatenate(hi_mass), 1e5))
-    log_h2 = np.log10(np.maximum(total[:, 4] - HELIUM * total[:, 6], 1e5))
-    values = {
-        "log_mass": log_mass,
-        "log_ssfr": np.log10(np.maximum(total[:, 3], least)) - log_mass,
-        "attenuation": 2.5 * np.log10(total[:, 7] / total[:, 8]),
-        "axis_ratio": np.concatenate(ratios),
-        "log_age": total[:, 14],
-        "age_gradient": total[:, 15],
-        "metallicity": total[:, 16],
-        "metallicity_gradient": total[:, 17],
-        "log_hi": log_hi - log_mass,
-        "log_h2": log_h2 - log_mass,
-    }
-    return with_colors(values, total[:, 9:14])
+            age, age_gradient = at_one_radius(maps[:, 2] / mass, mass, radius)
+            metals, metals_gradient = at_one_radius(maps[:, 1] / mass, mass, radius)
+        values = mass_and_rate(sums, scale)
+        h2 = (sums[:, 4] - HELIUM * sums[:, 6]) * scale**2
+        values |= {
+            "attenuation": 2.5 * np.log10(sums[:, 7] / sums[:, 8]),
+            "axis_ratio": axis_ratios(p),
+            "log_age": age,
+            "age_gradient": age_gradient,
+            "metallicity": metals - np.log10(FIREFLY_SUN),
+            "metallicity_gradient": metals_gradient,
+            "log_hi": np.log10(np.maximum(p["hi_mass"], 1e5)) - values["log_mass"],
+            "log_h2": np.log10(np.maximum(h2, 1e5)) - values["log_mass"],
+        }
+        distance = Planck18.distmod(REDSHIFT).value
+        chunks.append(with_colors(values, 22.5 - 2.5 * np.log10(flux) - distance))
+    return joined(chunks)
 
 
 def nsa(folder: Path) -> Sample:
@@ -259,7 +262,7 @@ def nsa(folder: Path) -> Sample:
     values = {
         "log_mass": mass[keep], "log_ssfr": (sfr - mass)[keep], "attenuation": dust[keep],
         "axis_ratio": ratio[keep],
-        "g-i gradient": np.array([
+        GRADIENT: np.array([
             profile_gradient(row) if large else np.nan
             for row, large in zip(table[keep], half[keep] > LEAST_RADIUS, strict=True)
         ]),
@@ -279,10 +282,10 @@ def profile_gradient(row: Row) -> float:
     extinction = np.asarray(row["galactic_extinction"], dtype=float)[3:6]
     growth = np.cumsum(flux, axis=0) * 10.0 ** (0.4 * extinction)
     # Circles grow with area, and light about with the radius.
-    radius = np.concatenate([[0.0], edges])
-    curves = {b: np.concatenate([[0.0], g]) for b, g in zip("gri", growth.T, strict=True)}
+    radius = np.insert(edges, 0, 0.0)
     fine = np.linspace(0.0, radius[-1], 400)
-    return color_gradient({b: PchipInterpolator(radius, g)(fine) for b, g in curves.items()}, fine)
+    growth = PchipInterpolator(radius, np.insert(growth, 0, 0.0, axis=0))(fine)
+    return color_gradient(growth.T, fine)
 
 
 def firefly(folder: Path) -> Sample:
@@ -312,11 +315,15 @@ def xgass(folder: Path) -> Sample:
 
 
 def of_type(values: Sample, kind: str) -> np.ndarray:
-    """Return which galaxies are of a type."""
-    rate = values["log_ssfr"]
-    if kind == "quiescent":
-        return rate < QUIESCENT
-    return rate > STAR_FORMING if kind == "star-forming" else np.isfinite(rate)
+    """Return which galaxies are of a type; rates do not matter for all types together."""
+    rate = values.get("log_ssfr", values["log_mass"])
+    of_kind = {QUIET: rate < QUIESCENT, FORMING: rate > STAR_FORMING}
+    return of_kind.get(kind, np.isfinite(rate))
+
+
+def inside(values: Sample, name: str, edges: tuple[float, float]) -> np.ndarray:
+    """Return which galaxies are in a bin."""
+    return (values[name] >= edges[0]) & (values[name] < edges[1])
 
 
 def select(values: Sample, which: np.ndarray) -> Sample:
@@ -324,10 +331,10 @@ def select(values: Sample, which: np.ndarray) -> Sample:
     return {name: value[which] for name, value in values.items()}
 
 
-def nearest(sample: Sample, real: Sample, kind: str) -> np.ndarray:
+def nearest(sample: Sample, real: Sample, lengths: dict[str, float]) -> np.ndarray:
     """Return the numbers of the mocks nearest to each real galaxy, of shape (n, NEIGHBORS)."""
     distance = np.zeros((len(real["log_mass"]), len(sample["log_mass"])))
-    for name, length in NEAR[kind].items():
+    for name, length in lengths.items():
         distance += ((real[name][:, None] - sample[name]) / length) ** 2
     return np.argsort(distance, axis=1)[:, :NEIGHBORS]
 
@@ -360,73 +367,33 @@ def row(
 
 
 def colors(samples: dict[str, Sample], real: Sample) -> Iterator[dict]:
-    """Compare colors and attenuations by mass and type; star-forming ones by rate too."""
-    for kind in TYPES:
+    """Compare colors and attenuations with mocks of about the same mass, rate and shape."""
+    for kind, along, edges_along, lengths in MATCHED:
         theirs = select(real, of_type(real, kind))
         ours = {world: select(one, of_type(one, kind)) for world, one in samples.items()}
-        near = {world: nearest(one, theirs, kind) for world, one in ours.items()}
-        bins = [("log_mass", edges) for edges in pairwise(NSA_EDGES)]
-        if kind == "star-forming":
-            bins += [("log_ssfr", edges) for edges in pairwise(RATE_EDGES)]
-        for along, edges in bins:
+        near = {world: nearest(one, theirs, lengths) for world, one in ours.items()}
+        for edges in pairwise(edges_along):
             b = inside(theirs, along, edges)
             if b.sum() < LEAST:
                 continue
-            for name in (*COLORS, "attenuation"):
-                found = row(name, kind, edges, theirs[name][b], along)
+            for name in ("attenuation",) if along == "axis_ratio" else (*COLORS, "attenuation"):
+                values = theirs[name][b]
+                found = row(name, kind, edges, values, along)
                 for world, one in ours.items():
                     some = one[name][near[world][b]]
-                    all_of_bin = one[name][inside(one, along, edges)]
-                    found[world] = {
-                        "difference": np.median(np.median(some, axis=1) - theirs[name][b]),
-                        "percentiles": percentiles(some),
-                        "not_matched": difference(all_of_bin, theirs[name][b])["difference"],
-                    }
+                    found[world] = difference(some, values)
+                    if along != "axis_ratio":
+                        all_of_bin = difference(one[name][inside(one, along, edges)], values)
+                        found[world] |= {
+                            "difference": np.median(np.median(some, axis=1) - values),
+                            "not_matched": all_of_bin["difference"],
+                        }
                 yield found
-
-
-def attenuation_by_shape(samples: dict[str, Sample], real: Sample) -> Iterator[dict]:
-    """Compare attenuations of star-forming galaxies by axis ratio, at the same mass and rate."""
-    theirs = select(real, of_type(real, "star-forming"))
-    ours = {world: select(one, of_type(one, "star-forming")) for world, one in samples.items()}
-    near = {world: nearest(one, theirs, "axis ratio") for world, one in ours.items()}
-    for edges in pairwise(RATIO_EDGES):
-        b = inside(theirs, "axis_ratio", edges)
-        found = row("attenuation", "star-forming", edges, theirs["attenuation"][b], "axis_ratio")
-        for world, one in ours.items():
-            found[world] = difference(
-                one["attenuation"][near[world][b]].ravel(), theirs["attenuation"][b]
-            )
-        yield found
-
-
-def binned(
-    samples: dict[str, Sample], real: Sample, names: Iterable[str], kinds: Iterable[str],
-    edges_of_mass: Iterable[float], least: int = 0,
-) -> Iterator[dict]:  # fmt: skip
-    """Compare quantities by mass and type."""
-    for name, kind in product(names, kinds):
-        for edges in pairwise(edges_of_mass):
-            one_bin = [
-                one[name][inside(one, "log_mass", edges) & (kind == "all" or of_type(one, kind))]
-                for one in (real, *samples.values())
-            ]
-            if np.isfinite(one_bin[0]).sum() < least:
-                continue
-            found = row(name, kind, edges, one_bin[0])
-            for world, ours in zip(samples, one_bin[1:], strict=True):
-                found[world] = difference(ours, one_bin[0])
-            yield found
-
-
-def inside(values: Sample, name: str, edges: tuple[float, float]) -> np.ndarray:
-    """Return which galaxies are in a bin."""
-    return (values[name] >= edges[0]) & (values[name] < edges[1])
 
 
 def mass_to_light(samples: dict[str, Sample], real: Sample) -> Iterator[dict]:
     """Compare log M/L_i at fixed g-i: of all mocks, or of those of about the same mass too."""
-    near = {world: nearest(one, real, "all") for world, one in samples.items()}
+    near = {world: nearest(one, real, NEAR_IN_COLOR) for world, one in samples.items()}
     for edges in pairwise(COLOR_EDGES):
         b = inside(real, "g-i", edges)
         found = row("log_ml", "all", edges, real["log_ml"][b], "g-i")
@@ -451,38 +418,31 @@ def at_fixed_color(sample: Sample, real: Sample, edges: tuple[float, float]) -> 
     return {"difference": np.mean(steps), "steps": steps, "percentiles": percentiles(ours)}
 
 
-def gas(samples: dict[str, Sample], real: Sample) -> Iterator[dict]:
-    """Compare specific rates, HI and H2 by mass and type, counting limits on both sides."""
-    for name in ("log_ssfr", "log_hi", "log_h2"):
-        for kind in ("all", "quiescent", "star-forming"):
-            for edges in pairwise(MASS_EDGES):
-                in_bin = inside(real, "log_mass", edges) & np.isfinite(real[name])
-                theirs = in_bin & of_type(real, kind)
-                if theirs.sum() < LEAST:
-                    continue
-                found = row(name, kind, edges, real[name][theirs])
-                seen = real.get(name.replace("log", "seen"))
-                if seen is not None:
-                    found["detected"] = seen[theirs].mean()
-                for world, one in samples.items():
-                    ours = one[name][of_type(one, kind) & inside(one, "log_mass", edges)]
-                    if seen is None:
-                        found[world] = difference(ours, real[name][theirs])
-                        continue
-                    # Limits are of the survey's depth at a mass, whatever the type.
-                    limit = limits(real[name][in_bin & ~seen], len(ours))
-                    found[world] = {
-                        **difference(np.maximum(ours, limit), real[name][theirs]),
-                        "detected": (ours > limit).mean(),
-                    }
-                yield found
-
-
-def limits(values: np.ndarray, count: int) -> np.ndarray:
-    """Return limits for some mocks, drawn from those of a survey."""
-    if len(values) == 0:
-        return np.full(count, -np.inf)
-    return np.random.default_rng(SEED).choice(values, count)
+def binned(
+    samples: dict[str, Sample], real: Sample, names: Iterable[str], kinds: Iterable[str],
+    edges_of_mass: Iterable[float],
+) -> Iterator[dict]:  # fmt: skip
+    """Compare quantities by mass and type, counting limits, if there are some, on both sides."""
+    for name, kind, edges in product(names, kinds, pairwise(edges_of_mass)):
+        in_bin = inside(real, "log_mass", edges) & np.isfinite(real[name])
+        theirs = in_bin & of_type(real, kind)
+        if theirs.sum() < LEAST:
+            continue
+        found = row(name, kind, edges, real[name][theirs])
+        seen = real.get(f"seen_{name.removeprefix('log_')}")
+        if seen is not None:
+            found["detected"] = seen[theirs].mean()
+            # Limits are of the survey's depth at a mass, whatever the type.
+            limits = real[name][in_bin & ~seen]
+        for world, one in samples.items():
+            ours = one[name][of_type(one, kind) & inside(one, "log_mass", edges)]
+            limit = np.full(len(ours), -np.inf)
+            if seen is not None and len(limits):
+                limit = np.random.default_rng(SEED).choice(limits, len(ours))
+            found[world] = difference(np.maximum(ours, limit), real[name][theirs])
+            if seen is not None:
+                found[world]["detected"] = (ours > limit).mean()
+        yield found
 
 
 def compare(folder: Path, samples: dict[str, Sample]) -> list[dict]:
@@ -490,17 +450,13 @@ def compare(folder: Path, samples: dict[str, Sample]) -> list[dict]:
     real = nsa(folder)
     return [
         *colors(samples, real),
-        *attenuation_by_shape(samples, real),
         *mass_to_light(samples, real),
         *binned(samples, firefly(folder), SPECTRA, ("all",), MASS_EDGES),
-        *gas(samples, xgass(folder)),
+        *binned(samples, xgass(folder), GAS, ("all", *TYPES), MASS_EDGES),
     ]
 
 
 # ---- tables and figure ----------------------------------------------------------------------
-
-QUIET, FORMING = "quiescent", "star-forming"
-GRADIENT = "g-i gradient"
 
 #: What the tables call the quantities.
 NAMES = {
@@ -516,7 +472,7 @@ NAMES = {
     "log_h2": "log H\\ :sub:`2`/M\\ :sub:`*`",
 }
 
-#: What the axes of the figure are called.
+#: What is drawn, and what the axes are called.
 LABELS = {
     "u-r": "u - r (mag)",
     "g-r": "g - r (mag)",
@@ -536,12 +492,6 @@ STYLES: dict[str, dict[str, Any]] = {
 }
 
 
-def span(edges: Iterable[float]) -> str:
-    """Return a bin in words."""
-    low, high = edges
-    return f"{low:g}-{high:g}"
-
-
 def cell(row: dict | None) -> str:
     """Return the differences of both sets of mocks, bold where outside of the bar."""
     if row is None:
@@ -557,7 +507,7 @@ def cell(row: dict | None) -> str:
     return " / ".join(words)
 
 
-def wanted(bar: list[float] | None) -> str:
+def wanted(bar: tuple[float, float] | None) -> str:
     """Return a bar in words."""
     if bar is None:
         return ""
@@ -565,52 +515,48 @@ def wanted(bar: list[float] | None) -> str:
 
 
 def table_lines(
-    rows: list[dict], asked: list[tuple[str, str]], heads: list[list[float]]
+    rows: list[dict], asked: Iterable[tuple[str, str]], edges: tuple[float, ...]
 ) -> list[str]:
     """Return a list-table of some quantities and types in bins."""
-    lines = [["quantity", "galaxies", "bar", *map(span, heads)]]
+    lines = [["quantity", "galaxies", "bar", *starmap("{:g}-{:g}".format, pairwise(edges))]]
     for quantity, kind in asked:
-        some = [row for row in rows if (row["quantity"], row["type"]) == (quantity, kind)]
-        by_bin = {tuple(row["bin"]): row for row in some}
-        bins = [row["bin"] for row in some] if quantity == "log_ml" else heads
-        found = [by_bin.get(tuple(edges)) for edges in bins]
-        name = NAMES.get(quantity, quantity)
-        cells = [cell(row) for row in found]
-        if quantity == "log_ml":
-            cells = [f"{span(b)}: {text}" for b, text in zip(bins, cells, strict=True)]
+        of_color = quantity == "log_ml"
+        by_bin = {tuple(row["bin"]): row for row in of(rows, quantity, kind)}
+        bins = list(pairwise(COLOR_EDGES if of_color else edges))
+        found = [by_bin.get(one) for one in bins]
+        name, cells = NAMES.get(quantity, quantity), [cell(row) for row in found]
+        if of_color:
+            cells = [f"{b[0]:g}-{b[1]:g}: {text}" for b, text in zip(bins, cells, strict=True)]
         else:
             name = f"{name}, {kind}"
         counts = ", ".join("-" if row is None else str(row["galaxies"]) for row in found)
-        lines.append([name, counts, wanted(some[0]["bar"]), *cells])
+        lines.append([name, counts, wanted(BARS.get(quantity)), *cells])
     return list_table(lines)
+
+
+def of(rows: list[dict], quantity: str, kind: str) -> list[dict]:
+    """Return the rows of a quantity and a type."""
+    return [row for row in rows if (row["quantity"], row["type"]) == (quantity, kind)]
 
 
 def write_tables(rows: list[dict]) -> None:
     """Write all tables."""
     by_shape = [row for row in rows if row["along"] == "axis_ratio"]
     rows = [row for row in rows if row["along"] in ("log_mass", "g-i")]
-    nsa = [row["bin"] for row in rows if (row["quantity"], row["type"]) == ("u-r", QUIET)]
-    others = [row["bin"] for row in rows if row["quantity"] == "log_age"]
-    types = (QUIET, FORMING)
-    first = [(name, kind) for name in (*COLORS, "attenuation", GRADIENT) for kind in types]
-    second = [
-        (name, "all")
-        for name in ("log_age", "metallicity", "age_gradient", "metallicity_gradient", "log_ssfr")
-    ]
-    second += [("log_ssfr", FORMING)]
-    second += [(name, kind) for name in ("log_hi", "log_h2") for kind in ("all", *types)]
-    lines = table_lines(rows, [*first, ("log_ml", "all")], nsa)
-    lines += ["", *table_lines(rows, second, others)]
-    lines += ["", "By axis ratio:", ""]
-    heads = [row["bin"] for row in by_shape]
-    lines += table_lines(by_shape, [("attenuation", FORMING)], heads)
+    first = [*product((*COLORS, "attenuation", GRADIENT), TYPES), ("log_ml", "all")]
+    second = [(name, "all") for name in (*SPECTRA, "log_ssfr")] + [("log_ssfr", FORMING)]
+    second += product(("log_hi", "log_h2"), ("all", *TYPES))
+    lines = [
+        *table_lines(rows, first, NSA_EDGES), "", *table_lines(rows, second, MASS_EDGES), "",
+        "By axis ratio:", "", *table_lines(by_shape, [("attenuation", FORMING)], RATIO_EDGES),
+    ]  # fmt: skip
     (TABLES / "mocks_catalogues.inc").write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
 def panel(axis: Axes, rows: list[dict], quantity: str, kinds: tuple[str, ...]) -> None:
     """Draw a quantity in bins: catalogs as points, mocks of one world as a band."""
     for kind in kinds:
-        some = [row for row in rows if (row["quantity"], row["type"]) == (quantity, kind)]
+        some = of(rows, quantity, kind)
         style = STYLES[kind]
         middle = np.array([np.mean(row["bin"]) for row in some])
         low, center, high = np.array([row["one_world"]["percentiles"] for row in some]).T
@@ -632,30 +578,20 @@ def draw(rows: list[dict]) -> None:
     """Draw the figure."""
     figure = Figure(figsize=(13, 6.4), layout="constrained")
     axes = figure.subplots(2, 4)
-    types = (FORMING, QUIET)
-    for axis, (quantity, kinds) in zip(
-        axes.flat,
-        (
-            ("u-r", types), ("g-r", types), ("i-z", types), ("attenuation", types),
-            ("log_ml", ("all",)), ("log_age", ("all",)), ("log_hi", types), ("log_h2", types),
+    for axis, quantity in zip(axes.flat, LABELS, strict=True):
+        all_types = quantity in ("log_ml", "log_age")
+        panel(axis, rows, quantity, ("all",) if all_types else (FORMING, QUIET))
+    line, fill = axes[0, 0].plot, axes[0, 0].fill_between
+    handles = [
+        *(
+            line([], [], color="black", marker=style["marker"], mfc=style["fill"], ls="",
+                 label=f"catalog, {kind} (median, 16-84 %)")[0]
+            for kind, style in STYLES.items()
         ),
-        strict=True,
-    ):  # fmt: skip
-        panel(axis, rows, quantity, kinds)
-    handles = []
-    for kind in (*types, "all"):
-        style = STYLES[kind]
-        handles += axes[0, 0].plot(
-            [], [], color="black", marker=style["marker"], mfc=style["fill"], ls="",
-            label=f"catalog, {kind} (median, 16-84 %)",
-        )  # fmt: skip
-    handles += [
-        axes[0, 0].fill_between(
-            [], [], [], color="0.7", label="mocks, fixed zero points (16-84 %)"
-        ),
-        *axes[0, 0].plot([], [], color="0.3", lw=1.8, label="median, fixed zero points"),
-        *axes[0, 0].plot([], [], color="0.3", lw=1.2, ls="--", label="median, different worlds"),
-    ]
+        fill([], [], [], color="0.7", label="mocks, fixed zero points (16-84 %)"),
+        *line([], [], color="0.3", lw=1.8, label="median, fixed zero points"),
+        *line([], [], color="0.3", lw=1.2, ls="--", label="median, different worlds"),
+    ]  # fmt: skip
     figure.legend(handles=handles, loc="outside lower center", ncol=3, fontsize=9, frameon=False)
     figure.savefig(ROOT / "docs" / "_static" / "mocks_catalogues.png", dpi=90)
 
@@ -673,13 +609,12 @@ def main() -> None:
     if options.tables:
         write_documentation()
         return
+    few = round(GRADIENT_PART * options.mocks)
     kinds = {"one_world": False, "worlds": True}
     samples = {name: mocks(options.mocks, worlds) for name, worlds in kinds.items()}
-    few = round(GRADIENT_PART * options.mocks)
     resolved = {name: mock_gradients(few, worlds) for name, worlds in kinds.items()}
-    folder = Path(options.folder)
-    rows = compare(folder, samples)
-    rows += binned(resolved, nsa(folder), ("g-i gradient",), TYPES, NSA_EDGES, LEAST)
+    rows = compare(options.folder, samples)
+    rows += binned(resolved, nsa(options.folder), (GRADIENT,), TYPES, NSA_EDGES)
     result = {
         "mocks": options.mocks,
         "seed": SEED,

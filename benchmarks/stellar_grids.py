@@ -28,8 +28,8 @@ package, ``--tables`` only the tables and the figure of the documentation, from 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from functools import cache
-from itertools import pairwise
+from functools import cache, partial
+from itertools import pairwise, product
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -112,15 +112,16 @@ def read_galaxies(folder: Path) -> SimpleNamespace:
     # Taylor et al. (2011), equation 8.
     taylor = 1.15 + 0.70 * (magnitude[:, 1] - magnitude[:, 3]) - 0.4 * absolute_i
     mass, specific = g.log_mass, g.log_sfr - g.log_mass
+    any_mass = np.where(np.isfinite(mass), mass, taylor)
     with np.errstate(divide="ignore", invalid="ignore"):
         spectrum = (g.d4000 > 1.7) & (g.d4000 < 3) & (g.halpha_ew < 1)
         quiescent = (specific < -11.5) | (spectrum & ~(specific > -11))
-        quiescent &= np.where(np.isfinite(mass), mass, taylor) > LOWEST_MASS
+        quiescent &= any_mass > LOWEST_MASS
         seen = (g.flux > 0) & (g.flux_ivar > 0)
         return SimpleNamespace(
             magnitude=-2.5 * np.log10(np.where(seen, g.flux, np.nan)),
             sigma=2.5 / np.log(10) / (g.flux * np.sqrt(g.flux_ivar)),
-            redshift=g.redshift, kpc2_per_arcsec2=kpc**2, mass=mass, mass_taylor=taylor,
+            redshift=g.redshift, kpc2_per_arcsec2=kpc**2, mass=mass, any_mass=any_mass,
             sfr=g.log_sfr, attenuation=g.attenuation_v, quiescent=quiescent,
             star_forming=specific > -11,
         )  # fmt: skip
@@ -176,14 +177,21 @@ def normalized(residuals: np.ndarray) -> np.ndarray:
     return residuals - residuals[..., [R, I]].mean(axis=-1, keepdims=True)
 
 
+def weights_of(
+    grid: SSPGrid, histories: DelayedHistories, metallicity: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the weights of ages and metallicities, which end where those of the grid do."""
+    metallicity = np.clip(metallicity, *grid.metallicities[[0, -1]])
+    return histories.age_weights(AgeBins(grid.ages)), grid._metallicity_weights(metallicity)
+
+
 def face_value(
     grid: SSPGrid, galaxies: SimpleNamespace, which: np.ndarray, histories: DelayedHistories,
     metallicity: np.ndarray, attenuation: np.ndarray, law: Calzetti,
 ) -> dict[str, object]:  # fmt: skip
     """Return medians of real minus model, given everything but the amplitude."""
     redshift = steps_of(galaxies.redshift[which])
-    ages = histories.age_weights(AgeBins(grid.ages))
-    metals = grid._metallicity_weights(np.clip(metallicity, *grid.metallicities[[0, -1]]))
+    ages, metals = weights_of(grid, histories, metallicity)
     model = np.empty((which.size, len(BANDS)))
     for step in np.unique(redshift):
         some = redshift == step
@@ -206,7 +214,7 @@ def face_value(
 def judge(grid: SSPGrid, galaxies: SimpleNamespace, age: Relation, metals: Relation) -> dict:
     """Compare a grid's colors with galaxies of known age, metals, dust and star formation."""
     quiescent, forming = np.flatnonzero(galaxies.quiescent), np.flatnonzero(galaxies.star_forming)
-    mass = np.where(np.isfinite(galaxies.mass), galaxies.mass, galaxies.mass_taylor)
+    mass = galaxies.any_mass
     old = DelayedHistories((10 ** age.at(mass[quiescent]) + 2 * TAU) * 1e9, TAU * 1e9)
     metallicity = FIREFLY_SOLAR * 10 ** metals.at(mass)
     known = galaxies.attenuation[quiescent]
@@ -236,84 +244,84 @@ def judge(grid: SSPGrid, galaxies: SimpleNamespace, age: Relation, metals: Relat
 # ---- correction and error -------------------------------------------------------------------
 
 
-@dataclass(frozen=True, eq=False)
-class Leftovers:
-    """What the best models leave, in mag: residuals of galaxies and how sure models are."""
+def apart_from(
+    models: np.ndarray, galaxies: SimpleNamespace, one: int, error: np.ndarray | float
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return a galaxy's magnitudes less those of models at their best, their levels and chi2."""
+    apart = galaxies.magnitude[one] - models
+    weight = 1 / (galaxies.sigma[one, OPTICAL] ** 2 + error**2)
+    level = apart[:, OPTICAL] @ weight / weight.sum()
+    apart -= level[:, None]
+    return apart, level, apart[:, OPTICAL] ** 2 @ weight
 
-    residuals: np.ndarray
-    spread: np.ndarray
 
-    def median(self) -> np.ndarray:
-        """Return the median in each band."""
-        return np.nanmedian(self.residuals, axis=0)
+def averaged(apart: np.ndarray, log_weight: np.ndarray) -> tuple[np.ndarray, ...]:
+    """Return weights of models that add up to one, the mean of what is left, and its spread."""
+    density = np.exp(log_weight - log_weight.max())
+    density /= density.sum()
+    apart = normalized(apart)
+    residual = density @ apart
+    return density, residual, np.sqrt(np.maximum(density @ (apart - residual) ** 2, 0.0))
 
-    def excess(self, sigma: np.ndarray) -> np.ndarray:
-        """Return the scatter beyond the noise, and beyond what models do not predict."""
-        middle = np.nanmedian(self.residuals, axis=0)
-        scatter = 1.4826 * np.nanmedian(np.abs(self.residuals - middle), axis=0)
-        noise = np.nanmedian(sigma**2, axis=0)
-        # Less the mean of r and i, these two share half of their difference.
-        noise[[R, I]] = noise[[R, I]].mean() / 2
-        spread = np.nanmedian(self.spread**2, axis=0)
-        spread[OPTICAL] = 0.0
-        return np.sqrt(np.maximum(scatter**2 - noise - spread, 0.0))
+
+def excess(residuals: np.ndarray, spread: np.ndarray, sigma: np.ndarray) -> np.ndarray:
+    """Return the scatter beyond the noise, and beyond what models do not predict."""
+    middle = np.nanmedian(residuals, axis=0)
+    scatter = 1.4826 * np.nanmedian(np.abs(residuals - middle), axis=0)
+    noise = np.nanmedian(sigma**2, axis=0)
+    # Less the mean of r and i, these two share half of their difference.
+    noise[[R, I]] = noise[[R, I]].mean() / 2
+    spread = np.where(IS_OPTICAL, 0.0, np.nanmedian(spread**2, axis=0))
+    return np.sqrt(np.maximum(scatter**2 - noise - spread, 0.0))
 
 
 def fit_old(
     grid: SSPGrid, galaxies: SimpleNamespace, ages: Relation, metals: Relation, *,
     age: float = 0.0, metallicity: float = 0.0, attenuation: float = MEAN_ATTENUATION,
-) -> Leftovers:  # fmt: skip
-    """Fit quiescent galaxies with old models, and return what is left.
+) -> np.ndarray:  # fmt: skip
+    """Fit quiescent galaxies with old models: what is left in mag, and how sure models are.
 
     ``age`` and ``metallicity`` shift the relations in dex, ``attenuation`` is the mean A_V.
     """
     rng = np.random.default_rng(0)
     which = np.flatnonzero(galaxies.quiescent)
-    mass = np.where(np.isfinite(galaxies.mass), galaxies.mass, galaxies.mass_taylor)[which]
+    mass = galaxies.any_mass[which]
     middle = float(np.median(mass))
     normal = rng.standard_normal((2, N_OLD_MODELS))
     age_gyr = 10 ** (ages.at(middle) + age + ages.scatter * normal[0])
     old = DelayedHistories((np.minimum(age_gyr, 12.5) + 2 * TAU) * 1e9, TAU * 1e9)
     metal = FIREFLY_SOLAR * 10 ** (metals.at(middle) + metallicity + metals.scatter * normal[1])
-    weights = old.age_weights(AgeBins(grid.ages))
-    z_weights = grid._metallicity_weights(np.clip(metal, *grid.metallicities[[0, -1]]))
+    weights = weights_of(grid, old, metal)
     dust = rng.exponential(attenuation, N_OLD_MODELS)
     redshift = steps_of(galaxies.redshift[which])
     how = {"law": Calzetti(), "diffuse": dust}
     models = {
-        step: -2.5 * np.log10(photometry_of(grid, step).fluxes(weights, z_weights, **how))
+        step: -2.5 * np.log10(photometry_of(grid, step).fluxes(*weights, **how))
         for step in np.unique(redshift)
     }
-    residuals, spread = np.empty((2, which.size, len(BANDS)))
+    left = np.empty((2, which.size, len(BANDS)))
     for row, (one, step) in enumerate(zip(which, redshift, strict=True)):
-        apart = galaxies.magnitude[one] - models[step]
-        weight = 1 / (galaxies.sigma[one, OPTICAL] ** 2 + FIRST_ERROR**2)
-        apart -= (apart[:, OPTICAL] @ weight / weight.sum())[:, None]
-        log_weight = -0.5 * (apart[:, OPTICAL] ** 2 @ weight)
+        apart, _, chi2 = apart_from(models[step], galaxies, one, FIRST_ERROR)
+        log_weight = -0.5 * chi2
         # The relations at the galaxy's own mass.
         for relation, drawn in ((ages, normal[0]), (metals, normal[1])):
             shift = (relation.at(mass[row]) - relation.at(middle)) / relation.scatter
             log_weight += drawn * shift - 0.5 * shift**2
-        density = np.exp(log_weight - log_weight.max())
-        density /= density.sum()
-        apart = normalized(apart)
-        residuals[row] = density @ apart
-        spread[row] = np.sqrt(np.maximum(density @ (apart - residuals[row]) ** 2, 0.0))
-    return Leftovers(residuals, spread)
+        _, *left[:, row] = averaged(apart, log_weight)
+    return left
 
 
 def make_curve(
     grid: SSPGrid, galaxies: SimpleNamespace, ages: Relation, metals: Relation
 ) -> tuple[TemplateError, dict]:
     """Return the correction and error of a grid, and what they were made from."""
-    first = fit_old(grid, galaxies, ages, metals)
+    first = np.nanmedian(fit_old(grid, galaxies, ages, metals)[0], axis=0)
     medians = {
-        name: fit_old(grid, galaxies, ages, metals, **changes).median()
+        name: np.nanmedian(fit_old(grid, galaxies, ages, metals, **changes)[0], axis=0)
         for name, changes in VARIANTS.items()
     }
-    moved = np.abs(np.array(list(medians.values())) - first.median()).max(axis=0)
-    correction = first.median()
-    correction[:2] = correction[2]
+    moved = np.abs(np.array(list(medians.values())) - first).max(axis=0)
+    correction = np.where(IS_OPTICAL, first, first[2])
     count = int(galaxies.quiescent.sum())
     curve = TemplateError(
         grid=grid.name,
@@ -328,22 +336,20 @@ def make_curve(
     )
     better = grid.corrected(curve)
     parts = {}
-    quiescent = fit_old(better, galaxies, ages, metals)
+    old = fit_old(better, galaxies, ages, metals)
     forming = np.flatnonzero(galaxies.star_forming)
     fitted = fit_gswlc(better, galaxies, np.full(len(BANDS), FIRST_ERROR), forming)
-    for name, leftovers, which in (
-        ("quiescent", quiescent, galaxies.quiescent),
-        ("star-forming", Leftovers(fitted["residuals"], fitted["spread"]), forming),
-    ):
-        excess = leftovers.excess(galaxies.sigma[which])
-        parts[name] = {"scatter": excess, "remaining": leftovers.median()}
+    for name, (residuals, spread), which in (
+        ("quiescent", old, galaxies.quiescent), ("star-forming", fitted["left"], forming),
+    ):  # fmt: skip
+        scatter = excess(residuals, spread, galaxies.sigma[which])
+        parts[name] = {"scatter": scatter, "remaining": np.nanmedian(residuals, axis=0)}
     total = np.max([np.hypot(p["scatter"], p["remaining"]) for p in parts.values()], axis=0)
-    error = np.sqrt(total**2 + moved**2 + np.square(ZERO_POINTS))
-    error = np.minimum(error, LARGEST_ERROR)
+    error = np.sqrt(total**2 + moved**2 + np.square(ZERO_POINTS)).clip(max=LARGEST_ERROR)
     report = {
         "correction": named(correction),
         "error": named(error),
-        "left_by_old_models": named(first.median()),
+        "left_by_old_models": named(first),
         "zero_points": named(ZERO_POINTS),
         "moved_by_the_prior": named(moved),
         "left_with_other_priors": {name: named(median) for name, median in medians.items()},
@@ -365,14 +371,6 @@ def library_of(grid: SSPGrid, step: int) -> ModelLibrary:
     )
 
 
-def quantiles(values: np.ndarray, density: np.ndarray) -> np.ndarray:
-    """Return the 16, 50 and 84 % points."""
-    order = np.argsort(values)
-    cumulative = np.cumsum(density[order])
-    at = np.searchsorted(cumulative, np.array([0.16, 0.5, 0.84]) * cumulative[-1])
-    return values[order][np.minimum(at, values.size - 1)]
-
-
 def fit_gswlc(
     grid: SSPGrid, galaxies: SimpleNamespace, error: np.ndarray, which: np.ndarray,
     attenuation: float | None = 0.4,
@@ -383,31 +381,26 @@ def fit_gswlc(
     """
     redshift = steps_of(galaxies.redshift[which])
     found = {name: np.empty((which.size, 3)) for name in ("mass", "attenuation", "sfr")}
-    residuals, spread = np.empty((2, which.size, len(BANDS)))
-    chi2 = np.empty(which.size)
+    left, best = np.empty((2, which.size, len(BANDS))), np.empty(which.size)
     for row, (one, step) in enumerate(zip(which, redshift, strict=True)):
         library = library_of(grid, int(step))
         properties = library.properties
-        apart = galaxies.magnitude[one] + 2.5 * np.log10(np.asarray(library.fluxes, float))
-        weight = 1 / (galaxies.sigma[one, OPTICAL] ** 2 + error[OPTICAL] ** 2)
-        level = apart[:, OPTICAL] @ weight / weight.sum()
-        apart -= level[:, None]
-        squares = apart[:, OPTICAL] ** 2 @ weight
-        chi2[row] = squares.min()
-        density = np.exp(-0.5 * (squares - squares.min()))
+        models = -2.5 * np.log10(np.asarray(library.fluxes, float))
+        apart, level, chi2 = apart_from(models, galaxies, one, error[OPTICAL])
+        best[row] = chi2.min()
         if attenuation is not None:
-            density *= np.exp(-np.asarray(library.parameters["attenuation"], float) / attenuation)
-        density /= density.sum()
+            chi2 += 2 * np.asarray(library.parameters["attenuation"], float) / attenuation
+        density, *left[:, row] = averaged(apart, -0.5 * chi2)
         formed = -0.4 * level + np.log10(galaxies.kpc2_per_arcsec2[one])
-        mass = formed + np.log10(properties["surviving_fraction"])
-        rate = formed + np.log10(np.maximum(properties["ssfr100"], 1e-15))
-        found["mass"][row] = quantiles(mass, density)
-        found["sfr"][row] = quantiles(rate, density)
-        found["attenuation"][row] = quantiles(properties["attenuation_v"], density)
-        apart = normalized(apart)
-        residuals[row] = density @ apart
-        spread[row] = np.sqrt(np.maximum(density @ (apart - residuals[row]) ** 2, 0.0))
-    return found | {"chi2": chi2, "residuals": residuals, "spread": spread}
+        for name, values in (
+            ("mass", formed + np.log10(properties["surviving_fraction"])),
+            ("sfr", formed + np.log10(np.maximum(properties["ssfr100"], 1e-15))),
+            ("attenuation", properties["attenuation_v"]),
+        ):
+            found[name][row] = np.quantile(
+                values, (0.16, 0.5, 0.84), weights=density, method="inverted_cdf"
+            )
+    return found | {"chi2": best, "left": left}
 
 
 def against_gswlc(
@@ -416,30 +409,30 @@ def against_gswlc(
     """Return offsets, scatter and coverage of fits (ours minus GSWLC)."""
     quiescent = (galaxies.sfr - galaxies.mass)[which] < -11.5
     forming = galaxies.star_forming[which]
-    truth = {"mass": galaxies.mass, "attenuation": galaxies.attenuation, "sfr": galaxies.sfr}
-    result: dict[str, object] = {}
-    for name in truth:
+    result: dict[str, Any] = {}
+    for name in ("mass", "attenuation", "sfr"):
         low, middle, high = found[name].T
-        expected = truth[name][which]
+        expected = getattr(galaxies, name)[which]
         apart = middle - expected
         used = forming if name == "sfr" else np.ones(which.size, bool)
         result[name] = {
-            "offset": float(np.median(apart[used])),
+            "offset": np.median(apart[used]),
             "nmad": nmad(apart[used]),
-            "in_68": float(np.mean(((low < expected) & (expected < high))[used])),
-            "half_width": float(np.median(0.5 * (high - low)[used])),
+            "in_68": np.mean(((low < expected) & (expected < high))[used]),
+            "half_width": np.median(0.5 * (high - low)[used]),
         }
         if name != "sfr":
             result[name] |= {
-                "offset_quiescent": float(np.median(apart[quiescent])),
-                "offset_star_forming": float(np.median(apart[forming])),
+                "offset_quiescent": np.median(apart[quiescent]),
+                "offset_star_forming": np.median(apart[forming]),
             }
     specific = found["sfr"][quiescent, 1] - found["mass"][quiescent, 1]
-    result["quiescent_below_-11"] = float(np.mean(specific < -11))
-    result["chi2_per_degree_90"] = float(np.percentile(found["chi2"], 90) / 4)
-    left = np.nanmedian(found["residuals"][quiescent], axis=0)
-    result["left_in_quiescent"] = named(left)
-    return result
+    left = np.nanmedian(found["left"][0, quiescent], axis=0)
+    return result | {
+        "quiescent_below_-11": np.mean(specific < -11),
+        "chi2_per_degree_90": np.percentile(found["chi2"], 90) / 4,
+        "left_in_quiescent": named(left),
+    }
 
 
 # ---- tables and figure ----------------------------------------------------------------------
@@ -456,42 +449,6 @@ LINES = {
     "quiescent, no dust": "--",
     "star-forming, steep calzetti": ":",
 }
-
-
-def face_value_rows(result: dict[str, Any]) -> list[list[str]]:
-    """Return rows of real minus model colors."""
-    rows = []
-    for kind, label in KINDS.items():
-        for grid, found in result["face_value"].items():
-            one = found[kind]
-            values = [*map(one["real_minus_model"].get, SHOWN), one["log_mass_minus_gswlc"]]
-            cells = [number(value, 2, sign=True) for value in values]
-            rows.append([f"{label} ({one['galaxies']})", grid, *cells])
-    return rows
-
-
-def curve_rows(result: dict[str, Any]) -> list[list[str]]:
-    """Return rows of corrections and errors."""
-    rows = []
-    for grid, found in result["curves"].items():
-        for key in ("correction", "error"):
-            bands = [number(found[key][b], sign=key == "correction") for b in ("FUV", *SHOWN)]
-            rows.append([grid, key, *bands])
-    return rows
-
-
-def fit_rows(result: dict[str, Any]) -> list[list[str]]:
-    """Return rows of what fits make of M*, A_V and SFR."""
-    rows = []
-    for name, found in result["fits"].items():
-        mass, dust, rate = (
-            f"{one['offset']:+.2f} / {one['nmad']:.2f} / {one['in_68']:.2f}"
-            for one in (found[key] for key in ("mass", "attenuation", "sfr"))
-        )
-        quiescent = number(found["attenuation"]["offset_quiescent"], 2, sign=True)
-        others = [number(found[key], 2) for key in ("quiescent_below_-11", "chi2_per_degree_90")]
-        rows.append([name, mass, dust, quiescent, rate, *others])
-    return rows
 
 
 def draw(result: dict[str, Any]) -> None:
@@ -524,22 +481,33 @@ def draw(result: dict[str, Any]) -> None:
 
 def write_documentation(result: dict[str, Any]) -> None:
     """Write the tables and draw the figure."""
+    signed = partial(number, digits=2, sign=True)
+    colors = [["galaxies", "grid", *SHOWN, "log M\\ :sub:`*` (dex)"]]
+    for (kind, label), (grid, kinds) in product(KINDS.items(), result["face_value"].items()):
+        one = kinds[kind]
+        values = [*map(one["real_minus_model"].get, SHOWN), one["log_mass_minus_gswlc"]]
+        colors.append([f"{label} ({one['galaxies']})", grid, *map(signed, values)])
+    write_table("stellar_grids_colors", colors)
+    curves = [["grid", "", "FUV", *SHOWN]]
+    for (grid, found), key in product(result["curves"].items(), ("correction", "error")):
+        values = [number(found[key][b], sign=key == "correction") for b in ("FUV", *SHOWN)]
+        curves.append([grid, key, *values])
+    write_table("stellar_grids_curves", curves)
     offsets = "offset / NMAD / in 68 %"
-    write_table(
-        "stellar_grids_colors",
-        [("galaxies", "grid", *SHOWN, "log M\\ :sub:`*` (dex)"), *face_value_rows(result)],
-    )
-    write_table("stellar_grids_curves", [("grid", "", "FUV", *SHOWN), *curve_rows(result)])
-    heads = (
-        "fit",
-        f"log M\\ :sub:`*`: {offsets}",
-        f"A\\ :sub:`V`: {offsets}",
-        "A\\ :sub:`V` of quiescent",
-        f"log SFR of star-forming: {offsets}",
-        "quiescent with log sSFR < -11",
-        "chi\\ :sup:`2` per degree, 90 %",
-    )
-    write_table("stellar_grids_fits", [heads, *fit_rows(result)])
+    fits = [[
+        "fit", f"log M\\ :sub:`*`: {offsets}", f"A\\ :sub:`V`: {offsets}",
+        "A\\ :sub:`V` of quiescent", f"log SFR of star-forming: {offsets}",
+        "quiescent with log sSFR < -11", "chi\\ :sup:`2` per degree, 90 %",
+    ]]  # fmt: skip
+    for name, found in result["fits"].items():
+        mass, dust, rate = (
+            f"{one['offset']:+.2f} / {one['nmad']:.2f} / {one['in_68']:.2f}"
+            for one in (found[key] for key in ("mass", "attenuation", "sfr"))
+        )
+        quiescent = signed(found["attenuation"]["offset_quiescent"])
+        others = [number(found[key], 2) for key in ("quiescent_below_-11", "chi2_per_degree_90")]
+        fits.append([name, mass, dust, quiescent, rate, *others])
+    write_table("stellar_grids_fits", fits)
     draw(result)
 
 

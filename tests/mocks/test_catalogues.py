@@ -32,6 +32,7 @@ def galaxies(script, rng, n, shift=0.0):
         "log_mass": log_mass,
         "log_ssfr": log_ssfr,
         **{name: base + shift + 0.02 * rng.normal(size=n) for name in names},
+        "axis_ratio": rng.uniform(0.2, 1.0, n),
     }
 
 
@@ -69,7 +70,8 @@ def test_limits_count_on_both_sides(script):
     }
     mocks = {name: real[name] for name in ("log_mass", "log_ssfr", "log_h2")}
     mocks["log_hi"] = rng.normal(-1.5, 0.5, n)
-    rows = [row for row in script.gas({"mocks": mocks}, real) if row["quantity"] == "log_hi"]
+    types = ("all", *script.TYPES)
+    rows = list(script.binned({"mocks": mocks}, real, ("log_hi",), types, script.MASS_EDGES))
     assert {row["type"] for row in rows} == {"all", "star-forming"}
     for row in rows:
         assert row["mocks"]["difference"] == pytest.approx(0.0, abs=0.06)
@@ -111,8 +113,8 @@ def test_a_color_gradient_is_that_of_the_inner_and_the_outer_light(script):
     inside = np.minimum(radius, 1.0) ** 2
     outside = np.clip(radius**2 - 1.0, 0.0, 3.0) / 3.0
     # Half of the light in r is inside 2, so that the inner part ends at 1 and the outer one at 4.
-    growth = {"g": inside + outside, "r": inside / 3 + outside + np.maximum(radius**2 - 4, 0) / 9,
-              "i": 2.0 * inside + outside}  # fmt: skip
+    red = inside / 3 + outside + np.maximum(radius**2 - 4, 0) / 9
+    growth = np.array([inside + outside, red, 2.0 * inside + outside])
     assert script.color_gradient(growth, radius) == pytest.approx(2.5 * np.log10(2.0), abs=0.01)
-    gray = dict.fromkeys("gri", inside + outside + np.maximum(radius**2 - 4, 0))
+    gray = np.tile(inside + outside + np.maximum(radius**2 - 4, 0), (3, 1))
     assert script.color_gradient(gray, radius) == pytest.approx(0.0, abs=1e-9)
