@@ -70,7 +70,7 @@ def first_time(folder, *, reuse=False, redshift="0.03"):
     lines, seconds = run([*picasssso, "info", *names], folder, not reuse)
     times.append(seconds)
     # What it proposes for all files together, with the two things that only the user knows.
-    words = shlex.split(lines.partition("together:")[2])[1:]
+    words = shlex.split(lines.partition("together:")[2].replace("\\\n", " "))[1:]
     known = {"Z": redshift, "ESTIMATOR": "mass_to_light"}
     words = [known.get(word, word) for word in words]
     output, seconds = run([*picasssso, *words], folder, not reuse)

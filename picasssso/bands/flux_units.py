@@ -59,6 +59,8 @@ _SPELLINGS = {
 #: Magnitudes so large stand for none: headers have -99, 99 or 999 where nothing was measured.
 #: The largest that mean something are those of one W/m2/Hz, -56, and of one photon.
 NO_MAGNITUDE = 90.0
+#: A power of something in parentheses, or one over it.
+_POWER = re.compile(r"(1 */ *)?\(((?:[^()]|\([^()]*\))+)\) *(?:\*\*|\^) *\(?(-?\d)\)?")
 
 
 def parse_unit(text: Any, band: str, source: str) -> u.UnitBase:
@@ -66,7 +68,7 @@ def parse_unit(text: Any, band: str, source: str) -> u.UnitBase:
     if isinstance(text, u.UnitBase | u.FunctionUnitBase):
         return text
     plain = str(text).strip()
-    if power := re.fullmatch(r"(1 */ *)?\(([^()]+)\) *(?:\*\*|\^) *\(?(-?\d)\)?", plain):
+    if power := _POWER.fullmatch(plain):
         exponent = -int(power[3]) if power[1] else int(power[3])
         return parse_unit(power[2], band, source) ** exponent
     # In capitals it may be milli or mega, but nothing is measured in mJy/sr.

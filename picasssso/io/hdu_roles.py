@@ -166,6 +166,7 @@ def _bits_but_sources(file: ImageFile, hdu: int, mask: int, shape: Sequence[int]
 
 def _noise_kind(file: ImageFile, found: dict[str, int], band: str) -> str | None:
     """Return the kind of the first noise plane that was ever filled; others are told."""
+    negative = None
     for kind in ("std", "var", "ivar", "weight"):
         if kind not in found:
             continue
@@ -174,13 +175,16 @@ def _noise_kind(file: ImageFile, found: dict[str, int], band: str) -> str | None
         plane = file.array(found[kind], kind)
         if (plane[middle(plane.shape)] > 0).any() or (plane > 0).any():
             return kind
+        if (plane < 0).any() and found.keys() <= {kind, "mask"}:
+            negative = kind  # no other: an error, told where it is read
+            continue
         warnings.warn(
             f"{file}: found no positive value in {file.label(found[kind])} (HDU {found[kind]}), "
             "expected noise: it is not used.",
             PicassssoWarning,
             stacklevel=6,
         )
-    return None
+    return negative
 
 
 def _paired(file: ImageFile, hdu: int, band: str) -> dict[str, int]:

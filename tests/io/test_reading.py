@@ -12,7 +12,12 @@ from astropy.io import fits
 from astropy.nddata import CCDData, InverseVariance, StdDevUncertainty, VarianceUncertainty
 
 from picasssso import BandImages
-from picasssso.exceptions import FileFormatError, InvalidInputError, PicassssoWarning
+from picasssso.exceptions import (
+    FileFormatError,
+    InvalidInputError,
+    PicassssoError,
+    PicassssoWarning,
+)
 from picasssso.io import recognize
 
 R = "sdss2010-r"
@@ -167,8 +172,13 @@ def test_noise_planes_that_were_never_filled_are_not_used(write, value):
     with pytest.warns(PicassssoWarning, match=r"no positive value in ERR \(HDU 1\)"):
         images = BandImages.read({R: path}, redshift=0.1)
     assert sigma(images) == pytest.approx(0.25)
+    alone = write(("ERR", value), name="alone.fits")
+    if value < 0:  # what is meant by it is not known
+        with pytest.raises(PicassssoError, match="no pixel"):
+            BandImages.read({R: alone}, redshift=0.1)
+        return
     with pytest.warns(PicassssoWarning, match="not used"):
-        images = BandImages.read({R: write(("ERR", value))}, redshift=0.1)
+        images = BandImages.read({R: alone}, redshift=0.1)
     assert images.missing_uncertainty == (R,)
 
 
