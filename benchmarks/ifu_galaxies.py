@@ -62,7 +62,8 @@ def sami() -> None:
         for name in ("stellar_age", "stellar_metallicity", "attenuation_v")
     }
     mass = maps.total("stellar_mass", correlation="full")
-    log = [float(np.log10(v)) for v in (mass.value.value, *_ends(mass))]
+    ends = [(mass.value + s * mass.uncertainty).value for s in (0, -1, 1)]
+    log = np.log10(np.maximum(ends, 1.0))
     relative = float(np.log10(inner["stellar_metallicity"].value / 0.02))
     prior = like_prior(maps)
     rows = [
@@ -98,22 +99,18 @@ def sami() -> None:
     _show(axes[1], maps["sfr"].data, "log SFR (Msun/yr/kpc2), SED fit", "magma", **shared)
     _show(axes[2], theirs["sfr"].data, "log SFR, SAMI (H-alpha)", "magma", **shared)
     profile = comparison.profile("sfr")
-    for key, label, color, style in (
-        ("first", "SED fit", "C0", "-"), ("second", "SAMI (H-alpha)", "black", "--"),
-    ):  # fmt: skip
+    radius = profile["radius"].value
+    looks = {"first": ("SED fit", "C0", "-"), "second": ("SAMI (H-alpha)", "black", "--")}
+    for key, (label, color, style) in looks.items():
         value, error = profile[key].value, profile[f"{key}_error"].value
-        axes[3].fill_between(profile["radius"].value, np.maximum(value - error, 1e-5),
-                             value + error, alpha=0.25, color=color, lw=0)  # fmt: skip
-        axes[3].plot(profile["radius"].value, value, style, color=color, label=label)
+        low = np.maximum(value - error, 1e-5)
+        axes[3].fill_between(radius, low, value + error, alpha=0.25, color=color, lw=0)
+        axes[3].plot(radius, value, style, color=color, label=label)
     axes[3].set(
         yscale="log", ylim=(1e-3, 0.5), xlabel="radius (arcsec)", ylabel="SFR (Msun/yr/kpc2)"
     )
     axes[3].legend()
     figure.savefig(STATIC / "ifu_sami.png", dpi=80)
-
-
-def _ends(total) -> tuple[float, float]:
-    return tuple(max((total.value + s * total.uncertainty).value, 1.0) for s in (-1, 1))
 
 
 def _show(axis, values, title, colors, **limits) -> None:

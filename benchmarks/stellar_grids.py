@@ -214,9 +214,8 @@ def face_value(
 def judge(grid: SSPGrid, galaxies: SimpleNamespace, age: Relation, metals: Relation) -> dict:
     """Compare a grid's colors with galaxies of known age, metals, dust and star formation."""
     quiescent, forming = np.flatnonzero(galaxies.quiescent), np.flatnonzero(galaxies.star_forming)
-    mass = galaxies.any_mass
-    old = DelayedHistories((10 ** age.at(mass[quiescent]) + 2 * TAU) * 1e9, TAU * 1e9)
-    metallicity = FIREFLY_SOLAR * 10 ** metals.at(mass)
+    old = DelayedHistories((10 ** age.at(galaxies.any_mass[quiescent]) + 2 * TAU) * 1e9, TAU * 1e9)
+    metallicity = FIREFLY_SOLAR * 10 ** metals.at(galaxies.any_mass)
     known = galaxies.attenuation[quiescent]
     # Galaxies that are quiescent by their spectrum alone have no A_V, or one of their disks.
     dust = np.where(np.isfinite(known), np.minimum(known, 0.35), TYPICAL_ATTENUATION)

@@ -24,7 +24,7 @@ from astropy.wcs import WCS
 from astropy.wcs.utils import proj_plane_pixel_scales
 from photutils.aperture import SkyCircularAperture
 
-from picasssso import MassToLightEstimator, PropertyMaps
+from picasssso import BandImages, MassToLightEstimator, PropertyMaps
 from picasssso._plotting import LINE_STYLES
 from picasssso.io import read_survey, recognize
 from picasssso.preparation import (
@@ -43,23 +43,10 @@ ROOT = Path(__file__).resolve().parent.parent
 STATIC = ROOT / "docs" / "_static"
 NUCLEUS = SkyCoord(27.9521 * u.deg, 0.2639 * u.deg)
 #: The files give no redshift, and E(B-V) is a typical value away from the Galactic plane.
-STAND_IN = {"redshift": 0.02, "ebv": 0.03, "ebv_scale": "SFD98"}
+REDSHIFT, EBV = 0.02, 0.03
 #: Median seeing of DES (Abbott et al. 2018, ApJS 239, 18), arcsec: the cutouts show no stars.
 DES_SEEING = {"g": 1.12, "r": 0.96, "i": 0.88, "z": 0.84}
 APERTURE = 24 * u.arcsec
-
-
-def des_files(folder: Path) -> list[Path]:
-    """Return the real files."""
-    return [folder / f"DES_{band}.fits" for band in "griz"]
-
-
-def mass(maps: PropertyMaps) -> str:
-    """Return the mass in the aperture, in words."""
-    total = maps.total(
-        "stellar_mass", SkyCircularAperture(NUCLEUS, APERTURE), correlation="independent"
-    )
-    return f"{np.log10(total.value.to_value(u.Msun)):.2f}"
 
 
 def frame(ax: plt.Axes, title: str, color: str = "white") -> None:
@@ -71,16 +58,21 @@ def frame(ax: plt.Axes, title: str, color: str = "white") -> None:
     ax.plot(left + height + np.array([0, length]), [bottom + height] * 2, color=color, lw=2)
     ax.text(left + height + length / 2, bottom + 1.4 * height, '10"', color=color, fontsize=7,
             ha="center", va="bottom")  # fmt: skip
-    for axis in ax.coords if hasattr(ax, "coords") else ():
+    for axis in ax.coords:
         axis.set_ticklabel_visible(False)
         axis.set_ticks_visible(False)
         axis.set_axislabel("")
 
 
-def show_plane(figure: plt.Figure, place: tuple[int, int, int], plane: np.ndarray, wcs: WCS,
+def show_images(figure: plt.Figure, place: int, images: BandImages, title: str) -> None:
+    """Show images in a panel, in color."""
+    frame(images.plot(figure.add_subplot(4, 3, place, projection=images.wcs)), title)
+
+
+def show_plane(figure: plt.Figure, place: int, plane: np.ndarray, wcs: WCS,
                title: str, label: str, ink: str = "white", **options: object) -> None:  # fmt: skip
     """Show a map in a panel with a color bar."""
-    ax = figure.add_subplot(*place, projection=wcs)
+    ax = figure.add_subplot(4, 3, place, projection=wcs)
     picture = ax.imshow(plane, origin="lower", interpolation="nearest", **options)
     bar = figure.colorbar(picture, ax=ax, fraction=0.046, pad=0.02)
     bar.ax.tick_params(labelsize=7)
@@ -88,11 +80,11 @@ def show_plane(figure: plt.Figure, place: tuple[int, int, int], plane: np.ndarra
     frame(ax, title, ink)
 
 
-def show_mass(
-    figure: plt.Figure, place: tuple[int, int, int], maps: PropertyMaps, of: str
-) -> None:
+def show_mass(figure: plt.Figure, place: int, maps: PropertyMaps, of: str) -> None:
     """Show the stellar mass surface density."""
-    title = f"{of}: log M = {mass(maps)} in 24 arcsec"
+    aperture = SkyCircularAperture(NUCLEUS, APERTURE)
+    total = maps.total("stellar_mass", aperture, correlation="independent")
+    title = f"{of}: log M = {np.log10(total.value.to_value(u.Msun)):.2f} in 24 arcsec"
     values = maps["stellar_mass"].data
     with np.errstate(divide="ignore", invalid="ignore"):
         plane = np.where(maps.masks["stellar_mass"], np.nan, np.log10(values))
@@ -105,18 +97,19 @@ def show_mass(
 def des_steps(folder: Path) -> None:
     """Draw one panel for each step of the DES files."""
     figure = plt.figure(figsize=(9, 12.3), layout="constrained")
-    raw = read_survey(des_files(folder), redshift=STAND_IN["redshift"])
-    print({path.name: recognize(path).title for path in des_files(folder)})
-    frame(raw.plot(figure.add_subplot(4, 3, 1, projection=raw.wcs)), "1. as read")
+    files = [folder / f"DES_{band}.fits" for band in "griz"]
+    raw = read_survey(files, redshift=REDSHIFT)
+    print({path.name: recognize(path).title for path in files})
+    show_images(figure, 1, raw, "1. as read")
     hidden = mask_sky_sources(raw)
     band = "decam2014-i"
-    plane = np.where(hidden, np.nan, raw.to_arrays(bands=[band])[0][0])
-    scale = {"vmin": -0.02, "vmax": 0.02, "cmap": "cividis"}
-    show_plane(figure, (4, 3, 2), plane, raw.wcs,
-               "2. sky beside sources, i band", "nmgy per pixel", "black", **scale)  # fmt: skip
+    flux = raw.to_arrays(bands=[band])[0][0]
+    show_plane(figure, 2, np.where(hidden, np.nan, flux), raw.wcs,
+               "2. sky beside sources, i band", "nmgy per pixel", "black",
+               vmin=-0.02, vmax=0.02, cmap="cividis")  # fmt: skip
     clean = subtract_background(raw, source_mask=hidden)
-    difference = raw.to_arrays(bands=[band])[0][0] - clean.to_arrays(bands=[band])[0][0]
-    show_plane(figure, (4, 3, 3), difference, raw.wcs, "3. sky that is subtracted",
+    difference = flux - clean.to_arrays(bands=[band])[0][0]
+    show_plane(figure, 3, difference, raw.wcs, "3. sky that is subtracted",
                "nmgy per pixel", vmin=-0.005, vmax=0.005, cmap="cividis")  # fmt: skip
     clean = calibrate_noise(clean, source_mask=hidden)
     ax = figure.add_subplot(4, 3, 4)
@@ -135,25 +128,23 @@ def des_steps(folder: Path) -> None:
         with np.errstate(divide="ignore", invalid="ignore"):
             color = -2.5 * np.log10(flux[0] / flux[1])
         middle = np.s_[85:166, 81:162]
-        show_plane(figure, (4, 3, 5 + k), color[middle], images.wcs[middle], title, "g - i (mag)",
+        show_plane(figure, 5 + k, color[middle], images.wcs[middle], title, "g - i (mag)",
                    "black", vmin=0.8, vmax=1.6, cmap="viridis")  # fmt: skip
-    corrected = correct_extinction(matched, STAND_IN["ebv"], scale=STAND_IN["ebv_scale"])
+    corrected = correct_extinction(matched, EBV, scale="SFD98")
     found = find_sources(corrected, NUCLEUS)
     masked = mask_sources(corrected, sources=found)
-    frame(
-        masked.plot(figure.add_subplot(4, 3, 7, projection=masked.wcs)), "7. stars and neighbors"
-    )
-    show_plane(figure, (4, 3, 8), found.target + 2.0 * found.foreign, masked.wcs,
+    show_images(figure, 7, masked, "7. stars and neighbors")
+    show_plane(figure, 8, found.target + 2.0 * found.foreign, masked.wcs,
                "8. segments", "1: target, 2: masked", cmap="viridis")  # fmt: skip
     target = cutout_target(masked, found, radii=2.5)
-    frame(target.plot(figure.add_subplot(4, 3, 9, projection=target.wcs)), "9. cut out")
+    show_images(figure, 9, target, "9. cut out")
     binned = bin_images(target, 30)
     shuffled = np.random.default_rng(1).permutation(int(binned.bins.max()) + 1)
     shown = np.where(binned.bins >= 0, shuffled[np.maximum(binned.bins, 0)], np.nan)
-    show_plane(figure, (4, 3, 10), shown, binned.wcs, "10. bins of S/N 30", "number of the bin",
+    show_plane(figure, 10, shown, binned.wcs, "10. bins of S/N 30", "number of the bin",
                "black", cmap="prism")  # fmt: skip
     for place, images, of in ((11, target, "pixels"), (12, binned, "bins")):
-        show_mass(figure, (4, 3, place), MassToLightEstimator().estimate(images), of)
+        show_mass(figure, place, MassToLightEstimator().estimate(images), of)
     figure.savefig(STATIC / "preparation_des.png", dpi=80)
     print(clean.meta["preparation"][-1]["measured_over_stated"])
 
