@@ -11,6 +11,8 @@ from __future__ import annotations
 import errno
 import os
 import signal
+import sys
+import threading
 from typing import Any
 
 import click
@@ -18,6 +20,8 @@ import click
 from picasssso._cli.shared_options import debug_wanted, describe_error, short_warnings
 from picasssso._core.version import __version__
 
+#: Seconds after which a signal that was lost is sent again.
+_AGAIN = 0.1
 #: Where each command lives; imported only when it is asked for.
 COMMANDS = {
     "compare": "picasssso._cli.compare:compare",
@@ -82,6 +86,7 @@ def cli() -> None:
 def main() -> None:
     """Run the command; the entry point of the console script."""
     process = os.getpid()
+    report = sys.unraisablehook
 
     def end(number: int, frame: Any) -> None:
         # As an error does, so that no half-written file is left; what the parent of a worker
@@ -90,6 +95,15 @@ def main() -> None:
             os._exit(128 + number)
         raise SystemExit(128 + number)
 
+    def end_again(lost: Any) -> None:
+        # Python ignores errors while an object is deleted, this one too: send it again, later.
+        if isinstance(lost.exc_value, SystemExit) and os.getpid() == process:
+            number = int(lost.exc_value.code or 0) - 128
+            threading.Timer(_AGAIN, os.kill, (process, number)).start()
+        else:
+            report(lost)
+
+    sys.unraisablehook = end_again
     for number in (signal.SIGTERM, getattr(signal, "SIGHUP", signal.SIGTERM)):
         # Who is started with signals ignored, as by nohup, keeps ignoring them.
         if signal.getsignal(number) is signal.SIG_DFL:

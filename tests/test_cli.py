@@ -845,6 +845,37 @@ cli.main()
 """
 
 
+DELETING = """
+import os, signal, time
+import click
+from picasssso import cli
+
+class Deleted:
+    def __del__(self):
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(0.1)
+
+@click.command()
+def slow():
+    Deleted()
+    time.sleep(60)
+
+cli.cli.get_command = lambda ctx, name: slow
+cli.main()
+"""
+
+
+@pytest.mark.skipif(
+    signal.getsignal(signal.SIGTERM) == signal.SIG_IGN, reason="SIGTERM is ignored here"
+)
+def test_a_signal_while_an_object_is_deleted_is_not_lost():
+    done = subprocess.run(
+        [sys.executable, "-c", DELETING, "slow"], timeout=50, check=False, capture_output=True
+    )
+    assert done.returncode == 128 + signal.SIGTERM
+    assert b"ignored" not in done.stderr
+
+
 @pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="Windows has no such signals")
 @pytest.mark.parametrize("name", ["SIGTERM", "SIGHUP"])
 def test_a_command_that_is_ended_leaves_nothing_half_written(tmp_path, name):
