@@ -1,6 +1,8 @@
 """The SED fit of pixels: totals, shared errors, definitions of mass, bands, flags."""
 
+import gc
 import pickle
+import weakref
 from dataclasses import replace
 
 import astropy.units as u
@@ -508,3 +510,18 @@ def test_libraries_are_kept_and_bounded(galaxy, monkeypatch):
 def test_pickles_are_small(estimator, maps):
     assert maps is not None  # it has fitted, and so has its library
     assert len(pickle.dumps(estimator)) < 2000
+
+
+def test_libraries_that_are_no_longer_kept_are_freed_at_once():
+    """Python looks for cycles too rarely for tables of tens of MB."""
+    images = make_galaxy((6, 6), seed=3, redshift=0.0731)
+    SEDFitEstimator(n_models=400, device="cpu").estimate(images, progress=False)
+    key = next(reversed(fitters._FITTERS))
+    tables = weakref.ref(fitters._FITTERS[key].posterior._single)
+    assert tables() is not None
+    gc.disable()
+    try:
+        del fitters._FITTERS[key]
+        assert tables() is None
+    finally:
+        gc.enable()

@@ -18,6 +18,7 @@ from collections.abc import Iterable
 from copy import copy
 from dataclasses import dataclass, fields, replace
 from typing import NamedTuple
+from weakref import proxy
 
 import numpy as np
 import torch
@@ -269,7 +270,8 @@ class GatheredModels:
         factors = [torch.index_select(r, 0, o) for r, o in zip(ratios, self.order, strict=True)]
         ones = ratios.new_ones(len(self.rows) - 2 * n * n_ratios)
         self.factors = torch.cat([ones, *factors, *(f.square() for f in factors)])
-        self._tables, self._cells = tables, cells
+        # Tables hold their tiles: a reference back would keep both until Python looks for cycles.
+        self._tables, self._cells = proxy(tables), cells
 
     def for_fluxes(
         self, bands: tuple[int, ...]

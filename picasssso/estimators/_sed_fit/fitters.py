@@ -10,6 +10,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -26,8 +27,9 @@ from picasssso.sps import AttenuationLaw, ModelLibrary, SEDPrior, SSPGrid, Templ
 from picasssso.sps.photometry import GridPhotometry
 from picasssso.sps.populations import age_of_universe, draw_populations
 
-#: Fitters kept, and landmarks; each takes 20 to 80 MB with 50,000 models.
-MAXIMUM_FITTERS = 8
+#: Fitters kept, of 20 to 80 MB with 50,000 models, and landmarks, of 200 MB: galaxies of a survey
+#: come in order of redshift.
+MAXIMUM_FITTERS, MAXIMUM_LANDMARKS = 8, 2
 #: What takes long, and hardly depends on redshift, is done at redshifts whose ln(1 + z) is a
 #: multiple of this, and serves those around.
 LANDMARK_STEP = 0.04
@@ -218,7 +220,8 @@ _FITTERS: OrderedDict[tuple[Any, ...], Fitter] = OrderedDict()
 def get_fitter(options: FitterOptions) -> Fitter:
     """Return the fitter of options, made now or kept from before."""
     with _LOCK:
-        return _kept(_FITTERS, options.key, lambda: run_calmly(_make_fitter, options))
+        make = partial(run_calmly, _make_fitter, options)
+        return _kept(_FITTERS, options.key, make, MAXIMUM_FITTERS)
 
 
 def _make_fitter(options: FitterOptions) -> Fitter:
@@ -226,7 +229,8 @@ def _make_fitter(options: FitterOptions) -> Fitter:
     try:
         # What there is to warn of is said for the redshift itself.
         with silence(PicassssoWarning):
-            landmark = _kept(_LANDMARKS, (at.key, ages), lambda: Landmark(at, ages))
+            key = (at.key, ages)
+            landmark = _kept(_LANDMARKS, key, lambda: Landmark(at, ages), MAXIMUM_LANDMARKS)
     except InvalidInputError:
         # A band that the grid covers here, but not there.
         age = age_of_universe(options.redshift, options.grid, Planck18)
@@ -234,11 +238,13 @@ def _make_fitter(options: FitterOptions) -> Fitter:
     return Fitter(options, landmark)
 
 
-def _kept(kept: OrderedDict[tuple[Any, ...], Any], key: tuple[Any, ...], make: Any) -> Any:
+def _kept(
+    kept: OrderedDict[tuple[Any, ...], Any], key: tuple[Any, ...], make: Any, most: int
+) -> Any:
     """Return what is kept under a key, or what is made, and kept."""
     if key not in kept:
         kept[key] = make()
     kept.move_to_end(key)
-    while len(kept) > MAXIMUM_FITTERS:
+    while len(kept) > most:
         kept.popitem(last=False)
     return kept[key]
