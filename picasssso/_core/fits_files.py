@@ -68,8 +68,10 @@ def open_fits(path: PathLike, what: str, *, memmap: bool = True) -> Iterator[fit
                 "stay on disk, a file handle for each array. Keep fewer of them at a time, or "
                 "raise the limit (ulimit -n)."
             )
+        # Not astropy's advice to give one of its own options.
+        reason = str(error).partition(" If this is really")[0].rstrip(".")
         return FileFormatError(
-            f"{what}: found that {path} cannot be read as FITS ({error}), expected a FITS "
+            f"{what}: found that {path} cannot be read as FITS ({reason}), expected a FITS "
             "file. Check how it was downloaded."
         )
 
