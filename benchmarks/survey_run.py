@@ -15,6 +15,10 @@ workers instead, with the largest memory of a worker::
 
     python benchmarks/survey_run.py --mosaic 10000 4000
 
+With ``--memory`` nothing is timed: the memory of two workers by quarters of a run::
+
+    python benchmarks/survey_run.py --galaxies 2000 --estimators sed_fit --memory
+
 With ``--kills 30`` nothing is timed: workers, the scheduler and the client of small runs are
 ended by SIGKILL at random moments, as often as said, and started again. Every galaxy has to stand
 in the table once, and its maps have to be readable::
@@ -67,10 +71,11 @@ FEW = 2
 
 def main() -> None:
     """Measure, and write the result and the documentation's tables."""
-    # Mosaic: height and width; kills: so many, and nothing is timed; table: only the tables.
+    # Mosaic: height and width; kills, memory: nothing is timed; table: only the tables.
     given = options_of(
-        __doc__, galaxies=2000, rounds=3, estimators=ESTIMATORS, mosaic=[0], kills=0, table=False
-    )
+        __doc__, galaxies=2000, rounds=3, estimators=ESTIMATORS, mosaic=[0], kills=0, memory=False,
+        table=False,
+    )  # fmt: skip
     warnings.simplefilter("ignore")
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -82,6 +87,13 @@ def main() -> None:
                 # Ended from outside, it ends what it has started.
                 signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
                 record("survey_run.json", kill_at_random(catalog, folder, given.kills), "kills")
+                return
+            if given.memory:
+                for one in given.estimators:
+                    full = run_once(get_estimator(one)(), catalog, folder, f"{one}_memory", 2)
+                    found = {"galaxies": given.galaxies, "workers_2_memory_gb": full["memory_gb"]}
+                    known = load("survey_run.json").get("memory", {})
+                    record("survey_run.json", {**known, one: found}, "memory")
                 return
             known = load("survey_run.json").get("estimators", {})
             found = {one: measure(one, catalog, folder, given.rounds) for one in given.estimators}

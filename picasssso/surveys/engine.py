@@ -131,6 +131,9 @@ def connect(
         "distributed.scheduler.allowed-failures": _RETRIES,
         # It looks at the stack every 10 ms and keeps what it saw for an hour: 0.1 MB a galaxy.
         "distributed.worker.profile.enabled": False,
+        # By default a process that waits looks at itself 50 times a second: 3 % of a core.
+        "distributed.admin.tick.interval": "1s",
+        "distributed.admin.system-monitor.interval": "5s",
         "distributed.nanny.pre-spawn-environ": _environment(),
         # A worker that is paused because of what it keeps to itself never goes on; one that
         # takes all of its part of the memory is ended.
