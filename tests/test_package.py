@@ -33,19 +33,21 @@ HEAVY = (
 )
 
 
-def _modules_after(statement, tmp_path):
-    """Names of the modules loaded in a fresh interpreter after a statement."""
+def _modules_after(statements, tmp_path):
+    """Names of the modules loaded in a fresh interpreter after each of some statements."""
     # Outside the checkout, so that an installed package is the one that is imported.
-    code = f"{statement}\nimport json, sys\nprint(json.dumps(sorted(sys.modules)))"
-    environment_path = [p for p in sys.path if p]
+    paths = [p for p in sys.path if p]
+    code = [f"import json, sys; sys.path[:] = {paths!r}"]
+    for statement in statements:
+        code += [statement, "print(json.dumps(sorted(sys.modules)))"]
     result = subprocess.run(
-        [sys.executable, "-c", f"import sys; sys.path[:] = {environment_path!r}\n{code}"],
+        [sys.executable, "-c", "\n".join(code)],
         cwd=tmp_path,
         capture_output=True,
         text=True,
         check=True,
     )
-    return set(json.loads(result.stdout))
+    return [set(json.loads(line)) for line in result.stdout.splitlines()]
 
 
 def _heavy_among(modules):
@@ -56,26 +58,26 @@ def _heavy_among(modules):
     )
 
 
-@pytest.mark.parametrize(
-    "statement",
-    [
+def test_import_is_light(tmp_path):
+    """Each of these, after all before it."""
+    statements = [
         "import picasssso",
         "import picasssso; picasssso.list_estimators()",
         "from picasssso import BandImages, PropertyMaps, PropertyMapEstimator",
         "from picasssso import MassToLightEstimator; MassToLightEstimator()",
         "from picasssso import SEDFitEstimator; SEDFitEstimator()",
         "import picasssso.cli",
-    ],
-)
-def test_import_is_light(statement, tmp_path):
-    baseline = _modules_after("import astropy.nddata, astropy.wcs", tmp_path)
-    loaded = _modules_after(statement, tmp_path)
-    assert any(name.startswith("picasssso") for name in loaded)
-    assert _heavy_among(loaded - baseline) == []
+    ]
+    (baseline,) = _modules_after(["import astropy.nddata, astropy.wcs"], tmp_path)
+    loaded = _modules_after(statements, tmp_path)
+    for statement, modules in zip(statements, loaded, strict=True):
+        assert any(name.startswith("picasssso") for name in modules)
+        assert _heavy_among(modules - baseline) == [], statement
 
 
 def test_heavy_module_would_be_noticed(tmp_path):
-    assert _heavy_among(_modules_after("import scipy.special", tmp_path)) == ["scipy"]
+    (modules,) = _modules_after(["import scipy.special"], tmp_path)
+    assert _heavy_among(modules) == ["scipy"]
 
 
 def test_public_names_resolve():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import bz2
 import gzip
+import io
 import os
 import re
 import zlib
@@ -16,6 +17,8 @@ _BLOCK, _CARD = 2880, 80
 _MOST_AXES = 999
 _LONGEST_HEADER = 4000  # blocks
 _PACKED = {b"\x1f\x8b": gzip.open, b"BZ": bz2.open}
+#: Up to how many bytes a packed file is unpacked at once, in memory.
+_UNPACKED_SIZE = 2**28
 
 
 def check_before_opening(path: str | os.PathLike[str], what: str) -> None:
@@ -43,6 +46,33 @@ def check_before_opening(path: str | os.PathLike[str], what: str) -> None:
         raise
     except (OSError, EOFError, ValueError, zlib.error):
         return  # likewise
+
+
+def unpacked(path: str | os.PathLike[str]) -> IO[bytes] | None:
+    """Return the contents of a packed file that is whole and not huge, else None.
+
+    In the packed file itself each step back, to another HDU, unpacks all from the beginning.
+    """
+    with open(path, "rb") as plain:
+        opener: Any = _PACKED.get(plain.read(2))
+    if opener is None:
+        return None
+    try:
+        with opener(path, "rb") as packed:
+            content = packed.read(_UNPACKED_SIZE + 1)
+    except (OSError, EOFError, ValueError, zlib.error):
+        return None
+    if len(content) > _UNPACKED_SIZE:
+        return None
+    found = _Unpacked(content)
+    found.name = os.fspath(path)
+    return found
+
+
+class _Unpacked(io.BytesIO):
+    """Contents of a file with its name, which messages give."""
+
+    name: str
 
 
 def _check_headers(stream: IO[bytes], size: int, path: str | os.PathLike[str], what: str) -> None:

@@ -19,7 +19,7 @@ import numpy.typing as npt
 from astropy.io import fits
 from astropy.wcs import WCS, FITSFixedWarning, WcsError
 
-from picasssso._core.before_opening import check_before_opening
+from picasssso._core.before_opening import check_before_opening, unpacked
 from picasssso._core.quiet import record_warnings, silence
 from picasssso.exceptions import FileFormatError, InvalidInputError, PicassssoError
 
@@ -77,7 +77,7 @@ def open_fits(path: PathLike, what: str, *, memmap: bool = True) -> Iterator[fit
 
     with record_warnings() as caught:
         try:
-            opened = fits.open(name, memmap=memmap)
+            opened = fits.open(unpacked(name) or name, memmap=memmap)
             len(opened)  # reads all headers, so that a short file is seen now
         except (OSError, ValueError, *DAMAGE) as error:
             raise unreadable(error) from error

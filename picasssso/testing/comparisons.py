@@ -21,11 +21,15 @@ ROUNDING = 2e-4
 
 
 def images_for(
-    estimator: PropertyMapEstimator, bands: Bands, redshift: float, **options: Any
+    estimator: PropertyMapEstimator,
+    bands: Bands,
+    redshift: float,
+    *,
+    beyond_reach: bool = False,
+    **options: Any,
 ) -> BandImages:
-    """Images large enough that some pixels see no edge."""
-    reach = estimator.receptive_field or 0
-    side = 40 + 2 * min(reach, 80)
+    """Make a small galaxy; ``beyond_reach``: so large that some pixels see no edge."""
+    side = 40 + (2 * min(estimator.receptive_field or 0, 80) if beyond_reach else 0)
     side = -(-side // estimator.stride) * estimator.stride
     return make_galaxy((side, side + estimator.stride), bands=bands, redshift=redshift, **options)
 

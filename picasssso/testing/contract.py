@@ -245,7 +245,7 @@ def check_masked_in_all_bands(
     estimator: PropertyMapEstimator, *, bands: Bands, redshift: float
 ) -> None:
     """Such a pixel is masked, and nothing beyond the receptive field changes."""
-    images = images_for(estimator, bands, redshift)
+    images = images_for(estimator, bands, redshift, beyond_reach=True)
     y, x = images.shape[0] // 2, images.shape[1] // 2
     mask = np.zeros(images.shape, bool)
     mask[y, x] = True
@@ -336,7 +336,7 @@ def check_slicing(estimator: PropertyMapEstimator, *, bands: Bands, redshift: fl
     reach, stride = estimator.receptive_field, estimator.stride
     if reach is None:
         _skip("the whole image matters to every pixel")
-    images = images_for(estimator, bands, redshift)
+    images = images_for(estimator, bands, redshift, beyond_reach=True)
     whole = estimator.estimate(images)
     tolerance = estimator.tags.shift_tolerance
     for start in (stride, stride + 1):
@@ -354,7 +354,7 @@ def check_blocks(estimator: PropertyMapEstimator, *, bands: Bands, redshift: flo
     """Blocks put together equal the whole."""
     if estimator.receptive_field is None:
         _skip("the whole image matters, so it is never cut")
-    images = images_for(estimator, bands, redshift)
+    images = images_for(estimator, bands, redshift, beyond_reach=True)
     whole = estimator.estimate(images)
     frugal = pickle.loads(pickle.dumps(estimator))
     # An attribute of the instance, so that no other estimator is affected.

@@ -1,6 +1,8 @@
 """FITS files: how many stay open, and how long a file of very many parts takes."""
 
+import bz2
 import gc
+import gzip
 import mmap
 import time
 import weakref
@@ -10,8 +12,8 @@ import pytest
 from astropy.io import fits
 
 from picasssso import BandImages
-from picasssso._core import fits_files
-from picasssso._core.fits_files import read_array
+from picasssso._core import before_opening, fits_files
+from picasssso._core.fits_files import open_fits, read_array
 from picasssso.exceptions import FileFormatError
 
 
@@ -40,10 +42,42 @@ def test_mapped_images_take_at_most_half_the_file_handles(tmp_path, monkeypatch)
     assert all(map(is_mapped, read(1)))
 
 
+@pytest.mark.parametrize("ending", [".gz", ".bz2"])
+def test_a_packed_file_is_unpacked_once(tmp_path, monkeypatch, ending):
+    """Whatever the order in which its planes are read; messages still give its name."""
+    opener = {".gz": gzip.open, ".bz2": bz2.open}[ending]
+    values = [np.full((30, 31), k, "f4") for k in range(4)]
+    fits.HDUList([fits.PrimaryHDU(), *map(fits.ImageHDU, values)]).writeto(tmp_path / "a.fits")
+    path = tmp_path / f"a.fits{ending}"
+    with opener(path, "wb") as packed:
+        packed.write((tmp_path / "a.fits").read_bytes())
+    reads = []
+    monkeypatch.setattr(
+        before_opening, "_PACKED",
+        {key: lambda *how: reads.append(how) or opener(*how) for key in before_opening._PACKED},
+    )  # fmt: skip
+    with open_fits(path, "File") as hdus:
+        assert hdus.filename() == str(path)
+        for k in (3, 0, 2, 1):
+            found = read_array(path, k + 1, "File", hdus)[0]
+            np.testing.assert_array_equal(found, values[k])
+    assert len(reads) == 2  # the first header, all of it
+    # One that would fill the memory, or is cut short, is left to astropy.
+    monkeypatch.setattr(before_opening, "_UNPACKED_SIZE", 1000)
+    assert before_opening.unpacked(path) is None
+    np.testing.assert_array_equal(read_array(path, 2, "File")[0], values[1])
+    path.write_bytes(path.read_bytes()[:-20])
+    assert before_opening.unpacked(path) is None
+
+
 def test_a_file_of_a_thousand_images_is_soon_refused(tmp_path):
     path = tmp_path / "many.fits"
-    planes = [fits.ImageHDU(np.zeros((8, 9), "f4"), name=f"CCD{k}") for k in range(1000)]
-    fits.HDUList([fits.PrimaryHDU(), *planes]).writeto(path)
+    fits.HDUList(
+        [fits.PrimaryHDU(), fits.ImageHDU(np.zeros((8, 9), "f4"), name="CCD0000")]
+    ).writeto(path)
+    primary, plane = path.read_bytes()[:2880], path.read_bytes()[2880:]
+    planes = [plane.replace(b"CCD0000", b"CCD%04d" % k) for k in range(1000)]
+    path.write_bytes(primary + b"".join(planes))
     for files in ({"sdss2010-r": path}, path):
         start = time.process_time()
         with pytest.raises(FileFormatError, match="expected") as caught:
