@@ -1,27 +1,23 @@
 """The ``picasssso`` command.
 
 Exit codes: 0 for success, 2 for wrong use (what can be told from the command line alone),
-1 for every other failure, 130 when interrupted, 143 when ended by SIGTERM. Results go to
-stdout, everything else to stderr. Heavy packages are imported by the commands that need them,
-so that ``--help`` is quick.
+1 for every other failure, 130 when interrupted, 143 when ended by SIGTERM (128 and the signal's
+number). Results go to stdout, everything else to stderr. Heavy packages are imported by the
+commands that need them, so that ``--help`` is quick.
 """
 
 from __future__ import annotations
 
 import errno
-import os
-import signal
-import sys
-import threading
 from typing import Any
 
 import click
 
+from picasssso._cli.advice import with_options
 from picasssso._cli.shared_options import debug_wanted, describe_error, short_warnings
+from picasssso._cli.signals import Ended, end_by_signals
 from picasssso._core.version import __version__
 
-#: Seconds after which a signal that was lost is sent again.
-_AGAIN = 0.1
 #: Where each command lives; imported only when it is asked for.
 COMMANDS = {
     "compare": "picasssso._cli.compare:compare",
@@ -61,16 +57,21 @@ class _Group(click.Group):
                 return super().invoke(ctx)
         except (click.ClickException, click.exceptions.Exit, click.Abort):
             raise
-        except KeyboardInterrupt:
-            click.echo("Interrupted; nothing was half-written.", err=True)
-            ctx.exit(130)
+        except (KeyboardInterrupt, Ended) as error:
+            reason = error.reason if isinstance(error, Ended) else "Interrupted"
+            click.echo(f"{reason}; nothing was half-written.", err=True)
+            for note in getattr(error, "__notes__", ()):
+                click.echo(with_options(note, self._invoked(ctx)), err=True)
+            ctx.exit(128 + error.number if isinstance(error, Ended) else 130)
         except Exception as error:  # the last line of defense: no traceback for users
             # click knows what to do when whoever reads the output has gone.
             if debug_wanted(ctx) or getattr(error, "errno", None) == errno.EPIPE:
                 raise
-            name = ctx.invoked_subcommand
-            command = None if name is None else self.get_command(ctx, name)
-            raise click.ClickException(describe_error(error, command)) from error
+            raise click.ClickException(describe_error(error, self._invoked(ctx))) from error
+
+    def _invoked(self, ctx: click.Context) -> click.Command | None:
+        name = ctx.invoked_subcommand
+        return None if name is None else self.get_command(ctx, name)
 
 
 @click.group(
@@ -85,29 +86,7 @@ def cli() -> None:
 
 def main() -> None:
     """Run the command; the entry point of the console script."""
-    process = os.getpid()
-    report = sys.unraisablehook
-
-    def end(number: int, frame: Any) -> None:
-        # As an error does, so that no half-written file is left; what the parent of a worker
-        # holds is not the worker's.
-        if os.getpid() != process:
-            os._exit(128 + number)
-        raise SystemExit(128 + number)
-
-    def end_again(lost: Any) -> None:
-        # Python ignores errors while an object is deleted, this one too: send it again, later.
-        if isinstance(lost.exc_value, SystemExit) and os.getpid() == process:
-            number = int(lost.exc_value.code or 0) - 128
-            threading.Timer(_AGAIN, os.kill, (process, number)).start()
-        else:
-            report(lost)
-
-    sys.unraisablehook = end_again
-    for number in (signal.SIGTERM, getattr(signal, "SIGHUP", signal.SIGTERM)):
-        # Who is started with signals ignored, as by nohup, keeps ignoring them.
-        if signal.getsignal(number) is signal.SIG_DFL:
-            signal.signal(number, end)
+    end_by_signals()
     cli(prog_name="picasssso")
 
 

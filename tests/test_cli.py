@@ -877,17 +877,60 @@ def test_a_signal_while_an_object_is_deleted_is_not_lost():
 
 
 @pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="Windows has no such signals")
-@pytest.mark.parametrize("name", ["SIGTERM", "SIGHUP"])
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGHUP", "SIGINT"])
 def test_a_command_that_is_ended_leaves_nothing_half_written(tmp_path, name):
     number = getattr(signal, name)
     if signal.getsignal(number) == signal.SIG_IGN:
         pytest.skip(f"{name} is ignored here, as under nohup, and so by what is started")
     process = subprocess.Popen(
-        [sys.executable, "-c", SLOW, "slow"], cwd=tmp_path, stdout=subprocess.PIPE, text=True
+        [sys.executable, "-c", SLOW, "slow"],
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
     )
     assert process.stdout.readline() == "begun\n"
     assert len(list(tmp_path.iterdir())) == 1
     process.send_signal(number)
-    assert process.wait(60) == 128 + number
+    _, error = process.communicate(timeout=60)
+    assert process.returncode == 128 + number
     assert not list(tmp_path.iterdir())
-    process.stdout.close()
+    said = "Interrupted" if name == "SIGINT" else f"Ended by {name}"
+    assert error == f"{said}; nothing was half-written.\n"
+
+
+TIDYING = """
+import time, click
+from picasssso import cli
+
+@click.command()
+def slow():
+    try:
+        print("begun", flush=True)
+        time.sleep(60)
+    finally:
+        print("tidying", flush=True)
+        time.sleep(2)
+        print("tidy", flush=True)
+
+cli.cli.get_command = lambda ctx, name: slow
+cli.main()
+"""
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="Windows has no such signals")
+@pytest.mark.skipif(
+    signal.getsignal(signal.SIGTERM) == signal.SIG_IGN, reason="SIGTERM is ignored here"
+)
+def test_signals_that_follow_do_not_stop_the_tidying_up():
+    process = subprocess.Popen(
+        [sys.executable, "-c", TIDYING, "slow"], stdout=subprocess.PIPE, text=True
+    )
+    assert process.stdout.readline() == "begun\n"
+    process.send_signal(signal.SIGTERM)
+    assert process.stdout.readline() == "tidying\n"
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        process.send_signal(number)
+    output, _ = process.communicate(timeout=60)
+    assert output == "tidy\n"
+    assert process.returncode == 128 + signal.SIGTERM

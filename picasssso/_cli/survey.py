@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -127,8 +127,14 @@ def survey(**given: Any) -> None:
     that fails has a row with the reason; the exit status is then 1. An interrupted run is
     continued with --resume.
     """
+    with _own_words(), _resumable():
+        _survey(given)
+
+
+def _survey(given: dict[str, Any]) -> None:
     from picasssso.surveys import run, run_mosaic
     from picasssso.surveys.run_page import write_page
+    from picasssso.surveys.running import told_where_it_ends
 
     cluster: dict[str, Any] = {
         "scheduler": given["scheduler"],
@@ -140,9 +146,7 @@ def survey(**given: Any) -> None:
     }
     if given["mosaic"]:
         _refuse_unused()
-        work = partial(run_mosaic, given["catalog"], make_estimator(given), given["output"])
-        with _own_words():
-            summary = _resumable(partial(work, **cluster))
+        summary = run_mosaic(given["catalog"], make_estimator(given), given["output"], **cluster)
         _show_failures(given["output"] / "blocks", summary)
         if not given["quiet"]:
             click.echo(f"{given['output']}: blocks: {summary}.")
@@ -151,8 +155,7 @@ def survey(**given: Any) -> None:
     stated = context.get_parameter_source("aperture") is not ParameterSource.DEFAULT
     if given["region"] and stated:
         raise click.UsageError("Give either --aperture or --region, not both.")
-    work = partial(
-        run,
+    summary = run(
         given["catalog"],
         make_estimator(given),
         given["output"],
@@ -173,11 +176,10 @@ def survey(**given: Any) -> None:
         time_limit=given["time_limit"],
         **cluster,
     )
-    with _own_words():
-        summary = _resumable(work)
-    _show_failures(given["output"], summary)
-    if given["on_page"]:
-        write_page(given["output"], limit=given["on_page"], overwrite=True)
+    with told_where_it_ends(lambda: summary):
+        _show_failures(given["output"], summary)
+        if given["on_page"]:
+            write_page(given["output"], limit=given["on_page"], overwrite=True)
     if not given["quiet"]:
         click.echo(f"Written: {given['output'] / 'results.fits'}")
         click.echo(f"{given['output']}: {summary}.")
@@ -207,12 +209,14 @@ def _own_words() -> AbstractContextManager[None]:
     return keep_messages_as(lambda message: with_options(message, command))
 
 
-def _resumable(work: Callable[[], Any]) -> Any:
-    """Do the work; if it is ended from outside, say how to go on."""
+@contextmanager
+def _resumable() -> Iterator[None]:
+    """Say how to go on where work is ended from outside, if nothing else does."""
     try:
-        return work()
-    except (KeyboardInterrupt, SystemExit):
-        click.echo("What is done is kept: the same command with --resume goes on.", err=True)
+        yield
+    except (KeyboardInterrupt, SystemExit) as error:
+        if not hasattr(error, "__notes__"):
+            error.add_note("What is done is kept: the same command with --resume goes on.")
         raise
 
 

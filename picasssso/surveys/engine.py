@@ -11,11 +11,13 @@ from __future__ import annotations
 import logging
 import os
 import secrets
+import signal
 import threading
 import time
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from multiprocessing import resource_tracker
 from typing import Any
 
 from picasssso.exceptions import (
@@ -40,6 +42,7 @@ try:
     )
     from distributed.comm import CommClosedError
     from distributed.system import MEMORY_LIMIT
+    from distributed.utils import LoopRunner
 except ImportError as error:
     raise MissingDependencyError(
         "Survey runs need dask.distributed: python -m pip install 'picasssso[survey]'."
@@ -143,7 +146,9 @@ def connect(
     }
     with (
         dask.config.set(settings),
+        _deaf_loop() as loop,
         LocalCluster(
+            loop=loop,
             n_workers=number,
             threads_per_worker=1,
             processes=True,
@@ -159,6 +164,31 @@ def connect(
         except (KeyboardInterrupt, SystemExit):
             logging.getLogger("asyncio").addFilter(_is_of_interest)
             raise
+
+
+@contextmanager
+def _deaf_loop() -> Iterator[Any]:
+    """Run the loop of a cluster; the workers that it starts do not hear Ctrl-C or a hang-up.
+
+    A terminal sends these to all processes; the run, which hears them, ends its workers.
+    """
+    runner = LoopRunner()
+    if hasattr(signal, "pthread_sigmask"):
+        blocked = {signal.SIGINT, signal.SIGHUP}
+        heard = signal.pthread_sigmask(signal.SIG_BLOCK, blocked)
+        try:
+            # Python's tracker of semaphores, which lets SIGINT through again.
+            resource_tracker.ensure_running()
+            signal.pthread_sigmask(signal.SIG_BLOCK, blocked)
+            runner.start()  # a thread, which inherits what is blocked, as processes do
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, heard)
+    else:
+        runner.start()
+    try:
+        yield runner.loop
+    finally:
+        runner.stop()
 
 
 def _environment() -> dict[str, Any]:

@@ -26,7 +26,13 @@ from picasssso.estimators._assembly import MapAssembler
 from picasssso.exceptions import InvalidInputError, PicassssoError
 from picasssso.maps.files import _assemble, hdus_of
 from picasssso.surveys.measuring import measure_region
-from picasssso.surveys.running import Summary, collect, describe_estimator, finish
+from picasssso.surveys.running import (
+    Summary,
+    collect,
+    describe_estimator,
+    finish,
+    told_where_it_ends,
+)
 from picasssso.surveys.store import RESULTS, Store
 
 if TYPE_CHECKING:
@@ -104,13 +110,14 @@ def run_mosaic(
     settings = {**describe_estimator(estimator), "images": str(work.path)}
     how = {"resume": resume, "retry_failed": retry_failed}
     blocks = list(estimator._blocks(work.images, 0)[0])
+    names = {_name(block) for block in blocks}
     with (
         Store(where / "blocks", settings, **how) as store,
         Store(where, settings, **how) as labels,
+        told_where_it_ends(lambda: Summary(*store.count(names), len(blocks))),
         connect(scheduler, workers, resources) as client,
     ):
         partial = where / f"{_MAPS}.partial"
-        names = {_name(block) for block in blocks}
         if not (where / _MAPS).exists():
             done = store.done()
             if not done or not partial.exists():

@@ -8,7 +8,8 @@ import sys
 import time
 import warnings
 from array import array
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from inspect import signature as parameters
 from itertools import chain, islice
@@ -245,18 +246,30 @@ def run(
             )
         done = store.done()
         todo = [k for name, k in places.items() if name not in done]
-        if todo:
-            with connect(scheduler, workers, resources) as client:
-                logger.info("%d galaxies to do; dashboard: %s", len(todo), client.dashboard_link)
-                # What a task costs beside its work is shared, and workers end together.
-                share = len(todo) // (_TASKS * max(sum(client.nthreads().values()), 1))
-                size = batch_size or min(max(share, 1), _BATCH)
-                batches = _batches(table, source, todo, size)
-                results = iterate_results(client, work, batches, resources, limit)
-                collect(store, results, len(todo), progress, "galaxy")
+        with told_where_it_ends(lambda: Summary(*store.count(places), len(table))):
+            if todo:
+                with connect(scheduler, workers, resources) as client:
+                    dashboard = client.dashboard_link
+                    logger.info("%d galaxies to do; dashboard: %s", len(todo), dashboard)
+                    # What a task costs beside its work is shared, and workers end together.
+                    share = len(todo) // (_TASKS * max(sum(client.nthreads().values()), 1))
+                    size = batch_size or min(max(share, 1), _BATCH)
+                    batches = _batches(table, source, todo, size)
+                    results = iterate_results(client, work, batches, resources, limit)
+                    collect(store, results, len(todo), progress, "galaxy")
+            finish(where)
         number, failed = store.count(places)
-        finish(where)
     return Summary(number, failed, len(table))
+
+
+@contextmanager
+def told_where_it_ends(count: Callable[[], Summary]) -> Iterator[None]:
+    """Say how much is done, and how the rest is, where work is ended from outside."""
+    try:
+        yield
+    except (KeyboardInterrupt, SystemExit) as error:
+        error.add_note(f"{count()}: what is done is kept, and the same with resume=True goes on.")
+        raise
 
 
 def _asked(table: Catalog, place: int | None) -> tuple[float, ...] | None:

@@ -155,14 +155,17 @@ class Store:
         return len(moved)
 
     def add(self, rows: Iterable[tuple[int, Mapping[str, Any]]]) -> None:
-        """Append rows, each with the galaxy's number; all of them, or none."""
+        """Append rows, each with the galaxy's number; all of them, or none.
+
+        A signal may come when they are there already: they stay as they are.
+        """
         values = []
         for number, row in rows:
             color, mass = row.get("pictures") or (None, None)
             plain = {key: value for key, value in row.items() if key not in ("id", "pictures")}
             values.append((row["id"], number, row.get("failed"), json.dumps(plain), color, mass))
         with self._writing() as database:
-            database.executemany("INSERT INTO rows VALUES (?, ?, ?, ?, ?, ?)", values)
+            database.executemany("INSERT OR IGNORE INTO rows VALUES (?, ?, ?, ?, ?, ?)", values)
 
     def clear(self) -> None:
         """Forget all rows."""

@@ -1,7 +1,11 @@
 """Runs over a cluster: every galaxy once, whatever fails on the way."""
 
 import logging
+import os
 import re
+import signal
+import subprocess
+import sys
 import time
 import warnings
 from concurrent.futures import ThreadPoolExecutor
@@ -16,6 +20,7 @@ from click.testing import CliRunner
 from survey_estimators import Quick
 
 from picasssso import PropertyMaps
+from picasssso._cli.signals import Ended
 from picasssso.cli import cli
 from picasssso.exceptions import InvalidInputError, InvalidTypeError, PicassssoWarning
 from picasssso.surveys import read_results, run, run_mosaic
@@ -265,7 +270,7 @@ def test_failures_name_options_of_the_command(tmp_path, galaxies, scheduler):
         assert text.endswith("--zero-point 30.")
 
 
-@pytest.mark.parametrize("ending", [KeyboardInterrupt(), SystemExit(143)])
+@pytest.mark.parametrize("ending", [KeyboardInterrupt(), Ended(signal.SIGTERM)])
 def test_a_command_that_is_ended_says_how_to_go_on(tmp_path, galaxies, monkeypatch, ending):
     def end(*args, **kwargs):
         raise ending
@@ -274,8 +279,83 @@ def test_a_command_that_is_ended_says_how_to_go_on(tmp_path, galaxies, monkeypat
     command = ["survey", str(galaxies / "galaxies.ecsv"), "-e", "mass_to_light",
                "-o", str(tmp_path / "run"), "--images", "{id}.fits"]  # fmt: skip
     result = CliRunner().invoke(cli, command)
-    assert result.exit_code
-    assert "the same command with --resume goes on" in result.output
+    assert result.exit_code in (130, 143)
+    assert result.output.splitlines()[-1] == (
+        "What is done is kept: the same command with --resume goes on."
+    )
+
+
+#: A run that gets a signal, with its workers, at a moment: when something is called.
+ENDED = """
+import os, signal, sys
+from picasssso import cli
+from picasssso.surveys import engine, run_page
+from picasssso.surveys.store import Store
+
+MOMENTS = {"cluster": (engine.LocalCluster, "_start"), "row": (Store, "add"),
+           "page": (run_page, "write_page")}
+
+def end(*args, **kwargs):
+    if name == "add":
+        called(*args, **kwargs)
+    os.killpg(0, number)  # as a terminal and batch systems do
+    return called(*args, **kwargs)
+
+if __name__ == "__main__":
+    owner, name = MOMENTS[sys.argv.pop(1)]
+    number = getattr(signal, sys.argv.pop(1))
+    called = getattr(owner, name)
+    setattr(owner, name, end)
+    cli.main()
+"""
+
+
+@pytest.mark.parametrize(
+    ("moment", "name"),
+    [("cluster", "SIGTERM"), ("row", "SIGINT"), ("page", "SIGHUP")],
+)
+def test_a_run_that_a_signal_ends_goes_on(tmp_path, galaxies, moment, name):
+    psutil = pytest.importorskip("psutil")  # distributed brings it
+    number = getattr(signal, name, None)
+    if not hasattr(os, "killpg") or signal.getsignal(number) == signal.SIG_IGN:
+        pytest.skip(f"no {name} here, or it is ignored, as under nohup")
+    (tmp_path / "ended.py").write_text(ENDED)
+    folder = tmp_path / "run"
+    command = ["survey", str(galaxies / "galaxies.ecsv"), "-e", "mass_to_light", "-o", str(folder),
+               "--images", str(galaxies / "cutouts" / "{id}_{band}.fits"), "-b", "g", "-b", "i",
+               "--survey", "sdss", "--psf", "1.3 arcsec", "--no-prepare", "--workers", "2",
+               "-q"]  # fmt: skip
+    mark = {"PICASSSSO_TEST_MARK": str(tmp_path)}
+    done = subprocess.run(
+        [sys.executable, str(tmp_path / "ended.py"), moment, name, *command], check=False,
+        capture_output=True, text=True, timeout=300, env={**os.environ, **mark},
+        start_new_session=True,
+    )  # fmt: skip
+    assert done.returncode == 128 + number, done.stderr
+    assert "Traceback" not in done.stderr
+    rows = len(read_results(folder))
+    missing = f", {6 - rows} missing" if rows < 6 else ""
+    assert done.stderr.splitlines()[-1] == (
+        f"{rows} of 6 done, 0 failed{missing}: what is done is kept, and the same with --resume "
+        "goes on."
+    )
+    assert (rows > 0) == (moment != "cluster")
+
+    def is_of_it(process):
+        try:
+            return process.environ().get("PICASSSSO_TEST_MARK") == str(tmp_path)
+        except psutil.Error:
+            return False
+
+    deadline = time.monotonic() + 60
+    while any(map(is_of_it, psutil.process_iter())) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert not [p.cmdline() for p in psutil.process_iter() if is_of_it(p)]
+    assert {path.name for path in folder.rglob(".*")} <= {".lock"}
+    result = CliRunner().invoke(cli, [*command, "--resume"])
+    assert result.exit_code == 0, result.output
+    assert list(read_results(folder)["id"]) == NAMES
+    assert (folder / "index.html").exists()
 
 
 @pytest.fixture
