@@ -26,7 +26,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from records import options_of, record
+from records import number, options_of, record, write_table
 from scipy.special import ndtri
 from scipy.stats import kstest
 from sed_fit_common import (
@@ -167,6 +167,26 @@ def main() -> None:
         reference = brute_force(large, flux[:n], sigma[:n], threshold=1e-6)
         result[errors]["against_brute_force"] = compare(ours, reference, truth, n)
     record("sed_fit_calibration.json", result)
+    write_table("sed_fit_calibration", rows_of(result["fixed"]))
+
+
+def rows_of(result: dict) -> list[list[str]]:
+    """Return the rows of the documentation's table."""
+    rows = ["property|z mean|z std|68 %|95 %|68 % stored|p (KS)|offset|NMAD|width".split("|")]
+    for name, ours in result["posterior"].items():
+        beside = result["against_brute_force"][name]
+        nmad = [100 * beside["nmad_ratio_minus_1"], 100 * beside["errors_of_these"][1]]
+        rows.append([
+            f"``{name}``",
+            number(ours["z_mean"], sign=True),
+            *(number(ours[key]) for key in
+              ("z_std", "coverage_68_by_rank", "coverage_95_by_rank", "coverage_68")),
+            number(ours["rank_ks_p"], 2),
+            f"{number(100 * beside['offset_difference_over_half_width'], 1)} %",
+            f"{number(nmad, 1, sign=True)} %",
+            f"{number(100 * beside['half_width_ratio_minus_1'], 1, sign=True)} %",
+        ])  # fmt: skip
+    return rows
 
 
 if __name__ == "__main__":

@@ -15,9 +15,10 @@ workers instead, with the largest memory of a worker::
 
     python benchmarks/survey_run.py --mosaic 10000 4000
 
-With ``--memory`` nothing is timed: the memory of two workers by quarters of a run::
+With ``--memory 16`` nothing is timed: the memory of two workers by quarters of a run, on cutouts
+of 16 x 16 pixels, which take less time but need as many model libraries::
 
-    python benchmarks/survey_run.py --galaxies 2000 --estimators sed_fit --memory
+    python benchmarks/survey_run.py --galaxies 2000 --estimators sed_fit --memory 16
 
 With ``--kills 30`` nothing is timed: workers, the scheduler and the client of small runs are
 ended by SIGKILL at random moments, as often as said, and started again. Every galaxy has to stand
@@ -73,7 +74,7 @@ def main() -> None:
     """Measure, and write the result and the documentation's tables."""
     # Mosaic: height and width; kills, memory: nothing is timed; table: only the tables.
     given = options_of(
-        __doc__, galaxies=2000, rounds=3, estimators=ESTIMATORS, mosaic=[0], kills=0, memory=False,
+        __doc__, galaxies=2000, rounds=3, estimators=ESTIMATORS, mosaic=[0], kills=0, memory=0,
         table=False,
     )  # fmt: skip
     warnings.simplefilter("ignore")
@@ -82,7 +83,7 @@ def main() -> None:
         if any(given.mosaic):
             record("survey_run.json", measure_mosaic(folder, *given.mosaic), "mosaic")
         elif not given.table:
-            catalog = make_cutouts(folder, given.galaxies)
+            catalog = make_cutouts(folder, given.galaxies, given.memory or SIDE)
             if given.kills:
                 # Ended from outside, it ends what it has started.
                 signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
@@ -91,7 +92,11 @@ def main() -> None:
             if given.memory:
                 for one in given.estimators:
                     full = run_once(get_estimator(one)(), catalog, folder, f"{one}_memory", 2)
-                    found = {"galaxies": given.galaxies, "workers_2_memory_gb": full["memory_gb"]}
+                    found = {
+                        "galaxies": given.galaxies,
+                        "side": given.memory,
+                        "workers_2_memory_gb": full["memory_gb"],
+                    }
                     known = load("survey_run.json").get("memory", {})
                     record("survey_run.json", {**known, one: found}, "memory")
                 return
@@ -106,11 +111,11 @@ def main() -> None:
     write_table("survey_cost", costs_of(result))
 
 
-def make_cutouts(folder: Path, number: int) -> Path:
+def make_cutouts(folder: Path, number: int, side: int) -> Path:
     """Write mock galaxies and their catalog."""
     names, redshifts = [], []
     for k in range(number):
-        images = make_galaxy((SIDE, SIDE), seed=k, redshift=0.02 + 0.0004 * (k % N_REDSHIFTS))
+        images = make_galaxy((side, side), seed=k, redshift=0.02 + 0.0004 * (k % N_REDSHIFTS))
         names.append(f"g{k:06d}")
         redshifts.append(images.redshift)
         images.write(folder / f"{names[-1]}.fits")

@@ -50,8 +50,8 @@ WORLDS = {
     "illustris, popstar, no dust": "Illustris, PopStar, no dust",
     "illustris, bc03, no dust": "... BC03, no dust",
     "illustris, bc03, dust": "... BC03, up to 0.5 mag of dust",
-    "particles, popstar, no dust": "few particles, PopStar, no dust",
-    "particles, bc03, dust": "... BC03, up to 0.5 mag of dust",
+    "particles, popstar, own dust": "few particles, PopStar, dust of their gas",
+    "particles, bc03, dust": "... BC03, up to 0.5 mag of smooth dust",
 }
 COVERED = ("stellar_mass", "stellar_age", "stellar_metallicity", "attenuation_v")
 

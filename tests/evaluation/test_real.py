@@ -264,6 +264,13 @@ def test_mass_of_painted_galaxy_is_that_of_its_light(catalogue):
         np.testing.assert_allclose(np.log10(sums), np.log10(one_pixel), atol=0.03)
 
 
+def test_bands_without_a_measurement_are_left_out(catalogue):
+    band = BANDS[0]
+    catalogue.table["flux_ivar"][1, GALAXY_BANDS.index(band)] = 0.0
+    assert tuple(total_light(catalogue, 0)) == BANDS
+    assert tuple(total_light(catalogue, 1)) == BANDS[1:]
+
+
 def test_rounding_redshifts_keeps_luminosities(catalogue):
     exact, rounded = (
         RealEstimator({"name": "mass_to_light", "images": "total", "redshift_step": step})

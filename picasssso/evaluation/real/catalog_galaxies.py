@@ -66,7 +66,10 @@ def total_light(
     cosmology: FLRW | None = None,
     bands: Sequence[str] = OPTICAL,
 ) -> BandImages:
-    """Return the light of a galaxy as one pixel, with the total flux's error and 2 %."""
+    """Return the light of a galaxy as one pixel, with the total flux's error and 2 %.
+
+    Bands without a measurement are left out.
+    """
     profile = catalogue.profile(number, bands)
     profile = profile.cut(max(profile.n_detected(), 1))
     if of == "total":
@@ -78,11 +81,11 @@ def total_light(
     known = np.where(weight > 0, 1.0 / np.sqrt(np.where(weight > 0, weight, 1.0)), np.inf)
     error = np.hypot(known, _CALIBRATION * np.abs(flux))
     redshift = float(catalogue.table["redshift"][number])
+    measured = np.isfinite(error) & np.isfinite(flux)
     return corrected_images(
-        bands,
-        flux[:, None, None],
-        error[:, None, None],
-        mask=~np.isfinite(error)[:, None, None],
+        [band for band, there in zip(bands, measured, strict=True) if there],
+        flux[measured, None, None],
+        error[measured, None, None],
         redshift=redshift,
         luminosity_distance=None if cosmology is None else cosmology.luminosity_distance(redshift),
         pixel_scale=float(profile.radius[-1]) * np.sqrt(np.pi) * u.arcsec,
