@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import astropy.units as u
 import numpy as np
-from records import options_of, record
+from records import number, options_of, record, write_table
 from sed_fit_common import BANDS, NO_EXTINCTION
 
 from picasssso import BandImages, SEDFitEstimator
@@ -112,6 +112,31 @@ def main() -> None:
             "truth_within_it": float(np.mean(np.abs(1 / found - 1) < full)),
         }
     record("sed_fit_totals.json", result)
+    write_table("sed_fit_totals", rows_of(result))
+
+
+def rows_of(result: dict) -> list[list[str]]:
+    """Return the rows of the documentation's table."""
+    rows = [
+        "disk|total / truth|medians / truth|stated error|scatter, dex|truth within it|full".split(
+            "|"
+        )
+    ]
+    for name, found in result.items():
+        if not isinstance(found, dict) or "discs" not in found:
+            continue
+        mixed = "total_over_truth" in found
+        ratio = found["total_over_truth" if mixed else "all_totals_over_all_truths"]
+        rows.append([
+            name.replace("signal to noise", "S/N"),
+            number([ratio, found["its_standard_error"]], 3),
+            number(found.get("sum_of_medians_over_truth"), 3),
+            number(found["declared_relative_error"], 2),
+            number(found.get("scatter_of_discs_dex"), 2),
+            number(found.get("truth_within_declared_error"), 2),
+            number(found.get("truth_within_it"), 2),
+        ])  # fmt: skip
+    return rows
 
 
 if __name__ == "__main__":
