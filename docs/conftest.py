@@ -3,15 +3,13 @@
 import shutil
 
 import pytest
-from example_files import write_example_files
+from example_files import example_files
 
 
 @pytest.fixture(scope="session")
 def example_folder(tmp_path_factory):
     """Return a folder of the files that the pages name."""
-    folder = tmp_path_factory.mktemp("examples")
-    write_example_files(folder)
-    return folder
+    return example_files(tmp_path_factory)
 
 
 @pytest.fixture(autouse=True)

@@ -144,6 +144,7 @@ def stop(number, frame):
     raise TooLong
 
 
+@pytest.mark.no_cover
 @pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="needs timers of Unix")
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("kind", KINDS)

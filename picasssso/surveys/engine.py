@@ -12,6 +12,7 @@ import logging
 import os
 import secrets
 import signal
+import sys
 import threading
 import time
 import warnings
@@ -84,9 +85,11 @@ class _Work(WorkerPlugin):
             self.work.check_worker()
         adopt_curves(self.curves, "the run")
         if os.getpid() != self.client:  # a process of Dask's, not one of the user's
-            import torch
-
-            torch.set_num_threads(max(int(worker.state.nthreads), 1))
+            threads = max(int(worker.state.nthreads), 1)
+            if "torch" in sys.modules:
+                sys.modules["torch"].set_num_threads(threads)
+            else:  # which importing it reads; not every estimator does
+                os.environ.update(OMP_NUM_THREADS=str(threads), MKL_NUM_THREADS=str(threads))
 
 
 def _run(name: str, batch: Sequence[Any]) -> list[Any]:

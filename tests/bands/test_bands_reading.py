@@ -547,6 +547,7 @@ def damage(content, kind, rng):
     return bytes(damaged)
 
 
+@pytest.mark.no_cover
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("kind", ["cut", "block lost", "card", "keyword"])
 def test_damaged_files_give_the_packages_errors(survey_file, make_wcs, tmp_path, kind):

@@ -117,11 +117,11 @@ def test_totals_of_a_galaxy_are_the_networks_own(example, estimator, monkeypatch
 # A smooth disk has less texture than galaxies, which is not what this is about.
 @pytest.mark.filterwarnings("ignore::picasssso.exceptions.OutsideTrainingWarning")
 def test_blocks_equal_the_whole_on_sky_and_galaxy(example, estimator):
-    light = np.zeros((208, 208))
+    light = np.zeros((160, 160))
     light[8:56, 8:56] = 0.5 * disc(5.0, 48)
     images = made(example, light)
     frugal = CNNEstimator(device="cpu")
-    frugal.memory_budget = int(frugal.bytes_per_pixel(5, 0) * 208 * 208 / 2)
+    frugal.memory_budget = int(frugal.bytes_per_pixel(5, 0) * 160 * 160 / 2)
     assert frugal._blocks(images, 0)[1] > 1
     whole, cut = estimator.estimate(images), frugal.estimate(images)
     for name in SUMMED:

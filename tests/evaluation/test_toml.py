@@ -86,6 +86,7 @@ def test_values_of_a_wrong_kind_are_an_error_of_picasssso(change):
     assert len(message) <= 600
 
 
+@pytest.mark.no_cover
 @pytest.mark.parametrize("path", sorted(FOLDER.glob("*.toml")), ids=lambda path: path.stem)
 def test_damaged_files_give_no_foreign_error(path, tmp_path):
     whole, rng = path.read_bytes(), random.Random(path.name)

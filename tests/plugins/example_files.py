@@ -2,6 +2,8 @@
 
 import bz2
 import json
+import os
+import time
 
 import h5py
 import numpy as np
@@ -107,6 +109,24 @@ def write_ifu_files(folder):
         planes = {1: 0, 6: age, 7: 0.1, 9: -0.2, 10: 0.1, 11: 0.3, 12: 0.05,
                   19: np.log10(0.7 / 0.61 * (disc + core) * area)}  # fmt: skip
         write_pipe3d(folder / f"manga-{name}.Pipe3D.cube.fits", planes, shape, pixel=0.5)
+
+
+def example_files(tmp_path_factory):
+    """Return a folder of all of them, written once for all processes of pytest-xdist."""
+    base = tmp_path_factory.getbasetemp()
+    base = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+    folder = base / "examples"
+    try:
+        (base / "examples_begun").mkdir()
+    except FileExistsError:
+        end = time.monotonic() + 300
+        while not folder.exists() and time.monotonic() < end:
+            time.sleep(0.1)
+        return folder
+    unfinished = base / "examples_unfinished"
+    unfinished.mkdir()
+    write_example_files(unfinished)
+    return unfinished.rename(folder)
 
 
 def write_example_files(folder):

@@ -68,3 +68,13 @@ def tiles(tmp_path_factory):
             write_band(folder / f"{part}_{band}.fits", field[:, columns], wcs[:, columns])
     positions = {name: wcs.pixel_to_world(*place) for name, place in places.items()}
     return folder, positions
+
+
+@pytest.fixture(scope="session")
+def scheduler():
+    """Address of a cluster of two workers."""
+    pytest.importorskip("distributed")
+    from picasssso.surveys.engine import connect
+
+    with connect(None, 2, {"GPU": 1}) as client:
+        yield client.scheduler.address

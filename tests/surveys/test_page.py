@@ -150,11 +150,10 @@ def test_a_reader_clicks_and_types(tmp_path):
         assert browser.errors() == []
 
 
-def test_links_lead_to_maps_and_reports(tmp_path, how):
-    pytest.importorskip("distributed")
+def test_links_lead_to_maps_and_reports(tmp_path, how, scheduler):
     table = Table.read(how["catalog"])[:2]  # names with a space
     folder = tmp_path / "a run # 1"
-    summary = run(estimator=Quick(), folder=folder, workers=1, reports=True,
+    summary = run(estimator=Quick(), folder=folder, scheduler=scheduler, reports=True,
                   **(how | {"catalog": table}))  # fmt: skip
     assert summary.done == 2
     # Beside the run, and elsewhere.
