@@ -3,7 +3,8 @@
 Noise planes of a defined kind take precedence: standard deviations (ERR), variances, inverse
 variances, and last weights, which are used as inverse variances only if they agree with the
 scatter of the image. Beside noise of a defined kind they only mark where there are data. Planes
-without a positive value are not used. Planes with the same EXTVER belong together.
+without a positive value are not used. Planes with the same EXTVER belong together. Of several
+masks, such as MASK and DQ, a pixel is bad if any of them marks it.
 """
 
 from __future__ import annotations
@@ -78,7 +79,7 @@ def companion_planes(
     mask in the same file is combined with ``mask``. ``bits``: bits of the mask in the file that
     mark bad pixels, as defined by the survey.
     """
-    found = _paired(file, hdu, band)
+    found, masks = _paired(file, hdu, band)
     kind = None if noise is not None else _noise_kind(file, found, band)
     # Beside noise of a defined kind, weights say where there are data.
     weight = found.get("weight")
@@ -101,11 +102,12 @@ def companion_planes(
 
     def bad(shape: Sequence[int], stated: int | None) -> npt.NDArray[Any]:
         parts = []
-        if "mask" in found:
-            wanted = bits if stated is None else stated
-            if wanted is None:
-                wanted = _bits_but_sources(file, hdu, found["mask"], shape)
-            parts.append(file.bad_pixels(found["mask"], shape, wanted))
+        flagged = masks if stated is None else _of_bits(file, masks, shape, stated)
+        for own in masks:
+            wanted = bits if stated is None else stated if own in flagged else None
+            if stated is None and bits is None:
+                wanted = _bits_but_sources(file, hdu, own, shape, several=len(masks) > 1)
+            parts.append(file.bad_pixels(own, shape, wanted))
         if weight is not None:
             some = file.array(weight, "weight", like=shape)
             some = (some > 0) & np.isfinite(some)
@@ -120,7 +122,7 @@ def companion_planes(
         return parts[0] if len(parts) == 1 else np.any([part != 0 for part in parts], axis=0)
 
     own_mask: Mask | None = mask
-    if "mask" in found or isinstance(mask, BitMask):
+    if masks or isinstance(mask, BitMask):
         own_mask = BitMask(bad)
     elif weight is not None:
         own_mask = partial(bad, stated=None)
@@ -131,10 +133,28 @@ def companion_planes(
     }
 
 
-def _bits_but_sources(file: ImageFile, hdu: int, mask: int, shape: Sequence[int]) -> int | None:
+def _of_bits(file: ImageFile, masks: list[int], shape: Sequence[int], stated: int) -> list[int]:
+    """Return the mask whose bits the user names: of several, the one with more than 0 and 1."""
+    if len(masks) < 2:
+        return masks
+    planes = {k: file.array(k, "mask", like=shape) for k in masks}
+    flags = [k for k, plane in planes.items() if ((plane != 0) & (plane != 1)).any()]
+    if len(flags) > 1:
+        names = " and ".join(f"{file.label(k)} (HDU {k})" for k in flags)
+        raise InvalidInputError(
+            f"{file}: found mask_bits={stated} and the bit masks {names}, expected one of them. "
+            f"Name the one whose bits they are: mask={flags[0]}."
+        )
+    return flags or masks[:1]
+
+
+def _bits_but_sources(
+    file: ImageFile, hdu: int, mask: int, shape: Sequence[int], *, several: bool = False
+) -> int | None:
     """Return the bits of a mask without names that are not those of detected sources.
 
-    None: all. A bit but the first, set on nearly all pixels with light, is none of bad pixels.
+    None: all. A bit, set on nearly all pixels with light, is none of bad pixels; if it is the
+    first, only where there are ``several`` masks: alone it may be all that the file says.
     """
     part, flags = middle(shape), file.array(mask, "mask", like=shape)
     if flags.dtype.kind not in "iu" or bad_bits(file.headers[mask]) != ~0:
@@ -150,7 +170,8 @@ def _bits_but_sources(file: ImageFile, hdu: int, mask: int, shape: Sequence[int]
     if light.size < _FEWEST_LIT:
         return None
     size = 8 * flags.dtype.itemsize
-    found = [k for k in range(1, size - 1) if np.mean((light >> k) & 1) > _HIDDEN]
+    bits = range(0 if several else 1, size - 1)
+    found = [k for k in bits if np.mean((light >> k) & 1) > _HIDDEN]
     if not found:
         return None
     shown = " and ".join(str(1 << k) for k in found)
@@ -187,13 +208,14 @@ def _noise_kind(file: ImageFile, found: dict[str, int], band: str) -> str | None
     return negative
 
 
-def _paired(file: ImageFile, hdu: int, band: str) -> dict[str, int]:
-    """Return the HDU of each kind of plane that belongs to an image, by EXTVER or by name.
+def _paired(file: ImageFile, hdu: int, band: str) -> tuple[dict[str, int], list[int]]:
+    """Return the HDU of each kind of plane that belongs to an image, and those of all masks.
 
-    Planes that may belong to it, but are not marked as such, are omitted with a warning.
+    They belong to it by EXTVER or by name. Planes that may, but are not marked as such, are
+    omitted with a warning.
     """
     if hdu_kind(file, hdu) is not None:
-        return {}
+        return {}, []
     kinds = {k: _kind_and_image(file, k) for k, axes in enumerate(file.axes) if axes == 2}
     versions = {k: _version(file.headers[k]) for k in kinds}
     own, name = versions[hdu], tuple(w for w in _words(file.label(hdu)) if w not in _SCIENCE)
@@ -201,6 +223,7 @@ def _paired(file: ImageFile, hdu: int, band: str) -> dict[str, int]:
     rivals = [k for k in images if versions[k] == own and _same_size(file, k, hdu)]
     rivals = [k for k in rivals if file.label(k) in _SCIENCE] or rivals
     found: dict[str, int] = {}
+    masks: list[int] = []
     unclear: dict[str, int] = {}
     second: list[tuple[str, int]] = []
     for k, (kind, rest) in kinds.items():
@@ -212,10 +235,12 @@ def _paired(file: ImageFile, hdu: int, band: str) -> dict[str, int]:
                 if kind in found:
                     second.append((kind, found[kind]))
                 found[kind] = k
+                masks += [k] * (kind == "mask")
         elif versions[k] == own and rivals == [hdu]:
             if kind in found:
                 second.append((kind, k))
             found.setdefault(kind, k)
+            masks += [k] * (kind == "mask")
         elif (
             versions[k] == own
             or versions[k] not in [versions[i] for i in images]
@@ -224,7 +249,7 @@ def _paired(file: ImageFile, hdu: int, band: str) -> dict[str, int]:
             unclear.setdefault(kind, k)
     for kind, k in second:
         argument = _ARGUMENTS.get(kind)
-        if argument is None or file.stated.of(argument, band) is not None:
+        if kind == "mask" or argument is None or file.stated.of(argument, band) is not None:
             continue
         warnings.warn(
             f"{file}: found a second plane of the same kind, {file.label(k)} (HDU {k}), beside "
@@ -245,7 +270,7 @@ def _paired(file: ImageFile, hdu: int, band: str) -> dict[str, int]:
             PicassssoWarning,
             stacklevel=6,
         )
-    return found
+    return found, masks
 
 
 #: Arguments that name a plane of each kind.
