@@ -2,8 +2,9 @@
 
 Images here are in units of their noise per pixel, bands added. Point sources are found first, and
 the light without them says where the galaxy's center is: its brightest, reached from the position
-asked for without crossing a deep valley. The point source in that center is the nucleus and stays,
-however bright it is and wherever the position asked for lies.
+asked for without crossing a deep valley. What a point source outshines is taken to rise inwards as
+it does around it. The point source in that center is the nucleus and stays, however bright it is
+and wherever the position asked for lies.
 """
 
 from __future__ import annotations
@@ -21,6 +22,8 @@ _MIN_PEAK = 8.0  # of a star, over the noise
 _POINTLIKE = 1.6  # times the PSF's width
 _VALLEY = 2.5  # a peak over the valley before it, of a galaxy of its own
 _BEYOND = 0.8  # of the radius of the target's central part: neighbors are farther out
+#: How far light may rise under a point source, as a power of e; by how much it does in a nucleus.
+_STEEPEST, _RISEN = 2.5, 1.3
 #: Part of the light beyond a point source's wings that leans to one side, from which on the source
 #: is beside the galaxy; and the light, over its noise, that tells.
 _ONE_SIDED, _SEEN = 0.2, 10.0
@@ -84,12 +87,24 @@ def take_apart(
     bright = np.zeros(image.shape, dtype=bool)
     for point in points:
         bright |= point.distance(rows, columns) < point.wing_radius(fwhm)
-    starless = gaussian_filter(
-        fill_with_surroundings(image, ~bright, 8 * fwhm), max(fwhm / 2.355, 1.0)
-    )
+    filled = fill_with_surroundings(image, ~bright, 8 * fwhm)
+    risen = [_restore(filled, image, bright, point, fwhm) for point in points]
+    starless = gaussian_filter(filled, max(fwhm / 2.355, 1.0))
     center = _climb(np.where(whole, starless, -np.inf), position, near)
+    if np.hypot(center[1] - position[0], center[0] - position[1]) > near + fwhm:
+        # Another galaxy may be brighter; that around a point source at the position is meant.
+        around = [
+            p
+            for p, rise in zip(points, risen, strict=True)
+            if p.distance(position[1], position[0]) < near + fwhm
+            and rise > _RISEN
+            and _turned(image, points, p, fwhm).one_sided < _ONE_SIDED
+        ]
+        if around:
+            first = min(around, key=lambda p: float(p.distance(position[1], position[0])))
+            center = first.row, first.column
     nucleus = _nucleus(points, center, fwhm)
-    if nucleus and (beside := _beside(image, nucleus[0], position, whole, fwhm)) is not None:
+    if nucleus and (beside := _beside(image, points, nucleus[0], position, whole, fwhm)):
         # A star so bright that its wings reach over the galaxy.
         starless = _without(image, points, nucleus[0], beside, fwhm)
         center = _climb(np.where(whole, starless, -np.inf), beside.center, fwhm)
@@ -113,6 +128,8 @@ def take_apart(
             n_neighbors += 1
     # A dark spot inside is still the target's.
     target = binary_fill_holes(whole) & ~foreign
+    # Behind a neighbor the target reaches as far as on its other side.
+    hidden |= _turn(target, 2 * np.array(center)) & foreign & whole
     others = (segments > 0) & ~whole & ~target
     n_neighbors += len(np.unique(segments[others]))
     if others.any():
@@ -140,6 +157,37 @@ def fill_with_surroundings(image: Array, valid: BoolArray, widest: float) -> Arr
         left &= ~near
         width *= 2
     return result
+
+
+def _restore(filled: Array, image: Array, bright: BoolArray, point: _Point, fwhm: float) -> float:
+    """Fill in under a point source what the light around it rises to; return by how much.
+
+    Its median along circles falls outwards around the center of a galaxy, even with another galaxy
+    beside it, and hardly does around a star on a disk.
+    """
+    wings = point.wing_radius(fwhm)
+    step = max(fwhm, 0.3 * wings)
+    reach = int(np.ceil(wings + 2 * step))
+    box = tuple(slice(max(c - reach, 0), c + reach + 1) for c in (point.row, point.column))
+    part = filled[box]
+    rows, columns = (np.arange(c.start, c.start + n) for c, n in zip(box, part.shape, strict=True))
+    distance = point.distance(rows[:, None], columns)
+    # Without the wings of the source itself, and without other sources.
+    own = point.excess * (1 + (distance / (0.98 * fwhm)) ** 2) ** -3.0
+    rest = np.where(bright[box], part, image[box] - own)
+    rings = [
+        (distance >= wings + k * step) & (distance < wings + (k + 1) * step) for k in range(2)
+    ]
+    if min(np.count_nonzero(ring) for ring in rings) < MIN_PIXELS:
+        return 1.0
+    inner, outer = (float(np.median(rest[ring])) for ring in rings)
+    if not inner > outer > 0:
+        return 1.0
+    slope = min(np.log(inner / outer) / step, _STEEPEST / wings)
+    inside = distance < wings
+    risen = inner * np.exp(slope * (wings + 0.5 * step - distance[inside]))
+    part[inside] = np.maximum(part[inside], risen)
+    return float(np.exp(slope * (wings + 0.5 * step)))
 
 
 def _points(image: Array, target: BoolArray, fwhm: float) -> list[_Point]:
@@ -220,24 +268,42 @@ class _Beside:
     light: Array
 
 
-def _beside(
-    image: Array, star: _Point, position: tuple[float, float], whole: BoolArray, fwhm: float
-) -> _Beside | None:
-    """Return the galaxy that is asked for beside a point source; None if it is around it.
+@dataclass(frozen=True, eq=False)
+class _Turned:
+    """An image turned by 180 degrees around a point source, and what differs from it.
 
-    Point sources are symmetric, and so is a galaxy around its nucleus: what differs from the
-    image turned by 180 degrees around the source is a galaxy beside it. Around a nucleus the
-    light just beyond its wings has hardly a direction.
+    ``light`` and ``other``: both, smoothed; ``both``: where both are known; ``center``: (x, y);
+    ``one_sided``: how much the light just beyond the wings leans to one side, NaN without any.
     """
+
+    mirrored: Array
+    light: Array
+    other: Array
+    both: BoolArray
+    center: Array
+    one_sided: float
+
+
+def _turn(plane: Array, twice: Array) -> Array:
+    """Return a plane turned by 180 degrees, 0 beyond it; ``twice``: the center (y, x), times 2."""
+    rows, columns = (twice[k] - np.arange(n) for k, n in enumerate(plane.shape))
+    y, x = ((0 <= i) & (i < n) for i, n in zip((rows, columns), plane.shape, strict=True))
+    result = np.zeros_like(plane)
+    result[np.ix_(y, x)] = plane[np.ix_(rows[y], columns[x])]
+    return result
+
+
+def _turned(image: Array, points: list[_Point], star: _Point, fwhm: float) -> _Turned:
+    """Compare an image with itself turned around a point source; others are left out."""
     from scipy.ndimage import gaussian_filter
 
     twice = np.rint(2 * _centroid(image, star, fwhm)).astype(int)
-    mirrored = np.zeros(image.shape)
-    rows, columns = (twice[k] - np.arange(n) for k, n in enumerate(image.shape))
-    y, x = ((0 <= i) & (i < n) for i, n in zip((rows, columns), image.shape, strict=True))
-    mirrored[np.ix_(y, x)] = image[np.ix_(rows[y], columns[x])]
-    both = np.zeros(image.shape, dtype=bool)
-    both[np.ix_(y, x)] = True
+    plain = np.ones(image.shape, dtype=bool)
+    for point in points:
+        if point is not star:
+            plain &= point.distance(*np.indices(image.shape)) >= point.wing_radius(fwhm)
+    mirrored = _turn(image, twice)
+    both = plain & _turn(plain, twice)
     width = max(fwhm / 2.355, 1.0)
     light, other = gaussian_filter(image, width), gaussian_filter(mirrored, width)
     dy, dx = (i - c for i, c in zip(np.indices(image.shape), twice / 2, strict=True))
@@ -245,17 +311,37 @@ def _beside(
     wings = star.wing_radius(fwhm)
     ring = both & (distance > wings) & (distance < wings + max(2 * fwhm, 0.5 * wings))
     total = float((light + other)[ring].sum())
-    if not ring.any() or total < _SEEN * np.sqrt(np.count_nonzero(ring) / width**2):
+    one_sided = np.nan
+    if ring.any() and total >= _SEEN * np.sqrt(np.count_nonzero(ring) / width**2):
+        ways = [(light[ring] * d[ring] / distance[ring]).sum() for d in (dy, dx)]
+        one_sided = 2 * float(np.hypot(*ways)) / total
+    return _Turned(mirrored, light, other, both, twice[::-1] / 2, one_sided)
+
+
+def _beside(
+    image: Array,
+    points: list[_Point],
+    star: _Point,
+    position: tuple[float, float],
+    whole: BoolArray,
+    fwhm: float,
+) -> _Beside | None:
+    """Return the galaxy that is asked for beside a point source; None if it is around it.
+
+    Point sources are symmetric, and so is a galaxy around its nucleus: what differs from the
+    image turned by 180 degrees around the source is a galaxy beside it. Around a nucleus the
+    light just beyond its wings has hardly a direction.
+    """
+    turned = _turned(image, points, star, fwhm)
+    if not turned.one_sided >= _ONE_SIDED:
         return None
-    ways = [(light[ring] * d[ring] / distance[ring]).sum() for d in (dy, dx)]
-    if 2 * np.hypot(*ways) < _ONE_SIDED * total:
-        return None
-    beside = np.where(both & (distance > star.mask_radius(fwhm)) & whole, light - other, -np.inf)
+    away = star.distance(*np.indices(image.shape)) > star.mask_radius(fwhm)
+    beside = np.where(turned.both & away & whole, turned.light - turned.other, -np.inf)
     row, column = np.unravel_index(np.argmax(beside), beside.shape)
-    apart = np.hypot(*(twice[::-1] / 2 - position))
+    apart = np.hypot(*(turned.center - position))
     if np.hypot(column - position[0], row - position[1]) >= apart:
         return None
-    return _Beside((float(column), float(row)), image - mirrored)
+    return _Beside((float(column), float(row)), image - turned.mirrored)
 
 
 def _centroid(image: Array, star: _Point, fwhm: float) -> Array:

@@ -114,11 +114,11 @@ def find_sources(
         many of these); ``shape`` (center ``x``, ``y``, ``half_light_radius``, ``axis_ratio`` and
         ``angle`` of the target, in pixels); ``nucleus`` (pixel (x, y) of its brightest
         concentrated light, which is never masked); ``hidden_area`` and ``hidden_light``
-        (fractions of its area and light hidden by stars or pixels invalid in any band; the light
-        is estimated from other pixels at the same elliptical radius, or a Sersic profile fitted
-        to them); ``brightest`` (x, y of the brightest other source, and its light over the
-        target's; 0 without one); and ``center_hidden`` (whether the center of that profile is
-        invalid in any band).
+        (fractions of its area and light hidden by stars, by neighbors that reach over it, or by
+        pixels invalid in any band; the light is estimated from other pixels at the same
+        elliptical radius, or a Sersic profile fitted to them); ``brightest`` (x, y of the
+        brightest other source, and its light over the target's; 0 without one); and
+        ``center_hidden`` (whether the center of that profile is invalid in any band).
 
     Raises
     ------

@@ -5,13 +5,15 @@ import pytest
 from astropy.coordinates import SkyCoord
 from astropy.nddata import CCDData
 from astropy.wcs import WCS
+from scipy.signal import fftconvolve
 
 from picasssso.bands import BandImages
 from picasssso.exceptions import InvalidInputError, PicassssoWarning
 from picasssso.preparation import cutout_target, find_sources, mask_sources, prepare
+from picasssso.preparation.psf import model_psf
 from picasssso.preparation.sources import pixel_position
 
-from .conftest import galaxy_light, make_field
+from .conftest import FWHM, galaxy_light, make_field
 
 SHAPE = (201, 211)
 CENTRE = (100, 105)
@@ -199,10 +201,11 @@ def test_a_star_whose_wings_cover_the_galaxy_is_not_its_nucleus(flux, off):
     assert found.foreign[CENTRE[0] + 7, CENTRE[1] + 10]
 
 
-@pytest.mark.parametrize("side", [1, -1])
-def test_a_bright_nucleus_beside_a_companion_stays(side):
+@pytest.mark.parametrize(("side", "flux"), [(1, 60.0), (-1, 60.0), (1, 300.0), (-1, 900.0)])
+def test_a_bright_nucleus_beside_a_companion_stays(side, flux):
+    """Of less than half to six times the light of its galaxy."""
     nucleus = np.zeros(SHAPE)
-    nucleus[CENTRE] = 60.0
+    nucleus[CENTRE] = flux
     companion = galaxy_light(
         SHAPE, size=4.0, flux=100.0, center=(CENTRE[0], CENTRE[1] + 40 * side)
     )
@@ -211,6 +214,46 @@ def test_a_bright_nucleus_beside_a_companion_stays(side):
         found = find_sources(images.replace(psf=psf), (CENTRE[1] + off[0], CENTRE[0] + off[1]))
         assert not found.foreign[97:104, 102:109].any()
         assert found.nucleus == pytest.approx((105, 100), abs=2)
+
+
+@pytest.mark.parametrize(("flux", "place"), [(20.0, (110, 114)), (60.0, (104, 118))])
+def test_a_star_five_arcsec_from_the_nucleus_is_none_even_if_asked_for(flux, place):
+    """The galaxy's light behind the nucleus is no sign that the star is around it."""
+    star = np.zeros(SHAPE)
+    star[place] = flux
+    images, psf = make_field(SHAPE, n_stars=0, extra=star, center=CENTRE)
+    found = find_sources(images.replace(psf=psf), place[::-1])
+    assert found.nucleus == pytest.approx((105, 100), abs=2)
+    assert found.foreign[place]
+    assert not found.foreign[CENTRE]
+
+
+def light_of(flux, size, center):
+    light = galaxy_light(SHAPE, size=size, flux=flux, center=center)
+    return light, fftconvolve(light, model_psf(FWHM["r"], 41), mode="same")
+
+
+@pytest.mark.parametrize(
+    ("size", "flux", "kept", "lost", "strange"),
+    [(9.0, 150.0, 0.9, 0.06, 0.05), (9.0, 75.0, 0.9, 0.05, 0.04), (4.0, 50.0, 0.93, 0.02, 0.01)],
+)
+def test_two_galaxies_that_overlap_are_told_apart_and_how_well(size, flux, kept, lost, strange):
+    """Twenty arcsec from one another, in parts of the light of the target."""
+    place = CENTRE[0], CENTRE[1] + 50
+    light, other = light_of(flux, size, place)
+    _, own = light_of(150.0, 9.0, CENTRE)
+    images, psf = make_field(SHAPE, n_stars=0, extra=light, center=CENTRE)
+    found = find_sources(images.replace(psf=psf))
+    assert own[found.target].sum() > kept * own.sum()
+    assert other[found.target].sum() < strange * own[found.target].sum()
+    assert found.foreign[place]
+    assert (found.shape.x, found.shape.y) == pytest.approx((105, 100), abs=1.0)
+    # What the target has under the other's mask is said, at least half of it.
+    hidden = own[found.foreign].sum() / own.sum()
+    assert hidden < lost
+    assert 0.4 * hidden < found.hidden_light < 1.2 * hidden
+    record = mask_sources(images, sources=found).meta["preparation"][-1]
+    assert record["part_of_target_light_masked"] == pytest.approx(found.hidden_light, abs=1e-4)
 
 
 def test_a_position_on_the_other_side_of_the_sky_is_told():
