@@ -6,7 +6,6 @@
 import hashlib
 import json
 import os
-import random
 import resource
 import shutil
 import signal
@@ -16,6 +15,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
+from damage import read_damaged
 
 from picasssso.evaluation.experiments.configuration import load_configuration
 from picasssso.exceptions import PicassssoError
@@ -113,37 +113,6 @@ def copied(kind, folder):
     return folder / name, read
 
 
-def damaged(data, draw):
-    """Return bytes of which a few bits are others, or a part is cut off or something else."""
-    data = bytearray(data)
-    # Where a header says what follows, a bit counts more than among numbers.
-    span = len(data) if draw.random() < 0.5 else min(len(data), 4096)
-    way = draw.randrange(6)
-    if way == 0:
-        return bytes(data[: draw.randrange(len(data))])
-    if way == 1:
-        start = draw.randrange(span)
-        data[start : start + draw.choice([1, 8, 64, 512])] = bytes(draw.choice([1, 8, 64]))
-    elif way == 2:
-        digits = [k for k, byte in enumerate(data[:span]) if 48 <= byte <= 57]
-        for place in draw.sample(digits, min(len(digits), 1)):
-            data[place : place + 1] = draw.choice(
-                [b"-1", b"0", b"9" * 12, b"1e999", b"null", b"[]", b"{}", b'"a"', b"true", b"NaN"]
-            )
-    else:
-        for _ in range(draw.choice([1, 1, 2, 8])):
-            data[draw.randrange(span)] ^= 1 << draw.randrange(8)
-    return bytes(data)
-
-
-class TooLong(BaseException):
-    pass
-
-
-def stop(number, frame):
-    raise TooLong
-
-
 @pytest.mark.no_cover
 @pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="needs timers of Unix")
 @pytest.mark.filterwarnings("ignore")
@@ -152,34 +121,16 @@ def test_damaged_files_give_the_packages_own_errors(kind, tmp_path):
     if kind in ("shard", "light") and h5py.version.hdf5_version_tuple < (2, 0, 0):
         pytest.skip(f"HDF5 {h5py.version.hdf5_version} itself crashes on damaged strings")
     path, read = copied(kind, tmp_path)
-    whole = path.read_bytes()
-    read(path)
+    count = NUMBER // len(KINDS)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    former = signal.signal(signal.SIGALRM, stop)
-    said, longest = [], 0.0
-    try:
-        for number in range(NUMBER // len(KINDS)):
-            copied(kind, tmp_path)
-            path.write_bytes(damaged(whole, random.Random(f"{kind} {number}")))
-            signal.setitimer(signal.ITIMER_REAL, 20.0)
-            start = time.thread_time()
-            try:
-                read(path)
-            except PicassssoError as error:
-                said.append(str(error))
-            except (Exception, TooLong) as error:
-                raise AssertionError(f"{kind} {number}: {error!r}") from error
-            finally:
-                signal.setitimer(signal.ITIMER_REAL, 0.0)
-            longest = max(longest, time.thread_time() - start)
-    finally:
-        signal.signal(signal.SIGALRM, former)
+    outcome = read_damaged(kind, [path], lambda paths: read(paths[0]), range(count))
+    assert not outcome.foreign
     # Most damage is seen; a bit of a number in a file without checksum may not be.
-    assert len(said) > 0.2 * (NUMBER // len(KINDS))
-    assert max(map(len, said)) < 600
-    assert longest < 5.0
+    assert len(outcome.said) > 0.2 * count
+    assert outcome.longest_message < 600
+    assert outcome.longest[0] < 5.0
     grown = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * 1024
-    assert grown < 20 * max(len(whole), 2**20)
+    assert grown < 20 * max(outcome.size, 2**20)
 
 
 @pytest.mark.parametrize(

@@ -24,8 +24,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from picasssso._core.before_opening import check_before_opening
 from picasssso._core.constants import HELIUM
+from picasssso._core.fits_files import damage_said, open_fits
 from picasssso._core.safe_files import open_hdf5
 from picasssso.exceptions import FileFormatError, InvalidInputError
 from picasssso.mocks.age_bins import AGE_CENTRES, AGE_EDGES, N_AGE, surviving_fraction
@@ -257,7 +257,8 @@ def read_illustris_maps(
                 raise FileFormatError(
                     f"{name}: {key} lacks the attribute psize, the size of a pixel in kpc."
                 )
-            raw[what], sizes[key] = data, float(np.ravel(file[key].attrs["psize"])[0])
+            size = np.ravel(file[key].attrs["psize"])
+            raw[what], sizes[key] = data, float(size[0]) if size.size else np.nan
     if len({data.shape for data in raw.values()}) > 1 or np.ptp(list(sizes.values())) > 1e-9:
         raise FileFormatError(
             f"{name}: maps differ in shape or psize: "
@@ -392,34 +393,36 @@ def read_broadband(
     dust: bool = False,
 ) -> BandImages:
     """Read noiseless ugriz of the Illustris release, nmgy/arcsec2, on the axes of the maps."""
-    from astropy.io import fits
-
     name = os.fspath(path)
     z = checked_redshift(redshift, redshift, name)
     if not os.path.isfile(path):
         raise FileFormatError(f"There is no file {name}.")
-    check_before_opening(path, "Broadband images")
     cube_name = f"CAMERA{camera}-BROADBAND" + ("" if dust else "-NONSCATTER")
-    try:
-        with fits.open(path) as hdus:
-            names = [hdu.name for hdu in hdus]
-            missing = [n for n in ("FILTERS", cube_name) if n not in names]
-            if missing:
-                raise FileFormatError(
-                    f"{name} lacks {', '.join(missing)}; it holds "
-                    f"{', '.join(filter(None, names))}."
-                )
-            filters = hdus["FILTERS"].data
-            cube = np.asarray(hdus[cube_name].data, dtype=np.float64)
-            header = hdus[cube_name].header
-            parameters = f"CAMERA{camera}-PARAMETERS"
-            linear = hdus[parameters].header.get("linear_fov") if parameters in names else None
-            kpc = header.get("CD1_1") or (linear / cube.shape[-1] if linear else None)
-    except OSError as error:
-        if isinstance(error, FileFormatError):
-            raise
-        raise FileFormatError(f"{name} cannot be read as FITS: {error}.") from error
-    if kpc is None or not kpc > 0:
+    with open_fits(path, "Broadband images") as hdus, damage_said(name, "broadband images"):
+        per_hertz, kpc = _of_sunrise(hdus, name, cube_name, f"CAMERA{camera}-PARAMETERS")
+    images = []
+    for image in per_hertz:
+        # W/Hz/m2/sr into nmgy/arcsec2.
+        brightness = image * 1e26 / _NMGY_IN_JANSKY / _ARCSEC2_PER_SR
+        images.append(_onto_axes_of_maps(brightness / ((1.0 + z) ** 3 if dimming else 1.0)))
+    return _band_images(images, z, kpc, {"source": os.path.basename(name), "camera": camera})
+
+
+def _of_sunrise(
+    hdus: Any, name: str, cube_name: str, parameters: str
+) -> tuple[list[np.ndarray], float]:
+    """Return images in ugriz, W/Hz/m2/sr, and the size of a pixel, kpc."""
+    names = [hdu.name for hdu in hdus]
+    missing = [n for n in ("FILTERS", cube_name) if n not in names]
+    if missing:
+        raise FileFormatError(
+            f"{name} lacks {', '.join(missing)}; it holds {', '.join(filter(None, names))}."
+        )
+    filters = hdus["FILTERS"].data
+    cube = np.asarray(hdus[cube_name].data, dtype=np.float64)
+    linear = hdus[parameters].header.get("linear_fov") if parameters in names else None
+    kpc = hdus[cube_name].header.get("CD1_1") or (linear / cube.shape[-1] if linear else None)
+    if kpc is None or not 0 < kpc < np.inf:
         raise FileFormatError(
             f"{name}: the size of a pixel is not known; neither {cube_name} has CD1_1 nor "
             f"{parameters} has linear_fov."
@@ -436,13 +439,7 @@ def read_broadband(
             f"them: {cube_name} has shape {cube.shape}, and "
             f"{'lacks ' + ', '.join(absent) if absent else 'the filters are there'}."
         )
-    images = []
-    for label in _FILTERS:
-        k = labels.index(label)
-        # W/m/m2/sr into W/Hz/m2/sr by the filter's widths, then into nmgy/arcsec2.
-        per_hertz = cube[k] * float(filters["ewidth_lambda"][k]) / float(filters["ewidth_nu"][k])
-        brightness = per_hertz * 1e26 / _NMGY_IN_JANSKY / _ARCSEC2_PER_SR
-        images.append(_onto_axes_of_maps(brightness / ((1.0 + z) ** 3 if dimming else 1.0)))
-    return _band_images(
-        images, z, float(kpc), {"source": os.path.basename(name), "camera": camera}
-    )
+    # W/m/m2/sr into W/Hz/m2/sr by the filter's widths.
+    places = [labels.index(label) for label in _FILTERS]
+    per_hertz = [float(filters["ewidth_lambda"][k] / filters["ewidth_nu"][k]) for k in places]
+    return [cube[k] * factor for k, factor in zip(places, per_hertz, strict=True)], float(kpc)

@@ -22,6 +22,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from picasssso._core.safe_files import short
 from picasssso.exceptions import FileFormatError, InvalidInputError
 from picasssso.filters.curves import pivot_wavelength
 
@@ -293,10 +294,10 @@ def _parsed(text: str, where: str) -> dict[str, TemplateError]:
     try:
         content = json.loads(text)
         found, curves = content["format"], content["curves"]
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise FileFormatError(
             f"{where} is not a template error of picasssso: expected JSON with 'format' and "
-            f"'curves' ({error!r})."
+            f"'curves' ({short(error)})."
         ) from error
     if found != FORMAT:
         raise FileFormatError(
@@ -305,9 +306,9 @@ def _parsed(text: str, where: str) -> dict[str, TemplateError]:
         )
     try:
         made = [TemplateError._from_dict(curve) for curve in curves]
+        return {curve.grid: curve for curve in made}
     except (InvalidInputError, TypeError) as error:
-        raise FileFormatError(f"{where} holds no usable template error: {error}") from error
-    return {curve.grid: curve for curve in made}
+        raise FileFormatError(f"{where} holds no usable template error: {short(error)}") from error
 
 
 @lru_cache(maxsize=1)

@@ -22,7 +22,7 @@ from typing import Any
 
 import numpy as np
 
-from picasssso.exceptions import FileFormatError, InvalidInputError
+from picasssso.exceptions import FileFormatError, InvalidInputError, PicassssoError
 
 #: Name of the file in a run's folder.
 RESULTS = "results.sqlite"
@@ -74,19 +74,25 @@ class Store:
         except (OSError, NotImplementedError) as error:  # read-only, full, without locks
             raise self._cannot(error) from error
         try:
-            self._open(dict(settings), resume, retry_failed)
-        except (OSError, sqlite3.Error) as error:
-            self._lock.release()
-            raise self._cannot(error) from error
+            with self._in_words():
+                self._open(dict(settings), resume, retry_failed)
         except BaseException:
             self._lock.release()
             raise
 
+    @contextmanager
+    def _in_words(self) -> Iterator[None]:
+        """Turn what goes wrong with the database into an error in words."""
+        try:
+            yield
+        except PicassssoError:
+            raise
+        except (sqlite3.Error, OSError, ValueError, TypeError, AttributeError) as error:
+            raise self._cannot(error) from error
+
     def _cannot(self, error: Exception) -> FileFormatError:
-        if isinstance(error, FileFormatError):
-            return error
         reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
-        if isinstance(error, sqlite3.DatabaseError) and "not a database" in reason:
+        if not isinstance(error, sqlite3.OperationalError | OSError):
             return FileFormatError(f"{self.folder / RESULTS} is damaged, or no results: {reason}.")
         full = "full" in reason or getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT)
         todo = "make room and resume the run" if full else "choose a folder that can be written to"
@@ -134,7 +140,8 @@ class Store:
 
     def done(self) -> set[str]:
         """Return the names of the galaxies that have a row."""
-        return {name for (name,) in self._database.execute("SELECT id FROM rows")}
+        with self._in_words():
+            return {name for (name,) in self._database.execute("SELECT id FROM rows")}
 
     def forget_moved(self, asked: Callable[[str], Sequence[float] | None]) -> int:
         """Forget the rows of galaxies whose redshift or position is another now; their number.
@@ -144,11 +151,12 @@ class Store:
         """
         query = "SELECT id, json FROM rows WHERE failed IS NULL"
         moved = []
-        for name, text in self._database.execute(query):
-            row, now = json.loads(text), asked(name)
-            before = [row.get(key, np.nan) for key in ("redshift", "ra", "dec")]
-            if now is not None and np.any(np.abs(np.subtract(before, now)) > _SAME):
-                moved.append((name,))
+        with self._in_words():
+            for name, text in self._database.execute(query):
+                row, now = json.loads(text), asked(name)
+                before = [row.get(key, np.nan) for key in ("redshift", "ra", "dec")]
+                if now is not None and np.any(np.abs(np.subtract(before, now)) > _SAME):
+                    moved.append((name,))
         if moved:
             with self._writing() as database:
                 database.executemany("DELETE FROM rows WHERE id = ?", moved)
@@ -174,8 +182,9 @@ class Store:
 
     def renumber(self, numbers: Mapping[str, int]) -> None:
         """Give rows the places of a catalog that has grown since."""
-        known = self._database.execute("SELECT id, number FROM rows")
-        moved = [(numbers[k], k) for k, old in known if numbers.get(k, old) != old]
+        with self._in_words():
+            known = self._database.execute("SELECT id, number FROM rows")
+            moved = [(numbers[k], k) for k, old in known if numbers.get(k, old) != old]
         if moved:
             with self._writing() as database:
                 database.executemany("UPDATE rows SET number = ? WHERE id = ?", moved)
@@ -183,20 +192,18 @@ class Store:
     @contextmanager
     def _writing(self) -> Iterator[sqlite3.Connection]:
         """Commit what is done with the database; a full disk is an error in words."""
-        try:
-            with self._database as database:
-                yield database
-        except (sqlite3.OperationalError, OSError) as error:
-            raise self._cannot(error) from error
+        with self._in_words(), self._database as database:
+            yield database
 
     def count(self, names: Container[str] | None = None) -> tuple[int, int]:
         """Return the number of rows (of these names), and how many of them failed."""
-        if names is None:
-            query = "SELECT COUNT(*), COUNT(failed) FROM rows"
-            return self._database.execute(query).fetchone()
-        rows = self._database.execute("SELECT id, failed IS NOT NULL FROM rows")
-        of = [failed for name, failed in rows if name in names]
-        return len(of), sum(of)
+        with self._in_words():
+            if names is None:
+                query = "SELECT COUNT(*), COUNT(failed) FROM rows"
+                return self._database.execute(query).fetchone()
+            rows = self._database.execute("SELECT id, failed IS NOT NULL FROM rows")
+            of = [failed for name, failed in rows if name in names]
+            return len(of), sum(of)
 
     def __enter__(self) -> Store:
         return self
@@ -207,15 +214,19 @@ class Store:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        number, failed = self.count()
         ending = "ended" if error is None else f"ended by {type(error).__name__}: {error}"
-        logger.info("%s; %d rows, %d of them failed", ending, number, failed)
-        logger.removeHandler(self._handler)
-        logger.setLevel(self._level)
-        self._handler.close()
-        self._database.close()
-        (self.folder / ".holder").unlink(missing_ok=True)
-        self._lock.release()
+        try:
+            logger.info("%s; %d rows, %d of them failed", ending, *self.count())
+        except FileFormatError:
+            if error is None:
+                raise
+        finally:
+            logger.removeHandler(self._handler)
+            logger.setLevel(self._level)
+            self._handler.close()
+            self._database.close()
+            (self.folder / ".holder").unlink(missing_ok=True)
+            self._lock.release()
 
 
 def _changes(before: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
@@ -298,8 +309,11 @@ def read_failures(folder: str | os.PathLike[str], limit: int) -> list[tuple[str,
     """Return name and reason of the first failures of a run, at most so many."""
     file = Path(folder).expanduser() / RESULTS
     query = "SELECT id, failed FROM rows WHERE failed IS NOT NULL ORDER BY number LIMIT ?"
-    with closing(sqlite3.connect(_address(file), uri=True)) as database:
-        return database.execute(query, (limit,)).fetchall()
+    try:
+        with closing(sqlite3.connect(_address(file), uri=True)) as database:
+            return database.execute(query, (limit,)).fetchall()
+    except sqlite3.Error as error:
+        raise FileFormatError(f"{file} is damaged, or no results: {error}.") from error
 
 
 def _address(path: Path) -> str:

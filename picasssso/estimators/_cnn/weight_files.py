@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import os
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+from picasssso._core.safe_files import read_json
 from picasssso.exceptions import FileFormatError, InvalidTypeError
 
 #: Names that stand for packaged weights of a version. Weights never change under a version's
@@ -71,10 +71,4 @@ def read_card(weights: str | os.PathLike[str]) -> dict[str, Any]:
     """Return the model card of weights."""
     path = weights_path(weights)
     path = path.with_name(path.name + ".json")
-    try:
-        card = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise FileFormatError(f"{path} is not a model card: {error}.") from error
-    if not isinstance(card, dict):
-        raise FileFormatError(f"{path} is not a valid model card: expected a JSON object.")
-    return card
+    return read_json(path, "model card")

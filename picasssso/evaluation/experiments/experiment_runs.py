@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
-from picasssso._core.safe_files import atomic_write
+from picasssso._core.safe_files import atomic_write, short
 from picasssso._core.version import __version__ as version
 from picasssso.evaluation.apertures import Apertures, fit_apertures
 from picasssso.evaluation.experiments.batch_estimates import (
@@ -163,8 +163,10 @@ def _load(path: Path) -> dict[str, Any]:
     try:
         with np.load(path) as file:
             return {name: file[name] for name in file.files}
-    except (OSError, ValueError, KeyError) as error:
-        raise FileFormatError(f"{path} is damaged ({error}): delete it and run again.") from error
+    except Exception as error:  # of ZIP files, of what is packed in them, and of arrays
+        raise FileFormatError(
+            f"{path} is damaged ({short(error)}): delete it and run again."
+        ) from error
 
 
 def _ranges(run: Run) -> list[range]:

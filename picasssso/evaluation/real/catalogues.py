@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from picasssso._core.before_opening import check_before_opening
+from picasssso._core.safe_files import short
 from picasssso.evaluation.real.painting import GalaxyProfile
 from picasssso.exceptions import FileFormatError, InvalidInputError
 
@@ -45,8 +46,8 @@ def read_catalogue(path: str | os.PathLike[str], columns: Sequence[str]) -> Tabl
         check_before_opening(path, "Catalog")
     try:
         table = Table.read(path)
-    except (OSError, ValueError) as error:
-        raise FileFormatError(f"{path} cannot be read as a table: {error}.") from error
+    except Exception as error:  # whatever the reader of some format raises
+        raise FileFormatError(f"{path} cannot be read as a table: {short(error)}.") from error
     missing = [name for name in columns if name not in table.colnames]
     if missing:
         raise FileFormatError(

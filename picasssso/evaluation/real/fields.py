@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,12 +10,11 @@ from typing import Any
 import astropy.units as u
 import numpy as np
 import numpy.typing as npt
-from astropy.io import fits
-from astropy.wcs import WCS, FITSFixedWarning
+from astropy.wcs import WCS
 from photutils.aperture import CircularAperture
 from scipy.ndimage import gaussian_filter
 
-from picasssso._core.before_opening import check_before_opening
+from picasssso._core.fits_files import celestial_wcs, read_array
 from picasssso.bands import BandImages
 from picasssso.evaluation.real.comparison import log10_positive
 from picasssso.evaluation.real.estimates import FIELDS, RealEstimator, describe_region
@@ -52,11 +50,12 @@ class Field:
             path = Path(folder) / file
             if not path.is_file():
                 raise FileFormatError(f"There is no image {path}: check the data folder.")
-            check_before_opening(path, "Field")
-            with fits.open(path) as hdus:
-                planes.append(np.array(hdus[0].data, dtype=float))
-                # The first band's: the files are on one grid.
-                wcs = _celestial(hdus[0].header) if wcs is None else wcs
+            plane, header = read_array(path, 0, "Field")
+            planes.append(np.array(plane, dtype=float))
+            # The first band's: the files are on one grid.
+            wcs = celestial_wcs(header, f"Field {path}") if wcs is None else wcs
+            if wcs is None:
+                raise FileFormatError(f"Field: found no celestial WCS in {path}, expected one.")
         assert wcs is not None
         if len({plane.shape for plane in planes}) > 1:
             raise InvalidInputError(
@@ -118,13 +117,6 @@ class Field:
         """Return the standard deviation of the sky from the pixels below its median."""
         below = plane[plane < 0]
         return float(np.sqrt(np.mean(np.minimum(np.abs(below), 5 * np.median(-below)) ** 2)))
-
-
-def _celestial(header: fits.Header) -> WCS:
-    """Read a WCS; old headers are understood without a word about their age."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", FITSFixedWarning)
-        return WCS(header).celestial
 
 
 def move_to_redshift(
