@@ -122,6 +122,7 @@ def test_damaged_files_give_the_packages_own_errors(kind, tmp_path):
         pytest.skip(f"HDF5 {h5py.version.hdf5_version} itself crashes on damaged strings")
     path, read = copied(kind, tmp_path)
     count = NUMBER // len(KINDS)
+    read(path)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     outcome = read_damaged(kind, [path], lambda paths: read(paths[0]), range(count))
     assert not outcome.foreign

@@ -19,6 +19,8 @@ _LONGEST_HEADER = 4000  # blocks
 _PACKED = {b"\x1f\x8b": gzip.open, b"BZ": bz2.open}
 #: Up to how many bytes a packed file is unpacked at once, in memory.
 _UNPACKED_SIZE = 2**28
+#: And up to how many times its own size: some unpack to a thousand times as much.
+_MOST_PACKED = 10
 
 
 def check_before_opening(path: str | os.PathLike[str], what: str) -> None:
@@ -58,13 +60,18 @@ def unpacked(path: str | os.PathLike[str]) -> IO[bytes] | None:
     if opener is None:
         return None
     try:
+        # In pieces: room is made for as much as is asked for, of a small file too.
+        left = min(_UNPACKED_SIZE, _MOST_PACKED * os.path.getsize(path) + 2**20)
+        pieces = []
         with opener(path, "rb") as packed:
-            content = packed.read(_UNPACKED_SIZE + 1)
+            while left >= 0 and (piece := packed.read(2**20)):
+                pieces.append(piece)
+                left -= len(piece)
     except (OSError, EOFError, ValueError, zlib.error):
         return None
-    if len(content) > _UNPACKED_SIZE:
+    if left < 0:
         return None
-    found = _Unpacked(content)
+    found = _Unpacked(b"".join(pieces))
     found.name = os.fspath(path)
     return found
 

@@ -257,8 +257,8 @@ def read_illustris_maps(
                 raise FileFormatError(
                     f"{name}: {key} lacks the attribute psize, the size of a pixel in kpc."
                 )
-            size = np.ravel(file[key].attrs["psize"])
-            raw[what], sizes[key] = data, float(size[0]) if size.size else np.nan
+            pixel = np.ravel(file[key].attrs["psize"])
+            raw[what], sizes[key] = data, float(pixel[0]) if pixel.size else np.nan
     if len({data.shape for data in raw.values()}) > 1 or np.ptp(list(sizes.values())) > 1e-9:
         raise FileFormatError(
             f"{name}: maps differ in shape or psize: "
