@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -155,6 +155,18 @@ class _Seen:
     psf_fwhm_arcsec: tuple[float, ...]
 
 
+def numbered(pairs: Iterable[Any]) -> Iterator[tuple[int, BandImages, PropertyMaps]]:
+    """Yield number, images and maps of each pair."""
+    for number, pair in enumerate(pairs):
+        try:
+            images, maps = pair
+        except (TypeError, ValueError):
+            raise InvalidInputError(
+                f"Pair {number}: found {type(pair).__name__}, expected (BandImages, PropertyMaps)."
+            ) from None
+        yield number, images, maps
+
+
 def pairs_from_maps(
     pairs: Sequence[tuple[BandImages, PropertyMaps]], *, size: int = 64
 ) -> PairsFromMaps:
@@ -165,13 +177,7 @@ def pairs_from_maps(
     widest PSF. Each pair is cut into squares of ``size`` pixels.
     """
     found = []
-    for number, pair in enumerate(pairs):
-        try:
-            images, maps = pair
-        except (TypeError, ValueError):
-            raise InvalidInputError(
-                f"Pair {number}: found {type(pair).__name__}, expected (BandImages, PropertyMaps)."
-            ) from None
+    for number, images, maps in numbered(pairs):
         _check_pair(number, images, maps)
         found.append((images, _seen(number, images), maps))
     if not found:

@@ -234,7 +234,10 @@ def watchful(tmp_path_factory):
     estimator = CNNEstimator(device="cpu")
     model = estimator._model()
     bands = tuple(f"sdss2010-{letter}" for letter in "ugriz")
-    table = LightTable.build(bands, ProceduralGalaxies(survey="sdss").redshift_range)
+    with pytest.MonkeyPatch.context() as patch:
+        # A coarse table, as building one is slow.
+        patch.setattr("picasssso.mocks.light.REDSHIFT_STEP", 0.02)
+        table = LightTable.build(bands, ProceduralGalaxies(survey="sdss").redshift_range)
     pairs = GeneratedPairs(7, survey="sdss", n_pixels=64, table=table, bands=bands, device="cpu")
     pivots = [3557.0, 4702.0, 6176.0, 7490.0, 8947.0]
     training = measure_training_range([TrainingSource(pairs, pivots)], model.config, galaxies=256)

@@ -13,7 +13,7 @@ from picasssso.networks.architectures import build_network
 from picasssso.networks.config import TrainingConfig
 from picasssso.networks.conformal import ConformalCalibration
 from picasssso.networks.weights import TrainedModel
-from picasssso.pairs.from_maps import PairsFromMaps
+from picasssso.pairs.from_maps import PairsFromMaps, numbered
 from picasssso.pairs.source import PairSource
 from picasssso.training.batches import PairPool, TrainingSource
 from picasssso.training.loop import run_training
@@ -33,13 +33,7 @@ def make_sources(prepare: Callable[..., Any], pairs: Any, size: int) -> Sources:
     if isinstance(pairs, PairSource):
         return [TrainingSource(pairs, [wavelength(band) for band in pairs.bands])]
     groups: dict[tuple[str, ...], list[Any]] = {}
-    for number, pair in enumerate(pairs):
-        try:
-            images, maps = pair
-        except (TypeError, ValueError):
-            raise InvalidInputError(
-                f"Pair {number}: found {type(pair).__name__}, expected (BandImages, PropertyMaps)."
-            ) from None
+    for number, images, maps in numbered(pairs):
         images, context = prepare(number, images, 0, 0)
         groups.setdefault(images.bands, []).append((images, context, maps))
     if not groups:
