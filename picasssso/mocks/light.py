@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -68,6 +69,44 @@ def _parts(photometry: GridPhotometry) -> np.ndarray:
         middle = (share - 0.5 * typical[inside]) / share[-1]
         part[inside] = band * PARTS + np.minimum((middle * PARTS).astype(int), PARTS - 1)
     return part
+
+
+@lru_cache(maxsize=4)
+def _built(
+    bands: tuple[str, ...],
+    curves: tuple[str, ...],
+    redshift: tuple[float, float, int],
+    grid: SSPGrid,
+    nebular: bool,
+    progress: bool,
+) -> LightTable:
+    """Make a table at so many redshifts from one to another; ``curves``: hashes of the bands'."""
+    from tqdm import tqdm
+
+    from picasssso.sps.histories import AgeBins, StepHistories
+    from picasssso.sps.photometry import V_BAND, GridPhotometry
+
+    redshifts = np.linspace(*redshift)
+    weights = StepHistories(AGE_EDGES, np.eye(N_AGE)).age_weights(AgeBins(grid.ages))
+    pieces = [
+        _summed(GridPhotometry.build(grid, bands, float(z), nebular=nebular), weights)
+        for z in tqdm(redshifts, disable=not progress, desc="light tables")
+    ]
+    v_stars, _, v_wavelength = _summed(
+        GridPhotometry.build(grid, [V_BAND], 0.0, nebular=False), weights
+    )
+    return LightTable(
+        bands=bands,
+        redshifts=redshifts,
+        log_metallicities=np.log10(grid.metallicities),
+        stars=np.stack([piece[0] for piece in pieces]),
+        gas=np.stack([piece[1] for piece in pieces]),
+        wavelength=np.stack([piece[2] for piece in pieces]),
+        v_stars=v_stars,
+        v_wavelength=v_wavelength,
+        surviving=weights @ grid.surviving_fraction.T,
+        grid_hash=grid.hash,
+    )
 
 
 def _summed(photometry: GridPhotometry, weights: np.ndarray) -> tuple[np.ndarray, ...]:
@@ -165,38 +204,18 @@ class LightTable:
         nebular: bool = True,
         progress: bool = False,
     ) -> LightTable:
-        """Integrate a stellar grid's spectra over bands."""
-        from tqdm import tqdm
-
+        """Integrate a stellar grid's spectra over bands; the last few tables are kept."""
+        from picasssso.filters.curves import filter_hashes
         from picasssso.sps import SSPGrid
-        from picasssso.sps.histories import AgeBins, StepHistories
-        from picasssso.sps.photometry import V_BAND, GridPhotometry
 
         grid = SSPGrid.default() if grid is None else grid
         low, high = redshift if isinstance(redshift, tuple) else (redshift, redshift)
         if not low <= high:
             raise InvalidInputError(f"redshift={redshift!r} is not a range: expected (low, high).")
         count = int(np.ceil((high - low) / REDSHIFT_STEP - 1e-9)) + 1
-        redshifts = np.linspace(low, high, count)
-        weights = StepHistories(AGE_EDGES, np.eye(N_AGE)).age_weights(AgeBins(grid.ages))
-        pieces = [
-            _summed(GridPhotometry.build(grid, bands, float(z), nebular=nebular), weights)
-            for z in tqdm(redshifts, disable=not progress, desc="light tables")
-        ]
-        v_stars, _, v_wavelength = _summed(
-            GridPhotometry.build(grid, [V_BAND], 0.0, nebular=False), weights
-        )
-        return cls(
-            bands=tuple(bands),
-            redshifts=redshifts,
-            log_metallicities=np.log10(grid.metallicities),
-            stars=np.stack([piece[0] for piece in pieces]),
-            gas=np.stack([piece[1] for piece in pieces]),
-            wavelength=np.stack([piece[2] for piece in pieces]),
-            v_stars=v_stars,
-            v_wavelength=v_wavelength,
-            surviving=weights @ grid.surviving_fraction.T,
-            grid_hash=grid.hash,
+        # A name may stand for another curve later.
+        return _built(
+            tuple(bands), filter_hashes(bands), (low, high, count), grid, nebular, progress
         )
 
     def _tables(self, device: torch.device) -> tuple[torch.Tensor, ...]:

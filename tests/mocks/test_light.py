@@ -133,3 +133,10 @@ def test_particles_fall_into_age_bins():
     binned = mass_in_age_bins(ages, masses)
     assert binned.sum() == masses.sum()
     np.testing.assert_array_equal(binned[[0, 1, -1]], [1.0, 6.0, 8.0])
+
+
+def test_tables_are_kept_for_the_same_curves_alone(monkeypatch):
+    first = LightTable.build(["sdss2010-r"], 0.05)
+    assert LightTable.build(["sdss2010-r"], 0.05) is first
+    monkeypatch.setattr("picasssso.filters.curves.filter_hash", lambda curve: "another curve")
+    assert LightTable.build(["sdss2010-r"], 0.05) is not first
