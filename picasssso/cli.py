@@ -9,13 +9,14 @@ commands that need them, so that ``--help`` is quick.
 from __future__ import annotations
 
 import errno
+import signal
 from typing import Any
 
 import click
 
 from picasssso._cli.advice import with_options
 from picasssso._cli.shared_options import debug_wanted, describe_error, short_warnings
-from picasssso._cli.signals import Ended, end_by_signals
+from picasssso._cli.signals import Ended, end_by_signals, ending_of, signal_behind
 from picasssso._core.version import __version__
 
 #: Where each command lives; imported only when it is asked for.
@@ -58,16 +59,21 @@ class _Group(click.Group):
         except (click.ClickException, click.exceptions.Exit, click.Abort):
             raise
         except (KeyboardInterrupt, Ended) as error:
-            reason = error.reason if isinstance(error, Ended) else "Interrupted"
-            click.echo(f"{reason}; nothing was half-written.", err=True)
-            for note in getattr(error, "__notes__", ()):
-                click.echo(with_options(note, self._invoked(ctx)), err=True)
-            ctx.exit(128 + error.number if isinstance(error, Ended) else 130)
+            self._end(ctx, error)
         except Exception as error:  # the last line of defense: no traceback for users
+            if (ended := signal_behind(error)) is not None:
+                self._end(ctx, ended)
             # click knows what to do when whoever reads the output has gone.
             if debug_wanted(ctx) or getattr(error, "errno", None) == errno.EPIPE:
                 raise
             raise click.ClickException(describe_error(error, self._invoked(ctx))) from error
+
+    def _end(self, ctx: click.Context, error: KeyboardInterrupt | Ended) -> None:
+        number = error.number if isinstance(error, Ended) else signal.SIGINT
+        click.echo(f"{ending_of(number)}; nothing was half-written.", err=True)
+        for note in getattr(error, "__notes__", ()):
+            click.echo(with_options(note, self._invoked(ctx)), err=True)
+        ctx.exit(128 + number)
 
     def _invoked(self, ctx: click.Context) -> click.Command | None:
         name = ctx.invoked_subcommand

@@ -876,6 +876,41 @@ def test_a_signal_while_an_object_is_deleted_is_not_lost():
     assert b"ignored" not in done.stderr
 
 
+IMPORTING = """
+import os, signal
+import click
+from picasssso import cli
+
+class Descriptor:
+    def __set_name__(self, owner, name):
+        os.kill(os.getpid(), signal.SIGTERM)
+
+@click.command()
+def slow():
+    class Imported:
+        one = Descriptor()
+
+cli.cli.get_command = lambda ctx, name: slow
+cli.main()
+"""
+
+
+@pytest.mark.skipif(
+    signal.getsignal(signal.SIGTERM) == signal.SIG_IGN, reason="SIGTERM is ignored here"
+)
+def test_a_signal_that_python_makes_another_error_of():
+    """In the midst of an import, that is."""
+    done = subprocess.run(
+        [sys.executable, "-c", IMPORTING, "slow"],
+        timeout=100,
+        check=False,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 128 + signal.SIGTERM
+    assert done.stderr == "Ended by SIGTERM; nothing was half-written.\n"
+
+
 @pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="Windows has no such signals")
 @pytest.mark.parametrize("name", ["SIGTERM", "SIGHUP", "SIGINT"])
 def test_a_command_that_is_ended_leaves_nothing_half_written(tmp_path, name):

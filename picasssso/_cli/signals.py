@@ -18,11 +18,18 @@ class Ended(SystemExit):
         super().__init__(128 + number)
         self.number = number
 
-    @property
-    def reason(self) -> str:
-        """What ended it (str)."""
-        name = signal.Signals(self.number).name
-        return "Interrupted" if name == "SIGINT" else f"Ended by {name}"
+
+def ending_of(number: int) -> str:
+    """Return what a signal did."""
+    name = signal.Signals(number).name
+    return "Interrupted" if name == "SIGINT" else f"Ended by {name}"
+
+
+def signal_behind(error: BaseException | None) -> Ended | None:
+    """Return the signal that an error comes from, such as those that Python makes of others."""
+    while error is not None and not isinstance(error, Ended):
+        error = error.__cause__ or error.__context__
+    return error
 
 
 class _Ending:
