@@ -1,5 +1,6 @@
 """The ``picasssso`` command: what it does, and what it says when it is used wrongly."""
 
+import gzip
 import json
 import os
 import shlex
@@ -13,6 +14,7 @@ import click
 import numpy as np
 import pytest
 from astropy.io import fits
+from astropy.nddata import CCDData, StdDevUncertainty
 from astropy.wcs import WCS
 from click.testing import CliRunner
 
@@ -705,7 +707,22 @@ def _many_kinds(folder):
     layouts.space_image(folder / "roman.fits", flux, wcs, sigma=0.1, **space)
     space = {"INSTRUME": "NIRCAM", "FILTER": "F150W", "TELESCOP": "JWST"}
     layouts.space_image(folder / "jwst_i2d.fits", flux, wcs, sigma=0.1, **space)
-    return [path.name for path in sorted(folder.glob("*.fits")) if path.stem not in ("g", "i")]
+    space = {"INSTRUME": "WFC3", "FILTER": "F160W", "TELESCOP": "HST", "DETECTOR": "IR",
+             "PHOTFLAM": 1.9e-20, "PHOTPLAM": 15369.0}  # fmt: skip
+    layouts.space_image(folder / "hst_drz.fits", flux, wcs, sigma=0.1, unit="electrons/s", **space)
+    stated = StdDevUncertainty(np.full(shape, 0.1))
+    words = {"FILTER": "r", "SURVEY": "SDSS"}
+    CCDData(flux, unit="nmgy", wcs=wcs, uncertainty=stated, mask=flux > 9, header=words).write(
+        folder / "ccddata.fits"
+    )
+    words = wcs.to_header()
+    words.update(BUNIT="MJy/sr", FILTER="FUV", TELESCOP="GALEX")
+    fits.PrimaryHDU(data, words).writeto(folder / "galex.fits")
+    packed = [fits.PrimaryHDU(), fits.CompImageHDU(data, header, name="SCI")]
+    fits.HDUList(packed).writeto(folder / "packed.fits.fz")
+    (folder / "sdss.fits.gz").write_bytes(gzip.compress((folder / "sdss.fits").read_bytes()))
+    names = [path.name for path in sorted(folder.glob("*.fits*"))]
+    return [name for name in names if name not in ("g.fits", "i.fits")]
 
 
 def test_every_line_that_info_proposes_reads_the_file(folder):
@@ -723,7 +740,7 @@ def test_every_line_that_info_proposes_reads_the_file(folder):
             # Noise that no file states is measured, or cannot be: that is no fault of the line.
             assert result.exit_code == 0, (name, line, result.stderr)
             proposed += 1
-    assert proposed >= 22
+    assert proposed >= 27
 
 
 def test_info_of_own_files(folder):
@@ -769,6 +786,8 @@ def test_info_copes_with_odd_files(folder, make):
         ({"FILTER": "g DECam SDSS c0001 4720.0 1520.0"}, ("decam2014", "g")),
         ({"FILTER": "r", "TELESCOP": "2.5m", "SURVEY": "SDSS"}, ("sdss2010", "r")),
         ({"FILTER": "HSC-I"}, ("hsc2017", None)),
+        ({"FILTER": "FUV", "TELESCOP": "GALEX"}, ("galex", "fuv")),
+        ({"FILTER": "j", "ORIGIN": "2MASS"}, ("twomass", "J")),
         ({"FILTER": "i.00000", "INSTRUME": "gpc1"}, ("panstarrs", "i")),
         ({"BAND": "z"}, (None, "z")),
         ({"FILTER": "Halpha"}, (None, None)),

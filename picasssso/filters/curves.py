@@ -146,6 +146,11 @@ def list_filters() -> QTable:
     return QTable(columns, names=["name", "pivot", "width", "source"])
 
 
+def bands_of(group: str) -> list[str]:
+    """Return the names of a group's filters, without that of the group."""
+    return [name.partition("-")[2] for name in _library_files() if name.startswith(f"{group}-")]
+
+
 def load_filter(name: str) -> FilterResponse:
     """Return the curve last defined in this session under a name, else that of a library."""
     import speclite.filters

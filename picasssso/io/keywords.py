@@ -25,7 +25,7 @@ from picasssso.bands.flux_units import (
     parse_unit,
 )
 from picasssso.exceptions import FileFormatError, InvalidInputError, PicassssoWarning
-from picasssso.filters.curves import pivot_wavelength
+from picasssso.filters.curves import bands_of, pivot_wavelength
 
 
 def check_magnitude(value: Any, keyword: str, what: str, *, zero: bool = False) -> float:
@@ -145,13 +145,16 @@ def plane_kind(name: str) -> str | None:
 
 
 def guess_band(header: Mapping[str, Any]) -> tuple[str | None, str | None]:
-    """Guess the speclite group and the letter of a filter from a header."""
+    """Guess the group and the name or letter of a filter from a header."""
     texts = [str(header.get(key, "")) for key in (*FILTER_KEYWORDS, *_CAMERA_KEYWORDS)]
     everything = " ".join(texts)
     group = next((g for words, g in _CAMERAS if re.search(words, everything, re.I)), None)
     letters = (_LETTER.match(text) for text in texts[: len(FILTER_KEYWORDS)])
     letter = next((match.group(1) for match in letters if match), None)
-    return group, letter
+    # Names that are no letter, such as FUV, and letters in another case.
+    known = {} if group is None else {name.lower(): name for name in bands_of(group)}
+    words = (text.strip().lower() for text in texts[: len(FILTER_KEYWORDS)])
+    return group, letter or next((known[word] for word in words if word in known), None)
 
 
 def find_zero_point(header: Any, band: str, unit: u.UnitBase) -> tuple[u.Quantity, str]:
