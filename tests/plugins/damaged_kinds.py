@@ -212,7 +212,8 @@ def info(paths):
         raise result.exception
     assert "not an error that picasssso expected" not in result.output, result.output[-300:]
     if result.exit_code:
-        raise click.ClickException(result.output)
+        # Behind what was printed and warned of before.
+        raise click.ClickException(result.output.rpartition("Error: ")[2])
 
 
 # ---- maps and cubes ---------------------------------------------------------------------------

@@ -105,3 +105,18 @@ def test_stars_that_made_no_psf_look_alike(shapes, limits, fold):
     core, rings = differences(ready, *others, width)
     assert core < limits[0]
     assert rings < limits[1]
+
+
+@pytest.mark.parametrize("told", [False, True])
+def test_measured_psfs_of_too_few_pixels_are_told(told):
+    images, _, _ = field(COARSE if told else SHARP)
+    bands = images.select(["sdss2010-g", "sdss2010-r"])
+    # Stars are widened when they are put on one another: the true PSFs.
+    shapes = COARSE if told else SHARP
+    bands = bands.replace(psf={b: stamp(0, 0, *shapes[b[-1]]) for b in bands})
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        match_psf(bands)
+    found = [str(w.message) for w in caught if "pixels wide" in str(w.message)]
+    assert len(found) == told
+    assert not found or "target=1 * u.arcsec" in found[0]
