@@ -25,7 +25,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from picasssso._core.constants import HELIUM
-from picasssso._core.fits_files import damage_said, open_fits
 from picasssso._core.safe_files import open_hdf5
 from picasssso.exceptions import FileFormatError, InvalidInputError
 from picasssso.mocks.age_bins import AGE_CENTRES, AGE_EDGES, N_AGE, surviving_fraction
@@ -393,6 +392,8 @@ def read_broadband(
     dust: bool = False,
 ) -> BandImages:
     """Read noiseless ugriz of the Illustris release, nmgy/arcsec2, on the axes of the maps."""
+    from picasssso._core.fits_files import damage_said, open_fits
+
     name = os.fspath(path)
     z = checked_redshift(redshift, redshift, name)
     if not os.path.isfile(path):
