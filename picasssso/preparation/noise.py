@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import inspect
 import os
+import warnings
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +22,7 @@ from astropy.nddata import NDData, StdDevUncertainty
 from picasssso._core.blocks import Block
 from picasssso.bands.noise_scaling import NoiseScaling
 from picasssso.bands.slots import per_band, scalar_quantity
-from picasssso.exceptions import InvalidInputError
+from picasssso.exceptions import InvalidInputError, PicassssoWarning
 from picasssso.preparation.background import check_source_mask, mask_sky_sources
 from picasssso.preparation.outskirts import Outskirts, fit_outskirts
 from picasssso.preparation.sky_level import hides_no_sky
@@ -42,8 +43,13 @@ _SAMPLE_BLOCKS = 4
 _MIN_BOXES = 40
 #: Stated and measured noise may differ by this factor before the measured one is used.
 _TOLERANCE = 1.05
-#: Pixels between boxes that are compared where a galaxy's light lies beneath them.
-_LAG = 8
+#: Pixels between those that are compared where a galaxy's light lies beneath them: the last share
+#: little noise, the others tell how far it is shared.
+_LAGS = (1, 2, 4)
+#: The same for boxes, and how much larger their scatter is where structure is seen.
+_LAG, _SPOTTED = 8, 1.1
+#: Widths of the Gaussians by which noise may be correlated, pixels.
+_WIDTHS = np.linspace(0.0, 3.0, 61)
 #: Part of the pixels beside the mask with such light from which on they are.
 _LIT = 0.1
 
@@ -155,31 +161,29 @@ def measure_noise(
     that could be measured: 1 and white where there is too little sky to tell.
 
     ``outskirts``: the galaxies' light beside the mask. Where it is more than noise it is taken
-    off, and what it leaves cancels in second differences between boxes.
+    off; what it leaves of arms and spots cancels in differences between pixels close to each
+    other, whose correlation is taken to be that of smoothing by a Gaussian.
     """
     mask = check_source_mask(images, source_mask, None)
     lit = outskirts is not None and _is_lit(images.shape, mask, outskirts)
+    if lit:
+        assert outskirts is not None
+        return _beneath_light(images, band, mask, outskirts)
     sums: dict[int, list[Array]] = {side: [] for side in _SIDES}
-    # A sample of a large field is enough: box sums of four million pixels.
-    blocks = list(blocks_of(images.shape, stride=48, bytes_per_pixel=400))
-    for block in blocks[:: -(-len(blocks) // _SAMPLE_BLOCKS)]:
+    for block in _sample(images.shape):
         flux, precision = (plane[0] for plane in images.to_arrays(block.core, bands=[band]))
         empty = (precision > 0) & ~np.asarray(mask[block.core])
-        if lit:
-            assert outskirts is not None
-            flux = flux - outskirts.light(Block(block.core, block.core, np.s_[:, :]))
         with np.errstate(invalid="ignore"):
             scaled = np.where(empty, flux * np.sqrt(precision), 0.0)
-        for side in _SIDES:
-            boxes = _box_sums(scaled, empty, side)
-            sums[side].append(
-                _second_differences(boxes, side) if lit else boxes[np.isfinite(boxes)]
-            )
-    spread = {}
-    for side in _SIDES:
-        values = np.concatenate(sums[side]) / side
-        if values.size >= _MIN_BOXES:
-            spread[side] = 1.4826 * float(np.median(np.abs(values - np.median(values))))
+        for side, found in sums.items():
+            boxes = _box_sums(scaled, empty, side) / side
+            found.append(boxes[np.isfinite(boxes)])
+    spread = _spread(sums, _MIN_BOXES)
+    return _from_boxes(spread)
+
+
+def _from_boxes(spread: dict[int, float]) -> tuple[float, NoiseScaling]:
+    """Return noise and correlation, by the scatter of boxes of several sides."""
     if spread.get(1, 0.0) <= 0:
         return 1.0, NoiseScaling.white()
     inflation = [(spread[side] / spread[1]) ** 2 for side in spread]
@@ -199,6 +203,61 @@ def _box_sums(values: Array, empty: Array, side: int) -> Array:
     return np.where(whole, values[cut].reshape(boxes).sum(axis=(1, 3), dtype=np.float64), np.nan)
 
 
+def _sample(shape: tuple[int, int]) -> list[Block]:
+    """Return blocks of a large field that are enough: box sums of four million pixels."""
+    blocks = list(blocks_of(shape, stride=48, bytes_per_pixel=400))
+    return blocks[:: -(-len(blocks) // _SAMPLE_BLOCKS)]
+
+
+def _spread(found: dict[int, list[Array]], enough: int) -> dict[int, float]:
+    """Return the scatter of values, of which there are enough."""
+    whole = {k: np.concatenate(values) for k, values in found.items()}
+    return {
+        k: 1.4826 * float(np.median(np.abs(values - np.median(values))))
+        for k, values in whole.items()
+        if values.size >= enough
+    }
+
+
+def _beneath_light(
+    images: BandImages, band: str, mask: Array, outskirts: Outskirts
+) -> tuple[float, NoiseScaling]:
+    """Return noise and correlation where a galaxy's light lies over all of the sky."""
+    found: dict[int, list[Array]] = {lag: [] for lag in _LAGS}
+    sums: dict[int, list[Array]] = {side: [] for side in _SIDES}
+    for block in _sample(images.shape):
+        flux, precision = (plane[0] for plane in images.to_arrays(block.core, bands=[band]))
+        light = outskirts.light(Block(block.core, block.core, np.s_[:, :]))
+        with np.errstate(invalid="ignore"):
+            scaled = (flux - light) * np.sqrt(precision)
+        empty = (precision > 0) & ~np.asarray(mask[block.core])
+        for lag, values in found.items():
+            differences = _differences(scaled, empty, lag)
+            values.append(differences[np.isfinite(differences)])
+        for side, values in sums.items():
+            boxes = _box_sums(np.where(empty, scaled, 0.0), empty, side) / side
+            values.append(_second_differences(boxes, side))
+    # Nine pixels, each in nine of them: so many tell as much as one box.
+    close = _spread(found, 9 * _MIN_BOXES)
+    apart = _spread(sums, _MIN_BOXES)
+    if len(close) < len(_LAGS):
+        return 1.0, NoiseScaling.white()
+    noise, scaling = _from_differences(close)
+    # Pixels far from each other tell more, where no arms and spots are seen between them.
+    return _from_boxes(apart) if 0 < apart.get(1, 0.0) < _SPOTTED * noise else (noise, scaling)
+
+
+def _differences(values: Array, empty: Array, lag: int) -> Array:
+    """Return second differences along both axes in turn, scaled to the noise of one pixel.
+
+    They are free of light whose curvature along one axis changes little along the other.
+    """
+    found = np.where(empty, values, np.nan)
+    for _ in range(2):
+        found = (found[2 * lag :] - 2 * found[lag:-lag] + found[: -2 * lag]).T
+    return found / 6
+
+
 def _second_differences(boxes: Array, side: int) -> Array:
     """Return second differences between boxes that share no noise, scaled to that of one."""
     lag = -(-_LAG // side)
@@ -209,6 +268,30 @@ def _second_differences(boxes: Array, side: int) -> Array:
     ]
     values = np.concatenate([*found, np.zeros(0)])
     return np.asarray(values[np.isfinite(values)])
+
+
+def _from_differences(spread: dict[int, float]) -> tuple[float, NoiseScaling]:
+    """Return noise and correlation, by the scatter of differences at several lags."""
+    if not all(spread[lag] > 0 for lag in _LAGS):
+        return 1.0, NoiseScaling.white()
+    shared = np.exp(
+        -(np.arange(2 * max(_LAGS) + 1) ** 2) / np.maximum(4 * _WIDTHS**2, 1e-3)[:, None]
+    )
+    # Of the variance that differences would have of independent pixels, by width and lag.
+    left = {k: ((6 - 8 * shared[:, k] + 2 * shared[:, 2 * k]) / 6) ** 2 for k in _LAGS}
+    near, far, _ = _LAGS
+    expected = left[near] / left[far]
+    best = int(np.argmin(np.abs(np.log(expected) - 2 * np.log(spread[near] / spread[far]))))
+    # What arms and spots leave grows with the lag.
+    noise = min(spread[k] / float(np.sqrt(left[k][best])) for k in _LAGS[1:])
+    width = max(_WIDTHS[best], 1e-3)
+    inflation = []
+    for side in _SIDES:
+        apart = np.arange(1 - side, side)
+        inflation.append(
+            np.sum((1 - np.abs(apart) / side) * np.exp(-(apart**2) / (4 * width**2))) ** 2
+        )
+    return noise, NoiseScaling([side**2 for side in _SIDES], inflation)
 
 
 def _is_lit(shape: tuple[int, int], mask: Array, outskirts: Outskirts) -> bool:
@@ -238,13 +321,28 @@ def calibrate_noise(
     estimated = images.missing_uncertainty
     if estimated:
         images = images.with_estimated_noise(source_mask=np.asarray(mask))
-    ratios, scalings = {}, {}
+    ratios, scalings, on_galaxy = {}, {}, []
     outskirts = fit_outskirts(images, np.asarray(mask))
     for band in images.bands:
         ratios[band], scaling = measure_noise(
             images, band, source_mask=mask, outskirts=outskirts[band]
         )
+        if band in estimated and (ratios[band], scaling.is_white) == (1.0, True):
+            if outskirts[band].profiles:
+                everything = np.zeros(images.shape, dtype=bool)
+                ratios[band], scaling = measure_noise(
+                    images, band, source_mask=everything, outskirts=outskirts[band]
+                )
+                on_galaxy.append(band)
         scalings[band] = images.noise_scaling[band] if scaling.is_white else scaling
+    if on_galaxy:
+        warnings.warn(
+            f"The noise of {', '.join(on_galaxy)} was measured on the galaxy itself, since too "
+            "little sky is left beside it: it may be a third too large, or more where "
+            "neighboring pixels share noise. Take a larger cutout, or give uncertainty=.",
+            PicassssoWarning,
+            stacklevel=2,
+        )
     factors = {b: 1.0 if 1 / _TOLERANCE < r < _TOLERANCE else r for b, r in ratios.items()}
 
     def scale(band: str, flux: Array, precision: Array, block: Block) -> Any:

@@ -9,8 +9,11 @@ from scipy.ndimage import gaussian_filter
 
 from picasssso import BandImages
 from picasssso.bands import resampling
+from picasssso.exceptions import PicassssoWarning
 from picasssso.preparation import match_psf
+from picasssso.preparation.background import mask_sky_sources
 from picasssso.preparation.noise import calibrate_noise, measure_noise
+from picasssso.preparation.outskirts import fit_outskirts
 from picasssso.preparation.psf import model_psf
 
 BAND = "sdss2010-r"
@@ -127,6 +130,51 @@ def test_too_little_sky_says_nothing():
     images = empty_sky((20, 20))
     ratio, scaling = measure_noise(images, BAND, source_mask=np.ones(images.shape, bool))
     assert (ratio, scaling.is_white) == (1.0, True)
+
+
+def spiral_on_noise(side, *, size=25.0, smooth=0.0, stated=True, seed=0):
+    """A spiral with knots that fills its frame, forty times brighter than noise of 1."""
+    y, x = np.indices((side, side), dtype=float) - side / 2
+    radius, angle = np.hypot(x, y / 0.7), np.arctan2(y / 0.7, x)
+    disk = np.exp(-radius / size)
+    knots = np.random.default_rng(1).random(disk.shape) < 0.01
+    light = disk * (1 + 0.6 * np.cos(2 * angle - radius / 4) + 8 * knots)
+    light = gaussian_filter(light + 2 * np.exp(-np.hypot(x, y) / 5), 1.7)
+    noise = empty_sky(disk.shape, smooth=smooth, seed=seed)[BAND]
+    image = CCDData(40 * light + noise.data, unit="nmgy", wcs=noise.wcs)
+    if stated:
+        image.uncertainty = StdDevUncertainty(np.ones(disk.shape))
+    return BandImages({BAND: image}, redshift=0.02)
+
+
+@pytest.mark.parametrize("smooth", [0.0, 0.6, 1.0])
+@pytest.mark.parametrize("side", [120, 90, 60])
+def test_noise_beneath_a_galaxy_that_fills_the_frame(side, smooth):
+    images = spiral_on_noise(side, smooth=smooth)
+    hidden = mask_sky_sources(images)
+    found, scaling = measure_noise(
+        images, BAND, source_mask=hidden, outskirts=fit_outskirts(images, hidden)[BAND]
+    )
+    assert 1 / 1.2 < found < 1.2
+    # What a Gaussian of that width leaves of a hundred independent pixels.
+    expected = max(4 * np.pi * smooth**2, 1.0)
+    assert scaling(100) == pytest.approx(expected, rel=0.4)
+
+
+@pytest.mark.parametrize("side", [90, 60])
+def test_noise_of_no_file_beneath_a_galaxy(side):
+    calibrated = calibrate_noise(spiral_on_noise(side, stated=False))
+    assert 1 / 1.2 < np.median(calibrated[BAND].uncertainty.array) < 1.2
+
+
+def test_noise_on_the_galaxy_itself_is_told():
+    images = spiral_on_noise(40, stated=False)
+    with pytest.warns(PicassssoWarning, match="was measured on the galaxy itself"):
+        calibrated = calibrate_noise(images)
+    assert 1 / 1.5 < np.median(calibrated[BAND].uncertainty.array) < 1.5
+    # What a file states is better than that.
+    stated = calibrate_noise(spiral_on_noise(40))
+    assert noted(stated)["applied_factor"][BAND] == 1
 
 
 def test_alignment_in_blocks_is_alignment(monkeypatch, tmp_path):
