@@ -21,7 +21,7 @@ from picasssso.mocks.particles.hydrogen import (
     star_formation_pressure,
 )
 from picasssso.mocks.particles.smoothing import deposit, neighbour_distance
-from picasssso.mocks.particles.snapshots import read_particles
+from picasssso.mocks.particles.snapshots import _shrinking_sphere, read_particles
 
 H, SCALE, MATTER = 0.7, 0.8, 0.3
 KPC, MSUN, YEAR = 3.0856775814913673e21, 1.988409870698051e33, 3.15576e7
@@ -595,3 +595,11 @@ def test_real_files_from_end_to_end(shared_data, table, name):
     assert sums[4] == pytest.approx(1.36 * (gas.hi_mass + gas.h2_mass).sum(), rel=1e-3)
     flux = light.surface_brightness.sum((0, 2, 3)).numpy()
     assert 0.3 < -2.5 * float(np.log10(flux[1] / flux[2])) < 1.2
+
+
+@pytest.mark.parametrize("far", [0.0, 1.0, np.inf])
+def test_particles_in_one_place_have_a_center(far):
+    """Of whose sphere no radius is small enough, as of positions that a damaged file makes 0."""
+    position = np.full((40, 3), 2.0)
+    position[0] += far
+    np.testing.assert_allclose(_shrinking_sphere(position, np.ones(40)), 2.0)

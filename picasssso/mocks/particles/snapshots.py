@@ -303,9 +303,10 @@ def _shrinking_sphere(position: np.ndarray, mass: np.ndarray) -> np.ndarray:
     """Return the densest place (Power et al. 2003, MNRAS 338, 14)."""
     center = np.median(position, axis=0)
     radius = float(np.sqrt(((position - center) ** 2).sum(axis=1)).max())
+    least = 1e-9 * radius  # many may be in one place, or one infinitely far
     while True:
         inside = ((position - center) ** 2).sum(axis=1) <= radius**2
-        if inside.sum() < max(20, 0.01 * len(position)):
+        if inside.sum() < max(20, 0.01 * len(position)) or radius <= least:
             return center
         center = np.average(position[inside], axis=0, weights=mass[inside])
         radius *= 0.9
