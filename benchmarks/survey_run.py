@@ -19,31 +19,19 @@ With ``--memory 16`` nothing is timed: the memory of two workers by quarters of 
 of 16 x 16 pixels, which take less time but need as many model libraries::
 
     python benchmarks/survey_run.py --galaxies 2000 --estimators sed_fit --memory 16
-
-With ``--kills 30`` nothing is timed: workers, the scheduler and the client of small runs are
-ended by SIGKILL at random moments, as often as said, and started again. Every galaxy has to stand
-in the table once, and its maps have to be readable::
-
-    python benchmarks/survey_run.py --galaxies 40 --kills 30
 """
 
 from __future__ import annotations
 
-import json
 import os
-import random
 import resource
 import shutil
-import signal
 import statistics
-import subprocess
-import sys
 import tempfile
 import time
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -54,14 +42,12 @@ from astropy.nddata import NDData
 from astropy.table import Table
 from records import load, options_of, record, sampled, write_table
 
-from picasssso import BandImages, PropertyMaps
+from picasssso import BandImages
 from picasssso.estimators import get_estimator
-from picasssso.exceptions import FileFormatError
-from picasssso.surveys import read_results, run, run_mosaic
+from picasssso.surveys import run, run_mosaic
 from picasssso.surveys.catalogs import read_catalog
 from picasssso.surveys.galaxies import READ_ONLY, GalaxyWork
 from picasssso.surveys.image_sources import FilePatterns
-from picasssso.surveys.store import read_rows
 from picasssso.testing import make_galaxy
 
 ESTIMATORS = ["mass_to_light", "cnn", "sed_fit"]
@@ -72,9 +58,9 @@ FEW = 2
 
 def main() -> None:
     """Measure, and write the result and the documentation's tables."""
-    # Mosaic: height and width; kills, memory: nothing is timed; table: only the tables.
+    # Mosaic: height and width; memory: nothing is timed; table: only the tables.
     given = options_of(
-        __doc__, galaxies=2000, rounds=3, estimators=ESTIMATORS, mosaic=[0], kills=0, memory=0,
+        __doc__, galaxies=2000, rounds=3, estimators=ESTIMATORS, mosaic=[0], memory=0,
         table=False,
     )  # fmt: skip
     warnings.simplefilter("ignore")
@@ -84,21 +70,13 @@ def main() -> None:
             record("survey_run.json", measure_mosaic(folder, *given.mosaic), "mosaic")
         elif not given.table:
             catalog = make_cutouts(folder, given.galaxies, given.memory or SIDE)
-            if given.kills:
-                # Ended from outside, it ends what it has started.
-                signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
-                record("survey_run.json", kill_at_random(catalog, folder, given.kills), "kills")
-                return
             if given.memory:
+                kept = load("survey_run.json").get("memory", {})
                 for one in given.estimators:
                     full = run_once(get_estimator(one)(), catalog, folder, f"{one}_memory", 2)
-                    found = {
-                        "galaxies": given.galaxies,
-                        "side": given.memory,
-                        "workers_2_memory_gb": full["memory_gb"],
-                    }
-                    known = load("survey_run.json").get("memory", {})
-                    record("survey_run.json", {**known, one: found}, "memory")
+                    how = {"galaxies": given.galaxies, "side": given.memory}
+                    kept[one] = {**how, "workers_2_memory_gb": full["memory_gb"]}
+                record("survey_run.json", kept, "memory")
                 return
             known = load("survey_run.json").get("estimators", {})
             found = {one: measure(one, catalog, folder, given.rounds) for one in given.estimators}
@@ -260,118 +238,6 @@ def memory_of_children() -> float:
         with suppress(psutil.Error):
             sizes.append(child.memory_info().rss / 1e9)
     return max(sizes)
-
-
-#: A run in a process of its own: catalog, folder of the images, folder of results, scheduler.
-CLIENT = """
-import sys
-from picasssso import MassToLightEstimator
-from picasssso.surveys import run
-
-catalog, images, folder, scheduler = sys.argv[1:]
-run(catalog, MassToLightEstimator(), folder, images=images + "/{id}.fits", prepare=False,
-    pictures=0, scheduler=scheduler, resume=True, progress=False)
-"""
-KINDS = ("worker", "worker", "scheduler", "client")
-
-
-class Cluster:
-    """A scheduler, two workers and a run, each a process that may be killed."""
-
-    def __init__(self, catalog: Path, folder: Path) -> None:
-        self.catalog, self.folder = catalog, folder
-        self.processes: dict[str, list[subprocess.Popen]] = {}
-        self.start("scheduler")
-
-    def start(self, kind: str) -> None:
-        """Start a process; after the scheduler all others, which end with it."""
-        file = self.folder / "scheduler.json"
-        if kind == "scheduler":
-            self.end()
-            file.unlink(missing_ok=True)
-        arguments = {
-            "scheduler": ["-m", "distributed.cli.dask_scheduler", "--port", "0",
-                          "--host", "127.0.0.1", "--dashboard-address", "127.0.0.1:0",
-                          "--scheduler-file", str(file)],
-            "worker": ["-m", "distributed.cli.dask_worker", "--scheduler-file", str(file),
-                       "--nthreads", "1", "--dashboard-address", "127.0.0.1:0"],
-        }  # fmt: skip
-        if kind == "client":
-            address = json.loads(file.read_text())["address"]
-            paths = (self.catalog, self.catalog.parent, self.folder / "run")
-            arguments["client"] = ["-c", CLIENT, *map(str, paths), address]
-        process = subprocess.Popen([sys.executable, *arguments[kind]], stderr=subprocess.DEVNULL)
-        self.processes.setdefault(kind, []).append(process)
-        if kind == "scheduler":
-            while not (file.exists() and file.read_text().strip().endswith("}")):
-                time.sleep(0.1)
-            for other in ("worker", "worker", "client"):
-                self.start(other)
-
-    def kill(self, kind: str) -> None:
-        """Kill a process and start it again."""
-        process = self.processes[kind].pop(random.randrange(len(self.processes[kind])))
-        process.kill()
-        process.wait()
-        self.start(kind)
-
-    def end(self) -> None:
-        """End everything."""
-        for process in chain(*self.processes.values()):
-            process.kill()
-            process.wait()
-        self.processes.clear()
-
-    def rows(self) -> int:
-        """Return how many galaxies are in the table."""
-        try:
-            return sum(1 for _ in read_rows(self.folder / "run"))
-        except FileFormatError:
-            return 0
-
-    def is_done(self) -> bool:
-        """Return whether the run has come to its end; start it again where it has failed."""
-        client = self.processes["client"][0]
-        if client.poll():
-            self.processes["client"].clear()
-            self.start("client")
-        return client.returncode == 0
-
-
-def kill_at_random(catalog: Path, folder: Path, kills: int) -> dict[str, Any]:
-    """Kill processes of runs at random moments; return how often, and what became of the rows."""
-    wanted = list(Table.read(catalog)["id"])
-    counts = dict.fromkeys(KINDS, 0)
-    rounds = failed = 0
-    while sum(counts.values()) < kills:
-        place = folder / f"kills_{rounds}"
-        place.mkdir()
-        cluster = Cluster(catalog, place)
-        try:
-            while not cluster.is_done():
-                # No moment is spared, but some work gets done between two.
-                before, until = cluster.rows(), time.monotonic() + 60.0
-                while cluster.rows() == before and time.monotonic() < until:
-                    time.sleep(0.5)
-                    if cluster.is_done():
-                        break
-                time.sleep(random.uniform(0.0, 4.0))
-                if sum(counts.values()) < kills and not cluster.is_done():
-                    kind = random.choice(KINDS)
-                    cluster.kill(kind)
-                    counts[kind] += 1
-                    print(f"{sum(counts.values())}: {kind}", file=sys.stderr, flush=True)
-        finally:
-            cluster.end()
-        table = read_results(place / "run")
-        assert list(table["id"]) == wanted, "a galaxy is missing, or there twice"
-        for row in table:
-            if row["failed"]:
-                failed += 1
-            else:
-                PropertyMaps.read(place / "run" / str(row["maps"]))
-        rounds += 1
-    return {"killed": counts, "runs": rounds, "galaxies_each": len(wanted), "failed_rows": failed}
 
 
 def rows_of(result: dict[str, Any]) -> list[list[str]]:

@@ -1,16 +1,11 @@
-"""End commands by signals at random moments, and look at what is left of them.
+"""Commands that signals end at random moments: they end, say so, and leave nothing behind.
 
 Survey runs of 20 small galaxies with two workers, by M/L and by the SED fit, get SIGTERM, SIGINT
 or SIGHUP (to the process, or to its whole group, as from a terminal) while the cluster starts, at
 the first galaxy, in the middle, while the table is written, at the end, and while another signal
-is being handled; the same is done to `simulate`, `estimate`, `prepare` and `train`::
-
-    python benchmarks/ended_commands.py --kills 20 --others 5
-
-A command has to end within seconds with the status of the signal, without processes and hidden
-files left behind and without half-written files; of a survey run the last line has to say how much
-is done and how to go on, and ``--resume`` has to leave every galaxy in the table once. Random
-moments are drawn from ``--seed``.
+is being handled; the same is done to `simulate`, `estimate`, `prepare` and `train`. They are run
+with ``--slow``; ``PICASSSSO_ENDED=21`` ends so many runs instead of seven, and each other command
+as often as that over four.
 """
 
 from __future__ import annotations
@@ -22,18 +17,15 @@ import re
 import signal
 import subprocess
 import sys
-import tempfile
 import time
-import warnings
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import h5py
-import psutil
+import pytest
 from astropy.table import Table
-from records import options_of, record
 
 from picasssso import BandImages, PropertyMaps
 from picasssso.data import load_example
@@ -42,7 +34,12 @@ from picasssso.surveys import read_results
 from picasssso.surveys.store import read_rows
 from picasssso.testing import make_galaxy
 
+pytest.importorskip("distributed")
+psutil = pytest.importorskip("psutil")  # distributed brings it
+
 NUMBER, SIDE = 20, 32
+#: Survey runs that are ended.
+ENDED = int(os.environ.get("PICASSSSO_ENDED", 7))
 SIGNALS = ("SIGTERM", "SIGINT", "SIGHUP")
 #: When a survey run is ended: rows in the table, longest wait after it, whether twice.
 MOMENTS: dict[str, tuple[int, float, bool]] = {
@@ -61,38 +58,28 @@ MARK = "PICASSSSO_ENDED"
 TRACKER = re.compile(r"Traceback.*\n.*resource_tracker\.py(?:.*\n)*?KeyError: .*\n?")
 
 
-def main() -> None:
-    """End commands, and write what was found."""
-    given = options_of(__doc__, kills=20, others=5, seed=0)
-    warnings.simplefilter("ignore")
-    dice = random.Random(given.seed)
-    found: dict[str, Any] = {}
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        catalog = make_cutouts(folder)
-        if given.kills:
-            found["survey"] = [end_survey(k, catalog, folder, dice) for k in range(given.kills)]
-        for what, make in OTHERS.items():
-            command, check = make(folder)
-            if not given.others:
-                continue
-            time_of(command(-2), folder)  # with all that is made or read once
-            whole = time_of(command(-1), folder)
-            found[what] = [
-                end_other(what, command(k), check, folder, dice, whole, k)
-                for k in range(given.others)
-            ]
-    wrong = [one for each in found.values() for one in each if one["wrong"]]
-    for one in wrong:
-        print(one)
-    for what, each in found.items():
-        summary = {
-            "ended": len(each),
-            "wrong": sum(bool(one["wrong"]) for one in each),
-            "longest_s": max(one["seconds"] for one in each),
-        }
-        record("ended_commands.json", summary, what)
-    sys.exit(bool(wrong))
+@pytest.fixture(scope="module")
+def cutouts(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("cutouts")
+    return make_cutouts(folder), folder
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("k", range(ENDED))
+def test_an_ended_survey_run_leaves_nothing_behind_and_goes_on(k, cutouts):
+    catalog, folder = cutouts
+    assert end_survey(k, catalog, folder, random.Random(k))["wrong"] == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("what", ["simulate", "estimate", "prepare", "train"])
+def test_another_command_that_is_ended_leaves_nothing_behind(what, tmp_path):
+    command, check = OTHERS[what](tmp_path)
+    time_of(command(-2), tmp_path)  # with all that is made or read once
+    whole = time_of(command(-1), tmp_path)
+    for k in range(max(ENDED // 4, 1)):
+        found = end_other(what, command(k), check, tmp_path, random.Random(k), whole, k)
+        assert found["wrong"] == []
 
 
 def make_cutouts(folder: Path) -> Path:
@@ -230,7 +217,6 @@ def end_survey(k: int, catalog: Path, folder: Path, dice: random.Random) -> dict
         if not (out / "index.html").exists():
             wrong.append("no page after --resume")
     result |= {"moment": moment, "signal": name, "again": again, "group": group, "rows": done}
-    print(k, estimator, {**result, "last": lines[-1:]}, flush=True)
     return result
 
 
@@ -252,7 +238,7 @@ def end_other(
     running = Command(command, folder)
     time.sleep(dice.uniform(0.2, 1.0) * whole)
     result = running.end(name, again, dice.uniform(0.0, 1.0), group)
-    output, wrong = result.pop("output"), result["wrong"]
+    wrong = result["wrong"]
     if left := hidden(folder):
         wrong.append(f"left {left}")
     try:
@@ -260,7 +246,6 @@ def end_other(
     except Exception as error:
         wrong.append(f"half-written: {error!r}")
     result |= {"signal": name, "again": again, "group": group}
-    print(what, k, {**result, "last": output.strip().splitlines()[-1:]}, flush=True)
     return result
 
 
@@ -337,6 +322,3 @@ OTHERS = {
     "prepare": make_prepare,
     "train": make_train,
 }
-
-if __name__ == "__main__":
-    main()
