@@ -242,14 +242,18 @@ def iterate_results(
     _register(client, plugin, address)
     waiting = iter(batches)
     again: list[tuple[Sequence[Any], int]] = []
-    # Where workers hold several tasks, one of these may not be what killed its worker.
-    suspects: list[Sequence[Any]] | None = [] if client.cluster is None else None
+    # Where workers hold several tasks, one of these may not be what killed its worker. Those of a
+    # cluster on this machine hold one, but for tasks with resources and groups of few tasks.
+    suspects: list[Sequence[Any]] = []
+    queued = client.cluster is not None and not resources
     alone: Any = None
     running = as_completed(loop=client.loop, raise_errors=False)
     under_way: dict[Any, Sequence[Any]] = {}
-    threads, looked = 1, float("-inf")
+    threads, looked, submitted = 1, float("-inf"), 0
 
     def submit(batch: Sequence[Any], retries: int) -> None:
+        nonlocal submitted
+        submitted += 1
         # One group of tasks, which the scheduler hands out as workers become free.
         key = (plugin.name, len(under_way), secrets.token_hex(4))
         future = client.submit(
@@ -284,7 +288,11 @@ def iterate_results(
             if isinstance(outcome, Exception):
                 if len(batch) > 1:
                     again += [([item], _RETRIES) for item in batch]
-                elif suspects is None or batch is alone or not isinstance(outcome, _KilledError):
+                elif (
+                    (queued and submitted > 2 * threads)
+                    or batch is alone
+                    or not isinstance(outcome, _KilledError)
+                ):
                     yield batch[0], outcome
                 else:
                     suspects.append(batch)
