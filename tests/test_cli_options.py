@@ -1,18 +1,22 @@
 """The options that `prepare`, `estimate` and `survey` share: what each does."""
 
 import re
+import warnings
 
 import astropy.units as u
 import click
 import numpy as np
 import pytest
 from astropy.io import fits
+from astropy.io.fits.verify import VerifyWarning
 from astropy.wcs import WCS
 from click.testing import CliRunner
 
 from picasssso import BandImages, PropertyMaps
 from picasssso._cli.advice import with_options
+from picasssso._cli.shared_options import short_warnings
 from picasssso.cli import cli
+from picasssso.exceptions import PicassssoWarning
 
 SHAPE = (60, 64)
 BANDS = ("sdss2010-g", "sdss2010-i")
@@ -538,3 +542,14 @@ def test_no_command_writes_over_its_input(tmp_path, monkeypatch, command):
     assert "already the name of an input" in result.output
     assert (tmp_path / "b.fits").read_bytes() == b"what was there"
     assert (tmp_path / "a.fits").read_bytes() == b"what was there"
+
+
+def test_headers_full_of_what_is_no_fits_make_two_lines(capsys):
+    with short_warnings():
+        for card in range(30):
+            warnings.warn(f"card {card} is no card", VerifyWarning, stacklevel=1)
+        warnings.warn("one of our own", PicassssoWarning, stacklevel=1)
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[0] == "Warning: card 0 is no card"
+    assert lines[1].startswith("Warning: More of the headers")
+    assert lines[2:] == ["Warning: one of our own"]

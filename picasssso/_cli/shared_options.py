@@ -66,15 +66,22 @@ def describe_error(error: Exception, command: click.Command | None = None) -> st
 
 @contextmanager
 def short_warnings() -> Iterator[None]:
-    """Show each warning once, in one line on stderr."""
+    """Show each warning once, in one line on stderr; of what is no FITS in headers, the first."""
     # Astropy sends warnings to its own logger as soon as it is imported; do that first,
     # or it would undo what is set here.
     import astropy.logger  # noqa: F401
+    from astropy.io.fits.verify import VerifyWarning
     from astropy.utils.exceptions import AstropyWarning
 
     shown: set[str] = set()
+    more = "More of the headers is not as the FITS standard has it."
+    not_standard = 0
 
     def show(message: Warning | str, category: type[Warning], *args: Any, **kwargs: Any) -> None:
+        nonlocal not_standard
+        if issubclass(category, VerifyWarning):  # of a damaged file, one for each card
+            not_standard += 1
+            message = message if not_standard == 1 else more
         context = click.get_current_context(silent=True)
         text = with_options(
             " ".join(str(message).split()), None if context is None else context.command
