@@ -97,12 +97,13 @@ class Command:
 
     def __init__(self, arguments: list[str], folder: Path) -> None:
         self.mark = f"{os.getpid()}-{time.monotonic_ns()}"
-        self.log = open(folder / "stderr.txt", "w+")
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "picasssso.cli", *arguments],
-            stdout=subprocess.DEVNULL, stderr=self.log, cwd=folder, start_new_session=True,
-            env={**os.environ, MARK: self.mark}, preexec_fn=default_signals,
-        )  # fmt: skip
+        self.log = folder / f"stderr_{self.mark}.txt"
+        with open(self.log, "w") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "picasssso.cli", *arguments],
+                stdout=subprocess.DEVNULL, stderr=log, cwd=folder, start_new_session=True,
+                env={**os.environ, MARK: self.mark}, preexec_fn=default_signals,
+            )  # fmt: skip
 
     def send(self, name: str, group: bool) -> None:
         """Send a signal, to all processes of the command or to the first."""
@@ -147,9 +148,8 @@ class Command:
         sent = {getattr(signal, one).value for one in (name, again) if one}
         if status not in {0, *(-n for n in sent), *(128 + n for n in sent)}:
             wrong.append(f"status {status}")
-        self.log.seek(0)
         # Python's own tracker of semaphores does not survive a terminal that is closed.
-        output = TRACKER.sub("", self.log.read())
+        output = TRACKER.sub("", self.log.read_text())
         if "Traceback" in output and status > 0:
             wrong.append("a traceback")
         return {"status": status, "seconds": seconds, "output": output, "wrong": wrong}
@@ -206,8 +206,7 @@ def end_survey(k: int, catalog: Path, folder: Path, dice: random.Random) -> dict
         wrong.append(f"left {left}")
     resumed = Command([*arguments, "--resume"], folder)
     if resumed.process.wait(300):
-        resumed.log.seek(0)
-        wrong.append(f"resumed: {resumed.log.read()[-300:]}")
+        wrong.append(f"resumed: {resumed.log.read_text()[-300:]}")
     else:
         table = read_results(out)
         if list(table["id"]) != [f"g{n:02d}" for n in range(NUMBER)] or any(table["failed"]):
@@ -254,8 +253,7 @@ def time_of(command: list[str], folder: Path) -> float:
     started = time.monotonic()
     running = Command(command, folder)
     if running.process.wait():
-        running.log.seek(0)
-        raise RuntimeError(running.log.read())
+        raise RuntimeError(running.log.read_text())
     return time.monotonic() - started
 
 
