@@ -44,8 +44,8 @@ _NEGATIVE = 0.5
 _ITERATIONS = 150
 #: Error of an aperture of one FWHM, in mag, beyond which a warning is given.
 TOLERANCE = 0.02
-#: FWHM in pixels below which PSFs that are images are too coarse to be matched well: rings around
-#: stars of Hickson 88 (1.4 pixels) differ by 2 % of the peak; with a target of 2.9 pixels, 0.3 %.
+#: FWHM in pixels below which PSFs that are images are too coarse to be matched well: stars that
+#: did not make them stay unlike each other by some per cent of their peaks.
 _SAMPLED = 2.0
 #: PSFs whose widths agree so well are the same.
 _SAME = 0.005
