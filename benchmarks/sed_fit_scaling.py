@@ -27,7 +27,7 @@ from picasssso import BandImages, SEDFitEstimator
 WIDTH = 4096
 REDSHIFT = 0.05
 BAR_GB = 3.0
-COLOURS = np.array([0.25, 0.6, 1.0, 1.35, 1.6], np.float32)
+COLORS = np.array([0.25, 0.6, 1.0, 1.35, 1.6], np.float32)
 NOISE = np.array([0.6, 0.8, 1.0, 1.2, 2.0], np.float32) / 20
 
 
@@ -38,10 +38,10 @@ def image(rows: int, width: int) -> BandImages:
     radius = np.hypot((y + 100) % 200 - 100, x % 200 - 100).astype(np.float32)
     light = np.exp(-radius / 25)
     images = {}
-    for band, colour, noise in zip(BANDS, COLOURS, NOISE, strict=True):
+    for band, color, noise in zip(BANDS, COLORS, NOISE, strict=True):
         data = rng.standard_normal((rows, width), dtype=np.float32)
         data *= noise
-        data += colour * light ** (1 + 0.1 * (colour - 1))
+        data += color * light ** (1 + 0.1 * (color - 1))
         sigma = np.full_like(data, noise)
         images[band] = CCDData(data, unit=u.nmgy, uncertainty=StdDevUncertainty(sigma))
     return BandImages(

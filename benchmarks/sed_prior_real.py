@@ -25,8 +25,8 @@ from picasssso.evaluation.real.catalog_galaxies import (
     estimate_galaxies,
     galaxy_figures,
 )
-from picasssso.evaluation.real.catalogues import GALAXY_BANDS, GalaxyCatalogue
 from picasssso.evaluation.real.estimates import RealEstimator, estimated
+from picasssso.evaluation.real.published_tables import GALAXY_BANDS, GalaxyCatalog
 from picasssso.sps import SEDPrior
 
 BAND_SETS = {"ugriz": OPTICAL, "FUV-z": GALAXY_BANDS}
@@ -53,13 +53,13 @@ COLUMNS = (
     ("A_V (mag)", "attenuation.median", 2),
     ("quiescent", "attenuation_quiescent.median", 2),
     ("SFR (dex)", "sfr_star_forming.median", 2),
-    ("called quiescent", "quiescent_recognised.share", 2),
+    ("called quiescent", "quiescent_recognized.share", 2),
     ("age, quiescent (Gyr)", "quiescent.stellar_age", 1),
     ("Z, quiescent", "quiescent.stellar_metallicity", 3),
 )
 
 
-def measure(galaxies: GalaxyCatalogue, numbers: list[int], bands: Any, prior: SEDPrior) -> Any:
+def measure(galaxies: GalaxyCatalog, numbers: list[int], bands: Any, prior: SEDPrior) -> Any:
     """Return how fits of some galaxies compare with GSWLC; offsets are fit less GSWLC."""
     parameters = {"n_models": N_MODELS, "prior": prior, "device": "cpu"}
     fit = RealEstimator({**FIT, "parameters": parameters})
@@ -78,7 +78,7 @@ def measure(galaxies: GalaxyCatalogue, numbers: list[int], bands: Any, prior: SE
 def main() -> None:
     """Measure, print and write the result."""
     options = options_of(__doc__, folder=SHARED / "data" / "truth", galaxies=10**6)
-    galaxies = GalaxyCatalogue.read(options.folder / "nsa_galaxies.fits")
+    galaxies = GalaxyCatalog.read(options.folder / "nsa_galaxies.fits")
     numbers = galaxies.choose({"gswlc": options.galaxies})
     rows = [["bands", "prior", *(title for title, _, _ in COLUMNS)]]
     fits: dict[str, dict[str, Any]] = {}

@@ -41,7 +41,7 @@ from matplotlib.figure import Figure
 from records import ROOT, SHARED, load, number, options_of, record, write_table
 from sed_fit_common import nmad, read_bc03
 
-from picasssso.evaluation.real.catalogues import column
+from picasssso.evaluation.real.published_tables import column
 from picasssso.sps import Calzetti, ModelLibrary, SEDPrior, SSPGrid, TemplateError
 from picasssso.sps.histories import AgeBins, DelayedHistories
 from picasssso.sps.photometry import GridPhotometry
@@ -144,9 +144,9 @@ class Relation:
         median = np.array(
             [np.nanmedian(values[(mass > low) & (mass <= high)]) for low, high in pairwise(edges)]
         )
-        centres = 0.5 * (edges[1:] + edges[:-1])
-        left = values - np.interp(mass, centres, median)
-        return cls(centres, median, nmad(left[np.isfinite(left) & (mass > LOWEST_MASS)]))
+        centers = 0.5 * (edges[1:] + edges[:-1])
+        left = values - np.interp(mass, centers, median)
+        return cls(centers, median, nmad(left[np.isfinite(left) & (mass > LOWEST_MASS)]))
 
     def at(self, log_mass: np.ndarray | float) -> np.ndarray:
         """Return the median at stellar masses."""

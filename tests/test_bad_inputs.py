@@ -181,7 +181,7 @@ READ = {
     "extinction of no scale": ("good", None, ["--ebv", "0.1"], "SFD98"),
     # options
     "no estimator of the name": ("good", None, ["-e", "oracle"], "mass_to_light"),
-    "no parameter of the name": ("good", None, ["--option", "colour=1"], "relation"),
+    "no parameter of the name": ("good", None, ["--option", "tint=1"], "relation"),
     "a position in words": ("good", None, ["--position", "north"], "RA DEC"),
     "an aperture in kelvin": ("good", None, ["--aperture", "5 K"], "10 kpc"),
     "an output that is an input": ("good", None, ["-o", "i.fits", "--overwrite"], "i.fits"),

@@ -466,7 +466,7 @@ BAD_OPTIONS = {
     "bare band": (["-b", "g=g.fits"], ["'g'"]),
     "duplicate band": ([*bands(), "-b", "sdss2010-g=i.fits"], ["sdss2010-g", "twice"]),
     "band without file": (["-b", "sdss2010-g"], ["BAND=FILE"]),
-    "unknown parameter": ([*bands(), "--option", "colour=g-i"], ["colour", "relation"]),
+    "unknown parameter": ([*bands(), "--option", "tint=g-i"], ["tint", "relation"]),
     "wrong parameter": ([*bands(), "--option", "relation=astrology"], ["astrology"]),
     "parameter without value": ([*bands(), "--option", "relation"], ["NAME=VALUE"]),
     "textual zero point": ([*bands(), "--zero-point", "bright"], ["bright"]),

@@ -41,7 +41,7 @@ count = 2
 pixels_per_galaxy = 5
 
 [estimators.ml]
-label = "colour M/L"
+label = "color M/L"
 name = "mass_to_light"
 parameters = {relation = "taylor2011"}
 samples = 10

@@ -115,9 +115,9 @@ def test_truth_is_a_spiral_galaxy(example):
     assert 1 < sfr < 10
     assert not any(mask.any() for mask in truth.masks.values())
     # Old and metal rich inside, young and metal poor outside.
-    centre, edge = (65, 63), (65, 3)
+    center, edge = (65, 63), (65, 3)
     for name in ("stellar_age", "stellar_metallicity"):
-        assert truth[name].data[centre] > 1.15 * truth[name].data[edge]
+        assert truth[name].data[center] > 1.15 * truth[name].data[edge]
     assert np.all(truth["attenuation_v"].data >= 0)
     assert truth["attenuation_v"].data.max() > 0.8
 

@@ -29,7 +29,7 @@ def test_weights():
         assert all((p == member + 0.125).all() for p in network.parameters())
     assert len(model.ensemble.networks) == model.config.members == 2
     assert (model.calibration.factors == 1.5).all()
-    assert (model.calibration.whole_colour_limits == 8.0).all()
+    assert (model.calibration.whole_color_limits == 8.0).all()
     assert model.card["package_version"] == "0.1"
 
 

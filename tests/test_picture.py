@@ -62,7 +62,7 @@ def test_ratio_is_shown_where_the_truth_and_not_the_estimate_is_large(galaxy, es
     assert ratio.min() < -0.5
 
 
-def test_grey_is_for_no_estimate_only(galaxy, truth):
+def test_gray_is_for_no_estimate_only(galaxy, truth):
     mass = truth["stellar_mass"].data.copy()
     mass[0, 0], mass[0, 1] = -1e6, np.nan
     shown = panels(draw_picture(galaxy, {"mine": make_maps(mass)}))

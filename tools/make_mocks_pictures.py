@@ -67,9 +67,9 @@ def half_light_radius(images: torch.Tensor, pixel: torch.Tensor) -> torch.Tensor
     n, height, width = images.shape
     y, x = torch.meshgrid(torch.arange(height), torch.arange(width), indexing="ij")
     weight = images**2
-    centre_y = (weight * y).sum((1, 2)) / weight.sum((1, 2))
-    centre_x = (weight * x).sum((1, 2)) / weight.sum((1, 2))
-    radius = torch.hypot(y - centre_y[:, None, None], x - centre_x[:, None, None]).reshape(n, -1)
+    center_y = (weight * y).sum((1, 2)) / weight.sum((1, 2))
+    center_x = (weight * x).sum((1, 2)) / weight.sum((1, 2))
+    radius = torch.hypot(y - center_y[:, None, None], x - center_x[:, None, None]).reshape(n, -1)
     order = radius.argsort(dim=1)
     grown = images.reshape(n, -1).gather(1, order).cumsum(1)
     where = (grown < 0.5 * grown[:, -1:]).sum(1)

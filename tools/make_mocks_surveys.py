@@ -53,7 +53,7 @@ def main() -> None:
             "references": {k: kept["references"][k]["link"] for k in ("pixel_scale", *BAND_KEYS)},
         }
     content = {
-        "source": f"surveycodex {version('surveycodex')} (MIT licence)",
+        "source": f"surveycodex {version('surveycodex')} (MIT license)",
         "units": UNITS,
         "surveys": surveys,
     }

@@ -148,7 +148,7 @@ def fit_apertures(
                 "half_mass_radius holds values that are not positive and finite: expected "
                 "pixels; leave it out to measure it on the maps."
             )
-    x, y, radius = _centres(maps, center, given)
+    x, y, radius = _centers(maps, center, given)
     axis_ratio, angle = _moment_shapes(maps, x, y, radius)
     fitted = np.zeros(len(maps), bool)
     if method == "isophote":
@@ -206,7 +206,7 @@ def _squared_radius(
     return along**2 + (across / axis_ratio[:, None, None]) ** 2
 
 
-def _centres(
+def _centers(
     maps: FloatArray, center: tuple[float, float] | None, radius: FloatArray | None
 ) -> tuple[FloatArray, FloatArray, FloatArray]:
     """Return centroids inside the circle of the half-mass radius, and that radius."""

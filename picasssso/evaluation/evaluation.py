@@ -12,7 +12,7 @@ import numpy.typing as npt
 from picasssso.evaluation.apertures import Apertures, fit_apertures
 from picasssso.evaluation.measures import Record, Settings, join_records, measure
 from picasssso.evaluation.stacks import DERIVED, MapStack, check_resolutions
-from picasssso.evaluation.summary import Bins, summarise
+from picasssso.evaluation.summary import Bins, summarize
 from picasssso.exceptions import InvalidInputError, InvalidTypeError
 from picasssso.maps.arrays import PERCENTILES
 from picasssso.maps.regions import aperture_weights
@@ -86,8 +86,8 @@ class Evaluation:
         return join_records(self._records)
 
     def summary(self, bins: Bins | None = None) -> dict[str, Any]:
-        """Return the statistics, as `summarise` does."""
-        return summarise(self.record(), self.settings, bins)
+        """Return the statistics, as `summarize` does."""
+        return summarize(self.record(), self.settings, bins)
 
 
 def compare_maps(

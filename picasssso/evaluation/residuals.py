@@ -22,7 +22,7 @@ FloatArray = npt.NDArray[np.floating]
 OUTLIER_DEX = 0.3
 N_BOOTSTRAP = 200
 #: Makes the median absolute deviation of a normal distribution its standard deviation.
-_NORMALISED = 1.482602218505602
+_NORMALIZED = 1.482602218505602
 #: Bins, and how many NMAD they reach, of the histograms that medians are bootstrapped with.
 _N_BINS, _REACH = 400, 6.0
 
@@ -172,7 +172,7 @@ def scatter_ratio(
 def _statistics(sample: FloatArray) -> dict[str, float]:
     mean, median = float(sample.mean()), float(np.median(sample))
     sigma = float(sample.std(ddof=1)) if len(sample) > 1 else float("nan")
-    nmad = _NORMALISED * float(np.median(np.abs(sample - median)))
+    nmad = _NORMALIZED * float(np.median(np.abs(sample - median)))
     rms = float(np.hypot(sigma, mean))
     return {"mean": mean, "sigma": sigma, "median": median, "nmad": nmad, "rms": rms}
 
@@ -231,5 +231,5 @@ def _bootstrap_medians(
         medians[k] = np.interp(0.5, share, edges)
         inside = np.interp(medians[k] + distances, edges, share)
         inside -= np.interp(medians[k] - distances, edges, share)
-        nmads[k] = _NORMALISED * np.interp(0.5, inside, distances)
+        nmads[k] = _NORMALIZED * np.interp(0.5, inside, distances)
     return {"median": medians, "nmad": nmads}

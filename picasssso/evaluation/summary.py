@@ -70,7 +70,7 @@ def measured_properties(record: Record) -> list[str]:
     return [name.removeprefix(start) for name in record if name.startswith(start)]
 
 
-def summarise(
+def summarize(
     record: Record, settings: Settings | None = None, bins: Bins | None = None
 ) -> dict[str, Any]:
     """Return the statistics of one estimator.
@@ -88,7 +88,7 @@ def summarise(
         "n_ellipse_fallbacks": int((~fitted).sum()),
         "n_apertures_off_image": int((record["aperture.on_image"] < 0.99).sum()),
         "properties": {
-            name: _summarise_property(record, name, settings, bins)
+            name: _summarize_property(record, name, settings, bins)
             for name in measured_properties(record)
         },
     }
@@ -138,7 +138,7 @@ def _ratio(
     return scatter_ratio(mine, its, who, whose, n_bootstrap=n_bootstrap)
 
 
-def _summarise_property(
+def _summarize_property(
     record: Record, name: str, settings: Settings, bins: Bins
 ) -> dict[str, Any]:
     result = {

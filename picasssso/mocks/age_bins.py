@@ -16,11 +16,11 @@ AGE_EDGES = np.array([0.0, 1e7, 1e8, 3e8, 1e9, 2e9, 4e9, 7e9, 1e10, 1.3e10])
 AGE_EDGES.flags.writeable = False
 
 #: Mean ages of the stars of each bin, in yr.
-AGE_CENTRES = 0.5 * (AGE_EDGES[1:] + AGE_EDGES[:-1])
-AGE_CENTRES.flags.writeable = False
+AGE_CENTERS = 0.5 * (AGE_EDGES[1:] + AGE_EDGES[:-1])
+AGE_CENTERS.flags.writeable = False
 
 #: Number of bins.
-N_AGE = len(AGE_CENTRES)
+N_AGE = len(AGE_CENTERS)
 
 
 def mass_in_age_bins(age: np.ndarray, mass: np.ndarray) -> np.ndarray:

@@ -27,7 +27,7 @@ import numpy as np
 from picasssso._core.constants import HELIUM
 from picasssso._core.safe_files import open_hdf5
 from picasssso.exceptions import FileFormatError, InvalidInputError
-from picasssso.mocks.age_bins import AGE_CENTRES, AGE_EDGES, N_AGE, surviving_fraction
+from picasssso.mocks.age_bins import AGE_CENTERS, AGE_EDGES, N_AGE, surviving_fraction
 from picasssso.mocks.distances import checked_redshift, pixel_sizes
 from picasssso.mocks.galaxy_maps import Galaxies, one_galaxy
 from picasssso.pairs.truth import maps_from_arrays
@@ -156,7 +156,7 @@ def _formed(
         young = formed[:2] * surviving[:2]
         # Gas may form stars where, or faster than, there are any: those count still.
         old_mass = np.maximum(mass - young.sum(axis=0), 0.0)
-        mass_age = mass_age - (young * AGE_CENTRES[:2, None, None] / 1e9).sum(axis=0)
+        mass_age = mass_age - (young * AGE_CENTERS[:2, None, None] / 1e9).sum(axis=0)
     mean = np.where(old_mass > 0, mass_age / np.where(old_mass > 0, old_mass, 1.0), 5.0)
     shares = _age_shares(mean, first)
     formed[first:] = shares * old_mass / surviving[first:]
@@ -168,7 +168,7 @@ def _age_shares(mean: np.ndarray, first: int) -> np.ndarray:
 
     They go as the bins' widths times exp(k age); k follows from the mean by a table.
     """
-    centers, widths = AGE_CENTRES[first:] / 1e9, np.diff(AGE_EDGES[first:]) / 1e9
+    centers, widths = AGE_CENTERS[first:] / 1e9, np.diff(AGE_EDGES[first:]) / 1e9
     rate = np.sinh(np.linspace(-6.0, 6.0, 2001)) / 4.0
     exponent = rate[:, None] * centers
     weights = widths * np.exp(exponent - exponent.max(axis=1, keepdims=True))
@@ -310,7 +310,7 @@ def _property_maps(
 
 def _at_age(table: np.ndarray, age: np.ndarray) -> np.ndarray:
     """Return a table (n_age, y, x) at an age in Gyr per pixel."""
-    place = np.interp(age, AGE_CENTRES / 1e9, np.arange(N_AGE))
+    place = np.interp(age, AGE_CENTERS / 1e9, np.arange(N_AGE))
     low = np.minimum(place.astype(int), N_AGE - 2)
     part = place - low
     left = np.take_along_axis(table, low[None], axis=0)[0]

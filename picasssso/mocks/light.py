@@ -27,7 +27,7 @@ import torch
 from picasssso._core.constants import HELIUM
 from picasssso._core.safe_files import atomic_write, check_heaps, open_hdf5, read_datasets
 from picasssso.exceptions import FileFormatError, InvalidInputError
-from picasssso.mocks.age_bins import AGE_CENTRES, AGE_EDGES, N_AGE
+from picasssso.mocks.age_bins import AGE_CENTERS, AGE_EDGES, N_AGE
 from picasssso.mocks.galaxy_maps import Galaxies
 from picasssso.pairs.schema import checksum
 from picasssso.pairs.truth import TrueSums
@@ -141,7 +141,7 @@ def _true_sums(
     v_light_attenuated: torch.Tensor,
 ) -> TrueSums:
     """Return sums of true maps, of surviving mass (n, n_age, y, x) Msun/kpc2 and V light."""
-    ages = torch.as_tensor(AGE_CENTRES / 1e9, dtype=surviving.dtype, device=surviving.device)
+    ages = torch.as_tensor(AGE_CENTERS / 1e9, dtype=surviving.dtype, device=surviving.device)
     hydrogen = galaxies.hi_mass + galaxies.h2_mass
     mass = surviving.sum(1)
     if galaxies.log_metallicity.shape[1] == 1:

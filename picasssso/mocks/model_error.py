@@ -14,7 +14,7 @@ import numpy as np
 import torch
 
 from picasssso._core.random import Stream
-from picasssso.mocks.age_bins import AGE_CENTRES
+from picasssso.mocks.age_bins import AGE_CENTERS
 
 #: Nodes of the smooth random change: log10 age in yr, and wavelength in AA.
 _LOG_AGES = np.array([6.5, 7.5, 8.25, 8.75, 9.25, 9.75, 10.25])
@@ -70,7 +70,7 @@ class ModelErrors:
             return torch.as_tensor(array, dtype=wavelength.dtype, device=wavelength.device)
 
         # Interpolated one by one: sums over an axis would round differently in another batch.
-        before, on_the_way = _place(np.log10(AGE_CENTRES), _LOG_AGES)
+        before, on_the_way = _place(np.log10(AGE_CENTERS), _LOG_AGES)
         nodes = tensor(self.nodes)
         by_age = torch.lerp(nodes[:, before], nodes[:, before + 1], tensor(on_the_way)[:, None])
         grid = tensor(_LOG_WAVELENGTHS)

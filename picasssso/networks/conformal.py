@@ -57,8 +57,8 @@ _SHAPES = {
     "ranges": (33, 2),
     "presence": (N_COUNTS, 3, 2),
     "structure": (5, 2),
-    **dict.fromkeys(("colours", "whole_colours"), (7, 6)),
-    **dict.fromkeys(("colour_limits", "whole_colour_limits"), (32,)),
+    **dict.fromkeys(("colors", "whole_colors"), (7, 6)),
+    **dict.fromkeys(("color_limits", "whole_color_limits"), (32,)),
 }
 
 _OCCUPIED = [k for k, output in enumerate(OUTPUTS) if output.has_occupancy]
@@ -112,9 +112,9 @@ class ConformalCalibration:
     ``presence``: by number of bands less one and property that can be absent, what is added to the
     logit of its probability, and the factor on it. What the training set is like: ``ranges``
     (`picasssso.networks.training_range`) and ``structure`` (`picasssso.networks.morphology`),
-    smallest and largest values; ``colours``, mean (first row) and covariance of the logarithms of
+    smallest and largest values; ``colors``, mean (first row) and covariance of the logarithms of
     the five bands' brightness and of the redshift, of pixels with a clear signal;
-    ``colour_limits``, their largest squared distance from the mean, by which bands there are (the
+    ``color_limits``, their largest squared distance from the mean, by which bands there are (the
     first is worth 1, the last 16); the same for the detected light of ``whole`` images. None, in
     older calibrations, is not judged; dust is then everywhere.
     """
@@ -128,10 +128,10 @@ class ConformalCalibration:
     ranges: torch.Tensor
     presence: torch.Tensor | None = None
     structure: torch.Tensor | None = None
-    colours: torch.Tensor | None = None
-    colour_limits: torch.Tensor | None = None
-    whole_colours: torch.Tensor | None = None
-    whole_colour_limits: torch.Tensor | None = None
+    colors: torch.Tensor | None = None
+    color_limits: torch.Tensor | None = None
+    whole_colors: torch.Tensor | None = None
+    whole_color_limits: torch.Tensor | None = None
 
     def to_tensors(self) -> dict[str, torch.Tensor]:
         """Return the tensors by name."""
@@ -141,6 +141,8 @@ class ConformalCalibration:
     @classmethod
     def from_tensors(cls, tensors: dict[str, torch.Tensor]) -> ConformalCalibration:
         """Return the calibration of what `to_tensors` returned."""
+        # As spelled before 0.1.
+        tensors = {name.replace("colour", "color"): value for name, value in tensors.items()}
         optional = {f.name for f in fields(cls) if f.default is None} - set(tensors)
         names = [f.name for f in fields(cls) if f.name not in optional]
         for name in names:

@@ -33,7 +33,7 @@ _FWHM, _RADIUS = 8.0, 8
 _SIGMA = _FWHM / math.sqrt(8.0 * math.log(2.0))
 
 #: Pixels that share a neighborhood: noise that is correlated over so many inflates its error.
-NEIGHBOURS = 4.0 * math.pi * _SIGMA**2
+NEIGHBORS = 4.0 * math.pi * _SIGMA**2
 
 #: Significances at which light begins to count as detected, and does entirely. The highest
 #: peak in 400 x 400 pixels of noise has about the first.
@@ -73,7 +73,7 @@ def measure_light(
 ) -> Light:
     """Measure the light of images; local, so that blocks equal the whole.
 
-    ``inflation``: factor on the variance of the sum over a neighborhood (of `NEIGHBOURS`
+    ``inflation``: factor on the variance of the sum over a neighborhood (of `NEIGHBORS`
     pixels) where noise is correlated.
     """
     spectrum = torch.tensor(_SPECTRUM, device=flux.device)[:, None, None]

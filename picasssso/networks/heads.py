@@ -54,7 +54,7 @@ def decode(raw: torch.Tensor) -> Prediction:
     def column(values: list[float]) -> torch.Tensor:
         return torch.tensor(values, device=raw.device)[:, None, None]
 
-    median = list((table[:, :, 0] + column([output.centre for output in OUTPUTS])).unbind(1))
+    median = list((table[:, :, 0] + column([output.center for output in OUTPUTS])).unbind(1))
     for child, parent in _PARENTS:
         # A ratio: what is learned of the child must not bend the parent.
         median[child] = median[child] + median[parent].detach()

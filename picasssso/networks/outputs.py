@@ -18,7 +18,7 @@ class Output:
     """How one property is learned; errors count relative to ``spread``, in dex."""
 
     name: str
-    centre: float
+    center: float
     spread: float
     floor: float
     parent: str | None = None

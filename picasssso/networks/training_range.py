@@ -47,7 +47,7 @@ IMAGE_QUANTITIES = (
 PIXEL_QUANTITIES = (
     *(f"noise in {slot}" for slot in SLOTS),
     *(f"brightness in {slot}" for slot in SLOTS),
-    *(f"colour {SLOTS[a]}-{SLOTS[b]}" for a, b in _PAIRS),
+    *(f"color {SLOTS[a]}-{SLOTS[b]}" for a, b in _PAIRS),
 )
 
 #: The rows of ``ranges`` of the calibration.
@@ -65,14 +65,14 @@ _SLACK = {"frame": 0.31, "noise": 0.5}
 
 #: Colors are compared to this, dex, however well they are known: zero points and stellar
 #: models are not known better.
-_COLOUR_FLOOR = 0.03
+_COLOR_FLOOR = 0.03
 
 #: Part of the pixels, and of whole images, whose colors lie beyond their limit, and pixels
 #: kept of each batch to find it.
-_COLOUR_TAIL, _KEPT_PIXELS = 1e-3, 4000
+_COLOR_TAIL, _KEPT_PIXELS = 1e-3, 4000
 
 #: Fewer pixels, and images, than this do not tell what colors are like.
-_FEWEST_COLOURS, _FEWEST_IMAGES = 1000, 100
+_FEWEST_COLORS, _FEWEST_IMAGES = 1000, 100
 
 #: Part of the pixels that lie beyond either end of a range.
 _TAIL = 1e-4
@@ -80,7 +80,7 @@ _TAIL = 1e-4
 #: Pixels of one quantity are counted in this many bins between the two ends.
 _N_BINS = 2400
 _ENDS = tuple(
-    (-4.0, 4.0) if name.startswith("colour") else (-4.0, 20.0) for name in PIXEL_QUANTITIES
+    (-4.0, 4.0) if name.startswith("color") else (-4.0, 20.0) for name in PIXEL_QUANTITIES
 )
 
 
@@ -131,8 +131,8 @@ def measure(
     nan = torch.full_like(noise, torch.nan)
     brightness = torch.where(clear, brightness, nan)
     first, second = [a for a, _ in _PAIRS], [b for _, b in _PAIRS]
-    colours = brightness[:, first] - brightness[:, second]
-    pixel = torch.cat([torch.where(valid, noise, nan), brightness, colours], 1)
+    colors = brightness[:, first] - brightness[:, second]
+    pixel = torch.cat([torch.where(valid, noise, nan), brightness, colors], 1)
     return Measured(measure_image(conditions, has_band), pixel)
 
 
@@ -161,16 +161,16 @@ def structure_outside(found: torch.Tensor, ranges: torch.Tensor | None) -> torch
     return (found < low) | (found > high)
 
 
-def colours_outside(
+def colors_outside(
     measured: Measured,
     has_band: torch.Tensor,
-    colours: torch.Tensor | None,
+    colors: torch.Tensor | None,
     limits: torch.Tensor | None,
 ) -> torch.Tensor:
     """Return pixels (n, y, x) of colors unlike the training set; never without a clear signal."""
     brightness = measured.pixel[:, _FIRST_BRIGHTNESS : 2 * _FIRST_BRIGHTNESS]
     outside = torch.zeros_like(brightness[:, 0], dtype=torch.bool)
-    if colours is None or limits is None:
+    if colors is None or limits is None:
         return outside
     for k, bands in enumerate(has_band.cpu()):
         number = _number(bands)
@@ -179,26 +179,26 @@ def colours_outside(
         values = brightness[k, bands.to(brightness.device)].movedim(0, -1)
         there = torch.isfinite(values).all(-1)
         redshift = measured.image[k, 0].expand(int(there.sum()))
-        square = _square_distance(values[there], redshift, bands, colours)
+        square = _square_distance(values[there], redshift, bands, colors)
         outside[k][there] = square > float(limits[number])
     return outside
 
 
-def whole_colours_outside(
+def whole_colors_outside(
     whole: torch.Tensor,
     redshift: torch.Tensor,
-    colours: torch.Tensor | None,
+    colors: torch.Tensor | None,
     limits: torch.Tensor | None,
 ) -> torch.Tensor:
     """Return images (n,) of colors as a whole unlike the training set; never if not known."""
     outside = torch.zeros(len(whole), dtype=torch.bool)
-    if colours is None or limits is None:
+    if colors is None or limits is None:
         return outside
     for k, values in enumerate(whole.cpu()):
         bands = torch.isfinite(values)
         limit = float(limits[_number(bands)])
         if math.isfinite(limit):
-            square = _square_distance(values[None, bands], redshift[k : k + 1], bands, colours)
+            square = _square_distance(values[None, bands], redshift[k : k + 1], bands, colors)
             outside[k] = bool(square > limit)
     return outside
 
@@ -209,16 +209,16 @@ def _number(bands: torch.Tensor) -> int:
 
 
 def _square_distance(
-    values: torch.Tensor, redshift: torch.Tensor, bands: torch.Tensor, colours: torch.Tensor
+    values: torch.Tensor, redshift: torch.Tensor, bands: torch.Tensor, colors: torch.Tensor
 ) -> torch.Tensor:
     """Return squared distances (p,) of colors of pixels (p, number of bands) from the mean."""
     which = [*bands.nonzero()[:, 0].tolist(), len(SLOTS)]
-    table = colours.double().cpu()
+    table = colors.double().cpu()
     mean, covariance = table[0, which], table[1:][which][:, which]
     # Colors to the first band, and the redshift; then colors at a given redshift.
     contrast = torch.eye(len(which), dtype=torch.float64)[1:]
     contrast[:-1, 0] = -1.0
-    floor = torch.diag(torch.tensor([_COLOUR_FLOOR**2] * (len(which) - 1) + [1e-8]).double())
+    floor = torch.diag(torch.tensor([_COLOR_FLOOR**2] * (len(which) - 1) + [1e-8]).double())
     mean, covariance = contrast @ mean, contrast @ (covariance + floor) @ contrast.T
     slope = covariance[:-1, -1] / covariance[-1, -1]
     inner = covariance[:-1, :-1] - slope[:, None] * covariance[-1, :-1]
@@ -259,7 +259,7 @@ class TrainingRange:
         self._high = torch.full((_N_IMAGE,), -torch.inf)
         self._pixels = torch.zeros(len(PIXEL_QUANTITIES), _N_BINS, dtype=torch.float64)
         self._structure: list[torch.Tensor] = []
-        self._colours: list[torch.Tensor] = []
+        self._colors: list[torch.Tensor] = []
         self._whole: list[torch.Tensor] = []
 
     def add(
@@ -273,7 +273,7 @@ class TrainingRange:
             self._whole.append(torch.cat([whole, measured.image[:, :1]], 1).cpu())
         if structure is not None:
             self._structure.append(structure.cpu())
-        self._colours.append(_some_colours(measured, len(self._colours)))
+        self._colors.append(_some_colors(measured, len(self._colors)))
         image = measured.image.cpu()
         self._low = torch.minimum(self._low, torch.nan_to_num(image, nan=torch.inf).amin(0))
         self._high = torch.maximum(self._high, torch.nan_to_num(image, nan=-torch.inf).amax(0))
@@ -325,16 +325,16 @@ class TrainingRange:
                 rows.append([low - _SLACK.get(name, 0.0), torch.inf])
         return torch.tensor(rows).float()
 
-    def colours(self) -> tuple[torch.Tensor, torch.Tensor] | tuple[None, None]:
+    def colors(self) -> tuple[torch.Tensor, torch.Tensor] | tuple[None, None]:
         """Return mean and covariance of pixels' colors with all bands, and their distances."""
-        return _fitted_colours(self._colours, _COLOUR_TAIL, _FEWEST_COLOURS)
+        return _fitted_colors(self._colors, _COLOR_TAIL, _FEWEST_COLORS)
 
-    def whole_colours(self) -> tuple[torch.Tensor, torch.Tensor] | tuple[None, None]:
+    def whole_colors(self) -> tuple[torch.Tensor, torch.Tensor] | tuple[None, None]:
         """Return the same for the light of whole images."""
-        return _fitted_colours(self._whole, _COLOUR_TAIL, _FEWEST_IMAGES)
+        return _fitted_colors(self._whole, _COLOR_TAIL, _FEWEST_IMAGES)
 
 
-def _fitted_colours(
+def _fitted_colors(
     parts: list[torch.Tensor], tail: float, fewest: int
 ) -> tuple[torch.Tensor, torch.Tensor] | tuple[None, None]:
     vectors = torch.cat(parts).double() if parts else torch.zeros(0, len(SLOTS) + 1).double()
@@ -353,7 +353,7 @@ def _fitted_colours(
     return table.float(), limits.float()
 
 
-def _some_colours(measured: Measured, number: int) -> torch.Tensor:
+def _some_colors(measured: Measured, number: int) -> torch.Tensor:
     """Return log brightness and redshift (p, 6) of some pixels with a clear signal."""
     brightness = measured.pixel[:, _FIRST_BRIGHTNESS : 2 * _FIRST_BRIGHTNESS]
     brightness = brightness.movedim(1, -1)

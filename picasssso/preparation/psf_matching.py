@@ -1,6 +1,6 @@
 """Bringing all bands to one PSF, so that colors compare the same light.
 
-The matching kernel is the regularised quotient of the two PSFs' Fourier transforms,
+The matching kernel is the regularized quotient of the two PSFs' Fourier transforms,
 K = (T S* + mu |L|^2 G) / (|S|^2 + mu |L|^2). L is the Laplacian, as in Boucaud et al. (2016, A&A
 596, A63): it grows where the PSFs hold no information. There they let K fall to zero, which
 rings if the two PSFs hardly differ; here it becomes G, the Gaussian whose width is the

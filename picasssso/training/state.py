@@ -54,7 +54,7 @@ class TrainingState:
     def __init__(self, config: TrainingConfig, device: torch.device | str = "cpu") -> None:
         self.config, self.device, self.step = config, torch.device(device), 0
         self.is_whole = True
-        self.networks, self.averages, self.optimisers = [], [], []
+        self.networks, self.averages, self.optimizers = [], [], []
         for member in range(config.members):
             with torch.random.fork_rng(devices=[]):
                 torch.manual_seed(1_000_003 * config.seed + member)
@@ -65,7 +65,7 @@ class TrainingState:
             average = average.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
             self.networks.append(network)
             self.averages.append(average.requires_grad_(False).eval())
-            self.optimisers.append(
+            self.optimizers.append(
                 torch.optim.AdamW(
                     _groups(network, config.weight_decay),
                     lr=config.learning_rate,
@@ -89,9 +89,9 @@ class TrainingState:
         self.device = device
         for network in (*self.networks, *self.averages):
             network.to(device)
-        for optimiser in self.optimisers:
+        for optimizer in self.optimizers:
             # Reading its own state, an optimizer brings it to where its parameters are.
-            optimiser.load_state_dict(optimiser.state_dict())
+            optimizer.load_state_dict(optimizer.state_dict())
 
     def train_step(
         self, batch: SlottedBatch, average: Callable[[torch.Tensor], torch.Tensor] | None = None
@@ -102,9 +102,9 @@ class TrainingState:
         wanted = self.config.mixed_precision
         mixed = wanted == "always" or (bool(wanted) and self.device.type == "cuda")
         losses = []
-        for network, optimiser in zip(self.networks, self.optimisers, strict=True):
+        for network, optimizer in zip(self.networks, self.optimizers, strict=True):
             network.train()
-            optimiser.zero_grad(set_to_none=True)
+            optimizer.zero_grad(set_to_none=True)
             with torch.autocast(self.device.type, torch.bfloat16, enabled=mixed):
                 loss = loss_of(network, batch)
             loss.backward()
@@ -124,13 +124,13 @@ class TrainingState:
         rate = self.learning_rate(self.step)
         # Early averages would remember the start for too long.
         decay = min(self.config.average_decay, (1 + self.step) / (10 + self.step))
-        for network, average, optimiser in zip(
-            self.networks, self.averages, self.optimisers, strict=True
+        for network, average, optimizer in zip(
+            self.networks, self.averages, self.optimizers, strict=True
         ):
-            for group in optimiser.param_groups:
+            for group in optimizer.param_groups:
                 group["lr"] = rate
             nn.utils.clip_grad_norm_(network.parameters(), _LONGEST_GRADIENT)
-            optimiser.step()
+            optimizer.step()
             with torch.no_grad():
                 torch._foreach_lerp_(
                     list(average.parameters()), list(network.parameters()), 1.0 - decay
@@ -146,7 +146,7 @@ class TrainingState:
             "step": self.step,
             "networks": [network.state_dict() for network in self.networks],
             "averages": [average.state_dict() for average in self.averages],
-            "optimisers": [optimiser.state_dict() for optimiser in self.optimisers],
+            "optimizers": [optimizer.state_dict() for optimizer in self.optimizers],
         }
         # Given a name, torch refuses hidden ones without ending.
         with atomic_write(Path(path), overwrite=True) as name, name.open("wb") as temporary:
@@ -163,7 +163,9 @@ class TrainingState:
             if version == _FORMAT:
                 state = cls(TrainingConfig._from_json(content["config"]), device)
                 state.step = int(content["step"])
-                for name in ("networks", "averages", "optimisers"):
+                # As spelled before 0.1.
+                content.setdefault("optimizers", content.get("optimisers"))
+                for name in ("networks", "averages", "optimizers"):
                     for mine, saved in zip(getattr(state, name), content[name], strict=True):
                         mine.load_state_dict(saved)
                 return state

@@ -104,16 +104,16 @@ def with_training_range(
     calibration: ConformalCalibration, training: TrainingRange
 ) -> ConformalCalibration:
     """Return a calibration with the properties of the images of the training set."""
-    colours, limits = training.colours()
-    whole, whole_limits = training.whole_colours()
+    colors, limits = training.colors()
+    whole, whole_limits = training.whole_colors()
     return replace(
         calibration,
         ranges=training.ranges(),
         structure=training.structure(),
-        colours=colours,
-        colour_limits=limits,
-        whole_colours=whole,
-        whole_colour_limits=whole_limits,
+        colors=colors,
+        color_limits=limits,
+        whole_colors=whole,
+        whole_color_limits=whole_limits,
     )
 
 

@@ -254,7 +254,7 @@ CASES = {
         lambda k: k.one(k.ccd(wcs=None), pixel_scale=0.4),
         ["pixel_scale", "0.4", "u.arcsec"],
     ),
-    "pixel scale in metres": (
+    "pixel scale in meters": (
         lambda k: k.one(k.ccd(wcs=None), pixel_scale=0.4 * u.m),
         ["pixel_scale", "0.4 m", "u.arcsec"],
     ),
@@ -477,7 +477,7 @@ CASES = {
         ["no labels", "labels=array"],
     ),
     "no band selected": (lambda k: k.one().select([]), ["select", "at least one band"]),
-    "cutout by words": (lambda k: k.one().cutout("centre", 3), ["'centre'", "SkyCoord"]),
+    "cutout by words": (lambda k: k.one().cutout("center", 3), ["'center'", "SkyCoord"]),
     "cutout on the sky without WCS": (
         lambda k: k.one(k.ccd(wcs=None), pixel_scale=1 * u.arcsec).cutout(SkyCoord("0d 0d"), 3),
         ["without WCS", "pixel (x, y)"],

@@ -369,19 +369,19 @@ def test_fully_masked_part_is_no_error(make_ccd, tmp_path):
 
 
 def test_cutout(images):
-    centre = images.wcs.pixel_to_world(10, 12)
+    center = images.wcs.pixel_to_world(10, 12)
     expected = images[10:15, 8:13]
     for found in (
-        images.cutout(centre, 5),
-        images.cutout(centre, 2 * u.arcsec),
-        images.cutout(centre.galactic, (2 * u.arcsec, 5 * u.pix)),
+        images.cutout(center, 5),
+        images.cutout(center, 2 * u.arcsec),
+        images.cutout(center.galactic, (2 * u.arcsec, 5 * u.pix)),
         images.cutout((10, 12), (5, 5)),
     ):
         assert np.array_equal(found.to_arrays(), expected.to_arrays())
         assert found.wcs.to_header() == expected.wcs.to_header()
     edge = images.cutout((0, 0), 9)
     assert edge.shape == (5, 5)
-    assert isinstance(centre, SkyCoord)
+    assert isinstance(center, SkyCoord)
 
 
 def test_split_labels(make_ccd):

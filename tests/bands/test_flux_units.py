@@ -26,12 +26,12 @@ def convert(data, unit, *, uncertainty=None, band=R, **arguments):
 
 
 @pytest.mark.parametrize(
-    ("band", "nanometre"),
+    ("band", "nanometer"),
     # As ESA publishes them with the passbands of Riello et al. (2021, A&A 649, A3).
     [("G", 621.76), ("BP", 510.97), ("RP", 776.90)],
 )
-def test_pivot_wavelengths_of_gaia(band, nanometre):
-    assert pivot_wavelength(f"gaiadr3-{band}").to_value(u.nm) == pytest.approx(nanometre, abs=0.1)
+def test_pivot_wavelengths_of_gaia(band, nanometer):
+    assert pivot_wavelength(f"gaiadr3-{band}").to_value(u.nm) == pytest.approx(nanometer, abs=0.1)
 
 
 def test_pivot_wavelength_of_a_box():

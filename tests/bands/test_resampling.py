@@ -268,9 +268,9 @@ def test_psf_broadens_as_recorded(make_wcs, target, method, scale, rotation, as_
         yy, xx = np.mgrid[-radius : radius + 1, -radius : radius + 1] + np.rint([[[y]], [[x]]])
         star = np.nan_to_num(found[R].data[yy.astype(int), xx.astype(int)].astype(float))
         star /= star.sum()
-        centre = (star * xx).sum(), (star * yy).sum()
-        assert centre == pytest.approx((x, y), abs=0.05)  # where it was
-        moments.append((((xx - centre[0]) ** 2 + (yy - centre[1]) ** 2) * star).sum() / 2)
+        center = (star * xx).sum(), (star * yy).sum()
+        assert center == pytest.approx((x, y), abs=0.05)  # where it was
+        moments.append((((xx - center[0]) ** 2 + (yy - center[1]) ** 2) * star).sum() / 2)
     measured = np.sqrt(np.mean(moments)) * width * 0.4 * scale
     recorded = found.psf_fwhm(R).to_value(u.arcsec)
     assert recorded == pytest.approx(measured, rel=0.015)

@@ -82,8 +82,8 @@ def test_what_is_refused(full_images):
     plane = NDData(np.ones(full_images.shape), unit="nmgy")
     with pytest.raises(MissingBandError, match=r"Band .y.: found none"):
         full_images.with_planes({"y": plane})
-    with pytest.raises(InvalidTypeError, match="with_planes: found colour"):
-        full_images.with_planes({"g": plane}, colour="red")
+    with pytest.raises(InvalidTypeError, match="with_planes: found tint"):
+        full_images.with_planes({"g": plane}, tint="red")
     with pytest.raises(InvalidInputError, match="shape"):
         full_images.with_planes({"g": NDData(np.ones((3, 3)), unit="nmgy")})
     with pytest.raises(InvalidTypeError, match="ndarray"):

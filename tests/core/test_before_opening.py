@@ -9,8 +9,8 @@ from astropy.io import fits
 
 from picasssso import BandImages, PropertyMaps
 from picasssso._core.before_opening import check_before_opening
-from picasssso.evaluation.real.catalogues import read_catalogue
 from picasssso.evaluation.real.fields import Field
+from picasssso.evaluation.real.published_tables import read_table
 from picasssso.exceptions import FileFormatError
 from picasssso.filters import read_filter
 from picasssso.mocks.illustris import read_broadband
@@ -66,7 +66,7 @@ def bagpipes(path):
         lambda path: Field.read({"files": {"sdss2010-r": path.name}}, path.parent),
         lambda path: read_filter(path, "mine-r", unit="nm", response="photon"),
         read_catalog,
-        lambda path: read_catalogue(path, ["ra"]),
+        lambda path: read_table(path, ["ra"]),
     ],
 )
 def test_every_reader_of_fits_looks_first(tmp_path, read):

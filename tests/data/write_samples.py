@@ -114,10 +114,10 @@ def make_weights() -> TrainedModel:
         ranges=torch.tensor([[-9.0, 9.0]]).expand(len(QUANTITIES), 2).clone(),
         presence=torch.tensor([0.0, 1.0]).expand(5, 3, 2).clone(),
         structure=torch.tensor([[-9.0, 9.0]]).expand(5, 2).clone(),
-        colours=torch.eye(7)[:, :6],
-        colour_limits=torch.full((32,), 9.0),
-        whole_colours=torch.eye(7)[:, :6],
-        whole_colour_limits=torch.full((32,), 8.0),
+        colors=torch.eye(7)[:, :6],
+        color_limits=torch.full((32,), 9.0),
+        whole_colors=torch.eye(7)[:, :6],
+        whole_color_limits=torch.full((32,), 8.0),
     )
     return TrainedModel(Ensemble(networks), config(), calibration, {"package_version": "0.1"})
 

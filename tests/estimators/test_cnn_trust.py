@@ -309,18 +309,18 @@ def test_the_example_galaxy_is_no_surprise(watchful, example):
 
 def test_mock_galaxies_are_rarely_strange(watchful):
     from picasssso.networks.morphology import measure_structure, whole_light
-    from picasssso.networks.training_range import structure_outside, whole_colours_outside
+    from picasssso.networks.training_range import structure_outside, whole_colors_outside
 
     estimator, pairs = watchful
     batch = pairs.batch(range(1000, 1128))
     flux, weight = batch["flux"], batch["inverse_variance"]
     calibration = estimator.model_.calibration
     looks = structure_outside(measure_structure(flux, weight), calibration.structure).any(1)
-    colors = whole_colours_outside(
+    colors = whole_colors_outside(
         whole_light(flux, weight),
         batch["redshift"],
-        calibration.whole_colours,
-        calibration.whole_colour_limits,
+        calibration.whole_colors,
+        calibration.whole_color_limits,
     )
     assert (looks | colors).float().mean() < 0.06
 
@@ -330,4 +330,4 @@ def test_calibrations_without_structure_judge_none(example):
     assert calibration.structure is None
     again = type(calibration).from_tensors(calibration.to_tensors())
     assert again.structure is None
-    assert again.whole_colours is None
+    assert again.whole_colors is None

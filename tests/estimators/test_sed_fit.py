@@ -364,7 +364,7 @@ def test_too_few_models_are_flagged(plain_model):
         ({"seed": -1}, InvalidInputError, "seed=-1"),
         ({"prior": {"metallicity": (0.01, 0.02)}}, InvalidTypeError, "SEDPrior"),
         ({"grid": "popstar"}, InvalidTypeError, "SSPGrid"),
-        ({"attenuation_law": "grey"}, InvalidInputError, "attenuation law 'grey'.*calzetti"),
+        ({"attenuation_law": "gray"}, InvalidInputError, "attenuation law 'gray'.*calzetti"),
         ({"nebular": "yes"}, InvalidTypeError, "nebular='yes': expected True or False"),
         ({"error_floor": -0.1}, InvalidInputError, "error_floor=-0.1"),
         ({"error_floor": "5 %"}, InvalidInputError, "fraction of the flux"),

@@ -1,4 +1,4 @@
-"""Colour and morphology are taken away as told."""
+"""Color and morphology are taken away as told."""
 
 import numpy as np
 import pytest
@@ -24,7 +24,7 @@ def images():
     return make_galaxy((40, 44), bands=BANDS)
 
 
-def test_shuffled_pixels_keep_their_colours_and_brightness(images):
+def test_shuffled_pixels_keep_their_colors_and_brightness(images):
     shuffled, order = shuffle_pixels(images, seed=1)
     before, after = images.to_arrays()[0], shuffled.to_arrays()[0]
     moved = np.mean(order != np.arange(order.size))

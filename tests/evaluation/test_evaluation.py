@@ -12,7 +12,7 @@ from picasssso.evaluation.apertures import fit_apertures
 from picasssso.evaluation.evaluation import Evaluation, check_comparable
 from picasssso.evaluation.measures import Settings, join_records, measure
 from picasssso.evaluation.stacks import MapStack
-from picasssso.evaluation.summary import Bins, compare_scatter, summarise
+from picasssso.evaluation.summary import Bins, compare_scatter, summarize
 from picasssso.exceptions import InvalidInputError, InvalidTypeError
 from picasssso.maps import PropertyMaps
 from picasssso.maps.arrays import PropertyArrays
@@ -118,7 +118,7 @@ def test_galaxies_without_gas_are_counted_not_compared(discs):
     truth = MapStack({"stellar_mass": maps, "gas_mass": gas})
     estimate = MapStack({"stellar_mass": maps, "gas_mass": 0.2 * maps})
     apertures = fit_apertures(maps, method="moments")
-    figures = summarise(measure(truth, estimate, apertures))["properties"]["gas_mass"]["aperture"]
+    figures = summarize(measure(truth, estimate, apertures))["properties"]["gas_mass"]["aperture"]
     assert figures["n"] == 4
     assert figures["mean"] == pytest.approx(np.log10(2))
     assert figures["n_empty"] == 2
@@ -167,7 +167,7 @@ def test_bins_by_signal_to_noise(discs):
     snr = np.where(np.arange(64) < 32, 5.0, 50.0) * np.ones(maps.shape)
     estimate = MapStack({"stellar_mass": maps * np.where(snr < 10, 2.0, 1.0)})
     record = measure(MapStack({"stellar_mass": maps}), estimate, apertures, signal_to_noise=snr)
-    rows = summarise(record, bins=Bins(n_bootstrap=10))["properties"]["stellar_mass"]["pixel"]
+    rows = summarize(record, bins=Bins(n_bootstrap=10))["properties"]["stellar_mass"]["pixel"]
     means = [row["mean"] for row in rows["by_snr"]]
     assert means[0] is None
     assert means[1] == pytest.approx(np.log10(2), rel=1e-4)
@@ -186,7 +186,7 @@ def test_sums_are_binned_by_the_mean_signal_to_noise_of_their_pixels(discs):
     estimate = MapStack({"stellar_mass": maps * level[:, None, None]})
     record = measure(MapStack({"stellar_mass": maps}), estimate, apertures, signal_to_noise=snr)
     np.testing.assert_allclose(record["aperture.snr"], level, rtol=1e-5)
-    figures = summarise(record, bins=Bins(n_bootstrap=10))
+    figures = summarize(record, bins=Bins(n_bootstrap=10))
     rows = figures["properties"]["stellar_mass"]["aperture"]["by_snr"]
     assert [row["mean"] for row in rows] == pytest.approx(np.log10(level), abs=1e-3)
 
@@ -199,7 +199,7 @@ def test_a_slope_with_density_is_found(discs):
     record = measure(
         MapStack({"stellar_mass": maps}), MapStack({"stellar_mass": estimate}), apertures
     )
-    slope = summarise(record)["properties"]["stellar_mass"]["pixel"]["slope"]
+    slope = summarize(record)["properties"]["stellar_mass"]["pixel"]["slope"]
     assert slope["value"] == pytest.approx(0.2, rel=0.01)
 
 

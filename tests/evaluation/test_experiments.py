@@ -210,7 +210,7 @@ def test_the_command(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        (lambda c: c.update(commom={}), "'commom'"),
+        (lambda c: c.update(commons={}), "'commons'"),
         (lambda c: c["common"].update(counts=3), "'counts'"),
         (lambda c: c["common"].update(count=0), "count=0"),
         (lambda c: c["common"].update(truth="sharp"), "truth='sharp'"),
@@ -238,7 +238,7 @@ def test_files_and_sources_that_cannot_be_used(tmp_path):
     with pytest.raises(InvalidInputError, match="kind='real'"):
         make_source({"kind": "real"})
     with pytest.raises(InvalidInputError, match="cannot be made"):
-        make_source({"kind": "mocks", "colour": 3})
+        make_source({"kind": "mocks", "tint": 3})
     with pytest.raises(FileFormatError, match="no files halo"):
         make_source({"kind": "illustris", "folder": str(tmp_path)})
 

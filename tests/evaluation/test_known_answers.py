@@ -24,7 +24,7 @@ def apertures(discs):
     return fit_apertures(maps, half_mass_radius=known["half_mass_radius"])
 
 
-def standardised(rng, shape):
+def standardized(rng, shape):
     """Normal deviates whose mean and scatter are exactly 0 and 1."""
     draws = rng.normal(size=shape)
     return (draws - draws.mean()) / draws.std(ddof=1)
@@ -33,7 +33,7 @@ def standardised(rng, shape):
 def test_a_planted_offset_and_scatter_of_sums_are_found(discs, apertures):
     maps, _ = discs
     rng = np.random.default_rng(1)
-    shift = 0.123 + 0.087 * standardised(rng, len(maps))
+    shift = 0.123 + 0.087 * standardized(rng, len(maps))
     truth = MapStack({"stellar_mass": maps})
     estimate = MapStack({"stellar_mass": maps * 10 ** shift[:, None, None]})
     weights = apertures.weights(2.0)
@@ -56,7 +56,7 @@ def test_sums_are_those_of_an_exponential_disc(discs, apertures):
 
 def test_planted_statistics_of_pixels_are_found():
     rng = np.random.default_rng(2)
-    planted = -0.05 + 0.2 * standardised(rng, (50, 40, 40))
+    planted = -0.05 + 0.2 * standardized(rng, (50, 40, 40))
     found = residual_statistics(planted, n_bootstrap=50)
     assert found.mean == pytest.approx(-0.05, rel=0.01)
     assert found.sigma == pytest.approx(0.2, rel=0.01)
@@ -86,7 +86,7 @@ def test_bootstrap_errors_are_those_of_many_experiments():
 def test_a_residual_that_depends_on_something_is_found_in_bins():
     rng = np.random.default_rng(4)
     density = rng.uniform(6, 9, (40, 30, 30))
-    planted = 0.1 * (density - 7.5) + 0.05 * standardised(rng, density.shape)
+    planted = 0.1 * (density - 7.5) + 0.05 * standardized(rng, density.shape)
     bins = [(density >= low) & (density < low + 1) for low in (6, 7, 8)]
     found = [residual_statistics(planted[one], n_bootstrap=20) for one in bins]
     np.testing.assert_allclose([one.mean for one in found], [-0.1, 0, 0.1], atol=0.001)

@@ -15,10 +15,9 @@ from picasssso.cli import cli
 from picasssso.evaluation.real.catalog_galaxies import (
     estimate_galaxies,
     galaxy_figures,
-    paint_catalogue_galaxy,
+    paint_catalog_galaxy,
     total_light,
 )
-from picasssso.evaluation.real.catalogues import GALAXY_BANDS, GalaxyCatalogue
 from picasssso.evaluation.real.colors import color_figures, estimate_colors
 from picasssso.evaluation.real.comparison import compare_truths, compare_values
 from picasssso.evaluation.real.estimates import RealEstimator, describe_region
@@ -30,6 +29,7 @@ from picasssso.evaluation.real.painting import (
     observe_profile,
     paint_profile,
 )
+from picasssso.evaluation.real.published_tables import GALAXY_BANDS, GalaxyCatalog
 from picasssso.evaluation.real.rings import estimate_rings, read_rings, ring_figures
 from picasssso.evaluation.real.runs import collect_real, run_real
 from picasssso.evaluation.real.samples import is_real, load_real_configuration
@@ -48,7 +48,7 @@ def exponential(scale=3.0, brightness=4.0):
     return np.diff(inside, prepend=0) / (np.pi * np.diff(RADIUS**2, prepend=0))
 
 
-def write_catalogue(path, n=6, seed=3):
+def write_catalog(path, n=6, seed=3):
     """A catalog of n exponential galaxies in the layout of the documentation."""
     rng = np.random.default_rng(seed)
     profile = exponential(brightness=40.0)[None, :, None] * COLORS
@@ -81,9 +81,9 @@ def write_catalogue(path, n=6, seed=3):
 
 
 @pytest.fixture
-def catalogue(tmp_path):
-    write_catalogue(tmp_path / "galaxies.fits")
-    return GalaxyCatalogue.read(tmp_path / "galaxies.fits")
+def catalog(tmp_path):
+    write_catalog(tmp_path / "galaxies.fits")
+    return GalaxyCatalog.read(tmp_path / "galaxies.fits")
 
 
 # ---- painting ---------------------------------------------------------------------------
@@ -233,56 +233,56 @@ def test_truths_are_compared(tmp_path):
 # ---- catalog --------------------------------------------------------------------------
 
 
-def test_catalogue_lacking_a_column_says_so(tmp_path):
-    table = write_catalogue(tmp_path / "a.fits")
+def test_catalog_lacking_a_column_says_so(tmp_path):
+    table = write_catalog(tmp_path / "a.fits")
     table.remove_column("axis_ratio")
     table.write(tmp_path / "b.fits")
     with pytest.raises(FileFormatError, match="lacks the columns axis_ratio"):
-        GalaxyCatalogue.read(tmp_path / "b.fits")
+        GalaxyCatalog.read(tmp_path / "b.fits")
     with pytest.raises(FileFormatError, match="There is no catalog"):
-        GalaxyCatalogue.read(tmp_path / "none.fits")
+        GalaxyCatalog.read(tmp_path / "none.fits")
 
 
-def test_choice_grows_and_holds_each_once(catalogue):
-    few, more = (catalogue.choose({"gswlc": k, "hi": 5}, seed=1) for k in (2, 3))
+def test_choice_grows_and_holds_each_once(catalog):
+    few, more = (catalog.choose({"gswlc": k, "hi": 5}, seed=1) for k in (2, 3))
     assert set(few) <= set(more)
     assert sorted(more) == [0, 2, 4]
     with pytest.raises(InvalidInputError, match="expected some of gswlc"):
-        catalogue.choose({"moon": 1})
+        catalog.choose({"moon": 1})
 
 
-def test_mass_of_painted_galaxy_is_that_of_its_light(catalogue):
+def test_mass_of_painted_galaxy_is_that_of_its_light(catalog):
     estimator = RealEstimator({"name": "mass_to_light"})
-    painted = [paint_catalogue_galaxy(catalogue, k, seed=1) for k in range(3)]
+    painted = [paint_catalog_galaxy(catalog, k, seed=1) for k in range(3)]
     maps = estimator.estimate([one.images for one in painted])
     sums = [describe_region(m, p.aperture)["stellar_mass"][0]
             for m, p in zip(maps, painted, strict=True)]  # fmt: skip
     for of in ("total", "annuli"):
         whole = RealEstimator({"name": "mass_to_light", "images": of})
-        light = [total_light(catalogue, k, of=of) for k in range(3)]
+        light = [total_light(catalog, k, of=of) for k in range(3)]
         one_pixel = [describe_region(m)["stellar_mass"][0] for m in whole.estimate(light)]
         np.testing.assert_allclose(np.log10(sums), np.log10(one_pixel), atol=0.03)
 
 
-def test_bands_without_a_measurement_are_left_out(catalogue):
+def test_bands_without_a_measurement_are_left_out(catalog):
     band = BANDS[0]
-    catalogue.table["flux_ivar"][1, GALAXY_BANDS.index(band)] = 0.0
-    assert tuple(total_light(catalogue, 0)) == BANDS
-    assert tuple(total_light(catalogue, 1)) == BANDS[1:]
+    catalog.table["flux_ivar"][1, GALAXY_BANDS.index(band)] = 0.0
+    assert tuple(total_light(catalog, 0)) == BANDS
+    assert tuple(total_light(catalog, 1)) == BANDS[1:]
 
 
-def test_rounding_redshifts_keeps_luminosities(catalogue):
+def test_rounding_redshifts_keeps_luminosities(catalog):
     exact, rounded = (
         RealEstimator({"name": "mass_to_light", "images": "total", "redshift_step": step})
         for step in (0.0, 1e-2)
     )
-    light = [total_light(catalogue, k) for k in range(4)]
+    light = [total_light(catalog, k) for k in range(4)]
     mass = [[describe_region(m)["stellar_mass"][0] for m in one.estimate(light)]
             for one in (exact, rounded)]  # fmt: skip
     np.testing.assert_allclose(np.log10(mass[0]), np.log10(mass[1]), atol=0.02)
 
 
-def test_figures_of_galaxies_with_known_answers(catalogue):
+def test_figures_of_galaxies_with_known_answers(catalog):
     def total(value, low, high):
         return [value, low, low, value, high, high]
 
@@ -300,7 +300,7 @@ def test_figures_of_galaxies_with_known_answers(catalogue):
         }
         for k in range(6)
     ]
-    found = galaxy_figures(catalogue, records)
+    found = galaxy_figures(catalog, records)
     assert found["mass"]["n"] == 3
     assert found["mass"]["median"] == pytest.approx(0.1)
     assert found["mass"]["in_68"] == 1.0
@@ -310,15 +310,15 @@ def test_figures_of_galaxies_with_known_answers(catalogue):
     assert found["sfr_star_forming"]["mean"] == pytest.approx(0.0)
     assert found["age_mass_weighted"]["n"] == 3
     assert found["age_mass_weighted"]["mean"] == pytest.approx(0.1)
-    assert found["quiescent_recognised"] == {"n": 2, "share": 1.0}
+    assert found["quiescent_recognized"] == {"n": 2, "share": 1.0}
     # Row 2 has detected HI.
     assert found["quiescent_without_gas"] == {"n": 1, "share": 0.0}
     assert found["outside_training"] == 0.25
 
 
-def test_ages_at_the_effective_radius(catalogue):
+def test_ages_at_the_effective_radius(catalog):
     record = estimate_galaxies(
-        catalogue, [1], RealEstimator({"name": "sed_fit", "images": "annuli",
+        catalog, [1], RealEstimator({"name": "sed_fit", "images": "annuli",
                                        "parameters": {"n_models": 500, "device": "cpu"}})
     )[0]  # fmt: skip
     assert record["ring"]["stellar_age"] == record["properties"]["stellar_age"]
@@ -408,16 +408,16 @@ seed = 1
 cosmology = {H0 = 70.4, Om0 = 0.272}
 
 [estimators.maps]
-label = "colour M/L of each pixel"
+label = "color M/L of each pixel"
 name = "mass_to_light"
 
 [estimators.total]
-label = "colour M/L of the total light"
+label = "color M/L of the total light"
 name = "mass_to_light"
 images = "total"
 
 [galaxies]
-catalogue = "galaxies.fits"
+catalog = "galaxies.fits"
 counts = {gswlc = 3}
 
 [[rings]]
@@ -465,7 +465,7 @@ between = [0.0, 1.0]
 def data(tmp_path):
     folder = tmp_path / "data"
     folder.mkdir()
-    write_catalogue(folder / "galaxies.fits")
+    write_catalog(folder / "galaxies.fits")
     write_disc(folder)
     (tmp_path / "real.toml").write_text(CONFIGURATION)
     return folder
@@ -511,9 +511,9 @@ def test_kept_measurements_are_not_repeated_and_more_are_added(tmp_path, data, m
     asked = []
     original = running.estimate_galaxies
 
-    def watch(catalogue, numbers, *rest, **more):
+    def watch(catalog, numbers, *rest, **more):
         asked.extend(numbers)
-        return original(catalogue, numbers, *rest, **more)
+        return original(catalog, numbers, *rest, **more)
 
     monkeypatch.setattr(running, "estimate_galaxies", watch)
     run_real(configuration, tmp_path / "kept", data, progress=False)
@@ -561,7 +561,7 @@ def test_configurations_are_checked(tmp_path):
         load_real_configuration(path)
 
 
-def test_bands_of_the_catalogue_are_bands():
+def test_bands_of_the_catalog_are_bands():
     from picasssso.bands.band_names import resolve_band
 
     assert [resolve_band(band) for band in GALAXY_BANDS[2:]] == list(BANDS)
@@ -589,10 +589,10 @@ def write_alfalfa(path, n=30):
     table.write(path, overwrite=True)
 
 
-def test_masses_from_catalogued_colors_are_those_of_the_relation(tmp_path):
+def test_masses_from_catalogd_colors_are_those_of_the_relation(tmp_path):
     write_alfalfa(tmp_path / "alfalfa.fits")
     estimator = RealEstimator({"name": "mass_to_light", "images": "total"})
-    record = estimate_colors({"catalogue": "alfalfa.fits", "count": 15}, tmp_path, estimator)
+    record = estimate_colors({"catalog": "alfalfa.fits", "count": 15}, tmp_path, estimator)
     figures = color_figures(record)
     assert figures["mass_gswlc"]["n"] == 15
     assert figures["mass_gswlc"]["median"] == pytest.approx(0, abs=0.02)
@@ -618,11 +618,11 @@ def write_xgass(path, gas=-0.7, limit=-1.8, n=40):
 
 
 def test_gas_is_compared_at_fixed_mass_and_type_with_limits_counted(tmp_path):
-    write_catalogue(tmp_path / "galaxies.fits", n=40)
+    write_catalog(tmp_path / "galaxies.fits", n=40)
     write_xgass(tmp_path / "xgass.fits")
     table = Table.read(tmp_path / "galaxies.fits")
     table["log_mass"], table["log_sfr"] = 9.7, np.where(np.arange(40) < 20, -0.3, -2.5)
-    catalogue = GalaxyCatalogue(table)
+    catalog = GalaxyCatalog(table)
     hi = 10.0 ** np.where(np.arange(40) < 20, 9.2, 6.0)  # quiescent ones far below the limit
     hi[39] = -1e8
     records = [
@@ -630,7 +630,7 @@ def test_gas_is_compared_at_fixed_mass_and_type_with_limits_counted(tmp_path):
         for k, one in enumerate(hi)
     ]
     found = {
-        (b["of"], b["kind"]): b for b in compare_gas(catalogue, records, tmp_path / "xgass.fits")
+        (b["of"], b["kind"]): b for b in compare_gas(catalog, records, tmp_path / "xgass.fits")
     }
     forming, quiet = found["HI", "star-forming"], found["HI", "quiescent"]
     assert forming["edges"] == [9.5, 10.0]
@@ -639,4 +639,4 @@ def test_gas_is_compared_at_fixed_mass_and_type_with_limits_counted(tmp_path):
     assert quiet["median"] == pytest.approx(quiet["published"])
     assert found["H2", "star-forming"]["median"] == pytest.approx(8.5 - 9.7)
     without = [{"number": 0, "properties": {"stellar_mass": [1.0]}}]
-    assert compare_gas(catalogue, without, tmp_path / "xgass.fits") == []
+    assert compare_gas(catalog, without, tmp_path / "xgass.fits") == []

@@ -386,7 +386,7 @@ def test_nothing_at_all_to_measure(normal_arrays):
         profile(maps)
 
 
-def test_centre_off_the_sky():
+def test_center_off_the_sky():
     wcs = WCS(naxis=2)
     wcs.wcs.ctype = "RA---AIT", "DEC--AIT"
     wcs.wcs.cdelt = -15.0, 15.0

@@ -65,7 +65,7 @@ def test_scales(maps):
     assert mass.norm.vmax == pytest.approx(np.nanmax(maps["stellar_mass"].data), rel=0.2)
 
 
-def test_masked_pixels_are_grey_and_faint_ones_are_not(make_maps, normal_arrays):
+def test_masked_pixels_are_gray_and_faint_ones_are_not(make_maps, normal_arrays):
     mean = np.full((20, 24), 1e8)
     mean[5, 5] = -1e7
     quality = np.zeros((20, 24), int)

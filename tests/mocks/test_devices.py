@@ -63,7 +63,7 @@ class PretendedCuda(TorchFunctionMode):
         return tree_map(mark, result)
 
 
-def test_the_pretence_refuses_what_cuda_refuses():
+def test_the_pretense_refuses_what_cuda_refuses():
     with PretendedCuda() as mode:
         there, here = torch.ones(3, device="cuda"), torch.ones(3)
         assert (there * 2).sum().device.type == "cuda"

@@ -30,8 +30,8 @@ def write_maps(path, *, age=6.0, metallicity=0.02, psize=0.5, gas=True, shape=(2
     profile = np.exp(-np.hypot(y - shape[0] / 2, x - shape[1] / 2) / 3.0)
     profile[:3] = 0.0
     survive = surviving_fraction(np.full((1, 1, 1), np.log10(metallicity)))[:, 0, 0]
-    centres = np.array([5e6, 5.5e7, 2e8, 6.5e8, 1.5e9, 3e9, 5.5e9, 8.5e9, 1.15e10]) / 1e9
-    formed = 1.0 / np.interp(age, centres, survive)
+    centers = np.array([5e6, 5.5e7, 2e8, 6.5e8, 1.5e9, 3e9, 5.5e9, 8.5e9, 1.15e10]) / 1e9
+    formed = 1.0 / np.interp(age, centers, survive)
     with h5py.File(path, "w") as file:
         maps = {name: value * profile for name, value in STARS.items()}
         maps["stars_GFM_Metallicity"] = metallicity * maps["stars_Masses"]
@@ -93,18 +93,18 @@ def test_painted_maps_keep_what_they_say(tmp_path, paper_table, gas):
         np.testing.assert_allclose(truth[name][inside], values[inside], rtol=1e-3)
     assert np.isfinite(light.surface_brightness.numpy()).all()
     flux = light.surface_brightness.sum((0, 2, 3)).numpy()
-    colour = -2.5 * np.log10(flux[1] / flux[2])
-    assert 0.2 < colour < 0.9
+    color = -2.5 * np.log10(flux[1] / flux[2])
+    assert 0.2 < color < 0.9
     assert float(galaxies.parameters["half_mass_radius"][0]) == pytest.approx(2.4, rel=0.2)
 
 
 def test_older_maps_are_redder(tmp_path, paper_table):
-    colours = []
+    colors = []
     for age in (2.0, 5.0, 10.0):
         maps = read_illustris_maps(write_maps(tmp_path / f"{age}.h5", age=age, gas=False))
         flux = paper_table.light(maps.to_galaxies()).surface_brightness.sum((0, 2, 3)).numpy()
-        colours.append(-2.5 * np.log10(flux[1] / flux[3]))
-    assert colours[0] < colours[1] < colours[2]
+        colors.append(-2.5 * np.log10(flux[1] / flux[3]))
+    assert colors[0] < colors[1] < colors[2]
 
 
 # --- bad files ---------------------------------------------------------------------------
@@ -214,12 +214,12 @@ def test_bad_synthetic_images(tmp_path, contents, arguments, error, message):
 def write_broadband(path, change=None):
     """Write a file of Sunrise with 7 filters, a flat spectrum in f_nu and two cameras."""
     names = ["GALEX_FUV.res", *(f"SDSS/{b}_SDSS.res" for b in "ugriz"), "2MASS_J.res"]
-    centre = np.array([0.15, 0.355, 0.475, 0.622, 0.763, 0.905, 1.24]) * 1e-6
-    width = 0.1 * centre
-    to_hertz = centre**2 / 299792458.0
+    center = np.array([0.15, 0.355, 0.475, 0.622, 0.763, 0.905, 1.24]) * 1e-6
+    width = 0.1 * center
+    to_hertz = center**2 / 299792458.0
     columns = [
         fits.Column("filter", "30A", array=names),
-        fits.Column("lambda_eff", "D", array=centre),
+        fits.Column("lambda_eff", "D", array=center),
         fits.Column("ewidth_lambda", "D", array=width),
         fits.Column("ewidth_nu", "D", array=width / to_hertz),
     ]

@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from picasssso.exceptions import InvalidInputError
-from picasssso.mocks.age_bins import AGE_CENTRES, AGE_EDGES, N_AGE, mass_in_age_bins
+from picasssso.mocks.age_bins import AGE_CENTERS, AGE_EDGES, N_AGE, mass_in_age_bins
 from picasssso.mocks.galaxy_maps import Galaxies
 from picasssso.mocks.light import LightTable
 from picasssso.mocks.model_error import ModelErrors
@@ -79,7 +79,7 @@ def test_true_maps_by_hand(paper_table):
     assert 0.54 < truth["stellar_mass"] / mass.sum() < 0.64
     assert fraction.min() * mass.sum() < truth["stellar_mass"] < mass.sum()
     assert truth["stellar_metallicity"] == pytest.approx(0.02, rel=1e-4)
-    assert truth["stellar_age"] == pytest.approx(AGE_CENTRES[6] / 1e9, rel=0.01)
+    assert truth["stellar_age"] == pytest.approx(AGE_CENTERS[6] / 1e9, rel=0.01)
     assert truth["gas_mass"] == pytest.approx(1.36 * 3e6, rel=1e-5)
     assert truth["hi_mass"] == pytest.approx(1e6)
     assert truth["gas_metallicity"] == pytest.approx(0.01, rel=1e-5)

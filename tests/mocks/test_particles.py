@@ -20,7 +20,7 @@ from picasssso.mocks.particles.hydrogen import (
     neutral_fraction,
     star_formation_pressure,
 )
-from picasssso.mocks.particles.smoothing import deposit, neighbour_distance
+from picasssso.mocks.particles.smoothing import deposit, neighbor_distance
 from picasssso.mocks.particles.snapshots import _shrinking_sphere, read_particles
 
 H, SCALE, MATTER = 0.7, 0.8, 0.3
@@ -193,7 +193,7 @@ def test_every_layout_gives_the_known_galaxy(tmp_path, kind):
     assert (cold[~dense] < 0.02 * hydrogen[~dense]).all()
 
 
-def test_a_galaxy_across_the_edge_of_the_box_is_whole_and_centred(tmp_path):
+def test_a_galaxy_across_the_edge_of_the_box_is_whole_and_centered(tmp_path):
     galaxy = known_galaxy()
     path = write_snapshot(tmp_path / "s.hdf5", "EAGLE", galaxy, shift=(0.5, 0, 0), box=5e4)
     particles = read_particles(path)
@@ -284,7 +284,7 @@ def test_molecules_follow_pressure_and_pressure_follows_star_formation():
 
 
 @pytest.mark.parametrize("size", [0.0, 0.3, 1.0, 2.7, 9.0, 40.0])
-def test_deposit_keeps_sums_and_centres(size):
+def test_deposit_keeps_sums_and_centers(size):
     x, y = np.array([31.3, 27.8]), np.array([30.1, 35.4])
     values = np.array([[1.0, 3.0], [2.0, 0.0]])
     image = deposit(x, y, np.full(2, size), values, (120, 100))
@@ -304,23 +304,23 @@ def test_deposit_of_what_is_outside_reaches_in():
     assert far.sum() == 0.0
 
 
-def test_sizes_are_those_of_16_neighbours():
+def test_sizes_are_those_of_16_neighbors():
     line = np.zeros((100, 3))
     line[:, 0] = np.arange(100)
-    distance = neighbour_distance(line)
+    distance = neighbor_distance(line)
     assert distance[50] == 8.0
     assert distance[0] == 16.0
-    assert (neighbour_distance(line[:1]) == 0.0).all()
-    assert neighbour_distance(line[:3])[0] == 2.0
+    assert (neighbor_distance(line[:1]) == 0.0).all()
+    assert neighbor_distance(line[:3])[0] == 2.0
 
 
 def test_shares_between_ages_keep_mean_ages_and_star_formation():
-    from picasssso.mocks.age_bins import AGE_CENTRES
+    from picasssso.mocks.age_bins import AGE_CENTERS
 
     age = np.array([0.001, 0.05, 0.25, 0.7, 3.3, 9.0, 11.4])
     share = share_between_ages(age)
     np.testing.assert_allclose(share.sum(axis=0), 1.0)
-    np.testing.assert_allclose((AGE_CENTRES @ share / 1e9)[2:], age[2:], rtol=1e-6)
+    np.testing.assert_allclose((AGE_CENTERS @ share / 1e9)[2:], age[2:], rtol=1e-6)
     np.testing.assert_allclose(share[0, :2], [1.0, 0.0])
     np.testing.assert_allclose(share[1, :2], [0.0, 1.0])
     assert (share[:2, 2:] == 0).all()
@@ -568,12 +568,12 @@ def test_real_files_from_end_to_end(shared_data, table, name):
     path = shared_data / "particles" / name
     arguments = {}
     if name == "camels_snap.hdf5":
-        catalogue = shared_data / "particles" / "camels_subhalo.hdf5"
+        catalog = shared_data / "particles" / "camels_subhalo.hdf5"
         everything = read_particles(path)
         assert everything.stars.mass.sum() == pytest.approx(mass, rel=0.01)
-        arguments = {"catalog": catalogue, "subhalo": 0}
+        arguments = {"catalog": catalog, "subhalo": 0}
         with pytest.raises(InvalidInputError, match="0 to 9"):
-            read_particles(path, catalog=catalogue, subhalo=10)
+            read_particles(path, catalog=catalog, subhalo=10)
     particles = read_particles(path, **arguments)
     assert particles.layout == layout
     stars, gas = particles.stars, particles.gas

@@ -11,15 +11,15 @@ from picasssso.networks.outputs import OUTPUT_NAMES, OUTPUTS
 GAS, MASS, DUST = (OUTPUT_NAMES.index(n) for n in ("gas_mass", "stellar_mass", "attenuation_v"))
 
 
-def prediction(occupancy, width=0.3, centre=7.0):
+def prediction(occupancy, width=0.3, center=7.0):
     """A log-normal distribution for every property, there with some probability."""
     steps = torch.tensor([-1.959964, -0.994458, 0.0, 0.994458, 1.959964]) * width
     shape = (1, len(OUTPUTS), len(occupancy), 1)
-    quantiles = (centre + steps)[None, None, :, None, None].expand(*shape[:2], 5, *shape[2:])
+    quantiles = (center + steps)[None, None, :, None, None].expand(*shape[:2], 5, *shape[2:])
     p = torch.ones(shape)
     there = [k for k, output in enumerate(OUTPUTS) if output.has_occupancy]
     p[:, there] = torch.tensor(occupancy)[None, None, :, None]
-    mean = torch.full(shape, centre + 0.5 * width**2 * np.log(10))
+    mean = torch.full(shape, center + 0.5 * width**2 * np.log(10))
     return Prediction(quantiles, mean, p, torch.zeros(1, 3, *shape[2:]))
 
 
@@ -75,10 +75,10 @@ def test_mean_is_that_of_the_mixture():
 
 
 def test_offset_of_the_attenuation_is_removed():
-    found = prediction([1.0], width=1e-6, centre=np.log10(0.52))
+    found = prediction([1.0], width=1e-6, center=np.log10(0.52))
     values = linear_values(found, torch.zeros(1, 8, 1, 1))
     np.testing.assert_allclose(values[0, DUST, 0, 0], 0.5, rtol=1e-4)
-    nothing = prediction([1.0], width=1e-6, centre=-3.0)
+    nothing = prediction([1.0], width=1e-6, center=-3.0)
     assert linear_values(nothing, torch.zeros(1, 8, 1, 1))[0, DUST] == 0
 
 

@@ -54,12 +54,12 @@ def test_each_quantity_is_watched():
         assert found[there].all(), name
 
 
-def test_colours_do_not_depend_on_brightness():
+def test_colors_do_not_depend_on_brightness():
     batch, measured = known()
     bright = measure(
         10 * batch.flux, 0.01 * batch.inverse_variance, batch.conditions, batch.has_band()
     )
-    first = PIXEL_QUANTITIES.index("colour u-g")
+    first = PIXEL_QUANTITIES.index("color u-g")
     torch.testing.assert_close(
         bright.pixel[:, first:], measured.pixel[:, first:], equal_nan=True, rtol=0, atol=1e-4
     )

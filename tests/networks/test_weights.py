@@ -137,7 +137,7 @@ def test_a_card_that_is_none(path):
     [
         {"members": 5},
         {"training": {"network": {"widths": [4, 4], "depths": [1, 1]}}},
-        {"training": {"network": {"colour": "blue"}}},
+        {"training": {"network": {"tint": "blue"}}},
         {"training": {"steps": "many"}},
     ],
 )

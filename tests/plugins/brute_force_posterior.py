@@ -28,9 +28,9 @@ class BruteForce:
         self.chi2 = min(self.chi2_of[self.amplitude > 0].min(initial=np.inf), zero)
         # Flat in amplitude over its error, of either sign ...
         log_weight = -0.5 * self.chi2_of
-        self.signed = _normalised(log_weight)
+        self.signed = _normalized(log_weight)
         # ... and above zero.
-        self.weight = _normalised(log_weight + log_ndtr(self.amplitude / self.sigma))
+        self.weight = _normalized(log_weight + log_ndtr(self.amplitude / self.sigma))
 
     def mean(self, values, scaled):
         """Mean over amplitudes of either sign, or of what does not depend on them."""
@@ -88,6 +88,6 @@ class BruteForce:
         return 1 / np.sum(self.weight**2)
 
 
-def _normalised(log_weight):
+def _normalized(log_weight):
     weight = np.exp(log_weight - log_weight.max())
     return weight / weight.sum()

@@ -309,7 +309,7 @@ cosmology = {H0 = 70.4, Om0 = 0.272}
 label = "M/L"
 name = "mass_to_light"
 [galaxies]
-catalogue = "g.fits"
+catalog = "g.fits"
 counts = {gswlc = 400}
 [[rings]]
 id = "m74"
@@ -353,9 +353,9 @@ def read_galaxies(paths):
 
 
 def read_published_values(paths):
-    from picasssso.evaluation.real.catalogues import read_catalogue
+    from picasssso.evaluation.real.published_tables import read_table
 
-    read_catalogue(paths[0], ["ra", "redshift"])
+    read_table(paths[0], ["ra", "redshift"])
 
 
 def read_tile(paths):

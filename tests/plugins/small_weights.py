@@ -93,8 +93,8 @@ class ToyPairs(PairSource):
         y, x = torch.meshgrid(*[torch.arange(size) - size / 2 + 0.3] * 2, indexing="ij")
         radius = torch.hypot(y, 1.3 * x) / (2 + 2 * slope)
         mass = 10 ** (8.0 + brightness) * torch.exp(-radius)
-        colours = 10 ** (-0.4 * age * torch.linspace(1.5, -0.5, n))
-        flux = (mass / 1e8)[None] * colours[:, None, None]
+        colors = 10 ** (-0.4 * age * torch.linspace(1.5, -0.5, n))
+        flux = (mass / 1e8)[None] * colors[:, None, None]
         noise = 0.02 * torch.randn(flux.shape, generator=random)
         gas = torch.where(radius < 2, 0.2 * mass, 0.0)
         fields = [

@@ -63,7 +63,7 @@ class Smoothed(ConstantRatio):
 
 
 class WholeImage(ConstantRatio):
-    """Normalised by the brightest pixel, so that every pixel matters to every other."""
+    """Normalized by the brightest pixel, so that every pixel matters to every other."""
 
     receptive_field = None
 

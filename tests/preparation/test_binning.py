@@ -109,7 +109,7 @@ def test_given_bins_and_what_is_refused(galaxy):
         apply_bins(galaxy, np.full(galaxy.shape, -1))
 
 
-def test_a_dark_centre_does_not_swallow_the_galaxy():
+def test_a_dark_center_does_not_swallow_the_galaxy():
     # Two bright spots with nothing between them, where the center of all light lies.
     y, x = np.indices((40, 60))
     signal = sum(30.0 * np.exp(-0.5 * ((y - 20) ** 2 + (x - at) ** 2) / 9.0) for at in (12, 48))

@@ -58,7 +58,7 @@ def test_everything_in_order(files):
     assert set(images.meta["source"]) == set(images.bands)
 
 
-def test_colours_of_the_galaxy_survive(prepared):
+def test_colors_of_the_galaxy_survive(prepared):
     images = prepared
     y, x = np.indices(images.shape)
     near = np.hypot(x - 104.5, y - 99.5) < 12

@@ -109,18 +109,18 @@ def test_rings_have_their_figure_beside_that_of_apertures(field):
         match_psf(bands, "sdss2010-g")
 
 
-def colours(planes, radius, centre):
-    sums = [CircularAperture(centre, radius).do_photometry(p.astype(float))[0][0] for p in planes]
+def colors(planes, radius, center):
+    sums = [CircularAperture(center, radius).do_photometry(p.astype(float))[0][0] for p in planes]
     return [-2.5 * np.log10(a / b) for a, b in pairwise(sums)]
 
 
-def test_colours_at_one_fwhm_and_total_flux():
+def test_colors_at_one_fwhm_and_total_flux():
     """The bars: 0.02 mag in colors, 0.3 % in flux, and that without matching they fail."""
     images, psf = make_field((241, 241), n_stars=0, sigma=0.0, size=4.0)
     images = images.replace(psf=psf)
     matched = match_psf(images)
-    centre, radius = (120, 120), FWHM["g"] / 2
-    before, after = (colours(i.to_arrays()[0], radius, centre) for i in (images, matched))
+    center, radius = (120, 120), FWHM["g"] / 2
+    before, after = (colors(i.to_arrays()[0], radius, center) for i in (images, matched))
     true = [-2.5 * np.log10(0.6 / 1.0), -2.5 * np.log10(1.0 / 1.3)]
     assert np.max(np.abs(np.subtract(after, true))) < 0.02
     assert np.max(np.abs(np.subtract(before, true))) > 0.05
@@ -128,7 +128,7 @@ def test_colours_at_one_fwhm_and_total_flux():
         assert two.sum(dtype=float) == pytest.approx(one.sum(dtype=float), rel=0.003)
 
 
-def test_a_neighbour_keeps_its_flux():
+def test_a_neighbor_keeps_its_flux():
     extra = np.zeros((201, 201))
     extra[100, 140] = 30.0
     images, psf = make_field((201, 201), n_stars=0, sigma=0.0, extra=extra, flux=1e-6)

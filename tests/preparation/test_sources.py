@@ -16,7 +16,7 @@ from picasssso.preparation.sources import pixel_position
 from .conftest import FWHM, galaxy_light, make_field
 
 SHAPE = (201, 211)
-CENTRE = (100, 105)
+CENTER = (100, 105)
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +42,7 @@ def test_star_and_companion_go_and_the_galaxy_stays(crowded):
     assert not (found.target & found.foreign).any()
     # The light masked on the galaxy's disk is the star's surroundings and no more.
     y, x = np.indices(SHAPE)
-    disc = np.hypot(x - CENTRE[1], (y - CENTRE[0]) / 0.7) < 30
+    disc = np.hypot(x - CENTER[1], (y - CENTER[0]) / 0.7) < 30
     assert np.count_nonzero(found.foreign & disc) < 250
 
 
@@ -50,7 +50,7 @@ def test_a_smooth_galaxy_keeps_everything():
     images, psf = make_field(SHAPE, n_stars=0, size=10)
     found = find_sources(images.replace(psf=psf))
     y, x = np.indices(SHAPE)
-    inside = np.hypot(x - CENTRE[1], (y - CENTRE[0]) / 0.7) < 30
+    inside = np.hypot(x - CENTER[1], (y - CENTER[0]) / 0.7) < 30
     assert found.target[inside].all()
     assert found.n_stars == 0
     assert np.count_nonzero(found.foreign & inside) == 0
@@ -147,19 +147,19 @@ def _masked(image, mask):
 
 def disc(radius):
     y, x = np.indices(SHAPE)
-    return np.hypot(x - CENTRE[1], (y - CENTRE[0]) / 0.7) < radius
+    return np.hypot(x - CENTER[1], (y - CENTER[0]) / 0.7) < radius
 
 
 # Offsets in pixels of 0.4 arcsec: 12 are 4.8 arcsec.
 @pytest.mark.parametrize("off", [(0, 0), (12, 0), (0, -12), (9, 9)])
 @pytest.mark.parametrize("seeing", [0.6, 1.0, 2.2])
 def test_the_nucleus_stays_wherever_the_position_is(off, seeing):
-    nucleus = galaxy_light(SHAPE, size=1.0, flux=40.0, center=CENTRE)
+    nucleus = galaxy_light(SHAPE, size=1.0, flux=40.0, center=CENTER)
     star = np.zeros(SHAPE)
     star[112, 127] = 30.0
     fwhm = {band: seeing * width for band, width in {"g": 4.2, "i": 2.8}.items()}
-    images, psf = make_field(SHAPE, n_stars=0, extra=nucleus + star, fwhm=fwhm, center=CENTRE)
-    found = find_sources(images.replace(psf=psf), (CENTRE[1] + off[0], CENTRE[0] + off[1]))
+    images, psf = make_field(SHAPE, n_stars=0, extra=nucleus + star, fwhm=fwhm, center=CENTER)
+    found = find_sources(images.replace(psf=psf), (CENTER[1] + off[0], CENTER[0] + off[1]))
     assert found.nucleus == pytest.approx((105, 100), abs=2)
     assert not found.foreign[97:104, 102:109].any()
     assert found.foreign[112, 127]
@@ -169,20 +169,20 @@ def test_the_nucleus_stays_wherever_the_position_is(off, seeing):
 def test_a_cutout_around_a_supernova_keeps_the_nucleus(flux):
     supernova = np.zeros(SHAPE)
     supernova[112, 122] = flux
-    images, psf = make_field(SHAPE, n_stars=0, extra=supernova, center=CENTRE)
+    images, psf = make_field(SHAPE, n_stars=0, extra=supernova, center=CENTER)
     found = find_sources(images.replace(psf=psf), (122, 112))
-    assert found.target[CENTRE]
+    assert found.target[CENTER]
     assert found.nucleus == pytest.approx((105, 100), abs=2)
 
 
 @pytest.mark.parametrize("place", [(100, 105 + 75), (145, 140)])
 def test_a_brighter_companion_behind_a_valley_is_masked(place):
     companion = galaxy_light(SHAPE, size=4.0, flux=300.0, center=place)
-    images, psf = make_field(SHAPE, n_stars=0, extra=companion, size=6.0, center=CENTRE)
-    for position in (None, (CENTRE[1] + 12, CENTRE[0])):
-        found = find_sources(images.replace(psf=psf), position or (CENTRE[1], CENTRE[0]))
+    images, psf = make_field(SHAPE, n_stars=0, extra=companion, size=6.0, center=CENTER)
+    for position in (None, (CENTER[1] + 12, CENTER[0])):
+        found = find_sources(images.replace(psf=psf), position or (CENTER[1], CENTER[0]))
         assert found.foreign[place]
-        assert found.target[CENTRE]
+        assert found.target[CENTER]
         assert (found.shape.x, found.shape.y) == pytest.approx((105, 100), abs=3)
 
 
@@ -190,28 +190,28 @@ def test_a_brighter_companion_behind_a_valley_is_masked(place):
 @pytest.mark.parametrize("off", [(0, 0), (7, -5)])
 def test_a_star_whose_wings_cover_the_galaxy_is_not_its_nucleus(flux, off):
     star = np.zeros(SHAPE)
-    star[CENTRE[0] + 7, CENTRE[1] + 10] = flux  # 5 arcsec away
+    star[CENTER[0] + 7, CENTER[1] + 10] = flux  # 5 arcsec away
     fwhm = dict.fromkeys("gri", 4.5)
     images, psf = make_field(
-        SHAPE, n_stars=0, extra=star, fwhm=fwhm, flux=30.0, size=7.0, center=CENTRE
+        SHAPE, n_stars=0, extra=star, fwhm=fwhm, flux=30.0, size=7.0, center=CENTER
     )
-    found = find_sources(images.replace(psf=psf), (CENTRE[1] + off[0], CENTRE[0] + off[1]))
+    found = find_sources(images.replace(psf=psf), (CENTER[1] + off[0], CENTER[0] + off[1]))
     assert found.nucleus == pytest.approx((105, 100), abs=2.5)
-    assert found.target[CENTRE]
-    assert found.foreign[CENTRE[0] + 7, CENTRE[1] + 10]
+    assert found.target[CENTER]
+    assert found.foreign[CENTER[0] + 7, CENTER[1] + 10]
 
 
 @pytest.mark.parametrize(("side", "flux"), [(1, 60.0), (-1, 60.0), (1, 300.0), (-1, 900.0)])
 def test_a_bright_nucleus_beside_a_companion_stays(side, flux):
     """Of less than half to six times the light of its galaxy."""
     nucleus = np.zeros(SHAPE)
-    nucleus[CENTRE] = flux
+    nucleus[CENTER] = flux
     companion = galaxy_light(
-        SHAPE, size=4.0, flux=100.0, center=(CENTRE[0], CENTRE[1] + 40 * side)
+        SHAPE, size=4.0, flux=100.0, center=(CENTER[0], CENTER[1] + 40 * side)
     )
-    images, psf = make_field(SHAPE, n_stars=0, extra=nucleus + companion, center=CENTRE)
+    images, psf = make_field(SHAPE, n_stars=0, extra=nucleus + companion, center=CENTER)
     for off in ((0, 0), (12 * side, 0), (-12 * side, 3)):
-        found = find_sources(images.replace(psf=psf), (CENTRE[1] + off[0], CENTRE[0] + off[1]))
+        found = find_sources(images.replace(psf=psf), (CENTER[1] + off[0], CENTER[0] + off[1]))
         assert not found.foreign[97:104, 102:109].any()
         assert found.nucleus == pytest.approx((105, 100), abs=2)
 
@@ -221,11 +221,11 @@ def test_a_star_five_arcsec_from_the_nucleus_is_none_even_if_asked_for(flux, pla
     """The galaxy's light behind the nucleus is no sign that the star is around it."""
     star = np.zeros(SHAPE)
     star[place] = flux
-    images, psf = make_field(SHAPE, n_stars=0, extra=star, center=CENTRE)
+    images, psf = make_field(SHAPE, n_stars=0, extra=star, center=CENTER)
     found = find_sources(images.replace(psf=psf), place[::-1])
     assert found.nucleus == pytest.approx((105, 100), abs=2)
     assert found.foreign[place]
-    assert not found.foreign[CENTRE]
+    assert not found.foreign[CENTER]
 
 
 def light_of(flux, size, center):
@@ -239,10 +239,10 @@ def light_of(flux, size, center):
 )
 def test_two_galaxies_that_overlap_are_told_apart_and_how_well(size, flux, kept, lost, strange):
     """Twenty arcsec from one another, in parts of the light of the target."""
-    place = CENTRE[0], CENTRE[1] + 50
+    place = CENTER[0], CENTER[1] + 50
     light, other = light_of(flux, size, place)
-    _, own = light_of(150.0, 9.0, CENTRE)
-    images, psf = make_field(SHAPE, n_stars=0, extra=light, center=CENTRE)
+    _, own = light_of(150.0, 9.0, CENTER)
+    images, psf = make_field(SHAPE, n_stars=0, extra=light, center=CENTER)
     found = find_sources(images.replace(psf=psf))
     assert own[found.target].sum() > kept * own.sum()
     assert other[found.target].sum() < strange * own[found.target].sum()

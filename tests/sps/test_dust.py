@@ -90,8 +90,8 @@ def test_nonsense_parameters_are_refused(make):
 def test_a_law_of_ones_own(tmp_path):
     from picasssso.sps import ModelLibrary
 
-    class Grey(AttenuationLaw):
-        name = "grey"
+    class Gray(AttenuationLaw):
+        name = "gray"
 
         def curves(self, wavelength):
             return np.stack([np.ones((3, len(wavelength))), np.zeros((3, len(wavelength)))])
@@ -99,7 +99,7 @@ def test_a_law_of_ones_own(tmp_path):
         def to_dict(self):
             return {"name": self.name}
 
-    library = ModelLibrary.build(["sdss2010-r"], 0.0, n_models=20, attenuation_law=Grey())
+    library = ModelLibrary.build(["sdss2010-r"], 0.0, n_models=20, attenuation_law=Gray())
     np.testing.assert_allclose(
         library.properties["attenuation_v"], library.parameters["attenuation"], atol=1e-6
     )

@@ -22,7 +22,7 @@ MASS, RATE, GAS, HYDROGEN, DUST = (
 SIZE = 12
 
 
-def centre_of(k):
+def center_of(k):
     """Return log10 of a property's typical value; hydrogen is well below gas."""
     return {DUST: -0.3, HYDROGEN: 5.5}.get(k, 7.0 if k in (MASS, GAS) else -2.0)
 
@@ -44,28 +44,28 @@ def galaxies(count, seed, *, boldness=1.0, sigma=0.2, width=1.0, shared=0.6):
     with_gas = chance < torch.sigmoid(true_logit.mean((2, 3), keepdim=True))
     error = shared**0.5 * normal(count, n_out, 1, 1)
     error = error + (1 - shared) ** 0.5 * normal(count, n_out, SIZE, SIZE)
-    centre = torch.tensor([centre_of(k) for k in range(n_out)])[:, None, None]
-    log_truth = centre + sigma * error
+    center = torch.tensor([center_of(k) for k in range(n_out)])[:, None, None]
+    log_truth = center + sigma * error
     used = torch.ones(count, n_out, SIZE, SIZE, dtype=torch.bool)
     for k, output in enumerate(OUTPUTS):
         if output.can_be_absent or output.carrier == "gas_mass":
             used[:, k] = with_gas[:, 0]
     log_truth[:, DUST][~used[:, DUST]] = np.log10(OUTPUTS[DUST].offset)
     steps = torch.tensor(NORMAL_SCORES)[:, None, None] * sigma * width
-    quantiles = (centre[:, None] + steps).expand(count, -1, -1, SIZE, SIZE).clone()
+    quantiles = (center[:, None] + steps).expand(count, -1, -1, SIZE, SIZE).clone()
     # Of dust a network knows the whole distribution: none, or as much as where there is some.
     absent = 1.0 - torch.sigmoid(true_logit[:, 0])
     for j, score in enumerate(NORMAL_SCORES):
         level = torch.special.ndtr(torch.tensor(score))
         of_there = torch.special.ndtri(((level - absent) / (1 - absent)).clamp(1e-6, 1.0))
-        log_dust = centre_of(DUST) + sigma * width * of_there
+        log_dust = center_of(DUST) + sigma * width * of_there
         quantiles[:, DUST, j] = torch.where(
             level < absent, np.log10(OUTPUTS[DUST].offset), log_dust
         )
     logit = boldness * true_logit.expand(-1, 3, -1, -1)
     occupancy = torch.ones(count, n_out, SIZE, SIZE)
     occupancy[:, [RATE, GAS, HYDROGEN]] = torch.sigmoid(logit)
-    log_mean = centre.expand(count, -1, SIZE, SIZE) + 0.5 * np.log(10) * sigma**2
+    log_mean = center.expand(count, -1, SIZE, SIZE) + 0.5 * np.log(10) * sigma**2
     return Collected(
         Prediction(quantiles, log_mean.clone(), occupancy, logit.clone()),
         log_truth,

@@ -117,7 +117,7 @@ def test_a_state_that_is_being_moved_is_not_saved(tmp_path, monkeypatch):
     path = tmp_path / "checkpoint"
     state = TrainingState(CONFIG)
     # The second of two members fails: the first has moved already.
-    monkeypatch.setattr(state.optimisers[1], "step", lambda: 1 / 0)
+    monkeypatch.setattr(state.optimizers[1], "step", lambda: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         run_training(state, pool(), checkpoint=path, progress=False)
     assert not path.exists()

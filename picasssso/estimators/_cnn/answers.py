@@ -32,7 +32,7 @@ from picasssso.networks.mixture import (
 )
 from picasssso.networks.outputs import OUTPUTS
 from picasssso.networks.training_range import (
-    colours_outside,
+    colors_outside,
     disagreement_score,
     is_outside,
     measure,
@@ -149,8 +149,8 @@ def _quality(
         )
         image, outside = is_outside(measured, calibration.ranges)
         outside = outside | image.any(1)[:, None, None]
-        outside = outside | colours_outside(
-            measured, inputs.has_band, calibration.colours, calibration.colour_limits
+        outside = outside | colors_outside(
+            measured, inputs.has_band, calibration.colors, calibration.color_limits
         )
         for k, context in enumerate(contexts):
             outside[k] |= bool(unlike_training(context, calibration))

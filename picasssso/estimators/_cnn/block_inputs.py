@@ -15,10 +15,10 @@ from picasssso.estimators.context import EstimationContext
 from picasssso.exceptions import InvalidInputError, MissingBandError
 from picasssso.maps.arrays import PropertyArrays
 from picasssso.networks.conformal import ConformalCalibration
-from picasssso.networks.detection import NEIGHBOURS
+from picasssso.networks.detection import NEIGHBORS
 from picasssso.networks.inputs import SLOTS, Conditions, slot_of
 from picasssso.networks.morphology import STRUCTURES, measure_structure, whole_light
-from picasssso.networks.training_range import structure_outside, whole_colours_outside
+from picasssso.networks.training_range import structure_outside, whole_colors_outside
 
 if TYPE_CHECKING:
     from picasssso.bands import BandImages
@@ -112,11 +112,11 @@ def unlike_training(context: EstimationContext, calibration: ConformalCalibratio
     looks, whole = found[:, : len(STRUCTURES)], found[:, len(STRUCTURES) : N_WHOLE]
     flags = structure_outside(looks, calibration.structure)[0].tolist()
     names = [name for name, flag in zip(STRUCTURES, flags, strict=True) if flag]
-    strange = whole_colours_outside(
+    strange = whole_colors_outside(
         whole,
         torch.tensor([context.redshift]),
-        calibration.whole_colours,
-        calibration.whole_colour_limits,
+        calibration.whole_colors,
+        calibration.whole_color_limits,
     )
     return [*names, "colors"] if bool(strange) else names
 
@@ -157,7 +157,7 @@ def make_input(
         sharp=column([float(sharp)] * n),
     )
     scalings = [context.noise_scaling for context in contexts]
-    inflation = [1.0 if scaling is None else float(scaling(NEIGHBOURS)) for scaling in scalings]
+    inflation = [1.0 if scaling is None else float(scaling(NEIGHBORS)) for scaling in scalings]
     both = torch.from_numpy(planes).to(device)
     has_band = torch.from_numpy(np.isfinite(noise)).to(device)
     return NetworkInput(

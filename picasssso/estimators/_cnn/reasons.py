@@ -22,7 +22,7 @@ from picasssso.networks.morphology import STRUCTURES
 from picasssso.networks.training_range import (
     IMAGE_QUANTITIES,
     PIXEL_QUANTITIES,
-    colours_outside,
+    colors_outside,
     image_outside,
     measure,
     measure_image,
@@ -58,9 +58,9 @@ def pixel_statistics(
             len(outside) / number,
             float(outside.median()) if len(outside) else math.nan,
         ]
-    together = colours_outside(
-        found, given.has_band, calibration.colours, calibration.colour_limits
-    )[0]
+    together = colors_outside(found, given.has_band, calibration.colors, calibration.color_limits)[
+        0
+    ]
     return (*statistics, float((together & light).sum()) / number)
 
 
@@ -114,7 +114,6 @@ def pixel_reasons(context: EstimationContext, ranges: torch.Tensor) -> list[str]
         if part > _LEAST:
             low, high = limits[k]
             text = f"log10 {median:.2f}, trained: {_range(low, high)}"
-            name = name.replace("colour", "color")
             reasons.append((part, f"{name} in {100 * part:.0f} % of the pixels ({text})"))
     if found[-1] > _LEAST:
         reasons.append((found[-1], f"the combination of colors in {100 * found[-1]:.0f} %"))

@@ -27,7 +27,7 @@ from picasssso.evaluation.experiments.configuration import Configuration, Run
 from picasssso.evaluation.experiments.pair_sources import make_source
 from picasssso.evaluation.measures import Record, join_records, measure
 from picasssso.evaluation.stacks import MapStack
-from picasssso.evaluation.summary import compare_scatter, measured_properties, summarise
+from picasssso.evaluation.summary import compare_scatter, measured_properties, summarize
 from picasssso.exceptions import FileFormatError, PicassssoError
 
 if TYPE_CHECKING:
@@ -97,7 +97,7 @@ def collect_figures(configuration: Configuration, folder: Path | str) -> dict[st
             record = load_record(run, configuration, folder)
             if record is None:
                 continue
-            summaries[known] = summarise(record, configuration.settings, configuration.bins)
+            summaries[known] = summarize(record, configuration.settings, configuration.bins)
         experiments[run.experiment]["rows"].append(
             {
                 "setting": run.setting,

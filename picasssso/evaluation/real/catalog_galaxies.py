@@ -1,4 +1,4 @@
-"""Catalogued galaxies, painted from their profiles, through one estimator."""
+"""Catalogd galaxies, painted from their profiles, through one estimator."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ import astropy.units as u
 import numpy as np
 
 from picasssso.bands import BandImages
-from picasssso.evaluation.real.catalogues import GALAXY_BANDS, GalaxyCatalogue
 from picasssso.evaluation.real.comparison import compare_values, log10_positive
 from picasssso.evaluation.real.estimates import RealEstimator, describe_region, estimated
 from picasssso.evaluation.real.painting import (
@@ -18,6 +17,7 @@ from picasssso.evaluation.real.painting import (
     major_axis_factor,
     observe_profile,
 )
+from picasssso.evaluation.real.published_tables import GALAXY_BANDS, GalaxyCatalog
 from picasssso.quality import QualityFlag
 
 if TYPE_CHECKING:
@@ -35,8 +35,8 @@ _RING = (0.75, 1.25)
 _CALIBRATION = 0.02
 
 
-def paint_catalogue_galaxy(
-    catalogue: GalaxyCatalogue,
+def paint_catalog_galaxy(
+    catalog: GalaxyCatalog,
     number: int,
     *,
     seed: int = 0,
@@ -44,22 +44,22 @@ def paint_catalogue_galaxy(
     bands: Sequence[str] = OPTICAL,
 ) -> PaintedGalaxy:
     """Paint a galaxy of a catalog as SDSS would see it."""
-    redshift = float(catalogue.table["redshift"][number])
+    redshift = float(catalog.table["redshift"][number])
     distance = None if cosmology is None else cosmology.luminosity_distance(redshift)
-    extinction = catalogue.per_band(number, "galactic_extinction", bands)
-    # Of the catalogue's fluxes, extinction is taken off already.
-    total = catalogue.per_band(number, "flux", bands) * 10.0 ** (-0.4 * extinction)
+    extinction = catalog.per_band(number, "galactic_extinction", bands)
+    # Of the catalog's fluxes, extinction is taken off already.
+    total = catalog.per_band(number, "flux", bands) * 10.0 ** (-0.4 * extinction)
     return observe_profile(
-        catalogue.profile(number, bands).with_total_colors(total),
+        catalog.profile(number, bands).with_total_colors(total),
         redshift=redshift,
         luminosity_distance=distance,
         extinction=extinction,
-        seed=(seed, int(catalogue.table["nsa_id"][number])),
+        seed=(seed, int(catalog.table["nsa_id"][number])),
     )
 
 
 def total_light(
-    catalogue: GalaxyCatalogue,
+    catalog: GalaxyCatalog,
     number: int,
     *,
     of: str = "total",
@@ -70,17 +70,17 @@ def total_light(
 
     Bands without a measurement are left out.
     """
-    profile = catalogue.profile(number, bands)
+    profile = catalog.profile(number, bands)
     profile = profile.cut(max(profile.n_detected(), 1))
     if of == "total":
-        flux = catalogue.per_band(number, "flux", bands)
+        flux = catalog.per_band(number, "flux", bands)
     else:
-        lift = 10.0 ** (0.4 * catalogue.per_band(number, "galactic_extinction", bands))
+        lift = 10.0 ** (0.4 * catalog.per_band(number, "galactic_extinction", bands))
         flux = profile.fluxes.sum(axis=1) * lift
-    weight = catalogue.per_band(number, "flux_ivar", bands)
+    weight = catalog.per_band(number, "flux_ivar", bands)
     known = np.where(weight > 0, 1.0 / np.sqrt(np.where(weight > 0, weight, 1.0)), np.inf)
     error = np.hypot(known, _CALIBRATION * np.abs(flux))
-    redshift = float(catalogue.table["redshift"][number])
+    redshift = float(catalog.table["redshift"][number])
     measured = np.isfinite(error) & np.isfinite(flux)
     return corrected_images(
         [band for band, there in zip(bands, measured, strict=True) if there],
@@ -93,7 +93,7 @@ def total_light(
 
 
 def estimate_galaxies(
-    catalogue: GalaxyCatalogue,
+    catalog: GalaxyCatalog,
     numbers: Sequence[int],
     estimator: RealEstimator,
     *,
@@ -111,11 +111,10 @@ def estimate_galaxies(
     one_pixel = estimator.images != "maps"
     how: dict[str, Any] = {"cosmology": cosmology, "bands": bands}
     painted = [
-        None if one_pixel else paint_catalogue_galaxy(catalogue, k, seed=seed, **how)
-        for k in numbers
+        None if one_pixel else paint_catalog_galaxy(catalog, k, seed=seed, **how) for k in numbers
     ]
     images = [
-        total_light(catalogue, k, of=estimator.images, **how) if galaxy is None else galaxy.images
+        total_light(catalog, k, of=estimator.images, **how) if galaxy is None else galaxy.images
         for k, galaxy in zip(numbers, painted, strict=True)
     ]
     records = []
@@ -126,7 +125,7 @@ def estimate_galaxies(
         properties = describe_region(maps, region)
         ring = properties
         if galaxy is not None:
-            ring = describe_region(maps, _effective_ring(catalogue, k, galaxy))
+            ring = describe_region(maps, _effective_ring(catalog, k, galaxy))
         flagged = (maps.quality & int(QualityFlag.OUTSIDE_TRAINING)) > 0
         inside = (
             np.ones(maps.shape, dtype=bool)
@@ -136,7 +135,7 @@ def estimate_galaxies(
         records.append(
             {
                 "number": int(k),
-                "nsa_id": int(catalogue.table["nsa_id"][k]),
+                "nsa_id": int(catalog.table["nsa_id"][k]),
                 "shape": list(maps.shape),
                 "pixel_scale": round(float(one.pixel_scale.to_value(u.arcsec)), 5),
                 "properties": properties,
@@ -147,13 +146,13 @@ def estimate_galaxies(
     return records
 
 
-def _effective_ring(catalogue: GalaxyCatalogue, number: int, galaxy: PaintedGalaxy) -> Any:
+def _effective_ring(catalog: GalaxyCatalog, number: int, galaxy: PaintedGalaxy) -> Any:
     """Return the pixels between 0.75 and 1.25 effective radii, at least one pixel wide."""
     from photutils.aperture import EllipticalAnnulus
 
     scale = galaxy.images.pixel_scale.to_value(u.arcsec)
     ratio = galaxy.aperture.b / galaxy.aperture.a
-    radius = float(catalogue.table["sersic_r50"][number]) / scale
+    radius = float(catalog.table["sersic_r50"][number]) / scale
     radius = max(radius, 0.5) * (major_axis_factor(ratio) if ratio < 0.99 else 1.0)
     inner, outer = (x * radius for x in _RING)
     if outer - inner < 1.0:
@@ -163,22 +162,20 @@ def _effective_ring(catalogue: GalaxyCatalogue, number: int, galaxy: PaintedGala
     )
 
 
-def galaxy_figures(
-    catalogue: GalaxyCatalogue, records: Sequence[Mapping[str, Any]]
-) -> dict[str, Any]:
+def galaxy_figures(catalog: GalaxyCatalog, records: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """Compare estimates with the values of the catalogs.
 
     Returns results of `compare_values` in dex (attenuation: mag), as far as the estimator tells:
     ``mass``, ``mass_star_forming``, ``mass_quiescent``, ``attenuation``,
     ``attenuation_quiescent``, ``sfr_star_forming`` (GSWLC-X2), ``age_light_weighted``,
     ``age_mass_weighted`` (Firefly at one effective radius), ``hi`` (ALFALFA); and
-    ``quiescent_recognised`` and ``quiescent_without_gas``: ``n`` and the ``share`` of quiescent
+    ``quiescent_recognized`` and ``quiescent_without_gas``: ``n`` and the ``share`` of quiescent
     galaxies with log SFR / mass below -11, and of those without HI detection with less gas than
     10^9.5 Msun; ``quiescent_without_gas_median`` by the median of the total, not its mean.
     """
     numbers = [record["number"] for record in records]
-    mass, sfr = (catalogue.values(name, numbers) for name in ("log_mass", "log_sfr"))
-    hi = catalogue.values("log_hi_mass", numbers)
+    mass, sfr = (catalog.values(name, numbers) for name in ("log_mass", "log_sfr"))
+    hi = catalog.values("log_hi_mass", numbers)
     specific = sfr - mass
     forming, quiescent = specific > STAR_FORMING, specific < QUIESCENT
     everything = np.isfinite(mass)
@@ -209,19 +206,19 @@ def galaxy_figures(
     compare("mass", "stellar_mass", mass, everything)
     compare("mass_star_forming", "stellar_mass", mass, forming)
     compare("mass_quiescent", "stellar_mass", mass, quiescent)
-    attenuation = catalogue.values("attenuation_v", numbers)
+    attenuation = catalog.values("attenuation_v", numbers)
     compare("attenuation", "attenuation_v", attenuation, everything, logarithm=False)
     compare("attenuation_quiescent", "attenuation_v", attenuation, quiescent, logarithm=False)
     compare("sfr_star_forming", "sfr", sfr, forming)
     for kind in ("light", "mass"):
-        ages = catalogue.values(f"firefly_{kind[0]}w_age_1re", numbers)
+        ages = catalog.values(f"firefly_{kind[0]}w_age_1re", numbers)
         compare(f"age_{kind}_weighted", "stellar_age", ages, np.isfinite(ages), of="ring")
     compare("hi", "hi_mass", hi, np.isfinite(hi))
     if any("sfr" in record["properties"] for record in records):
         ratio = estimated(records, "sfr", "value") / estimated(records, "stellar_mass", "value")
         # No star formation at all, or less than none, counts as little.
         quiet = ~(ratio >= 10.0**STAR_FORMING)
-        found["quiescent_recognised"] = _share(quiet, quiescent)
+        found["quiescent_recognized"] = _share(quiet, quiescent)
         points["log_ssfr_estimate"] = log10_positive(ratio).tolist()
     if any("gas_mass" in record["properties"] for record in records):
         gas = estimated(records, "gas_mass", "value")

@@ -1,4 +1,4 @@
-"""Catalogued absolute magnitudes in g and i through an estimator that needs the light alone."""
+"""Catalogd absolute magnitudes in g and i through an estimator that needs the light alone."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from typing import Any
 import astropy.units as u
 import numpy as np
 
-from picasssso.evaluation.real.catalogues import column, read_catalogue
 from picasssso.evaluation.real.comparison import compare_values, log10_positive
 from picasssso.evaluation.real.estimates import FIELDS, RealEstimator
 from picasssso.evaluation.real.painting import corrected_images
+from picasssso.evaluation.real.published_tables import column, read_table
 
 #: Of Durbala et al. (2020), AJ 160, 271, table 2: magnitudes are corrected for dust of the
 #: Galaxy and of the galaxy itself; what was taken off for the latter is put back.
@@ -33,10 +33,10 @@ def estimate_colors(
 ) -> dict[str, Any]:
     """Estimate stellar masses from absolute magnitudes in g and i, all galaxies as one row.
 
-    ``table``: ``catalogue`` and ``count``, galaxies drawn at random from those with a mass of
+    ``table``: ``catalog`` and ``count``, galaxies drawn at random from those with a mass of
     GSWLC-2; returns for JSON ``log_mass`` by field of `FIELDS`, and published masses.
     """
-    found = read_catalogue(Path(data) / table["catalogue"], _COLUMNS)
+    found = read_table(Path(data) / table["catalog"], _COLUMNS)
     values = {name: column(found, name) for name in _COLUMNS}
     color = values["g_minus_i"] + values["internal_extinction_g"] - values["internal_extinction_i"]
     bright = values["abs_mag_i"] + values["internal_extinction_i"]

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from picasssso.evaluation.real.catalogues import column, read_catalogue
+from picasssso.evaluation.real.published_tables import column, read_table
 from picasssso.exceptions import InvalidInputError
 
 FloatArray = npt.NDArray[np.floating]
@@ -88,7 +88,7 @@ def compare_truths(truths: Mapping[str, Any], folder: Path | str) -> list[dict[s
         if name not in truths:
             continue
         needed = list(dict.fromkeys(one for _, *both in pairs for one in both))
-        table = read_catalogue(Path(folder) / truths[name], needed)
+        table = read_table(Path(folder) / truths[name], needed)
         for what, first, second in pairs:
             values = [column(table, one) for one in (first, second)]
             values = [np.where((v > _SENSIBLE[0]) & (v < _SENSIBLE[1]), v, np.nan) for v in values]

@@ -35,7 +35,7 @@ _ROWS = (
     ("hi", "neutral hydrogen, detected (ALFALFA)", "dex"),
 )
 _SHARES = (
-    ("quiescent_recognised", "quiescent galaxies with log SFR / mass below -11"),
+    ("quiescent_recognized", "quiescent galaxies with log SFR / mass below -11"),
     (
         "quiescent_without_gas",
         "quiescent galaxies without HI detection, gas below 10\\ :sup:`9.5` Msun",

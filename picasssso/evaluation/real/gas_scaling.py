@@ -12,9 +12,9 @@ import numpy.typing as npt
 
 from picasssso._core.constants import HELIUM
 from picasssso.evaluation.real.catalog_galaxies import QUIESCENT, STAR_FORMING
-from picasssso.evaluation.real.catalogues import GalaxyCatalogue, column, read_catalogue
 from picasssso.evaluation.real.comparison import log10_positive
 from picasssso.evaluation.real.estimates import estimated
+from picasssso.evaluation.real.published_tables import GalaxyCatalog, column, read_table
 
 FloatArray = npt.NDArray[np.floating]
 
@@ -28,7 +28,7 @@ _KINDS = ("star-forming", "quiescent")
 
 
 def compare_gas(
-    catalogue: GalaxyCatalogue, records: Sequence[Mapping[str, Any]], path: Path, seed: int = 0
+    catalog: GalaxyCatalog, records: Sequence[Mapping[str, Any]], path: Path, seed: int = 0
 ) -> list[dict[str, Any]]:
     """Compare medians of log HI / M* and log H2 / M* in bins of mass and type, limits counted.
 
@@ -43,8 +43,8 @@ def compare_gas(
     if not any("hi_mass" in record["properties"] for record in records):
         return []
     numbers = [record["number"] for record in records]
-    mass = catalogue.values("log_mass", numbers)
-    specific = catalogue.values("log_sfr", numbers) - mass
+    mass = catalog.values("log_mass", numbers)
+    specific = catalog.values("log_sfr", numbers) - mass
     hi = estimated(records, "hi_mass", "value")
     h2 = estimated(records, "gas_mass", "value") - HELIUM * hi
     rng = np.random.default_rng(seed)
@@ -79,7 +79,7 @@ def compare_gas(
 
 def _survey(path: Path, of: str) -> dict[str, Any]:
     """Return masses, specific rates, log gas / mass with limits, and what is detected."""
-    table = read_catalogue(path, _COLUMNS)
+    table = read_table(path, _COLUMNS)
     mass, sfr, hi, flag, h2, limit = (column(table, name) for name in _COLUMNS)
     seen = (flag != _NOT_DETECTED) if of == "HI" else h2 > 0
     gas = hi if of == "HI" else np.where(seen, h2, np.where(limit > 0, limit, np.nan))

@@ -11,10 +11,10 @@ from typing import Any
 import astropy.units as u
 import numpy as np
 
-from picasssso.evaluation.real.catalogues import column, read_catalogue
 from picasssso.evaluation.real.comparison import compare_values, log10_positive
 from picasssso.evaluation.real.estimates import RealEstimator
 from picasssso.evaluation.real.fields import Field, move_to_redshift
+from picasssso.evaluation.real.published_tables import column, read_table
 from picasssso.exceptions import InvalidInputError, PicassssoWarning
 from picasssso.maps.totals import known_correlation
 
@@ -36,7 +36,7 @@ def read_rings(
     ``radius`` in kpc, and in units of maps ``stellar_mass``, ``gas_mass`` (HI and H2; no H2
     where none is listed) and ``sfr``; NaN where there is no value.
     """
-    table = read_catalogue(path, _COLUMNS)
+    table = read_table(path, _COLUMNS)
     here = np.asarray(table["galaxy"]).astype(str) == galaxy
     if here.sum() < 2:
         known = sorted(set(np.asarray(table["galaxy"]).astype(str)))

@@ -14,12 +14,12 @@ from astropy.cosmology import FlatLambdaCDM
 from picasssso._core.safe_files import atomic_write
 from picasssso._core.version import __version__ as version
 from picasssso.evaluation.real.catalog_galaxies import estimate_galaxies, galaxy_figures
-from picasssso.evaluation.real.catalogues import GalaxyCatalogue
 from picasssso.evaluation.real.colors import color_figures, estimate_colors
 from picasssso.evaluation.real.comparison import compare_truths
 from picasssso.evaluation.real.estimates import RealEstimator
 from picasssso.evaluation.real.fields import estimate_named, named_figures
 from picasssso.evaluation.real.gas_scaling import compare_gas
+from picasssso.evaluation.real.published_tables import GalaxyCatalog
 from picasssso.evaluation.real.rings import estimate_rings, ring_figures
 from picasssso.evaluation.real.samples import RealConfiguration
 from picasssso.exceptions import FileFormatError
@@ -86,11 +86,11 @@ def collect_real(
             continue
         kind = configuration.parts[part]["kind"]
         if kind == "galaxies":
-            figures = galaxy_figures(measurements.catalogue, records)
+            figures = galaxy_figures(measurements.catalog, records)
             if "xgass" in configuration.truths:
                 survey = measurements.data / configuration.truths["xgass"]
                 figures["gas"] = compare_gas(
-                    measurements.catalogue, records, survey, configuration.seed
+                    measurements.catalog, records, survey, configuration.seed
                 )
         else:
             figures = _FIGURES[kind](records[0])
@@ -123,9 +123,9 @@ class _Measurements:
         self.folder, self.data = Path(folder), Path(data)
 
     @cached_property
-    def catalogue(self) -> GalaxyCatalogue:
+    def catalog(self) -> GalaxyCatalog:
         """The catalog of the galaxies that are measured one by one."""
-        return GalaxyCatalogue.read(self.data / self.configuration.parts["galaxies"]["catalogue"])
+        return GalaxyCatalog.read(self.data / self.configuration.parts["galaxies"]["catalog"])
 
     def names(self, part: str, key: str) -> list[str]:
         """Return what is measured: rows of the catalog in the order of redshift, or the field."""
@@ -133,9 +133,9 @@ class _Measurements:
         if table["kind"] != "galaxies":
             return [_WHOLE]
         counts = how.get("counts", table.get("counts", {"gswlc": 1000}))
-        numbers = self.catalogue.choose(counts, self.configuration.seed)
+        numbers = self.catalog.choose(counts, self.configuration.seed)
         # What estimators keep from one galaxy to the next serves those at the same redshift.
-        order = np.argsort(self.catalogue.values("redshift", numbers), kind="stable")
+        order = np.argsort(self.catalog.values("redshift", numbers), kind="stable")
         return [str(numbers[k]) for k in order]
 
     def path(self, part: str, key: str) -> Path:
@@ -161,6 +161,6 @@ class _Measurements:
         cosmology = None if given is None else FlatLambdaCDM(H0=given["H0"], Om0=given["Om0"])
         numbers = [int(name) for name in names]
         records = estimate_galaxies(
-            self.catalogue, numbers, estimator, seed=seed, cosmology=cosmology
+            self.catalog, numbers, estimator, seed=seed, cosmology=cosmology
         )
         return dict(zip(names, records, strict=True))

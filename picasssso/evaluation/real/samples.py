@@ -12,12 +12,12 @@ files are sought in the data folder given to the command::
     name = "cnn"
     parts = ["galaxies", "m74"]                    # all by default
 
-    [galaxies]                                     # see GalaxyCatalogue
-    catalogue = "nsa_galaxies.fits"
+    [galaxies]                                     # see GalaxyCatalog
+    catalog = "nsa_galaxies.fits"
     counts = {gswlc = 400, firefly = 100, hi = 50} # at most
 
     [colors]                                       # see estimate_colors
-    catalogue = "alfalfa_galaxies.fits"
+    catalog = "alfalfa_galaxies.fits"
     count = 2000                                   # at most
 
     [[rings]]                                      # see estimate_rings
@@ -138,10 +138,10 @@ def _parse(content: Mapping[str, Any], small: bool) -> RealConfiguration:
         check_name("The estimator's key", key)
         check_table(f"[estimators.{key}]", one, _ESTIMATOR, ("name",))
     parts: dict[str, dict[str, Any]] = {}
-    if "galaxies" in content:
-        parts["galaxies"] = {"kind": "galaxies", "title": "Galaxies", **content["galaxies"]}
-    if "colors" in content:
-        parts["colors"] = {"kind": "colors", "title": "Colors", **content["colors"]}
+    for kind in ("galaxies", "colors"):
+        if kind in content:
+            check_table(f"[{kind}]", content[kind], content[kind], ("catalog",))
+            parts[kind] = {"kind": kind, "title": kind.capitalize(), **content[kind]}
     for kind in ("rings", "fields"):
         for table in content.get(kind, ()):
             check_table(f"[[{kind}]]", table, table, ("id",))

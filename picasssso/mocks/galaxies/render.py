@@ -171,7 +171,7 @@ def _coordinates(
     return rotated(x, y, position_angle - turn)
 
 
-def _normalised(profile: torch.Tensor, radius: torch.Tensor) -> torch.Tensor:
+def _normalized(profile: torch.Tensor, radius: torch.Tensor) -> torch.Tensor:
     """Return 2 pi times the integral of profiles over their disk, (n, 1, 1)."""
     step = radius[1] - radius[0]
     total = (profile * radius).sum(dim=-1) * step * 2.0 * math.pi
@@ -253,11 +253,11 @@ def _disc_maps(
     grid = torch.linspace(0.0, 24.0, 481, device=device)
     around = torch.hypot(grid[None], soft[:, :, 0])
     sf = _sf_profile(v, smooth_radius, soft)
-    sf = sf / (_normalised(_sf_profile(v, around, soft[:, :, 0]), grid) * area) * p("sfr")
+    sf = sf / (_normalized(_sf_profile(v, around, soft[:, :, 0]), grid) * area) * p("sfr")
     hi_scale = v["hi_radius"][:, None, None]
     hi_grid = torch.linspace(0.0, 2.0, 161, device=device)
     hi = _hi_profile(v, in_kpc / hi_scale)
-    hi = hi / (_normalised(_hi_profile(v, hi_grid[None]), hi_grid) * hi_scale**2) * p("hi_mass")
+    hi = hi / (_normalized(_hi_profile(v, hi_grid[None]), hi_grid) * hi_scale**2) * p("hi_mass")
     h2 = sf * p("depletion_time") / HELIUM
 
     smooth = torch.stack([disc, h2, sf, sf, hi], dim=1)

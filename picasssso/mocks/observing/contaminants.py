@@ -21,7 +21,7 @@ _STAR_BRIGHT, _GALAXY_BRIGHT = 15.0, 18.0
 _LEAST_WIDTH = 0.55
 
 #: Colors relative to r by effective wavelength: slopes of AB mag per unit ln(wavelength).
-_STAR_COLOUR, _GALAXY_COLOUR = (-1.6, 0.9), (-1.8, 0.8)
+_STAR_COLOR, _GALAXY_COLOR = (-1.6, 0.9), (-1.8, 0.8)
 
 
 def field_sources(
@@ -47,8 +47,8 @@ def field_sources(
         return torch.as_tensor(array, dtype=torch.float32, device=device)
 
     kinds = (
-        ("star", _STARS, _STAR_SLOPE, _STAR_BRIGHT, _STAR_COLOUR),
-        ("galaxy", _GALAXIES, _GALAXY_SLOPE, _GALAXY_BRIGHT, _GALAXY_COLOUR),
+        ("star", _STARS, _STAR_SLOPE, _STAR_BRIGHT, _STAR_COLOR),
+        ("galaxy", _GALAXIES, _GALAXY_SLOPE, _GALAXY_BRIGHT, _GALAXY_COLOR),
     )
     for name, counts, slope, bright, (color, scatter) in kinds:
         mean = density * counts * 10.0 ** (slope * (faintest - 22.0)) * area

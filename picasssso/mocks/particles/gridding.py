@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from picasssso.exceptions import InvalidInputError
-from picasssso.mocks.age_bins import AGE_CENTRES, AGE_EDGES, N_AGE, surviving_fraction
+from picasssso.mocks.age_bins import AGE_CENTERS, AGE_EDGES, N_AGE, surviving_fraction
 from picasssso.mocks.galaxies.scaling_relations import attenuation_per_surface_density
 from picasssso.mocks.particles.components import GasParticles, StarParticles
-from picasssso.mocks.particles.smoothing import deposit, neighbour_distance
+from picasssso.mocks.particles.smoothing import deposit, neighbor_distance
 
 if TYPE_CHECKING:
     from picasssso.sps import SSPGrid
@@ -43,7 +43,7 @@ def share_between_ages(age: np.ndarray) -> np.ndarray:
     young = years < AGE_EDGES[2]
     share[0] = young & (years < AGE_EDGES[1])
     share[1] = young & (years >= AGE_EDGES[1])
-    place = np.interp(years, AGE_CENTRES[2:], np.arange(2.0, N_AGE))
+    place = np.interp(years, AGE_CENTERS[2:], np.arange(2.0, N_AGE))
     hats = 1.0 - np.abs(place - np.arange(N_AGE)[:, None])
     return np.where(young, share, np.clip(hats, 0.0, 1.0))
 
@@ -60,7 +60,7 @@ class View:
         self.y = seen[:, 1] / pixel + 0.5 * (shape[0] - 1)
         #: Distance towards the observer.
         self.depth = seen[:, 2]
-        self.size = neighbour_distance(position) / pixel
+        self.size = neighbor_distance(position) / pixel
 
     def deposit(self, values: np.ndarray, chosen: np.ndarray | None = None) -> np.ndarray:
         """Return surface densities per kpc2, (k, y, x)."""

@@ -8,14 +8,14 @@ import numpy as np
 
 #: Particles are spread over as many of their nearest neighbors (Torrey et al. 2015, MNRAS
 #: 447, 2753).
-NEIGHBOURS = 16
+NEIGHBORS = 16
 
 # Kernel sizes, in pixels, grow by this factor; masses are shared between the two next ones.
 _STEP = 2.0**0.5
 _SMALLEST = 0.7
 
 
-def neighbour_distance(position: np.ndarray) -> np.ndarray:
+def neighbor_distance(position: np.ndarray) -> np.ndarray:
     """Return the distance of each particle's 16th nearest neighbor.
 
     ``position``: positions of shape (n, 3); returns distances of shape (n,), in the unit of the
@@ -24,7 +24,7 @@ def neighbour_distance(position: np.ndarray) -> np.ndarray:
     """
     from scipy.spatial import cKDTree
 
-    count = min(NEIGHBOURS + 1, len(position))
+    count = min(NEIGHBORS + 1, len(position))
     if count < 2:
         return np.zeros(len(position))
     distance, _ = cKDTree(position).query(position, k=[count])

@@ -21,7 +21,7 @@ from picasssso.mocks.particles.hydrogen import (
 )
 from picasssso.mocks.particles.layouts import LAYOUTS, Layout, recognize
 from picasssso.mocks.particles.particles import Particles
-from picasssso.mocks.particles.smoothing import neighbour_distance
+from picasssso.mocks.particles.smoothing import neighbor_distance
 
 if TYPE_CHECKING:
     import h5py
@@ -236,7 +236,7 @@ def _read_gas(reader: _Reader, file: h5py.File) -> tuple[GasParticles, list[str]
     if reader.has("density"):
         density = reader.read("density")
     else:
-        distance = np.maximum(neighbour_distance(position), 1e-3)
+        distance = np.maximum(neighbor_distance(position), 1e-3)
         count = min(17, max(len(mass), 1))
         density = count * mass / (4.0 / 3.0 * np.pi * distance**3) * _INTO["mass"] / _KPC3
         notes.append("no gas density in the file: from the distances of 16 neighbors")

@@ -26,7 +26,7 @@ g-i. Nothing here is fitted; what is, and to what, stands in the recipe
 
 Run from the root of the repository (``--tables``: only tables and figure, of stored results)::
 
-    python benchmarks/mocks_catalogues.py [--folder FOLDER]
+    python benchmarks/mocks_catalogs.py [--folder FOLDER]
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ from matplotlib.figure import Figure
 from records import ROOT, SHARED, TABLES, list_table, load, options_of, record
 from scipy.interpolate import PchipInterpolator
 
-from picasssso.evaluation.real.catalogues import column
+from picasssso.evaluation.real.published_tables import column
 from picasssso.mocks import ProceduralGalaxies
 from picasssso.mocks.galaxy_maps import Galaxies
 from picasssso.mocks.light import LightTable
@@ -360,7 +360,7 @@ def row(
     return {
         "quantity": quantity, "type": kind, "along": along, "bin": list(edges),
         "galaxies": len(theirs),
-        "catalogue": [low, middle, high],
+        "catalog": [low, middle, high],
         "error": 1.2533 * 0.5 * (high - low) / len(theirs) ** 0.5,
         "bar": BARS.get(quantity),
     }  # fmt: skip
@@ -550,7 +550,7 @@ def write_tables(rows: list[dict]) -> None:
         *table_lines(rows, first, NSA_EDGES), "", *table_lines(rows, second, MASS_EDGES), "",
         "By axis ratio:", "", *table_lines(by_shape, [("attenuation", FORMING)], RATIO_EDGES),
     ]  # fmt: skip
-    (TABLES / "mocks_catalogues.inc").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    (TABLES / "mocks_catalogs.inc").write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
 def panel(axis: Axes, rows: list[dict], quantity: str, kinds: tuple[str, ...]) -> None:
@@ -564,7 +564,7 @@ def panel(axis: Axes, rows: list[dict], quantity: str, kinds: tuple[str, ...]) -
         axis.fill_between(middle, low, high, color=style["color"], alpha=0.45, lw=0)
         axis.plot(middle, center, color=style["line"], lw=1.8)
         axis.plot(middle, others, color=style["line"], lw=1.2, ls="--")
-        low, center, high = np.array([row["catalogue"] for row in some]).T
+        low, center, high = np.array([row["catalog"] for row in some]).T
         shift = {QUIET: 0.03, FORMING: -0.03}.get(kind, 0.0)
         axis.errorbar(
             middle + shift, center, [center - low, high - center], fmt=style["marker"], ms=5,
@@ -593,12 +593,12 @@ def draw(rows: list[dict]) -> None:
         *line([], [], color="0.3", lw=1.2, ls="--", label="median, different worlds"),
     ]  # fmt: skip
     figure.legend(handles=handles, loc="outside lower center", ncol=3, fontsize=9, frameon=False)
-    figure.savefig(ROOT / "docs" / "_static" / "mocks_catalogues.png", dpi=90)
+    figure.savefig(ROOT / "docs" / "_static" / "mocks_catalogs.png", dpi=90)
 
 
 def write_documentation() -> None:
     """Write the tables and draw the figure."""
-    rows = load("mocks_catalogues.json")["comparisons"]
+    rows = load("mocks_catalogs.json")["comparisons"]
     write_tables(rows)
     draw([row for row in rows if row["along"] in ("log_mass", "g-i")])
 
@@ -622,7 +622,7 @@ def main() -> None:
         "stellar_grid": SSPGrid.default().name,
         "comparisons": rows,
     }
-    record("mocks_catalogues.json", result)
+    record("mocks_catalogs.json", result)
     write_documentation()
 
 

@@ -7,12 +7,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-SCRIPT = Path(__file__).parents[2] / "benchmarks" / "mocks_catalogues.py"
+SCRIPT = Path(__file__).parents[2] / "benchmarks" / "mocks_catalogs.py"
 
 
 @pytest.fixture(scope="module")
 def script():
-    specification = importlib.util.spec_from_file_location("mocks_catalogues", SCRIPT)
+    specification = importlib.util.spec_from_file_location("mocks_catalogs", SCRIPT)
     module = importlib.util.module_from_spec(specification)
     sys.modules[specification.name] = module
     sys.path.insert(0, str(SCRIPT.parent))
@@ -36,7 +36,7 @@ def galaxies(script, rng, n, shift=0.0):
     }
 
 
-def test_differences_allow_for_rates_that_mocks_have_and_a_catalogue_does_not(script):
+def test_differences_allow_for_rates_that_mocks_have_and_a_catalog_does_not(script):
     rng = np.random.default_rng(0)
     real = galaxies(script, rng, 400)
     fewer = real["log_ssfr"] < -10.2
@@ -92,7 +92,7 @@ def test_radii_of_rings_follow_the_ellipse_of_a_galaxy(script):
     assert radius[8, 12] == pytest.approx(1.0)
 
 
-def test_medians_stay_near_those_of_catalogues(script, shared_data):
+def test_medians_stay_near_those_of_catalogs(script, shared_data):
     sample = script.mocks(2500, worlds=False, n_pixels=24)
     rows = script.compare(shared_data / "truth", {"mocks": sample})
     judged = [row for row in rows if row["bar"] is not None and row["galaxies"] >= 20]

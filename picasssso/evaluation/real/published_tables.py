@@ -33,7 +33,7 @@ _PROFILE_COLUMNS = (
 _KINDS = {"gswlc": "log_mass", "firefly": "firefly_mw_age_1re", "hi": "log_hi_mass"}
 
 
-def read_catalogue(path: str | os.PathLike[str], columns: Sequence[str]) -> Table:
+def read_table(path: str | os.PathLike[str], columns: Sequence[str]) -> Table:
     """Read a table and check that it has the columns that are needed."""
     from astropy.table import Table
 
@@ -64,7 +64,7 @@ def column(table: Table, name: str) -> FloatArray:
 
 
 @dataclass(frozen=True, eq=False)
-class GalaxyCatalogue:
+class GalaxyCatalog:
     """Galaxies of the NASA-Sloan Atlas with values of other catalogs.
 
     ``table``: columns ``nsa_id``, ``redshift``, ``flux`` and ``flux_ivar`` (7 bands of
@@ -76,9 +76,9 @@ class GalaxyCatalogue:
     table: Table
 
     @classmethod
-    def read(cls, path: str | os.PathLike[str]) -> GalaxyCatalogue:
+    def read(cls, path: str | os.PathLike[str]) -> GalaxyCatalog:
         """Read the catalog."""
-        return cls(read_catalogue(path, _PROFILE_COLUMNS))
+        return cls(read_table(path, _PROFILE_COLUMNS))
 
     def __len__(self) -> int:
         return len(self.table)
