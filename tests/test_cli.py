@@ -743,6 +743,66 @@ def test_every_line_that_info_proposes_reads_the_file(folder):
     assert proposed >= 27
 
 
+def test_info_proposes_no_noise_for_an_image(folder):
+    """Planes called like their image, those of two chips, and a file called weight."""
+    from survey_layouts import tangent_wcs
+
+    plane, header = np.ones(SHAPE, "f4"), tangent_wcs(SHAPE, 0.3).to_header()
+    header.update(BUNIT="nmgy", FILTER="r", SURVEY="SDSS")
+    names = ("G", "G_ERR", "G_MASK", "I", "I_ERR")
+    named = [fits.ImageHDU(plane * ("MASK" not in name), header, name=name) for name in names]
+    fits.HDUList([fits.PrimaryHDU(), *named]).writeto("named.fits")
+    lines = run("info", "-q", "named.fits").output.splitlines()
+    assert [line.partition("[")[2] for line in lines] == ["G]'", "I]'"]
+    camera = {"TELESCOP": "JWST", "INSTRUME": "NIRCAM", "FILTER": "F200W", "PUPIL": "CLEAR"}
+    header.update(BUNIT="MJy/sr", FILTER="F200W")
+    chips = [fits.ImageHDU(plane, header, name=n, ver=k) for k in (1, 2) for n in ("SCI", "ERR")]
+    fits.HDUList([fits.PrimaryHDU(header=fits.Header(camera)), *chips]).writeto("chips.fits")
+    told = run("info", "chips.fits").output
+    assert [line.split()[2] for line in told.splitlines() if line.startswith("  picasssso")] == [
+        "'chips.fits[1]'", "'chips.fits[3]'",
+    ]  # fmt: skip
+    assert "cannot be read together" in told
+    fits.PrimaryHDU(plane, header).writeto("coadd.weight.fits")
+    assert "--weight BAND=coadd.weight.fits" in run("info", "coadd.weight.fits").output
+    assert not run("info", "-q", "coadd.weight.fits").output
+
+
+@pytest.mark.parametrize(
+    ("units", "words"),
+    [
+        (("adu", "adu"), "--zero-point MAG"),
+        (("nmgy", "adu"), "--zero-point sdss2010-i=MAG"),
+        (("nmgy", None), "--unit sdss2010-i=UNIT"),
+        (("nmgy", "survey"), "--band decam2014-r=des.fits"),
+    ],
+)
+def test_info_of_several_files_says_an_option_of_all_bands_once(folder, units, words):
+    for band, unit in zip("gi", units, strict=True):
+        if unit == "survey":
+            write_band("des.fits", 1.0, unit="electrons", MAGZERO=30.0, FILTER="r DECam SDSS")
+            continue
+        write_band(folder / f"sdss_{band}.fits", 1.0, unit=unit, FILTER=band, SURVEY="SDSS")
+    told = run("info", "sdss_g.fits", f"{'des' if 'survey' in units else 'sdss_i'}.fits").output
+    command = told.partition("Maps of them together:")[2].replace("\\\n", " ").strip()
+    assert command.endswith(words)
+    for word, value in {"-z Z": "-z 0.03", "ESTIMATOR": "sed_fit", "MAG": "25",
+                        "UNIT": "nmgy"}.items():  # fmt: skip
+        command = command.replace(word, value)
+    result = run(*shlex.split(command)[1:], "--option", "n_models=300", *NO_DUST)
+    assert result.exit_code == 0, (command, result.stderr)
+
+
+def test_info_of_one_band_with_its_noise_proposes_no_maps(folder):
+    from survey_layouts import legacy_cutout, tangent_wcs
+
+    wcs, plane = tangent_wcs(SHAPE, 0.262), np.ones(SHAPE, "f4")
+    legacy_cutout("image.fits", "r", plane, wcs)
+    legacy_cutout("iv.fits", "r", None, wcs, inverse_variance=plane)
+    told = run("info", "image.fits", "iv.fits").output
+    assert "picasssso prepare -z Z -o bands.fits \\\n    image.fits iv.fits" in told
+
+
 def test_info_of_own_files(folder):
     make_galaxy((20, 22)).write("images.fits")
     run("estimate", "images.fits", "-e", "mass_to_light", "-o", "maps.fits")

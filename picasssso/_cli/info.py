@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 import shlex
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -31,6 +32,11 @@ _KINDS = {
     "psf": "the PSF",
     "other": "no image of a band",
 }
+#: Options that name a file of each kind of plane.
+_OPTIONS = {"std": "--uncertainty", "var": "--variance", "ivar": "--weight", "weight": "--weight",
+            "mask": "--mask"}  # fmt: skip
+#: The band with which a file is tried whose filter is unknown.
+_ANY_BAND = "sdss2010-r"
 
 
 @click.command()
@@ -47,7 +53,7 @@ def info(files: tuple[str, ...], quiet: bool) -> None:
     """
     from picasssso._core.fits_files import damage_said
 
-    proposed: list[str] = []
+    proposed: list[_Proposed] = []
     for index, name in enumerate(files):
         if index and not quiet:
             click.echo()
@@ -55,18 +61,58 @@ def info(files: tuple[str, ...], quiet: bool) -> None:
             lines = list(_describe(name, quiet, proposed))
         for line in lines:
             click.echo(line)
-    named = {line.startswith("--band") for line in proposed}
-    if len(proposed) > 1 and len(named) == 1 and not quiet:
-        how = " --prepare" if named == {True} else ""
-        words = " ".join(dict.fromkeys(proposed))
-        click.echo(
-            f"\nMaps of them together:\n  picasssso estimate{how} -z Z -e ESTIMATOR -o maps.fits"
-            " \\"
-        )
-        click.echo(f"    {words}")
+    for line in [] if quiet else _together(proposed):
+        click.echo(line)
 
 
-def _describe(name: str, quiet: bool, proposed: list[str]) -> Iterator[str]:
+@dataclass(frozen=True)
+class _Proposed:
+    """How one image is read: its name, as given to a command, its band, and options."""
+
+    name: str
+    band: str | None = None
+    #: Options that it needs, with what stands for their values.
+    needs: Mapping[str, str] = field(default_factory=dict)
+    #: The band that its header names, if it is read without --band.
+    found: str | None = None
+
+    def __str__(self) -> str:
+        name = shlex.quote(self.name)
+        words = [name if self.band is None else f"--band {self.band}={name}"]
+        return " ".join([*words, *(f"{key} {value}" for key, value in self.needs.items())])
+
+
+def _together(proposed: list[_Proposed]) -> Iterator[str]:
+    """Return the command that reads several images at once, or why none does."""
+    if len({one.band is not None for one in proposed}) > 1:
+        # A command takes files by their bands or by their headers.
+        proposed = [replace(one, band=one.band or one.found) for one in proposed]
+        proposed = proposed if all(one.band for one in proposed) else []
+    if len(proposed) < 2:
+        return
+    bands = [one.band for one in proposed if one.band is not None]
+    words = [str(replace(one, needs={})) for one in proposed]
+    # Said once for all bands, or for each that needs it.
+    for key, value in dict(item for one in proposed for item in one.needs.items()).items():
+        needing = [one.band for one in proposed if key in one.needs]
+        every = len(needing) == len(proposed) or key == "--pixel-scale"
+        words += [f"{key} {value}"] if every else [f"{key} {band}={value}" for band in needing]
+    twice = [band for band in dict.fromkeys(bands) if bands.count(band) > 1 and _is_known(band)]
+    problem = f"band {twice[0]} is there twice." if twice else None
+    how, single = " --prepare", False
+    if not bands:
+        parts, problem = _try([one.name for one in proposed], {})
+        how, single = "", len({band for part in parts or () for band in part}) == 1
+    if problem is not None:
+        yield f"\nThey cannot be read together: {problem}"
+        return
+    command = f"estimate{how} -z Z -e ESTIMATOR -o maps.fits"
+    what, command = ("Image", "prepare -z Z -o bands.fits") if single else ("Maps", command)
+    yield f"\n{what} of them together:\n  picasssso {command} \\"
+    yield f"    {' '.join(words)}"
+
+
+def _describe(name: str, quiet: bool, proposed: list[_Proposed]) -> Iterator[str]:
     from picasssso._core.headers import IMAGES_FORMAT, MAPS_FORMAT
     from picasssso.exceptions import FileFormatError
     from picasssso.io import ImageFile, recognize
@@ -170,7 +216,7 @@ def _unit(file: ImageFile, hdu: int, read: list[BandPlane], kind: str | None) ->
         return text
     try:
         band = "-".join(name or "" for name in guess_band(file.headers[hdu]))
-        find_zero_point(file.headers[hdu], band, unit)
+        find_zero_point(file.header(hdu), band, unit)
     except (FileFormatError, InvalidInputError):
         return f"{text} (counts: give --zero-point)"
     return text
@@ -223,23 +269,29 @@ def _wcs(header: Header) -> str:
 
 
 def _proposal(
-    file: ImageFile, found: Recognition | None, quiet: bool, proposed: list[str]
+    file: ImageFile, found: Recognition | None, quiet: bool, proposed: list[_Proposed]
 ) -> Iterator[str]:
     """Return a line that reads the file, which was tried, and add it to those proposed."""
     from picasssso.io.hdu_roles import hdu_kind
-    from picasssso.io.keywords import guess_band
+    from picasssso.io.keywords import guess_band, plane_kind
 
     if found is not None and found.role is not None:
-        proposed.append(shlex.quote(file.path))
+        proposed.append(_Proposed(file.path))
         yield from [] if quiet else ["It goes with an image: give both."]
         return
-    if found is not None and found.format != "generic":
-        yield from _survey_proposal(file, quiet, proposed)
-        return
     planes = [k for k, n in enumerate(file.axes) if n == 2 and not hdu_kind(file, k)]
+    if found is not None and found.format != "generic":
+        yield from _survey_proposal(file, planes, quiet, proposed)
+        return
     if not planes:
         if not quiet:
             yield "There is no two-dimensional image in it that could be a band."
+        return
+    stem = re.sub(r"(\.(fits?|fts|fz|gz|bz2|xz|zip|z))+$", "", file.name, flags=re.IGNORECASE)
+    option = _OPTIONS.get(plane_kind(re.split(r"[-_.]", stem)[-1]) or "")
+    if option is not None and len(planes) == 1:
+        if not quiet:
+            yield f"By its name it goes with an image: {option} BAND={file.path} beside it."
         return
     guesses = [guess_band({**file.headers[0], **file.headers[hdu]}) for hdu in planes]
     if not quiet:
@@ -256,101 +308,104 @@ def _proposal(
         # Alone, its noise and mask are found by themselves.
         alone = len(planes) == 1 or (labels.count("SCI") == 1 and label == "SCI")
         name = file.path if alone else f"{file.path}[{label}]"
-        tried = band if group and letter else "sdss2010-r"  # any band, to try the rest
         options: dict[str, Any] = {}
-        needs = _needed(file, hdu, tried, options)
-        images, problem = _try({tried: name}, options)
-        if images is None and problem is not None:
+        needs = _needed(file, hdu, band if group and letter else _ANY_BAND, options)
+        one = _Proposed(name, band, needs)
+        parts, problem = _try({band if _is_known(band) else _ANY_BAND: name}, options)
+        if parts is None:
             yield from [] if quiet else [f"  {label}: cannot be read: {problem}"]
             continue
-        line = f"--band {band}={shlex.quote(name)}{needs}"
-        proposed.append(line)
-        yield line if quiet else f"  picasssso prepare {line} -z Z -o bands.fits"
-        if not quiet and images is not None:
-            read = _what_was_read(images)
-            yield f"    {read if tried == band else read.replace(tried, band)}"
-            yield from _explain(needs)
+        proposed.append(one)
+        yield from _lines(one, parts, quiet)
 
 
-def _explain(needs: str) -> Iterator[str]:
-    """Say what the names in capitals in a line stand for."""
-    for option, words in (
-        (" --unit UNIT", "UNIT: nmgy, Jy, erg/s/cm2/AA ...; of counts give --zero-point MAG "
-         "instead, the AB magnitude of one"),
-        (" --zero-point MAG", "MAG: the AB magnitude of one count"),
-        (" --pixel-scale", "P: arcsec per pixel"),
-    ):  # fmt: skip
-        if option in needs:
-            yield f"    {words}"
+def _is_known(band: str) -> bool:
+    """Return whether a band is the name of one, and not what stands for it."""
+    return not re.search("GROUP|BAND", band)
 
 
-def _survey_proposal(file: ImageFile, quiet: bool, proposed: list[str]) -> Iterator[str]:
+def _survey_proposal(
+    file: ImageFile, planes: list[int], quiet: bool, proposed: list[_Proposed]
+) -> Iterator[str]:
     """Return lines that read a survey's file: whole, image by image, or with what it lacks."""
     import astropy.units as u
 
-    images, problem = _try([file.path], {})
-    names = [file.path]
-    if images is None:
-        chips = [f"{file.path}[{k}]" for k, axes in enumerate(file.axes) if axes == 2]
-        names = [name for name in chips if _try([name], {})[0] is not None] if chips[1:] else []
+    chips = [f"{file.path}[{k}]" for k in planes] if planes[1:] else []
+    parts, problem = _try([file.path], {})
+    names = [file.path] if parts is not None else [n for n in chips if _try([n], {})[0]]
     if names:
         yield from [] if quiet else ["To read it, with the survey's noise and mask:"]
         for name in names:
-            images = images or _try([name], {})[0]
-            assert images is not None
-            proposed.append(shlex.quote(name))
-            yield from _lines(proposed[-1], images, quiet)
+            read = parts or _try([name], {})[0] or []
+            bands = [band for images in read for band in images]
+            proposed.append(_Proposed(name, found=bands[0] if len(bands) == 1 else None))
+            yield from _lines(proposed[-1], read, quiet)
         return
     yield from [] if quiet else [f"Cannot be read without further options: {problem}"]
-    for options, needs in (
-        ({"zero_point": 30 * u.ABmag}, " --zero-point MAG"),
-        ({"unit": "nmgy"}, " --unit UNIT"),
-        ({"pixel_scale": 1 * u.arcsec}, " --pixel-scale 'P arcsec'"),
-    ):
-        images, _ = _try([file.path], options)
-        if images is not None:
-            yield from [] if quiet else ["With what it lacks:"]
-            proposed.append(shlex.quote(file.path) + needs)
-            yield from _lines(proposed[-1], images, quiet)
-            return
+    lacks: tuple[tuple[dict[str, Any], dict[str, str]], ...] = (
+        ({}, {}),
+        ({"zero_point": 30 * u.ABmag}, {"--zero-point": "MAG"}),
+        ({"unit": "nmgy"}, {"--unit": "UNIT"}),
+        ({"pixel_scale": 1 * u.arcsec}, {"--pixel-scale": "'P arcsec'"}),
+    )
+    for band in (None, "BAND"):
+        for options, needs in lacks:
+            files: Any = [file.path] if band is None else {_ANY_BAND: file.path}
+            parts, _ = _try(files, options)
+            if parts is not None:
+                yield from [] if quiet else ["With what it lacks:"]
+                proposed.append(_Proposed(file.path, band, needs))
+                yield from _lines(proposed[-1], parts, quiet)
+                return
 
 
-def _lines(name: str, images: BandImages, quiet: bool) -> Iterator[str]:
+def _lines(one: _Proposed, parts: list[BandImages], quiet: bool) -> Iterator[str]:
     if quiet:
-        yield name
+        yield str(one)
         return
-    if len(images) > 1:
-        yield f"  picasssso estimate {name} -z Z -e ESTIMATOR -o maps.fits"
+    if sum(map(len, parts)) > 1:
+        yield f"  picasssso estimate {one} -z Z -e ESTIMATOR -o maps.fits"
     else:
         # No estimator makes much of a single band.
-        yield f"  picasssso prepare {name} -z Z -o bands.fits"
-        yield "    (with the files of other bands beside it)"
-    yield f"    {_what_was_read(images)}"
+        yield f"  picasssso prepare {one} -z Z -o bands.fits"
+        if one.band is None:
+            yield "    (with the files of other bands beside it)"
+    read = _what_was_read(parts)
+    yield f"    {read.replace(_ANY_BAND, one.band) if one.band else read}"
+    for key, words in (
+        ("--unit", "UNIT: nmgy, Jy, erg/s/cm2/AA ...; of counts give --zero-point MAG instead, "
+         "the AB magnitude of one"),
+        ("--zero-point", "MAG: the AB magnitude of one count"),
+        ("--pixel-scale", "P: arcsec per pixel"),
+    ):  # fmt: skip
+        if key in one.needs:
+            yield f"    {words}"
 
 
-def _what_was_read(images: BandImages) -> str:
-    noise = ", ".join(images.missing_uncertainty)
-    masked = any(image.mask is not None for image in images.values())
+def _what_was_read(parts: list[BandImages]) -> str:
+    noise = ", ".join(band for images in parts for band in images.missing_uncertainty)
+    masked = any(image.mask is not None for images in parts for image in images.values())
     return (
-        f"bands {', '.join(images)}; {f'no uncertainty of {noise}' if noise else 'uncertainties'}"
+        f"bands {', '.join(band for images in parts for band in images)}; "
+        f"{f'no uncertainty of {noise}' if noise else 'uncertainties'}"
         f"; {'a mask' if masked else 'no mask'}"
     )
 
 
-def _try(files: Any, options: dict[str, Any]) -> tuple[BandImages | None, str | None]:
-    """Read the files as proposed; return images, or why they cannot be read."""
-    from picasssso.bands import BandImages
+def _try(files: Any, options: dict[str, Any]) -> tuple[list[BandImages] | None, str | None]:
+    """Read the files as proposed; return images on each grid, or why they cannot be read."""
     from picasssso.exceptions import PicassssoError
+    from picasssso.io.reading import read_parts
 
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            return BandImages.read(files, redshift=0.1, **options), None
+            return read_parts(files, redshift=0.1, **options), None
     except PicassssoError as error:
         return None, str(error)
 
 
-def _needed(file: ImageFile, hdu: int, band: str, options: dict[str, Any]) -> str:
+def _needed(file: ImageFile, hdu: int, band: str, options: dict[str, Any]) -> dict[str, str]:
     """Return options without which the image has no meaning, for the user to fill in."""
     import astropy.units as u
 
@@ -358,26 +413,24 @@ def _needed(file: ImageFile, hdu: int, band: str, options: dict[str, Any]) -> st
     from picasssso.exceptions import FileFormatError, InvalidInputError
     from picasssso.io.keywords import find_zero_point
 
-    header, needs = file.headers[hdu], ""
+    header, needs = file.header(hdu), {}
+    try:
+        unit = parse_unit(header.get("BUNIT", ""), band, "BUNIT") if "BUNIT" in header else None
+    except InvalidInputError:
+        unit = None
+    if unit is None:
+        options["unit"], needs["--unit"] = "nmgy", "UNIT"
+    else:
+        try:
+            if is_count_like(unit):
+                find_zero_point(header, band, unit)
+        except (FileFormatError, InvalidInputError):
+            options["zero_point"], needs["--zero-point"] = 30 * u.ABmag, "MAG"
     try:
         if file.wcs(hdu) is None:
-            options["pixel_scale"], needs = 1 * u.arcsec, " --pixel-scale 'P arcsec'"
+            options["pixel_scale"], needs["--pixel-scale"] = 1 * u.arcsec, "'P arcsec'"
     except FileFormatError:
         pass
-    try:
-        unit = parse_unit(header.get("BUNIT", ""), band, "BUNIT")
-    except InvalidInputError:
-        unit = u.dimensionless_unscaled
-        header = {}
-    if "BUNIT" not in header:
-        options["unit"] = "nmgy"
-        return f" --unit UNIT{needs}"
-    try:
-        if is_count_like(unit):
-            find_zero_point(header, band, unit)
-    except (FileFormatError, InvalidInputError):
-        options["zero_point"] = 30 * u.ABmag
-        return f" --zero-point MAG{needs}"
     return needs
 
 

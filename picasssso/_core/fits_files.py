@@ -259,7 +259,7 @@ def celestial_wcs(header: fits.Header, what: str) -> WCS | None:
                 "own and are not read, expected a WCS without them. Resample the image first, "
                 "with drizzlepac or reproject."
             ) from error
-        reason = (str(error).splitlines() or [repr(error)])[-1]
+        reason = ([line for line in str(error).splitlines() if line.strip()] or [repr(error)])[-1]
         raise FileFormatError(
             f"{what}: found a WCS in the header that cannot be read ({reason}) Correct its "
             "keywords (CTYPE, CRVAL, CD ...)."

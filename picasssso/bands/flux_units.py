@@ -25,36 +25,34 @@ _COUNTS = (u.adu, u.electron, u.ct, u.DN, u.photon, u.dimensionless_unscaled)
 _MAGNITUDE_PER_LOG = 2.5 / np.log(10)
 
 
-#: Spellings in headers that astropy does not read and that can mean nothing else.
+#: Spellings in headers that astropy does not read and that can mean nothing else, by the unit.
 _SPELLINGS = {
-    "nanomaggies": "nmgy",
-    "nanomaggys": "nmgy",
-    "maggies": "mgy",
-    "adu": "adu",
-    "adus": "adu",
-    "count": "ct",
-    "counts": "ct",
-    "dns": "DN",
-    "electron": "electron",
-    "electrons": "electron",
-    "photons": "photon",
-    "s": "s",  # upper-case headers mean seconds, not siemens
-    "sec": "s",
-    "seconds": "s",
-    "pixel": "pix",
-    "pixels": "pix",
-    "e": "electron",
-    "cps": "ct s-1",
-    "jy": "Jy",
-    "ujy": "uJy",
-    "njy": "nJy",
-    "erg": "erg",
-    "ergs": "erg",
-    "cm": "cm",
-    "hz": "Hz",
-    "sr": "sr",
-    "ang": "AA",
-    "ster": "sr",
+    word: unit
+    for unit, words in {
+        "nmgy": "nanomaggies nanomaggys nmgy",
+        "mgy": "maggies mgy",
+        "adu": "adu adus",
+        "ct": "count counts cts",
+        "ct s-1": "cps",
+        "DN": "dns",
+        "electron": "electron electrons e",
+        "photon": "photons",
+        "s": "s sec seconds",  # upper-case headers mean seconds, not siemens
+        "pix": "pixel pixels px spaxel",
+        "Jy": "jy jansky janskys",
+        "mJy": "millijy",
+        "uJy": "ujy mujy microjy",
+        "nJy": "njy nanojy",
+        "erg": "erg ergs",
+        "cm": "cm",
+        "Hz": "hz",
+        "sr": "sr ster str",
+        "beam": "beam",
+        "AA": "a ang angstroms",  # nothing is measured per ampere
+        "erg s-1 cm-2 AA-1": "flam",
+        "erg s-1 cm-2 Hz-1": "fnu",
+    }.items()
+    for word in words.split()
 }
 #: Magnitudes so large stand for none: headers have -99, 99 or 999 where nothing was measured.
 #: The largest that mean something are those of one W/m2/Hz, -56, and of one photon.
@@ -72,7 +70,7 @@ def parse_unit(text: Any, band: str, source: str) -> u.UnitBase:
         exponent = -int(power[3]) if power[1] else int(power[3])
         return parse_unit(power[2], band, source) ** exponent
     # In capitals it may be milli or mega, but nothing is measured in mJy/sr.
-    plain = re.sub(r"\bMJY(?= *(/|\*?) *(SR|sr|STER)\b)", "MJy", plain)
+    plain = re.sub(r"\bM(JY(?= *(/|\*?) *(SR|sr|STE?R)\b)|jy\b)", "MJy", plain)
     # Not the e of 1e-20.
     plain = re.sub(r"(?<![\d.\w])e-(?=$|[\s/*])", "electron", plain, flags=re.IGNORECASE)
     plain = re.sub(

@@ -40,7 +40,7 @@ class CASUReader(ImageReader):
         """Recognize by the camera, with MAGZPT; confidence maps by their name."""
         if file.text("INSTRUME").upper() not in _BANDS:
             return None
-        name = file.text("FILTER")
+        name = _filter(file)
         if re.search(r"[_.-]conf\b", file.name.lower()):
             return Recognition("INSTRUME, and conf in the name", 0.85, "confidence", name)
         if file.get("MAGZPT") is None:
@@ -51,7 +51,7 @@ class CASUReader(ImageReader):
     def read(self, file: ImageFile) -> list[BandPlane]:
         """Read an image."""
         hdu = science_hdu(file)
-        name, bands = file.text("FILTER"), _BANDS.get(file.text("INSTRUME").upper(), {})
+        name, bands = _filter(file), _BANDS.get(file.text("INSTRUME").upper(), {})
         band = file.band_of(name, bands)
         # Another band's name does not change the calibration.
         zero_point, source = file.zero_point(
@@ -71,6 +71,10 @@ class CASUReader(ImageReader):
                 zero_point_source=source,
             )
         ]
+
+
+def _filter(file: ImageFile) -> str:
+    return file.text("FILTER") or file.text("ESO INS FILT1 NAME")
 
 
 def _zero_point(file: ImageFile, hdu: int) -> float:

@@ -56,7 +56,7 @@ def _calibration(
     file: ImageFile, hdu: int, band: str
 ) -> tuple[u.UnitBase, u.Quantity | None, str]:
     """Return the unit, the zero point and its source."""
-    header = file.headers[hdu]
+    header = file.header(hdu)
     zero_point, stated = file.stated.zero_point(band), file.stated.of("unit", band)
     if stated is None and "BUNIT" not in header and zero_point is None:
         keyword = _zero_point_keyword(header, band)

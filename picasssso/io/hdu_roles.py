@@ -40,6 +40,8 @@ _MODEL = 0.02
 #: Scatter above the level of the image that is light, pixels of it that tell, and the part of them
 #: that bad pixels never are.
 _LIGHT, _FEWEST_LIT, _HIDDEN = 5.0, 30, 0.8
+#: Percentage of an image above which a mask may be the wrong way round.
+_INVERTED = 90
 #: Kinds of uncertainties by what UTYPE calls them.
 _UTYPES = {cls.__name__: kind for kind, cls in UNCERTAINTY_TYPES.items()}
 _UTYPES["UnknownUncertainty"] = "std"
@@ -161,7 +163,8 @@ def _bits_but_sources(
         return None
     values, flags = np.asarray(file.array(hdu)[part], dtype=float), flags[part]
     with np.errstate(invalid="ignore"):
-        known = values[np.isfinite(values) & (values != 0)]
+        with_data = np.isfinite(values) & (values != 0)
+        known = values[with_data]
         if not known.size:
             return None
         level = np.median(known)
@@ -173,6 +176,15 @@ def _bits_but_sources(
     bits = range(0 if several else 1, size - 1)
     found = [k for k in bits if np.mean((light >> k) & 1) > _HIDDEN]
     if not found:
+        marked = 100 * np.mean(flags[with_data] != 0)
+        if marked > _INVERTED:
+            warnings.warn(
+                f"{file}: found {file.label(mask)} (HDU {mask}) nonzero on {marked:.0f} % of the "
+                "pixels with data, and nonzero means bad. If it marks the good ones, exchange 0 "
+                "and 1 in the file.",
+                PicassssoWarning,
+                stacklevel=9,
+            )
         return None
     shown = " and ".join(str(1 << k) for k in found)
     warnings.warn(
@@ -218,7 +230,7 @@ def _paired(file: ImageFile, hdu: int, band: str) -> tuple[dict[str, int], list[
         return {}, []
     kinds = {k: _kind_and_image(file, k) for k, axes in enumerate(file.axes) if axes == 2}
     versions = {k: _version(file.headers[k]) for k in kinds}
-    own, name = versions[hdu], tuple(w for w in _words(file.label(hdu)) if w not in _SCIENCE)
+    own, name = versions[hdu], _name(file, hdu)
     images = [k for k, (kind, _) in kinds.items() if k == hdu or kind is None]
     rivals = [k for k in images if versions[k] == own and _same_size(file, k, hdu)]
     rivals = [k for k in rivals if file.label(k) in _SCIENCE] or rivals
@@ -280,6 +292,11 @@ _ARGUMENTS = {kind: name for name, kind in NOISE_ARGUMENTS.items()} | {
 }
 
 
+def _name(file: ImageFile, hdu: int) -> tuple[str, ...]:
+    """Return the name of an image: "SCI_G" and "G" are the same."""
+    return tuple(word for word in _words(file.label(hdu)) if word not in _SCIENCE)
+
+
 def _words(label: str) -> list[str]:
     return [word for word in re.split(r"[-_. ]+", label) if word]
 
@@ -287,10 +304,13 @@ def _words(label: str) -> list[str]:
 def hdu_kind(file: ImageFile, hdu: int) -> str | None:
     """Return the content of an HDU that belongs to an image, by UTYPE or else by its name.
 
-    `~astropy.nddata.CCDData` writes UTYPE with an uncertainty. None: an image.
+    `~astropy.nddata.CCDData` writes UTYPE with an uncertainty. None: an image, as one called
+    ERR_G is in a file without an image G or SCI_G.
     """
     kind, image = _kind_and_image(file, hdu)
-    return None if image else kind
+    others = [k for k, axes in enumerate(file.axes) if axes == 2 and k != hdu] if image else []
+    own = any(_name(file, k) == image and _kind_and_image(file, k)[0] is None for k in others)
+    return kind if own or not image else None
 
 
 def _kind_and_image(file: ImageFile, hdu: int) -> tuple[str | None, tuple[str, ...]]:
@@ -335,11 +355,11 @@ def weight_noise(
 
     ``source``, ``weight``: the file and the HDU that hold them.
     """
-    if _is_time(source, weight):
-        ratio = None
-    else:
-        found = source.noise("ivar", weight, unit, shape, band)
-        part = middle(shape)
+    ratio, part = None, middle(shape)
+    found = (
+        source.noise("ivar", weight, unit, shape, band) if not _is_time(source, weight) else None
+    )
+    if found is not None:
         ratio = noise_ratio(file.array(hdu)[part], found.array[part])
         if ratio is not None and 1 / NOISE_FACTOR < ratio < NOISE_FACTOR:
             return found

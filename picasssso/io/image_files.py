@@ -198,6 +198,24 @@ class ImageFile:
         whole = [int(v) if isinstance(v, float) and v.is_integer() else v for v in values]
         return " ".join(str(value).strip() for value in whole).strip()
 
+    def header(self, hdu: int) -> fits.Header:
+        """Return the header of an HDU, with what a first HDU without image says for all.
+
+        Parameters
+        ----------
+        hdu : int
+            Number of the HDU.
+
+        Returns
+        -------
+        `~astropy.io.fits.Header`
+            A copy, in which the HDU's own keywords go before those of the first.
+        """
+        found = self.headers[hdu].copy()
+        if self.axes[0] == 0 and hdu > 0:
+            found.extend(self.headers[0], unique=True)
+        return found
+
     def bunit(self, hdu: int) -> str:
         """Return the unit of an HDU as a string.
 
@@ -211,8 +229,7 @@ class ImageFile:
         str
             BUNIT of the HDU, or of a first HDU without image; empty if there is none.
         """
-        inherited = "" if self.axes[0] else self.headers[0].get("BUNIT", "")
-        return str(self.headers[hdu].get("BUNIT", inherited)).strip()
+        return str(self.header(hdu).get("BUNIT", "")).strip()
 
     def number(self, keyword: str, hdu: int | None = None) -> float:
         """Return the value of a keyword as a number.
@@ -345,7 +362,7 @@ class ImageFile:
         if name not in filters:
             raise InvalidInputError(
                 f"{self}: found the filter {name!r}, expected one of {', '.join(filters)}. "
-                "Give the band: BandImages.read({'panstarrs-g': path}, ...)."
+                f"Give the band: BandImages.read({{{next(iter(filters.values()))!r}: path}}, ...)."
             )
         return filters[name]
 
@@ -375,7 +392,7 @@ class ImageFile:
 
     def noise(
         self, kind: str, hdu: int, unit: u.UnitBase, shape: Sequence[int], band: str | None = None
-    ) -> NDUncertainty:
+    ) -> NDUncertainty | None:
         """Return the noise in an HDU, in its own unit if it has one.
 
         Parameters
@@ -394,8 +411,9 @@ class ImageFile:
 
         Returns
         -------
-        `~astropy.nddata.NDUncertainty`
-            The noise; pixels where it is not positive and finite have no data.
+        `~astropy.nddata.NDUncertainty` or None
+            The noise; pixels where it is not positive and finite have no data. None, with a
+            warning, if it is relative to the flux.
         """
         what = {"std": "uncertainty", "var": "variance", "ivar": "weight"}[kind]
         array = self.array(hdu, what, like=shape)

@@ -211,8 +211,8 @@ def contradicts(bunit: Any, unit: u.UnitBase) -> bool:
 
 def make_uncertainty(
     kind: str, array: npt.NDArray[Any], utype: Any, bunit: Any, unit: u.UnitBase, band: str
-) -> NDUncertainty:
-    """Return noise as defined by its header.
+) -> NDUncertainty | None:
+    """Return noise as defined by its header; None if it is relative, in percent or magnitudes.
 
     UTYPE in the header overrides ``kind``, and BUNIT the unit of the image. ``kind``: "std",
     "var" or "ivar"; ``unit``: that of the image.
@@ -227,11 +227,22 @@ def make_uncertainty(
                 "expected uncertainty= in mag."
             )
         return UNCERTAINTY_TYPES[kind](array, unit=unit, copy=False)
+    if _is_relative(bunit):
+        _warn_of_unit(band, bunit, unit, "it is relative to the flux, and not used")
+        return None
     if not stated:
         kind = _kind_of_unit(kind, bunit, unit)
     power = UNCERTAINTY_POWERS[kind]
     array, own = _converted(array, bunit, unit, power, band)
     return UNCERTAINTY_TYPES[kind](array, unit=own, copy=False)
+
+
+def _is_relative(bunit: Any) -> bool:
+    try:
+        unit = parse_unit(bunit, "", "BUNIT")
+    except InvalidInputError:
+        return False
+    return unit == u.percent or is_magnitude(unit)
 
 
 def _kind_of_unit(kind: str, bunit: Any, unit: u.UnitBase) -> str:
@@ -279,11 +290,16 @@ def _converted(
     return array, unit**power
 
 
-def _warn_of_unit(band: str, stated: Any, unit: u.UnitBase) -> None:
+def _warn_of_unit(
+    band: str,
+    stated: Any,
+    unit: u.UnitBase,
+    done: str = "its numbers are taken to be in the image's unit",
+) -> None:
     warnings.warn(
         f"Band {band!r}: found an uncertainty in {str(stated)!r} for an image in "
-        f"{str(unit)!r}, which cannot be converted: its numbers are taken to be in the "
-        "image's unit. Correct BUNIT, or leave the uncertainty out.",
+        f"{str(unit)!r}, which cannot be converted: {done}. Correct BUNIT, or leave the "
+        "uncertainty out.",
         PicassssoWarning,
         stacklevel=8,
     )

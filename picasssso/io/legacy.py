@@ -41,8 +41,10 @@ _SOUTH = {band: f"decam2014-{band}" for band in ("u", "g", "r", "i", "z", "Y")}
 _NORTH = {"g": "BASS-g", "r": "BASS-r", "z": "MzLS-z"}
 _DIVIDE = 32.375  # degrees of declination
 _NATIVE_PIXEL = 0.262  # arcsec
-_BRICK = re.compile(r"legacysurvey-.*-(image|invvar|maskbits)")
-_KINDS = ("image", "invvar", "maskbits")
+_BRICK = re.compile(r"legacysurvey-.*?-([a-z]\w*?)(?:-[ugrizY])?\.fits")
+#: What planes are called; the viewer's layers of models and residuals are no images.
+_KINDS = ("image", "invvar", "maskbits", "model", "resid", "blobmodel", "chi2", "nexp", "depth",
+          "galdepth", "psfsize")  # fmt: skip
 #: What these are called, by the kind of plane that an HDU's name says.
 _NAMED = {"ivar": "invvar", "mask": "maskbits"}
 _SURVEYS = ("legacysurvey", "legacysurveys", "decals", "desilegacysurvey")
@@ -61,7 +63,7 @@ class LegacyReader(ImageReader):
         if file.text("SURVEY").replace(" ", "").lower() not in _SURVEYS:
             return None
         kinds = {_kind(file, hdu) for hdu in file.images}
-        role = kinds.pop() if kinds in ({"invvar"}, {"maskbits"}) else None
+        role = kinds.pop() if len(kinds) == 1 and kinds != {"image"} else None
         group = ""
         if role != "maskbits" and file.images:
             header = file.headers[file.images[0]]
@@ -122,10 +124,9 @@ def _same_shape(file: ImageFile, what: str, array: npt.NDArray[Any], shape: Any)
 
 def _kind(file: ImageFile, hdu: int) -> str:
     """Return what an HDU holds: by its name, else by IMAGETYP, else by the file's name."""
-    label = file.label(hdu).lower()
-    if (by_name := plane_kind(label)) is not None:
+    label, header = file.label(hdu).lower(), file.headers[hdu]
+    if label not in _KINDS and (by_name := plane_kind(label)) is not None:
         return _NAMED.get(by_name, by_name)
-    header = file.headers[hdu]
     for kind in (label, str(header.get("IMAGETYP", header.get("IMTYPE", ""))).strip().lower()):
         if kind in _KINDS:
             return kind

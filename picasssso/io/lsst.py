@@ -1,10 +1,10 @@
 """HSC and LSST: images, masks and variances of the LSST Science Pipelines.
 
-HDUs IMAGE, MASK and VARIANCE (or, in cut-outs, the second to the fourth). The header of the mask
-defines its bits: ``MP_SAT = 1`` is the bit of value 2. Images are in nanojansky where ``BUNIT``
-says so, else in counts with ``FLUXMAG0``, the counts of AB magnitude 0 (Bosch et al. 2018, PASJ
-70, S5). HSC coadds have a zero point of 27, which is not assumed. Rubin's data previews
-(deep_coadd, visit_image) have no FILTER; their band is in ``LSST BUTLER DATAID BAND``.
+HDUs IMAGE, MASK and VARIANCE (or, in cut-outs, the second to the fourth, or IMAGE alone). The
+header of the mask defines its bits: ``MP_SAT = 1`` is the bit of value 2. Images are in nanojansky
+where ``BUNIT`` says so, else in counts with ``FLUXMAG0``, the counts of AB magnitude 0 (Bosch et
+al. 2018, PASJ 70, S5). HSC coadds have a zero point of 27, which is not assumed. Rubin's data
+previews (deep_coadd, visit_image) have no FILTER; their band is in ``LSST BUTLER DATAID BAND``.
 """
 
 from __future__ import annotations
@@ -34,24 +34,27 @@ class LSSTReader(ImageReader):
     sky_subtracted = True
 
     def recognize(self, file: ImageFile) -> Recognition | None:
-        """Recognize by image and mask, with named bits in the header of the mask."""
+        """Recognize by named bits in the header of the mask, or without one by FLUXMAG0."""
         layers = _layers(file)
-        if any(key.startswith("MP_") for key in file.headers[layers["MASK"]]) if layers else False:
+        both = {"IMAGE", "MASK"} <= layers.keys()
+        if both and any(key.startswith("MP_") for key in file.headers[layers["MASK"]]):
             return Recognition("HDUs IMAGE and MASK, with names of bits such as MP_BAD")
+        if "IMAGE" in layers and "MASK" not in layers and file.get("FLUXMAG0") is not None:
+            return Recognition("HDU IMAGE and FLUXMAG0")
         return None
 
     def read(self, file: ImageFile) -> list[BandPlane]:
         """Read an image with mask and variance."""
         layers = _layers(file)
-        if layers is None:
+        if "IMAGE" not in layers:
             raise FileFormatError(
                 f"{file}: found {file.contents}, expected HDUs IMAGE, MASK and VARIANCE."
             )
         band, band_source = _band(file)
         unit, zero_point, source = _calibration(file, layers["IMAGE"], band)
-        header = file.headers[layers["MASK"]]
-        planes = [name for name in BAD_PLANES if f"MP_{name}" in header]
-        if not planes:
+        header = file.headers[layers["MASK"]] if "MASK" in layers else None
+        planes = [name for name in BAD_PLANES if f"MP_{name}" in (header or ())]
+        if header is not None and not planes:
             raise FileFormatError(
                 f"{file}: found no keyword MP_BAD, MP_SAT or MP_NO_DATA with the mask, "
                 "expected them to define the bits. Download it again."
@@ -62,17 +65,17 @@ class LSSTReader(ImageReader):
                 band,
                 unit,
                 noise=("var", layers.get("VARIANCE")),
-                mask=layers["MASK"],
+                mask=layers.get("MASK"),
                 zero_point=zero_point,
                 band_source=band_source,
                 zero_point_source=source,
-                mask_planes=planes,
+                mask_planes=planes or None,
             )
         ]
 
 
-def _layers(file: ImageFile) -> dict[str, int] | None:
-    """Return the HDUs of image, mask and variance."""
+def _layers(file: ImageFile) -> dict[str, int]:
+    """Return the HDUs of image, mask and variance, those that there are."""
     # Old cut-outs have no EXTNAME, but EXTTYPE.
     kinds = [str(header.get("EXTTYPE", "")).strip().upper() for header in file.headers]
     found = {}
@@ -80,7 +83,7 @@ def _layers(file: ImageFile) -> dict[str, int] | None:
         hdu = file.find(name)
         if hdu is not None or name in kinds:
             found[name] = kinds.index(name) if hdu is None else hdu
-    return found if {"IMAGE", "MASK"} <= set(found) else None
+    return found
 
 
 def _calibration(

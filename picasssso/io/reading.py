@@ -150,7 +150,9 @@ def _read_planes(found: list[tuple[ImageFile, Recognition]], stated: Stated) -> 
             if plane.band in planes:
                 raise InvalidInputError(
                     f"{file}: found band {plane.band} twice, also in "
-                    f"{planes[plane.band].record['file']}, expected one image for each band."
+                    f"{planes[plane.band].record['file']}, expected one image for each band. If "
+                    "a header names the wrong filter, give the bands: "
+                    "BandImages.read({'sdss2010-r': path}, ...)."
                 )
             planes[plane.band] = plane
         given |= {f.path: role for role, f in together.items()}
@@ -163,10 +165,10 @@ def _read_planes(found: list[tuple[ImageFile, Recognition]], stated: Stated) -> 
             PicassssoWarning,
             stacklevel=5,
         )
-    left = [f for key, some in companions.items() if key not in used for f in some.values()]
-    if left:
+    left = [pair for key, some in companions.items() if key not in used for pair in some.items()]
+    for role, file in left:
         raise InvalidInputError(
-            f"{left[0]}: found a file that belongs to an image, and no image of its band. "
+            f"{file}: found a file ({role}) that belongs to an image, and no image of its band. "
             "Give the image, too."
         )
     return list(planes.values())

@@ -1,10 +1,11 @@
 """Spitzer: mosaics of IRAC and MIPS, with their uncertainties and coverage.
 
 In MJy/sr, with standard deviations in ``...munc.fits`` (or ``...unc.fits``) and the number of
-exposures in ``...mcov.fits`` (``...cov.fits``): pixels where it is zero have no data (IRAC and
-MIPS Instrument Handbooks). IRAC is calibrated on point sources; extended sources appear brighter
-by up to 10 % in channels 1 and 2 and 30 % in 3 and 4, depending on the aperture (IRAC Instrument
-Handbook, "Extended sources"). No such correction is applied.
+exposures in ``...mcov.fits`` (``...cov.fits``, or weights in ``..._wt.fits`` of SINGS and S4G):
+pixels where it is zero have no data (IRAC and MIPS Instrument Handbooks). IRAC is calibrated on
+point sources; extended sources appear brighter by up to 10 % in channels 1 and 2 and 30 % in 3 and
+4, depending on the aperture (IRAC Instrument Handbook, "Extended sources"). No such correction is
+applied.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ class SpitzerReader(ImageReader):
         if not file.text("TELESCOP").upper().startswith("SPITZER"):
             return None
         name = file.name.lower()
-        role = re.search(r"[._-]m?s?(unc|cov|std|msk)\b|[._-](sigma)\w*\.fit", name)
+        role = re.search(r"[._-]m?s?(unc|cov|std|msk|wt)\b|[._-](sigma)\w*\.fit", name)
         found = None if role is None else role[1] or "unc"
         return Recognition("TELESCOP", 0.9, found, file.text("INSTRUME", "CHNLNUM"))
 
@@ -61,7 +62,8 @@ class SpitzerReader(ImageReader):
                     hdu,
                     band,
                     noise=file.noise_beside("unc", "std", band),
-                    mask=file.no_data_beside("cov", "COV", "COVERAGE"),
+                    mask=file.no_data_beside("cov", "COV", "COVERAGE")
+                    or file.no_data_beside("wt"),
                 ),
                 extended_source_correction="none",
             )

@@ -703,7 +703,9 @@ def test_a_zero_point_that_stands_for_none_is_refused(value):
         ("MJY/SR", "MJy / sr"), ("MJY SR-1", "MJy / sr"), ("UJY", "uJy"), ("JY/PIXEL", "Jy / pix"),
         ("e-/s", "electron / s"), ("E-/S", "electron / s"), ("e-", "electron"), ("cps", "ct / s"),
         ("CPS/pix", "ct / (s pix)"), ("ERG/S/CM**2/HZ", "erg / (s cm2 Hz)"),
-        ("1e-20 erg/s/cm2/AA", "1e-20 erg / (s cm2 AA)"),
+        ("1e-20 erg/s/cm2/AA", "1e-20 erg / (s cm2 AA)"), ("cts/sec", "ct / s"),
+        ("1.E-17 ERG/CM2/S/A", "1e-17 erg / (s cm2 AA)"), ("flam", "erg / (s cm2 AA)"),
+        ("microJy", "uJy"), ("JANSKY", "Jy"), ("Mjy/sr", "MJy / sr"), ("nMgy/px", "nmgy / pix"),
         ("(10**(-20)*erg/s/cm**2/Angstrom)**2", "1e-40 erg2 / (s2 cm4 AA2)"),
     ],
 )  # fmt: skip

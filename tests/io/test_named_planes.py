@@ -279,3 +279,14 @@ def test_messages_name_the_band(tmp_path):
 def test_stated_zero_points_go_before_those_that_stand_for_none(tmp_path):
     path = write(tmp_path / "a.fits", ("SCI", 1, {"BUNIT": "adu", "ZP_AB": -99.0}))
     assert read(path, zero_point=22.5 * u.ABmag).to_arrays()[0][0, 4, 4] == pytest.approx(1)
+
+
+def test_unit_and_zero_point_of_an_empty_first_hdu_count_for_all(tmp_path):
+    """As in files of many detectors, and in cut-outs of HSC; the image's own go before."""
+    path = write(tmp_path / "a.fits", ("SCI", 1.0), BUNIT="adu", ZP_AB=25.0)
+    with fits.open(path, mode="update") as hdus:
+        del hdus["SCI"].header["BUNIT"]
+    assert read(path).to_arrays()[0][0, 4, 4] == pytest.approx(0.1)
+    with fits.open(path, mode="update") as hdus:
+        hdus["SCI"].header["ZP_AB"] = 22.5
+    assert read(path).to_arrays()[0][0, 4, 4] == pytest.approx(1.0)

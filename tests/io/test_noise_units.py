@@ -52,7 +52,15 @@ def test_another_plane_of_the_same_unit_changes_nothing(tmp_path):
     assert sigma(path) == pytest.approx(0.5, rel=1e-5)
 
 
-@pytest.mark.parametrize("bunit", ["electron/s", "%", "furlong", "per cent"])
+@pytest.mark.parametrize("bunit", ["%", "mag"])
+def test_relative_noise_is_told_and_not_used(tmp_path, bunit):
+    path = write(tmp_path / "a.fits", "ERR", 0.5, bunit)
+    with pytest.warns(PicassssoWarning, match="relative to the flux, and not used"):
+        images = BandImages.read({"sdss2010-r": str(path)}, redshift=0.02)
+    assert images.missing_uncertainty == images.bands
+
+
+@pytest.mark.parametrize("bunit", ["electron/s", "furlong", "per cent"])
 def test_a_unit_that_cannot_be_converted_is_told(tmp_path, bunit):
     path = write(tmp_path / "a.fits", "ERR", 0.5, bunit)
     with pytest.warns(PicassssoWarning, match="which cannot be converted"):

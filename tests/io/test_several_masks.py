@@ -41,6 +41,13 @@ def bad(path, **arguments):
     return np.flatnonzero(mask[0]).tolist(), int(mask[1:].sum())
 
 
+def test_a_mask_that_may_be_the_wrong_way_round_is_told(tmp_path):
+    good = np.ones_like(LIGHT, dtype=np.uint8)
+    good[:2] = 0
+    with pytest.warns(PicassssoWarning, match="nonzero on 96 % of the pixels with data"):
+        bad(write(tmp_path / "a.fits", ("MASK", good)))
+
+
 @pytest.mark.parametrize("names", [("MASK", "DQ"), ("DQ", "MASK"), ("FLAGS", "BPM")])
 def test_a_pixel_is_bad_if_any_mask_says_so(tmp_path, names):
     path = write(tmp_path / "a.fits", *zip(names, (plane(c3=1), plane(c5=16, c6=4)), strict=True))

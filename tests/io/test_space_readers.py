@@ -115,6 +115,14 @@ def test_casu_zero_points(tmp_path, wcs, star, camera, name, band, percorr):
     assert images.zero_point[band].unit == u.ABmag
 
 
+def test_casu_filter_as_eso_names_it(tmp_path, wcs, star):
+    name = {"FILTER": None, "HIERARCH ESO INS FILT1 NAME": "H"}
+    path = layouts.casu_image(
+        tmp_path / "tile.fits", "H", star, wcs, camera="VIRCAM", vega=1.366, **name
+    )
+    check(BandImages.read(path, redshift=0.05), "vista-H")
+
+
 def test_casu_confidence_map(tmp_path, wcs, star):
     path = layouts.casu_image(tmp_path / "a_st.fits", "J", star, wcs)
     confidence = np.full(SHAPE, 100, np.int16)
@@ -168,6 +176,9 @@ def test_spitzer_mosaic(tmp_path, wcs, star, channel):
     assert [recognize(path).role for path in paths] == [None, "unc", "cov"]
     images = BandImages.read(paths, redshift=0.05)
     check(images, f"spitzer-irac{channel}", sigma=0.05, bad=(1, 2))
+    # S4G's and SINGS' weights say no more than the coverage does.
+    weight = paths[2].rename(tmp_path / f"NGC0628.phot.{channel}_wt.fits")
+    check(BandImages.read([paths[0], weight], redshift=0.05), f"spitzer-irac{channel}", bad=(1, 2))
 
 
 @pytest.mark.parametrize("band", [1, 2, 3, 4])

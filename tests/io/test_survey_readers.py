@@ -182,6 +182,21 @@ def test_legacy_files_apart_and_north(tmp_path):
     assert not images["BASS-g"].mask[3, 4]
 
 
+@pytest.mark.parametrize("kind", ["model", "RESID", "chi2"])
+def test_legacy_models_and_residuals_are_no_images(tmp_path, kind):
+    """As the viewer's layers ls-dr10-model and ls-dr10-resid, and files of a brick, say it."""
+    wcs = layouts.tangent_wcs(SHAPE, 0.262)
+    image = layouts.legacy_cutout(tmp_path / "image.fits", "r", star("r"), wcs)
+    name = "legacysurvey-1500p020-chi2-r.fits" if kind == "chi2" else "layer.fits"
+    other = layouts.legacy_cutout(tmp_path / name, "r", 2 * star("r"), wcs)
+    with fits.open(other, mode="update") as hdus:
+        hdus[0].header["IMAGETYP"] = kind if kind != "chi2" else ""
+    with pytest.raises(InvalidInputError, match="no image of its band"):
+        read_survey(other, redshift=0.05)
+    with pytest.warns(PicassssoWarning, match="is not used"):
+        check(read_survey([image, other], redshift=0.05), {"decam2014-r": "r"})
+
+
 def test_legacy_resampled_pixels_warn(tmp_path):
     path = layouts.legacy_cutout(
         tmp_path / "c.fits", "gr", np.stack([star("g"), star("r")]),
@@ -264,6 +279,11 @@ def test_hsc_cutout_whose_name_alone_tells_the_band(tmp_path, wcs):
     images = read_survey(path, redshift=0.05)
     check(images, {"hsc2017-i": "i"})
     assert images.meta["source"]["hsc2017-i"]["band_source"] == "file name"
+    with fits.open(path, mode="update") as hdus:
+        del hdus[2:]  # asked for without mask and variance
+    images = read_survey(path, redshift=0.05)
+    check(images, {"hsc2017-i": "i"})
+    assert images.missing_uncertainty == images.bands
 
 
 def test_eso_standard(tmp_path, wcs):
