@@ -70,12 +70,16 @@ def paper_table():
     return LightTable.build([f"sdss2010-{band}" for band in "ugriz"], 0.05)
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items):
     """Skip tests marked ``gpu`` where there is no CUDA device; examples do not count as covered.
 
-    Tracing lines takes half as long again as what is traced.
+    Tracing lines takes half as long again as what is traced. Experiments are slow, but continuous
+    integration, which sets PICASSSSO_EXPERIMENTS, runs them among all other tests.
     """
     for item in items:
+        if item.get_closest_marker("experiment") and not os.environ.get("PICASSSSO_EXPERIMENTS"):
+            item.add_marker(pytest.mark.slow)
         if not isinstance(item, pytest.Function):
             item.add_marker("no_cover")
     gpu_items = [item for item in items if item.get_closest_marker("gpu")]

@@ -140,6 +140,7 @@ def test_truth_says_what_it_is(example):
         assert truth.meta[name] == images.meta[name]
 
 
+@pytest.mark.newest
 def test_example_is_what_the_mocks_make_today_but_for_its_dust(example):
     # As its command does: the numbers of its galaxy, painted and observed again. Its dust is that
     # of the recipe before dust fell less with radius than gas and metals.
@@ -190,6 +191,7 @@ def test_demo_leaves_maps_and_a_picture(result):
     assert len(list(result.picture.parent.iterdir())) == len(result.files) + 1
 
 
+@pytest.mark.newest
 def test_demo_takes_every_estimator_unless_told(monkeypatch, tmp_path, example):
     # On a corner of the galaxy, since some estimators take their time.
     images, truth = example

@@ -20,7 +20,7 @@ from picasssso.cli import cli
 from picasssso.data import load_example
 
 # What examples show is tested elsewhere.
-pytestmark = pytest.mark.no_cover
+pytestmark = [pytest.mark.newest, pytest.mark.no_cover]
 
 ROOT = Path(__file__).parents[1]
 # That of plugins is run as a package, by tests/estimators/test_plugin_page.py.

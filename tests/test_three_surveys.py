@@ -14,6 +14,8 @@ from click.testing import CliRunner
 
 from picasssso.cli import cli
 
+pytestmark = pytest.mark.newest
+
 REDSHIFT, SIDE, CENTER = 0.03, 84.0, (150.0, 2.0)
 BANDS = {"sdss": "ugriz", "des": "griz", "ps1": "grizy"}
 STARS = ((-33, -30, 16.5), (-36, 6, 17.5), (-31, 34, 17.0), (2, 36, 18.0), (34, 33, 16.8),

@@ -19,6 +19,8 @@ from picasssso.networks.mixture import linear_means, linear_values, shared_devia
 from picasssso.networks.outputs import OUTPUT_NAMES
 from picasssso.quality import QualityFlag
 
+pytestmark = pytest.mark.newest
+
 SUMMED = ("stellar_mass", "sfr", "gas_mass", "hi_mass")
 
 

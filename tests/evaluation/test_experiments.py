@@ -19,6 +19,8 @@ from picasssso.evaluation.experiments.results import write_results
 from picasssso.evaluation.real.samples import is_real, load_real_configuration
 from picasssso.exceptions import FileFormatError, InvalidInputError
 
+pytestmark = pytest.mark.newest
+
 CONTENT = {
     "common": {"count": 5, "batch": 2, "source": {"n_pixels": 32, "seed": 5}},
     "small": {"count": 2},

@@ -73,7 +73,8 @@ def test_a_folder_without_such_files(tmp_path):
         make_source({"kind": "paper", "folder": str(tmp_path)})
 
 
-@pytest.mark.slow
+@pytest.mark.experiment
+@pytest.mark.newest
 def test_one_command_trains_evaluates_and_prints_the_table(folder, tmp_path):
     script = Path(__file__).parents[2] / "benchmarks" / "experiments" / "paper.py"
     command = [sys.executable, str(script), str(folder[0]), "-o", str(tmp_path / "out"),

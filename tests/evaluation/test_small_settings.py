@@ -11,6 +11,8 @@ from picasssso.cli import cli
 from picasssso.evaluation.experiments import load_configuration
 from picasssso.networks.weights import write_weights
 
+pytestmark = [pytest.mark.experiment, pytest.mark.newest]
+
 FOLDER = Path(__file__).parents[2] / "benchmarks" / "experiments"
 
 
@@ -44,7 +46,6 @@ def run_small(name, weights):
     return content["experiments"], configuration.runs
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("name", ["estimators", "training", "simulations"])
 def test_every_experiment_runs_at_its_small_setting(name, weights, request, tmp_path):
     if name == "simulations":
@@ -57,7 +58,6 @@ def test_every_experiment_runs_at_its_small_setting(name, weights, request, tmp_
             assert row["properties"]["stellar_mass"]["pixel"]["n"] > 0
 
 
-@pytest.mark.slow
 def test_real_galaxies_run_at_their_small_setting(shared_data, tmp_path):
     arguments = [
         "evaluate",

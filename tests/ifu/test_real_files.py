@@ -23,6 +23,8 @@ from picasssso.ifu import (
 from picasssso.maps.notices import like_prior
 from picasssso.preparation import correct_extinction
 
+pytestmark = pytest.mark.newest
+
 FOLDER = Path(__file__).resolve().parents[3] / "shared" / "data" / "ifu" / "sami_41144"
 ARMS = [FOLDER / f"41144_A_sectors_{arm}.fits.gz" for arm in ("blue", "red")]
 HALVES = {"sami-red1": (6300.0, 6860.0), "sami-red2": (6860.0, 7420.0)}

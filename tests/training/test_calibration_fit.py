@@ -15,6 +15,8 @@ from picasssso.training.calibration_fit import fit_calibration
 from picasssso.training.error_correlation import sample_scores
 from picasssso.training.held_out import Collected
 
+pytestmark = pytest.mark.newest
+
 MASS, RATE, GAS, HYDROGEN, DUST = (
     OUTPUT_NAMES.index(name)
     for name in ("stellar_mass", "sfr", "gas_mass", "hi_mass", "attenuation_v")
