@@ -51,6 +51,9 @@ except ImportError as error:
 
 logger = logging.getLogger("picasssso.surveys")
 
+#: How long a scheduler that others started may take to answer.
+CONNECT = "20s"
+
 #: Tasks under way for each thread of a worker: one that works and some that wait.
 _AHEAD = 4
 #: Seconds between looks at how many workers there are.
@@ -118,7 +121,7 @@ def connect(
                 "workers= is for a cluster on this machine; that of scheduler= has its own."
             )
         try:
-            client = Client(scheduler, timeout="20s", set_as_default=False)
+            client = Client(scheduler, timeout=CONNECT, set_as_default=False)
         except (OSError, ValueError) as error:
             raise InvalidInputError(
                 f"There is no Dask scheduler at {scheduler} ({describe_failure(error)}): start "

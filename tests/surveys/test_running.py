@@ -205,7 +205,8 @@ def test_an_ebv_is_never_applied_silently(tmp_path, how, galaxies):
         run(estimator=Quick(), folder=tmp_path / "run", **{**how, "catalog": table})
 
 
-def test_no_scheduler_there(tmp_path, how):
+def test_no_scheduler_there(tmp_path, how, monkeypatch):
+    monkeypatch.setattr("picasssso.surveys.engine.CONNECT", "2s")
     with pytest.raises(InvalidInputError, match=r"no Dask scheduler at tcp://127.0.0.1:1 "):
         run(estimator=Quick(), folder=tmp_path / "run", scheduler="tcp://127.0.0.1:1", **how)
 
@@ -311,6 +312,7 @@ if __name__ == "__main__":
 """
 
 
+@pytest.mark.newest
 @pytest.mark.parametrize(
     ("moment", "name"),
     [("cluster", "SIGTERM"), ("row", "SIGINT"), ("page", "SIGHUP")],
