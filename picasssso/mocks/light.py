@@ -114,20 +114,21 @@ def _summed(photometry: GridPhotometry, weights: np.ndarray) -> tuple[np.ndarray
     part = _parts(photometry)
     n_part = len(photometry.bands) * PARTS
     sort = (part[:, None] == np.arange(n_part)).astype(float)
-    stars = np.einsum("ak,zks,sp->azp", weights, photometry.stars, sort)
-    gas = np.einsum("ak,zks,sp->azp", weights, photometry.gas, sort)
+    # (age, metallicity, slice), by products of matrices: einsum takes ten times as long.
+    light = np.moveaxis(weights @ photometry.stars, 1, 0)
+    glow = np.moveaxis(weights @ photometry.gas, 1, 0)
+    stars, gas = light @ sort, glow @ sort
     # Stars in birth clouds and the others differ in color, so where their light lies in a
     # part of a band differs too. Within either group every age bin counts the same, and the
     # metallicities that most stars have.
     usual = slice(stars.shape[1] // 3, None)
     groups = []
     for bins in (slice(1, None), slice(0, 1)):
-        light = np.einsum("ak,zks->azs", weights[bins], photometry.stars[usual])
-        glow = np.einsum("ak,zks->azs", weights[bins], photometry.gas[usual])
-        total = (light + glow).sum(axis=2, keepdims=True)
-        light, glow = (light / total).sum(axis=(0, 1)), (glow / total).sum(axis=(0, 1))
-        moment = light * photometry.wavelength[0] + glow * photometry.wavelength[1]
-        groups.append((moment @ sort) / ((light + glow) @ sort))
+        total = (light + glow)[bins, usual].sum(axis=2, keepdims=True)
+        some = (light[bins, usual] / total).sum(axis=(0, 1))
+        other = (glow[bins, usual] / total).sum(axis=(0, 1))
+        moment = some * photometry.wavelength[0] + other * photometry.wavelength[1]
+        groups.append((moment @ sort) / ((some + other) @ sort))
     return stars, gas, np.stack(groups)
 
 
