@@ -177,7 +177,7 @@ def test_surveys_agree_on_one_galaxy():
     """The same galaxy through three surveys: magnitudes from their published terms."""
     sdss = {"g": 16.0, "r": 15.4, "i": 15.1, "z": 14.9}
     systems = {"sdss2010": sdss}
-    # DES DR2 and RTN-099, the published inverse relations, from SDSS as catalogd.
+    # DES DR2 and RTN-099, the published inverse relations, from SDSS as cataloged.
     offsets = {"g": 0.012, "r": 0.010, "i": 0.028, "z": 0.040}
     raw = {x: m - offsets[x] for x, m in sdss.items()}
     gi, ri = raw["g"] - raw["i"], raw["r"] - raw["i"]

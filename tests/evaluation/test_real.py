@@ -589,7 +589,7 @@ def write_alfalfa(path, n=30):
     table.write(path, overwrite=True)
 
 
-def test_masses_from_catalogd_colors_are_those_of_the_relation(tmp_path):
+def test_masses_from_cataloged_colors_are_those_of_the_relation(tmp_path):
     write_alfalfa(tmp_path / "alfalfa.fits")
     estimator = RealEstimator({"name": "mass_to_light", "images": "total"})
     record = estimate_colors({"catalog": "alfalfa.fits", "count": 15}, tmp_path, estimator)

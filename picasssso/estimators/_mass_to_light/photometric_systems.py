@@ -3,7 +3,7 @@
 A relation names bands by their role in it (SDSS g, r, i ...). Images from another survey
 play such a role after a color term: SDSS x = x + constant + linear (y - z) + quadratic
 (y - z)^2 in that survey's observed, not rest-frame, colors. Most terms were measured on
-stars and end at SDSS magnitudes as catalogd, which are not quite AB; the offsets of
+stars and end at SDSS magnitudes as cataloged, which are not quite AB; the offsets of
 Blanton & Roweis (2007) finish the way.
 """
 
@@ -35,7 +35,7 @@ OBSERVED_COLORS: Mapping[tuple[str, str], tuple[float, float]] = MappingProxyTyp
     }
 )
 
-#: AB magnitude minus catalogd SDSS magnitude (Blanton & Roweis 2007, kcorrect).
+#: AB magnitude minus cataloged SDSS magnitude (Blanton & Roweis 2007, kcorrect).
 _SDSS_TO_AB = MappingProxyType({"u": -0.036, "g": 0.012, "r": 0.010, "i": 0.028, "z": 0.040})
 
 

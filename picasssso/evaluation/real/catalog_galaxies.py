@@ -1,4 +1,4 @@
-"""Catalogd galaxies, painted from their profiles, through one estimator."""
+"""Cataloged galaxies, painted from their profiles, through one estimator."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Catalogd absolute magnitudes in g and i through an estimator that needs the light alone."""
+"""Cataloged absolute magnitudes in g and i through an estimator that needs the light alone."""
 
 from __future__ import annotations
 
