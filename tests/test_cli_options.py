@@ -235,7 +235,7 @@ def test_parameters_from_a_file_that_options_overrule(folder):
     [
         ("n_models = ", "is not valid TOML"),
         ("n_model = 5", "has no parameter n_model: there are n_models"),
-        ("n_models = 0", "expected a whole number"),
+        ("n_models = 0", "expected an integer"),
         ("prior = 'narrow'", "'flat', 'default' or parameters among history"),
         ("[prior]\nattenuatoin = [0, 1]", "found 'attenuatoin'"),
         ("[prior]\nattenuation = [1, 0]", "low <= high"),

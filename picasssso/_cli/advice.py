@@ -7,41 +7,19 @@ from collections.abc import Iterable, Mapping
 
 import click
 
-#: Arguments in messages, and the option that says the same.
-_NAMES = {
-    "zero_point": "--zero-point",
-    "unit": "--unit",
-    "uncertainty": "--uncertainty",
-    "variance": "--variance",
-    "weight": "--weight",
-    "mask": "--mask",
+#: Arguments in messages that options are named after, and others with the option that says it.
+_SAME = (
+    "zero_point unit uncertainty variance weight mask mask_bits pixel_scale redshift "
+    "luminosity_distance psf format ebv ebv_scale law position onto estimator images tiles size "
+    "sky survey aperture extinction_removed seed time_limit"
+).split()
+_NAMES = {name: f"--{name.replace('_', '-')}" for name in _SAME} | {
     "file_mask": "--mask",
-    "mask_bits": "--mask-bits",
-    "pixel_scale": "--pixel-scale",
-    "redshift": "--redshift",
-    "luminosity_distance": "--luminosity-distance",
     "galactic_extinction": "--galactic-extinction-removed",
-    "psf": "--psf",
-    "format": "--format",
-    "ebv": "--ebv",
-    "ebv_scale": "--ebv-scale",
-    "law": "--law",
-    "position": "--position",
     "target": "--match",
-    "onto": "--onto",
-    "estimator": "--estimator",
-    "images": "--images",
-    "tiles": "--tiles",
     "columns": "--column",
     "bands": "--band",
-    "size": "--size",
-    "sky": "--sky",
-    "survey": "--survey",
-    "aperture": "--aperture",
-    "extinction_removed": "--extinction-removed",
     "n_samples": "--samples",
-    "seed": "--seed",
-    "time_limit": "--time-limit",
     "color": "--option color",
     "luminosity_band": "--option luminosity_band",
     "relation": "--option relation",

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 import numpy.typing as npt
 
-from picasssso._core.arguments import check_integer
+from picasssso._core.arguments import check_choice, check_flag, check_integer
 from picasssso._core.devices import check_device, has_bfloat16, resolve_device
 from picasssso._core.threads import run_calmly
 from picasssso.estimators._cnn.weight_files import (
@@ -24,7 +24,7 @@ from picasssso.estimators._cnn.weight_files import (
 from picasssso.estimators.base import PropertyMapEstimator
 from picasssso.estimators.context import EstimationContext
 from picasssso.estimators.tags import EstimatorTags
-from picasssso.exceptions import InvalidInputError, InvalidTypeError, OutsideTrainingWarning
+from picasssso.exceptions import InvalidInputError, OutsideTrainingWarning
 from picasssso.maps.arrays import PropertyArrays
 
 if TYPE_CHECKING:
@@ -147,17 +147,10 @@ class CNNEstimator(PropertyMapEstimator):
     # ---- parameters -----------------------------------------------------------------
 
     def _validate(self) -> None:
-        if self.resolution not in RESOLUTIONS:
-            raise InvalidInputError(
-                f"resolution={self.resolution!r}: expected one of "
-                f"{', '.join(map(repr, RESOLUTIONS))}."
-            )
+        check_choice("resolution", self.resolution, RESOLUTIONS)
         if isinstance(self.orientations, bool) or self.orientations not in (1, 8):
             raise InvalidInputError(f"orientations={self.orientations!r}: expected 1 or 8.")
-        if not isinstance(self.mixed_precision, bool | np.bool_):
-            raise InvalidTypeError(
-                f"mixed_precision={self.mixed_precision!r}: expected True or False."
-            )
+        check_flag("mixed_precision", self.mixed_precision)
         check_device(self.device)
         check_weights(self.weights)
 

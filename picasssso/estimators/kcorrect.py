@@ -17,10 +17,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from picasssso._core.arguments import check_integer
 from picasssso.estimators.base import PropertyMapEstimator
 from picasssso.estimators.context import EstimationContext
 from picasssso.estimators.tags import EstimatorTags
-from picasssso.exceptions import InvalidInputError, MissingBandError, MissingDependencyError
+from picasssso.exceptions import MissingBandError, MissingDependencyError
 from picasssso.filters.curves import filter_hashes, load_filter
 from picasssso.maps.arrays import NORMAL_SCORES, PERCENTILES, PropertyArrays
 from picasssso.quality import QualityFlag
@@ -93,10 +94,7 @@ class KCorrectEstimator(PropertyMapEstimator):
                 "KCorrectEstimator needs the package kcorrect, which is not installed: "
                 'python -m pip install "picasssso[kcorrect]".'
             )
-        if not isinstance(n_monte_carlo, int | np.integer) or n_monte_carlo < 2:
-            raise InvalidInputError(
-                f"n_monte_carlo={n_monte_carlo!r}: expected a whole number of at least 2."
-            )
+        check_integer("n_monte_carlo", n_monte_carlo, 2)
         self.n_monte_carlo = n_monte_carlo
 
     def _select_bands(self, available: tuple[str, ...]) -> tuple[str, ...]:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from picasssso._core.arguments import check_choice, check_flag
 from picasssso._core.random import pixel_normals, shared_normal
 from picasssso.estimators._mass_to_light.adaptive_colors import (
     MAG,
@@ -30,7 +31,7 @@ from picasssso.estimators._mass_to_light.relations import get_relation
 from picasssso.estimators.base import PropertyMapEstimator
 from picasssso.estimators.context import EstimationContext
 from picasssso.estimators.tags import EstimatorTags
-from picasssso.exceptions import InvalidInputError, InvalidTypeError
+from picasssso.exceptions import InvalidInputError
 from picasssso.maps.arrays import PropertyArrays
 from picasssso.quality import QUALITY_DTYPE, QualityFlag
 
@@ -157,10 +158,7 @@ class MassToLightEstimator(PropertyMapEstimator):
             self._validate_bands()
         else:
             self._validate_published()
-        if self.color_mode not in ("adaptive", "pixel"):
-            raise InvalidInputError(
-                f"color_mode={self.color_mode!r}: expected 'adaptive' or 'pixel'."
-            )
+        check_choice("color_mode", self.color_mode, ("adaptive", "pixel"))
         error: Any = self.max_color_error
         if isinstance(error, bool) or not isinstance(error, Real) or not 0 < float(error) < np.inf:
             raise InvalidInputError(
@@ -172,10 +170,7 @@ class MassToLightEstimator(PropertyMapEstimator):
                 f"max_radius={radius!r}: expected a whole number of pixels of at least 1; "
                 "color_mode='pixel' takes each pixel for itself."
             )
-        if not isinstance(self.model_uncertainty, bool | np.bool_):
-            raise InvalidTypeError(
-                f"model_uncertainty={self.model_uncertainty!r}: expected True or False."
-            )
+        check_flag("model_uncertainty", self.model_uncertainty)
 
     def _validate_published(self) -> None:
         relation = get_relation(self.relation)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from numbers import Integral, Real
+from numbers import Real
 from typing import TYPE_CHECKING, Any
 
 import astropy.units as u
 import numpy as np
 import numpy.typing as npt
 
+from picasssso._core.arguments import check_choice, check_flag, check_integer
 from picasssso._core.devices import check_device, resolve_device
 from picasssso._core.threads import run_calmly
 from picasssso.estimators._model_uncertainty import MODEL_UNCERTAINTY
@@ -199,11 +200,7 @@ class SEDFitEstimator(PropertyMapEstimator):
 
     def _validate(self) -> None:
         for name, least in (("n_models", 1), ("seed", 0)):
-            number: Any = getattr(self, name)
-            if isinstance(number, bool) or not isinstance(number, Integral) or number < least:
-                raise InvalidInputError(
-                    f"{name}={number!r}: expected a whole number of at least {least}."
-                )
+            check_integer(name, getattr(self, name), least)
         for name, kind in (("prior", SEDPrior), ("grid", SSPGrid)):
             value: Any = getattr(self, name)
             if value is not None and not isinstance(value, kind):
@@ -213,8 +210,7 @@ class SEDFitEstimator(PropertyMapEstimator):
                 )
         get_law(self.attenuation_law)
         for name in ("nebular", "model_uncertainty"):
-            if not isinstance(getattr(self, name), bool | np.bool_):
-                raise InvalidTypeError(f"{name}={getattr(self, name)!r}: expected True or False.")
+            check_flag(name, getattr(self, name))
         floor: Any = self.error_floor
         if isinstance(floor, bool) or not isinstance(floor, Real) or not 0 <= float(floor) < 1:
             raise InvalidInputError(
@@ -225,11 +221,7 @@ class SEDFitEstimator(PropertyMapEstimator):
                 f"template_error={self.template_error!r}: expected True, False, or a "
                 "picasssso.sps.TemplateError."
             )
-        if self.mass_definition not in MASS_DEFINITIONS:
-            raise InvalidInputError(
-                f"mass_definition={self.mass_definition!r}: expected one of "
-                f"{', '.join(map(repr, MASS_DEFINITIONS))}."
-            )
+        check_choice("mass_definition", self.mass_definition, MASS_DEFINITIONS)
         check_device(self.device)
 
     def _fitter(self, context: EstimationContext) -> Fitter:

@@ -14,6 +14,7 @@ import astropy.units as u
 import numpy as np
 import numpy.typing as npt
 
+from picasssso._core.arguments import check_choice
 from picasssso.evaluation.apertures import common_ellipse
 from picasssso.evaluation.evaluation import check_comparable
 from picasssso.evaluation.matching import match_maps
@@ -231,10 +232,14 @@ class Comparison(Sequence[Agreement]):
         with np.errstate(divide="ignore", invalid="ignore"):
             return np.where(difference == 0, 0.0, difference / facing)
 
+    def _traced(self, name: str) -> str:
+        """Return the surface density that a property is one of."""
+        definition = self.first.definition(name)
+        return name if definition.is_surface_density else definition.weight or "stellar_mass"
+
     def _detected(self, name: str) -> npt.NDArray[np.bool_]:
         """Return where neither map says that there is no light; of the traced property's flags."""
-        definition = self.first.definition(name)
-        traced = name if definition.is_surface_density else definition.weight or "stellar_mass"
+        traced = self._traced(name)
         none = np.zeros(self.first.shape, bool)
         for maps in self._pair:
             own = maps._planes(traced).quality if traced in maps else None
@@ -243,8 +248,7 @@ class Comparison(Sequence[Agreement]):
 
     def _significant(self, name: str) -> npt.NDArray[np.bool_]:
         """Return where the mean of both is significant: neither alone selects pixels."""
-        definition = self.first.definition(name)
-        traced = name if definition.is_surface_density else definition.weight or "stellar_mass"
+        traced = self._traced(name)
         if not all(traced in maps for maps in self._pair):
             return np.ones(self.first.shape, bool)
         value, error = (
@@ -308,8 +312,7 @@ def compare_estimates(
     """
     if not threshold > 0:
         raise InvalidInputError(f"threshold={threshold!r}: expected a number above 0.")
-    if pixels not in PIXELS:
-        raise InvalidInputError(f"pixels={pixels!r}: expected one of {PIXELS}.")
+    check_choice("pixels", pixels, PIXELS)
     notes: list[str] = []
     if match:
         first, second, notes = match_maps(first, second)

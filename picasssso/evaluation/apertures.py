@@ -16,6 +16,7 @@ import astropy.units as u
 import numpy as np
 import numpy.typing as npt
 
+from picasssso._core.arguments import check_choice
 from picasssso.evaluation.stacks import as_array
 from picasssso.exceptions import InvalidInputError
 from picasssso.maps.ellipses import local_jacobian
@@ -131,8 +132,7 @@ def fit_apertures(
         raise InvalidInputError(
             f"The maps of stellar mass have shape {maps.shape}: expected (n, y, x)."
         )
-    if method not in METHODS:
-        raise InvalidInputError(f"method={method!r}: expected one of {METHODS}.")
+    check_choice("method", method, METHODS)
     maps = np.maximum(maps, 0.0)
     empty = np.flatnonzero(~(maps.sum(axis=(1, 2)) > 0))
     if len(empty):

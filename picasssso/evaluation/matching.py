@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
 from itertools import product
 from typing import Any
 
@@ -15,7 +17,7 @@ from picasssso.bands.pixels import sky_center
 from picasssso.evaluation.evaluation import LARGEST_OFFSET, corner_offset, resolution_of
 from picasssso.exceptions import InvalidInputError, InvalidTypeError, PicassssoWarning
 from picasssso.maps import PropertyMaps
-from picasssso.maps.arrays import PERCENTILES, PropertyArrays
+from picasssso.maps.arrays import PERCENTILES
 
 FloatArray = npt.NDArray[np.floating]
 
@@ -152,7 +154,7 @@ def _in_units_of(first: PropertyMaps, second: PropertyMaps, notes: list[str]) ->
     if not factors:
         return second
     scale = {name: factors.get(name, 1.0) for name in second}
-    options = _options(second)
+    options = second._arguments()
     options["definitions"] = {
         name: (first if name in factors else second).definition(name) for name in second
     }
@@ -227,7 +229,7 @@ def _moved(maps: PropertyMaps, fwhm: float, regrid: _Regrid | None) -> PropertyM
         weight, norm = norms[name]
         return average(np.where(weight > 0, planes, 0.0) * weight) / norm
 
-    options = _options(maps)
+    options = maps._arguments()
     target = None if maps.target is None else average(maps.target[None].astype(float))[0] > 0.5
     options |= {"bins": None, "target": target}
     if regrid is not None:
@@ -251,38 +253,16 @@ def _with_arrays(
 ) -> PropertyMaps:
     """Return maps with changed planes; percentiles follow from samples where there are any."""
 
-    def changed(name: str, plane: FloatArray | None) -> FloatArray | None:
-        return None if plane is None else change(name, plane[None])[0]
+    def changed(name: str, plane: FloatArray) -> FloatArray:
+        return change(name, plane) if plane.ndim == 3 else change(name, plane[None])[0]
 
-    arrays = {}
-    for name in maps:
-        planes = maps._planes(name)
-        samples = None if planes.samples is None else change(name, planes.samples)
-        if samples is None:
-            percentiles = change(name, planes.percentiles)
-        else:
-            percentiles = np.percentile(samples, PERCENTILES, axis=0)
-        arrays[name] = PropertyArrays(
-            percentiles, changed(name, planes.mean), samples, shared=changed(name, planes.shared)
-        )
+    arrays = {name: maps._planes(name)._mapped(partial(changed, name)) for name in maps}
+    for name, planes in arrays.items():
+        if planes.samples is not None:
+            percentiles = np.percentile(planes.samples, PERCENTILES, axis=0)
+            arrays[name] = replace(planes, percentiles=percentiles)
     options["systematics"] = {
-        mode: {name: change(name, np.asarray(plane)[None])[0] for name, plane in planes.items()}
+        mode: {name: changed(name, np.asarray(plane)) for name, plane in planes.items()}
         for mode, planes in maps.systematics.items()
     }
-    return PropertyMaps(arrays, quality=None, **options)
-
-
-def _options(maps: PropertyMaps) -> dict[str, Any]:
-    """Return the attributes of maps other than their planes."""
-    return {
-        "wcs": maps.wcs,
-        "pixel_solid_angle": maps.pixel_solid_angle if maps.wcs is None else None,
-        "definitions": {name: maps.definition(name) for name in maps},
-        "redshift": maps.redshift,
-        "luminosity_distance": maps.luminosity_distance,
-        "shared_error": dict(maps.shared_error),
-        "noise_scaling": maps.noise_scaling,
-        "bins": maps.bins,
-        "target": maps.target,
-        "meta": dict(maps.meta),
-    }
+    return PropertyMaps(arrays, **options | {"quality": None})

@@ -64,7 +64,7 @@ def check_name(what: str, name: Any) -> str:
     return name
 
 
-def check_choice(kind: str, asked: Collection[str], there: Collection[str]) -> None:
+def check_known(kind: str, asked: Collection[str], there: Collection[str]) -> None:
     """Raise an error for experiments or estimators that are not in the configuration."""
     unknown = [name for name in asked if name not in there]
     if unknown:

@@ -6,8 +6,10 @@ property's definition.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from statistics import NormalDist
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -80,6 +82,11 @@ class PropertyArrays:
                     f"{name} has shape {array.shape}: expected "
                     f"{'(n, y, x)' if expected == 3 else '(y, x)'} with (y, x) = {shape[1:]}."
                 )
+
+    def _mapped(self, change: Callable[[npt.NDArray[Any]], npt.NDArray[Any]]) -> PropertyArrays:
+        """Return the arrays with all that are there changed."""
+        held = {name: array for name, array in vars(self).items() if array is not None}
+        return PropertyArrays(**{name: change(array) for name, array in held.items()})
 
     @property
     def shape(self) -> tuple[int, int]:

@@ -161,10 +161,7 @@ class MapPlanes(Mapping[str, CCDData]):
             "bins": cut(self._bins),
             "target": cut(self._target),
         }
-        arrays = {
-            name: PropertyArrays(**{key: cut(array) for key, array in vars(planes).items()})
-            for name, planes in self._arrays.items()
-        }
+        arrays = {name: planes._mapped(cut) for name, planes in self._arrays.items()}
         return type(self)(arrays, **options)
 
     # ---- planes ---------------------------------------------------------------------
@@ -389,17 +386,12 @@ class MapPlanes(Mapping[str, CCDData]):
 
     def _arguments(self) -> dict[str, Any]:
         """Return the constructor's keyword arguments."""
+        names = (
+            "quality", "wcs", "definitions", "redshift", "luminosity_distance", "shared_error",
+            "systematics", "noise_scaling", "bins", "target", "meta",
+        )  # fmt: skip
+        solid_angle = self._pixel_solid_angle if self._wcs is None else None
         return {
-            "quality": self._quality,
-            "wcs": self._wcs,
-            "pixel_solid_angle": self._pixel_solid_angle if self._wcs is None else None,
-            "definitions": self._definitions,
-            "redshift": self._redshift,
-            "luminosity_distance": self._luminosity_distance,
-            "shared_error": self._shared_error,
-            "systematics": self._systematics,
-            "noise_scaling": self._noise_scaling,
-            "bins": self._bins,
-            "target": self._target,
-            "meta": self._meta,
+            **{name: getattr(self, f"_{name}") for name in names},
+            "pixel_solid_angle": solid_angle,
         }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -29,7 +30,13 @@ def mass_in_age_bins(age: np.ndarray, mass: np.ndarray) -> np.ndarray:
     return np.bincount(bins, weights=np.asarray(mass, dtype=np.float64), minlength=N_AGE)
 
 
-_SURVIVING: dict[str, tuple[np.ndarray, np.ndarray]] = {}
+@lru_cache(maxsize=4)
+def _surviving(grid: SSPGrid) -> tuple[np.ndarray, np.ndarray]:
+    """Return log10 of a grid's metallicities, and surviving fractions (n_age, n_metallicity)."""
+    from picasssso.sps.histories import AgeBins, StepHistories
+
+    weights = StepHistories(AGE_EDGES, np.eye(N_AGE)).age_weights(AgeBins(grid.ages))
+    return np.log10(grid.metallicities), weights @ grid.surviving_fraction.T
 
 
 def surviving_fraction(log_metallicity: np.ndarray, grid: SSPGrid | None = None) -> np.ndarray:
@@ -42,18 +49,8 @@ def surviving_fraction(log_metallicity: np.ndarray, grid: SSPGrid | None = None)
     for all ages; returns of shape (n_age, ...).
     """
     from picasssso.sps import SSPGrid
-    from picasssso.sps.histories import AgeBins, StepHistories
 
-    key = "" if grid is None else grid.hash
-    if key not in _SURVIVING:
-        chosen = SSPGrid.default() if grid is None else grid
-        weights = StepHistories(AGE_EDGES, np.eye(N_AGE)).age_weights(AgeBins(chosen.ages))
-        while len(_SURVIVING) > 3:
-            _SURVIVING.pop(next(iter(_SURVIVING)))
-        _SURVIVING[key] = (
-            np.log10(chosen.metallicities), weights @ chosen.surviving_fraction.T,
-        )  # fmt: skip
-    nodes, table = _SURVIVING[key]
+    nodes, table = _surviving(SSPGrid.default() if grid is None else grid)
     return np.stack(
         [
             np.interp(log_metallicity[min(k, len(log_metallicity) - 1)], nodes, table[k])

@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from picasssso._core.arguments import check_choice
 from picasssso._core.constants import HELIUM
 from picasssso._core.safe_files import open_hdf5
 from picasssso.exceptions import FileFormatError, InvalidInputError
@@ -228,8 +229,7 @@ def read_illustris_maps(
     >>> maps.total("stellar_mass"), maps.half_mass_radius()  # doctest: +SKIP
     (84000000000.0, 4.1)
     """
-    if psize not in ("kpc", "kpc/h"):
-        raise InvalidInputError(f"psize={psize!r} is unknown: expected 'kpc' or 'kpc/h'.")
+    check_choice("psize", psize, ("kpc", "kpc/h"))
     name = os.fspath(path)
     raw: dict[str, np.ndarray] = {}
     sizes: dict[str, float] = {}

@@ -7,7 +7,7 @@ import math
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
-from picasssso._core.arguments import check_integer
+from picasssso._core.arguments import check_choice, check_integer
 from picasssso._core.safe_files import parse_json
 from picasssso._core.words import with_article
 from picasssso.exceptions import InvalidInputError
@@ -104,10 +104,7 @@ class TrainingConfig:
                 right = right and not isinstance(value, bool) and abs(value) < math.inf
             if not right:
                 raise InvalidInputError(f"{f.name}={value!r}: expected {with_article(kind)}.")
-        if self.architecture not in ARCHITECTURES:
-            raise InvalidInputError(
-                f"architecture={self.architecture!r}: expected one of {', '.join(ARCHITECTURES)}."
-            )
+        check_choice("architecture", self.architecture, ARCHITECTURES)
         if self.schedule not in ("cosine", "paper"):
             raise InvalidInputError(f"schedule={self.schedule!r}: expected 'cosine' or 'paper'.")
         if self.mixed_precision not in (True, False, "always"):

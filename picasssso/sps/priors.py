@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from picasssso._core.arguments import check_choice
 from picasssso.exceptions import InvalidInputError
 from picasssso.sps.distributions import (
     Distribution,
@@ -189,10 +190,7 @@ class SEDPrior:
     escape_fraction: Parameter = (0.0, 0.0)
 
     def __post_init__(self) -> None:
-        if self.history not in HISTORIES:
-            raise InvalidInputError(
-                f"Unknown history {self.history!r} in the prior: expected one of {HISTORIES}."
-            )
+        check_choice("history", self.history, HISTORIES)
         for name in _DISTRIBUTED:
             object.__setattr__(self, name, self._checked(name))
         for name in ("truncation_probability", "burst_probability", "step_scatter"):

@@ -212,10 +212,7 @@ class TemplateError:
 
     def _to_dict(self) -> dict[str, Any]:
         """Return the curves as plain numbers, for files."""
-        return {
-            name: list(value) if isinstance(value, tuple) else value
-            for name, value in asdict(self).items()
-        }
+        return asdict(self)
 
     @classmethod
     def _from_dict(cls, values: Mapping[str, Any]) -> TemplateError:

@@ -437,7 +437,7 @@ def test_blocks_equal_the_whole_to_the_last_bit():
         ({"color": ("i", "g")}, "expected a color"),
         ({"luminosity_band": "r"}, "one of 'i'"),
         ({"relation": "into_portinari2013", "color": ("g", "r")}, "one of 'r'"),
-        ({"color_mode": "both"}, "'adaptive' or 'pixel'"),
+        ({"color_mode": "both"}, "'adaptive', 'pixel'"),
         ({"max_color_error": 0.0}, "positive number"),
         ({"max_color_error": "0.1"}, "positive number"),
         ({"max_color_error": np.inf}, "positive number"),

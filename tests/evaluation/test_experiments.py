@@ -10,7 +10,7 @@ from click.testing import CliRunner
 
 from picasssso.cli import cli
 from picasssso.evaluation.experiments import load_configuration, run_experiments
-from picasssso.evaluation.experiments.batch_estimates import _WithImages, estimate_with
+from picasssso.evaluation.experiments.batch_estimates import _with_images, estimate_with
 from picasssso.evaluation.experiments.configuration import parse_configuration
 from picasssso.evaluation.experiments.experiment_runs import collect_figures, load_record
 from picasssso.evaluation.experiments.pair_sources import make_source
@@ -299,7 +299,7 @@ def test_an_estimator_of_many_images_gets_them_together_with_samples():
             return [MassToLightEstimator().estimate(one, n_samples=8, seed=1) for one in images]
 
     source = make_source(parse_configuration(CONTENT).runs[0].source)
-    estimate = _WithImages(Many(), 8)(source.batch(range(2)), source.bands)
+    estimate = _with_images(Many(), source.batch(range(2)), source.bands, n_samples=8)
     assert asked == [(2, {"progress": False, "n_samples": 8, "seed": 0})]
     assert len(estimate.maps) == 2
 
@@ -316,10 +316,10 @@ def test_galaxies_are_handed_over_by_redshift_and_come_back_in_order():
 
     source = make_source(parse_configuration(CONTENT).runs[0].source)
     batch = source.batch(range(4))
-    found = _WithImages(One(), sums=False)(batch, source.bands).maps.values["stellar_mass"]
+    found = _with_images(One(), batch, source.bands, sums=False).maps.values["stellar_mass"]
     assert seen == sorted(seen) != batch["redshift"].tolist()
     for k in range(4):
-        alone = _WithImages(One(), sums=False)(source.batch([k]), source.bands).maps
+        alone = _with_images(One(), source.batch([k]), source.bands, sums=False).maps
         expected = alone.values["stellar_mass"][0]
         # Mocks made alone differ in their last bits; other galaxies by far more.
         np.testing.assert_allclose(found[k], expected, rtol=1e-3, atol=1e-5 * np.nanmax(expected))

@@ -75,23 +75,20 @@ def answer(
     quality = _quality(model, inputs, said, prediction, signal, contexts)
     nothing = faint.undetected.cpu().numpy()
     quality[:, 0][nothing] |= int(QualityFlag.UPPER_LIMIT) | int(QualityFlag.NOT_DETECTED)
+    arrays: tuple[Any, ...] = tuple(
+        None if planes is None else planes.cpu().numpy() for planes in (percentiles, means, shared)
+    )
     results = []
     for k, context in enumerate(contexts):
         samples = _samples(model, prediction, faint, k, context)
-        arrays = (
-            percentiles[k].cpu().numpy(),
-            means[k].cpu().numpy(),
-            quality[k],
-            None if shared is None else shared[k].cpu().numpy(),
-        )
         results.append(
             {
                 output.name: PropertyArrays(
-                    arrays[0][place],
-                    mean=arrays[1][place],
+                    arrays[0][k, place],
+                    mean=arrays[1][k, place],
                     samples=None if samples is None else samples[:, place],
-                    quality=arrays[2][place],
-                    shared=None if arrays[3] is None else arrays[3][place],
+                    quality=quality[k, place],
+                    shared=None if shared is None else arrays[2][k, place],
                 )
                 for place, output in enumerate(OUTPUTS)
             }

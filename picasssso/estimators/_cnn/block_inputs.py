@@ -205,17 +205,4 @@ def cut_frame(arrays: dict[str, PropertyArrays], frame: Frame) -> dict[str, Prop
     if not any(sum(border) for border in frame):
         return arrays
     window = (..., *(slice(before, -after or None) for before, after in frame))
-
-    def cut(plane: npt.NDArray | None) -> npt.NDArray | None:
-        return None if plane is None else plane[window]
-
-    return {
-        name: PropertyArrays(
-            one.percentiles[window],
-            mean=cut(one.mean),
-            samples=cut(one.samples),
-            quality=cut(one.quality),
-            shared=cut(one.shared),
-        )
-        for name, one in arrays.items()
-    }
+    return {name: one._mapped(lambda plane: plane[window]) for name, one in arrays.items()}

@@ -43,15 +43,7 @@ class LibraryPlan:
 def make_library_plan(
     available: tuple[str, ...], color: tuple[str, str], luminosity: str
 ) -> LibraryPlan:
-    """Choose the bands: full names as given, letters from the first survey that has all.
-
-    Examples
-    --------
-    >>> from picasssso.estimators._mass_to_light.library_model import make_library_plan
-    >>> plan = make_library_plan(("hsc2017-g", "hsc2017-i"), ("g", "i"), "i")
-    >>> dict(plan.bands)
-    {'g': 'hsc2017-g', 'i': 'hsc2017-i'}
-    """
+    """Choose the bands: full names as given, letters from the first survey that has all."""
     roles = tuple(dict.fromkeys((*color, luminosity)))
     prefixes = dict.fromkeys(band.rpartition("-")[0] for band in available)
     for prefix in prefixes:
@@ -154,16 +146,7 @@ def _tabulate(
 
 
 def make_library_model(plan: LibraryPlan, redshift: float) -> LibraryMassModel:
-    """Derive the relation for a plan at a redshift.
-
-    Examples
-    --------
-    >>> from picasssso.estimators._mass_to_light import library_model
-    >>> plan = library_model.make_library_plan(("sdss2010-g", "sdss2010-i"), ("g", "i"), "i")
-    >>> model = library_model.make_library_model(plan, 0.05)
-    >>> 0.05 < model.shared_error() < 0.2
-    True
-    """
+    """Derive the relation for a plan at a redshift."""
     blue, red = (plan.bands[name] for name in plan.color)
     bands = (blue, red, plan.bands[plan.luminosity])
     table = _tabulate(bands[:2], bands[2], redshift, filter_hashes(bands))

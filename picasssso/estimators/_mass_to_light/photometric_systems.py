@@ -11,32 +11,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from picasssso.estimators._mass_to_light.literature import color_ranges, literature
+
 FloatArray = npt.NDArray[np.floating]
 
-#: Observed colors (mag) of galaxies at 0 < z < 0.5, rounded outwards. Color terms and
-#: k-corrections are polynomials: beyond these colors they are held at the limit.
-OBSERVED_COLORS: Mapping[tuple[str, str], tuple[float, float]] = MappingProxyType(
-    {
-        ("u", "g"): (0.0, 3.5),
-        ("u", "r"): (0.3, 4.7),
-        ("u", "i"): (0.3, 5.8),
-        ("u", "z"): (0.3, 6.4),
-        ("g", "r"): (-0.2, 2.3),
-        ("g", "i"): (-0.2, 3.4),
-        ("g", "z"): (-0.2, 4.0),
-        ("r", "i"): (-0.2, 1.3),
-        ("r", "z"): (-0.2, 1.9),
-        ("i", "z"): (-0.3, 0.9),
-    }
-)
-
-#: AB magnitude minus cataloged SDSS magnitude (Blanton & Roweis 2007, kcorrect).
-_SDSS_TO_AB = MappingProxyType({"u": -0.036, "g": 0.012, "r": 0.010, "i": 0.028, "z": 0.040})
+#: Observed colors (mag) of galaxies at 0 < z < 0.5. Color terms and k-corrections are
+#: polynomials: beyond these colors they are held at the limit.
+OBSERVED_COLORS = color_ranges("observed_colors")
 
 
 @dataclass(frozen=True)
@@ -119,84 +105,19 @@ class PhotometricSystem:
         return 0.0 if self.is_sdss else self.terms[letter].scatter
 
 
-def _terms(**rows: tuple[float, str, float, float, float]) -> Mapping[str, ColorTerm]:
-    """Make color terms from (constant, color, linear, quadratic, scatter)."""
-    return MappingProxyType(
-        {k: ColorTerm(c, (pair[0], pair[1]), b, q, s) for k, (c, pair, b, q, s) in rows.items()}
-    )
+def _system(content: Mapping[str, Any]) -> PhotometricSystem:
+    """Make a system from what the package's data say of it."""
+    terms = {
+        letter: ColorTerm(constant, (pair[0], pair[1]), linear, quadratic, scatter)
+        for letter, (constant, pair, linear, quadratic, scatter) in content.get(
+            "terms", {}
+        ).items()
+    }
+    return PhotometricSystem(**{**content, "terms": terms, "prefixes": tuple(content["prefixes"])})
 
 
 #: The systems that are known, those preferred first.
-SYSTEMS = (
-    PhotometricSystem(
-        name="SDSS",
-        prefixes=("sdss2010", "sdss2010noatm"),
-        terms=MappingProxyType({}),
-        reference="none needed",
-    ),
-    # As quoted in public from the release's page; consistent with the inverse relations
-    # given there and, to 0.02 mag, with synthetic photometry of galaxies.
-    PhotometricSystem(
-        name="DECam",
-        prefixes=("decam2014", "decamDR1", "decamDR1noatm"),
-        terms=_terms(
-            g=(-0.005, "gi", 0.060, 0.0, 0.018),
-            r=(0.014, "ri", 0.150, 0.0, 0.016),
-            i=(-0.027, "ri", 0.167, 0.0, 0.015),
-            z=(-0.024, "ri", 0.054, 0.0, 0.018),
-        ),
-        reference=(
-            "DES DR2 transformations to SDSS DR13 (Abbott et al. 2021, 2021ApJS..255...20A and "
-            "its release pages), then SDSS to AB (Blanton & Roweis 2007, 2007AJ....133..734B)"
-        ),
-        ab_offsets=_SDSS_TO_AB,
-    ),
-    # Synthetic, through AB bandpasses on both sides: no offset to add. The scatter is that
-    # of stars around the fit.
-    PhotometricSystem(
-        name="Pan-STARRS1",
-        prefixes=("panstarrs",),
-        terms=_terms(
-            g=(0.013, "gr", 0.145, 0.019, 0.008),
-            r=(-0.001, "gr", 0.004, 0.007, 0.004),
-            i=(-0.005, "gr", 0.011, 0.010, 0.004),
-            z=(0.013, "gr", -0.039, -0.012, 0.010),
-        ),
-        reference="Tonry et al. 2012 (2012ApJ...750...99T), table 6, quadratic",
-    ),
-    PhotometricSystem(
-        name="LSST",
-        prefixes=("lsst2023", "lsst2016"),
-        terms=_terms(
-            g=(-0.006, "gi", 0.066, 0.0, 0.015),
-            r=(-0.005, "gi", 0.007, 0.0, 0.011),
-            i=(-0.020, "gi", 0.012, 0.0, 0.012),
-            z=(-0.031, "gi", -0.022, 0.0, 0.017),
-        ),
-        reference=(
-            "Rubin Observatory RTN-099 (LSSTComCam to SDSS DR18), then SDSS to AB "
-            "(Blanton & Roweis 2007, 2007AJ....133..734B)"
-        ),
-        ab_offsets=_SDSS_TO_AB,
-    ),
-    # No RMS is published; 0.015 mag bounds what tests/estimators find on galaxy spectra.
-    PhotometricSystem(
-        name="HSC",
-        prefixes=("hsc2017",),
-        terms=_terms(
-            g=(-0.00816446, "gr", -0.08366937, -0.00726883, 0.015),
-            r=(0.00231810, "ri", 0.01284177, -0.03068248, 0.015),
-            i=(0.00130204, "iz", -0.16922042, -0.01374245, 0.015),
-            # Published in (z - i): the linear factor changes sign.
-            z=(-0.00680620, "iz", -0.01353969, 0.01479369, 0.015),
-        ),
-        reference=(
-            "HSC pipeline color terms from SDSS (obs_subaru; Aihara et al. 2018, "
-            "2018PASJ...70S...8A), inverted"
-        ),
-        from_sdss=True,
-    ),
-)
+SYSTEMS = tuple(_system(content) for content in literature()["system"])
 
 
 def find_system(band: str) -> PhotometricSystem | None:

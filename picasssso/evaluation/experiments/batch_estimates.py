@@ -56,11 +56,14 @@ def estimate_with(specification: Mapping[str, Any]) -> BatchFunction:
     """Return ``function(batch, bands)``, which makes a `BatchEstimate`, of a description."""
     if "batch_function" in specification:
         return _find(specification["batch_function"])(**_parameters(specification))
-    estimator = make_estimator(specification)
-    steps = specification.get("prepare", ())
-    samples, sums = int(specification.get("samples", 0)), bool(specification.get("sums", True))
-    redshift_step = float(specification.get("redshift_step", 0.0))
-    return _WithImages(estimator, samples, steps, sums=sums, redshift_step=redshift_step)
+    return functools.partial(
+        _with_images,
+        make_estimator(specification),
+        steps=[_step(**one) for one in specification.get("prepare", ())],
+        n_samples=int(specification.get("samples", 0)),
+        sums=bool(specification.get("sums", True)),
+        redshift_step=float(specification.get("redshift_step", 0.0)),
+    )
 
 
 def _parameters(specification: Mapping[str, Any]) -> dict[str, Any]:
@@ -130,37 +133,29 @@ def band_images(batch: Batch, galaxy: int, bands: tuple[str, ...]) -> BandImages
     )
 
 
-class _WithImages:
-    """Hands the galaxies of a batch to an estimator as images."""
-
-    def __init__(
-        self,
-        estimator: PropertyMapEstimator,
-        n_samples: int = 0,
-        prepare: Sequence[Mapping[str, Any]] = (),
-        *,
-        sums: bool = True,
-        redshift_step: float = 0.0,
-    ) -> None:
-        self.estimator, self.n_samples, self.sums = estimator, n_samples, sums
-        self.redshift_step = redshift_step
-        self.steps = [_step(**one) for one in prepare]
-
-    def __call__(self, batch: Batch, bands: tuple[str, ...]) -> BatchEstimate:
-        if step := self.redshift_step:
-            batch = {**batch, "redshift": (batch["redshift"] / step).round() * step}
-        images = [self._images(batch, k, bands) for k in range(len(batch["flux"]))]
-        maps = estimate_all(self.estimator, images, self.n_samples, int(batch["number"][0]))
-        return BatchEstimate(MapStack.from_maps(maps), _Totals(maps) if self.sums else None)
-
-    def _images(self, batch: Batch, galaxy: int, bands: tuple[str, ...]) -> BandImages:
-        images = band_images(batch, galaxy, bands)
-        with warnings.catch_warnings():
-            # How well a step did is seen in the result.
-            warnings.simplefilter("ignore", PicassssoWarning)
-            for step in self.steps:
-                images = step(images)
-        return images
+def _with_images(
+    estimator: PropertyMapEstimator,
+    batch: Batch,
+    bands: tuple[str, ...],
+    *,
+    steps: Sequence[Callable[[BandImages], BandImages]] = (),
+    n_samples: int = 0,
+    sums: bool = True,
+    redshift_step: float = 0.0,
+) -> BatchEstimate:
+    """Hand the galaxies of a batch to an estimator as images."""
+    if redshift_step:
+        rounded = (batch["redshift"] / redshift_step).round() * redshift_step
+        batch = {**batch, "redshift": rounded}
+    images = [band_images(batch, k, bands) for k in range(len(batch["flux"]))]
+    with warnings.catch_warnings():
+        # How well a step did is seen in the result.
+        warnings.simplefilter("ignore", PicassssoWarning)
+        for step in steps:
+            images = [step(one) for one in images]
+    maps = estimate_all(estimator, images, n_samples, int(batch["number"][0]))
+    totals = functools.partial(_sum_percentiles, maps) if sums else None
+    return BatchEstimate(MapStack.from_maps(maps), totals)
 
 
 def _step(*, step: str, **arguments: Any) -> Callable[[BandImages], BandImages]:
@@ -175,23 +170,20 @@ def _step(*, step: str, **arguments: Any) -> Callable[[BandImages], BandImages]:
     return functools.partial(getattr(picasssso.preparation, step), **arguments)
 
 
-class _Totals:
-    """Percentiles of sums from the totals of maps."""
-
-    def __init__(self, maps: list[PropertyMaps]) -> None:
-        self.maps = maps
-
-    def __call__(self, apertures: Apertures, radius: float, pixel_area: Any) -> SumPercentiles:
-        areas = np.broadcast_to(np.asarray(pixel_area, dtype=float), len(self.maps))
-        with warnings.catch_warnings():
-            # Sums of nothing are left out of the statistics; no need to say so each time.
-            warnings.simplefilter("ignore", PicassssoWarning)
-            found = [
-                total_percentiles(maps, apertures.aperture(k, radius), float(areas[k]))
-                for k, maps in enumerate(self.maps)
-            ]
-        names = [name for name in found[0] if all(name in other for other in found)]
-        return {name: np.concatenate([other[name] for other in found]) for name in names}
+def _sum_percentiles(
+    maps: list[PropertyMaps], apertures: Apertures, radius: float, pixel_area: Any
+) -> SumPercentiles:
+    """Return percentiles of sums from the totals of maps."""
+    areas = np.broadcast_to(np.asarray(pixel_area, dtype=float), len(maps))
+    with warnings.catch_warnings():
+        # Sums of nothing are left out of the statistics; no need to say so each time.
+        warnings.simplefilter("ignore", PicassssoWarning)
+        found = [
+            total_percentiles(one, apertures.aperture(k, radius), float(areas[k]))
+            for k, one in enumerate(maps)
+        ]
+    names = [name for name in found[0] if all(name in other for other in found)]
+    return {name: np.concatenate([other[name] for other in found]) for name in names}
 
 
 def _find(path: str) -> Callable[..., BatchFunction]:

@@ -54,11 +54,11 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from picasssso._core.arguments import check_integer
+from picasssso._core.arguments import check_choice, check_integer
 from picasssso.estimators._cnn.weight_files import weights_path
 from picasssso.evaluation.measures import Settings
 from picasssso.evaluation.summary import Bins
-from picasssso.evaluation.toml import check_choice, check_name, check_table, own_errors, read_toml
+from picasssso.evaluation.toml import check_known, check_name, check_table, own_errors, read_toml
 from picasssso.exceptions import InvalidInputError
 
 _COMMON = {"count", "batch", "truth", "source", "bands"}
@@ -136,8 +136,8 @@ class Configuration:
 
     def select(self, experiments: tuple[str, ...], estimators: tuple[str, ...]) -> Configuration:
         """Return only some of the experiments and estimators."""
-        check_choice("experiment", experiments, self.experiments)
-        check_choice("estimator", estimators, {run.estimator for run in self.runs})
+        check_known("experiment", experiments, self.experiments)
+        check_known("estimator", estimators, {run.estimator for run in self.runs})
         runs = tuple(
             run
             for run in self.runs
@@ -207,8 +207,7 @@ def _make_runs(
         name: next(layer[name] for layer in reversed(layers) if name in layer) for name in _COMMON
     }
     merged["source"] = _merge_sources(layer.get("source", {}) for layer in layers)
-    if merged["truth"] not in _TRUTHS:
-        raise InvalidInputError(f"truth={merged['truth']!r}: expected one of {_TRUTHS}.")
+    check_choice("truth", merged["truth"], _TRUTHS)
     for name in ("count", "batch"):
         check_integer(name, merged[name], 1)
     runs = []

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from picasssso._core.arguments import check_choice
 from picasssso.exceptions import FileFormatError, InvalidInputError
 
 if TYPE_CHECKING:
@@ -38,8 +39,7 @@ def _make(text: str) -> PairSource:
 
     arguments = json.loads(text)
     kind = arguments.pop("kind", "mocks")
-    if kind not in KINDS:
-        raise InvalidInputError(f"source has kind={kind!r}: expected one of {KINDS}.")
+    check_choice("source: kind", kind, KINDS)
     try:
         if kind == "mocks":
             arguments.setdefault("device", "cpu")

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from picasssso._core.arguments import check_choice
 from picasssso.evaluation.agreement import total_of
 from picasssso.evaluation.experiments.batch_estimates import estimate_all, make_estimator
-from picasssso.exceptions import InvalidInputError, PicassssoWarning
+from picasssso.exceptions import PicassssoWarning
 from picasssso.maps.arrays import PERCENTILES
 from picasssso.maps.regions import aperture_weights
 
@@ -37,8 +38,7 @@ class RealEstimator:
 
     def __init__(self, specification: Mapping[str, Any]) -> None:
         self.images = str(specification.get("images", "maps"))
-        if self.images not in IMAGES:
-            raise InvalidInputError(f"images={self.images!r}: expected one of {IMAGES}.")
+        check_choice("images", self.images, IMAGES)
         self.estimator = make_estimator(specification)
         self.letters: str | None = specification.get("bands")
         self.samples = int(specification.get("samples", 0))

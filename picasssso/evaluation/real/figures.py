@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -34,6 +34,15 @@ _ROWS = (
     ("age_mass_weighted", "age, mass-weighted at R_e (Firefly)", "dex"),
     ("hi", "neutral hydrogen, detected (ALFALFA)", "dex"),
 )
+_COLOR_ROWS = (
+    ("mass_gswlc", "GSWLC-2", "dex"),
+    ("mass_taylor", "Taylor et al. (2011)", "dex"),
+)
+_RING_ROWS = (
+    ("stars", "stars", "dex"),
+    ("gas", "gas (HI and H2, with helium)", "dex"),
+    ("sfr", "star formation rate", "dex"),
+)
 _SHARES = (
     ("quiescent_recognized", "quiescent galaxies with log SFR / mass below -11"),
     (
@@ -51,19 +60,9 @@ def make_real_tables(figures: Mapping[str, Any]) -> dict[str, str]:
         "real_truths": _truths(figures["truths"]),
     }
     for name, part in figures["parts"].items():
-        estimators = part["estimators"]
-        if not estimators:
-            continue
-        if part["kind"] == "galaxies":
-            tables[f"real_{name}"] = _galaxies(estimators)
-            tables[f"real_{name}_shares"] = _galaxy_shares(estimators)
-            tables[f"real_{name}_gas"] = _gas(estimators)
-        elif part["kind"] == "colors":
-            tables[f"real_{name}"] = _colors(estimators)
-        elif part["kind"] == "rings":
-            tables[f"real_{name}"] = _rings(estimators)
-        else:
-            tables[f"real_{name}"] = _named(estimators)
+        if part["estimators"]:
+            made = _TABLES[part["kind"]]
+            tables |= {f"real_{name}{end}": make(part["estimators"]) for end, make in made.items()}
     return {name: text for name, text in tables.items() if text}
 
 
@@ -115,14 +114,17 @@ def _comparison(entry: Mapping[str, Any], unit: str) -> list[str]:
 _COMPARED = ["mean offset", "median", "NMAD", "own error", "in 68 %"]
 
 
-def _galaxies(estimators: Mapping[str, Mapping[str, Any]]) -> str:
-    rows = [
+def _compared(
+    estimators: Mapping[str, Mapping[str, Any]], of: str, objects: str, rows: Sequence[Any]
+) -> str:
+    """Return a table of comparisons: key, what it is and unit of each row."""
+    body = [
         [what, one["label"], *_comparison(one[key], unit)]
-        for key, what, unit in _ROWS
+        for key, what, unit in rows
         for one in estimators.values()
         if key in one and one[key]["n"]
     ]
-    return _table(["of", "estimator", "galaxies", *_COMPARED], rows)
+    return _table([of, "estimator", objects, *_COMPARED], body)
 
 
 def _galaxy_shares(estimators: Mapping[str, Mapping[str, Any]]) -> str:
@@ -151,27 +153,6 @@ def _gas(estimators: Mapping[str, Mapping[str, Any]]) -> str:
     return _table(header, rows)
 
 
-def _colors(estimators: Mapping[str, Mapping[str, Any]]) -> str:
-    names = {"mass_gswlc": "GSWLC-2", "mass_taylor": "Taylor et al. (2011)"}
-    rows = [
-        [what, one["label"], *_comparison(one[key], "dex")]
-        for key, what in names.items()
-        for one in estimators.values()
-    ]
-    return _table(["mass of", "estimator", "galaxies", *_COMPARED], rows)
-
-
-def _rings(estimators: Mapping[str, Mapping[str, Any]]) -> str:
-    names = {"stars": "stars", "gas": "gas (HI and H2, with helium)", "sfr": "star formation rate"}
-    rows = [
-        [what, one["label"], *_comparison(one[key], "dex")]
-        for key, what in names.items()
-        for one in estimators.values()
-        if key in one
-    ]
-    return _table(["surface density of", "estimator", "rings", *_COMPARED], rows)
-
-
 def _named(estimators: Mapping[str, Mapping[str, Any]]) -> str:
     found = [(name, one["label"], entry) for one in estimators.values()
              for name, entry in one.items() if isinstance(entry, Mapping)]  # fmt: skip
@@ -188,6 +169,18 @@ def _named(estimators: Mapping[str, Mapping[str, Any]]) -> str:
               "A_V, mag"]  # fmt: skip
     return _table(header, rows)
 
+
+#: By kind of a part: ends of the names of its tables, and what makes them.
+_TABLES: dict[str, dict[str, Callable[[Mapping[str, Mapping[str, Any]]], str]]] = {
+    "galaxies": {
+        "": lambda found: _compared(found, "of", "galaxies", _ROWS),
+        "_shares": _galaxy_shares,
+        "_gas": _gas,
+    },
+    "colors": {"": lambda found: _compared(found, "mass of", "galaxies", _COLOR_ROWS)},
+    "rings": {"": lambda found: _compared(found, "surface density of", "rings", _RING_ROWS)},
+    "fields": {"": _named},
+}
 
 _COLUMNS = 3
 _RINGS = (

@@ -15,6 +15,7 @@ from picasssso.evaluation.real.comparison import compare_values, log10_positive
 from picasssso.evaluation.real.estimates import RealEstimator
 from picasssso.evaluation.real.fields import Field, move_to_redshift
 from picasssso.evaluation.real.published_tables import column, read_table
+from picasssso.evaluation.residuals import for_json
 from picasssso.exceptions import InvalidInputError, PicassssoWarning
 from picasssso.maps.totals import known_correlation
 
@@ -113,9 +114,9 @@ def estimate_rings(
                 correlation=known_correlation(maps, name),
             )
             found["properties"][name] = {
-                "estimate": _plain(np.asarray(table[name].value)[used]),
-                "error": _plain(np.asarray(table[f"{name}_error"].value)[used]),
-                "published": _plain(published[name][used]),
+                "estimate": for_json(np.asarray(table[name].value)[used].tolist()),
+                "error": for_json(np.asarray(table[f"{name}_error"].value)[used].tolist()),
+                "published": for_json(published[name][used].tolist()),
             }
     return found
 
@@ -138,7 +139,3 @@ def ring_figures(record: Mapping[str, Any]) -> dict[str, Any]:
         )
     found["points"] = dict(record)
     return found
-
-
-def _plain(values: np.ndarray) -> list[float | None]:
-    return [float(x) if np.isfinite(x) else None for x in values]

@@ -51,7 +51,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from picasssso.evaluation.experiments.configuration import _fingerprints
-from picasssso.evaluation.toml import check_choice, check_name, check_table, own_errors, read_toml
+from picasssso.evaluation.toml import check_known, check_name, check_table, own_errors, read_toml
 from picasssso.exceptions import FileFormatError, InvalidInputError
 
 _KNOWN = {
@@ -96,8 +96,8 @@ class RealConfiguration:
 
     def select(self, parts: tuple[str, ...], estimators: tuple[str, ...]) -> RealConfiguration:
         """Return only some of the parts and estimators."""
-        check_choice("experiment", parts, {*self.parts, "truths"})
-        check_choice("estimator", estimators, self.estimators)
+        check_known("experiment", parts, {*self.parts, "truths"})
+        check_known("estimator", estimators, self.estimators)
         return replace(
             self,
             parts={k: v for k, v in self.parts.items() if not parts or k in parts},

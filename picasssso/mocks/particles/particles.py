@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from picasssso._core.arguments import check_choice
 from picasssso._core.constants import HELIUM
 from picasssso.exceptions import InvalidInputError
 from picasssso.mocks.distances import checked_redshift, pixel_sizes
@@ -157,10 +158,7 @@ class Particles:
             ("stellar_mass", stellar_mass, ("current", "formed")),
             ("young_stars", young_stars, ("particles", "gas")),
         ):
-            if value not in allowed:
-                raise InvalidInputError(
-                    f"{name}={value!r} is unknown: expected {' or '.join(map(repr, allowed))}."
-                )
+            check_choice(name, value, allowed)
         if not 0.0 <= dust <= 10.0:
             raise InvalidInputError(f"dust={dust!r} cannot be used: expected 0 to 10.")
         shape = checked_shape(n_pixels)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from picasssso._core.arguments import check_choice
 from picasssso._core.safe_files import open_hdf5
 from picasssso.exceptions import FileFormatError, InvalidInputError, PicassssoWarning
 from picasssso.mocks.particles.components import GasParticles, StarParticles
@@ -363,8 +364,8 @@ def read_particles(
     <Particles of EAGLE 'galaxy.hdf5': 400 stars of 6e+10 Msun, 200 gas of 3e+10 Msun, z = 0.03>
     """
     name = os.fspath(path)
-    if layout is not None and layout not in LAYOUTS:
-        raise InvalidInputError(f"layout={layout!r} is unknown: expected {', '.join(LAYOUTS)}.")
+    if layout is not None:
+        check_choice("layout", layout, LAYOUTS)
     if (catalog is None) != (subhalo is None):
         raise InvalidInputError("catalog and subhalo belong together: give both or neither.")
     with open_hdf5(path) as file:

@@ -1,0 +1,24 @@
+"""The published numbers of `color_mass_to_light.toml` in the package's data, with sources."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from functools import lru_cache
+from importlib.resources import files
+from types import MappingProxyType
+from typing import Any
+
+_FILE = "data/color_mass_to_light.toml"
+
+
+@lru_cache(maxsize=1)
+def literature() -> Mapping[str, Any]:
+    """Return what the file holds."""
+    return tomllib.loads(files("picasssso").joinpath(_FILE).read_text(encoding="utf-8"))
+
+
+def color_ranges(name: str) -> Mapping[tuple[str, str], tuple[float, float]]:
+    """Return lowest and highest colors (mag) by band letters, ``("g", "r")``."""
+    ranges = literature()[name]
+    return MappingProxyType({(key[0], key[2]): (low, high) for key, (low, high) in ranges.items()})
