@@ -26,9 +26,8 @@ from picasssso import CNNEstimator
 from picasssso.evaluation.experiments import run_experiments
 from picasssso.evaluation.experiments.configuration import parse_configuration
 from picasssso.evaluation.experiments.experiment_runs import collect_figures
-from picasssso.evaluation.experiments.paper import PAPER, PAPER_PROPERTIES
 from picasssso.evaluation.experiments.paper_files import PaperPairs
-from picasssso.evaluation.experiments.results import write_results
+from picasssso.evaluation.experiments.results import PAPER, write_results
 from picasssso.pairs import StoredPairs, write_pairs
 from picasssso.training import TrainingConfig
 
@@ -78,7 +77,7 @@ def evaluate(options: argparse.Namespace, weights: Path) -> None:
     row = next(r for r in figures["experiments"]["paper"]["rows"] if r["estimator"] == "network")
     print(f"\n{row['n_images']} images of {row['n_galaxies']} galaxies kept for tests")
     print(f"{'':22}{'paper':>16}{'with its mask':>18}{'without':>18}   sigma / bias, dex")
-    for name in PAPER_PROPERTIES:
+    for name in PAPER["ugriz"]:
         entry = row["properties"].get(name, {}).get("aperture")
         if entry is None:
             continue

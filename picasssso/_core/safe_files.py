@@ -15,6 +15,7 @@ import tempfile
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +23,11 @@ from picasssso.exceptions import FileFormatError, InvalidInputError, PicassssoEr
 
 if TYPE_CHECKING:
     import h5py
+
+
+def packaged_text(name: str) -> str:
+    """Return the text of a file of the package's data."""
+    return resources.files("picasssso").joinpath("data", name).read_text(encoding="utf-8")
 
 
 def check_output(path: str | os.PathLike[str], overwrite: bool = False) -> Path:

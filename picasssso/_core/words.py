@@ -9,6 +9,9 @@ from contextvars import ContextVar
 #: What turns messages that are kept into the words of whoever asked; None leaves them.
 _WORDING: ContextVar[Callable[[str], str] | None] = ContextVar("wording", default=None)
 
+#: What stands for a number that there is none of.
+NOTHING = "–"
+
 #: How words begin that sound otherwise than their first letter.
 _VOWELS = ("hour", "nd")
 _CONSONANTS = ("uni", "us", "ut", "eu", "one")
@@ -23,6 +26,11 @@ def with_article(word: str) -> str:
     sound = word.lower()
     vowel = sound[:1] in tuple("aeiou") and not sound.startswith(_CONSONANTS)
     return f"{'an' if vowel or sound.startswith(_VOWELS) else 'a'} {word}"
+
+
+def number_text(value: float | None, form: str) -> str:
+    """Return a number in a format, a dash for none."""
+    return NOTHING if value is None or value != value else format(value, form)
 
 
 @contextmanager

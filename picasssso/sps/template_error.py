@@ -15,14 +15,13 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from functools import lru_cache
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from picasssso._core.safe_files import short
+from picasssso._core.safe_files import packaged_text, short
 from picasssso.exceptions import FileFormatError, InvalidInputError
 from picasssso.filters.curves import pivot_wavelength
 
@@ -30,7 +29,7 @@ FloatArray = npt.NDArray[np.float64]
 
 #: Number of the file format that is read and written, and the packaged file.
 FORMAT = 1
-_PACKAGED = "data/template_error.json"
+_PACKAGED = "template_error.json"
 
 #: The grid whose error stands for that of grids that were not judged.
 _DEFAULT_GRID = "PopStar"
@@ -310,5 +309,4 @@ def _parsed(text: str, where: str) -> dict[str, TemplateError]:
 
 @lru_cache(maxsize=1)
 def _packaged() -> dict[str, TemplateError]:
-    text = files("picasssso").joinpath(_PACKAGED).read_text(encoding="utf-8")
-    return _parsed(text, _PACKAGED)
+    return _parsed(packaged_text(_PACKAGED), _PACKAGED)

@@ -10,14 +10,13 @@ import base64
 import html
 import os
 from collections.abc import Mapping
-from importlib import resources
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 import numpy as np
 
-from picasssso._core.safe_files import atomic_write
+from picasssso._core.safe_files import atomic_write, packaged_text
 from picasssso.exceptions import InvalidInputError
 from picasssso.properties import PROPERTIES
 from picasssso.surveys.store import read_rows
@@ -31,24 +30,6 @@ _NUMBERS = {
     "flagged": ("flagged", "{:.0%}"),
     "seconds": ("seconds", "{:.2f}"),
 }
-_STYLE = """
-body { font: 15px/1.4 system-ui, sans-serif; color: #1b1b1b; background: #fff; margin: 1.5rem; }
-h1 { font-size: 1.5rem; margin-bottom: .2rem; } p { max-width: 60rem; }
-table { border-collapse: collapse; width: 100%; }
-th, td { text-align: left; padding: .25rem .6rem; border-bottom: 1px solid #e3e3e3; }
-th { border-bottom: 2px solid #888; vertical-align: bottom; }
-.wide { overflow-x: auto; }
-td.number { font-variant-numeric: tabular-nums; white-space: nowrap; }
-td img { width: 96px; height: 96px; object-fit: contain; image-rendering: pixelated;
-         display: block; }
-tr.failed td { background: #fff3cd; } td.words { font-size: .88rem; max-width: 22rem; }
-.dt-layout-row { display: flex; justify-content: space-between; align-items: center;
-                 margin: .6rem 0; }
-.dt-search input, .dt-length select { font: inherit; padding: .2rem .4rem; }
-.dt-paging button { font: inherit; margin: 0 .1rem; } button.current { font-weight: bold; }
-th.dt-orderable-asc { cursor: pointer; }
-th.dt-ordering-asc::after { content: " ▲"; } th.dt-ordering-desc::after { content: " ▼"; }
-"""
 _SCRIPT = """
 new DataTable("#galaxies", {
   pageLength: 25, order: [], autoWidth: false,
@@ -88,7 +69,7 @@ def write_page(
     ):
         file.write(
             f'<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
-            f"<title>{heading}</title><style>{_STYLE}</style></head><body><h1>{heading}</h1>"
+            f"<title>{heading}</title><style>{packaged_text('page/run.css')}</style></head><body><h1>{heading}</h1>"
             f"<p>{words} Totals, and averages of intensive properties, are those inside 2 "
             f'half-mass radii.</p><div class=wide><table id="galaxies"><thead>{table.head()}'
             "</thead><tbody>\n"
@@ -104,8 +85,7 @@ def write_page(
 
 
 def _library() -> str:
-    file = resources.files("picasssso.data").joinpath("page", "dataTables.min.js")
-    return file.read_text(encoding="utf-8").replace("</script", "<\\/script")
+    return packaged_text("page/dataTables.min.js").replace("</script", "<\\/script")
 
 
 class _Table:

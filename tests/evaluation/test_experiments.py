@@ -14,8 +14,7 @@ from picasssso.evaluation.experiments.batch_estimates import _with_images, estim
 from picasssso.evaluation.experiments.configuration import parse_configuration
 from picasssso.evaluation.experiments.experiment_runs import collect_figures, load_record
 from picasssso.evaluation.experiments.pair_sources import make_source
-from picasssso.evaluation.experiments.paper import PAPER
-from picasssso.evaluation.experiments.results import write_results
+from picasssso.evaluation.experiments.results import PAPER, write_results
 from picasssso.evaluation.real.samples import is_real, load_real_configuration
 from picasssso.exceptions import FileFormatError, InvalidInputError
 

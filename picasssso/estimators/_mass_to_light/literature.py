@@ -5,17 +5,16 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Mapping
 from functools import lru_cache
-from importlib.resources import files
 from types import MappingProxyType
 from typing import Any
 
-_FILE = "data/color_mass_to_light.toml"
+from picasssso._core.safe_files import packaged_text
 
 
 @lru_cache(maxsize=1)
 def literature() -> Mapping[str, Any]:
     """Return what the file holds."""
-    return tomllib.loads(files("picasssso").joinpath(_FILE).read_text(encoding="utf-8"))
+    return tomllib.loads(packaged_text("color_mass_to_light.toml"))
 
 
 def color_ranges(name: str) -> Mapping[tuple[str, str], tuple[float, float]]:

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import json
+import tomllib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from picasssso._core.safe_files import atomic_write
+from picasssso._core.safe_files import atomic_write, packaged_text
+from picasssso._core.words import NOTHING, number_text
 from picasssso._plotting import LINE_STYLES, shared_legend
-from picasssso.evaluation.experiments.paper import PAPER
 from picasssso.evaluation.stacks import DERIVED
 from picasssso.properties import PROPERTIES
 
@@ -58,13 +59,18 @@ def _rounded(content: Any) -> Any:
     return content
 
 
+#: What Buck & Wolf (2021) found, with our sign of the bias, by run and property, in dex.
+PAPER = {
+    run: {name: {"sigma": sigma, "mean": -mu} for name, (sigma, mu) in found.items()}
+    for run, found in tomllib.loads(packaged_text("buck_wolf_2021.toml")).items()
+}
+
 #: In this order, as far as there are.
 _ORDER = (
     "stellar_mass", "stellar_metal_mass", "stellar_metallicity", "stellar_age", "sfr",
     "specific_sfr", "gas_mass", "gas_metal_mass", "gas_metallicity", "hi_mass",
     "total_metal_mass", "attenuation_v",
 )  # fmt: skip
-NOTHING = "–"
 
 
 def make_tables(figures: Mapping[str, Any]) -> dict[str, str]:
@@ -111,10 +117,8 @@ def list_table(header: Sequence[str], body: Iterable[Sequence[str]]) -> str:
 
 
 def _number(value: float | None, error: float | None = None, digits: int = 3) -> str:
-    if value is None:
-        return NOTHING
-    text = f"{value:.{digits}f}"
-    return text if error is None else f"{text} ± {error:.{digits}f}"
+    text = number_text(value, f".{digits}f")
+    return text if value is None or error is None else f"{text} ± {error:.{digits}f}"
 
 
 def _statistics(rows: Sequence[Mapping[str, Any]], where: str, scatter: str, middle: str) -> str:
@@ -140,18 +144,14 @@ def _cell(row: Mapping[str, Any], name: str, where: str, scatter: str, middle: s
     if entry is None or entry.get(scatter) is None:
         return NOTHING
     error = entry.get(f"{scatter}_error")
-    return f"{_number(entry[scatter], error)} / {_signed(entry[middle])}"
+    return f"{_number(entry[scatter], error)} / {number_text(entry[middle], '+.3f')}"
 
 
 def _paper_cell(run: str, name: str) -> str:
     entry = PAPER[run].get(name)
     if entry is None:
         return NOTHING
-    return f"*{entry['sigma']:.3f} / {_signed(entry['mean'])}*"
-
-
-def _signed(value: float | None) -> str:
-    return NOTHING if value is None else f"{value:+.3f}"
+    return f"*{entry['sigma']:.3f} / {entry['mean']:+.3f}*"
 
 
 def _galaxies(rows: Sequence[Mapping[str, Any]]) -> str:
@@ -192,7 +192,7 @@ def _by(rows: Sequence[Mapping[str, Any]], label: str, what: str) -> str:
         cells = (
             NOTHING
             if entry["nmad"] is None
-            else f"{_number(entry['nmad'], entry['nmad_error'])} / {_signed(entry['median'])}"
+            else f"{_number(entry['nmad'], entry['nmad_error'])} / {entry['median']:+.3f}"
             for entry in entries
         )
         body.append([_name(row), *cells])

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from picasssso._core.words import NOTHING, number_text
 from picasssso._plotting import LINE_STYLES, shared_legend
-from picasssso.evaluation.experiments.results import NOTHING, list_table, write_files
+from picasssso.evaluation.experiments.results import list_table, write_files
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -67,9 +68,7 @@ def make_real_tables(figures: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _number(value: float | None, sign: bool = False, digits: int = 2) -> str:
-    if value is None or value != value:
-        return NOTHING
-    return f"{value:+.{digits}f}" if sign else f"{value:.{digits}f}"
+    return number_text(value, f"{'+' * sign}.{digits}f")
 
 
 def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

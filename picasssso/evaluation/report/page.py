@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any
 import astropy.units as u
 import numpy as np
 
-from picasssso._core.safe_files import atomic_write, check_output
+from picasssso._core.safe_files import atomic_write, check_output, packaged_text
 from picasssso._core.version import __version__ as version
+from picasssso._core.words import NOTHING, number_text
 from picasssso.evaluation.agreement import compare_estimates, disagreements, total_of
 from picasssso.evaluation.apertures import common_ellipse
 from picasssso.evaluation.evaluation import Evaluation, check_comparable
@@ -34,22 +35,6 @@ if TYPE_CHECKING:
     from picasssso.maps.totals import Total
 
 _NOTICES = (outside_notice, psf_notice, missing_notice)
-_STYLE = """
-:root { color-scheme: light; }
-body { font: 16px/1.5 system-ui, sans-serif; color: #1b1b1b; background: #fff;
-       max-width: 1100px; margin: 2rem auto; padding: 0 1rem; }
-h1 { font-size: 1.7rem; margin-bottom: .2rem; } h2 { margin-top: 2.4rem; font-size: 1.3rem;
-     border-bottom: 1px solid #ccc; padding-bottom: .2rem; } h3 { margin-bottom: .2rem; }
-img { max-width: 100%; height: auto; } figure { margin: .5rem 0 1.5rem; }
-figcaption, .note { color: #555; font-size: .92rem; }
-.wide { overflow-x: auto; }
-table { border-collapse: collapse; margin: .8rem 0; font-size: .95rem; }
-th, td { text-align: left; padding: .3rem .8rem .3rem 0; border-bottom: 1px solid #e3e3e3;
-         vertical-align: top; }
-td.number { font-variant-numeric: tabular-nums; white-space: nowrap; }
-.bad { background: #fff3cd; padding: .4rem .8rem; border-left: 4px solid #e0a800; }
-code { font-size: .9em; word-break: break-word; }
-"""
 
 
 def write_report(
@@ -128,7 +113,7 @@ def write_report(
     page = (
         '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f"<title>{html.escape(heading)}</title>\n<style>{_STYLE}</style>\n</head>\n<body>\n"
+        f"<title>{html.escape(heading)}</title>\n<style>{packaged_text('page/report.css')}</style>\n</head>\n<body>\n"
         f"<h1>{html.escape(heading)}</h1>\n{body}\n</body>\n</html>\n"
     )
     with atomic_write(path, overwrite) as temporary:
@@ -261,14 +246,14 @@ def _against_truth(
     maps: PropertyMaps, truth: PropertyMaps, name: str, total: Total
 ) -> tuple[str, str]:
     if name not in truth:
-        return "–", "–"
+        return NOTHING, NOTHING
     try:
         region = ~maps.masks[name]
         if maps.target is not None:
             region = region & maps.target
         known = total_of(truth, name, region).value
     except InvalidInputError:
-        return "–", "–"
+        return NOTHING, NOTHING
     parts = []
     ratio = float(total.value / known) if known.value != 0 else float("nan")
     if str(maps.definition(name).unit) != "mag" and ratio > 0:
@@ -282,7 +267,7 @@ def _against_truth(
 
 def _with_error(total: Total) -> str:
     if not np.isfinite(total.value.value):
-        return "–"
+        return NOTHING
     return str(total).replace("+/-", "±").replace("solMass", "M☉")
 
 
@@ -376,11 +361,11 @@ def _agreement(maps: PropertyMaps, truth: PropertyMaps | None) -> str:
         rows.append(
             [
                 _label(maps, name),
-                _signed(entry["aperture"]["mean"]),
-                _signed(pixel["median"]),
-                _plain(pixel["nmad"]),
-                "–" if known is None else _percent(known["coverage_68"]),
-                "–" if known is None else _percent(known["coverage_95"]),
+                number_text(entry["aperture"]["mean"], "+.3f"),
+                number_text(pixel["median"], "+.3f"),
+                number_text(pixel["nmad"], ".3f"),
+                NOTHING if known is None else _percent(known["coverage_68"]),
+                NOTHING if known is None else _percent(known["coverage_95"]),
                 str(pixel["n"]),
             ]
         )
@@ -404,16 +389,8 @@ def _label(maps: PropertyMaps, name: str) -> str:
     return DERIVED[name].label if name in DERIVED else maps.definition(name).label
 
 
-def _signed(value: float | None) -> str:
-    return "–" if value is None else f"{value:+.3f}"
-
-
-def _plain(value: float | None) -> str:
-    return "–" if value is None else f"{value:.3f}"
-
-
 def _percent(value: float | None) -> str:
-    return "–" if value is None else f"{100 * value:.0f} %"
+    return NOTHING if value is None else f"{100 * value:.0f} %"
 
 
 def _quality(maps: PropertyMaps) -> str:

@@ -12,12 +12,12 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from importlib.resources import files
 from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 
+from picasssso._core.safe_files import packaged_text
 from picasssso.exceptions import InvalidInputError
 
 #: Depth of SDSS imaging: AB magnitude of a point source at 5 sigma, as published on the
@@ -279,8 +279,7 @@ def _survey_preset(name: str, kept: Mapping[str, Any], source: str) -> Survey:
 
 @lru_cache(maxsize=1)
 def _presets() -> Mapping[str, Survey]:
-    text = files("picasssso").joinpath("data/surveys.json").read_text(encoding="utf-8")
-    content = json.loads(text)
+    content = json.loads(packaged_text("surveys.json"))
     presets = {
         name: _survey_preset(name, kept, content["source"])
         for name, kept in content["surveys"].items()

@@ -20,7 +20,7 @@ from picasssso.mocks.particles.hydrogen import (
     neutral_fraction,
     star_formation_pressure,
 )
-from picasssso.mocks.particles.layouts import LAYOUTS, Layout, recognize
+from picasssso.mocks.particles.layouts import Layout, layouts, recognize
 from picasssso.mocks.particles.particles import Particles
 from picasssso.mocks.particles.smoothing import neighbor_distance
 
@@ -365,11 +365,11 @@ def read_particles(
     """
     name = os.fspath(path)
     if layout is not None:
-        check_choice("layout", layout, LAYOUTS)
+        check_choice("layout", layout, layouts())
     if (catalog is None) != (subhalo is None):
         raise InvalidInputError("catalog and subhalo belong together: give both or neither.")
     with open_hdf5(path) as file:
-        kind = recognize(file, name) if layout is None else LAYOUTS[layout]
+        kind = recognize(file, name) if layout is None else layouts()[layout]
         head = read_header(file, name)
         if "PartType4" not in file:
             raise FileFormatError(f"{name} has no group PartType4 (star particles).")
