@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from astropy.nddata import CCDData, StdDevUncertainty
 
-from picasssso._cli.sky import warn_of_sky
+from picasssso._cli.estimate import warn_of_sky
 from picasssso.bands import BandImages
 from picasssso.exceptions import InvalidInputError, PicassssoWarning
 from picasssso.preparation import subtract_background

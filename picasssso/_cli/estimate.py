@@ -42,6 +42,12 @@ Examples:
   picasssso estimate frame-*.fits.bz2 -e mass_to_light -z 0.03 -o maps.fits
 """
 
+_SUSPECT = 10.0  # sigma by which the faintest pixels of an image lie above zero
+#: Faintest pixels that are as far above zero are of the sky if they are as alike as its noise:
+#: differences of percentiles (2 to 16, 16 to 40), which are 1.06 and 0.74 for a flat sky.
+_FLAT, _ALIKE = 0.5, (1.6, 1.1)
+_SUSPECT_SIDE = 1024  # pixels of the middle of the image that are looked at
+
 #: What is done to images before they are estimated.
 PREPARING: Options = (
     (("--position",), "'RA DEC'",
@@ -130,8 +136,6 @@ class ImagesWanted:
         if self.given["estimate_noise"] and images.missing_uncertainty:
             images = self._with_noise(images)
         if asked is None:
-            from picasssso._cli.sky import warn_of_sky
-
             warn_of_sky(images)
         return images
 
@@ -172,6 +176,33 @@ class ImagesWanted:
                 )
             ebv, scale = look_up_ebv(place), "SFD98"
         return correct_extinction(images, ebv, scale=scale, law=self.dust["law"])
+
+
+def warn_of_sky(images: BandImages) -> None:
+    """Warn if even the faintest pixels of every band are far above zero, or flat above it."""
+    import numpy as np
+
+    middle = tuple(
+        slice(max(0, (side - _SUSPECT_SIDE) // 2), (side + _SUSPECT_SIDE) // 2)
+        for side in images.shape
+    )
+    flux, inverse_variance = images.to_arrays((middle[0], middle[1]))
+    levels, flat = [], True
+    for plane, precision in zip(flux, inverse_variance, strict=True):
+        valid = precision > 0  # never true without an uncertainty
+        if not valid.any():
+            return
+        low, middle, high = np.percentile(plane[valid] * np.sqrt(precision[valid]), (2, 16, 40))
+        levels.append(float(low))
+        flat &= bool(low > _FLAT and middle - low < _ALIKE[0] and high - middle < _ALIKE[1])
+    if min(levels) > _SUSPECT or flat:
+        warnings.warn(
+            f"Even the faintest pixels lie {min(levels):.2g} times the noise above zero in every "
+            "band: is the sky still in the images? It would be counted as stars. Subtract it "
+            "with --sky median, unless the galaxy fills the image.",
+            PicassssoWarning,
+            stacklevel=2,
+        )
 
 
 class _Job:

@@ -78,6 +78,14 @@ _ABOUT: Options = (
 )  # fmt: skip
 
 
+#: How the sky is subtracted where images are prepared.
+SKY: tuple[tuple[str, ...], str | None, str, dict[str, Any]] = (
+    ("--sky",), None, "Method of sky subtraction.",
+    {"type": click.Choice(["background2d", "median", "none"]), "default": "background2d",
+     "show_default": True},
+)  # fmt: skip
+
+
 def add_options(function: Function, options: Options) -> Function:
     """Add options to a command, in this order."""
     for names, metavar, text, more in reversed(options):

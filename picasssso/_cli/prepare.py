@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from picasssso._cli.image_options import (
+    SKY,
     Options,
     add_options,
     check_outputs,
@@ -42,10 +43,7 @@ _OPTIONS: Options = (
      " the image.", {}),
     (("--onto",), "BAND", "Band to whose pixel grid all bands are resampled.", {}),
     (("--register",), None, "Correct shifts between bands above 0.3 pixel.", {"is_flag": True}),
-    (("--sky",), None,
-     "Method of sky subtraction.",
-     {"type": click.Choice(["background2d", "median", "none"]), "default": "background2d",
-      "show_default": True}),
+    SKY,
     (("--keep-noise",), None, "Do not calibrate the noise with empty sky.", {"is_flag": True}),
     (("--match",), "TARGET",
      "PSF that all bands are matched to: 'broadest', a band, a FWHM such as '1.4 arcsec', or "

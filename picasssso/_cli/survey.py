@@ -14,6 +14,7 @@ from click.core import ParameterSource
 from picasssso._cli.advice import with_options
 from picasssso._cli.estimators import ESTIMATOR, make_estimator
 from picasssso._cli.image_options import (
+    SKY,
     Options,
     about_arguments,
     about_options,
@@ -72,10 +73,7 @@ _CATALOG_OPTIONS: Options = (
     (("--survey", "band_survey"), "NAME", "Survey of bare band names.", {}),
 )  # fmt: skip
 _RUN_OPTIONS: Options = (
-    (("--sky",), None,
-     "Method of sky subtraction.",
-     {"type": click.Choice(["background2d", "median", "none"]), "default": "background2d",
-      "show_default": True}),
+    SKY,
     (("--no-prepare",), None,
      "Use the images without preparation: no sky subtraction, PSF matching or masking.",
      {"is_flag": True}),

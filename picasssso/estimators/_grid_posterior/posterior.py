@@ -126,21 +126,6 @@ class GridPosterior:
     properties to values that do not depend on the amplitude, shape (n_model,) (age, metallicity,
     attenuation); ``edge``: which models lie at the prior's edge; ``used``: which ones count; all
     if not given.
-
-    Examples
-    --------
-    >>> import torch
-    >>> from picasssso.estimators._grid_posterior import GridPosterior
-    >>> posterior = GridPosterior(
-    ...     [[1.0, 1.0], [1.0, 2.0]],
-    ...     amplitude_scaled={"stellar_mass": [1.0, 3.0]},
-    ...     intensive={"stellar_age": [1.0, 10.0]},
-    ...     device="cpu",
-    ... )
-    >>> flux = torch.tensor([[2.0, 4.0]])
-    >>> summary = posterior.evaluate(flux, torch.full((1, 2), 1e4))
-    >>> round(float(summary.percentiles["stellar_mass"][2, 0]), 1)
-    6.0
     """
 
     def __init__(
