@@ -151,7 +151,7 @@ def test_bad_maps_say_what_is_wrong(tmp_path, change, message):
 
 
 def test_arguments(tmp_path):
-    with pytest.raises(InvalidInputError, match="'kpc' or 'kpc/h'"):
+    with pytest.raises(InvalidInputError, match="'kpc', 'kpc/h'"):
         read_illustris_maps(tmp_path / "x.h5", psize="Mpc")
     with pytest.raises(FileFormatError, match="no file"):
         read_illustris_maps(tmp_path / "x.h5")

@@ -424,7 +424,7 @@ def test_any_grid(particles):
 @pytest.mark.parametrize(
     ("arguments", "error", "message"),
     [
-        ({"phase": "hot"}, InvalidInputError, "'cold' or 'all'"),
+        ({"phase": "hot"}, InvalidInputError, "'cold', 'all'"),
         ({"line_of_sight": "up"}, InvalidInputError, "face-on"),
         ({"line_of_sight": (0, 0, 0)}, InvalidInputError, "not a direction"),
         ({"pixel_scale": 0.4}, InvalidTypeError, "no unit"),
@@ -433,7 +433,7 @@ def test_any_grid(particles):
         ({"redshift": 0.0}, InvalidInputError, "redshift 0, which was given"),
         ({"n_pixels": 0}, InvalidInputError, "n_pixels=0"),
         ({"dust": -1.0}, InvalidInputError, "dust"),
-        ({"stellar_mass": "all"}, InvalidInputError, "'current' or 'formed'"),
+        ({"stellar_mass": "all"}, InvalidInputError, "'current', 'formed'"),
     ],
 )
 def test_impossible_arguments_are_refused(particles, arguments, error, message):
@@ -527,7 +527,7 @@ def test_files_that_are_not_hdf5(tmp_path):
 def test_arguments_of_reading(tmp_path):
     path = write_snapshot(tmp_path / "s.hdf5", "EAGLE", known_galaxy(30, 20))
     for arguments, message in (
-        ({"layout": "Gasoline"}, "expected EAGLE"),
+        ({"layout": "Gasoline"}, "expected one of 'EAGLE'"),
         ({"center": (1, 2)}, "three finite numbers"),
         ({"radius": -2}, "above 0"),
         ({"center": (0, 0, 0), "radius": 1.0}, "no stars within 1 kpc"),
