@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 
 import click
 
@@ -84,7 +84,9 @@ def with_options(message: str, command: click.Command | None = None) -> str:
 
     What the command has no option for stays as it is.
     """
-    has = None if command is None else {o for p in command.params for o in _all_names(p)}
+    has = None
+    if command is not None:
+        has = {o for p in command.params for o in (*p.opts, *p.secondary_opts)}
     if has is not None and "--survey" not in has:
         message = re.sub(_BARE, "Give the full name", message)
     for option, words, instead in _WORDS:
@@ -99,10 +101,6 @@ def with_options(message: str, command: click.Command | None = None) -> str:
     tails = [o for w, o in _TAILS.items() if w in message and o not in message]
     tails = [o for o in tails if has is None or o.partition(" ")[0] in has]
     return f"{message} (On the command line: {', '.join(tails)}.)" if tails else message
-
-
-def _all_names(parameter: click.Parameter) -> Iterable[str]:
-    return (*parameter.opts, *parameter.secondary_opts)
 
 
 def _assignments(message: str, names: Mapping[str, str]) -> str:

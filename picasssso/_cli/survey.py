@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -125,7 +125,9 @@ def survey(**given: Any) -> None:
     that fails has a row with the reason; the exit status is then 1. An interrupted run is
     continued with --resume.
     """
-    with _own_words(), _resumable():
+    command = click.get_current_context().command
+    # The reasons of failures are in options, also in the table and the log.
+    with keep_messages_as(lambda message: with_options(message, command)), _resumable():
         _survey(given)
 
 
@@ -199,12 +201,6 @@ def _refuse_unused() -> None:
             f"--mosaic estimates maps of images as they are, without a catalog: omit "
             f"{', '.join(unused)}."
         )
-
-
-def _own_words() -> AbstractContextManager[None]:
-    """Keep the reasons of failures, also in the table and the log, in options."""
-    command = click.get_current_context().command
-    return keep_messages_as(lambda message: with_options(message, command))
 
 
 @contextmanager

@@ -49,7 +49,7 @@ class MapAssembler:
         self.images = images
         self.context = context
         self.quality = np.zeros(images.shape, QUALITY_DTYPE)
-        self.planes: dict[str, dict[str, FloatArray]] = {}
+        self.planes: dict[str, dict[str, Any]] = {}
         self.systematics: dict[str, dict[str, FloatArray]] = {}
         self.target_label = target_label(images)
         self.shifts = tuple(flux_shifts(images))
@@ -82,10 +82,8 @@ class MapAssembler:
         for name, arrays in results.items():
             if arrays.quality is not None:
                 quality = quality | arrays.quality
-            self._store(name, "percentiles", arrays.percentiles, block, no_data)
-            self._store(name, "mean", arrays.mean, block, no_data)
-            self._store(name, "samples", arrays.samples, block, no_data)
-            self._store(name, "shared", arrays.shared, block, no_data)
+            for kind in ("percentiles", "mean", "samples", "shared"):
+                self._store(name, kind, getattr(arrays, kind), block, no_data)
         self.quality[block.core] = quality[block.inner]
         if moved is None:
             moved = self._refit(flux, inverse_variance, context, results)
@@ -173,20 +171,13 @@ class MapAssembler:
             if widths.max() > PSF_RATIO * widths.min():
                 self.quality |= int(QualityFlag.PSF_MISMATCH)
         names = tuple(estimator.properties)
+        arrays = {name: PropertyArrays(**self.planes[name]) for name in names}
         if models := estimator.model_properties:
             self.systematics[MODELS] = {
-                name: model_shift(name, self._central_plane(name)) for name in models
+                name: model_shift(name, _central(arrays[name])) for name in models
             }
         return PropertyMaps(
-            {
-                name: PropertyArrays(
-                    planes["percentiles"],
-                    planes.get("mean"),
-                    planes.get("samples"),
-                    shared=planes.get("shared"),
-                )
-                for name, planes in ((name, self.planes[name]) for name in names)
-            },
+            arrays,
             quality=self.quality,
             wcs=images.wcs,
             pixel_solid_angle=None if images.wcs is not None else images.pixel_solid_angle,
@@ -200,10 +191,6 @@ class MapAssembler:
             target=None if self.target_label is None else images.labels == self.target_label,
             meta=self._meta(),
         )
-
-    def _central_plane(self, name: str) -> FloatArray:
-        planes = self.planes[name]
-        return planes.get("mean", planes["percentiles"][PERCENTILES.index(50.0)])
 
     def _definition(self, name: str) -> Property:
         return self.estimator.definitions.get(name) or get_property(name)

@@ -308,19 +308,15 @@ class CNNEstimator(PropertyMapEstimator):
         # Features of the first level a dozen times, raw outputs and what is made of them.
         return 4.0 * (12 * widths[0] + 700 + 10 * n_samples)
 
-    def _weights_name(self) -> str | None:
-        """Return the versioned name of packaged weights or the file's; None once trained on."""
-        if self.weights is None or hasattr(self, "model_"):
-            return None
-        return weights_path(self.weights).name
-
     def describe(self, context: EstimationContext) -> Mapping[str, Any]:
         """Return additional metadata of the maps."""
         card = self._read_card()
         model = self._model()
+        # The versioned name of packaged weights, or the file's; none once trained on.
+        known = self.weights is not None and not hasattr(self, "model_")
         record: dict[str, Any] = {
             "weights": {
-                "name": self._weights_name(),
+                "name": weights_path(self.weights or "").name if known else None,
                 "sha256": card.get("sha256"),
                 "written_by": card.get("package_version"),
                 "architecture": model.config.architecture,

@@ -76,7 +76,8 @@ class _Plane:
 
     def write(self, file: BinaryIO) -> None:
         """Write it; astropy takes several times longer, since it checks every card."""
-        own = fits.Header([*((key, *_as_card(card)) for key, card in self.cards.items())])
+        cards = {key: c if isinstance(c, tuple) else (c,) for key, c in self.cards.items()}
+        own = fits.Header([(key, *card) for key, card in cards.items()])
         own["EXTNAME"] = (self.name.upper(), "extension name")
         text = self._common.text(self.data) + own.tostring(endcard=True, padding=False)
         file.write(text.ljust(-(-len(text) // _BLOCK) * _BLOCK).encode("ascii"))
@@ -106,10 +107,6 @@ class _CommonCards:
             header = fits.ImageHDU(data, self.coordinates.copy()).header
             self._texts[key] = header.tostring(endcard=False, padding=False)
         return self._texts[key]
-
-
-def _as_card(card: Any) -> tuple[Any, ...]:
-    return card if isinstance(card, tuple) else (card,)
 
 
 def _write_hdu(file: BinaryIO, hdu: fits.PrimaryHDU | fits.BinTableHDU) -> None:

@@ -74,7 +74,9 @@ def popstar_grid(path: Path, *, version: str) -> dict[str, Any]:
 
     check_before_opening(path, "Stellar grid")
     try:
-        content = _uncompressed(path)
+        content = path.read_bytes()
+        if content[:2] == b"\x1f\x8b":
+            content = gzip.decompress(content)
         with fits.open(io.BytesIO(content)) as hdus:
             wavelength = np.array(_raw_table(hdus["WAVELENGTH"], content)["wavelength"])
             found = [hdu for hdu in hdus[1:] if hdu.name.startswith("SED_Z_")]
@@ -114,11 +116,6 @@ def _spread_edges(wavelength: np.ndarray) -> np.ndarray:
     """Make wavelengths increase that stand twice, with the light on either side of an edge."""
     twice = np.append(False, np.diff(wavelength) == 0)
     return np.where(twice, wavelength * (1 + 1e-9), wavelength)
-
-
-def _uncompressed(path: Path) -> bytes:
-    content = path.read_bytes()
-    return gzip.decompress(content) if content[:2] == b"\x1f\x8b" else content
 
 
 def _raw_table(hdu: Any, content: bytes) -> np.ndarray:

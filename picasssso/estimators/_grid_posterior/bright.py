@@ -170,18 +170,11 @@ class Workspace:
         self._dtype, self._device = dtype, device
         self._buffers: dict[str, torch.Tensor] = {}
 
-    def take(self, name: str, rows: int, columns: int) -> torch.Tensor:
-        """Return a tensor with unspecified content, shape (rows, columns).
-
-        ``rows, columns``: the shape.
-        """
-        return self._take(name, rows, columns, self._dtype)
-
-    def take_single(self, name: str, rows: int, columns: int) -> torch.Tensor:
-        """Return the same in single precision, apart from the others."""
-        return self._take(f"single {name}", rows, columns, torch.float32)
-
-    def _take(self, name: str, rows: int, columns: int, dtype: torch.dtype) -> torch.Tensor:
+    def take(
+        self, name: str, rows: int, columns: int, dtype: torch.dtype | None = None
+    ) -> torch.Tensor:
+        """Return a tensor with unspecified content, (rows, columns), of the workspace's type."""
+        dtype = dtype or self._dtype
         size = rows * columns
         buffer = self._buffers.get(name)
         if buffer is None or len(buffer) < size:
@@ -434,7 +427,7 @@ def _weigh(
     torch.threshold_(exponent, 0.0, _NOTHING)
     if moments.dtype != torch.float32:
         # Differences between likelihoods need double precision, their sums do not.
-        moments = space.take_single("moments", 3 * n, n_pixels).copy_(moments)
+        moments = space.take("single moments", 3 * n, n_pixels, torch.float32).copy_(moments)
     weight, first, brightness = moments.split(n)
     weight.exp_().index_fill_(0, models.idle, 0)
     torch.mul(weight, brightness, out=first)

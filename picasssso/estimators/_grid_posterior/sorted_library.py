@@ -89,10 +89,6 @@ def _make_bins(values: torch.Tensor, coordinate: torch.Tensor) -> PropertyBins:
     return PropertyBins(index, edges, centers, n_bins)
 
 
-def _logarithm(values: torch.Tensor) -> torch.Tensor:
-    return torch.log10(values.clamp(min=float(values.max()) * _DYNAMIC_RANGE))
-
-
 def _unit_range(values: torch.Tensor) -> torch.Tensor:
     return (values - values.min()) / (values.max() - values.min()).clamp(min=1e-300)
 
@@ -108,7 +104,8 @@ def bin_values(values: torch.Tensor, n_bins: int) -> PropertyBins:
     rank = torch.searchsorted(order, values).double()
     measures = [_unit_range(values), _unit_range(rank)]
     if values.min() >= 0 and values.max() > 0:
-        measures.append(_unit_range(_logarithm(values)))
+        least = float(values.max()) * _DYNAMIC_RANGE
+        measures.append(_unit_range(torch.log10(values.clamp(min=least))))
     coordinate = torch.stack(measures).mean(0) * n_bins
     return _make_bins(values, coordinate.clamp(max=n_bins - 0.5))
 

@@ -147,18 +147,15 @@ def _observed_particles(
             galaxy.append(number)
             view.append(direction)
     galaxies = join_galaxies(parts)
+    names = (one if isinstance(one, str) else str(one.get("path", "")) for one in files)
     galaxies = replace(galaxies, index=torch.arange(len(galaxies)))
     light = LightTable.build(chosen.bands, redshift).light(galaxies)
     observed = observe(galaxies, light, chosen.bands, chosen, seed=seed, margin=margin)
     return observed.to_pairs(
         galaxy=np.array(galaxy),
         view=np.array(view),
-        description={"particles": [Path(_path_of(one)).name for one in files]},
+        description={"particles": [Path(name).name for name in names]},
     )
-
-
-def _path_of(one: str | dict[str, Any]) -> str:
-    return one if isinstance(one, str) else str(one.get("path", ""))
 
 
 def _redshift_of_pixel(kpc: float, arcsec: float) -> float:

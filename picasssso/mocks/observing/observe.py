@@ -35,11 +35,6 @@ _WIDTH_STEP = 1.02
 _WIDTHS = (0.8, 20.0)
 
 
-def _seeing_levels() -> np.ndarray:
-    middles = (np.arange(_N_SEEING) + 0.5) / _N_SEEING
-    return torch.special.ndtri(torch.from_numpy(middles)).numpy()
-
-
 def _bands_numbers(stream: Stream, name: str, n_band: int) -> np.ndarray:
     """Return normal numbers, (n, n_band), of which half of the variance is common."""
     common = stream.normal(name)[:, None]
@@ -58,7 +53,8 @@ def _transfers(
         return fwhm * galaxies.pixel_scale[:, None].float(), make(fwhm, shape)
     numbers = torch.from_numpy(_bands_numbers(stream, "seeing", n_band))
     level = (torch.special.ndtr(numbers).numpy() * _N_SEEING).astype(np.int64)
-    factors = np.exp(survey.seeing_scatter * _seeing_levels())
+    middles = torch.from_numpy((np.arange(_N_SEEING) + 0.5) / _N_SEEING)
+    factors = np.exp(survey.seeing_scatter * torch.special.ndtri(middles).numpy())
     fwhm = np.array(survey.psf_fwhm) * factors[level]
     if survey.pixel_scale is not None and survey.pixel_scale_range is None:
         widths = factors[:, None] * np.array(survey.psf_fwhm) / survey.pixel_scale
@@ -221,7 +217,9 @@ def observe(
         )
     fwhm, default = _transfers(chosen, galaxies, stream, shape)
     transfer = default if transfer is None else transfer.to(device)
-    signal = _crop(convolve(scene, transfer), margin)
+    signal = convolve(scene, transfer)
+    if margin:
+        signal = signal[..., margin:-margin, margin:-margin]
 
     gain = None
     if chosen.mean_snr is None:
@@ -300,10 +298,6 @@ def _smoothed(images: torch.Tensor) -> torch.Tensor:
         n = images.shape[axis]
         images = (wide.narrow(axis, 0, n) + images).add_(wide.narrow(axis, 2, n)).div_(3.0)
     return images
-
-
-def _crop(images: torch.Tensor, margin: int) -> torch.Tensor:
-    return images[..., margin:-margin, margin:-margin] if margin else images
 
 
 def _faintest(survey: Survey) -> float:

@@ -21,12 +21,6 @@ def _distance(n: int, device: torch.device) -> torch.Tensor:
     return torch.minimum(k, n - k).to(torch.float32)
 
 
-def _transfer(kernel: torch.Tensor) -> torch.Tensor:
-    kernel = kernel / kernel.sum(dim=(-2, -1), keepdim=True)
-    # Symmetric kernels have real transforms: half the work, and no shift by rounding.
-    return torch.fft.rfft2(kernel).real
-
-
 def gaussian_transfer(fwhm: torch.Tensor, shape: tuple[int, int]) -> torch.Tensor:
     """Return Gaussian PSFs' transfer functions, (..., y, x // 2 + 1), of FWHM (...) in pixels."""
     sigma = (fwhm / _FWHM_PER_SIGMA)[..., None]
@@ -44,7 +38,9 @@ def moffat_transfer(
     alpha = fwhm[..., None, None] / (2.0 * np.sqrt(2.0 ** (1.0 / index) - 1.0))
     y = _distance(shape[0], fwhm.device)[:, None]
     x = _distance(shape[1], fwhm.device)
-    return _transfer((1.0 + (y * y + x * x) / alpha**2) ** -index)
+    kernel = (1.0 + (y * y + x * x) / alpha**2) ** -index
+    # Symmetric kernels have real transforms: half the work, and no shift by rounding.
+    return torch.fft.rfft2(kernel / kernel.sum(dim=(-2, -1), keepdim=True)).real
 
 
 def image_transfer(kernel: np.ndarray | torch.Tensor, shape: tuple[int, int]) -> torch.Tensor:

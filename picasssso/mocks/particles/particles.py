@@ -67,12 +67,6 @@ class Particles:
             f"{self.gas.mass.sum():.3g} Msun, z = {self.redshift:.3g}>"
         )
 
-    def replace_positions(self, stars: np.ndarray, gas: np.ndarray) -> Particles:
-        """Return the galaxy with other positions, (n, 3) in kpc."""
-        return replace(
-            self, stars=replace(self.stars, position=stars), gas=replace(self.gas, position=gas)
-        )
-
     def within(self, radius: float) -> Particles:
         """Return what is inside a sphere of a radius in kpc."""
         return replace(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import warnings
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -454,8 +455,11 @@ def _cut(
 
     offset = unwrap(stars, first)
     shift = _shrinking_sphere(offset, particles.stars.mass) if center is None else np.zeros(3)
-    moved = particles.replace_positions(
-        offset - shift, unwrap(particles.gas.position, first + shift)
+    gas = unwrap(particles.gas.position, first + shift)
+    moved = replace(
+        particles,
+        stars=replace(particles.stars, position=offset - shift),
+        gas=replace(particles.gas, position=gas),
     )
     if radius is None:
         return moved
