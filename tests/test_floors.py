@@ -57,7 +57,7 @@ UPWARDS = [
     ("_core.metadata", "\nimport {}\n", "picasssso.bands"),
     ("maps.profiles", IN_A_FUNCTION, "picasssso.estimators.base"),
     ("mocks.age_bins", FOR_TYPES, "picasssso.estimators.context"),
-    ("io.generic", IN_A_FUNCTION, "picasssso.maps.files"),
+    ("io.generic", IN_A_FUNCTION, "picasssso.maps.map_files"),
     ("networks.heads", FOR_TYPES, "picasssso.pairs.source"),
     ("networks.inputs", IN_A_FUNCTION, "astropy"),
     ("mocks.light", IN_A_FUNCTION, "picasssso.networks.inputs"),

@@ -10,9 +10,9 @@ from __future__ import annotations
 import importlib.util
 import threading
 import warnings
-from collections import OrderedDict
 from collections.abc import Mapping
-from typing import Any
+from functools import lru_cache
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -196,29 +196,25 @@ class _Fitter:
         self.metallicity = np.asarray(kcorrect.templates.mets, float)
 
 
-class _Masses:
+class _Masses(NamedTuple):
     """Masses at 10 pc, metallicities and chi2 of many fits, each of shape (pixels,)."""
 
-    def __init__(self, mass: FloatArray, metallicity: FloatArray, chi2: FloatArray) -> None:
-        self.mass, self.metallicity, self.chi2 = mass, metallicity, chi2
+    mass: FloatArray
+    metallicity: FloatArray
+    chi2: FloatArray
 
 
 # kcorrect keeps its responses in one dictionary for the whole process and moves its
 # templates while it works, so fitters are made under a lock, and kept.
 _LOCK = threading.Lock()
-_FITTERS: OrderedDict[tuple[object, ...], _Fitter] = OrderedDict()
-_MAXIMUM_FITTERS = 16
+
+
+_made = lru_cache(maxsize=16)(lambda bands, redshift, curves: _Fitter(bands, redshift))
 
 
 def _fitter(bands: tuple[str, ...], redshift: float) -> _Fitter:
-    key = (bands, filter_hashes(bands), redshift)
     with _LOCK:
-        if key not in _FITTERS:
-            _FITTERS[key] = _Fitter(bands, redshift)
-            while len(_FITTERS) > _MAXIMUM_FITTERS:
-                _FITTERS.popitem(last=False)
-        _FITTERS.move_to_end(key)
-        return _FITTERS[key]
+        return _made(bands, redshift, filter_hashes(bands))
 
 
 def _masses(fitter: _Fitter, maggies: FloatArray, weights: FloatArray) -> _Masses:

@@ -26,7 +26,7 @@ from picasssso._plotting import (
     unit_label,
 )
 from picasssso.exceptions import InvalidInputError
-from picasssso.maps.plotting import draw_sky_scale
+from picasssso.maps.map_plots import draw_sky_scale
 from picasssso.quality import QualityFlag
 
 if TYPE_CHECKING:

@@ -20,7 +20,7 @@ from picasssso._core.quiet import copy_wcs
 from picasssso._core.solid_angles import SolidAngles
 from picasssso.bands.pixels import central_solid_angle, check_slices, slice_wcs
 from picasssso.exceptions import InvalidInputError
-from picasssso.maps import checks
+from picasssso.maps import map_checks as checks
 from picasssso.maps.arrays import PERCENTILES, PropertyArrays
 from picasssso.properties import Property
 from picasssso.quality import describe_quality

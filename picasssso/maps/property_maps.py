@@ -411,7 +411,7 @@ class PropertyMaps(MapPlanes):
         InvalidTypeError
             If ``truth`` is not `PropertyMaps`.
         """
-        from picasssso.maps.plotting import plot_maps
+        from picasssso.maps.map_plots import plot_maps
 
         if more:
             first = [properties] if isinstance(properties, str) else properties
@@ -439,7 +439,7 @@ class PropertyMaps(MapPlanes):
             If the WCS has look-up-table distortions, or something else cannot be stored in a
             FITS file.
         """
-        from picasssso.maps.files import write_maps
+        from picasssso.maps.map_files import write_maps
 
         write_maps(self, path, overwrite)
 
@@ -464,7 +464,7 @@ class PropertyMaps(MapPlanes):
             If the file does not exist, is damaged, does not contain maps, or needs a newer
             version of picasssso, which is named.
         """
-        from picasssso.maps.files import read_maps
+        from picasssso.maps.map_files import read_maps
 
         return read_maps(path, cls)
 

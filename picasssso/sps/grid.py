@@ -3,7 +3,7 @@
 `SSPGrid` holds such a grid on one footing whatever its source: Chabrier's initial mass
 function from 0.1 to 100 Msun, luminosity per mass formed, surviving masses computed in
 one way (`picasssso.sps.initial_mass_function`). The readers of each source stand in
-`picasssso.sps.grid_sources`, the file layout in `picasssso.sps.files`.
+`picasssso.sps.grid_sources`, the file layout in `picasssso.sps.model_files`.
 """
 
 from __future__ import annotations
@@ -356,13 +356,14 @@ class SSPGrid:
             If the file cannot be read, is not such a grid, or is of a newer format.
         """
         from picasssso._core.safe_files import short
-        from picasssso.sps.files import read_content
+        from picasssso.sps.model_files import read_content
 
         content = read_content(path, "stellar grid")
         missing = [name for name in _REQUIRED if name not in content.images]
         if missing:
             raise FileFormatError(
-                f"{path} has no {', '.join(missing)}: expected the layout of picasssso.sps.files."
+                f"{path} has no {', '.join(missing)}: expected the layout of "
+                "picasssso.sps.model_files."
             )
         arrays = {_IMAGES[k]: array for k, array in content.images.items() if k in _IMAGES}
         try:
@@ -394,7 +395,7 @@ class SSPGrid:
         FileFormatError or InvalidInputError
             If the file exists or its folder does not.
         """
-        from picasssso.sps.files import Content, write_content
+        from picasssso.sps.model_files import Content, write_content
 
         cards = {
             "GRID": (self.name, "name of the grid"),

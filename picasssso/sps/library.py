@@ -15,9 +15,9 @@ import numpy as np
 from picasssso._core.safe_files import short
 from picasssso.exceptions import FileFormatError, InvalidInputError
 from picasssso.sps.dust import AttenuationLaw, get_law, law_from_dict
-from picasssso.sps.files import Content, read_content, write_content
 from picasssso.sps.grid import SSPGrid
 from picasssso.sps.histories import AgeBins
+from picasssso.sps.model_files import Content, read_content, write_content
 from picasssso.sps.photometry import SOLAR_SURFACE_BRIGHTNESS, SPEED_OF_LIGHT, GridPhotometry
 from picasssso.sps.populations import age_of_universe, draw_populations
 from picasssso.sps.priors import SEDPrior

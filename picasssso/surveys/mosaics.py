@@ -24,7 +24,7 @@ from astropy.io import fits
 from picasssso._core.blocks import Block
 from picasssso.estimators._assembly import MapAssembler
 from picasssso.exceptions import InvalidInputError, PicassssoError
-from picasssso.maps.files import _assemble, hdus_of
+from picasssso.maps.map_files import _assemble, hdus_of
 from picasssso.surveys.measuring import measure_region
 from picasssso.surveys.running import (
     Summary,

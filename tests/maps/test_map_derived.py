@@ -11,7 +11,7 @@ from picasssso import PropertyMaps
 from picasssso.data import load_example
 from picasssso.exceptions import InvalidInputError
 from picasssso.maps import PropertyArrays
-from picasssso.maps.plotting import _add_axes
+from picasssso.maps.map_plots import _add_axes
 
 SHAPE = (30, 40)
 

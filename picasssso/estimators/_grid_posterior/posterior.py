@@ -15,12 +15,6 @@ import numpy as np
 import torch
 
 from picasssso._core.threads import map_calmly, run_calmly
-from picasssso.estimators._grid_posterior.arguments import (
-    checked,
-    checked_models,
-    to_float64,
-    which_count,
-)
 from picasssso.estimators._grid_posterior.bright import (
     ModelTables,
     Search,
@@ -29,6 +23,12 @@ from picasssso.estimators._grid_posterior.bright import (
     summarize,
 )
 from picasssso.estimators._grid_posterior.faint import NodeTables, fit_faint, look
+from picasssso.estimators._grid_posterior.model_arrays import (
+    checked,
+    checked_models,
+    to_float64,
+    which_count,
+)
 from picasssso.estimators._grid_posterior.pixel_fits import (
     BITS,
     Block,

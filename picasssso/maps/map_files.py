@@ -33,7 +33,7 @@ from picasssso._core.safe_files import atomic_write
 from picasssso.bands.noise_scaling import NoiseScaling
 from picasssso.exceptions import FileFormatError, InvalidInputError, PicassssoError
 from picasssso.maps.arrays import PERCENTILES, PropertyArrays
-from picasssso.maps.checks import percentile_extensions
+from picasssso.maps.map_checks import percentile_extensions
 from picasssso.maps.planes import MapPlanes
 from picasssso.properties import Property
 
