@@ -204,14 +204,15 @@ def _bound_chi(
 
 
 class _Reach(NamedTuple):
-    """Which cells may matter, for each pixel; see `find_wanted_cells`."""
+    """Which cells may matter for each pixel, the best center's power, and where it lies low."""
 
     wanted: torch.Tensor
     best: torch.Tensor
     is_loose: torch.Tensor
 
 
-def _reach(tables: ModelTables, cells: _CellTables, pixels: Pixels) -> _Reach:
+def reach_of(tables: ModelTables, cells: _CellTables, pixels: Pixels) -> _Reach:
+    """Return which of some cells may matter for each pixel."""
     flux, weight = pixels.weighted_flux.to(tables.dtype), pixels.weight.to(tables.dtype)
     total = pixels.power.to(tables.dtype)
     bound, best = _bound_chi(cells, flux, weight, total)
@@ -220,19 +221,12 @@ def _reach(tables: ModelTables, cells: _CellTables, pixels: Pixels) -> _Reach:
     return _Reach(bound < limit, best, highest - best > _LOOSE)
 
 
-def find_wanted_cells(
-    tables: ModelTables, pixels: Pixels
-) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Return which cells may matter for each pixel."""
-    return _reach(tables, tables.cells, pixels)
-
-
 def _find_cells(tables: ModelTables, pixels: Pixels) -> tuple[torch.Tensor, _Reach]:
     """Return the cells that matter for any of the pixels, and what is known of them."""
-    kept = _reach(tables, tables.supercells, pixels).wanted.any(1).nonzero()[:, 0]
+    kept = reach_of(tables, tables.supercells, pixels).wanted.any(1).nonzero()[:, 0]
     ratio = len(tables.cells.center) // len(tables.supercells.center)
     children = (kept[:, None] * ratio + torch.arange(ratio, device=kept.device)).reshape(-1)
-    reach = _reach(tables, tables.cells.select(children), pixels)
+    reach = reach_of(tables, tables.cells.select(children), pixels)
     return children[reach.wanted.any(1).nonzero()[:, 0]], reach
 
 

@@ -21,7 +21,7 @@ from picasssso.estimators._grid_posterior.bright import (
     DEPTH,
     ModelSums,
     ModelTables,
-    find_wanted_cells,
+    reach_of,
 )
 from picasssso.estimators._grid_posterior.faint import RATIO_STEP
 from picasssso.estimators._grid_posterior.pixel_fits import BITS, Pixels
@@ -89,7 +89,7 @@ def sum_models(fused: FusedTables, tables: ModelTables, pixels: Pixels) -> Model
     n_pixels, n_blocks = len(pixels), len(pixels) // block
     flux, weight = pixels.weighted_flux.float(), pixels.weight.float()
     device = flux.device
-    cells, reference, is_loose = find_wanted_cells(tables, pixels)
+    cells, reference, is_loose = reach_of(tables, tables.cells, pixels)
     wanted = torch.ones(1, 1, dtype=torch.int8, device=device)
     if fused.skip:
         wanted = cells.reshape(len(cells), n_blocks, block).any(2).T.to(torch.int8).contiguous()
