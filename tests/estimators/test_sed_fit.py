@@ -359,7 +359,7 @@ def test_too_few_models_are_flagged(plain_model):
 @pytest.mark.parametrize(
     ("parameters", "error", "match"),
     [
-        ({"n_models": 0}, InvalidInputError, "n_models=0: expected a whole number"),
+        ({"n_models": 0}, InvalidInputError, "n_models=0: expected an integer of at least 1"),
         ({"n_models": 10.5}, InvalidInputError, "n_models=10.5"),
         ({"seed": -1}, InvalidInputError, "seed=-1"),
         ({"prior": {"metallicity": (0.01, 0.02)}}, InvalidTypeError, "SEDPrior"),

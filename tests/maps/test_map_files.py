@@ -15,7 +15,7 @@ import picasssso
 from picasssso._core.headers import read_wcs, wcs_header
 from picasssso.bands import NoiseScaling
 from picasssso.exceptions import FileFormatError, InvalidInputError
-from picasssso.maps import PropertyMaps, files
+from picasssso.maps import PropertyMaps, map_files
 from picasssso.maps.arrays import PERCENTILES, PropertyArrays
 from picasssso.properties import Property
 from picasssso.quality import QualityFlag
@@ -477,7 +477,7 @@ def test_a_failure_in_the_middle_leaves_nothing(
         file.write(bytes(5000))
         raise error
 
-    monkeypatch.setattr(files._Plane, "write", die)
+    monkeypatch.setattr(map_files._Plane, "write", die)
     if existing:
         (tmp_path / "maps.fits").write_bytes(existing)
     with pytest.raises(expected, match=str(error)):
@@ -487,7 +487,7 @@ def test_a_failure_in_the_middle_leaves_nothing(
 
 def test_the_file_is_the_one_that_astropy_writes(maps, tmp_path):
     maps.write(tmp_path / "own.fits")
-    fits.HDUList(list(files.hdus_of(maps))).writeto(tmp_path / "theirs.fits")
+    fits.HDUList(list(map_files.hdus_of(maps))).writeto(tmp_path / "theirs.fits")
     own, theirs = ((tmp_path / f"{name}.fits").read_bytes() for name in ("own", "theirs"))
     assert own == theirs
 
