@@ -69,7 +69,8 @@ def write_page(
     ):
         file.write(
             f'<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
-            f"<title>{heading}</title><style>{packaged_text('page/run.css')}</style></head><body><h1>{heading}</h1>"
+            f"<title>{heading}</title><style>{packaged_text('page/run.css')}</style></head>"
+            f"<body><h1>{heading}</h1>"
             f"<p>{words} Totals, and averages of intensive properties, are those inside 2 "
             f'half-mass radii.</p><div class=wide><table id="galaxies"><thead>{table.head()}'
             "</thead><tbody>\n"

@@ -113,7 +113,8 @@ def write_report(
     page = (
         '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f"<title>{html.escape(heading)}</title>\n<style>{packaged_text('page/report.css')}</style>\n</head>\n<body>\n"
+        f"<title>{html.escape(heading)}</title>\n"
+        f"<style>{packaged_text('page/report.css')}</style>\n</head>\n<body>\n"
         f"<h1>{html.escape(heading)}</h1>\n{body}\n</body>\n</html>\n"
     )
     with atomic_write(path, overwrite) as temporary:
