@@ -16,7 +16,6 @@ from picasssso.estimators._mass_to_light.adaptive_colors import (
 from picasssso.estimators._mass_to_light.photometric_systems import find_system
 from picasssso.estimators._mass_to_light.plan import make_plan
 from picasssso.estimators._mass_to_light.products import product_percentiles
-from picasssso.estimators._mass_to_light.relations import parse_coefficients
 from picasssso.exceptions import MissingBandError
 
 # ---- neighborhoods ---------------------------------------------------------------------
@@ -189,11 +188,6 @@ def test_find_system():
     assert find_system("sdss2010noatm-g").is_sdss
     assert find_system("hsc2017-i2").name == "HSC"
     assert find_system("galex-fuv") is None
-
-
-def test_coefficients_must_be_whole():
-    with pytest.raises(ValueError, match="3 values for 2 bands"):
-        parse_coefficients("g r\ng-r 1 2 3")
 
 
 # ---- percentiles and draws --------------------------------------------------------------

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -22,26 +23,6 @@ FloatArray = npt.NDArray[np.floating]
 
 #: For each color, for each luminosity band: intercept and slope of log10 M/L.
 Coefficients = Mapping[tuple[str, str], Mapping[str, tuple[float, float]]]
-
-
-def parse_coefficients(table: str) -> Coefficients:
-    r"""Read a table of coefficients.
-
-    Returns ``coefficients[("g", "i")]["r"]`` is ``(intercept, slope)``.
-    """
-    header, *lines = table.strip().splitlines()
-    bands = header.split()
-    rows = {}
-    for line in lines:
-        label, *values = line.split()
-        if len(values) != 2 * len(bands):
-            raise ValueError(f"{line!r} has {len(values)} values for {len(bands)} bands")
-        blue, _, red = label.partition("-")
-        pairs = zip(bands, values[::2], values[1::2], strict=True)
-        rows[blue, red] = MappingProxyType(
-            {band: (float(a), float(b)) for band, a, b in pairs if a != "-"}
-        )
-    return MappingProxyType(rows)
 
 
 #: Rest-frame colors (mag) that normal galaxies have: beyond them a color is held and flagged.
@@ -88,14 +69,18 @@ class Relation:
         return intercept + self.chabrier_offset + slope * np.asarray(value)
 
 
+def _relation(content: Mapping[str, Any]) -> Relation:
+    """Make a relation from what the package's data say of it."""
+    coefficients = {
+        (color[0], color[2]): MappingProxyType({band: (a, b) for band, (a, b) in row.items()})
+        for color, row in content["coefficients"].items()
+    }
+    return Relation(**{**content, "coefficients": MappingProxyType(coefficients)})
+
+
 #: The relations by name.
 RELATIONS: Mapping[str, Relation] = MappingProxyType(
-    {
-        one["name"]: Relation(
-            **{**one, "coefficients": parse_coefficients(one["coefficients"])},
-        )
-        for one in literature()["relation"]
-    }
+    {content["name"]: _relation(content) for content in literature()["relation"]}
 )
 
 
