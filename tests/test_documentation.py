@@ -16,8 +16,10 @@ import pytest
 from click.testing import CliRunner
 from example_files import example_files
 
+from picasssso._cli.estimators import make_estimator
 from picasssso.cli import cli
 from picasssso.data import load_example
+from picasssso.training.recipe import Recipe
 
 # What examples show is tested elsewhere.
 pytestmark = [pytest.mark.newest, pytest.mark.no_cover]
@@ -120,6 +122,22 @@ def test_blocks_run(page, example_folder, tmp_path, monkeypatch):
 def test_what_does_not_run_says_why():
     found = [(page.name, reason) for page in PAGES for *_, reason in blocks_of(page) if reason]
     assert found == NOT_RUN
+
+
+def test_blocks_of_other_languages_are_files_that_can_be_read(tmp_path):
+    other = re.compile(r"^\.\. (?:code-block|code):: (\w+)\n\n((?: +\S.*\n|\n)+)", re.MULTILINE)
+    found = {
+        (page.name, language): textwrap.dedent(text)
+        for page in PAGES
+        for language, text in other.findall(page.read_text() + "\n")
+        if language not in ("python", "console", "shell", "bash")
+    }
+    assert found.keys() == {("command.rst", "toml"), ("training.rst", "json")}
+    parameters = tmp_path / "parameters.toml"
+    parameters.write_text(found["command.rst", "toml"])
+    given = {"estimator_name": "sed_fit", "options": (), "parameters_file": str(parameters)}
+    assert make_estimator(given).get_params()["n_models"] == 20_000
+    assert Recipe.from_json(found["training.rst", "json"]).training.members == 3
 
 
 def test_no_example_is_skipped():

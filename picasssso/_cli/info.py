@@ -348,14 +348,15 @@ def _survey_proposal(
         ({"unit": "nmgy"}, {"--unit": "UNIT"}),
         ({"pixel_scale": 1 * u.arcsec}, {"--pixel-scale": "'P arcsec'"}),
     )
-    for band in (None, "BAND"):
+    for band, names in ((None, [file.path]), ("BAND", [file.path]), ("BAND", chips)):
         for options, needs in lacks:
-            files: Any = [file.path] if band is None else {_ANY_BAND: file.path}
-            parts, _ = _try(files, options)
-            if parts is not None:
+            how = [(name, [name] if band is None else {_ANY_BAND: name}) for name in names]
+            found = [(name, parts) for name, files in how if (parts := _try(files, options)[0])]
+            if found:
                 yield from [] if quiet else ["With what it lacks:"]
-                proposed.append(_Proposed(file.path, band, needs))
-                yield from _lines(proposed[-1], parts, quiet)
+                for name, parts in found:
+                    proposed.append(_Proposed(name, band, needs))
+                    yield from _lines(proposed[-1], parts, quiet)
                 return
 
 

@@ -21,11 +21,12 @@ from picasssso.io.hdu_roles import companion_planes
 from picasssso.io.image_files import ImageFile
 from picasssso.io.keywords import check_magnitude, from_vega
 
-#: OmegaCAM's filters copy those of SDSS; no library has curves of its own. Others are VIRCAM's.
+#: Filters by camera. OmegaCAM's copy those of SDSS; no library has curves of its own.
 _BANDS = {
-    **{f"{band}_SDSS": f"sdss2010-{band}" for band in "ugriz"},
-    **{band: f"vista-{band}" for band in ("Z", "Y", "J", "H", "Ks")},
+    "OMEGACAM": {f"{band}_SDSS": f"sdss2010-{band}" for band in "ugriz"},
+    "VIRCAM": {band: f"vista-{band}" for band in ("Z", "Y", "J", "H", "Ks")},
 }
+_ALL = {name: band for bands in _BANDS.values() for name, band in bands.items()}
 
 
 class ESOReader(ImageReader):
@@ -49,13 +50,16 @@ class ESOReader(ImageReader):
         hdu = file.first_image
         name = file.text("FILTER") or file.text("HIERARCH ESO INS FILT1 NAME")
         name = re.sub(r"^OCAM_", "", name)
-        band = file.band_of(name, _BANDS)
+        # Of other cameras, such as HAWK-I and SOFI, a filter of the same name is another one.
+        camera = file.text("INSTRUME").upper()
+        bands = _BANDS.get(camera, {}) if camera else _ALL
+        band = file.band_of(name, bands)
 
         def stated() -> float:
             system = file.text("PHOTSYS").upper()
             value = check_magnitude(file.get("PHOTZP"), "PHOTZP", str(file), zero=True)
             if system == "VEGA":
-                return from_vega(_BANDS.get(name, band), value)
+                return from_vega(bands.get(name, band), value)
             if system != "AB":
                 raise InvalidInputError(
                     f"{file}: found a zero point in the system {system or 'unknown'!r}, "

@@ -35,7 +35,7 @@ _LAG = 8
 _BOX, _MIN_BOXES = 16, 4
 #: Side of the middle of the image that is looked at.
 _SIDE = 1024
-#: Scatter in units of the stated noise below which an image is a model without noise.
+#: Scatter in units of the stated noise below which an image may be a model without noise.
 _MODEL = 0.02
 #: Scatter above the level of the image that is light, pixels of it that tell, and the part of them
 #: that bad pixels never are.
@@ -399,13 +399,15 @@ def noise_ratio(values: npt.NDArray[Any], precision: npt.NDArray[Any]) -> float 
     with np.errstate(all="ignore"):
         variance = np.where(good, 1.0 / precision, np.nan).astype(float)
     data = np.where(good, values, np.nan).astype(float)
-    far, near = (_scatter(data, variance, lag) for lag in (_LAG, 1))
-    if min(len(far), len(near)) < _MIN_BOXES:
+    far, near, curved = (_scatter(data, variance, *how) for how in ((_LAG,), (1,), (1, 2)))
+    if min(len(far), len(near), len(curved)) < _MIN_BOXES:
         return None
-    measured = float(np.percentile(far, 25))
-    # Images without noise, as models are, are smooth from pixel to pixel, or far below it.
-    model = measured < _MODEL or np.percentile(near, 25) < 0.15 * measured
-    return None if model else measured
+    measured, near_by, curvature = (float(np.percentile(f, 25)) for f in (far, near, curved))
+    # Images without noise, as models are, are smooth from pixel to pixel, but for their digits.
+    with np.errstate(all="ignore"):
+        digits = 10 * np.finfo(np.float32).eps * np.nanmedian(np.abs(data) / np.sqrt(variance))
+    smooth = near_by < 0.15 * measured or (measured < _MODEL and curvature < 0.6 * near_by)
+    return None if smooth or not measured > digits else measured
 
 
 def middle(shape: Sequence[int]) -> tuple[slice, slice]:
@@ -415,10 +417,19 @@ def middle(shape: Sequence[int]) -> tuple[slice, slice]:
 
 
 def _scatter(
-    data: npt.NDArray[np.float64], variance: npt.NDArray[np.float64], lag: int
+    data: npt.NDArray[np.float64], variance: npt.NDArray[np.float64], lag: int, order: int = 1
 ) -> list[float]:
-    """Return the scatter of differences along x in units of the noise, box by box."""
-    difference = (data[:, lag:] - data[:, :-lag]) / np.sqrt(variance[:, lag:] + variance[:, :-lag])
+    """Return the scatter of differences along x in units of the noise, box by box.
+
+    ``order``: 2 for differences of differences.
+    """
+    difference = data
+    for _ in range(order):
+        difference = difference[:, lag:] - difference[:, :-lag]
+    middle = variance[:, lag:-lag] if order == 2 else 0.0
+    difference = difference / np.sqrt(
+        variance[:, order * lag :] + 4 * middle + variance[:, : -order * lag]
+    )
     found = []
     for y in range(0, difference.shape[0] - _BOX + 1, _BOX):
         for x in range(0, difference.shape[1] - _BOX + 1, _BOX):

@@ -361,8 +361,9 @@ class ImageFile:
             return self.band
         if name not in filters:
             raise InvalidInputError(
-                f"{self}: found the filter {name!r}, expected one of {', '.join(filters)}. "
-                f"Give the band: BandImages.read({{{next(iter(filters.values()))!r}: path}}, ...)."
+                f"{self}: found the filter {name!r}, expected one of "
+                f"{', '.join(filters) or 'those of a camera that is known'}. Give the band: "
+                f"BandImages.read({{{next(iter(filters.values()), 'sdss2010-r')!r}: path}}, ...)."
             )
         return filters[name]
 

@@ -72,7 +72,8 @@ ZERO_POINT_KEYWORDS: dict[str, tuple[str | None, Callable[..., float]]] = {
 }
 #: Keywords that hold a zero point in a system that they do not state.
 VAGUE_KEYWORDS = (
-    "MAGZERO", "MAGZPT", "MAGZP", "PHOTZP", "ZEROPT", "ZEROPNT", "ZPT", "MAGZEROP",
+    "MAGZERO", "MAGZPT", "MAGZP", "PHOTZP", "ZEROPT", "ZEROPNT", "ZPT", "MAGZEROP", "ZP",
+    "ZPAPPROX",
 )  # fmt: skip
 #: AB minus Vega magnitudes of bands whose surveys state zero points in the Vega system.
 VEGA_TO_AB = {
@@ -149,12 +150,18 @@ def guess_band(header: Mapping[str, Any]) -> tuple[str | None, str | None]:
     texts = [str(header.get(key, "")) for key in (*FILTER_KEYWORDS, *_CAMERA_KEYWORDS)]
     everything = " ".join(texts)
     group = next((g for words, g in _CAMERAS if re.search(words, everything, re.I)), None)
-    letters = (_LETTER.match(text) for text in texts[: len(FILTER_KEYWORDS)])
-    letter = next((match.group(1) for match in letters if match), None)
-    # Names that are no letter, such as FUV, and letters in another case.
-    known = {} if group is None else {name.lower(): name for name in bands_of(group)}
-    words = (text.strip().lower() for text in texts[: len(FILTER_KEYWORDS)])
-    return group, letter or next((known[word] for word in words if word in known), None)
+    letters = [_LETTER.match(text) for text in texts[: len(FILTER_KEYWORDS)]]
+    names = [match.group(1) for match in letters if match]
+    if group is None:
+        return None, names[0] if names else None
+    # MegaCam's first u filter has a curve of its own.
+    names = ["ustar"] if group == "cfht_megacam" and "MP9301" in everything else names
+    # Then names that are no letter, such as FUV, those in another case, and K of Ks.
+    names += [text.strip() for text in texts[: len(FILTER_KEYWORDS)] if text.strip()]
+    own = bands_of(group)
+    known = {name.lower(): name for name in own}
+    lower = (known.get(end) for text in names for end in (text.lower(), f"{text}s".lower()))
+    return group, next((name for name in (*names, *lower) if name in own), None)
 
 
 def find_zero_point(header: Any, band: str, unit: u.UnitBase) -> tuple[u.Quantity, str]:
@@ -284,10 +291,18 @@ def _converted(
             f"Band {band!r}: found an uncertainty in {own} for an image in {unit}, expected both "
             "per pixel or both per solid angle. Correct one BUNIT."
         )
-    counts = is_count_like(stated) or is_count_like(stated ** (1 / power))
-    if not (is_count_like(unit) and counts):
+    counts = [one for one in (stated, stated ** (1 / power)) if is_count_like(one)]
+    if not (is_count_like(unit) and any(_alike(one, unit) for one in counts)):
         _warn_of_unit(band, stated, unit)
     return array, unit**power
+
+
+def _alike(one: u.UnitBase, other: u.UnitBase) -> bool:
+    """Return whether units of counts differ neither by the time nor, as electrons, by the gain."""
+    own, others = (set(unit.decompose().bases) for unit in (one, other))
+    gain = {u.electron, u.photon}, {u.adu, u.DN}
+    mixed = any(own & a and others & b for a, b in (gain, gain[::-1]))
+    return (u.s in own) == (u.s in others) and not mixed
 
 
 def _warn_of_unit(

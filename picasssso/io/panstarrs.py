@@ -61,6 +61,12 @@ class PanSTARRSReader(ImageReader):
         data, hdu, scaled = _counts(file, "stack")
 
         def stated() -> float:
+            if re.search(r"\.(wrp|warp|diff?)\.", file.name.lower()):
+                raise InvalidInputError(
+                    f"{file}: found an image of one exposure (warp), whose zero point is not that "
+                    "of stacks, expected a stack. Give the AB magnitude of one count, "
+                    "zero_point=28.6 * u.ABmag."
+                )
             time = file.number("EXPTIME")
             if time <= 0:
                 raise FileFormatError(

@@ -1,5 +1,8 @@
 """Noise is what its plane's own unit says, whatever else is in the file."""
 
+from contextlib import nullcontext
+
+import astropy.units as u
 import numpy as np
 import pytest
 import survey_layouts as layouts
@@ -58,6 +61,18 @@ def test_relative_noise_is_told_and_not_used(tmp_path, bunit):
     with pytest.warns(PicassssoWarning, match="relative to the flux, and not used"):
         images = BandImages.read({"sdss2010-r": str(path)}, redshift=0.02)
     assert images.missing_uncertainty == images.bands
+
+
+@pytest.mark.parametrize(
+    ("unit", "bunit", "told"),
+    [("adu", "electron", True), ("electron/s", "electron", True), ("counts", "DN", False)],
+)
+def test_counts_that_differ_by_gain_or_time_are_told(tmp_path, unit, bunit, told):
+    path = write(tmp_path / "a.fits", "ERR", 0.5, bunit)
+    with fits.open(path, mode="update") as hdus:
+        hdus["SCI"].header["BUNIT"] = unit
+    with pytest.warns(PicassssoWarning, match="converted") if told else nullcontext():
+        BandImages.read({"sdss2010-r": path}, redshift=0.02, zero_point=22.5 * u.ABmag)
 
 
 @pytest.mark.parametrize("bunit", ["electron/s", "furlong", "per cent"])

@@ -163,6 +163,11 @@ def test_vista_to_esos_standard(tmp_path, wcs, star, name):
     )  # fmt: skip
     assert recognize(path).format == "eso"
     check(BandImages.read(path, redshift=0.05), f"vista-{name}")
+    with fits.open(path, mode="update") as hdus:
+        hdus[0].header["INSTRUME"] = "SOFI"  # whose filter of this name is another one
+    for files in (path, {"twomass-Ks": path}):
+        with pytest.raises(InvalidInputError, match=r"camera that is known|Vega system"):
+            BandImages.read(files, redshift=0.05)
 
 
 # ---- Spitzer, WISE --------------------------------------------------------------------------

@@ -1,5 +1,7 @@
 """Files made to each survey's layout, with known magnitudes; real ones where they are."""
 
+import shutil
+
 import astropy.units as u
 import numpy as np
 import pytest
@@ -252,6 +254,10 @@ def test_ps1_stack_weight_and_mask(tmp_path, wcs, asinh):
     assert sigma_of(images, "panstarrs-g")[4, 4] == pytest.approx(0.03, rel=1e-4)
     assert images["panstarrs-g"].mask[0, :2].tolist() == [True, False]
     assert images.meta["source"]["panstarrs-g"]["asinh_scaled"] is asinh
+    warp = tmp_path / "rings.v3.skycell.1804.079.wrp.g.56217_40214.fits"
+    shutil.copy(paths[0], warp)
+    with pytest.raises(InvalidInputError, match="one exposure"):
+        read_survey(warp, redshift=0.05)
 
 
 @pytest.mark.parametrize("camera", ["HSC", "LSST"])
