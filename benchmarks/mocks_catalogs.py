@@ -148,8 +148,8 @@ def color_gradient(growth: np.ndarray, radius: np.ndarray) -> float:
 def axis_ratios(p: Sample) -> np.ndarray:
     """Return axis ratios of spheroids or of inclined disks."""
     tilt = p["cos_inclination"] ** 2
-    disc = np.sqrt(tilt + (1 - tilt) * p["thickness"] ** 2)
-    return np.where(p["spheroid"] > 0, p["bulge_axis_ratio"], disc)
+    disk = np.sqrt(tilt + (1 - tilt) * p["thickness"] ** 2)
+    return np.where(p["spheroid"] > 0, p["bulge_axis_ratio"], disk)
 
 
 def elliptical_radius(p: Sample, n_pixels: int) -> np.ndarray:

@@ -94,7 +94,7 @@ def pixels(kind: str, n: int) -> tuple[np.ndarray, np.ndarray]:
     """Return fluxes and errors, nmgy.
 
     ``five_percent``: errors of 5 % of each flux, delayed exponentials of BC03 if it is at
-    hand (PopStar if not). ``disc``: such pixels in an exponential disk, from a
+    hand (PopStar if not). ``disk``: such pixels in an exponential disk, from a
     signal-to-noise ratio of 50 in r at its center down to sky, errors the same everywhere.
     """
     grid = read_bc03()
@@ -157,7 +157,7 @@ def measure_shared(n: int, rounds: int, n_models: int) -> dict[str, object]:
     """Return cost of shared errors, and how they compare with refits by signal-to-noise."""
     estimator = SEDFitEstimator(n_models=n_models, device="cpu")
     cost: dict[str, object] = {}
-    for kind in ("five_percent", "disc"):
+    for kind in ("five_percent", "disk"):
         plain = make_images(*pixels(kind, n), REDSHIFT)
         images = {"none": plain} | state_errors(plain, 0.003)
         estimator.estimate(images["all 5 and 5"][:64, :], progress=False)
@@ -203,7 +203,7 @@ def main() -> None:
         record("sed_fit_speed.json", shared["shared_errors"], "shared_errors")
         return
     flux, sigma = pixels("five_percent", n)
-    disc = pixels("disc", n)
+    disk = pixels("disk", n)
     estimator = SEDFitEstimator(n_models=options.n_models, device="cpu")
     plain = SEDFitEstimator(
         n_models=options.n_models, error_floor=0.0, template_error=False, device="cpu"
@@ -226,7 +226,7 @@ def main() -> None:
     runs: dict[str, tuple[int, Callable[[], object]]] = {
         "SEDFitEstimator, 5 % errors": (n, estimate(plain, (flux, sigma))),
         "SEDFitEstimator, 5 % errors and floor": (n, estimate(estimator, (flux, sigma))),
-        "SEDFitEstimator, exponential disc": (len(disc[0]), estimate(plain, disc)),
+        "SEDFitEstimator, exponential disk": (len(disk[0]), estimate(plain, disk)),
         "numpy grid, two products, moments only": (
             n // 8,
             lambda: reference.moments(flux[: n // 8], sigma[: n // 8]),

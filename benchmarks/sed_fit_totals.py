@@ -31,7 +31,7 @@ SIDE = 61
 CENTRAL = (10.0, 50.0)
 
 
-def disc(
+def disk(
     models: np.ndarray, ratio: float, rng: np.random.Generator
 ) -> tuple[BandImages, np.ndarray]:
     """Return images, and the mass formed in Msun/kpc2, for models per pixel or one."""
@@ -65,7 +65,7 @@ def measure(estimator: SEDFitEstimator, images: BandImages, mass: np.ndarray) ->
 
 def main() -> None:
     """Measure, print and write the result."""
-    # Discs of mixed populations, and of one population each.
+    # Disks of mixed populations, and of one population each.
     options = options_of(__doc__, mixed=4, single=30)
     n = max(SIDE**2 * options.mixed, options.single)
     draws = ModelLibrary.build(BANDS, REDSHIFT, n_models=n, seed=20_006)
@@ -80,11 +80,11 @@ def main() -> None:
             rng = np.random.default_rng(10)
             rows = []
             for some in order[: SIDE**2 * options.mixed].reshape(-1, SIDE, SIDE):
-                images, formed = disc(models[some], ratio, rng)
+                images, formed = disk(models[some], ratio, rng)
                 rows.append(measure(estimator, images, formed * surviving[some]))
             found, medians, error, shared, _, _ = np.array(rows).T
             result[f"mixed, floor {floor:g}, central signal to noise {ratio:g}"] = {
-                "discs": len(rows),
+                "disks": len(rows),
                 "total_over_truth": float(found.mean()),
                 "its_standard_error": float(found.std(ddof=1) / np.sqrt(len(found))),
                 "sum_of_medians_over_truth": float(medians.mean()),
@@ -95,16 +95,16 @@ def main() -> None:
         rng = np.random.default_rng(10)
         rows = []
         for k in range(options.single):
-            images, formed = disc(models[k], ratio, rng)
+            images, formed = disk(models[k], ratio, rng)
             rows.append(measure(estimator, images, formed * surviving[k]))
         found, _, error, shared, truth, full = np.array(rows).T
         result[f"single, floor {floor:g}, central signal to noise {ratio:g}"] = {
-            "discs": len(rows),
+            "disks": len(rows),
             "all_totals_over_all_truths": float((found * truth).sum() / truth.sum()),
             "its_standard_error": float(
                 np.std((found - 1) * truth, ddof=1) * np.sqrt(len(rows)) / truth.sum()
             ),
-            "scatter_of_discs_dex": float(np.std(np.log10(found))),
+            "scatter_of_disks_dex": float(np.std(np.log10(found))),
             "declared_relative_error": float(np.median(error)),
             "of_it_shared": float(np.median(shared)),
             "truth_within_declared_error": float(np.mean(np.abs(1 / found - 1) < error)),
@@ -123,7 +123,7 @@ def rows_of(result: dict) -> list[list[str]]:
         )
     ]
     for name, found in result.items():
-        if not isinstance(found, dict) or "discs" not in found:
+        if not isinstance(found, dict) or "disks" not in found:
             continue
         mixed = "total_over_truth" in found
         ratio = found["total_over_truth" if mixed else "all_totals_over_all_truths"]
@@ -132,7 +132,7 @@ def rows_of(result: dict) -> list[list[str]]:
             number([ratio, found["its_standard_error"]], 3),
             number(found.get("sum_of_medians_over_truth"), 3),
             number(found["declared_relative_error"], 2),
-            number(found.get("scatter_of_discs_dex"), 2),
+            number(found.get("scatter_of_disks_dex"), 2),
             number(found.get("truth_within_declared_error"), 2),
             number(found.get("truth_within_it"), 2),
         ])  # fmt: skip

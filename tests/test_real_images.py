@@ -141,8 +141,8 @@ def test_des_from_the_command_line(des_folder, des_maps, tmp_path):
     # Another mask for the sky, and the star left in: the galaxy stays the same.
     away = ~des_maps[1].masks["stellar_mass"]
     y, x = np.indices(away.shape)
-    disc = away & (np.hypot(x - 121.5, y - 125.6) < 70)
-    ratio = maps["stellar_mass"].data[disc] / des_maps[1]["stellar_mass"].data[disc]
+    disk = away & (np.hypot(x - 121.5, y - 125.6) < 70)
+    ratio = maps["stellar_mass"].data[disk] / des_maps[1]["stellar_mass"].data[disk]
     assert np.median(ratio) == pytest.approx(1, abs=0.03)
 
 

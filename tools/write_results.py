@@ -136,7 +136,7 @@ def write_speed() -> None:
     rows = [
         ["", "unit", "one CPU core", "one H200"],
         ["SED fit, 50,000 models, *ugriz*", "pixels / s",
-         rounded(per_core["SEDFitEstimator, exponential disc"]),
+         rounded(per_core["SEDFitEstimator, exponential disk"]),
          f"{rounded(min(rates))} to {rounded(max(rates))}"],
         ["network of the package", "images of 64 x 64 / s",
          rounded(images("cpu", "ensemble") / threads), rounded(images("cuda", "ensemble"))],

@@ -121,7 +121,7 @@ def _cosine(inclination: u.Quantity) -> float:
     if not 0 <= degrees < 90:
         raise InvalidInputError(
             f"inclination={inclination!r}: expected 0 (face on) or more and less than 90 degrees; "
-            "a disc seen edge on cannot be deprojected."
+            "a disk seen edge on cannot be deprojected."
         )
     return float(np.cos(np.deg2rad(degrees)))
 

@@ -53,10 +53,10 @@ _SPECTRUM = tuple((wavelength / SLOT_WAVELENGTHS[2]) ** 2 for wavelength in SLOT
 #: The typical galaxy: a disk of this scale length, in a frame this large, this bright in its
 #: middle in units of the noise of a pixel. The frame is as large as those of the training set:
 #: in one of 24 pixels the network says a hundredth of the mass.
-_DISC_SCALE, _DISC_SIDE, _DISC_SIGNAL = 3.0, 64, 8.0
+_DISK_SCALE, _DISK_SIDE, _DISK_SIGNAL = 3.0, 64, 8.0
 
 #: Where the typical galaxy is in its frame, in rows and in columns.
-TYPICAL_PART = slice(_DISC_SIDE // 2 - 12, _DISC_SIDE // 2 + 12)
+TYPICAL_PART = slice(_DISK_SIDE // 2 - 12, _DISK_SIDE // 2 + 12)
 
 
 @dataclass(frozen=True)
@@ -139,9 +139,9 @@ def typical_galaxy(noise: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     spectrum = torch.tensor(_SPECTRUM, device=noise.device, dtype=noise.dtype)
     weight = torch.nan_to_num(noise.square().reciprocal(), nan=0.0, posinf=0.0)
     error = (weight * spectrum.square()).sum(1).clamp(min=1e-30).rsqrt()
-    place = torch.arange(_DISC_SIDE, device=noise.device, dtype=noise.dtype)
-    radius = torch.hypot(*torch.meshgrid(*2 * [place - 0.5 * (_DISC_SIDE - 1)], indexing="ij"))
-    disc = torch.exp(-radius / _DISC_SCALE)
-    flux = _DISC_SIGNAL * error[:, None, None, None] * spectrum[:, None, None] * disc
-    planes = weight[:, :, None, None].expand(-1, -1, *disc.shape)
+    place = torch.arange(_DISK_SIDE, device=noise.device, dtype=noise.dtype)
+    radius = torch.hypot(*torch.meshgrid(*2 * [place - 0.5 * (_DISK_SIDE - 1)], indexing="ij"))
+    disk = torch.exp(-radius / _DISK_SCALE)
+    flux = _DISK_SIGNAL * error[:, None, None, None] * spectrum[:, None, None] * disk
+    planes = weight[:, :, None, None].expand(-1, -1, *disk.shape)
     return flux * (planes > 0), planes

@@ -53,7 +53,7 @@ def made(example, light, *, noise=True, seed=0):
     )
 
 
-def disc(scale=12.0, size=128):
+def disk(scale=12.0, size=128):
     y, x = np.indices((size, size)) - (size - 1) / 2
     return np.exp(-np.hypot(x, y) / scale)
 
@@ -120,7 +120,7 @@ def test_totals_of_a_galaxy_are_the_networks_own(example, estimator, monkeypatch
 @pytest.mark.filterwarnings("ignore::picasssso.exceptions.OutsideTrainingWarning")
 def test_blocks_equal_the_whole_on_sky_and_galaxy(example, estimator):
     light = np.zeros((160, 160))
-    light[8:56, 8:56] = 0.5 * disc(5.0, 48)
+    light[8:56, 8:56] = 0.5 * disk(5.0, 48)
     images = made(example, light)
     frugal = CNNEstimator(device="cpu")
     frugal.memory_budget = int(frugal.bytes_per_pixel(5, 0) * 160 * 160 / 2)
@@ -137,7 +137,7 @@ def test_blocks_equal_the_whole_on_sky_and_galaxy(example, estimator):
 @pytest.mark.parametrize("side", [32, 40, 56])
 def test_a_small_frame_holds_the_mass_of_a_small_galaxy(example, estimator, side):
     light = np.zeros((96, 96))
-    light[24:72, 24:72] = 0.5 * disc(2.5, 48)
+    light[24:72, 24:72] = 0.5 * disk(2.5, 48)
     images = made(example, light, noise=False)
     part = slice(48 - side // 2, 48 + side // 2)
     with warnings.catch_warnings():
@@ -262,10 +262,10 @@ def test_a_cut_out_of_a_galaxy(watchful, example):
     assert "light at the edge" in found
 
 
-def test_a_disc_without_texture(watchful, example):
-    assert "texture" in causes(watchful[0], made(example, 4.0 * disc()))
-    assert "noise" in causes(watchful[0], made(example, 0.4 * disc(), noise=False))
-    assert "flatness" in causes(watchful[0], made(example, 0.3 * (disc() > 0.2)))
+def test_a_disk_without_texture(watchful, example):
+    assert "texture" in causes(watchful[0], made(example, 4.0 * disk()))
+    assert "noise" in causes(watchful[0], made(example, 0.4 * disk(), noise=False))
+    assert "flatness" in causes(watchful[0], made(example, 0.3 * (disk() > 0.2)))
 
 
 def test_colors_of_no_galaxy(watchful, example):

@@ -217,7 +217,7 @@ def test_meta_says_how():
 # ---- bias and errors --------------------------------------------------------------------
 
 
-def noisy_disc(seed, *, color=1.0, signal_to_noise=10.0, shape=(110, 110), scale=10.0):
+def noisy_disk(seed, *, color=1.0, signal_to_noise=10.0, shape=(110, 110), scale=10.0):
     """An exponential disk with a central signal-to-noise per pixel: flux, weights, truth."""
     rng = np.random.default_rng(seed)
     y, x = np.indices(shape) - np.array(shape)[:, None, None] / 2
@@ -230,11 +230,11 @@ def noisy_disc(seed, *, color=1.0, signal_to_noise=10.0, shape=(110, 110), scale
 
 @pytest.mark.parametrize("color", [1.0, 0.6])
 def test_sums_of_means_are_unbiased(color):
-    """Central S/N of 10: most of the disc's pixels have no color of their own."""
+    """Central S/N of 10: most of the disk's pixels have no color of their own."""
     estimator = MassToLightEstimator()
     ratios, medians = [], []
     for seed in range(40):
-        flux, weights, truth = noisy_disc(seed, color=color)
+        flux, weights, truth = noisy_disk(seed, color=color)
         found = run(estimator, flux, weights)
         expected = run(estimator, truth, weights * 1e8).mean.sum(dtype=float)
         ratios.append(found.mean.sum(dtype=float) / expected)
@@ -249,7 +249,7 @@ def test_a_strict_pixel_color_is_biased_where_it_is_noisy():
     estimators = {mode: MassToLightEstimator(color_mode=mode) for mode in ("adaptive", "pixel")}
     spread = {mode: [] for mode in estimators}
     for seed in range(10):
-        flux, weights, truth = noisy_disc(seed, signal_to_noise=5)
+        flux, weights, truth = noisy_disk(seed, signal_to_noise=5)
         for mode, estimator in estimators.items():
             expected = run(estimator, truth, weights * 1e8).mean
             found = run(estimator, flux, weights).percentiles[2]
@@ -280,7 +280,7 @@ def test_percentiles_cover_the_truth():
     estimator = MassToLightEstimator(max_radius=8)
     inside = {0.68: [], 0.95: []}
     for seed in range(12):
-        flux, weights, truth = noisy_disc(seed, signal_to_noise=60, shape=(70, 70))
+        flux, weights, truth = noisy_disk(seed, signal_to_noise=60, shape=(70, 70))
         # The truth shifts as a whole by the error that all pixels share.
         shift = np.random.default_rng(seed).standard_normal()
         found = run(estimator, flux, weights)
@@ -320,7 +320,7 @@ def test_errors_of_color_and_luminosity_are_correlated():
 
 
 def test_flags():
-    flux, weights, _ = noisy_disc(1, signal_to_noise=40)
+    flux, weights, _ = noisy_disk(1, signal_to_noise=40)
     found = run(MassToLightEstimator(max_radius=5), flux, weights)
     center, corner = (55, 55), (3, 3)
     assert found.quality[center] == 0
@@ -340,13 +340,13 @@ def test_a_color_of_no_stars_is_held_and_flagged():
 
 
 def test_luminosity_stays_the_pixels_own_where_another_band_is_masked():
-    flux, weights, _ = noisy_disc(2, signal_to_noise=40)
+    flux, weights, _ = noisy_disk(2, signal_to_noise=40)
     weights = weights.copy()
     weights[0, 50:53, 50:53] = 0
     flux[0, 50:53, 50:53] = 1e20
     weights[1, 60, 60] = 0
     found = run(MassToLightEstimator(), flux, weights)
-    whole = run(MassToLightEstimator(), *noisy_disc(2, signal_to_noise=40)[:2])
+    whole = run(MassToLightEstimator(), *noisy_disk(2, signal_to_noise=40)[:2])
     hole = (slice(50, 53), slice(50, 53))
     np.testing.assert_allclose(found.mean[hole], whole.mean[hole], rtol=0.3)
     assert np.isnan(found.mean[60, 60])
@@ -365,7 +365,7 @@ def test_no_color_anywhere_near_is_no_data():
 
 
 def test_pixels_of_a_bin_are_not_independent():
-    flux, weights, _ = noisy_disc(3, signal_to_noise=20)
+    flux, weights, _ = noisy_disk(3, signal_to_noise=20)
     binned = run(MassToLightEstimator(), flux, weights, binned=True)
     pixel = run(MassToLightEstimator(color_mode="pixel"), flux, weights)
     np.testing.assert_array_equal(binned.mean, pixel.mean)
@@ -375,7 +375,7 @@ def test_pixels_of_a_bin_are_not_independent():
 
 
 def test_samples_agree_with_mean_and_percentiles():
-    flux, weights, _ = noisy_disc(4, signal_to_noise=40, shape=(40, 40))
+    flux, weights, _ = noisy_disk(4, signal_to_noise=40, shape=(40, 40))
     estimator = MassToLightEstimator(max_radius=4)
     found = run(estimator, flux, weights, n_samples=400, seed=3)
     assert found.samples.shape == (400, 40, 40)
@@ -394,7 +394,7 @@ def test_samples_agree_with_mean_and_percentiles():
 
 def test_samples_of_a_total_know_of_shared_errors():
     """The relation moves all pixels of a draw together."""
-    flux, weights, _ = noisy_disc(5, signal_to_noise=60, shape=(60, 60))
+    flux, weights, _ = noisy_disk(5, signal_to_noise=60, shape=(60, 60))
     found = run(MassToLightEstimator(max_radius=4), flux, weights, n_samples=300, seed=1)
     totals = found.samples.sum(axis=(1, 2), dtype=float)
     shared = MassToLightEstimator()._model(context()).shared_error()

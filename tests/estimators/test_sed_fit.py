@@ -129,7 +129,7 @@ def test_no_distance_is_needed(estimator, galaxy):
 
 
 @pytest.mark.parametrize("signal_to_noise", [10.0, 50.0])
-def test_total_of_an_exponential_disc(signal_to_noise, estimator):
+def test_total_of_an_exponential_disk(signal_to_noise, estimator):
     # Every pixel has a population of its own from the prior; none is in the library.
     shape = (80, 100)
     models = ModelLibrary.build(SDSS_BANDS, REDSHIFT, n_models=shape[0] * shape[1], seed=5)

@@ -11,8 +11,8 @@ from picasssso.exceptions import InvalidInputError
 @pytest.mark.parametrize(
     ("method", "ratio", "turn"), [("isophote", 0.02, 0.03), ("moments", 0.04, 0.06)]
 )
-def test_known_shapes_are_found(discs, method, ratio, turn):
-    maps, known = discs
+def test_known_shapes_are_found(disks, method, ratio, turn):
+    maps, known = disks
     found = fit_apertures(maps, half_mass_radius=known["half_mass_radius"], method=method)
     assert np.abs(found.x - known["x"]).max() < 0.2
     assert np.abs(found.y - known["y"]).max() < 0.2
@@ -31,9 +31,9 @@ def test_half_mass_radius_of_a_round_galaxy_is_measured():
     assert found.half_mass_radius[0] == pytest.approx(9, rel=0.01)
 
 
-def test_a_fit_that_fails_falls_back_and_is_counted(discs):
+def test_a_fit_that_fails_falls_back_and_is_counted(disks):
     rng = np.random.default_rng(3)
-    maps = discs[0][:2].copy()
+    maps = disks[0][:2].copy()
     maps[1] = rng.uniform(0, 1, maps[1].shape)  # no galaxy: no isophote falls outwards
     found = fit_apertures(maps, half_mass_radius=6.0)
     assert found.fitted.tolist() == [True, False]
@@ -43,8 +43,8 @@ def test_a_fit_that_fails_falls_back_and_is_counted(discs):
     assert not found.select(np.array([1])).fitted.any()
 
 
-def test_weights_are_areas(discs):
-    maps, known = discs
+def test_weights_are_areas(disks):
+    maps, known = disks
     found = fit_apertures(maps, half_mass_radius=known["half_mass_radius"], method="moments")
     area = np.pi * found.axis_ratio * (2 * found.half_mass_radius) ** 2
     np.testing.assert_allclose(found.weights(2.0).sum(axis=(1, 2)), area, rtol=1e-4)
@@ -57,15 +57,15 @@ def test_weights_are_areas(discs):
     assert found.weights(2.0)[radius > 2.5].max() == 0
 
 
-def test_an_ellipse_is_the_one_that_totals_take(discs):
-    maps, known = discs
+def test_an_ellipse_is_the_one_that_totals_take(disks):
+    maps, known = disks
     found = fit_apertures(maps, half_mass_radius=known["half_mass_radius"], method="moments")
     mask = found.aperture(3, 2.0).to_mask(method="exact").to_image(found.shape)
     np.testing.assert_allclose(mask, found.weights(2.0)[3], atol=1e-6)
 
 
-def test_tensors_and_masked_pixels_are_taken(discs):
-    maps, known = discs
+def test_tensors_and_masked_pixels_are_taken(disks):
+    maps, known = disks
     holed = torch.tensor(maps, dtype=torch.float32)
     holed[:, 5, 5] = float("nan")
     found = fit_apertures(holed, half_mass_radius=torch.tensor(known["half_mass_radius"]),
@@ -87,7 +87,7 @@ def test_bad_input_is_refused(maps, options, words):
         fit_apertures(maps, **options)
 
 
-def test_impossible_annuli_are_refused(discs):
-    found = fit_apertures(discs[0], method="moments")
+def test_impossible_annuli_are_refused(disks):
+    found = fit_apertures(disks[0], method="moments")
     with pytest.raises(InvalidInputError, match="inner < outer"):
         found.weights(1.0, inner=2.0)

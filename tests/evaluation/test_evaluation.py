@@ -40,11 +40,11 @@ def make_maps(values, *, error=0.1, meta=None, wcs=None, definitions=None, shift
 
 
 @pytest.fixture(scope="module")
-def galaxies(discs):
+def galaxies(disks):
     """True maps of mass, age and star formation of twelve galaxies."""
     return [
         {"stellar_mass": m, "stellar_age": np.full(m.shape, 4.0 + k), "sfr": 1e-10 * m}
-        for k, m in enumerate(discs[0])
+        for k, m in enumerate(disks[0])
     ]
 
 
@@ -111,8 +111,8 @@ def test_derived_masses_and_the_oracle_mask():
     assert np.isnan(masked.values["gas_metallicity"][0, 0, 5])
 
 
-def test_galaxies_without_gas_are_counted_not_compared(discs):
-    maps = discs[0][:6]
+def test_galaxies_without_gas_are_counted_not_compared(disks):
+    maps = disks[0][:6]
     gas = 0.1 * maps
     gas[:2] = 0
     truth = MapStack({"stellar_mass": maps, "gas_mass": gas})
@@ -127,8 +127,8 @@ def test_galaxies_without_gas_are_counted_not_compared(discs):
     assert figures["oracle"]["n"] == 4
 
 
-def test_sums_of_the_truth_leave_out_what_the_estimate_lacks(discs):
-    maps = discs[0][:2]
+def test_sums_of_the_truth_leave_out_what_the_estimate_lacks(disks):
+    maps = disks[0][:2]
     holed = maps.copy()
     holed[:, 20:30, 20:30] = np.nan
     apertures = fit_apertures(maps, method="moments")
@@ -142,8 +142,8 @@ def test_sums_of_the_truth_leave_out_what_the_estimate_lacks(discs):
     assert np.isfinite(record["pixel.estimate.stellar_mass"]).all()
 
 
-def test_the_same_pixels_are_kept_whatever_the_estimator_and_the_batch(discs):
-    maps = discs[0][:4]
+def test_the_same_pixels_are_kept_whatever_the_estimator_and_the_batch(disks):
+    maps = disks[0][:4]
     apertures = fit_apertures(maps, method="moments")
     truth = MapStack({"stellar_mass": maps})
     settings = Settings(pixels_per_galaxy=50, structure=False)
@@ -161,8 +161,8 @@ def test_the_same_pixels_are_kept_whatever_the_estimator_and_the_batch(discs):
     assert len(whole["pixel.galaxy"]) == 200
 
 
-def test_bins_by_signal_to_noise(discs):
-    maps = discs[0][:4]
+def test_bins_by_signal_to_noise(disks):
+    maps = disks[0][:4]
     apertures = fit_apertures(maps, method="moments")
     snr = np.where(np.arange(64) < 32, 5.0, 50.0) * np.ones(maps.shape)
     estimate = MapStack({"stellar_mass": maps * np.where(snr < 10, 2.0, 1.0)})
@@ -175,8 +175,8 @@ def test_bins_by_signal_to_noise(discs):
     assert means[3] == pytest.approx(0, abs=1e-6)
 
 
-def test_sums_are_binned_by_the_mean_signal_to_noise_of_their_pixels(discs):
-    maps = discs[0][:4]
+def test_sums_are_binned_by_the_mean_signal_to_noise_of_their_pixels(disks):
+    maps = disks[0][:4]
     apertures = fit_apertures(maps, method="moments")
     level = np.array([1.0, 5.0, 15.0, 50.0])
     # What lies outside of the aperture does not count, nor do bad pixels.
@@ -191,8 +191,8 @@ def test_sums_are_binned_by_the_mean_signal_to_noise_of_their_pixels(discs):
     assert [row["mean"] for row in rows] == pytest.approx(np.log10(level), abs=1e-3)
 
 
-def test_a_slope_with_density_is_found(discs):
-    maps = discs[0]
+def test_a_slope_with_density_is_found(disks):
+    maps = disks[0]
     estimate = 1e8 * (maps / 1e8) ** 1.25
     # log10(estimate / truth) = 0.2 (log10 estimate - 8)
     apertures = fit_apertures(maps, method="moments")
@@ -261,12 +261,12 @@ def test_resolutions_may_differ_if_asked_for(galaxies):
     assert len(evaluation) == 1
 
 
-def test_percentiles_of_sums_come_from_joint_samples(discs):
+def test_percentiles_of_sums_come_from_joint_samples(disks):
     from photutils.aperture import EllipticalAperture
 
     from picasssso.evaluation.evaluation import total_percentiles
 
-    mass = discs[0][0]
+    mass = disks[0][0]
     rng = np.random.default_rng(3)
     # All pixels err together in mass, and the age with them.
     shift = 10 ** rng.normal(0, 0.1, 4001)[:, None, None]
@@ -286,8 +286,8 @@ def test_percentiles_of_sums_come_from_joint_samples(discs):
     np.testing.assert_allclose(found["stellar_age"][0], 5 * expected, rtol=1e-5)
 
 
-def test_scatter_is_compared_on_galaxies_that_both_have(discs):
-    maps = discs[0]
+def test_scatter_is_compared_on_galaxies_that_both_have(disks):
+    maps = disks[0]
     apertures = fit_apertures(maps, method="moments")
     rng = np.random.default_rng(4)
     shift = rng.normal(0, 0.1, len(maps))

@@ -19,8 +19,8 @@ LADDER = np.array([-1.959964, -0.994458, 0.0, 0.994458, 1.959964])
 
 
 @pytest.fixture(scope="module")
-def apertures(discs):
-    maps, known = discs
+def apertures(disks):
+    maps, known = disks
     return fit_apertures(maps, half_mass_radius=known["half_mass_radius"])
 
 
@@ -30,8 +30,8 @@ def standardized(rng, shape):
     return (draws - draws.mean()) / draws.std(ddof=1)
 
 
-def test_a_planted_offset_and_scatter_of_sums_are_found(discs, apertures):
-    maps, _ = discs
+def test_a_planted_offset_and_scatter_of_sums_are_found(disks, apertures):
+    maps, _ = disks
     rng = np.random.default_rng(1)
     shift = 0.123 + 0.087 * standardized(rng, len(maps))
     truth = MapStack({"stellar_mass": maps})
@@ -45,8 +45,8 @@ def test_a_planted_offset_and_scatter_of_sums_are_found(discs, apertures):
     assert found.n == found.n_galaxies == len(maps)
 
 
-def test_sums_are_those_of_an_exponential_disc(discs, apertures):
-    maps, known = discs
+def test_sums_are_those_of_an_exponential_disk(disks, apertures):
+    maps, known = disks
     total = aperture_values(MapStack({"stellar_mass": maps}), apertures.weights(2.0))
     scale = known["half_mass_radius"] / 1.678
     inside = 1 - (1 + 2 * 1.678) * np.exp(-2 * 1.678)
@@ -94,9 +94,9 @@ def test_a_residual_that_depends_on_something_is_found_in_bins():
     np.testing.assert_allclose([one.sigma for one in found], expected, rtol=0.01)
 
 
-def test_a_planted_gradient_is_found(large_discs):
+def test_a_planted_gradient_is_found(large_disks):
     # Pixels must be small against annuli, or they smear the gradient themselves.
-    maps, known = large_discs
+    maps, known = large_disks
     apertures = fit_apertures(maps, half_mass_radius=known["half_mass_radius"])
     radius = apertures.radius()
     truth = MapStack({"stellar_mass": maps, "stellar_age": 5 + 0 * maps})
@@ -109,7 +109,7 @@ def test_a_planted_gradient_is_found(large_discs):
         slopes[name] = radial_gradients(profiles[0], edges) - radial_gradients(profiles[1], edges)
     np.testing.assert_allclose(slopes["stellar_mass"].mean(), -0.08, rtol=0.01)
     np.testing.assert_allclose(slopes["stellar_age"].mean(), -0.08, rtol=0.01)
-    # The disc's own: log10(e) * 1.678 dex per half-mass radius.
+    # The disk's own: log10(e) * 1.678 dex per half-mass radius.
     own = radial_gradients(radial_profiles(truth, apertures, edges)["stellar_mass"], edges)
     np.testing.assert_allclose(own, -np.log10(np.e) * 1.678, rtol=0.02)
 
@@ -160,10 +160,10 @@ def test_truths_that_equal_percentiles_are_inside():
     np.testing.assert_allclose(found.ranks, [25, 25, 25, 25, 0, 0])
 
 
-def test_smoothing_and_noise_are_told_apart(discs, apertures):
+def test_smoothing_and_noise_are_told_apart(disks, apertures):
     from scipy.ndimage import gaussian_filter
 
-    maps = discs[0]
+    maps = disks[0]
     rng = np.random.default_rng(8)
     truth = maps * 10 ** rng.normal(0, 0.1, maps.shape)
     blurred = gaussian_filter(truth, (0, 1.5, 1.5))

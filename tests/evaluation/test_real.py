@@ -109,7 +109,7 @@ def test_painted_annuli_have_the_flux_of_the_profile(axis_ratio, angle):
     assert inside > 0
 
 
-def test_circular_apertures_hold_half_of_an_inclined_disc_where_the_profile_says_so():
+def test_circular_apertures_hold_half_of_an_inclined_disk_where_the_profile_says_so():
     axis_ratio = 0.4
     profile = GalaxyProfile(BANDS[2:3], RADIUS[:10], exponential()[None, :10], axis_ratio)
     image = paint_profile(profile, (256, 256), 0.4)[0]
@@ -128,7 +128,7 @@ def test_major_axis_lies_at_its_position_angle():
     assert abs((image * x).sum()) < 1e-6 * image.sum() * 64
 
 
-def test_painted_disc_is_as_bright_as_the_disc_that_the_profile_is_of():
+def test_painted_disk_is_as_bright_as_the_disk_that_the_profile_is_of():
     scale = 6.0
     profile = GalaxyProfile(BANDS[2:3], RADIUS[:10], exponential(scale)[None, :10])
     image = paint_profile(profile, (128, 128), 0.4)[0]
@@ -328,7 +328,7 @@ def test_ages_at_the_effective_radius(catalog):
 # ---- rings ------------------------------------------------------------------------------
 
 
-def write_disc(folder, sky=0.3):
+def write_disk(folder, sky=0.3):
     """Images of a round exponential disk of constant color around a known place, and rings."""
     wcs = WCS(naxis=2)
     wcs.wcs.ctype = ["RA---TAN", "DEC--TAN"]
@@ -356,7 +356,7 @@ def write_disc(folder, sky=0.3):
 
 
 def test_rings_are_read_at_another_distance(tmp_path):
-    write_disc(tmp_path)
+    write_disk(tmp_path)
     found = read_rings(tmp_path / "rings.ecsv", "N1", distance_ratio=2.0, imf=0.5)
     assert found["radius"][1] == pytest.approx(1.2)
     assert found["gas_mass"][0] == pytest.approx(13e6)
@@ -370,7 +370,7 @@ def test_rings_are_read_at_another_distance(tmp_path):
 def test_moving_a_galaxy_keeps_its_luminosity_and_sky_is_gone(tmp_path):
     from astropy.cosmology import Planck18
 
-    description = write_disc(tmp_path)
+    description = write_disk(tmp_path)
     field = Field.read(description, tmp_path)
     images, kpc = move_to_redshift(field, distance=10 * u.Mpc, redshift=0.03, block=4)
     assert kpc == pytest.approx(6.0 / 206265 * 1e4, rel=1e-4)
@@ -381,8 +381,8 @@ def test_moving_a_galaxy_keeps_its_luminosity_and_sky_is_gone(tmp_path):
     np.testing.assert_allclose(ratio, expected, rtol=0.03)
 
 
-def test_rings_of_a_disc_fall_as_its_light(tmp_path):
-    description = write_disc(tmp_path)
+def test_rings_of_a_disk_fall_as_its_light(tmp_path):
+    description = write_disk(tmp_path)
     record = estimate_rings(description, tmp_path, RealEstimator({"name": "mass_to_light"}))
     entry = record["properties"]["stellar_mass"]
     estimate = np.array(entry["estimate"])
@@ -421,7 +421,7 @@ catalog = "galaxies.fits"
 counts = {gswlc = 3}
 
 [[rings]]
-id = "disc"
+id = "disk"
 files = {sdss2010-g = "g.fits", sdss2010-r = "r.fits", sdss2010-i = "i.fits"}
 sky_beyond = 140.0
 distance = 10.0
@@ -466,7 +466,7 @@ def data(tmp_path):
     folder = tmp_path / "data"
     folder.mkdir()
     write_catalog(folder / "galaxies.fits")
-    write_disc(folder)
+    write_disk(folder)
     (tmp_path / "real.toml").write_text(CONFIGURATION)
     return folder
 
@@ -486,16 +486,16 @@ def test_command_measures_and_says_what_is_met(tmp_path, data):
     written = tmp_path / "kept" / "results"
     content = json.loads((written / "real.json").read_text())
     assert content["parts"]["galaxies"]["estimators"]["maps"]["mass"]["n"] == 3
-    assert "total" not in content["parts"]["disc"]["estimators"]
+    assert "total" not in content["parts"]["disk"]["estimators"]
     masses = [
         content["parts"]["field"]["estimators"][k]["N1"]["log_mass"] for k in ("maps", "total")
     ]
     assert masses[0] == pytest.approx(masses[1], abs=0.03)
     assert [one["met"] for one in content["requirements"]] == [True, False, None]
-    for name in ("real_requirements.inc", "real_galaxies.inc", "real_disc.inc", "real_field.inc",
-                 "real_galaxies_mass.png", "real_disc.png"):  # fmt: skip
+    for name in ("real_requirements.inc", "real_galaxies.inc", "real_disk.inc", "real_field.inc",
+                 "real_galaxies_mass.png", "real_disk.png"):  # fmt: skip
         assert (written / name).stat().st_size > 100, name
-    assert "list-table" in (written / "real_disc.inc").read_text()
+    assert "list-table" in (written / "real_disk.inc").read_text()
     requirements = (written / "real_requirements.inc").read_text()
     assert "within ± 5 dex" in requirements
     assert requirements.count("**missed**") == 1

@@ -27,7 +27,7 @@ def skewed_wcs(shape):
     return wcs
 
 
-def make_disc(position_angle=35.0, axis_ratio=0.5, shape=(150, 130)):
+def make_disk(position_angle=35.0, axis_ratio=0.5, shape=(150, 130)):
     """An exponential disk of known shape, evaluated on the sky (arcsec to east and north)."""
     wcs = skewed_wcs(shape)
     y, x = np.indices(shape)
@@ -48,32 +48,32 @@ def make_disc(position_angle=35.0, axis_ratio=0.5, shape=(150, 130)):
 
 
 @pytest.fixture(scope="module")
-def disc():
-    return make_disc()
+def disk():
+    return make_disk()
 
 
 def shape_of(maps, **options):
     return maps.profile("stellar_mass", correlation="independent", **options).meta
 
 
-def test_default_ellipse_is_that_of_the_galaxy(disc):
-    meta = shape_of(disc)
+def test_default_ellipse_is_that_of_the_galaxy(disk):
+    meta = shape_of(disk)
     assert meta["position_angle"] == pytest.approx(35, abs=1)
     assert meta["axis_ratio"] == pytest.approx(0.5, abs=0.01)
-    found = disc.wcs.pixel_to_world(*meta["center"])
+    found = disk.wcs.pixel_to_world(*meta["center"])
     assert found.separation(CENTER).to_value(u.arcsec) < 0.05
 
 
 @pytest.mark.parametrize("position_angle", [0.0, 80.0, 145.0])
 def test_default_ellipse_at_other_angles(position_angle):
-    meta = shape_of(make_disc(position_angle, shape=(240, 280)))
+    meta = shape_of(make_disk(position_angle, shape=(240, 280)))
     difference = (meta["position_angle"] - position_angle + 90) % 180 - 90
     assert difference == pytest.approx(0, abs=1)
 
 
-def test_profile_of_an_exponential_disc(disc):
+def test_profile_of_an_exponential_disk(disk):
     edges = np.arange(0, 24, 2.0) * u.arcsec
-    table = disc.profile(
+    table = disk.profile(
         "stellar_mass",
         center=CENTER,
         position_angle=35 * u.deg,
@@ -96,44 +96,44 @@ def test_profile_of_an_exponential_disc(disc):
     np.testing.assert_allclose(relative * table["n_pixels"] ** 0.5, 0.02, rtol=0.3)
 
 
-def test_rings_add_up_to_the_total(disc):
+def test_rings_add_up_to_the_total(disk):
     edges = np.linspace(0, 15, 11) * u.arcsec
-    table = disc.profile(
+    table = disk.profile(
         "stellar_mass", center=CENTER, axis_ratio=1, edges=edges, correlation="independent"
     )
     area = np.pi * (table["radius_outer"] ** 2 - table["radius_inner"] ** 2)
-    distance = disc.angular_diameter_distance
+    distance = disk.angular_diameter_distance
     mass = (table["stellar_mass"] * area.to_value(u.rad**2) * distance**2).to(u.Msun).sum()
     # The same circle on the sky, as an ellipse in pixels of odd shape.
-    last = disc.profile(
+    last = disk.profile(
         "stellar_mass", center=CENTER, axis_ratio=1, edges=[0, 15] * u.arcsec, correlation="full"
     )
     whole = last["stellar_mass"][0] * (np.pi * (15 * u.arcsec).to_value(u.rad) ** 2) * distance**2
     assert mass.value == pytest.approx(whole.to_value(u.Msun), rel=1e-4)
-    assert last["n_pixels"][0] * disc.pixel_solid_angle.value == pytest.approx(
+    assert last["n_pixels"][0] * disk.pixel_solid_angle.value == pytest.approx(
         np.pi * 15**2, rel=1e-3
     )
 
 
-def test_deprojection_turns_the_disc_face_on(disc):
+def test_deprojection_turns_the_disk_face_on(disk):
     edges = np.arange(0, 20, 4.0) * u.arcsec
     options = {"center": CENTER, "position_angle": 35 * u.deg, "edges": edges}
-    seen = disc.profile("stellar_mass", axis_ratio=0.5, correlation="full", **options)
-    face_on = disc.profile("stellar_mass", inclination=60 * u.deg, correlation="full", **options)
+    seen = disk.profile("stellar_mass", axis_ratio=0.5, correlation="full", **options)
+    face_on = disk.profile("stellar_mass", inclination=60 * u.deg, correlation="full", **options)
     assert face_on.meta["axis_ratio"] == pytest.approx(0.5)
     assert face_on.meta["inclination"] == pytest.approx(60)
     for column in ("stellar_mass", "stellar_mass_error"):
         np.testing.assert_allclose(face_on[column].value, 0.5 * seen[column].value)
     # Ages do not change by turning a galaxy.
     ages = [
-        disc.profile("stellar_age", axis_ratio=0.5, inclination=i, correlation="full", **options)
+        disk.profile("stellar_age", axis_ratio=0.5, inclination=i, correlation="full", **options)
         for i in (None, 60 * u.deg)
     ]
     np.testing.assert_allclose(ages[0]["stellar_age"], ages[1]["stellar_age"])
 
 
-def test_intensive_properties_are_weighted(disc):
-    table = disc.profile(
+def test_intensive_properties_are_weighted(disk):
+    table = disk.profile(
         "stellar_age",
         center=CENTER,
         position_angle=35 * u.deg,
@@ -148,8 +148,8 @@ def test_intensive_properties_are_weighted(disc):
     assert (table["stellar_age"].value[3:] < middle[3:]).all()
 
 
-def test_default_edges(disc):
-    table = disc.profile("stellar_mass", correlation="independent")
+def test_default_edges(disk):
+    table = disk.profile("stellar_mass", correlation="independent")
     assert len(table) <= 20
     assert table["radius_inner"][0] == 0
     np.testing.assert_array_equal(table["radius_inner"][1:], table["radius_outer"][:-1])
@@ -163,17 +163,17 @@ def test_default_edges(disc):
     )
 
 
-def test_edges_in_kpc(disc):
-    distance = disc.angular_diameter_distance
+def test_edges_in_kpc(disk):
+    distance = disk.angular_diameter_distance
     edges = np.arange(0, 20, 4.0) * u.arcsec
     lengths = (edges.to_value(u.rad) * distance).to(u.kpc)
     options = {"center": CENTER, "axis_ratio": 1, "correlation": "full"}
-    one, two = (disc.profile("stellar_mass", edges=e, **options) for e in (edges, lengths))
+    one, two = (disk.profile("stellar_mass", edges=e, **options) for e in (edges, lengths))
     np.testing.assert_allclose(one["stellar_mass"], two["stellar_mass"])
 
 
-def test_rings_beyond_the_image_are_nan(disc):
-    table = disc[60:100, 40:90].profile(
+def test_rings_beyond_the_image_are_nan(disk):
+    table = disk[60:100, 40:90].profile(
         "stellar_mass",
         center=CENTER,
         axis_ratio=1,
@@ -233,24 +233,24 @@ def test_noise_around_the_galaxy_does_not_move_its_ellipse():
     assert (meta["position_angle"] + 90) % 180 - 90 == pytest.approx(0, abs=3)
 
 
-def test_shape_of_a_property_without_weight_is_that_of_a_surface_density(disc):
-    mass = disc.mean("stellar_mass").value
+def test_shape_of_a_property_without_weight_is_that_of_a_surface_density(disk):
+    mass = disk.mean("stellar_mass").value
     maps = PropertyMaps(
         {
             "attenuation_v": PropertyArrays(np.ones_like(mass) + LADDER),
             "stellar_mass": PropertyArrays(mass * (1 + LADDER), mass),
         },
         quality=None,
-        wcs=disc.wcs,
+        wcs=disk.wcs,
     )
     meta = maps.profile("attenuation_v", correlation="full").meta
     assert meta["axis_ratio"] == pytest.approx(0.5, abs=0.01)
 
 
-def test_table_can_be_written(disc, tmp_path):
+def test_table_can_be_written(disk, tmp_path):
     from astropy.table import QTable
 
-    table = disc.profile("stellar_mass", correlation="independent")
+    table = disk.profile("stellar_mass", correlation="independent")
     table.write(tmp_path / "profile.ecsv")
     again = QTable.read(tmp_path / "profile.ecsv")
     assert again.meta["position_angle"] == table.meta["position_angle"]
@@ -279,8 +279,8 @@ def test_a_galaxy_larger_than_the_image_keeps_its_shape(frame):
     assert meta["axis_ratio"] == pytest.approx(0.45, abs=0.03)
 
 
-def test_an_error_that_all_pixels_share_does_not_hide_the_galaxy(disc):
-    mass = disc.mean("stellar_mass").value
+def test_an_error_that_all_pixels_share_does_not_hide_the_galaxy(disk):
+    mass = disk.mean("stellar_mass").value
     # A mass-to-light ratio that is known within 0.17 dex, and little noise.
     width = 0.4 * mass
     ladder = np.array([-1.96, -0.994, 0, 0.994, 1.96])[:, None, None]
@@ -289,16 +289,16 @@ def test_an_error_that_all_pixels_share_does_not_hide_the_galaxy(disc):
             np.maximum(mass + ladder * width, 1.0), mass, shared=0.39 * mass
         )
     }
-    maps = PropertyMaps(arrays, quality=None, wcs=disc.wcs, **OPTIONS)
+    maps = PropertyMaps(arrays, quality=None, wcs=disk.wcs, **OPTIONS)
     assert shape_of(maps)["position_angle"] == pytest.approx(35, abs=1)
     assert shape_of(maps)["axis_ratio"] == pytest.approx(0.5, abs=0.02)
 
 
 def test_annuli_that_are_turned_by_a_round_map_warn():
-    maps = make_disc(axis_ratio=0.97)
+    maps = make_disk(axis_ratio=0.97)
     with pytest.warns(PicassssoWarning, match=r"nearly round map \(axis ratio 0\.9\d\)"):
         shape_of(maps, inclination=60 * u.deg)
     # A warning is an error here.
     shape_of(maps)
     shape_of(maps, inclination=60 * u.deg, position_angle=35 * u.deg)
-    shape_of(make_disc(), inclination=60 * u.deg)
+    shape_of(make_disk(), inclination=60 * u.deg)

@@ -12,7 +12,7 @@ from picasssso.mocks import ProceduralGalaxies
 from picasssso.mocks.distances import angular_diameter_distance, redshift_of_distance
 from picasssso.mocks.galaxies import population
 from picasssso.mocks.galaxies import scaling_relations as relations
-from picasssso.mocks.galaxies.disc_structure import draw_structure
+from picasssso.mocks.galaxies.disk_structure import draw_structure
 from picasssso.mocks.galaxies.formation import delayed_history, timescale_of_rate
 from picasssso.mocks.galaxies.projection import inclining_matrix
 from picasssso.mocks.galaxies.render import _histories
@@ -62,7 +62,7 @@ def test_the_mass_put_in_is_the_sum_of_the_map(pixels):
     parameters["n_satellites"][:] = 0
     galaxies = source._render(np.arange(24), parameters)
     _, masses = _histories(parameters)
-    expected = masses["bulge"] + masses["disc"] + masses["bar"] + masses["young"]
+    expected = masses["bulge"] + masses["disk"] + masses["bar"] + masses["young"]
     area = parameters["pixel_scale_kpc"] ** 2
     found = galaxies.mass_formed.double().sum((1, 2, 3)).numpy() * area
     np.testing.assert_allclose(found, expected, rtol=1e-3)
@@ -173,10 +173,10 @@ def test_dust_rises_with_inclination_only_where_structure_is_linked(
             worlds=False, device="cpu",
         )  # fmt: skip
         parameters = source.parameters(range(60))
-        discs = np.flatnonzero((parameters["spheroid"] == 0) & (parameters["sfr"] > 0))
-        parameters = {name: values[discs] for name, values in parameters.items()}
+        disks = np.flatnonzero((parameters["spheroid"] == 0) & (parameters["sfr"] > 0))
+        parameters = {name: values[disks] for name, values in parameters.items()}
         parameters["companion"][:] = 0.0
-        galaxies = source._render(discs, parameters)
+        galaxies = source._render(disks, parameters)
         mass = galaxies.mass_formed.sum(1)
         return (galaxies.attenuation[:, 0] * mass).sum((1, 2)) / mass.sum((1, 2))
 

@@ -68,7 +68,7 @@ def test_smooth_galaxies_have_no_structure_and_the_same_stars():
     assert lopsided[0] < 0.35 * lopsided[1]
 
 
-def test_inclined_discs_lose_part_of_their_columns_of_dust():
+def test_inclined_disks_lose_part_of_their_columns_of_dust():
     cosine = np.array([0.1, 0.6, 1.0])
     steady = relations.dust_inclination(cosine, -relations.DUST_INCLINATION)
     np.testing.assert_array_equal(steady, 1.0)

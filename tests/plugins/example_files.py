@@ -101,13 +101,13 @@ def write_ifu_files(folder):
     used = (wave > 3000) & (wave < 11000)
     for k, name in enumerate(("8138-12704", "8138-12705")):
         young, old = (library.spectrum(2 * k + j).flux.value[used] for j in (0, 1))
-        disc, core = 3e8 * np.exp(-radius / 8), 2e9 * np.exp(-radius / 2)
-        f_nu = 0.25 * (young[:, None, None] * disc + old[:, None, None] * core)
+        disk, core = 3e8 * np.exp(-radius / 8), 2e9 * np.exp(-radius / 2)
+        f_nu = 0.25 * (young[:, None, None] * disk + old[:, None, None] * core)
         write_manga(folder / f"manga-{name}-LINCUBE.fits", (wave[used], f_nu), noisy=1.0)
         area = 0.25 * 0.62**2  # kpc2 of a spaxel
-        age = (np.log10(2e9) * disc + np.log10(9e9) * core) / (disc + core)
+        age = (np.log10(2e9) * disk + np.log10(9e9) * core) / (disk + core)
         planes = {1: 0, 6: age, 7: 0.1, 9: -0.2, 10: 0.1, 11: 0.3, 12: 0.05,
-                  19: np.log10(0.7 / 0.61 * (disc + core) * area)}  # fmt: skip
+                  19: np.log10(0.7 / 0.61 * (disk + core) * area)}  # fmt: skip
         write_pipe3d(folder / f"manga-{name}.Pipe3D.cube.fits", planes, shape, pixel=0.5)
 
 

@@ -21,9 +21,9 @@ def galaxy_light(shape, *, size=9.0, ratio=0.7, flux=150.0, center=None):
     y, x = np.indices(shape, dtype=float)
     cy, cx = ((side - 1) / 2 for side in shape) if center is None else center
     radius = np.hypot(x - cx, (y - cy) / ratio)
-    disc = np.exp(-radius / size)
+    disk = np.exp(-radius / size)
     bulge = np.exp(-np.hypot(x - cx, y - cy) / (size / 5))
-    return flux * (0.7 * disc / disc.sum() + 0.3 * bulge / bulge.sum())
+    return flux * (0.7 * disk / disk.sum() + 0.3 * bulge / bulge.sum())
 
 
 def star_light(shape, n, seed=3, *, flux=(4.0, 40.0), clear=60):

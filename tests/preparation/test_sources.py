@@ -42,8 +42,8 @@ def test_star_and_companion_go_and_the_galaxy_stays(crowded):
     assert not (found.target & found.foreign).any()
     # The light masked on the galaxy's disk is the star's surroundings and no more.
     y, x = np.indices(SHAPE)
-    disc = np.hypot(x - CENTER[1], (y - CENTER[0]) / 0.7) < 30
-    assert np.count_nonzero(found.foreign & disc) < 250
+    disk = np.hypot(x - CENTER[1], (y - CENTER[0]) / 0.7) < 30
+    assert np.count_nonzero(found.foreign & disk) < 250
 
 
 def test_a_smooth_galaxy_keeps_everything():
@@ -108,7 +108,7 @@ def test_the_record_says_how_much_of_the_target_is_masked(crowded):
     record = mask_sources(crowded, sources=found).meta["preparation"][-1]
     assert record["step"] == "mask"
     assert record["part_of_target_area_masked"] == pytest.approx(found.hidden_area, abs=1e-4)
-    outline = found.target | (found.foreign & disc(40))
+    outline = found.target | (found.foreign & disk(40))
     assert found.hidden_area == pytest.approx(1 - found.target.sum() / outline.sum(), rel=0.5)
     hole = np.zeros(SHAPE, bool)
     hole[90:111, 95:116] = True  # bad pixels on the brightest part
@@ -145,7 +145,7 @@ def _masked(image, mask):
     return image
 
 
-def disc(radius):
+def disk(radius):
     y, x = np.indices(SHAPE)
     return np.hypot(x - CENTER[1], (y - CENTER[0]) / 0.7) < radius
 

@@ -139,8 +139,8 @@ def _draw_shape(draws: _Draws, log_mass: np.ndarray, kind: Arrays) -> Arrays:
     # Disk scale length and bulge radius such that half of the mass lies inside ``size``.
     bulge_ratio = np.clip(0.30 * 10.0 ** (0.15 * n("bulge size")), 0.08, 1.0)
     half = _half_mass_radius(bulge, bulge_ratio, index)
-    disc_scale = size / np.where(spheroid, 1.0, half)
-    bulge_radius = np.where(spheroid, size, bulge_ratio * disc_scale)
+    disk_scale = size / np.where(spheroid, 1.0, half)
+    bulge_radius = np.where(spheroid, size, bulge_ratio * disk_scale)
 
     cos_inclination = u("inclination")
     # Thickness of disks: dwarfs are thick (Sanchez-Janssen et al. 2010, MNRAS 406, L65).
@@ -175,15 +175,15 @@ def _draw_shape(draws: _Draws, log_mass: np.ndarray, kind: Arrays) -> Arrays:
     # Bars: two thirds of disks, half of those strong (Masters et al. 2011, MNRAS 411, 2026;
     # Erwin 2018, MNRAS 474, 5372), 0.5-2 disk scale lengths long.
     bars = u("bar")
-    disc = ~spheroid
-    strong = disc & (bars < 0.28)
-    weak = disc & (bars >= 0.28) & (bars < 0.55)
+    disk = ~spheroid
+    strong = disk & (bars < 0.28)
+    weak = disk & (bars >= 0.28) & (bars < 0.55)
     bar = np.where(strong, 0.13, np.where(weak, 0.05, 0.0)) * np.exp(0.4 * n("bar mass"))
-    bar_length = disc_scale * np.clip(1.15 * np.exp(0.25 * n("bar length")), 0.5, 2.2)
+    bar_length = disk_scale * np.clip(1.15 * np.exp(0.25 * n("bar length")), 0.5, 2.2)
     # Rings: inner ones at a bar's end, outer ones at twice that (Buta 1995, ApJS 96, 39).
-    ring = draws.happens("ring", np.where(bar > 0.03, 0.35, 0.12)) & disc
+    ring = draws.happens("ring", np.where(bar > 0.03, 0.35, 0.12)) & disk
     outer = draws.happens("outer ring", 0.35)
-    ring_radius = np.where(outer, 2.1, 1.05) * np.where(bar > 0.03, bar_length, 1.3 * disc_scale)
+    ring_radius = np.where(outer, 2.1, 1.05) * np.where(bar > 0.03, bar_length, 1.3 * disk_scale)
     # Lopsidedness (Zaritsky & Rix 1997, ApJ 477, 118): 0.1, more in irregulars.
     lopsided = np.clip(np.where(irregular, 0.3, 0.1) * np.exp(0.6 * n("lopsided")), 0.0, 0.7)
     # Companions: a tenth of galaxies have one above 1:20 nearby in projection, some of them
@@ -197,7 +197,7 @@ def _draw_shape(draws: _Draws, log_mass: np.ndarray, kind: Arrays) -> Arrays:
         "bulge_fraction": bulge,
         "sersic_index": index,
         "half_mass_radius": size,
-        "disc_scale": disc_scale,
+        "disk_scale": disk_scale,
         "bulge_radius": bulge_radius,
         "bulge_axis_ratio": ratio,
         "bulge_twist": np.where(spheroid, 0.5 * n("isophote twist") * (1 - ratio), 0.0),
@@ -412,7 +412,7 @@ def _draw_gas(
     log_hi = log_hi + relations.hi_below_sequence(rates["below_sequence"])
     left = log_mass + relations.LOG_QUENCHED_HI + relations.QUENCHED_HI_SCATTER * n("quenched hi")
     log_hi = np.where(quenched, np.minimum(left, log_hi), log_hi) + world["world_hi_mass"]
-    radius = relations.hi_disc_radius(log_hi) * 10.0 ** (
+    radius = relations.hi_disk_radius(log_hi) * 10.0 ** (
         relations.HI_RADIUS_SCATTER * n("hi radius")
     )
     depletion = relations.depletion_time(log_mass) + relations.DEPLETION_SCATTER * n("depletion")

@@ -1,4 +1,4 @@
-"""Discs with thickness, seen at any angle.
+"""Disks with thickness, seen at any angle.
 
 With the line of nodes along x, what a disk of finite thickness looks like is a linear
 map of its face-on columns: matter at height z above a point y of the plane appears at

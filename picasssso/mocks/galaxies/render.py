@@ -11,7 +11,7 @@ import torch
 from picasssso._core.constants import HELIUM
 from picasssso._core.random import Stream
 from picasssso.mocks.age_bins import N_AGE
-from picasssso.mocks.galaxies.disc_structure import draw_structure, sample_structure
+from picasssso.mocks.galaxies.disk_structure import draw_structure, sample_structure
 from picasssso.mocks.galaxies.formation import delayed_history
 from picasssso.mocks.galaxies.projection import inclining_matrix, to_sky
 from picasssso.mocks.galaxies.scaling_relations import (
@@ -21,7 +21,7 @@ from picasssso.mocks.galaxies.scaling_relations import (
 )
 from picasssso.mocks.galaxies.sersic import GAUSSIAN_WIDTHS, elliptical_gaussians, sersic_weights
 
-#: Cells of a disc's plane per pixel of the frame, along one axis.
+#: Cells of a disk's plane per pixel of the frame, along one axis.
 PLANE_SAMPLING = 1.1
 
 #: Sides of planes are multiples of this, and planes of 32. Some functions (sigmoid, atan2, powers
@@ -90,14 +90,14 @@ def _histories(parameters: dict[str, np.ndarray]) -> tuple[np.ndarray, dict[str,
     surviving = fractions @ np.array(_SURVIVING)
     mass = 10.0 ** p["log_mass"]
     young = p["sfr"] * (1e8 + 2e8 * p["recent_rate"])
-    disc_now = mass * (1.0 - p["bulge_fraction"])
+    disk_now = mass * (1.0 - p["bulge_fraction"])
     young_now = young * 0.78
-    disc_survival = 0.5 * (surviving[:, 1] + surviving[:, 2])
-    disc = np.maximum(disc_now - young_now, 0.1 * disc_now) / disc_survival
-    bar_mass = p["bar_fraction"] * disc
+    disk_survival = 0.5 * (surviving[:, 1] + surviving[:, 2])
+    disk = np.maximum(disk_now - young_now, 0.1 * disk_now) / disk_survival
+    bar_mass = p["bar_fraction"] * disk
     masses = {
         "bulge": mass * p["bulge_fraction"] / surviving[:, 0],
-        "disc": disc - bar_mass,
+        "disk": disk - bar_mass,
         "bar": bar_mass,
         "young": young,
         "satellites": mass / surviving[:, 4],
@@ -136,14 +136,14 @@ def render_parts(
         rotation, dtype=torch.float32, device=device
     )  # fmt: skip
     x, y = _coordinates(frame.n_pixels, pixel, turn, shift, values["position_angle"])
-    disc = _disc_maps(values, frame.n_pixels, pixel, shift, x, y, stream, prefix)
+    disk = _disk_maps(values, frame.n_pixels, pixel, shift, x, y, stream, prefix)
     n = len(pixel)
     flat = (n, frame.n_pixels**2)
     bulge = _bulge_map(values, parameters["sersic_index"], pixel, x.reshape(flat), y.reshape(flat))
     satellites = _satellite_map(
         parameters, values, pixel, x.reshape(flat), y.reshape(flat), stream
     )
-    return _assemble(values, fractions, disc, bulge, satellites, x, y)
+    return _assemble(values, fractions, disk, bulge, satellites, x, y)
 
 
 def _coordinates(
@@ -189,7 +189,7 @@ def _sf_profile(
 
     smooth = torch.exp(-radius / p("sf_scale_ratio").clamp(0.3, 3.0))
     hole = 1.0 - p("sf_hole").clamp(max=1.0) * torch.exp(-((radius / 0.55) ** 2))
-    where = p("ring_radius") / p("disc_scale")
+    where = p("ring_radius") / p("disk_scale")
     distance = (radius - where) / torch.hypot(p("ring_width") * where, soft)
     ring = p("linked") * p("ring") * 1.8 * torch.exp(-where / p("sf_scale_ratio").clamp(0.3, 3.0))
     return smooth * hole + ring * torch.exp(-0.5 * (distance * distance).clamp(max=60.0))
@@ -201,7 +201,7 @@ def _hi_profile(v: dict[str, torch.Tensor], radius: torch.Tensor) -> torch.Tenso
     return torch.sigmoid((0.62 - radius) / 0.17) * (1.0 - hole * torch.exp(-((radius / 0.3) ** 2)))
 
 
-def _disc_maps(
+def _disk_maps(
     v: dict[str, torch.Tensor],
     n_pixels: int,
     pixel: torch.Tensor,
@@ -211,7 +211,7 @@ def _disc_maps(
     stream: Stream,
     prefix: str,
 ) -> torch.Tensor:
-    """Return the disc's maps on the sky.
+    """Return the disk's maps on the sky.
 
     In Msun/kpc2 formed: inner and outer disk, bar; in Msun/yr/kpc2: star formation of the
     last 10 and of the 10-100 Myr; in Msun/kpc2: H2, HI. Shape (n, 7, y, x).
@@ -221,7 +221,7 @@ def _disc_maps(
     cells = (torch.arange(n_plane, device=device) + 0.5) * (2.0 / n_plane) - 1.0
     half = pixel * (n_pixels * 0.5 * math.sqrt(2.0) + 1.0) + torch.hypot(shift[0], shift[1])
     cosine = v["cos_inclination"].clamp(0.02, 1.0)
-    scale = v["disc_scale"]
+    scale = v["disk_scale"]
     height = 0.8 * v["thickness"] * scale
     # Tidal debris is twice as wide as the disk.
     largest = torch.maximum(scale * torch.where(v["tidal"] > 0, 18.0, 9.0), 1.8 * v["hi_radius"])
@@ -246,9 +246,9 @@ def _disc_maps(
     tidal = p("tidal").clamp(max=0.4)
     # The integral of exp(-hypot(r, s) + s) r is 1 + s.
     wide = soft / 2.2
-    disc = (1.0 - tidal) * torch.exp(soft - smooth_radius) / (1.0 + soft)
-    disc = disc + tidal * torch.exp(wide - smooth_radius / 2.2) / (1.0 + wide) / 2.2**2
-    disc = disc * (p("disc_mass") / (2.0 * math.pi * area))
+    disk = (1.0 - tidal) * torch.exp(soft - smooth_radius) / (1.0 + soft)
+    disk = disk + tidal * torch.exp(wide - smooth_radius / 2.2) / (1.0 + wide) / 2.2**2
+    disk = disk * (p("disk_mass") / (2.0 * math.pi * area))
     inside = torch.sigmoid((1.6 - radius) * 2.0)
     grid = torch.linspace(0.0, 24.0, 481, device=device)
     around = torch.hypot(grid[None], soft[:, :, 0])
@@ -260,7 +260,7 @@ def _disc_maps(
     hi = hi / (_normalized(_hi_profile(v, hi_grid[None]), hi_grid) * hi_scale**2) * p("hi_mass")
     h2 = sf * p("depletion_time") / HELIUM
 
-    smooth = torch.stack([disc, h2, sf, sf, hi], dim=1)
+    smooth = torch.stack([disk, h2, sf, sf, hi], dim=1)
     whole = radius < (torch.minimum(half, reach) / scale)[:, None, None]
     old, h2, sfr100, sfr10, hi = _structured(smooth, factor, whole).unbind(1)
     thick = torch.stack([old * inside, old * (1.0 - inside), _bar(v, px, py, cell)], dim=1)
@@ -367,16 +367,16 @@ def _satellite_map(
 def _assemble(
     v: dict[str, torch.Tensor],
     fractions: np.ndarray,
-    disc: torch.Tensor,
+    disk: torch.Tensor,
     bulge: torch.Tensor,
     satellites: torch.Tensor,
     x: torch.Tensor,
     y: torch.Tensor,
 ) -> Parts:
-    n, _, height, width = disc.shape
-    inner, outer, bar, sfr10, sfr100, h2, hi = disc.unbind(1)
+    n, _, height, width = disk.shape
+    inner, outer, bar, sfr10, sfr100, h2, hi = disk.unbind(1)
     bulge, satellites = bulge.reshape(inner.shape), satellites.reshape(inner.shape)
-    device = disc.device
+    device = disk.device
     components = torch.stack([bulge, inner, outer, bar, satellites, sfr10, sfr100], dim=1)
     ages = torch.zeros(n, N_AGE, 7, device=device)
     ages[:, :, :5] = torch.as_tensor(fractions, dtype=torch.float32, device=device).transpose(1, 2)
@@ -412,11 +412,11 @@ def _assemble(
     )
     through = torch.exp(-0.921 * column)
     from_bulge = 1.0 - behind * (1.0 - through)
-    from_disc = layer_transmission(column, p("dust_thickness"))
+    from_disk = layer_transmission(column, p("dust_thickness"))
     from_young = slab_transmission(column)
-    # The disc's stars are younger and shine brighter for their mass.
-    discs = 1.7 * (inner + outer + bar) + 1e-3
-    seen = (bulge * from_bulge + discs * from_disc) / (bulge + discs)
+    # The disk's stars are younger and shine brighter for their mass.
+    disks = 1.7 * (inner + outer + bar) + 1e-3
+    seen = (bulge * from_bulge + disks * from_disk) / (bulge + disks)
     diffuse = -2.5 * torch.log10(seen)
     clouds = -2.5 * torch.log10(from_young) * (1.0 + p("cloud_factor")) - diffuse
     attenuation = torch.stack([diffuse, clouds.clamp(min=0.0)], dim=1).clamp_(0.0, 8.0)
@@ -467,7 +467,7 @@ def merge_parts(hosts: Parts, guests: Parts, rows: torch.Tensor) -> Parts:
 #
 # The dust's column is that of the gas times its metallicity. Stars in a layer thicker than
 # the dust are partly in front of it, partly behind, partly mixed with it; of a bulge the
-# part behind the disc's plane is dimmed, which on the near side of an inclined disk is most
+# part behind the disk's plane is dimmed, which on the near side of an inclined disk is most
 # of it: that makes dust lanes. Results are given as the attenuation at V of a screen that
 # would dim as much.
 

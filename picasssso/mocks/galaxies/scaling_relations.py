@@ -230,7 +230,7 @@ def hi_below_sequence(below_sequence: np.ndarray) -> np.ndarray:
 HI_RADIUS_SCATTER = 0.06
 
 
-def hi_disc_radius(log_hi_mass: np.ndarray) -> np.ndarray:
+def hi_disk_radius(log_hi_mass: np.ndarray) -> np.ndarray:
     """Return the radius where the HI surface density is 1 Msun/pc2.
 
     log D = 0.506 log M_HI - 3.293: Wang et al. (2016, MNRAS 460, 2143), equation 2.

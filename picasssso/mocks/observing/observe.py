@@ -328,8 +328,8 @@ def _good_pixels(stream: Stream, shape: tuple[int, int], fraction: float) -> tor
     # A column is 1 / width of an image, a disk about 0.008 of one of 64 pixels.
     has_column = numbers[:, 0] < 0.2 * fraction * width
     column = tensor(np.where(has_column, np.floor(numbers[:, 1] * width), -10.0))
-    has_disc = numbers[:, 3] < 0.5 * fraction * height * width / (np.pi * 7.0)
-    radius = tensor(np.where(has_disc, 1.0 + 3.0 * numbers[:, 2], -1.0))
+    has_disk = numbers[:, 3] < 0.5 * fraction * height * width / (np.pi * 7.0)
+    radius = tensor(np.where(has_disk, 1.0 + 3.0 * numbers[:, 2], -1.0))
     dx, dy = x - tensor(numbers[:, 4] * width), y - tensor(numbers[:, 5] * height)
-    disc = (dx * dx + dy * dy < radius * radius) & (radius > 0)
-    return single & (x != column) & ~disc
+    disk = (dx * dx + dy * dy < radius * radius) & (radius > 0)
+    return single & (x != column) & ~disk

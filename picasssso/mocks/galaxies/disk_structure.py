@@ -27,7 +27,7 @@ LOG_RADII = (float(np.log(0.05)), float(np.log(12.0)))
 
 
 @dataclass(frozen=True, eq=False)
-class DiscStructure:
+class DiskStructure:
     """Factors (n, channel, radius, angle) of mean 1 that turn by 1 / tan(pitch), with the spin."""
 
     factors: torch.Tensor
@@ -52,7 +52,7 @@ def _step(x: torch.Tensor) -> torch.Tensor:
 
 def draw_structure(
     parameters: dict[str, torch.Tensor], stream: Stream, prefix: str = ""
-) -> DiscStructure:
+) -> DiskStructure:
     """Make the structure of disks."""
     device = stream.device
     log_radius = torch.linspace(*LOG_RADII, N_RADIUS, device=device)[:, None]
@@ -77,7 +77,7 @@ def draw_structure(
     finest = stream.normal_field(prefix + "clumps", (1, N_RADIUS, N_ANGLE))[:, 0]
 
     # Arms begin outside the bulge or at the bar's end and fade outwards.
-    inner = torch.maximum(p("bar_length") / p("disc_scale") * 0.8 * (p("bar_fraction") > 0.02),
+    inner = torch.maximum(p("bar_length") / p("disk_scale") * 0.8 * (p("bar_fraction") > 0.02),
                           0.45 + p("bulge_fraction"))  # fmt: skip
     envelope = _step((radius - inner) * 6.0) * _step((4.2 - radius) * 1.5)
     phase = p("n_arms") * psi - p("arm_phase") + wiggle
@@ -117,11 +117,11 @@ def draw_structure(
     # Powers of 2 are three times faster than those of e on a CPU; see `_PIECE` in render.py.
     factors = torch.stack([old, h2, sfr100, sfr10, hi], dim=1).mul_(_LOG2_E).exp2_()
     factors = factors / factors.mean(dim=-1, keepdim=True)
-    return DiscStructure(factors=factors, cotangent=cotangent, spin=parameters["spin"])
+    return DiskStructure(factors=factors, cotangent=cotangent, spin=parameters["spin"])
 
 
 def sample_structure(
-    structure: DiscStructure, x: torch.Tensor, y: torch.Tensor, radius: torch.Tensor
+    structure: DiskStructure, x: torch.Tensor, y: torch.Tensor, radius: torch.Tensor
 ) -> torch.Tensor:
     """Return factors (n, channel, p, q) at places (n, p, q) in the plane of disks."""
     log_radius = torch.log(radius)
