@@ -40,9 +40,8 @@ from picasssso.estimators._cnn.weight_files import weights_path
 from picasssso.evaluation.apertures import Apertures, fit_apertures
 from picasssso.evaluation.calibration import rank_intervals, ranks_to_calibration
 from picasssso.evaluation.measures import Settings, join_records, measure
-from picasssso.evaluation.real.comparison import log10_positive
 from picasssso.evaluation.residuals import residual_statistics
-from picasssso.evaluation.stacks import MapStack
+from picasssso.evaluation.stacks import MapStack, log10_positive
 from picasssso.evaluation.summary import PER_STELLAR_MASS, _is_empty, _residual
 from picasssso.evaluation.sums import aperture_values
 from picasssso.filters.curves import pivot_wavelength

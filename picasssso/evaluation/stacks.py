@@ -58,6 +58,12 @@ def as_array(values: Any) -> npt.NDArray[Any]:
     return np.asarray(values)
 
 
+def log10_positive(values: Any, dtype: Any = np.float64) -> FloatArray:
+    """Return logarithms; NaN of what is not positive."""
+    array = np.asarray(as_array(values), dtype)
+    return np.log10(np.where(array > 0, array, np.nan))
+
+
 @dataclass(frozen=True, eq=False)
 class MapStack:
     """Maps of many galaxies of one size, as plain arrays in the properties' units."""

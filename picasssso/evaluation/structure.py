@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from picasssso.evaluation.apertures import Apertures
-from picasssso.evaluation.stacks import as_array
+from picasssso.evaluation.stacks import log10_positive
 from picasssso.exceptions import InvalidInputError
 
 FloatArray = npt.NDArray[np.floating]
@@ -81,7 +81,7 @@ def structural_similarity(estimate: Any, truth: Any, apertures: Apertures) -> Fl
     """
     from scipy.ndimage import gaussian_filter
 
-    mine, true = (_log(values) for values in (estimate, truth))
+    mine, true = (log10_positive(values) for values in (estimate, truth))
     _check_shapes(mine, true, apertures)
     good = np.isfinite(mine) & np.isfinite(true)
     inside = good & (apertures.radius() <= 2.0)
@@ -116,12 +116,6 @@ def structural_similarity(estimate: Any, truth: Any, apertures: Apertures) -> Fl
     return result
 
 
-def _log(values: Any) -> FloatArray:
-    array = as_array(values).astype(np.float64)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        return np.log10(np.where(array > 0, array, np.nan))
-
-
 def _check_shapes(mine: FloatArray, true: FloatArray, apertures: Apertures) -> None:
     expected = (len(apertures), *apertures.shape)
     if mine.shape != expected or true.shape != expected:
@@ -135,7 +129,7 @@ def _logarithms(
     estimate: Any, truth: Any, apertures: Apertures
 ) -> tuple[FloatArray, FloatArray, FloatArray]:
     """Return both maps in the window, less their mean there, and the window."""
-    mine, true = _log(estimate), _log(truth)
+    mine, true = (log10_positive(values) for values in (estimate, truth))
     _check_shapes(mine, true, apertures)
     good = np.isfinite(mine) & np.isfinite(true)
     place = np.clip((apertures.radius() - WINDOW[0]) / (WINDOW[1] - WINDOW[0]), 0, 1)

@@ -26,7 +26,7 @@ from picasssso.evaluation.residuals import (
     residuals,
     scatter_ratio,
 )
-from picasssso.evaluation.stacks import DERIVED
+from picasssso.evaluation.stacks import DERIVED, log10_positive
 from picasssso.evaluation.sums import radial_gradients
 from picasssso.properties import PROPERTIES
 
@@ -302,9 +302,7 @@ def _log_density(record: Record, name: str) -> FloatArray:
     definition = {**PROPERTIES, **DERIVED}.get(name)
     density = definition is not None and definition.is_surface_density
     traced = f"pixel.estimate.{name if density else 'stellar_mass'}"
-    values = record.get(traced, record["pixel.true.stellar_mass"])
-    with np.errstate(divide="ignore", invalid="ignore"):
-        return np.log10(np.where(values > 0, values, np.nan))
+    return log10_positive(record.get(traced, record["pixel.true.stellar_mass"]), None)
 
 
 def _pixel_binning(

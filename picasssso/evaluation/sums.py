@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from picasssso.evaluation.apertures import Apertures
-from picasssso.evaluation.stacks import MapStack, as_array
+from picasssso.evaluation.stacks import MapStack, as_array, log10_positive
 from picasssso.exceptions import InvalidInputError
 from picasssso.maps.arrays import NORMAL_SCORES
 
@@ -138,7 +138,7 @@ def radial_gradients(
     annulus' area; NaN where fewer than two annuli have a value (a positive one, for a
     logarithm).
     """
-    values = as_array(profiles).astype(np.float64)
+    values: FloatArray = as_array(profiles).astype(np.float64)
     bounds = np.asarray(edges, dtype=float)
     if values.ndim != 2 or values.shape[1] != len(bounds) - 1:
         raise InvalidInputError(
@@ -148,7 +148,7 @@ def radial_gradients(
     # Mean radius of the annulus' area.
     radius = 2 / 3 * np.diff(bounds**3) / np.diff(bounds**2)
     if logarithmic:
-        values = np.log10(np.where(values > 0, values, np.nan))
+        values = log10_positive(values)
     used = np.isfinite(values) & (bounds[:-1] >= inner - 1e-9) & (bounds[1:] <= outer + 1e-9)
     number = used.sum(axis=1)
     safe = np.maximum(number, 1)

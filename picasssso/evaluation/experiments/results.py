@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import tomllib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -107,8 +107,10 @@ def _name(row: Mapping[str, Any]) -> str:
     return ", ".join(filter(None, (row["label"], row["setting"])))
 
 
-def list_table(header: Sequence[str], body: Iterable[Sequence[str]]) -> str:
-    """Return a table in reStructuredText."""
+def list_table(header: Sequence[str], body: Sequence[Sequence[str]]) -> str:
+    """Return a table in reStructuredText; nothing, if it has no rows."""
+    if not body:
+        return ""
     lines = [".. list-table::", "   :header-rows: 1", ""]
     for row in (header, *body):
         for k, cell in enumerate(row):
@@ -196,7 +198,7 @@ def _by(rows: Sequence[Mapping[str, Any]], label: str, what: str) -> str:
             for entry in entries
         )
         body.append([_name(row), *cells])
-    return list_table(header, body) if body else ""
+    return list_table(header, body)
 
 
 def _calibration(rows: Sequence[Mapping[str, Any]]) -> str:
@@ -217,7 +219,7 @@ def _calibration(rows: Sequence[Mapping[str, Any]]) -> str:
                 body.append([_name(row), _label(name), *cells, _number(width)])
     header = ["estimator", "property", "pixels, 68 %", "pixels, 95 %", "sums, 68 %", "sums, 95 %",
               "half 16-84 of pixels"]  # fmt: skip
-    return list_table(header, body) if body else ""
+    return list_table(header, body)
 
 
 def _structure(rows: Sequence[Mapping[str, Any]]) -> str:
@@ -244,7 +246,7 @@ def _structure(rows: Sequence[Mapping[str, Any]]) -> str:
             )
     header = ["estimator", "property", "structural similarity", "power, largest scales",
               "power, 4 pixels", "coherence, 4 pixels"]  # fmt: skip
-    return list_table(header, body) if body else ""
+    return list_table(header, body)
 
 
 def _ratios(ratios: Sequence[Mapping[str, Any]], rows: Sequence[Mapping[str, Any]]) -> str:
@@ -284,7 +286,7 @@ def _ranged(
         for row in columns
     ]
     names = [f"{_name(row)} ({n} galaxies)" for row, n in zip(columns, counts, strict=True)]
-    return list_table(["of", what, "galaxies", *names], body) if body else ""
+    return list_table(["of", what, "galaxies", *names], body)
 
 
 def _ranged_entries(properties: Mapping[str, Any]) -> Iterator[tuple[str, str, Mapping[str, Any]]]:

@@ -9,7 +9,7 @@ import astropy.units as u
 import numpy as np
 
 from picasssso.bands import BandImages
-from picasssso.evaluation.real.comparison import compare_values, log10_positive
+from picasssso.evaluation.real.comparison import compare_values
 from picasssso.evaluation.real.estimates import RealEstimator, describe_region, estimated
 from picasssso.evaluation.real.painting import (
     PaintedGalaxy,
@@ -18,6 +18,7 @@ from picasssso.evaluation.real.painting import (
     observe_profile,
 )
 from picasssso.evaluation.real.published_tables import GALAXY_BANDS, GalaxyCatalog
+from picasssso.evaluation.stacks import log10_positive
 from picasssso.quality import QualityFlag
 
 if TYPE_CHECKING:

@@ -9,10 +9,11 @@ from typing import Any
 import astropy.units as u
 import numpy as np
 
-from picasssso.evaluation.real.comparison import compare_values, log10_positive
+from picasssso.evaluation.real.comparison import compare_values
 from picasssso.evaluation.real.estimates import FIELDS, RealEstimator
 from picasssso.evaluation.real.painting import corrected_images
 from picasssso.evaluation.real.published_tables import column, read_table
+from picasssso.evaluation.stacks import log10_positive
 
 #: Of Durbala et al. (2020), AJ 160, 271, table 2: magnitudes are corrected for dust of the
 #: Galaxy and of the galaxy itself; what was taken off for the latter is put back.

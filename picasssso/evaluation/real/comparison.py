@@ -15,13 +15,6 @@ from picasssso.exceptions import InvalidInputError
 FloatArray = npt.NDArray[np.floating]
 
 
-def log10_positive(values: npt.ArrayLike) -> FloatArray:
-    """Return logarithms, NaN where a value is not above zero."""
-    array = np.asarray(values, dtype=float)
-    good = array > 0
-    return np.where(good, np.log10(np.where(good, array, 1.0)), np.nan)
-
-
 def compare_values(
     estimate: npt.ArrayLike,
     published: npt.ArrayLike,

@@ -16,9 +16,9 @@ from scipy.ndimage import gaussian_filter
 
 from picasssso._core.fits_files import celestial_wcs, read_array
 from picasssso.bands import BandImages
-from picasssso.evaluation.real.comparison import log10_positive
 from picasssso.evaluation.real.estimates import FIELDS, RealEstimator, describe_region
 from picasssso.evaluation.real.painting import corrected_images
+from picasssso.evaluation.stacks import log10_positive
 from picasssso.exceptions import FileFormatError, InvalidInputError
 from picasssso.mocks.observing.surveys import get_survey
 from picasssso.preparation.extinction import band_extinction

@@ -71,10 +71,6 @@ def _number(value: float | None, sign: bool = False, digits: int = 2) -> str:
     return number_text(value, f"{'+' * sign}.{digits}f")
 
 
-def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    return list_table(header, rows) if rows else ""
-
-
 def _requirements(requirements: Sequence[Mapping[str, Any]]) -> str:
     rows = []
     for one in requirements:
@@ -85,7 +81,7 @@ def _requirements(requirements: Sequence[Mapping[str, Any]]) -> str:
         asked = f"{limits} {one.get('unit', '')}".strip()
         verdict = {True: "met", False: "**missed**", None: NOTHING}[one["met"]]
         rows.append([one["what"], asked, _number(one["value"], low == -high, 3), verdict])
-    return _table(["what", "asked for", "measured", ""], rows)
+    return list_table(["what", "asked for", "measured", ""], rows)
 
 
 def _truths(truths: Sequence[Mapping[str, Any]]) -> str:
@@ -93,7 +89,7 @@ def _truths(truths: Sequence[Mapping[str, Any]]) -> str:
     for one in truths:
         cells = [_number(one[k], k != "nmad") for k in ("mean", "median", "nmad")]
         rows.append([one["what"], f"{one['n']:,}", *cells])
-    return _table(["published values", "galaxies", "mean", "median", "NMAD"], rows)
+    return list_table(["published values", "galaxies", "mean", "median", "NMAD"], rows)
 
 
 def _comparison(entry: Mapping[str, Any], unit: str) -> list[str]:
@@ -123,7 +119,7 @@ def _compared(
         for one in estimators.values()
         if key in one and one[key]["n"]
     ]
-    return _table([of, "estimator", objects, *_COMPARED], body)
+    return list_table([of, "estimator", objects, *_COMPARED], body)
 
 
 def _galaxy_shares(estimators: Mapping[str, Mapping[str, Any]]) -> str:
@@ -133,7 +129,7 @@ def _galaxy_shares(estimators: Mapping[str, Mapping[str, Any]]) -> str:
         for one in estimators.values()
         if key in one and one[key]["n"]
     ]
-    return _table(["share of", "estimator", "galaxies", "share"], rows)
+    return list_table(["share of", "estimator", "galaxies", "share"], rows)
 
 
 def _gas(estimators: Mapping[str, Mapping[str, Any]]) -> str:
@@ -149,7 +145,7 @@ def _gas(estimators: Mapping[str, Mapping[str, Any]]) -> str:
     ]  # fmt: skip
     header = ["gas over stars of", "log mass, Msun", "estimator", "galaxies / in xGASS",
               "detected", "xGASS, dex", "estimate, dex", "difference"]  # fmt: skip
-    return _table(header, rows)
+    return list_table(header, rows)
 
 
 def _named(estimators: Mapping[str, Mapping[str, Any]]) -> str:
@@ -166,7 +162,7 @@ def _named(estimators: Mapping[str, Mapping[str, Any]]) -> str:
     ]  # fmt: skip
     header = ["galaxy", "estimator", "log mass", "published", "difference, dex", "age, Gyr",
               "A_V, mag"]  # fmt: skip
-    return _table(header, rows)
+    return list_table(header, rows)
 
 
 #: By kind of a part: ends of the names of its tables, and what makes them.

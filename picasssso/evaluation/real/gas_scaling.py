@@ -12,9 +12,9 @@ import numpy.typing as npt
 
 from picasssso._core.constants import HELIUM
 from picasssso.evaluation.real.catalog_galaxies import QUIESCENT, STAR_FORMING
-from picasssso.evaluation.real.comparison import log10_positive
 from picasssso.evaluation.real.estimates import estimated
 from picasssso.evaluation.real.published_tables import GalaxyCatalog, column, read_table
+from picasssso.evaluation.stacks import log10_positive
 
 FloatArray = npt.NDArray[np.floating]
 

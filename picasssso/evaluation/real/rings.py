@@ -11,11 +11,12 @@ from typing import Any
 import astropy.units as u
 import numpy as np
 
-from picasssso.evaluation.real.comparison import compare_values, log10_positive
+from picasssso.evaluation.real.comparison import compare_values
 from picasssso.evaluation.real.estimates import RealEstimator
 from picasssso.evaluation.real.fields import Field, move_to_redshift
 from picasssso.evaluation.real.published_tables import column, read_table
 from picasssso.evaluation.residuals import for_json
+from picasssso.evaluation.stacks import log10_positive
 from picasssso.exceptions import InvalidInputError, PicassssoWarning
 from picasssso.maps.totals import known_correlation
 
