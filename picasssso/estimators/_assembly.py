@@ -167,9 +167,9 @@ class MapAssembler:
 
         images, estimator, context = self.images, self.estimator, self.context
         widths = np.array(context.psf_fwhm_arcsec)
-        if estimator.tags.assumes_common_psf and np.isfinite(widths).all():
-            if widths.max() > PSF_RATIO * widths.min():
-                self.quality |= int(QualityFlag.PSF_MISMATCH)
+        together = estimator.tags.assumes_common_psf and np.isfinite(widths).all()
+        if together and widths.max() > PSF_RATIO * widths.min():
+            self.quality |= int(QualityFlag.PSF_MISMATCH)
         names = tuple(estimator.properties)
         arrays = {name: PropertyArrays(**self.planes[name]) for name in names}
         if models := estimator.model_properties:

@@ -73,15 +73,11 @@ N_WHOLE = len(STRUCTURES) + len(SLOTS)
 _LARGEST_LOOK = 512
 
 
-def middle_planes(images: BandImages, context: EstimationContext) -> tuple[FloatArray, FloatArray]:
+def middle_planes(images: BandImages) -> tuple[FloatArray, FloatArray]:
     """Return flux and inverse variance, (band, y, x), of what is looked at."""
-    rows, columns = (
-        slice(
-            max((length - _LARGEST_LOOK) // 2, 0),
-            max((length - _LARGEST_LOOK) // 2, 0) + min(length, _LARGEST_LOOK),
-        )
-        for length in images.shape
-    )
+    sizes = [min(length, _LARGEST_LOOK) for length in images.shape]
+    starts = [(length - size) // 2 for length, size in zip(images.shape, sizes, strict=True)]
+    rows, columns = (slice(k, k + size) for k, size in zip(starts, sizes, strict=True))
     return images.to_arrays((rows, columns))
 
 
@@ -93,7 +89,7 @@ def image_structure(images: BandImages, context: EstimationContext) -> tuple[flo
     `picasssso.networks.morphology.whole_light`.
     """
     slots = [slot for band in context.bands if (slot := slot_of(band)) is not None]
-    flux, weight = middle_planes(images, context)
+    flux, weight = middle_planes(images)
     planes = np.zeros((2, 1, len(SLOTS), *flux.shape[1:]), np.float32)
     planes[0, 0, slots], planes[1, 0, slots] = flux, weight
     both = torch.from_numpy(planes)

@@ -42,7 +42,7 @@ def pixel_statistics(
 
     Then the part whose colors together are. NaN where there is nothing.
     """
-    flux, weight = middle_planes(images, context)
+    flux, weight = middle_planes(images)
     given = make_input([flux], [weight], [context], sharp=False)
     found = measure(given.flux, given.inverse_variance, given.conditions, given.has_band)
     light = detected_part(measure_light(given.flux, given.inverse_variance))[0, 0] >= 0.5
@@ -54,13 +54,10 @@ def pixel_statistics(
     for values, (low, high) in zip(found.pixel[0], ranges.tolist(), strict=True):
         inside = values[light]
         outside = inside[(inside < low) | (inside > high)]
-        statistics += [
-            len(outside) / number,
-            float(outside.median()) if len(outside) else math.nan,
-        ]
-    together = colors_outside(found, given.has_band, calibration.colors, calibration.color_limits)[
-        0
-    ]
+        median = float(outside.median()) if len(outside) else math.nan
+        statistics += [len(outside) / number, median]
+    limits = calibration.colors, calibration.color_limits
+    together = colors_outside(found, given.has_band, *limits)[0]
     return (*statistics, float((together & light).sum()) / number)
 
 

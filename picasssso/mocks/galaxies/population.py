@@ -285,7 +285,7 @@ def _draw_populations(
         **_draw_histories(draws, log_mass, kind, rates, world),
         **_draw_metals(draws, log_mass, kind, rates, world),
         **_draw_gas(draws, log_mass, kind, shape, rates, world),
-        **_draw_dust(draws, log_mass, shape, rates, world),
+        **_draw_dust(draws, shape, rates, world),
     }
 
 
@@ -430,13 +430,11 @@ def _draw_gas(
     }  # fmt: skip
 
 
-def _draw_dust(
-    draws: _Draws, log_mass: np.ndarray, shape: Arrays, rates: Arrays, world: Arrays
-) -> Arrays:
+def _draw_dust(draws: _Draws, shape: Arrays, rates: Arrays, world: Arrays) -> Arrays:
     """Draw how much dust there is per metal in the gas, where, and by what law it dims."""
     n, u = draws.normal, draws.uniform
     # Dust in clumps dims less than its mean column (Witt & Gordon 2000, ApJ 528, 799).
-    factor = relations.dust_factor(log_mass, rates["below_sequence"])
+    factor = relations.dust_factor(rates["below_sequence"])
     factor = factor * 10.0 ** (0.15 * n("dust") + world["world_dust"])
     factor = factor * relations.dust_inclination(
         shape["cos_inclination"], world["world_dust_inclination"]

@@ -256,7 +256,7 @@ def depletion_time(log_mass: np.ndarray) -> np.ndarray:
     return 9.03 + 0.15 * np.clip(log_mass - 10.0, -1.5, 0.5)
 
 
-def dust_factor(log_mass: np.ndarray, below_sequence: np.ndarray) -> np.ndarray:
+def dust_factor(below_sequence: np.ndarray) -> np.ndarray:
     """Return the effective optical depth relative to that of the mean column of metals.
 
     Chosen so that mocks have the median attenuation of GSWLC-X2's galaxies (Salim et al. 2018,

@@ -394,7 +394,7 @@ def read_particles(
         else:
             notes.append("no gas in the file")
         kpc = reader.unit(reader.find("position"), "length")
-        middle = _center(center, kpc, stars, name)
+        middle = _center(center, kpc, name)
         box = None if head.box_size is None else head.box_size * kpc
     return _cut(
         Particles(
@@ -424,7 +424,7 @@ def _warn_of_parts(file: h5py.File, name: str) -> None:
 
 
 def _center(
-    center: Sequence[float] | np.ndarray | None, kpc: float, stars: StarParticles, name: str
+    center: Sequence[float] | np.ndarray | None, kpc: float, name: str
 ) -> np.ndarray | None:
     if center is None:
         return None
