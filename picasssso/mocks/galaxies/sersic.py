@@ -28,8 +28,6 @@ def _sersic_b(index: float) -> float:
 @lru_cache(maxsize=1)
 def _weight_table() -> np.ndarray:
     """Return the masses of the Gaussians for Sersic indices, fitted to the mass in annuli."""
-    from scipy.optimize import nnls
-
     edges = np.concatenate([[0.0], _RADII])
     basis = -np.diff(np.exp(-0.5 * (edges[:, None] / GAUSSIAN_WIDTHS) ** 2), axis=0)
     table = []
@@ -43,9 +41,35 @@ def _weight_table() -> np.ndarray:
         target = np.diff(np.interp(edges, fine, mass)) / mass[-1]
         # Annuli count by their mass, but the outskirts a little more than that.
         scale = 1.0 / np.sqrt(target + 1e-4)
-        weights, _ = nnls(basis * scale[:, None], target * scale)
+        weights = _positive_solution(basis * scale[:, None], target * scale)
         table.append(weights / weights.sum())
     return np.array(table)
+
+
+def _positive_solution(matrix: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """Return the least-squares solution without negative numbers (Lawson & Hanson 1974).
+
+    Mocks are made without scipy.
+    """
+    solution = np.zeros(matrix.shape[1])
+    used = np.zeros(matrix.shape[1], dtype=bool)
+    for _ in range(3 * matrix.shape[1]):
+        gradient = matrix.T @ (values - matrix @ solution)
+        if used.all() or gradient[~used].max() < 1e-10:
+            break
+        used[np.argmax(np.where(used, -np.inf, gradient))] = True
+        while True:
+            trial = np.zeros_like(solution)
+            trial[used] = np.linalg.lstsq(matrix[:, used], values, rcond=None)[0]
+            if trial[used].min() > 0:
+                break
+            leaving = used & (trial <= 0)
+            steps = solution[leaving] / (solution[leaving] - trial[leaving])
+            solution = solution + steps.min() * (trial - solution)
+            used &= solution > 1e-14
+            solution[~used] = 0.0
+        solution = trial
+    return solution
 
 
 def sersic_weights(index: np.ndarray) -> np.ndarray:
