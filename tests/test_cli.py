@@ -309,7 +309,7 @@ def test_file_of_band_images_is_read(folder):
     assert PropertyMaps.read("maps.fits").redshift == 0.05
     assert_fails(run(*base, *bands()), 2, "not both")
     assert_fails(
-        run(*base, "--weight", "WGT", "--overwrite"), 1, "found weight", "which contains them"
+        run(*base, "--weight", "WGT", "--overwrite"), 1, "found --weight", "which contains them"
     )
 
 

@@ -205,12 +205,43 @@ def test_galactic_extinction_is_removed_or_stated(folder):
         (("--aperture", "far"), "expected a radius"),
         (("--aperture", "-3 arcsec"), "expected a radius"),
         (("--aperture", "3 arcsec", "--region", "a.reg"), "not both"),
+        (("--law", "M14"), "--law is of use only with --ebv"),
+        (("--ebv-scale", "SFD98"), "--ebv-scale is of use only with --ebv"),
     ],
 )
 @pytest.mark.parametrize("command", ["prepare", "estimate"])
 def test_wrong_use(folder, command, words, message):
     first = (command, *(("-e", "mass_to_light") if command == "estimate" else ()))
     assert message in run(*first, *bands(), *RAW, "-o", "x.fits", *words, code=2)
+
+
+@pytest.mark.parametrize(
+    ("command", "words", "message"),
+    [
+        ("prepare", ("--cutout", "inf"), "--cutout"),
+        ("prepare", ("--snr", "nan"), "'nan' is no number"),
+        ("prepare", ("--match", "1.4"), "--match: '1.4' is no angle"),
+        ("prepare", ("--match", "-2 arcsec"), "--match: '-2 arcsec'"),
+        ("estimate", ("--estimate-noise", "--gain", "nan"), "'nan' is no number"),
+        ("estimate", ("--gain", "3"), "only with --estimate-noise"),
+    ],
+)
+def test_wrong_values_of_one_command(folder, command, words, message):
+    first = (command, *(("-e", "mass_to_light") if command == "estimate" else ()))
+    assert message in run(*first, *bands(), *RAW, "-o", "x.fits", *words, code=2)
+
+
+def test_what_only_the_work_would_show_is_said_before_it(folder, monkeypatch):
+    monkeypatch.setattr("picasssso.preparation.prepare", None)
+    assert "no file a.reg" in run(
+        "prepare", *bands(), *RAW, "-o", "x.fits", "--region", "a.reg", code=1
+    )
+
+
+def test_an_aperture_without_a_pixel_is_refused(folder):
+    words = ("--match", "none", "--aperture", "0.001 arcsec")
+    assert "give a larger one" in run("prepare", *bands(), *RAW, "-o", "x.fits", *words, code=1)
+    assert not (folder / "x.fits").exists()
 
 
 # ---- parameters of the estimator -------------------------------------------------------------
@@ -430,6 +461,16 @@ def test_survey_ignores_no_option(folder, words, message):
     assert message in run(*start, *words, code=2)
 
 
+def test_the_law_goes_with_the_scale_of_a_catalog(folder, monkeypatch):
+    pytest.importorskip("distributed")
+    seen = {}
+    monkeypatch.setattr("picasssso.surveys.run", lambda *a, **k: seen.update(k) or click.Abort)
+    words = ["survey", "c.ecsv", "-e", "mass_to_light", "-o", "run", "--images", "{id}.fits",
+             "--ebv-scale", "SFD98", "--law", "M14"]  # fmt: skip
+    CliRunner().invoke(cli, words)
+    assert (seen["ebv_scale"], seen["options"]["law"]) == ("SFD98", "M14")
+
+
 def test_a_survey_uses_masks_of_files_and_ebv(folder):
     from astropy.table import Table
 
@@ -490,6 +531,10 @@ def test_advice_names_only_options_that_the_command_has(name, expected):
         ("survey", "a column, columns={'size': 'NAME [arcsec]'}.",
          "a column, --column 'size=NAME [arcsec]'."),
         ("survey", "psf= was '1.3 arcsec'", "--psf was '1.3 arcsec'"),
+        ("survey", "options= holds ebv=0.1, and the catalog", "Found --ebv 0.1, and the catalog"),
+        ("prepare", "correct_extinction: found ebv=0.1 without scale=, expected",
+         "Found --ebv 0.1 without --ebv-scale, expected"),
+        ("prepare", "pixel_scale: found 1.0 arcsec", "--pixel-scale: found 1.0 arcsec"),
         ("prepare", "expected one. Use images.with_estimated_noise().",
          "expected one. Leave out --keep-noise."),
     ],

@@ -11,7 +11,7 @@ import click
 _SAME = (
     "zero_point unit uncertainty variance weight mask mask_bits pixel_scale redshift "
     "luminosity_distance psf format ebv ebv_scale law position onto estimator images tiles size "
-    "sky survey aperture extinction_removed seed time_limit"
+    "sky survey aperture extinction_removed seed time_limit workers scheduler"
 ).split()
 _NAMES = {name: f"--{name.replace('_', '-')}" for name in _SAME} | {
     "file_mask": "--mask",
@@ -20,6 +20,7 @@ _NAMES = {name: f"--{name.replace('_', '-')}" for name in _SAME} | {
     "columns": "--column",
     "bands": "--band",
     "n_samples": "--samples",
+    "resources": "--resource",
     "color": "--option color",
     "luminosity_band": "--option luminosity_band",
     "relation": "--option relation",
@@ -27,6 +28,7 @@ _NAMES = {name: f"--{name.replace('_', '-')}" for name in _SAME} | {
 _FLAGS = {
     "overwrite=True": "--overwrite",
     "resume=True": "--resume",
+    "extinction_removed=True": "--extinction-removed",
 }
 _SEEING = "--psf median, the typical seeing of the survey, or --psf {}='{} {}'"
 # What is said in other words: (option that the command must have, or None; what is looked for;
@@ -38,6 +40,13 @@ _WORDS: tuple[tuple[str | None, str, str], ...] = (
     (None, r"\b(U|u)se BandImages\.from_cube", r"\1se Python's BandImages.from_cube"),
     (None, r"\bor BandImages\.from_cube", "or Python's BandImages.from_cube"),
     (None, r"expected CCDData\(\.\.\., wcs=wcs\)", "expected one in the header"),
+    (None, r"; for only some of the bands give a mapping by band", ""),
+    (None, r", or for asinh magnitudes their softening as asinh_softening=\{[^}]*\}",
+     "; asinh magnitudes with their softening are read in Python"),
+    (None, r"Use BandImages\.read\(path\)\.replace\(\.\.\.\) to change something",
+     "Leave them out"),
+    ("--ebv", r"options= holds (?=\w+=)", "Found "),
+    ("--ebv-scale", r"without scale=", "without --ebv-scale"),
     ("--galactic-extinction-removed",
      r"images\.replace\(galactic_extinction=GalacticExtinction\(ebv=\.\.\., scale='SF11', "
      r"applied=True\)\), with ebv=0", "--galactic-extinction-removed E(B-V), with 0"),
@@ -96,6 +105,12 @@ def with_options(message: str, command: click.Command | None = None) -> str:
         if has is None or option in has:
             message = re.sub(rf"\b{words}", option, message)
     names = {n: o for n, o in _NAMES.items() if has is None or o.partition(" ")[0] in has}
+    # Functions of the package are not what a command speaks of.
+    message = re.sub(
+        r"^(\w+_\w+): found",
+        lambda m: f"{names[m[1]]}: found" if m[1] in names else "Found",
+        message,
+    )
     if names:
         message = _assignments(message, names)
     tails = [o for w, o in _TAILS.items() if w in message and o not in message]

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from picasssso._cli.image_options import Options, add_options, check_outputs
+from picasssso._cli.parsing import PositiveType
 from picasssso._cli.shared_options import common_options
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ _TWO_OFFSETS = (
 _OPTIONS: Options = (
     (("--threshold",), "SIGMA",
      "Difference of totals, in units of the combined error, above which a warning is given.",
-     {"type": click.FloatRange(min=0, min_open=True), "default": 3.0, "show_default": True}),
+     {"type": PositiveType(), "default": 3.0, "show_default": True}),
     (("--pixels",), None,
      "Pixels for medians, scatter and coverage: those in which both maps detect the galaxy, or "
      "all, with the sky.",

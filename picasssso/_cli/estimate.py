@@ -20,7 +20,7 @@ from picasssso._cli.image_options import (
     read_position,
     reading_options,
 )
-from picasssso._cli.parsing import wrong_use
+from picasssso._cli.parsing import PositiveType, wrong_use
 from picasssso._cli.region_options import REGION, check_region, find_region
 from picasssso._cli.shared_options import common_options, progress_wanted
 from picasssso.exceptions import InvalidInputError, PicassssoWarning
@@ -61,7 +61,7 @@ PREPARING: Options = (
      "Measure the noise of bands without uncertainties from the images.", {"is_flag": True}),
     (("--gain",), "G",
      "Electrons per unit of the images, for the photon noise of the galaxy with "
-     "--estimate-noise.", {"type": click.FloatRange(min=0, min_open=True)}),
+     "--estimate-noise.", {"type": PositiveType()}),
     (("--prepare/--no-prepare", "prepared"), None,
      "Whether to prepare the images like `picasssso prepare` with its defaults. By default, "
      "survey files are prepared, and images of --band or BandImages are not.",
@@ -104,6 +104,8 @@ class ImagesWanted:
         self.given = given
         self.files, self.reading = read_arguments(given)
         self.dust = dust_arguments(given)
+        if given["gain"] is not None and not given["estimate_noise"]:
+            raise click.UsageError("--gain is of use only with --estimate-noise: give both.")
         self.position = read_position(given["position"])
         #: Whether they are prepared here.
         self.prepared = False

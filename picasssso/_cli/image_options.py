@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
+from click.core import ParameterSource
 
 from picasssso._cli.filters import filter_option
 from picasssso._cli.parsing import (
@@ -159,10 +160,19 @@ def _removed(ebv: float | None) -> Any:
         return GalacticExtinction(ebv=ebv, scale="SF11", applied=True)
 
 
-def dust_arguments(given: dict[str, Any]) -> dict[str, Any]:
-    """Return the Galactic extinction to remove, as arguments of `prepare`; empty if none."""
+def dust_arguments(given: dict[str, Any], *, of_catalog: bool = False) -> dict[str, Any]:
+    """Return the Galactic extinction to remove, as arguments of `prepare`; empty if none.
+
+    ``of_catalog``: whether a scale without --ebv is that of the catalog's E(B-V).
+    """
     text, scale = given["ebv"], given["ebv_scale"]
     if text is None:
+        if of_catalog and scale is not None:
+            return {"law": given["law"]}
+        source = click.get_current_context().get_parameter_source("law")
+        if scale is not None or source is ParameterSource.COMMANDLINE:
+            name = "--law" if scale is None else "--ebv-scale"
+            raise click.UsageError(f"{name} is of use only with --ebv: give both or none.")
         return {}
     if given["ebv_removed"] is not None:
         raise click.UsageError(

@@ -6,6 +6,7 @@ What is wrong here is wrong use of the command, exit code 2.
 from __future__ import annotations
 
 import ast
+import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -80,6 +81,23 @@ class PSFType(click.ParamType):
             param,
             ctx,
         )
+
+
+class PositiveType(click.FloatRange):
+    """A positive number that is finite."""
+
+    def __init__(self) -> None:
+        super().__init__(min=0, min_open=True, max=sys.float_info.max)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return the number, or fail."""
+        number = super().convert(value, param, ctx)
+        if number != number:
+            self.fail(f"{value!r} is no number.", param, ctx)
+        return number
+
+    def _describe_range(self) -> str:
+        return "x>0"
 
 
 class UnitType(click.ParamType):

@@ -18,7 +18,7 @@ from picasssso._cli.image_options import (
     read_position,
     reading_options,
 )
-from picasssso._cli.parsing import QuantityType
+from picasssso._cli.parsing import PositiveType, QuantityType
 from picasssso._cli.region_options import REGION, check_region, find_region, keep_only
 from picasssso._cli.shared_options import common_options
 
@@ -51,10 +51,10 @@ _OPTIONS: Options = (
     (("--no-mask",), None, "Do not mask stars and neighbors.", {"is_flag": True}),
     (("--cutout",), "N",
      "Cut out the target to N half-light radii.",
-     {"type": click.FloatRange(min=0, min_open=True)}),
+     {"type": PositiveType()}),
     (("--snr",), "S/N",
      "Bin the target to this minimum signal-to-noise ratio.",
-     {"type": click.FloatRange(min=0, min_open=True)}),
+     {"type": PositiveType()}),
     (("--folder",), "FOLDER",
      "Folder for intermediate images of a large field, which are then not kept in memory.",
      {"type": click.Path(exists=True, file_okay=False)}),
@@ -118,6 +118,9 @@ def describe_steps(images: BandImages) -> list[str]:
 def _match(text: str) -> Any:
     if text in ("broadest", "none"):
         return text == "broadest"
-    if text[:1].isdigit():
-        return QuantityType("angle").convert(text, None, click.get_current_context(silent=True))
+    if text[:1].isdigit() or text[:1] in "+-.":
+        try:
+            return QuantityType("angle").convert(text, None, click.get_current_context())
+        except click.BadParameter as error:
+            raise click.BadParameter(error.message, param_hint="--match") from error
     return text

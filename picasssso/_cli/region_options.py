@@ -45,6 +45,10 @@ def parse_radius(text: str, option: str = "--aperture") -> Any:
 def check_region(given: dict[str, Any]) -> Any:
     """Return the radius that was asked for, if any; refuse it beside a region."""
     if given["aperture_text"] is None:
+        if given["region_file"] is not None:
+            from picasssso.maps.region_files import check_region_file
+
+            check_region_file(given["region_file"])
         return None
     if given["region_file"] is not None:
         raise click.UsageError("Give either --aperture or --region, not both.")
@@ -99,6 +103,11 @@ def keep_only(images: BandImages, region: Any) -> BandImages:
     weights = pixel_weights(region, images.shape, images.wcs)
     outside = np.ones(images.shape, bool)
     outside[weights.window] = weights.weights < 0.5
+    if outside.all():
+        raise InvalidInputError(
+            "--aperture or --region: found no pixel that lies in it by half or more, expected "
+            f"some. The pixels are {images.pixel_scale:.3g} wide: give a larger one."
+        )
     planes = {}
     for band, image in images.items():
         mask = outside if image.mask is None else image.mask | outside

@@ -260,7 +260,7 @@ def _options(given: dict[str, Any]) -> dict[str, Any]:
         found["survey"] = given["band_survey"]
     if not given["no_prepare"]:
         found["sky"] = None if given["sky"] == "none" else given["sky"]
-    return found | dust_arguments(given)
+    return found | dust_arguments(given, of_catalog=True)
 
 
 def _psf(psf: Any, bands: list[str], survey: str | None) -> Any:

@@ -176,6 +176,11 @@ def _check_not_empty(given: str, record: BandRecord) -> None:
             f"Band {given!r}: found no finite pixel at all, expected some. Leave the band out, or "
             "check the file it came from."
         )
+    if record.data.size > 1 and not record.has_any(lambda slices: record.data[slices] != 0):
+        raise InvalidInputError(
+            f"Band {given!r}: found only zeros, as where a survey has no data, expected an image. "
+            "Leave the band out, or check the file it came from."
+        )
     if not record.has_any(record.valid_pixels):
         raise InvalidInputError(
             f"Band {given!r}: found every finite pixel masked, expected some that are not. Leave "

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import abc
 import inspect
+import math
+import os
 import secrets
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
@@ -44,6 +46,14 @@ if TYPE_CHECKING:
     from picasssso.maps import PropertyMaps
 
 FloatArray = npt.NDArray[np.floating]
+
+
+def _memory() -> float:
+    """Return the memory of this machine in bytes; infinite where that is not known."""
+    try:
+        return float(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
+    except (AttributeError, OSError, ValueError):
+        return math.inf
 
 
 class PropertyMapEstimator(abc.ABC):
@@ -345,6 +355,7 @@ class PropertyMapEstimator(abc.ABC):
         n_samples, seed = self._check_sampling(n_samples, seed)
         bands = self._checked_bands(images)
         images = images.select(bands)
+        self._check_room(images, n_samples)
         self._check_usable(images)
         context = self._make_context(images, n_samples, seed)
         assembler = MapAssembler(self, images, context)
@@ -383,6 +394,18 @@ class PropertyMapEstimator(abc.ABC):
             # Recorded in the maps, so that even an unseeded run can be repeated.
             seed = secrets.randbits(32) if n_samples else 0
         return n_samples, check_integer("seed", seed)
+
+    def _check_room(self, images: BandImages, n_samples: int) -> None:
+        """Refuse samples that no memory of this machine holds."""
+        needed = 4 * n_samples * len(self.properties) * images.shape[0] * images.shape[1]
+        memory = _memory()
+        if needed > memory:
+            raise InvalidInputError(
+                f"n_samples={n_samples}: {len(self.properties)} maps of {images.shape[1]} x "
+                f"{images.shape[0]} pixels would take {needed / 1e9:.3g} GB, more than the "
+                f"{memory / 1e9:.3g} GB of this machine. A hundred samples give errors of totals "
+                "to 7 %; or cut out the galaxy."
+            )
 
     def _checked_bands(self, images: BandImages) -> tuple[str, ...]:
         bands = tuple(self._select_bands(images.bands))

@@ -106,7 +106,7 @@ def _list_files(files: Any, survey: str | None) -> list[ImageFile]:
 
 
 def _read_own(path: str, about: dict[str, Any], arguments: dict[str, Any]) -> BandImages:
-    given = [key for key, value in about.items() if value is not None]
+    given = [f"{key}=" for key, value in about.items() if value is not None]
     if given:
         raise InvalidInputError(
             f"read: found {', '.join(given)} with {path}, a file written by BandImages.write, "
@@ -137,6 +137,7 @@ def _read_planes(found: list[tuple[ImageFile, Recognition]], stated: Stated) -> 
     used: set[tuple[str, str]] = set()
     read: set[str] = set()
     given: dict[str, str] = {}
+    sources: dict[tuple[str, int | None], BandPlane] = {}
     for file, what in found:
         if what.role is not None:
             continue
@@ -155,6 +156,7 @@ def _read_planes(found: list[tuple[ImageFile, Recognition]], stated: Stated) -> 
                     "BandImages.read({'sdss2010-r': path}, ...)."
                 )
             planes[plane.band] = plane
+            _doubt_band(file, plane, sources.setdefault((file.path, plane.hdu), plane))
         given |= {f.path: role for role, f in together.items()}
         read |= {together[role].path for role in together.asked}
     for path in sorted(set(given) - read):
@@ -172,6 +174,18 @@ def _read_planes(found: list[tuple[ImageFile, Recognition]], stated: Stated) -> 
             "Give the image, too."
         )
     return list(planes.values())
+
+
+def _doubt_band(file: ImageFile, plane: BandPlane, first: BandPlane) -> None:
+    """Warn if the image of a band is that of another: one of the names is wrong."""
+    one, other = plane.image.data, first.image.data
+    if first is not plane and one.shape == other.shape and np.array_equal(one, other, True):
+        warnings.warn(
+            f"{file}: found the image that is also given as band {first.band!r}, expected one for "
+            "each band. Check the names of the files.",
+            PicassssoWarning,
+            stacklevel=6,
+        )
 
 
 class _Companions(dict[str, ImageFile]):

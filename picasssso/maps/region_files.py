@@ -41,13 +41,19 @@ def region_reader() -> Any:
     return Regions
 
 
+def check_region_file(path: str) -> None:
+    """Refuse a region file that is not there, or that nothing can read."""
+    region_reader()
+    if not os.path.isfile(os.path.expanduser(path)):
+        raise FileFormatError(f"--region: found no file {path}. Check the name and the folder.")
+
+
 def read_region(path: str, shape: tuple[int, int], wcs: WCS | None) -> Any:
     """Return a region file of DS9 as an aperture, if it is a single one, or as a mask."""
     from astropy.utils.data import get_readable_fileobj
 
     Regions = region_reader()
-    if not os.path.isfile(os.path.expanduser(path)):
-        raise FileFormatError(f"--region: found no file {path}. Check the name and the folder.")
+    check_region_file(path)
     try:
         with get_readable_fileobj(os.path.expanduser(path)) as stream:
             text = stream.read()

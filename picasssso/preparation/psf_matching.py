@@ -47,6 +47,8 @@ TOLERANCE = 0.02
 #: FWHM in pixels below which PSFs that are images are too coarse to be matched well: stars that
 #: did not make them stay unlike each other by some per cent of their peaks.
 _SAMPLED = 2.0
+#: FWHM in pixels that any PSF may have; broader than that, it must fit into the images.
+_BROADEST = 64
 #: PSFs whose widths agree so well are the same.
 _SAME = 0.005
 #: Part of a pixel's kernel that may lie on invalid pixels.
@@ -185,6 +187,8 @@ def _kernels(images: BandImages, profile: str) -> dict[str, npt.NDArray[np.float
         for band, psf in images.psf.items()
         if isinstance(psf, u.Quantity)
     }
+    for band, fwhm in models.items():
+        _check_width(fwhm, images, f"a PSF of {band}")
     # In one frame, so that their wings end at the same place.
     side = len(model_psf(max(models.values()), profile=profile)) if models else None
     return {
@@ -346,6 +350,16 @@ def match_psf(
     return with_step(matched, "psf matching", **record)
 
 
+def _check_width(fwhm: float, images: BandImages, what: str) -> None:
+    """Refuse a full width at half maximum, in pixels, beyond the images."""
+    height, width = images.shape
+    if fwhm > max(height, width, _BROADEST):
+        raise InvalidInputError(
+            f"match_psf: found {what} {fwhm:.3g} pixels wide (FWHM) for images of {width} x "
+            f"{height}, expected a narrower one. Check its unit."
+        )
+
+
 def _goal(
     images: BandImages,
     target: Any,
@@ -368,8 +382,9 @@ def _goal(
             raise InvalidInputError(
                 f"match_psf: found target={target!r}, expected an angle such as 1.4 * u.arcsec."
             )
-        fwhm = target.to_value(u.arcsec)
-        return model_psf(float(fwhm / images.pixel_scale.value), profile=profile), "given FWHM"
+        fwhm = float(target.to_value(u.arcsec) / images.pixel_scale.value)
+        _check_width(fwhm, images, "a target")
+        return model_psf(fwhm, profile=profile), "given FWHM"
     kernel = np.asarray(target, dtype=float)
     if kernel.ndim != 2 or not np.isfinite(kernel).all() or kernel.sum() <= 0:
         raise InvalidInputError(

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 TOLERANCE = 0.3
 _HALF_SIDE = 15.0  # arcsec
 _MIN_CORRELATION = 0.5
+_PASSES = 3
 
 
 def measure_shifts(images: BandImages, position: Any = None) -> dict[str, tuple[float, float]]:
@@ -41,17 +42,21 @@ def measure_shifts(images: BandImages, position: Any = None) -> dict[str, tuple[
         for c, length in zip((y, x), images.shape, strict=True)
     )
     planes = {b: _structure(images, b, (region[0], region[1]), fwhm) for b in images}
-    signal = {b: float(plane.max()) for b, plane in planes.items()}
+    window = np.outer(*(np.hanning(n + 2)[1:-1] for n in next(iter(planes.values())).shape))
+    signal = {b: float((window * plane).max()) for b, plane in planes.items()}
     reference = max(signal, key=lambda band: signal[band])
     shifts = {reference: np.zeros(2)}
     for band, plane in planes.items():
         # A source of such a signal-to-noise ratio has a position to a third of this.
         if band == reference or fwhm / max(signal[band], 1e-3) > TOLERANCE / 2:
             continue
-        shift = phase_cross_correlation(
-            planes[reference], plane, upsample_factor=50, normalization=None
-        )[0]
-        together = np.corrcoef(planes[reference].ravel(), shifted(plane, shift).ravel())
+        shift, moved = np.zeros(2), plane
+        for _ in range(_PASSES):  # the window hides less of what it holds in the middle
+            shift += phase_cross_correlation(
+                window * planes[reference], window * moved, upsample_factor=50, normalization=None
+            )[0]
+            moved = shifted(plane, shift)
+        together = np.corrcoef((window * planes[reference]).ravel(), (window * moved).ravel())
         if together[0, 1] > _MIN_CORRELATION:
             shifts[band] = shift[::-1]
     middle = min(shifts, key=lambda b: sum(np.hypot(*(s - shifts[b])) for s in shifts.values()))
@@ -70,8 +75,7 @@ def _structure(
     image = fill_with_surroundings(flux.astype(float), precision != 0, 8 * fwhm)
     narrow, wide = (gaussian_filter(image, width * fwhm / 2.355) for width in (1.0, 4.0))
     noise = mad_std(narrow - wide)
-    window = np.outer(*(np.hanning(length + 2)[1:-1] for length in image.shape))
-    return window * (narrow - wide) / (noise if noise > 0 else 1.0)
+    return (narrow - wide) / (noise if noise > 0 else 1.0)
 
 
 def register_bands(

@@ -28,6 +28,9 @@ MIN_SKY_FRACTION = 0.05
 _CHANCE = 1e-3  # of taking noise for a slope
 _SMOOTH = 4.0  # sigma of the correlation between neighboring boxes, to follow the sky
 _CONTRADICTION = 5.0  # sigma between what a survey left of the sky and what is measured
+_SMALL = 1024  # pixels: up to this many a galaxy may fill the image without standing out
+_UNEVEN = 2.5  # scatter of the pixels over their noise, up to which there is sky
+_FEWEST_STEPS = 16
 _SAMPLE = 2_000_000  # pixels of which a single level is measured
 
 Array = npt.NDArray[Any]
@@ -122,6 +125,11 @@ def measure_sky(
             f"Band {band!r}: found no valid pixel beside the sources, expected sky. Take a larger "
             "cutout, or leave out the band."
         )
+    if mask.size <= _SMALL and np.isinf(outskirts.sky_error) and not _is_flat(images, band, mask):
+        raise InvalidInputError(
+            f"Band {band!r}: found light all over the {mask.shape[1]} x {mask.shape[0]} pixels, "
+            "expected sky beside the galaxy. Take a larger cutout, or subtract the sky beforehand."
+        )
     shape = "level"
     coefficients = (float(sigma_clipped_stats(sample, sigma=3.0)[1]), 0.0, 0.0)
     # Where most of the sky lies behind a galaxy, its unevenness would be taken for the sky's.
@@ -136,6 +144,21 @@ def measure_sky(
         prior = np.inf
     offset = 0.0 if np.isinf(prior) or not error else -mean * error**2 / (error**2 + prior**2)
     return Sky(shape, coefficients, offset, light_error, prior, mean_light)
+
+
+def _is_flat(images: BandImages, band: str, mask: BoolArray) -> bool:
+    """Return whether pixels beside the mask scatter as noise does: as stated, or as measured."""
+    flux, precision = (plane[0] for plane in images.to_arrays(bands=[band]))
+    sky = np.where((precision != 0) & ~mask, flux, np.nan)
+    bends = [p[:-2] - 2 * p[1:-1] + p[2:] for p in (sky, sky.T)]
+    steps = np.concatenate([bend[np.isfinite(bend)] for bend in bends])
+    if steps.size < _FEWEST_STEPS:
+        return False
+    noise = 1.4826 * float(np.median(np.abs(steps))) / np.sqrt(6)
+    if band not in images.missing_uncertainty:
+        noise = max(noise, float(np.median(precision[precision != 0])) ** -0.5)
+    scatter = 1.4826 * float(np.nanmedian(np.abs(sky - np.nanmedian(sky))))
+    return scatter <= _UNEVEN * noise
 
 
 def hides_no_sky(light: Array, outskirts: Outskirts) -> BoolArray:

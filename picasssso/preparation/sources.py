@@ -283,7 +283,7 @@ def cutout_target(
     >>> 20 < cutout.shape[0] < 100
     True
     """
-    if not radii > 0:
+    if not 0 < radii < np.inf:
         raise InvalidInputError(f"cutout_target: found radii={radii!r}, expected a positive one.")
     if target is None:
         target = find_sources(images)

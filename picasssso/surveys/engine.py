@@ -9,6 +9,7 @@ several galaxies in one task, those that failed are tried again one by one.
 from __future__ import annotations
 
 import logging
+import math
 import os
 import secrets
 import signal
@@ -115,6 +116,11 @@ def connect(
     scheduler: str | None, workers: int | None, resources: Mapping[str, float] | None
 ) -> Iterator[Any]:
     """Connect to a Dask cluster, or start one on this machine and end it afterwards."""
+    for name, amount in (resources or {}).items():
+        if not 0 < amount < math.inf:  # which no worker would ever have
+            raise InvalidInputError(
+                f"resources={{{name!r}: {amount!r}}}: expected a positive amount, such as 1."
+            )
     if scheduler is not None:
         if workers is not None:
             raise InvalidInputError(
@@ -150,26 +156,29 @@ def connect(
         "distributed.worker.memory.spill": False,
         "distributed.worker.memory.pause": False,
     }
-    with (
-        dask.config.set(settings),
-        _deaf_loop() as loop,
-        LocalCluster(
-            loop=loop,
-            n_workers=number,
-            threads_per_worker=1,
-            processes=True,
-            memory_limit=MEMORY_LIMIT // number,
-            dashboard_address="127.0.0.1:0",
-            resources=dict(resources or {}),
-            silence_logs=logging.CRITICAL,
-        ) as cluster,
-        Client(cluster, set_as_default=False) as client,
-    ):
+    with dask.config.set(settings), _deaf_loop() as loop:
         try:
-            yield client
-        except (KeyboardInterrupt, SystemExit):
-            logging.getLogger("asyncio").addFilter(_is_of_interest)
-            raise
+            local = LocalCluster(
+                loop=loop,
+                n_workers=number,
+                threads_per_worker=1,
+                processes=True,
+                memory_limit=MEMORY_LIMIT // number,
+                dashboard_address="127.0.0.1:0",
+                resources=dict(resources or {}),
+                silence_logs=logging.CRITICAL,
+            )
+        except RuntimeError as error:
+            raise InvalidInputError(
+                f"The worker processes did not start ({describe_failure(error)}). They read the "
+                "script that starts them: expected its work under `if __name__ == '__main__':`."
+            ) from error
+        with local as cluster, Client(cluster, set_as_default=False) as client:
+            try:
+                yield client
+            except (KeyboardInterrupt, SystemExit):
+                logging.getLogger("asyncio").addFilter(_is_of_interest)
+                raise
 
 
 @contextmanager

@@ -295,6 +295,11 @@ def _make_source(
             f"out of; found {'neither' if images is None else 'both'}."
         )
     if tiles is None:
+        if size is not None:
+            raise InvalidInputError(
+                f"size={size!r}: expected it with tiles=, which galaxies are cut out of; files of "
+                "each galaxy are used whole."
+            )
         source: Source = FilePatterns(images, bands)
         source.locate(catalog[0])  # a pattern that cannot be filled in
         return source
@@ -328,6 +333,12 @@ def _check_options(
         raise InvalidInputError(
             f"options= holds ebv={found['ebv']!r}, and the catalog has E(B-V), its column "
             f"{catalog.columns['ebv']!r}: expected one of them."
+        )
+    if has and "galactic_extinction" in found:
+        raise InvalidInputError(
+            f"options= holds galactic_extinction={found['galactic_extinction'].ebv!r}, and the "
+            f"catalog has E(B-V), its column {catalog.columns['ebv']!r}: expected one of them. "
+            "For images that are corrected for the catalog's give extinction_removed=True."
         )
     if has and ebv_scale not in ("SFD98", "SF11"):
         raise InvalidInputError(

@@ -219,6 +219,7 @@ CASES = {
         [R, "float64", "True where bad"],
     ),
     # nothing there
+    "all zero": (lambda k: k.two(k.ccd(np.zeros((6, 8)))), [R, "only zeros", "Leave the band"]),
     "all NaN": (lambda k: k.two(k.ccd(masked(np.nan))), [R, "no finite pixel", "Leave the band"]),
     "all masked": (
         lambda k: k.two(k.ccd(mask=masked(True))),
@@ -428,7 +429,7 @@ CASES = {
     ),
     "own file with more": (
         lambda k: BandImages.read(own_file(k), redshift=0.1, unit="Jy", mask="DQ"),
-        ["unit, mask", "own.fits", "replace("],
+        ["unit=, mask=", "own.fits", "replace("],
     ),
     "newer format": (
         lambda k: BandImages.read(newer_format(k)),

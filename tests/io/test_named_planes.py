@@ -137,9 +137,10 @@ def test_bits_of_surveys_masks(tmp_path):
 
 def test_bits_of_masks_of_some_bands(tmp_path):
     path = write(tmp_path / "a.fits", ("SCI", 1), ("ERR", 0.5))
+    other = write(tmp_path / "b.fits", ("SCI", 2), ("ERR", 0.5))
     mask = write(tmp_path / "m.fits", ("DQ", None))
     images = BandImages.read(
-        {R: path, "sdss2010-g": path}, mask={R: f"{mask}[DQ]"}, mask_bits=8, redshift=0.1
+        {R: path, "sdss2010-g": other}, mask={R: f"{mask}[DQ]"}, mask_bits=8, redshift=0.1
     )
     assert images[R].mask.sum() == 1
 

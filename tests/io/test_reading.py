@@ -192,6 +192,19 @@ def test_noise_that_the_pixels_contradict_warns_with_both_figures(write, factor)
         BandImages.read({R: bad}, redshift=0.1)
 
 
+def test_models_without_noise_have_none_to_doubt(write):
+    y, x = np.indices((80, 90))
+    model = 5 * np.exp(-np.hypot(x - 45, y - 40) / 3)
+    for data in (model, model + 1e3):
+        BandImages.read({R: write(("ERR", 2.0), data=data.astype("f4"))}, redshift=0.1)
+
+
+def test_one_image_for_two_bands_warns(write):
+    path = write(("ERR", 0.2))
+    with pytest.warns(PicassssoWarning, match="also given as band 'sdss2010-r'"):
+        BandImages.read({R: path, "sdss2010-g": path}, redshift=0.1)
+
+
 @pytest.mark.parametrize(
     ("dtype", "bits", "masked"),
     [("int16", 65535, 2), ("uint16", ~4, 1), ("uint8", 0xFFFF, 2), ("int64", 1 << 70, 0),

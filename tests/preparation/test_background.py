@@ -62,6 +62,20 @@ def test_block_by_block_is_the_same_within_the_noise(sloped, monkeypatch, tmp_pa
     assert not list(tmp_path.iterdir())  # files without a name
 
 
+@pytest.mark.parametrize("side", [1, 3, 5, 8, 12])
+def test_a_galaxy_all_over_a_small_image_is_no_sky(sloped, side):
+    galaxy = sloped[1][130 - side // 2 :, 140 - side // 2 :][:side, :side]
+    with pytest.raises(InvalidInputError, match="light all over"):
+        subtract_background(galaxy)
+
+
+def test_the_sky_of_a_small_image_goes(sloped):
+    corner = sloped[0][4:16, 4:16]
+    clean = subtract_background(corner)
+    for band in clean:
+        assert abs(np.median(clean[band].data)) < SIGMA
+
+
 def test_what_is_refused(sloped):
     images, _ = sloped
     with pytest.raises(InvalidInputError, match="background2d"):

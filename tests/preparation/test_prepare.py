@@ -213,6 +213,14 @@ def test_registration_mends_them(displaced):
     assert steps(again) == ["registration", "registration"]
 
 
+def test_large_shifts_are_known_as_well(field):
+    images, psf = field
+    moved = images["sdss2010-i"]
+    moved.data = np.roll(moved.data, (-6, 8), axis=(0, 1))
+    found = measure_shifts(images.with_planes({"sdss2010-i": moved}, psf=psf))
+    np.testing.assert_allclose(found["sdss2010-i"], (-8, 6), atol=0.1)
+
+
 def test_registration_of_bands_that_agree_and_of_those_without_wcs(displaced, field):
     images, psf = field
     assert prepare(images.replace(psf=psf), **QUICK).meta == {}

@@ -177,6 +177,10 @@ def test_targets(field):
     assert to_fwhm.psf_fwhm("sdss2010-i").value == pytest.approx(2.4, rel=0.03)
     with pytest.raises(InvalidInputError, match="cannot sharpen"):
         match_psf(images, "sdss2010-i")
+    with pytest.raises(InvalidInputError, match="Check its unit"):
+        match_psf(images, 2.4 * u.deg)
+    with pytest.raises(InvalidInputError, match="Check its unit"):
+        match_psf(images.replace(psf=2 * u.deg))
     with pytest.raises(InvalidInputError, match="expected an angle"):
         match_psf(images, 2.4 * u.kpc)
     with pytest.raises(InvalidInputError, match="sdss2010-z"):

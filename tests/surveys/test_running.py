@@ -21,6 +21,7 @@ from survey_estimators import Quick
 
 from picasssso import PropertyMaps
 from picasssso._cli.signals import Ended
+from picasssso.bands import GalacticExtinction
 from picasssso.cli import cli
 from picasssso.exceptions import InvalidInputError, InvalidTypeError, PicassssoWarning
 from picasssso.surveys import read_results, run, run_mosaic
@@ -190,6 +191,8 @@ def test_two_runs_in_one_folder(tmp_path, how, scheduler):
         ({"time_limit": 3.0}, "expected a time"),
         ({"time_limit": 3 * u.m}, "expected a time"),
         ({"estimator": "mass_to_light"}, "expected an estimator"),
+        ({"size": 40 * u.arcsec}, "expected it with tiles="),
+        ({"resources": {"GPU": np.nan}}, "expected a positive amount"),
     ],
 )
 def test_what_cannot_be_is_said_at_once(tmp_path, how, changes, message):
@@ -203,6 +206,24 @@ def test_an_ebv_is_never_applied_silently(tmp_path, how, galaxies):
     table["ebv"] = 0.1
     with pytest.raises(InvalidInputError, match="expected 'SFD98'"):
         run(estimator=Quick(), folder=tmp_path / "run", **{**how, "catalog": table})
+
+
+def test_two_answers_to_one_extinction_are_refused_at_once(tmp_path, how, galaxies):
+    table = Table.read(galaxies / "galaxies.ecsv")
+    table["ebv"] = 0.1
+    removed = GalacticExtinction(0.2, scale="SF11", applied=True)
+    how |= {"catalog": table, "options": {"survey": "sdss", "galactic_extinction": removed}}
+    with pytest.raises(InvalidInputError, match="expected one of them"):
+        run(estimator=Quick(), folder=tmp_path / "run", ebv_scale="SFD98", **how)
+
+
+def test_a_script_without_its_guard_is_told(tmp_path, monkeypatch):
+    def fails(**k):
+        raise RuntimeError("Nanny failed to start.")
+
+    monkeypatch.setattr("picasssso.surveys.engine.LocalCluster", fails)
+    with pytest.raises(InvalidInputError, match="__main__"), connect(None, 1, None):
+        pass
 
 
 def test_no_scheduler_there(tmp_path, how, monkeypatch):
