@@ -56,7 +56,7 @@ def read_region(path: str, shape: tuple[int, int], wcs: WCS | None) -> Any:
     check_region_file(path)
     try:
         with get_readable_fileobj(os.path.expanduser(path)) as stream:
-            text = stream.read()
+            text = stream.read().removeprefix("\ufeff")
         _check_commands(text, path)
         with record_warnings() as told:
             found = list(Regions.parse(text, format="ds9"))
@@ -106,7 +106,8 @@ def read_region(path: str, shape: tuple[int, int], wcs: WCS | None) -> Any:
     for one in included:
         mask |= _mask(one, shape, wcs)
     for one in found:
-        mask &= ~_mask(one, shape, wcs) if one not in included else True
+        if not one.meta.get("include", True):
+            mask &= ~_mask(one, shape, wcs)
     if not mask.any():
         raise _nothing_inside(path, shape, wcs)
     return mask

@@ -50,6 +50,7 @@ _HALO = 160
 _PASSES = 3
 _FLAT = 5  # pixels: side of the squares of one value that are no data
 _MIN_FLAT, _MAX_FLAT = 0.005, 0.9  # of the image
+_ONE_VALUE = 64  # pixels from which on an image of one value is none
 _SURVEY_SKY = 0.1  # of the noise of a pixel: what surveys that subtract the sky leave of it
 _WARN = 0.04  # of a galaxy's flux: error of its sky
 _SPOILT = 0.05  # of a galaxy's flux: its light beside the mask
@@ -155,12 +156,20 @@ def mask_padding(
     planes, parts = {}, {}
     for band in images:
         flat = allocate(images.shape, bool, folder)
+        values: set[float] = set()
         for block in blocks_of(images.shape, halo=2 * _FLAT, bytes_per_pixel=40):
             flux, precision = (p[0] for p in images.to_arrays(block.padded, bands=[band]))
+            some = flux[precision != 0]
+            values |= {float(some.min()), float(some.max())} if some.size else set()
             lowest, highest = (f(flux, _FLAT) for f in (minimum_filter, maximum_filter))
             same = binary_dilation((lowest == highest) & (precision != 0), np.ones((_FLAT, _FLAT)))
             flat[block.core] = (same & (precision != 0))[block.inner]
         number = np.count_nonzero(flat)
+        if len(values) == 1 and flat.size > _ONE_VALUE:
+            raise InvalidInputError(
+                f"Band {band!r}: found one value, {values.pop():.4g} nmgy, in all pixels, as "
+                "where a survey has no data; expected an image. Leave the band out."
+            )
         # An image that is flat nearly everywhere is a model without noise.
         if max(_MIN_FLAT * flat.size, 64) <= number < _MAX_FLAT * flat.size:
             image = images[band]

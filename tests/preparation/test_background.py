@@ -116,6 +116,14 @@ def test_counts_become_nmgy(sloped):
     )
 
 
+def test_an_image_of_one_value_is_refused(sloped):
+    images = sloped[1][:30, :30]
+    flat = images["sdss2010-r"]
+    flat.data = np.full(images.shape, 5.0)
+    with pytest.raises(InvalidInputError, match="one value, 5 nmgy, in all pixels"):
+        module.mask_padding(images.with_planes({"sdss2010-r": flat}))
+
+
 def test_constant_padding_is_no_data():
     """Zeros beyond a survey's edge count as NaN does, in each band by itself."""
     from astropy.nddata import NDData
