@@ -768,6 +768,19 @@ def test_info_proposes_no_noise_for_an_image(folder):
     assert not run("info", "-q", "coadd.weight.fits").output
 
 
+@pytest.mark.parametrize("names", [("2", "1"), ("IMG", "IMG"), ("R[0]", "G[0]"), ("A,2", "A")])
+def test_info_names_each_image_by_what_reads_it(folder, names):
+    """By its number, where a name would be that of another HDU, or none."""
+    planes = [np.full(SHAPE, value, "f4") for value in (1, 2)]
+    hdus = [fits.ImageHDU(plane, name=name) for plane, name in zip(planes, names, strict=True)]
+    fits.HDUList([fits.PrimaryHDU(), *hdus]).writeto("named.fits")
+    for value, line in enumerate(run("info", "-q", "named.fits").output.splitlines(), start=1):
+        place = shlex.split(line)[1].partition("=")[2]
+        about = {"redshift": 0.1, "unit": "nmgy", "pixel_scale": 0.3 * u.arcsec}
+        images = BandImages.read({"sdss2010-r": place}, **about)
+        assert images.to_arrays()[0].mean() == pytest.approx(value)
+
+
 @pytest.mark.parametrize(
     ("units", "words"),
     [

@@ -301,10 +301,7 @@ def _proposal(
         yield f"To read it ({guessed if some else lacking}):"
     for hdu, (group, letter) in zip(planes, guesses, strict=True):
         band = f"{group or 'GROUP'}-{letter or 'BAND'}" if group or letter else "BAND"
-        label = file.label(hdu) or str(hdu)
-        labels = [file.label(k) for k in planes]
-        if labels.count(label) > 1:
-            label += f",{file.headers[hdu].get('EXTVER', 1)}"
+        label, labels = _hdu_name(file, hdu), [file.label(k) for k in planes]
         # Alone, its noise and mask are found by themselves.
         alone = len(planes) == 1 or (labels.count("SCI") == 1 and label == "SCI")
         name = file.path if alone else f"{file.path}[{label}]"
@@ -317,6 +314,15 @@ def _proposal(
             continue
         proposed.append(one)
         yield from _lines(one, parts, quiet)
+
+
+def _hdu_name(file: ImageFile, hdu: int) -> str:
+    """Return what names an HDU and no other: its name, with EXTVER if need be, or its number."""
+    names = [(file.label(k), header.get("EXTVER", 1)) for k, header in enumerate(file.headers)]
+    label, version = names[hdu]
+    if not re.fullmatch(r"[^\[\],]*[^\[\],\d][^\[\],]*", label) or names.count(names[hdu]) > 1:
+        return str(hdu)
+    return label if [name for name, _ in names].count(label) == 1 else f"{label},{version}"
 
 
 def _is_known(band: str) -> bool:

@@ -298,6 +298,7 @@ def _name(file: ImageFile, hdu: int) -> tuple[str, ...]:
 
 
 def _words(label: str) -> list[str]:
+    label = re.sub(rf"^({'|'.join(_SCIENCE)})(?=\d+$)", r"\1 ", label)  # "SCI2"
     return [word for word in re.split(r"[-_. ]+", label) if word]
 
 
@@ -315,6 +316,9 @@ def hdu_kind(file: ImageFile, hdu: int) -> str | None:
 
 def _kind_and_image(file: ImageFile, hdu: int) -> tuple[str | None, tuple[str, ...]]:
     kind, rest = _split_name(file.label(hdu))
+    number = (re.findall(r"\d+$", file.label(hdu)) if kind and not rest else [])[:1]
+    if number and any(_name(file, k) == (number[0],) for k in file.images):
+        rest = (number[0],)  # "ERR2" beside "SCI2"
     stated = _UTYPES.get(str(file.headers[hdu].get("UTYPE", "")).strip())
     return (kind, rest) if stated is None else (stated, () if kind is None else rest)
 
@@ -355,10 +359,11 @@ def weight_noise(
 
     ``source``, ``weight``: the file and the HDU that hold them.
     """
+    if re.match("conf", source.label(weight), re.IGNORECASE):
+        return None  # confidence maps are no noise, in whatever units
     ratio, part = None, middle(shape)
-    found = (
-        source.noise("ivar", weight, unit, shape, band) if not _is_time(source, weight) else None
-    )
+    time = _is_time(source, weight)
+    found = None if time else source.noise("ivar", weight, unit, shape, band)
     if found is not None:
         ratio = noise_ratio(file.array(hdu)[part], found.array[part])
         if ratio is not None and 1 / NOISE_FACTOR < ratio < NOISE_FACTOR:

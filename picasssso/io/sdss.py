@@ -57,6 +57,7 @@ _LATER_DARK = {
 }
 #: Where frames have the reference pixel of their WCS (FITS numbering); cut-outs shift it.
 _REFERENCE_PIXEL = (1025.0, 745.0)
+_PIXEL = 0.396  # arcsec
 
 
 class SDSSReader(ImageReader):
@@ -132,6 +133,8 @@ def _calibration_and_sky(
 
     For cut-outs with the vectors of the whole frame, CRPIX defines the part that is used.
     """
+    from astropy.wcs.utils import proj_plane_pixel_scales
+
     reason = f"found {file.contents}, without the calibration vector and the sky"
     if len(file.headers) >= 3:
         vector = _calibration(file)
@@ -142,7 +145,10 @@ def _calibration_and_sky(
             _REFERENCE_PIXEL[k] - float(file.headers[0].get(f"CRPIX{k + 1}", np.nan))
             for k in (0, 1)
         ]
-        whole = np.all(np.abs(np.rint(corner) - corner) < 1e-3)
+        wcs = file.wcs(0)
+        scales = [0.0] if wcs is None else proj_plane_pixel_scales(wcs) * 3600
+        own = np.allclose(scales, _PIXEL, rtol=0.05)  # not binned
+        whole = own and np.all(np.abs(np.rint(corner) - corner) < 1e-3)
         x, y = (int(v) for v in np.rint(corner)) if whole else (-1, -1)
         inside = x >= 0 and y >= 0 and y + shape[0] <= rows.size
         if inside and x + shape[1] <= min(vector.size, columns.size):

@@ -70,6 +70,14 @@ def test_planes_that_are_called_like_the_named_image(tmp_path, noise, image):
     assert sigma(read(path, "[SCI_I]")) == pytest.approx(9.0)
 
 
+def test_planes_with_the_number_of_the_named_image(tmp_path):
+    planes = [(f"{name}{k}", v) for k in (1, 2) for name, v in (("SCI", 1), ("ERR", 0.25 * k))]
+    path = write(tmp_path / "a.fits", *planes)
+    assert [sigma(read(path, f"[SCI{k}]")) for k in (1, 2)] == pytest.approx([0.25, 0.5])
+    # Where no image has a number, that of the noise says nothing.
+    assert sigma(read(write(tmp_path / "b.fits", ("SCI", 1), ("ERR1", 0.5)))) == pytest.approx(0.5)
+
+
 def test_a_psf_beside_a_named_image(tmp_path):
     psf = np.outer([1, 2, 1], [1, 2, 1]) / 16
     noise = StdDevUncertainty(np.full(SHAPE, 0.5))

@@ -154,6 +154,16 @@ def test_weights_are_inverse_variances_only_if_the_scatter_says_so(write, factor
     assert not images.to_arrays()[1][0, :3].any()  # negative weights: no data
 
 
+def test_confidence_is_no_noise(write):
+    """A weight of 100 on average, of which the scatter may be right by chance."""
+    data = np.random.default_rng(1).normal(0, 0.1, (80, 90)).astype("f4")
+    confidence = np.full(data.shape, 100, "i2")
+    confidence[:3] = 0
+    images = BandImages.read({R: write(("CONF", confidence), data=data)}, redshift=0.1)
+    assert images.missing_uncertainty == (R,)
+    assert np.count_nonzero(images[R].mask) == 3 * 90
+
+
 @pytest.mark.parametrize("name", ["ERR", "VAR", "IVAR"])
 def test_weights_beside_defined_noise_say_where_there_are_data(write, name):
     weight = np.full(SHAPE, 700, "f4")
