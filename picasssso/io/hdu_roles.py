@@ -33,6 +33,8 @@ _SCIENCE = ("SCI", "SCIENCE", "IMAGE", "DATA")
 _LAG = 8
 #: Side of the boxes in which noise is measured, and how many there have to be.
 _BOX, _MIN_BOXES = 16, 4
+#: Number of boxes from which on a quarter of them has sky.
+_SKY_BOXES = 16
 #: Side of the middle of the image that is looked at.
 _SIDE = 1024
 #: Scatter in units of the stated noise below which an image may be a model without noise.
@@ -412,6 +414,8 @@ def noise_ratio(values: npt.NDArray[Any], precision: npt.NDArray[Any]) -> float 
     with np.errstate(all="ignore"):
         digits = 10 * np.finfo(np.float32).eps * np.nanmedian(np.abs(data) / np.sqrt(variance))
     smooth = near_by < 0.15 * measured or (measured < _MODEL and curvature < 0.6 * near_by)
+    # In a small image, all boxes may be on the slopes of a galaxy.
+    smooth |= len(far) < _SKY_BOXES and curvature < 0.5 * measured
     return None if smooth or not measured > digits else measured
 
 

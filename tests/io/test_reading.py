@@ -209,6 +209,13 @@ def test_models_without_noise_have_none_to_doubt(write):
         BandImages.read({R: write(("ERR", 2.0), data=data.astype("f4"))}, redshift=0.1)
 
 
+def test_a_galaxy_all_over_a_small_image_is_no_noise(write):
+    y, x = np.indices((40, 40))
+    data = 7 * np.exp(-np.hypot(x - 20, y - 20) / 6)
+    data += np.random.default_rng(2).normal(0, 0.02, data.shape)
+    BandImages.read({R: write(("ERR", 0.02), data=data.astype("f4"))}, redshift=0.1)
+
+
 def test_one_image_for_two_bands_warns(write):
     path = write(("ERR", 0.2))
     with pytest.warns(PicassssoWarning, match="also given as band 'sdss2010-r'"):
