@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from picasssso._cli.image_options import Options
 from picasssso._cli.parsing import check_estimator, parse_parameters, wrong_use
+from picasssso._core.safe_files import read_text
 
 if TYPE_CHECKING:
     from picasssso.estimators.base import PropertyMapEstimator
@@ -48,12 +48,12 @@ def make_estimator(given: dict[str, Any]) -> PropertyMapEstimator:
 
 def _read_parameters(path: str, defaults: Mapping[str, Any]) -> dict[str, Any]:
     try:
-        found = tomllib.loads(Path(path).expanduser().read_text(encoding="utf-8"))
+        found = tomllib.loads(read_text(path))
     except OSError as error:
         raise click.BadParameter(
             f"{path}: cannot be read ({error.strerror}).", param_hint="--parameters"
         ) from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
         raise click.BadParameter(
             f"{path} is not valid TOML ({error}): expected lines such as 'n_models = 20000'.",
             param_hint="--parameters",

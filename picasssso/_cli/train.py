@@ -57,7 +57,7 @@ def train(
     picasssso estimate -e cnn --option weights=NAME.
     """
     from picasssso._core.devices import resolve_device
-    from picasssso._core.safe_files import check_output
+    from picasssso._core.safe_files import check_output, read_text
     from picasssso.exceptions import FileFormatError, InvalidInputError
     from picasssso.networks.weights import write_weights
     from picasssso.training.batches import PairPool
@@ -80,7 +80,7 @@ def train(
             f"{checkpoint} is there: go on from it with --resume, or start again with --overwrite."
         )
     try:
-        plan = Recipe.from_json(recipe.read_text(encoding="utf-8"))
+        plan = Recipe.from_json(read_text(recipe))
     except OSError as error:
         raise FileFormatError(f"Cannot read the recipe {recipe}: {error.strerror}.") from error
     if galaxies > plan.first_pair:

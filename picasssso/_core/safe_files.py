@@ -6,6 +6,7 @@ name in the folder where it belongs, and takes its own name only when it is whol
 
 from __future__ import annotations
 
+import errno
 import json
 import mmap
 import multiprocessing
@@ -23,6 +24,9 @@ from picasssso.exceptions import FileFormatError, InvalidInputError, PicassssoEr
 
 if TYPE_CHECKING:
     import h5py
+
+#: No text that is read as a whole is larger, in bytes.
+_LARGEST_TEXT = 100_000_000
 
 
 def packaged_text(name: str) -> str:
@@ -212,10 +216,22 @@ def short(error: Exception) -> str:
     return line if len(line) < 250 else f"{line[:250]} ..."
 
 
+def read_text(path: str | os.PathLike[str]) -> str:
+    """Return a text; of what is none, as a device, a pipe or bytes, the OSError that says so."""
+    file = Path(path).expanduser()
+    if file.exists() and not (file.is_file() and file.stat().st_size <= _LARGEST_TEXT):
+        what = f"no text file of at most {_LARGEST_TEXT / 1e6:g} MB"
+        raise OSError(errno.EINVAL, what, str(path))
+    try:
+        return file.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise OSError(errno.EINVAL, f"no text in UTF-8, {error.reason}", str(path)) from error
+
+
 def read_json(path: str | os.PathLike[str], what: str) -> dict[str, Any]:
     """Return the object that a JSON file holds."""
     try:
-        content = json.loads(Path(path).read_text(encoding="utf-8"))
+        content = json.loads(read_text(path))
     except FileNotFoundError:
         raise FileFormatError(f"There is no file {path}.") from None
     except (OSError, ValueError, RecursionError) as error:

@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from picasssso._core.safe_files import packaged_text, short
+from picasssso._core.safe_files import packaged_text, read_text, short
 from picasssso.exceptions import FileFormatError, InvalidInputError
 from picasssso.filters.curves import pivot_wavelength
 
@@ -180,8 +180,8 @@ class TemplateError:
             more than one grid's.
         """
         try:
-            text = Path(path).read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as error:
+            text = read_text(path)
+        except OSError as error:
             raise FileFormatError(
                 f"{path} cannot be read as a template error: {error}."
             ) from error

@@ -5,7 +5,7 @@ import pickle
 
 import pytest
 
-from picasssso._core.safe_files import atomic_write, check_output
+from picasssso._core.safe_files import atomic_write, check_output, read_text
 from picasssso.exceptions import FileFormatError
 
 
@@ -125,3 +125,24 @@ def test_long_messages_lose_their_middle():
     assert str(error).endswith("x do this")
     assert len(str(error)) <= 600
     assert str(pickle.loads(pickle.dumps(error))) == str(error)
+
+
+@pytest.mark.parametrize("kind", ["folder", "pipe", "device", "bytes", "absent"])
+@pytest.mark.skipif(os.name == "nt", reason="needs pipes and devices of Unix")
+def test_what_is_no_text_is_refused_before_it_is_read(tmp_path, kind):
+    path = tmp_path / "text"
+    if kind == "folder":
+        path.mkdir()
+    elif kind == "pipe":
+        os.mkfifo(path)  # which would be waited for
+    elif kind == "device":
+        path = "/dev/zero"  # which has no end
+    elif kind == "bytes":
+        path.write_bytes(b"\xff\xfe")
+    with pytest.raises(OSError, match=r"no text|No such file"):
+        read_text(path)
+
+
+def test_a_text_loses_its_byte_order_mark(tmp_path):
+    (tmp_path / "text").write_bytes(b"\xef\xbb\xbfn = 3")
+    assert read_text(tmp_path / "text") == "n = 3"
