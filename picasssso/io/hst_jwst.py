@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
 import astropy.units as u
@@ -25,6 +26,7 @@ from picasssso.io.band_planes import BandPlane, BitMask, Mask, Noise
 from picasssso.io.formats import ImageReader, Recognition
 from picasssso.io.hdu_roles import companion_planes, science_hdu, weight_noise
 from picasssso.io.image_files import ImageFile
+from picasssso.io.keywords import check_filter
 
 _TELESCOPES = ("HST", "JWST", "ROMAN")
 _DO_NOT_USE = 1
@@ -70,6 +72,9 @@ class HSTJWSTReader(ImageReader):
         """Read an image."""
         hdu = science_hdu(file)
         band = file.band or _band(file)
+        if file.band is not None:
+            with suppress(InvalidInputError):
+                check_filter(file.band, _band(file), str(file))
         telescope, text = file.text("TELESCOP").upper(), file.bunit(hdu)
         if not text and file.stated.of("unit", band) is None:
             usual = "electron/s" if telescope == "HST" else "MJy/sr"

@@ -32,7 +32,7 @@ from picasssso.bands.flux_units import is_count_like, parse_unit
 from picasssso.exceptions import FileFormatError, InvalidInputError, PicassssoWarning
 from picasssso.io.asdf_files import is_asdf, open_asdf
 from picasssso.io.band_planes import BandPlane, BitMask, Mask, Noise
-from picasssso.io.keywords import bad_bits, bits_set, contradicts, make_uncertainty
+from picasssso.io.keywords import bad_bits, bits_set, check_filter, contradicts, make_uncertainty
 from picasssso.io.stated import Stated
 
 
@@ -358,6 +358,7 @@ class ImageFile:
             If the filter is unknown and the user gave no band.
         """
         if self.band is not None:
+            check_filter(self.band, filters.get(name), str(self))
             return self.band
         if name not in filters:
             raise InvalidInputError(

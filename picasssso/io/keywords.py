@@ -75,6 +75,8 @@ VAGUE_KEYWORDS = (
     "MAGZERO", "MAGZPT", "MAGZP", "PHOTZP", "ZEROPT", "ZEROPNT", "ZPT", "MAGZEROP", "ZP",
     "ZPAPPROX",
 )  # fmt: skip
+#: Keywords that name the system of magnitudes.
+SYSTEM_KEYWORDS = ("PHOTSYS", "MAGSYS", "ZPSYS", "MAGTYPE")
 #: AB minus Vega magnitudes of bands whose surveys state zero points in the Vega system.
 VEGA_TO_AB = {
     # Hewett et al. 2006, MNRAS 367, 454.
@@ -164,6 +166,17 @@ def guess_band(header: Mapping[str, Any]) -> tuple[str | None, str | None]:
     return group, next((name for name in (*names, *lower) if name in own), None)
 
 
+def check_filter(given: str, own: str | None, what: str) -> None:
+    """Warn if a header names another band, ``own``, of the group of the ``given`` one."""
+    if own is not None and own != given and given.startswith(own.partition("-")[0] + "-"):
+        warnings.warn(
+            f"{what}: found the filter of {own} in the header, and {given} was given and is used. "
+            "Check the names of the files.",
+            PicassssoWarning,
+            stacklevel=7,
+        )
+
+
 def find_zero_point(header: Any, band: str, unit: u.UnitBase) -> tuple[u.Quantity, str]:
     """Return the zero point in a well-defined keyword of a header, and the keyword."""
     for keyword, (group, define) in ZERO_POINT_KEYWORDS.items():
@@ -172,6 +185,8 @@ def find_zero_point(header: Any, band: str, unit: u.UnitBase) -> tuple[u.Quantit
         # Images in maggies, numbers without a unit, have a zero point of 0.
         zero = unit == u.dimensionless_unscaled
         value = define(header[keyword], keyword, f"Band {band!r}", zero=zero)
+        if any("VEGA" in str(header.get(key, "")).upper() for key in SYSTEM_KEYWORDS):
+            return from_vega(band, value) * u.ABmag, f"{keyword}, Vega to AB"
         return value * u.ABmag, keyword
     vague = [f"{key} = {header[key]}" for key in VAGUE_KEYWORDS if key in header]
     hint = (

@@ -29,6 +29,8 @@ _BANDS = {band: f"panstarrs-{band}" for band in "grizyw"}
 _BAD_BITS = 0x217F | 0x0200 | 0x0400 | 0x0800 | 0x1000
 _ROLES = {"wt": "weight", "weight": "weight", "mask": "mask", "exp": "exp", "num": "num",
           "expwt": "exp"}  # fmt: skip
+#: Asinh magnitudes of the brightest stars are around 10.
+_LARGEST = 40
 _PS1 = re.compile(r"\bPS1\b|GPC1|Pan-?STARRS", re.IGNORECASE)
 _CAMERA = ("FPA.TELESCOPE", "FPA.INSTRUMENT", "PSCAMERA", "TELESCOP", "INSTRUME")
 
@@ -148,4 +150,11 @@ def _counts(
         raise FileFormatError(
             f"{file}: found BSOFTEN = {softening:g}, expected a positive number."
         )
+    with np.errstate(invalid="ignore"):
+        if np.mean(np.abs(values) > _LARGEST) > 1e-4:
+            raise FileFormatError(
+                f"{file}: found BSOFTEN, and values beyond {_LARGEST}, expected asinh magnitudes: "
+                "the image was made linear and kept the keyword. Remove BSOFTEN and BOFFSET from "
+                "its header."
+            )
     return linear_flux(values, softening, file.number("BOFFSET")), hdu, True

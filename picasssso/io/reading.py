@@ -39,6 +39,8 @@ Files = PathLike | Iterable[PathLike] | Mapping[str, Any]
 #: What the user can say of files, beside the arguments of `BandImages`.
 ABOUT_FILES = ("survey", "format", "zero_point", "unit", *NOISE_ARGUMENTS, "mask", "mask_bits")
 _SAME_GRID = 0.1  # pixels, as BandImages has it
+#: Percentage of pixels with flux but without noise above which it is told.
+_MOST_WITHOUT = 30
 
 
 def read(files: Files, *, onto: Any = None, **arguments: Any) -> BandImages:
@@ -343,7 +345,19 @@ def _doubt_noise(images: BandImages) -> None:
     for band in images:
         if band in images.missing_uncertainty:
             continue
-        flux, precision = (p[0] for p in images.to_arrays(middle(images.shape), bands=[band]))
+        part = middle(images.shape)
+        flux, precision = (p[0] for p in images.to_arrays(part, bands=[band]))
+        image = images[band]
+        there = np.isfinite(image.data[part]) & (image.data[part] != 0)
+        there &= True if image.mask is None else image.mask[part] == 0
+        without = 100 * np.mean(precision[there] == 0) if there.any() else 0
+        if without > _MOST_WITHOUT:
+            warnings.warn(
+                f"Band {band!r}: found no positive noise of {without:.0f} % of the pixels with "
+                "flux, which count as pixels without data. Check which plane is the uncertainty.",
+                PicassssoWarning,
+                stacklevel=5,
+            )
         ratio = noise_ratio(flux, precision)
         if ratio is None or 1 / NOISE_FACTOR < ratio < NOISE_FACTOR:
             continue

@@ -299,3 +299,11 @@ def test_unit_and_zero_point_of_an_empty_first_hdu_count_for_all(tmp_path):
     with fits.open(path, mode="update") as hdus:
         hdus["SCI"].header["ZP_AB"] = 22.5
     assert read(path).to_arrays()[0][0, 4, 4] == pytest.approx(1.0)
+
+
+def test_a_zero_point_in_the_vega_system_is_not_taken_for_ab(tmp_path):
+    path = write(tmp_path / "a.fits", ("SCI", 1.0), BUNIT="adu", MAGZERO=22.5, MAGSYS="Vega")
+    with fits.open(path, mode="update") as hdus:
+        del hdus["SCI"].header["BUNIT"]
+    with pytest.raises(PicassssoError, match="Vega system"):
+        BandImages.read({"decam2014-r": path}, redshift=0.1)

@@ -192,6 +192,12 @@ def test_noise_planes_that_were_never_filled_are_not_used(write, value):
     assert images.missing_uncertainty == (R,)
 
 
+def test_noise_that_most_pixels_lack_is_told(write):
+    data = np.random.default_rng(2).normal(0, 0.2, SHAPE).astype("f4")
+    with pytest.warns(PicassssoWarning, match=r"no positive noise of [45]\d %"):
+        BandImages.read({R: write(("ERR", data[::-1]), data=data)}, redshift=0.1)
+
+
 @pytest.mark.parametrize("factor", [0.3, 3.0, 2e3])
 def test_noise_that_the_pixels_contradict_warns_with_both_figures(write, factor):
     data = np.random.default_rng(2).normal(0, 0.2, (80, 90)).astype("f4")

@@ -258,6 +258,12 @@ def test_ps1_stack_weight_and_mask(tmp_path, wcs, asinh):
     shutil.copy(paths[0], warp)
     with pytest.raises(InvalidInputError, match="one exposure"):
         read_survey(warp, redshift=0.05)
+    if not asinh:
+        with fits.open(paths[0], mode="update") as hdus:
+            hdus[-1].header.update(BSOFTEN=100.0, BOFFSET=10.0)  # kept by what made it linear
+            hdus[-1].data *= 1000
+        with pytest.raises(FileFormatError, match="was made linear"):
+            read_survey(paths[0], redshift=0.05)
 
 
 @pytest.mark.parametrize("camera", ["HSC", "LSST"])
@@ -352,6 +358,9 @@ def test_a_given_band_overrules_the_header(tmp_path, wcs):
     path = layouts.des_coadd(tmp_path / "r.fits", "r", star("r"), wcs)
     images = read_survey({"decamDR1-r": path}, redshift=0.05)
     assert images.bands == ("decamDR1-r",)
+    with pytest.warns(PicassssoWarning, match="filter of decam2014-r in the header"):
+        images = read_survey({"decam2014-g": path}, redshift=0.05)
+    assert images.bands == ("decam2014-g",)
 
 
 # ---- malformed files ------------------------------------------------------------------------
