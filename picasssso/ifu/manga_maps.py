@@ -21,7 +21,7 @@ import numpy as np
 import numpy.typing as npt
 
 from picasssso.exceptions import FileFormatError, InvalidInputError
-from picasssso.ifu.cube_formats import flux_unit, noise_factor, whole_numbers
+from picasssso.ifu.cube_formats import flux_unit, need_hdu, noise_factor, whole_numbers
 from picasssso.ifu.map_formats import MapReader, PublishedSet
 from picasssso.ifu.published import PublishedMap
 from picasssso.io import ImageFile
@@ -60,18 +60,12 @@ class DAPReader(MapReader):
 
     def read(self, file: ImageFile, galaxy: str | None) -> PublishedSet:
         """Read lines, and what they say of star formation; see `MapReader.read`."""
-        hdu = file.find("EMLINE_GFLUX")
-        if hdu is None:
-            raise FileFormatError(
-                f"{file}: found no HDU EMLINE_GFLUX, but {file.contents}, expected that of MAPS."
-            )
-        flux, ivar, mask = (
-            np.asarray(file.array(self._need(file, f"EMLINE_GFLUX{end}"), "lines", cube=True))
-            for end in ("", "_IVAR", "_MASK")
-        )
+        hdus = [need_hdu(file, "lines", f"EMLINE_GFLUX{end}") for end in ("", "_IVAR", "_MASK")]
+        flux, ivar, mask = (np.asarray(file.array(k, "lines", cube=True)) for k in hdus)
+        hdu = hdus[0]
         unit = flux_unit(file, hdu, _LINES, _LINES, like=_LINE_UNIT, kind="flux of lines")
         flux = flux * unit.to(_LINE_UNIT)
-        factor = noise_factor(file, self._need(file, "EMLINE_GFLUX_IVAR"), unit, hdu, -2)
+        factor = noise_factor(file, hdus[1], unit, hdu, -2)
         ivar = ivar * (factor / unit.to(_LINE_UNIT) ** 2)
         lines = [self._channel(file, hdu, name) for name in ("Ha", "Hb")]
         redshift = file.number("SCINPVEL") / _LIGHT
@@ -87,13 +81,6 @@ class DAPReader(MapReader):
             every = np.asarray(file.array(ids, "bins", cube=True))
             bins = every[min(3, len(every) - 1)].astype(np.int32)
         return PublishedSet({"sfr": plane}, "MaNGA DAP", file.wcs(hdu), redshift, _PSF_FWHM, bins)
-
-    @staticmethod
-    def _need(file: ImageFile, name: str) -> int:
-        hdu = file.find(name)
-        if hdu is None:
-            raise FileFormatError(f"{file}: found no HDU {name}, expected that of MAPS.")
-        return hdu
 
     @staticmethod
     def _channel(file: ImageFile, hdu: int, line: str) -> int:
@@ -134,9 +121,7 @@ class FireflyReader(MapReader):
         row = known.index(galaxy)
 
         def of(name: str) -> npt.NDArray[Any]:
-            hdu = file.find(name)
-            if hdu is None:
-                raise FileFormatError(f"{file}: found no HDU {name}, expected that of DR17.")
+            hdu = need_hdu(file, "cells", name)
             return np.asarray(file.array(hdu, name, cube=True)[row], float)
 
         bins = of("SPATIAL_BINID").astype(np.int32)

@@ -16,6 +16,7 @@ import astropy.units as u
 import numpy as np
 
 from picasssso.exceptions import FileFormatError
+from picasssso.ifu.cube_formats import need_hdu
 from picasssso.ifu.map_formats import MapReader, PublishedSet
 from picasssso.ifu.published import PublishedMap
 from picasssso.io import ImageFile
@@ -43,9 +44,7 @@ class Pipe3DReader(MapReader):
 
     def read(self, file: ImageFile, galaxy: str | None) -> PublishedSet:
         """Read HDU SSP; see `MapReader.read`."""
-        hdu = file.find("SSP")
-        if hdu is None:
-            raise FileFormatError(f"{file}: found no HDU SSP, but {file.contents}, expected one.")
+        hdu = need_hdu(file, "maps", "SSP")
         data = np.asarray(file.array(hdu, "maps", cube=True), float)
         if data.ndim != 3 or len(data) < max(_PLANES.values()) + 1:
             raise FileFormatError(
