@@ -122,6 +122,7 @@ def _detect(planes: list[Array], threshold: float) -> BoolArray:
     step = max(1, int(np.sqrt(planes[0].size / 5e5)))
     sample = np.s_[::step, ::step]
     combined = np.zeros(planes[0].shape, dtype=np.float32)
+    there = np.any([np.isfinite(flux[sample]) for flux in planes], axis=0)
     for flux in planes:
         values = flux[sample]
         values = values[np.isfinite(values)]
@@ -131,7 +132,9 @@ def _detect(planes: list[Array], threshold: float) -> BoolArray:
         if deviation > 0:
             combined += np.nan_to_num((flux - median) / deviation).astype(np.float32)
     combined = gaussian_filter(combined, _SMOOTHING)
-    _, level, noise = sigma_clipped_stats(combined[sample], sigma=2.5)
+    if not there.any():
+        return np.zeros(combined.shape, dtype=bool)
+    _, level, noise = sigma_clipped_stats(combined[sample][there], sigma=2.5)
     if not noise > 0:
         return np.zeros(combined.shape, dtype=bool)
     with warnings.catch_warnings():

@@ -110,7 +110,8 @@ def _measure_background(
     from astropy.stats import SigmaClip
     from photutils.background import Background2D, MADStdBackgroundRMS, MedianBackground
 
-    if np.count_nonzero(~(invalid | sources)) < _MIN_PIXELS:
+    empty = ~(invalid | sources)
+    if np.count_nonzero(empty) < _MIN_PIXELS:
         raise InvalidInputError(
             f"Band {band!r}: found fewer than {_MIN_PIXELS} pixels without sources, expected more "
             "to estimate the noise from. Use a larger image, or give an uncertainty."
@@ -118,23 +119,29 @@ def _measure_background(
     # photutils 3 writes bkg_rms_estimator, 2 bkgrms_estimator.
     names = inspect.signature(Background2D).parameters
     keyword = next(name for name in names if name in ("bkg_rms_estimator", "bkgrms_estimator"))
-    background = Background2D(
-        values,
-        box_size=tuple(min(box_size, side) for side in values.shape),
-        mask=sources | invalid,
-        # A box full of galaxy says nothing of the noise; its neighbors do.
-        exclude_percentile=80.0,
-        sigma_clip=SigmaClip(sigma=3.0, maxiters=10),
-        bkg_estimator=MedianBackground(),
-        **{keyword: MADStdBackgroundRMS()},
-    )
-    variance = np.asarray(background.background_rms, dtype=float) ** 2
+    clip, median, scatter = SigmaClip(3.0, maxiters=10), MedianBackground(), MADStdBackgroundRMS()
+    try:
+        background = Background2D(
+            values,
+            box_size=tuple(min(box_size, side) for side in values.shape),
+            mask=~empty,
+            # A box full of galaxy says nothing of the noise; its neighbors do.
+            exclude_percentile=80.0,
+            sigma_clip=clip,
+            bkg_estimator=median,
+            **{keyword: scatter},
+        )
+        level, noise = background.background, background.background_rms
+    except ValueError:  # too little sky in every box, as at the edge of a survey: one for all
+        sky = clip(values[empty], masked=False)
+        level, noise = (np.full(values.shape, measure(sky)) for measure in (median, scatter))
+    variance = np.asarray(noise, dtype=float) ** 2
     if not np.any(variance > 0):
         raise InvalidInputError(
             f"Band {band!r}: found a background without any scatter, expected noise. Give an "
             "uncertainty: these images may be models."
         )
-    return np.asarray(background.background), variance
+    return np.asarray(level), variance
 
 
 def _electrons_per_unit(band: str, gain: Any, unit: u.UnitBase) -> float:

@@ -189,3 +189,12 @@ def test_pictures_of_images_with_nothing_to_see(make_ccd):
     mask[:, :9] = True
     part = BandImages({R: make_ccd(mask=mask)}, redshift=0.1)[:, :9]
     assert not color_picture(part, None, 99.7, 3.0).any()
+
+
+def test_noise_at_the_edge_of_a_survey():
+    """A strip of data, less than a fifth of any box."""
+    values = np.full((96, 96), np.nan)
+    values[43:53] = 3 + np.random.default_rng(1).normal(0, 0.2, (10, 96))
+    noise = images(values).with_estimated_noise()[R].uncertainty.array
+    assert np.ptp(noise) == 0
+    assert noise[48, 48] == pytest.approx(0.2, rel=0.1)
