@@ -51,9 +51,10 @@ def check_before_opening(path: str | os.PathLike[str], what: str) -> None:
 
 
 def unpacked(path: str | os.PathLike[str]) -> IO[bytes] | None:
-    """Return the contents of a packed file that is whole and not huge, else None.
+    """Return the contents of a packed file that is not huge, else None.
 
-    In the packed file itself each step back, to another HDU, unpacks all from the beginning.
+    In the packed file itself each step back, to another HDU, unpacks all from the beginning; and
+    astropy reads it for ever if its end is damaged, of which this raises an OSError.
     """
     with open(path, "rb") as plain:
         opener: Any = _PACKED.get(plain.read(2))
@@ -67,8 +68,8 @@ def unpacked(path: str | os.PathLike[str]) -> IO[bytes] | None:
             while left >= 0 and (piece := packed.read(2**20)):
                 pieces.append(piece)
                 left -= len(piece)
-    except (OSError, EOFError, ValueError, zlib.error):
-        return None
+    except (EOFError, ValueError, zlib.error) as error:
+        raise OSError(f"it cannot be unpacked: {error}") from error
     if left < 0:
         return None
     found = _Unpacked(b"".join(pieces))

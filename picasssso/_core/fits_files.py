@@ -246,6 +246,9 @@ def find_image(
 def celestial_wcs(header: fits.Header, what: str) -> WCS | None:
     """Return the celestial WCS of a header, if it has one."""
     try:
+        for key in (f"{name}{axis}" for name in ("CRVAL", "CRPIX", "CDELT") for axis in (1, 2)):
+            if isinstance(value := header.get(key), str):  # which wcslib would leave out
+                raise ValueError(f"{key} = {value[:40]!r} is no number.")
         # Dates and the like, put right by astropy.
         with silence(FITSFixedWarning):
             wcs = WCS(header)

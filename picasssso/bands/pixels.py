@@ -67,7 +67,10 @@ def grid_offset(wcs: WCS, reference: WCS, shape: tuple[int, int]) -> tuple[float
     x = np.array([(left + right) / 2, left, right, left, right])
     y = np.array([(bottom + top) / 2, bottom, bottom, top, top])
     places = ("center", *(f"{side} corner" for side in _CORNERS))
-    separation = wcs.pixel_to_world(x, y).separation(reference.pixel_to_world(x, y)).arcsec
+    here, there = (w.pixel_to_world(x, y) for w in (wcs, reference))
+    if not (hasattr(here, "separation") and hasattr(there, "separation")):
+        return np.inf, "everywhere"  # not of the sky alone: refused where images are made of it
+    separation = here.separation(there).arcsec
     offsets = separation / np.sqrt(solid_angles(reference, x[0], y[0]))
     known = [np.isfinite(w.all_pix2world(x, y, 0)).all(axis=0) for w in (wcs, reference)]
     offsets = np.where(known[0] != known[1], np.inf, np.where(known[0], offsets, 0.0))

@@ -14,7 +14,7 @@ from astropy.io import fits
 from picasssso import BandImages
 from picasssso._core import before_opening, fits_files
 from picasssso._core.fits_files import open_fits, read_array
-from picasssso.exceptions import FileFormatError
+from picasssso.exceptions import FileFormatError, PicassssoError
 
 
 def is_mapped(array):
@@ -62,12 +62,17 @@ def test_a_packed_file_is_unpacked_once(tmp_path, monkeypatch, ending):
             found = read_array(path, k + 1, "File", hdus)[0]
             np.testing.assert_array_equal(found, values[k])
     assert len(reads) == 2  # the first header, all of it
-    # One that would fill the memory, or is cut short, is left to astropy.
-    monkeypatch.setattr(before_opening, "_UNPACKED_SIZE", 1000)
-    assert before_opening.unpacked(path) is None
-    np.testing.assert_array_equal(read_array(path, 2, "File")[0], values[1])
-    path.write_bytes(path.read_bytes()[:-20])
-    assert before_opening.unpacked(path) is None
+    # One that would fill the memory is left to astropy.
+    with monkeypatch.context() as patch:
+        patch.setattr(before_opening, "_UNPACKED_SIZE", 1000)
+        assert before_opening.unpacked(path) is None
+        np.testing.assert_array_equal(read_array(path, 2, "File")[0], values[1])
+    # Of one that is damaged at its end it would read the first headers again and again.
+    whole = path.read_bytes()
+    for damaged in (whole[:-20], whole[:-6] + bytes(6)):
+        path.write_bytes(damaged)
+        with pytest.raises(FileFormatError, match="cannot be read as FITS"):
+            read_array(path, 2, "File")
 
 
 def test_a_file_of_a_thousand_images_is_soon_refused(tmp_path):
@@ -84,3 +89,20 @@ def test_a_file_of_a_thousand_images_is_soon_refused(tmp_path):
             BandImages.read(files, redshift=0.1)
         assert time.process_time() - start < 5
         assert len(str(caught.value)) < 600
+
+
+@pytest.mark.parametrize(
+    ("cards", "words"),
+    [
+        ({"CRVAL1": "abc"}, "CRVAL1 = 'abc' is no number"),
+        ({"RADESYS": "XYZ", "CTYPE1": "XLON-TAN", "CTYPE2": "XLAT-TAN"}, "WCS that cannot be"),
+    ],
+)
+def test_a_wcs_that_is_not_of_the_sky_is_refused(tmp_path, cards, words):
+    header = fits.Header({"BUNIT": "nmgy", "CTYPE1": "RA---TAN", "CTYPE2": "DEC--TAN"})
+    header.update({"CRVAL1": 150.0, "CRVAL2": 2.0, "CDELT1": -1e-4, "CDELT2": 1e-4, **cards})
+    for band in "gr":
+        fits.PrimaryHDU(np.eye(9), header).writeto(tmp_path / f"{band}.fits")
+    files = {f"sdss2010-{band}": tmp_path / f"{band}.fits" for band in "gr"}
+    with pytest.raises(PicassssoError, match=words):
+        BandImages.read(files, redshift=0.1)
