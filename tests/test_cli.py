@@ -766,6 +766,8 @@ def test_info_proposes_no_noise_for_an_image(folder):
     fits.PrimaryHDU(plane, header).writeto("coadd.weight.fits")
     assert "--weight BAND=coadd.weight.fits" in run("info", "coadd.weight.fits").output
     assert not run("info", "-q", "coadd.weight.fits").output
+    fits.PrimaryHDU(plane, fits.Header({"PRODTYPE": "dqmask"})).writeto("c4d_ood_r.fits")
+    assert "--mask BAND=c4d_ood_r.fits" in run("info", "c4d_ood_r.fits").output
 
 
 @pytest.mark.parametrize("names", [("2", "1"), ("IMG", "IMG"), ("R[0]", "G[0]"), ("A,2", "A")])

@@ -114,7 +114,7 @@ def _together(proposed: list[_Proposed]) -> Iterator[str]:
 
 def _describe(name: str, quiet: bool, proposed: list[_Proposed]) -> Iterator[str]:
     from picasssso._core.headers import IMAGES_FORMAT, MAPS_FORMAT
-    from picasssso.exceptions import FileFormatError
+    from picasssso.exceptions import FileFormatError, InvalidInputError
     from picasssso.io import ImageFile, recognize
 
     file = ImageFile(name)
@@ -130,7 +130,7 @@ def _describe(name: str, quiet: bool, proposed: list[_Proposed]) -> Iterator[str
         return
     try:
         found = recognize(name)
-    except FileFormatError:
+    except (FileFormatError, InvalidInputError):
         found = None
     if not quiet:
         yield f"{name}: FITS file, {len(file.headers)} HDU{'s' * (len(file.headers) > 1)}"
@@ -288,7 +288,11 @@ def _proposal(
             yield "There is no two-dimensional image in it that could be a band."
         return
     stem = re.sub(r"(\.(fits?|fts|fz|gz|bz2|xz|zip|z))+$", "", file.name, flags=re.IGNORECASE)
-    option = _OPTIONS.get(plane_kind(re.split(r"[-_.]", stem)[-1]) or "")
+    # PRODTYPE: of NOIRLab's pipelines.
+    kinds = [
+        plane_kind(word) or "" for word in (re.split(r"[-_.]", stem)[-1], file.text("PRODTYPE"))
+    ]
+    option = next((_OPTIONS[kind] for kind in kinds if kind in _OPTIONS), None)
     if option is not None and len(planes) == 1:
         if not quiet:
             yield f"By its name it goes with an image: {option} BAND={file.path} beside it."

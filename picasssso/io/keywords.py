@@ -123,7 +123,7 @@ _PLANES = (
     ),
     (r"(var|variance|stat)(_?(map|image|array))?\d*", "var"),
     (r"(ivar|inv_?var|inv(erse)?_?variance)(_?(map|image|array))?\d*", "ivar"),
-    (r"((wgt|wht|weight)s?|conf|confidence)(_?(map|image|array))?\d*", "weight"),
+    (r"((wgt|wht|wt|weight)s?|conf|confidence)(_?(map|image|array))?\d*", "weight"),
     (r"(msk|mask|dq|flags?|flg|bpm|bad_?pix(els?)?)(_?(map|mask|image|array))?\d*", "mask"),
     # Labels of bins or sources: no band, and read in Python only.
     (r"(bin_?map|bins?|bin_?id|segm.*|labels?)", "labels"),
