@@ -231,6 +231,13 @@ def test_wrong_values_of_one_command(folder, command, words, message):
     assert message in run(*first, *bands(), *RAW, "-o", "x.fits", *words, code=2)
 
 
+@pytest.mark.parametrize(("distance", "told"), [("1.3 Mpc", True), ("110 Mpc", False)])
+def test_a_distance_in_a_wrong_unit_is_told(folder, distance, told):
+    text = run("estimate", "-e", "mass_to_light", *bands(), *RAW, "-o", "x.fits",
+               "--luminosity-distance", distance)  # fmt: skip
+    assert ("masses go with its square" in text) is told
+
+
 def test_what_only_the_work_would_show_is_said_before_it(folder, monkeypatch):
     monkeypatch.setattr("picasssso.preparation.prepare", None)
     assert "no file a.reg" in run(
@@ -531,6 +538,7 @@ def test_advice_names_only_options_that_the_command_has(name, expected):
         ("survey", "a column, columns={'size': 'NAME [arcsec]'}.",
          "a column, --column 'size=NAME [arcsec]'."),
         ("survey", "psf= was '1.3 arcsec'", "--psf was '1.3 arcsec'"),
+        ("estimate", "Leave these bands out: images.select([...]).", "Leave out their --band."),
         ("survey", "options= holds ebv=0.1, and the catalog", "Found --ebv 0.1, and the catalog"),
         ("prepare", "correct_extinction: found ebv=0.1 without scale=, expected",
          "Found --ebv 0.1 without --ebv-scale, expected"),

@@ -45,6 +45,8 @@ _WORDS: tuple[tuple[str | None, str, str], ...] = (
      "; asinh magnitudes with their softening are read in Python"),
     (None, r"Use BandImages\.read\(path\)\.replace\(\.\.\.\) to change something",
      "Leave them out"),
+    ("--band", r"Leave these bands out: images\.select\(\[\.\.\.\]\)",
+     "Leave out their --band"),
     ("--ebv", r"options= holds (?=\w+=)", "Found "),
     ("--ebv-scale", r"without scale=", "without --ebv-scale"),
     ("--galactic-extinction-removed",
