@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import mmap
 import os
+import re
 import struct
 import warnings
 from collections.abc import Iterator
@@ -24,6 +25,8 @@ from picasssso.exceptions import FileFormatError
 #: How a block of numbers begins, and then after its header's length: flags, compression, bytes
 #: allocated, used, and unpacked (ASDF standard 1.6, "Blocks").
 _BLOCK, _HEAD = b"\xd3BLK", struct.Struct(">I4sQQQ")
+#: How the list of where blocks begin does.
+_INDEX = b"#ASDF BLOCK INDEX"
 #: Times by which compressed numbers may grow.
 _MOST_PACKED = 2000
 #: Largest error of the WCS that FITS can express, in pixels.
@@ -93,6 +96,14 @@ def _check_blocks(path: str, what: str) -> None:
                     f"which has {size}, expected a whole file. Download it again."
                 )
             start = data.find(_BLOCK, start + 6 + length + allocated)
+        # Where the index at the end says that blocks begin, asdf reads without a look.
+        index = data[at:] if (at := data.rfind(_INDEX)) >= 0 else b""
+        for offset in map(int, re.findall(rb"^- (\d{1,19})\s*$", index, re.MULTILINE)):
+            if data[offset : offset + len(_BLOCK)] != _BLOCK:
+                raise FileFormatError(
+                    f"{what}: found no block of numbers at byte {offset} of {path}, where its "
+                    "index says that one begins, expected a whole file. Download it again."
+                )
 
 
 def _hdus(roman: Any, what: str, path: str) -> fits.HDUList:

@@ -339,6 +339,15 @@ def test_roman_asdf_that_lacks_what_is_needed(roman_asdf, changes, words):
         BandImages.read(roman_asdf(2, **changes), redshift=0.5)
 
 
+def test_asdf_whose_index_is_wrong_makes_no_room(roman_asdf):
+    path = roman_asdf(2)
+    whole = path.read_bytes()
+    place = whole.rindex(b"...")
+    path.write_bytes(whole[: place - 2] + b"1\n" + whole[place:])  # of the last block
+    with pytest.raises(FileFormatError, match="index says that one begins"):
+        BandImages.read(path, redshift=0.5)
+
+
 def test_asdf_that_is_none_of_romans(tmp_path):
     (tmp_path / "cut.asdf").write_bytes(b"#ASDF 1.0.0\n#ASDF_STANDARD 1.5.0\n%YAML 1.1\n--- !core")
     with pytest.raises(FileFormatError, match="found"):
