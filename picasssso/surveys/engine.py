@@ -144,6 +144,9 @@ def connect(
         # The tasks that a dead worker held are the one that it worked on, and no other.
         "distributed.scheduler.worker-saturation": 1.0,
         "distributed.scheduler.allowed-failures": _RETRIES,
+        # A worker that was killed is started anew, however long that takes: where it is not back
+        # after 15 s, as on a busy machine, Dask would give its place up, for ever.
+        "distributed.deploy.lost-worker-timeout": "1000 days",
         # It looks at the stack every 10 ms and keeps what it saw for an hour: 0.1 MB a galaxy.
         "distributed.worker.profile.enabled": False,
         # By default a process that waits looks at itself 50 times a second: 3 % of a core.

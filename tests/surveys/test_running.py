@@ -1,5 +1,6 @@
 """Runs over a cluster: every galaxy once, whatever fails on the way."""
 
+import faulthandler
 import logging
 import os
 import re
@@ -28,6 +29,7 @@ from picasssso.surveys import read_results, run, run_mosaic
 from picasssso.testing import make_galaxy
 
 pytest.importorskip("distributed")
+import dask
 
 from picasssso.surveys.engine import _run, connect
 
@@ -136,6 +138,18 @@ def test_a_galaxy_is_not_blamed_for_another_beside_it(tmp_path, how):
     summary = run(estimator=Quick(deadly=(0.051,)), folder=tmp_path / "run", **how)
     assert summary.failed == 1
     assert "worker was killed" in read_results(tmp_path / "run")["failed"][1]
+
+
+def test_a_worker_that_is_slow_to_start_again_is_waited_for(tmp_path, how):
+    """Where it is not back in time, Dask gives it up, and the run would wait for ever."""
+    faulthandler.dump_traceback_later(300, exit=True)
+    try:
+        with dask.config.set({"distributed.deploy.lost-worker-timeout": "10 ms"}):
+            summary = run(estimator=Quick(deadly=(0.051,)), folder=tmp_path / "run",
+                          **{**how, "workers": 1})  # fmt: skip
+    finally:
+        faulthandler.cancel_dump_traceback_later()
+    assert (summary.done, summary.failed) == (6, 1)
 
 
 def test_a_galaxy_that_takes_all_memory_costs_no_other(tmp_path, how, seen, monkeypatch):
