@@ -400,10 +400,10 @@ class PropertyMapEstimator(abc.ABC):
         needed = 4 * n_samples * len(self.properties) * images.shape[0] * images.shape[1]
         memory = _memory()
         if needed > memory:
-            number, needed = (float(min(n, 10**300)) for n in (n_samples, needed))
+            number, room = (float(min(n, 10**300)) for n in (n_samples, needed))
             raise InvalidInputError(
                 f"n_samples={number:.6g}: {len(self.properties)} maps of {images.shape[1]} x "
-                f"{images.shape[0]} pixels would take {needed / 1e9:.3g} GB, more than the "
+                f"{images.shape[0]} pixels would take {room / 1e9:.3g} GB, more than the "
                 f"{memory / 1e9:.3g} GB of this machine. A hundred samples give errors of totals "
                 "to 7 %; or cut out the galaxy."
             )
