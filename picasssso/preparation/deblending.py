@@ -2,39 +2,69 @@
 
 Images here are in units of their noise per pixel, bands added. Point sources are found first, and
 the light without them says where the galaxy's center is: its brightest, reached from the position
-asked for without crossing a deep valley. What a point source outshines is taken to rise inwards as
-it does around it. The point source in that center is the nucleus and stays, however bright it is
-and wherever the position asked for lies.
+asked for without crossing a deep valley, nor leaving another galaxy's center. What a point source
+outshines is taken to rise inwards as it does around it. The point source in that center is the
+nucleus and stays, however bright it is and wherever the position asked for lies; one around which
+light leans to one side is a star before the galaxy, even if it is what was asked for. Where that
+cannot be told the light stays, and is named.
 """
 
 from __future__ import annotations
 
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-MIN_PIXELS = 8
-_CONTRAST = 1.0  # of a star's peak, over the galaxy under it
-_MIN_PEAK = 8.0  # of a star, over the noise
-_POINTLIKE = 1.6  # times the PSF's width
+from picasssso.maps.missing import smooth_light
+from picasssso.preparation.point_sources import (
+    MIN_PEAK,
+    MIN_PIXELS,
+    Lean,
+    Point,
+    centroid,
+    find_points,
+    lean_around,
+    lean_at,
+    turn,
+)
+
+_SHALLOW = 1.2  # the same, of what is balanced around a center of its own
 _VALLEY = 2.5  # a peak over the valley before it, of a galaxy of its own
 _BEYOND = 0.8  # of the radius of the target's central part: neighbors are farther out
-#: How far light may rise under a point source, as a power of e; by how much it does in a nucleus.
-_STEEPEST, _RISEN = 2.5, 1.3
-#: Part of the light beyond a point source's wings that leans to one side, from which on the source
-#: is beside the galaxy; and the light, over its noise, that tells.
-_ONE_SIDED, _SEEN = 0.2, 10.0
+_STEEPEST = 2.5  # how far light may rise under a point source, as a power of e
+#: Light opposite a center, over that of a peak, from which on the peak may be an arm's.
+_OPPOSITE = 0.2
+#: Light of a part, over all, that has nothing like it opposite the center: it may be another's.
+_UNLIKE = 0.05
+_NEVER_MASKED = 0.7  # FWHM around the nucleus
 
 Array = npt.NDArray[Any]
 BoolArray = npt.NDArray[np.bool_]
+Pixel = tuple[int, int]
+
+
+@dataclass(frozen=True)
+class Other:
+    """Another source: pixel (x, y), and some light of it, in units of the image's noise."""
+
+    x: float
+    y: float
+    light: float
 
 
 @dataclass(frozen=True, eq=False)
 class Parts:
-    """Pixels of the target, of what is foreign, of that what lies before it; nucleus (x, y)."""
+    """What `take_apart` finds.
+
+    Pixels of the target, of what is foreign, and of that what lies before the target; the nucleus,
+    pixel (x, y); ``left``: what is masked, with its light that is left in the target's pixels;
+    ``doubtful``: what is not masked and may not be the target's, with its light; ``rivals``: what
+    is masked and may have been meant.
+    """
 
     target: BoolArray
     foreign: BoolArray
@@ -42,29 +72,26 @@ class Parts:
     n_stars: int
     n_neighbors: int
     nucleus: tuple[float, float]
+    left: tuple[Other, ...]
+    doubtful: tuple[Other, ...]
+    rivals: tuple[Other, ...]
 
 
-@dataclass(frozen=True)
-class _Point:
-    """A pointlike source: its peak, and how far it outshines what lies under it."""
+@dataclass(frozen=True, eq=False)
+class _Field:
+    """An image, the segment that holds the target, and the point sources in that."""
 
-    row: int
-    column: int
-    excess: float
-    under: float
+    image: Array
+    whole: BoolArray
+    fwhm: float
+    points: Sequence[Point]
+    leans: dict[Point, Lean]
+    smooth: Array
 
-    def distance(self, row: Any, column: Any) -> Any:
-        return np.hypot(row - self.row, column - self.column)
-
-    def mask_radius(self, fwhm: float) -> float:
-        """Out to where a Gaussian falls to a tenth of the galaxy, and a little for its wings."""
-        faint = max(_MIN_PEAK, 0.1 * self.under)
-        return float(fwhm * (0.3 + 0.5 * np.sqrt(max(np.log2(self.excess / faint), 0.0))))
-
-    def wing_radius(self, fwhm: float) -> float:
-        """Out to where the wings of a Moffat profile fall to a quarter of a faint star."""
-        wings = (4 * self.excess / _MIN_PEAK) ** (1 / 3) - 1
-        return float(max(fwhm * 0.98 * np.sqrt(max(wings, 0.0)), self.mask_radius(fwhm)))
+    @property
+    def width(self) -> float:
+        """Standard deviation of the filter for light, pixels."""
+        return max(self.fwhm / 2.355, 1.0)
 
 
 def take_apart(
@@ -82,61 +109,110 @@ def take_apart(
     from scipy.ndimage import binary_dilation, binary_fill_holes, gaussian_filter
 
     whole = segments == label
-    points = _points(image, whole, fwhm)
-    rows, columns = np.indices(image.shape)
-    bright = np.zeros(image.shape, dtype=bool)
-    for point in points:
-        bright |= point.distance(rows, columns) < point.wing_radius(fwhm)
-    filled = fill_with_surroundings(image, ~bright, 8 * fwhm)
-    risen = [_restore(filled, image, bright, point, fwhm) for point in points]
-    starless = gaussian_filter(filled, max(fwhm / 2.355, 1.0))
-    center = _climb(np.where(whole, starless, -np.inf), position, near)
-    if np.hypot(center[1] - position[0], center[0] - position[1]) > near + fwhm:
-        # Another galaxy may be brighter; that around a point source at the position is meant.
-        around = [
-            p
-            for p, rise in zip(points, risen, strict=True)
-            if p.distance(position[1], position[0]) < near + fwhm
-            and rise > _RISEN
-            and _turned(image, points, p, fwhm).one_sided < _ONE_SIDED
-        ]
-        if around:
-            first = min(around, key=lambda p: float(p.distance(position[1], position[0])))
-            center = first.row, first.column
-    nucleus = _nucleus(points, center, fwhm)
-    if nucleus and (beside := _beside(image, points, nucleus[0], position, whole, fwhm)):
-        # A star so bright that its wings reach over the galaxy.
-        starless = _without(image, points, nucleus[0], beside, fwhm)
-        center = _climb(np.where(whole, starless, -np.inf), beside.center, fwhm)
-        nucleus = _nucleus([p for p in points if p is not nucleus[0]], center, fwhm)
-    stars = [p for p in points if p not in nucleus and p.distance(*center) > 1.2 * fwhm]
+    points = find_points(image, whole, fwhm)
+    leans = {p: lean_around(image, points, p, fwhm) for p in points}
+    smooth = gaussian_filter(image, max(fwhm / 2.355, 1.0))
+    field = _Field(image, whole, fwhm, points, leans, smooth)
+    starless, center, nucleus, unsure = _find_center(field, position, near)
     if nucleus:
-        center = nucleus[0].row, nucleus[0].column
+        center = nucleus.row, nucleus.column
+    stars = [
+        p
+        for p in points
+        if p is not nucleus and p not in unsure and p.distance(*center) > 1.2 * fwhm
+    ]
+    rows, columns = np.indices(image.shape)
     foreign = np.zeros(image.shape, dtype=bool)
-    for star in stars:
-        foreign |= star.distance(rows, columns) < star.mask_radius(fwhm)
+    for star in list(stars):
+        distance = star.distance(rows, columns)
+        masked = distance < star.mask_radius(fwhm)
+        if star.distance(*center) < star.mask_radius(fwhm) + fwhm:
+            if star.flux(fwhm) < 0.5 * image[masked].sum():
+                # A mask would take more of the galaxy's center than of the star.
+                stars.remove(star)
+                unsure.append(star)
+                continue
+            if nucleus is None:
+                center = _behind(field, star, center)
+        foreign |= masked
     if stars:
         foreign = binary_dilation(foreign)
+    core = np.hypot(rows - center[0], columns - center[1]) < max(_NEVER_MASKED * fwhm, 1.5)
+    foreign &= ~core
     hidden = foreign & whole
-    n_neighbors = 0
     pieces = _deblend(starless, whole)
     own = pieces == pieces[center]
+    opposite, turned = (turn(plane, 2 * np.array(center)) for plane in (image, starless))
+    neighbors: list[BoolArray] = []
+    doubtful = [
+        # No more than there is: stars may be narrower than thought.
+        Other(p.column, p.row, min(p.flux(fwhm), _light_near(image, p, whole, 2 * fwhm)))
+        for p in unsure
+    ]
+    rivals = [
+        Other(p.column, p.row, p.flux(fwhm))
+        for p in stars
+        if leans[p].nucleus and p.distance(position[1], position[0]) < near + fwhm
+    ]
     for number in np.setdiff1d(pieces[whole], [0, pieces[center]]):
-        if _is_neighbor(starless, own, pieces == number, center):
-            foreign |= pieces == number
-            hidden &= pieces != number
-            n_neighbors += 1
+        piece = pieces == number
+        peak = _highest(starless, piece)
+        lane = _lane(starless, peak, center)
+        far = np.hypot(*np.subtract(peak, center)) > np.sqrt(own.sum() / np.pi) * _BEYOND
+        apart = starless[peak] > (_VALLEY if far else np.inf) * lane
+        if starless[peak] - lane < MIN_PEAK / 2:
+            continue
+        sure = starless[peak] - lane > MIN_PEAK and apart
+        if not sure and _own_center(field, starless, peak, center):
+            sure = starless[peak] > _SHALLOW * lane
+        elif not sure and (
+            starless[peak] < _SHALLOW * lane
+            or turned[peak] > _OPPOSITE * starless[peak]
+            or (image - opposite)[piece].sum() < _UNLIKE * image[whole].sum()
+        ):
+            continue
+        if sure:
+            neighbors.append(piece)
+            if np.hypot(peak[1] - position[0], peak[0] - position[1]) < near + fwhm:
+                rivals.append(_other(image, piece, peak))
+            foreign |= piece & ~core
+            hidden &= ~piece
+        else:
+            doubtful.append(_other(image, piece, peak))
     # A dark spot inside is still the target's.
     target = binary_fill_holes(whole) & ~foreign
     # Behind a neighbor the target reaches as far as on its other side.
-    hidden |= _turn(target, 2 * np.array(center)) & foreign & whole
+    hidden |= turn(target, 2 * np.array(center)) & foreign & whole
+    left = [
+        Other(
+            s.column,
+            s.row,
+            min(
+                float(s.light(s.distance(*np.nonzero(target)), fwhm).sum()),
+                _light_near(image, s, target, s.wing_radius(fwhm)),
+            ),
+        )
+        for s in stars
+    ]
+    left += [_left_of(image, starless, piece, target, center) for piece in neighbors]
+    n_neighbors = len(neighbors)
     others = (segments > 0) & ~whole & ~target
     n_neighbors += len(np.unique(segments[others]))
     if others.any():
         grown = binary_dilation(others, iterations=max(1, round(fwhm / 2)))
         foreign |= grown & ~target
     nucleus_xy = float(center[1]), float(center[0])
-    return Parts(target, foreign, hidden, len(stars), n_neighbors, nucleus_xy)
+    return Parts(
+        target,
+        foreign,
+        hidden,
+        len(stars),
+        n_neighbors,
+        nucleus_xy,
+        tuple(left),
+        tuple(doubtful),
+        tuple(rivals),
+    )
 
 
 def fill_with_surroundings(image: Array, valid: BoolArray, widest: float) -> Array:
@@ -159,11 +235,90 @@ def fill_with_surroundings(image: Array, valid: BoolArray, widest: float) -> Arr
     return result
 
 
-def _restore(filled: Array, image: Array, bright: BoolArray, point: _Point, fwhm: float) -> float:
-    """Fill in under a point source what the light around it rises to; return by how much.
+# ---- the center ----------------------------------------------------------------------------
+
+
+def _find_center(
+    field: _Field, position: tuple[float, float], near: float
+) -> tuple[Array, Pixel, Point | None, list[Point]]:
+    """Return light without point sources, its center, the point source there, and unsure ones."""
+    from scipy.ndimage import gaussian_filter
+
+    image, fwhm, points = field.image, field.fwhm, field.points
+    rows, columns = np.indices(image.shape)
+    bright = np.zeros(image.shape, dtype=bool)
+    for point in points:
+        bright |= point.distance(rows, columns) < point.wing_radius(fwhm)
+    filled = fill_with_surroundings(image, ~bright, 8 * fwhm)
+    here = position[1], position[0]
+    close = [p for p in points if p.distance(*here) < near + fwhm]
+    if not any(field.leans[p].nucleus for p in close):
+        # The light of a companion may lean on one that is a nucleus.
+        light = np.where(field.whole, gaussian_filter(filled, field.width), -np.inf)
+        top = _highest(light, field.whole)
+        for point in close:
+            peak = point.row, point.column
+            if _own_center(field, light, peak, top, point) and _own_center(
+                field, light, top, peak
+            ):
+                field.leans[point] = Lean(0.0, 0.0)
+    for point in points:
+        _restore(filled, image, bright, point, fwhm, balanced=not field.leans[point].star)
+    starless = gaussian_filter(filled, field.width)
+    center = _climb(field, starless, position, near)
+    # Another galaxy may be brighter; that around a point source at the position is meant.
+    apart = float(np.hypot(center[1] - position[0], center[0] - position[1]))
+    around = [
+        p
+        for p in close
+        if field.leans[p].nucleus
+        and p.distance(*here) < apart
+        and p.distance(*center) > 2 * fwhm
+        and (apart > near + fwhm or _own_center(field, starless, (p.row, p.column), center, p))
+    ]
+    if around:
+        first = min(around, key=lambda p: float(p.distance(*here)))
+        center = first.row, first.column
+    left = list(points)
+    unsure: list[Point] = []
+    while nucleus := _nucleus(field, left, center):
+        lean = field.leans[nucleus]
+        if lean.nucleus:
+            # Which of two so close together is the nucleus cannot be told.
+            unsure += [
+                p
+                for p in left
+                if p is not nucleus
+                and not field.leans[p].star
+                and p.distance(nucleus.row, nucleus.column) < 2.5 * fwhm
+            ]
+            break
+        beside = _beside(field, nucleus)
+        if beside is not None:
+            # A star so bright that its wings reach over the galaxy.
+            rest = _without(field, nucleus, beside)
+            other = _climb(field, rest, (beside.x, beside.y), fwhm)
+        if beside is None or not (
+            lean.star
+            or np.hypot(other[1] - position[0], other[0] - position[1]) < nucleus.distance(*here)
+        ):
+            unsure.append(nucleus)
+            break
+        starless, center = rest, other
+        left = [p for p in left if p is not nucleus]
+        if not lean.star:
+            unsure.append(nucleus)
+    return starless, center, nucleus, unsure
+
+
+def _restore(
+    filled: Array, image: Array, bright: BoolArray, point: Point, fwhm: float, *, balanced: bool
+) -> None:
+    """Fill in under a point source what the light around it rises to.
 
     Its median along circles falls outwards around the center of a galaxy, even with another galaxy
-    beside it, and hardly does around a star on a disk.
+    beside it, and hardly does around a star on a disk. ``balanced``: light that has nothing like
+    it on the other side is another galaxy's.
     """
     wings = point.wing_radius(fwhm)
     step = max(fwhm, 0.3 * wings)
@@ -173,205 +328,174 @@ def _restore(filled: Array, image: Array, bright: BoolArray, point: _Point, fwhm
     rows, columns = (np.arange(c.start, c.start + n) for c, n in zip(box, part.shape, strict=True))
     distance = point.distance(rows[:, None], columns)
     # Without the wings of the source itself, and without other sources.
-    own = point.excess * (1 + (distance / (0.98 * fwhm)) ** 2) ** -3.0
-    rest = np.where(bright[box], part, image[box] - own)
+    rest = np.where(bright[box], part, image[box] - point.light(distance, fwhm))
+    if balanced:
+        twice = 2 * np.array([point.row - box[0].start, point.column - box[1].start])
+        other = turn(rest, twice)
+        strange = (rest > 1.5 * np.maximum(other, 0.0) + 3) & turn(
+            np.ones_like(bright[box]), twice
+        )
+        rest = np.where(strange, other, rest)
     rings = [
         (distance >= wings + k * step) & (distance < wings + (k + 1) * step) for k in range(2)
     ]
     if min(np.count_nonzero(ring) for ring in rings) < MIN_PIXELS:
-        return 1.0
+        return
     inner, outer = (float(np.median(rest[ring])) for ring in rings)
     if not inner > outer > 0:
-        return 1.0
+        return
     slope = min(np.log(inner / outer) / step, _STEEPEST / wings)
     inside = distance < wings
     risen = inner * np.exp(slope * (wings + 0.5 * step - distance[inside]))
     part[inside] = np.maximum(part[inside], risen)
-    return float(np.exp(slope * (wings + 0.5 * step)))
 
 
-def _points(image: Array, target: BoolArray, fwhm: float) -> list[_Point]:
-    """Return pointlike sources that outshine the galaxy under them, its nucleus among them.
-
-    The galaxy is the median of a ring around each pixel: wider than a star, narrower than an arm.
-    """
-    from scipy.ndimage import gaussian_filter, label, maximum_position, median_filter
-
-    reach = max(3, round(1.5 * fwhm))
-    radius = np.hypot(*(np.indices((2 * reach + 1, 2 * reach + 1)) - reach))
-    ring = (radius <= reach + 0.5) & (radius > max(0.9 * fwhm, 2))
-    rows, columns = np.nonzero(target)
-    if not rows.size:
-        return []
-    first = max(rows.min() - 2 * reach, 0), max(columns.min() - 2 * reach, 0)
-    box = np.s_[first[0] : rows.max() + 2 * reach + 1, first[1] : columns.max() + 2 * reach + 1]
-    smooth = gaussian_filter(image[box], 0.6 * fwhm / 2.355)
-    under = median_filter(smooth, footprint=ring, mode="nearest")
-    excess = smooth - under
-    found = (excess > _CONTRAST * np.maximum(under, 1.0)) & (excess > _MIN_PEAK) & target[box]
-    groups: Array
-    groups, n_groups = label(found)
-    return [
-        _Point(y + int(first[0]), x + int(first[1]), float(excess[y, x]), float(under[y, x]))
-        for y, x in maximum_position(excess, groups, range(1, n_groups + 1))
-        if _pointlike(excess, (y, x), fwhm)
-    ]
-
-
-def _pointlike(excess: Array, peak: tuple[int, int], fwhm: float) -> bool:
-    from scipy.ndimage import label
-
-    reach = int(np.ceil(2 * fwhm))
-    box = tuple(slice(max(p - reach, 0), p + reach + 1) for p in peak)
-    parts: Array = label(excess[box] > 0.5 * excess[peak])[0]
-    own = parts[peak[0] - box[0].start, peak[1] - box[1].start]
-    return bool(2 * np.sqrt(np.count_nonzero(parts == own) / np.pi) < _POINTLIKE * fwhm)
-
-
-def _climb(light: Array, position: tuple[float, float], near: float) -> tuple[int, int]:
+def _climb(field: _Field, starless: Array, position: tuple[float, float], near: float) -> Pixel:
     """Return the brightest pixel that is reached from a position without crossing a deep valley.
 
-    ``light``: without point sources, -inf outside of the target's segment.
+    A peak that is the center of a galaxy of its own is not left, however shallow the valley.
     """
     from scipy.ndimage import label
 
+    light = np.where(field.whole, starless, -np.inf)
     rows, columns = np.indices(light.shape)
-    distance = np.where(
-        light > -np.inf, np.hypot(rows - position[1], columns - position[0]), np.inf
-    )
+    distance = np.where(field.whole, np.hypot(rows - position[1], columns - position[0]), np.inf)
     within = distance <= max(near, float(distance.min()) + 1)
-    place = np.unravel_index(np.argmax(np.where(within, light, -np.inf)), light.shape)
+    place = _highest(light, within)
     while True:
         parts: Array = label(light > max(light[place] / _VALLEY, 0.0))[0]
         if not parts[place]:
             break
-        top = np.unravel_index(
-            np.argmax(np.where(parts == parts[place], light, -np.inf)), light.shape
-        )
+        top = _highest(light, parts == parts[place])
         if top == place:
             break
+        summit = _summit(light, place)
+        if summit != top and _own_center(field, light, summit, top):
+            place = summit
+            break
         place = top
-    return int(place[0]), int(place[1])
+    return place
 
 
-def _nucleus(points: list[_Point], center: tuple[int, int], fwhm: float) -> list[_Point]:
+def _highest(light: Array, where: BoolArray) -> Pixel:
+    row, column = np.unravel_index(np.argmax(np.where(where, light, -np.inf)), light.shape)
+    return int(row), int(column)
+
+
+def _summit(light: Array, place: Pixel) -> Pixel:
+    """Return the peak above a pixel."""
+    while True:
+        rows, columns = (slice(max(c - 1, 0), c + 2) for c in place)
+        step = np.unravel_index(np.argmax(light[rows, columns]), light[rows, columns].shape)
+        higher = int(rows.start + step[0]), int(columns.start + step[1])
+        if not light[higher] > light[place]:
+            return place
+        place = higher
+
+
+def _own_center(
+    field: _Field, light: Array, peak: Pixel, center: Pixel, point: Point | None = None
+) -> bool:
+    """Return whether a peak is the center of a galaxy, not an arm or a knot around another center.
+
+    There is nothing like it opposite that center, and of the light that the other galaxy does not
+    have on both sides much lies around the peak, and does not lean to one side.
+    """
+    fwhm = field.fwhm
+    opposite = 2 * center[0] - peak[0], 2 * center[1] - peak[1]
+    if point is None and all(0 <= c < n for c, n in zip(opposite, light.shape, strict=True)):
+        other = light[opposite]
+        if np.isfinite(other) and other > _OPPOSITE * light[peak]:
+            return False
+    inner = 1.2 * fwhm if point is None else 1.3 * max(point.mask_radius(fwhm), 1.2 * fwhm)
+    outer = max(inner + 2, 0.7 * float(np.hypot(peak[0] - center[0], peak[1] - center[1])))
+    rows, columns = np.indices(light.shape)
+    distance = np.hypot(rows - peak[0], columns - peak[1])
+    around = (distance > inner) & (distance < outer)
+    balanced = np.minimum(field.smooth, turn(field.smooth, 2 * np.array(center)))
+    rest = field.image - np.maximum(balanced, 0.0)
+    own = point.light(distance[around], fwhm).sum() if point else 0.0
+    if not (rest[around].sum() - own > 0.5 * (field.image[around].sum() - own) > 0):
+        return False
+    others = [p for p in field.points if p is not point]
+    return lean_at(rest, others, peak, (inner, outer), fwhm, point).nucleus
+
+
+def _behind(field: _Field, star: Point, center: Pixel) -> Pixel:
+    """Return the center of a galaxy whose center a star outshines: that of a smooth profile."""
+    distance = star.distance(*np.indices(field.image.shape))
+    valid = (distance > star.mask_radius(field.fwhm) + 1) & field.whole
+    light = np.where(valid, field.image - star.light(distance, field.fwhm), 0.0)
+    smooth = smooth_light(light, valid)
+    if smooth is None:
+        return center
+    row, column = round(smooth.center[1]), round(smooth.center[0])
+    inside = 0 <= row < light.shape[0] and 0 <= column < light.shape[1]
+    return (row, column) if inside and field.whole[row, column] else center
+
+
+def _nucleus(field: _Field, points: Sequence[Point], center: Pixel) -> Point | None:
     """Return the point source in which the center of the other light lies, if there is one."""
+    fwhm = field.fwhm
     inside = [p for p in points if p.distance(*center) < p.wing_radius(fwhm) + fwhm]
-    return sorted(inside, key=lambda p: float(p.distance(*center)))[:1]
+    if not inside:
+        return None
+    first = min(inside, key=lambda p: float(p.distance(*center)))
+    # Of those close together, around which light leans least.
+    close = [p for p in inside if p.distance(first.row, first.column) < 3 * fwhm]
+    return min(close, key=lambda p: field.leans[p].low)
 
 
 @dataclass(frozen=True, eq=False)
 class _Beside:
     """A galaxy beside a star: its center (x, y), and its light without the star's, mirrored."""
 
-    center: tuple[float, float]
+    x: float
+    y: float
     light: Array
 
 
-@dataclass(frozen=True, eq=False)
-class _Turned:
-    """An image turned by 180 degrees around a point source, and what differs from it.
-
-    ``light`` and ``other``: both, smoothed; ``both``: where both are known; ``center``: (x, y);
-    ``one_sided``: how much the light just beyond the wings leans to one side, NaN without any.
-    """
-
-    mirrored: Array
-    light: Array
-    other: Array
-    both: BoolArray
-    center: Array
-    one_sided: float
-
-
-def _turn(plane: Array, twice: Array) -> Array:
-    """Return a plane turned by 180 degrees, 0 beyond it; ``twice``: the center (y, x), times 2."""
-    rows, columns = (twice[k] - np.arange(n) for k, n in enumerate(plane.shape))
-    y, x = ((0 <= i) & (i < n) for i, n in zip((rows, columns), plane.shape, strict=True))
-    result = np.zeros_like(plane)
-    result[np.ix_(y, x)] = plane[np.ix_(rows[y], columns[x])]
-    return result
-
-
-def _turned(image: Array, points: list[_Point], star: _Point, fwhm: float) -> _Turned:
-    """Compare an image with itself turned around a point source; others are left out."""
+def _beside(field: _Field, star: Point) -> _Beside | None:
+    """Return the galaxy beside a point source: what differs from the image turned around that."""
     from scipy.ndimage import gaussian_filter
 
-    twice = np.rint(2 * _centroid(image, star, fwhm)).astype(int)
+    image, fwhm = field.image, field.fwhm
+    rows, columns = np.indices(image.shape)
+    twice = np.rint(2 * centroid(image, star, fwhm)).astype(int)
     plain = np.ones(image.shape, dtype=bool)
-    for point in points:
-        if point is not star:
-            plain &= point.distance(*np.indices(image.shape)) >= point.wing_radius(fwhm)
-    mirrored = _turn(image, twice)
-    both = plain & _turn(plain, twice)
-    width = max(fwhm / 2.355, 1.0)
-    light, other = gaussian_filter(image, width), gaussian_filter(mirrored, width)
-    dy, dx = (i - c for i, c in zip(np.indices(image.shape), twice / 2, strict=True))
-    distance = np.hypot(dy, dx)
-    wings = star.wing_radius(fwhm)
-    ring = both & (distance > wings) & (distance < wings + max(2 * fwhm, 0.5 * wings))
-    total = float((light + other)[ring].sum())
-    one_sided = np.nan
-    if ring.any() and total >= _SEEN * np.sqrt(np.count_nonzero(ring) / width**2):
-        ways = [(light[ring] * d[ring] / distance[ring]).sum() for d in (dy, dx)]
-        one_sided = 2 * float(np.hypot(*ways)) / total
-    return _Turned(mirrored, light, other, both, twice[::-1] / 2, one_sided)
-
-
-def _beside(
-    image: Array,
-    points: list[_Point],
-    star: _Point,
-    position: tuple[float, float],
-    whole: BoolArray,
-    fwhm: float,
-) -> _Beside | None:
-    """Return the galaxy that is asked for beside a point source; None if it is around it.
-
-    Point sources are symmetric, and so is a galaxy around its nucleus: what differs from the
-    image turned by 180 degrees around the source is a galaxy beside it. Around a nucleus the
-    light just beyond its wings has hardly a direction.
-    """
-    turned = _turned(image, points, star, fwhm)
-    if not turned.one_sided >= _ONE_SIDED:
+    for point in field.points:
+        if point is not star and not field.leans[point].nucleus:
+            plain &= point.distance(rows, columns) >= point.wing_radius(fwhm)
+    mirrored = turn(image, twice)
+    both = plain & turn(plain, twice)
+    away = star.distance(rows, columns) > star.mask_radius(fwhm)
+    difference = gaussian_filter(image, field.width) - gaussian_filter(mirrored, field.width)
+    near = star.distance(rows, columns) < star.wing_radius(fwhm) + 2 * fwhm
+    difference = np.where(both & away & near & field.whole, difference, -np.inf)
+    row, column = _highest(difference, field.whole)
+    if not difference[row, column] > 0:
         return None
-    away = star.distance(*np.indices(image.shape)) > star.mask_radius(fwhm)
-    beside = np.where(turned.both & away & whole, turned.light - turned.other, -np.inf)
-    row, column = np.unravel_index(np.argmax(beside), beside.shape)
-    apart = np.hypot(*(turned.center - position))
-    if np.hypot(column - position[0], row - position[1]) >= apart:
-        return None
-    return _Beside((float(column), float(row)), image - turned.mirrored)
+    return _Beside(float(column), float(row), image - mirrored)
 
 
-def _centroid(image: Array, star: _Point, fwhm: float) -> Array:
-    """Return the center (y, x) of a point source."""
-    reach = max(2, round(0.7 * fwhm))
-    rows, columns = (slice(max(c - reach, 0), c + reach + 1) for c in (star.row, star.column))
-    part = image[rows, columns]
-    part = np.maximum(part - part.min(), 0.0)
-    y, x = np.mgrid[rows, columns][:, : part.shape[0], : part.shape[1]]
-    return np.array([(part * y).sum(), (part * x).sum()]) / max(part.sum(), 1e-30)
-
-
-def _without(
-    image: Array, points: list[_Point], star: _Point, beside: _Beside, fwhm: float
-) -> Array:
+def _without(field: _Field, star: Point, beside: _Beside) -> Array:
     """Return the smoothed image without point sources, one of which has a galaxy beside it."""
     from scipy.ndimage import gaussian_filter
 
-    rows, columns = np.indices(image.shape)
+    fwhm = field.fwhm
+    rows, columns = np.indices(field.image.shape)
     distance = star.distance(rows, columns)
-    light = np.where(distance < star.wing_radius(fwhm), np.maximum(beside.light, 0.0), image)
+    light = np.where(distance < star.wing_radius(fwhm), np.maximum(beside.light, 0.0), field.image)
     bright = distance < star.mask_radius(fwhm) + 1
-    for point in points:
+    for point in field.points:
         # Others may be in its wings, or its spikes.
         near = star.distance(point.row, point.column) < star.wing_radius(fwhm)
         radius = point.mask_radius(fwhm) if near else point.wing_radius(fwhm)
         bright |= point.distance(rows, columns) < radius
-    return gaussian_filter(
-        fill_with_surroundings(light, ~bright, 8 * fwhm), max(fwhm / 2.355, 1.0)
-    )
+    return gaussian_filter(fill_with_surroundings(light, ~bright, 8 * fwhm), field.width)
+
+
+# ---- neighbors -----------------------------------------------------------------------------
 
 
 def _deblend(smooth: Array, whole: BoolArray) -> npt.NDArray[np.int64]:
@@ -389,17 +513,32 @@ def _deblend(smooth: Array, whole: BoolArray) -> npt.NDArray[np.int64]:
     return np.asarray(result.data, dtype=np.int64)
 
 
-def _is_neighbor(smooth: Array, own: BoolArray, piece: BoolArray, center: tuple[int, int]) -> bool:
-    """Return whether a piece is a source of its own, not a part of the target.
+def _light_near(image: Array, point: Point, where: BoolArray, radius: float) -> float:
+    near = where & (point.distance(*np.indices(image.shape)) < radius)
+    return float(np.maximum(image[near], 0.0).sum())
 
-    It is one if its peak stands far above the darkest point on the way to the target's center,
-    and a smooth galaxy would be fainter than its peak there.
-    """
+
+def _lane(smooth: Array, peak: Pixel, center: Pixel) -> float:
+    """Return the darkest light on the way from a peak to the target's center."""
     from scipy.ndimage import map_coordinates
 
-    peak = np.unravel_index(np.argmax(np.where(piece, smooth, -np.inf)), smooth.shape)
     path = np.linspace(center, peak, 60).T
-    lane = float(max(map_coordinates(smooth, path, order=1).min(), 0.0))
-    height = float(smooth[peak])
-    far = np.hypot(*np.subtract(peak, center)) > np.sqrt(own.sum() / np.pi) * _BEYOND
-    return bool(far and height > _VALLEY * lane and height - lane > _MIN_PEAK)
+    return float(max(map_coordinates(smooth, path, order=1).min(), 0.0))
+
+
+def _other(image: Array, piece: BoolArray, peak: Pixel) -> Other:
+    return Other(peak[1], peak[0], float(np.maximum(image[piece], 0.0).sum()))
+
+
+def _left_of(
+    image: Array, smooth: Array, piece: BoolArray, target: BoolArray, center: Pixel
+) -> Other:
+    """Return a neighbor, and its light in the target's pixels, as on its other side.
+
+    What the target has there is as on the target's other side.
+    """
+    peak = _highest(smooth, piece)
+    own = turn(np.where(target, image, 0.0), 2 * np.array(center))
+    beyond = np.where(piece & ~target, image - own, 0.0)
+    light = turn(beyond, 2 * np.array(peak))[target].sum()
+    return Other(peak[1], peak[0], max(float(light), 0.0))

@@ -28,7 +28,13 @@ from picasssso.preparation.noise import calibrate_noise
 from picasssso.preparation.psf import with_measured_psf
 from picasssso.preparation.psf_matching import match_psf
 from picasssso.preparation.registration import register_bands
-from picasssso.preparation.sources import Sources, cutout_target, find_sources, mask_sources
+from picasssso.preparation.sources import (
+    Sources,
+    cutout_target,
+    find_sources,
+    mask_sources,
+    warnings_of_others,
+)
 from picasssso.preparation.steps import with_step
 
 if TYPE_CHECKING:
@@ -127,7 +133,8 @@ def prepare(
     PicassssoWarning
         If a default step is not possible and was skipped: no stars for the PSF, no sky around
         the galaxy, or no source at the position. Also if about 5 % of the target's light or its
-        center is in pixels that are masked or without data.
+        center is in pixels that are masked or without data, and if more than 2 % of it is that of
+        masked stars and neighbors, or of a source that was not masked in doubt.
 
     Examples
     --------
@@ -324,5 +331,7 @@ def _target(
             stacklevel=3,
         )
     if mask:
+        for said in warnings_of_others(found):
+            warnings.warn(said, PicassssoWarning, stacklevel=3)
         images = mask_sources(images, sources=found, folder=folder)
     return images if cutout is None else cutout_target(images, found, radii=cutout)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -23,7 +24,8 @@ from picasssso.bands.pixels import sky_to_pixel
 from picasssso.bands.psf_width import kernel_fwhm
 from picasssso.exceptions import InvalidInputError
 from picasssso.maps.missing import missing_part, smooth_light
-from picasssso.preparation.deblending import MIN_PIXELS, fill_with_surroundings, take_apart
+from picasssso.preparation.deblending import Other, fill_with_surroundings, take_apart
+from picasssso.preparation.point_sources import MIN_PIXELS
 from picasssso.preparation.steps import with_step
 
 if TYPE_CHECKING:
@@ -34,6 +36,9 @@ if TYPE_CHECKING:
 _THRESHOLD = 2.0  # sigma of the smoothed, combined image
 _FIRST_SIDE = 400  # pixels around the target that are searched first
 _NEAR = 5.0  # arcsec to which a position is trusted, but no less than 2 and no more than 5 FWHM
+
+#: Light of others, over the target's, from which on it is told.
+TOLD_OF_OTHERS = 0.02
 
 Array = npt.NDArray[Any]
 BoolArray = npt.NDArray[np.bool_]
@@ -68,6 +73,9 @@ class Sources:
     hidden_light: float
     brightest: tuple[float, float, float] = (np.nan, np.nan, 0.0)
     center_hidden: bool = False
+    left: tuple[tuple[float, float, float], ...] = ()
+    doubtful: tuple[tuple[float, float, float], ...] = ()
+    rivals: tuple[tuple[float, float, float], ...] = ()
 
 
 def pixel_position(images: BandImages, position: Any) -> tuple[float, float]:
@@ -117,8 +125,12 @@ def find_sources(
         (fractions of its area and light hidden by stars, by neighbors that reach over it, or by
         pixels invalid in any band; the light is estimated from other pixels at the same
         elliptical radius, or a Sersic profile fitted to them); ``brightest`` (x, y of the
-        brightest other source, and its light over the target's; 0 without one); and
-        ``center_hidden`` (whether the center of that profile is invalid in any band).
+        brightest other source, and its light over the target's; 0 without one);
+        ``center_hidden`` (whether the center of that profile is invalid in any band). Three tuples
+        hold pixel x, y of other sources and their light over the target's, brightest first:
+        ``left`` (masked ones; estimated light outside their masks, in the target: wings of a
+        Moffat profile for stars, the other side of a galaxy), ``doubtful`` (not masked, as they
+        may belong to the target) and ``rivals`` (masked, but close to the position).
 
     Raises
     ------
@@ -174,7 +186,21 @@ def find_sources(
         hidden_light,
         _brightest(image, segments, label, corner),
         center,
+        *(
+            _shares(others, image, parts.target, corner)
+            # Around a center that nobody sees everything is in doubt.
+            for others in (parts.left, () if center else parts.doubtful, parts.rivals)
+        ),
     )
+
+
+def _shares(
+    others: Sequence[Other], image: Array, target: BoolArray, corner: tuple[int, int]
+) -> tuple[tuple[float, float, float], ...]:
+    """Return pixel (x, y) of sources and their light over the target's, brightest first."""
+    own = max(float(np.maximum(image[target], 0.0).sum()), 1e-30)
+    found = [(float(o.x + corner[0]), float(o.y + corner[1]), o.light / own) for o in others]
+    return tuple(sorted(found, key=lambda other: -other[2]))
 
 
 def _brightest(
@@ -218,7 +244,8 @@ def mask_sources(
     -------
     BandImages
         The images with masks, and with the target as label 1 in ``labels``.
-        ``meta["preparation"]`` records the masked fractions of the area and light of the target.
+        ``meta["preparation"]`` records the masked fractions of the area and light of the target,
+        how much of its light is that of others, and what was not masked in doubt.
         Masked pixels are black in ``plot()``.
 
     Examples
@@ -249,8 +276,41 @@ def mask_sources(
         masked_pixels=int(np.count_nonzero(found.foreign)),
         part_of_target_area_masked=round(found.hidden_area, 4),
         part_of_target_light_masked=round(found.hidden_light, 4),
+        part_of_target_light_of_others=round(sum(share for *_, share in found.left), 4),
+        kept_in_doubt=[_named(*other) for other in found.doubtful if other[2] > TOLD_OF_OTHERS],
         target={name: round(float(v), 3) for name, v in vars(found.shape).items()},
     )
+
+
+def _named(x: float, y: float, share: float) -> str:
+    return f"pixel ({x:.0f}, {y:.0f}) with {100 * share:.2g} % of the target's light"
+
+
+def warnings_of_others(found: Sources) -> list[str]:
+    """Return what to say of others' light in the target, of what may be others', and of rivals."""
+    said = []
+    total = sum(share for *_, share in found.left)
+    if total > TOLD_OF_OTHERS:
+        x, y, _ = found.left[0]
+        said.append(
+            f"About {100 * total:.2g} % of the target's light is that of masked stars and "
+            f"neighbors, outside their masks; most of it of the one at pixel ({x:.0f}, {y:.0f}). "
+            "It is not subtracted."
+        )
+    doubtful = [_named(*other) for other in found.doubtful if other[2] > TOLD_OF_OTHERS][:3]
+    if doubtful:
+        said.append(
+            f"Not masked: {', '.join(doubtful)}. It may be a star or another galaxy, or the "
+            "target's own. If it is not the target's, read the files with a mask of it."
+        )
+    rivals = [_named(*other) for other in found.rivals if other[2] > TOLD_OF_OTHERS][:3]
+    if rivals:
+        said.append(
+            f"Masked, but close to the target's position: {', '.join(rivals)}. The target is the "
+            f"one at ({found.nucleus[0]:.0f}, {found.nucleus[1]:.0f}). Give position= if another "
+            "is meant."
+        )
+    return said
 
 
 def cutout_target(
