@@ -19,6 +19,7 @@ from picasssso.bands import BandImages, GalacticExtinction
 from picasssso.estimators import get_estimator
 from picasssso.exceptions import FileFormatError, InvalidInputError, PicassssoWarning
 from picasssso.filters import list_filters, read_filter
+from picasssso.filters.curves import _library_curve as load_filter_of_library
 from picasssso.filters.curves import filter_hash, load_filter, pivot_of, pivot_wavelength
 from picasssso.filters.user_curves import adopt_curves, own_curves
 from picasssso.maps import PropertyMaps
@@ -127,6 +128,15 @@ def test_the_list_has_every_instrument_and_says_where_curves_are_from():
     # What is listed is what is used.
     for row in (table[0], table[-1], table[list(table["name"]).index("vista-Ks")]):
         assert row["pivot"].value == pytest.approx(pivot_wavelength(row["name"]).value, rel=1e-12)
+
+
+@pytest.mark.parametrize("name", ["sdss2010-r", "panstarrs-g", "cfht_megacam-u"])
+def test_curves_and_notes_are_those_that_speclite_reads(name):
+    from speclite.filters import load_filter as load
+
+    found, expected = load_filter_of_library(name), load(name)
+    assert filter_hash(found) == filter_hash(expected)
+    assert found.meta == dict(expected.meta)
 
 
 @pytest.mark.parametrize("name", ["jwst_nircam-f200w", "hst_wfc3_ir-f160w", "spitzer-irac1"])
