@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -21,7 +20,6 @@ from picasssso._cli.parsing import (
     parse_per_band,
     wrong_use,
 )
-from picasssso.exceptions import PicassssoWarning
 
 if TYPE_CHECKING:
     from picasssso.bands import BandImages
@@ -31,8 +29,6 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 Options = Sequence[tuple[tuple[str, ...], str | None, str, dict[str, Any]]]
 
 _HDU = "HDU|BAND=FILE[HDU]"
-#: Redshift beyond which motions of galaxies change distances by less than this factor.
-_HUBBLE_FLOW, _FACTOR = 0.01, 2.0
 #: What the survey's median seeing is called.
 MEDIAN = "median"
 _FILES: Options = (
@@ -122,27 +118,9 @@ def read_arguments(given: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
             "Missing option '-z' / '--redshift': the redshift is required, but for a file of "
             "BandImages, and never guessed."
         )
-    _doubt_distance(given["redshift"], given["luminosity_distance"])
     own = {key: given[key] for key in ("redshift", "luminosity_distance")}
     own = {key: value for key, value in own.items() if value is not None}
     return bands or list(files), {**own, **about_arguments(given, bands)}
-
-
-def _doubt_distance(redshift: float | None, distance: Any) -> None:
-    """Warn of a distance that no galaxy of a redshift has, such as in a wrong unit."""
-    if distance is None or redshift is None or redshift < _HUBBLE_FLOW:
-        return
-    from astropy.cosmology import Planck18
-
-    of_redshift = Planck18.luminosity_distance(redshift)
-    if not 1 / _FACTOR < distance / of_redshift < _FACTOR:
-        warnings.warn(
-            f"--luminosity-distance: found {distance:g}, and {of_redshift:.3g} for the redshift "
-            f"{redshift:g} (Planck18), expected them to agree within a factor of {_FACTOR:g}. "
-            "Check its unit; masses go with its square.",
-            PicassssoWarning,
-            stacklevel=2,
-        )
 
 
 def about_arguments(given: dict[str, Any], bands: Iterable[str]) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from picasssso._core.quiet import copy_wcs
 from picasssso.bands import checks, slots
 from picasssso.bands.band_names import resolve_band
 from picasssso.bands.band_record import BandRecord, read_only
+from picasssso.bands.distances import warn_of_distance
 from picasssso.bands.flux_units import FluxScale, flux_scale, is_count_like, is_magnitude
 from picasssso.bands.pixels import (
     SAME_GRID,
@@ -84,6 +85,7 @@ class BandStack(Mapping[str, CCDData]):
     ) -> None:
         given = {name: value for name, value in locals().items() if name not in ("self", "images")}
         self._open(images, given)
+        warn_of_distance(self._facts)
 
     def _open(self, images: Any, given: dict[str, Any], *, allow_empty: bool = False) -> None:
         """Check everything in the order promised, and keep it."""
@@ -92,12 +94,9 @@ class BandStack(Mapping[str, CCDData]):
                 "images: found BandImages, whose PSF, errors and notes would be lost. Use "
                 "images.replace(...) to change some of them."
             )
+        how = {name: given[name] for name in ("survey", "zero_point", "asinh_softening")}
         records, names, originals, zero_points = checks.check_images(
-            images,
-            survey=given["survey"],
-            zero_point=given["zero_point"],
-            asinh_softening=given["asinh_softening"],
-            allow_empty=allow_empty,
+            images, allow_empty=allow_empty, **how
         )
         self._shape = originals[0].data.shape
         self._wcs, scale, self._solid_angle = checks.check_grid(
@@ -505,13 +504,15 @@ class BandStack(Mapping[str, CCDData]):
         self._check_changes("replace", set(changes) - {"images"})
         if "images" not in changes:
             new = self._restore(self._as_given(), arguments | changes)
+            warn_of_distance(new._facts, changes)
             return new if "pixel_scale" in changes else self._keep_areas(new)
         images = checks.list_images(changes.pop("images"))
         survey = changes.get("survey", self.survey)
         kept = {resolve_band(band, survey) for band, _ in images}
         for slot in slots.PER_BAND_SLOTS:
             arguments[slot] = {b: v for b, v in arguments[slot].items() if b in kept}
-        return type(self)(images, **(arguments | changes))
+        (new := object.__new__(type(self)))._open(images, arguments | changes)
+        return new
 
     def with_planes(self, planes: Mapping[str, NDData], **changes: Any) -> Self:
         """Return the same images with new pixels; what is known about them stays.

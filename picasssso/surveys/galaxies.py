@@ -171,12 +171,26 @@ class GalaxyWork:
         return [{**row, "seconds": seconds} for row in rows]
 
     def _prepare(self, located: Located) -> tuple[BandImages, list[str]]:
+        galaxy = located.galaxy
+        if located.error:
+            raise InvalidInputError(located.error)
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always", PicassssoWarning)
+            images = self._read_and_prepare(located)
+        notes = list(located.notes) + [_note(w.message) for w in caught]
+        if "distance" in galaxy.missing:
+            notes.append("no distance in the catalog: that of the redshift")
+        if images.galactic_extinction is None:
+            notes.append("Galactic extinction unknown: images taken to be corrected")
+        # What comes last may be cut off.
+        notes.sort(key=lambda note: not note.startswith("luminosity_distance"))
+        return images, list(dict.fromkeys(notes))
+
+    def _read_and_prepare(self, located: Located) -> BandImages:
         from picasssso.bands import BandImages, GalacticExtinction
         from picasssso.preparation import prepare
 
         galaxy, options = located.galaxy, dict(self.options)
-        if located.error:
-            raise InvalidInputError(located.error)
         source = read_source(located, self._open_tile)
         distance = None if galaxy.distance is None else galaxy.distance * u.Mpc
         own: dict[str, Any] = {"redshift": galaxy.redshift, "luminosity_distance": distance}
@@ -205,15 +219,7 @@ class GalaxyWork:
             from astropy.coordinates import SkyCoord
 
             options.setdefault("position", SkyCoord(*galaxy.position, unit="deg"))
-        with warnings.catch_warnings(record=True) as caught:
-            warnings.simplefilter("always", PicassssoWarning)
-            images = prepare(source, **options, **own)
-        notes = list(located.notes) + [_note(w.message) for w in caught]
-        if "distance" in galaxy.missing:
-            notes.append("no distance in the catalog: that of the redshift")
-        if images.galactic_extinction is None:
-            notes.append("Galactic extinction unknown: images taken to be corrected")
-        return images, list(dict.fromkeys(notes))
+        return prepare(source, **options, **own)
 
     def _finish(
         self, located: Located, images: BandImages, notes: Sequence[str], maps: PropertyMaps

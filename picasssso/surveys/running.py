@@ -22,6 +22,7 @@ import numpy as np
 from picasssso._core.arguments import check_integer
 from picasssso._core.safe_files import atomic_write
 from picasssso._core.words import as_kept
+from picasssso.bands.distances import describe_doubt, distances_of
 from picasssso.exceptions import InvalidInputError, InvalidTypeError, PicassssoWarning
 from picasssso.maps.region_files import region_reader
 from picasssso.surveys.catalogs import Catalog, read_catalog
@@ -199,6 +200,7 @@ def run(
     from picasssso.surveys.engine import connect, iterate_results
 
     table = read_catalog(catalog, columns)
+    _doubt_distances(table)
     source = _make_source(table, images, bands, tiles, size)
     options = _check_options(table, options, prepare, ebv_scale, extinction_removed)
     _check_bands(images if tiles is None else tiles, bands, options.get("survey"))
@@ -278,6 +280,27 @@ def _asked(table: Catalog, place: int | None) -> tuple[float, ...] | None:
         return None
     numbers = (table.numbers.get(role) for role in ("redshift", "ra", "dec"))
     return tuple(np.nan if values is None else float(values[place]) for values in numbers)
+
+
+def _doubt_distances(table: Catalog) -> None:
+    """Warn of distances that contradict the redshifts; each galaxy's row says so too."""
+    distances, redshifts = table.numbers.get("distance"), table.numbers["redshift"]
+    if distances is None:
+        return
+    known = distances_of(np.nan_to_num(redshifts))
+    given = np.isfinite(distances) & np.isfinite(redshifts)
+    doubtful = np.flatnonzero(given & ~((known[0] <= distances) & (distances <= known[2])))
+    if doubtful.size:
+        k, column = doubtful[0], table.columns["distance"]
+        warnings.warn(
+            f"{doubtful.size} of {given.sum()} distances of the catalog contradict the redshift; "
+            f"the first, of {table.ids[k]!r}: "
+            f"{describe_doubt(distances[k], known[:, k], redshifts[k], 'Planck18')} Check what "
+            f"the column is, and its unit, columns={{'distance': '{column} [Mpc]'}}; masses go "
+            "with its square.",
+            PicassssoWarning,
+            stacklevel=3,
+        )
 
 
 def describe_estimator(estimator: PropertyMapEstimator) -> dict[str, Any]:

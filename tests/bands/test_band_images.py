@@ -5,6 +5,7 @@ import pickle
 import re
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 
 import astropy.units as u
@@ -20,7 +21,12 @@ from hypothesis import strategies as st
 from picasssso._core.solid_angles import pixel_solid_angles
 from picasssso.bands import BandImages, align
 from picasssso.data import load_example
-from picasssso.exceptions import InvalidInputError, MissingBandError, PicassssoError
+from picasssso.exceptions import (
+    InvalidInputError,
+    MissingBandError,
+    PicassssoError,
+    PicassssoWarning,
+)
 
 G, R = "sdss2010-g", "sdss2010-r"
 
@@ -498,3 +504,22 @@ def test_what_is_near_is_named():
         images.select(["i"])
     with pytest.raises(InvalidInputError, match=r"position 190 -?\d+ in degrees, which is not on"):
         images.cutout(SkyCoord(190.0, -80.0, unit="deg"), 10 * u.arcsec)
+
+
+@pytest.mark.parametrize(
+    ("redshift", "distance", "told"),
+    [(0.03, 0.13, True), (0.03, 130, False), (0.03, 13000, True), (0.004, 16.5, False),
+     (-0.001, 0.78, False), (-0.001, 780, True), (1.0, 3400, True), (0.0, 100, False)],
+)  # fmt: skip
+def test_distances_of_no_galaxy_of_the_redshift_are_told(make_ccd, redshift, distance, told):
+    def read():
+        return BandImages(
+            {"sdss2010-r": make_ccd()}, redshift=redshift, luminosity_distance=distance * u.Mpc
+        )
+
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", PicassssoWarning)
+        images = read()
+        assert len(caught) == told  # once at the door, and not again by what uses them
+        images.replace(meta={})[1:, :].replace(luminosity_distance=None)
+        assert len(caught) == told

@@ -11,11 +11,12 @@ from photutils.aperture import CircularAperture
 from survey_estimators import Quick
 
 from picasssso import BandImages, MassToLightEstimator, PropertyMaps
-from picasssso.exceptions import FileFormatError, InvalidInputError
+from picasssso.exceptions import FileFormatError, InvalidInputError, PicassssoWarning
 from picasssso.preparation import prepare
 from picasssso.surveys.catalogs import read_catalog
 from picasssso.surveys.galaxies import READ_ONLY, GalaxyWork, file_of
 from picasssso.surveys.image_sources import FilePatterns, Tiles, read_source
+from picasssso.surveys.running import _doubt_distances
 
 OPTIONS = {**READ_ONLY, "survey": "sdss", "psf": 1.3 * u.arcsec}
 
@@ -179,6 +180,30 @@ def test_a_missing_distance_and_unknown_dust_are_told(tmp_path, galaxies):
     rows = make_work(tmp_path)([source.locate(catalog[k]) for k in range(2)])
     assert ["no distance in the catalog" in row["notes"] for row in rows] == [True, False]
     assert all("Galactic extinction unknown" in row["notes"] for row in rows)
+
+
+def test_distances_that_contradict_redshifts_are_counted_before_the_run():
+    table = Table({"id": list("abc"), "redshift": [0.03, 0.03, np.nan], "dist": [130, 0.13, 1]})
+    with pytest.warns(PicassssoWarning, match=r"1 of 2 .* of 'b': found 0.13 Mpc, and 135.9 Mpc"):
+        _doubt_distances(read_catalog(table, {"distance": "dist [Mpc]"}))
+
+
+@pytest.mark.parametrize("own_file", [False, True])
+def test_a_distance_that_contradicts_the_redshift_is_told_with_both(tmp_path, galaxies, own_file):
+    table = Table.read(galaxies / "galaxies.ecsv")[:2]
+    table["distance"] = [130.0, 130.0] * u.kpc
+    catalog = read_catalog(table)
+    source = FilePatterns(str(galaxies / "cutouts/{id}_{band}.fits"), ["g", "i"])
+    located = source.locate(catalog[0])
+    if own_file:
+        images = BandImages.read(located.files, redshift=0.03, survey="sdss")
+        images.write(tmp_path / "own.fits")
+        located = FilePatterns(str(tmp_path / "own.fits"), None).locate(catalog[0])
+    own = {"survey": "sdss"} if not own_file else {}
+    (row,) = make_work(tmp_path, options={**READ_ONLY, **own, "psf": 1.3 * u.arcsec})([located])
+    text = row["notes"]
+    assert text.startswith("luminosity_distance: found 0.13 Mpc, and ")
+    assert f" Mpc for the redshift {catalog[0].redshift:g}" in text
 
 
 def test_whole_numbers_fill_patterns_with_a_width():
