@@ -13,7 +13,8 @@ from picasssso._cli.shared_options import common_options, progress_wanted
 from picasssso._core.version import __version__ as version
 
 _OPTIONS: Options = (
-    (("-n", "--number"), "N", "Total number of pairs.", {"type": click.IntRange(min=1)}),
+    (("-n", "--number"), "N", "Total number of pairs.",
+     {"type": click.IntRange(min=1, max=10**8)}),
     (("-s", "--survey"), "NAME",
      "Observing conditions: sdss, des, ps1, hsc, lsst, paper_field or paper_scale.",
      {"default": "sdss", "show_default": True}),
@@ -23,13 +24,14 @@ _OPTIONS: Options = (
      "Seed of the galaxies.", {"type": int, "default": 0, "show_default": True}),
     (("--pixels",), "N",
      "Number of pixels along each side.",
-     {"type": click.IntRange(min=8), "default": 64, "show_default": True}),
+     {"type": click.IntRange(min=8, max=8192), "default": 64, "show_default": True}),
     (("--redshift",), "Z", "Redshift of all galaxies; by default it is drawn.", {"type": float}),
     (("--at-psf/--not-at-psf",), None,
      "Whether to store also the truth at the resolution of the images.",
      {"default": True, "show_default": True}),
     (("--shard-size",), "N",
-     "Pairs per file.", {"type": click.IntRange(min=1), "default": 256, "show_default": True}),
+     "Pairs per file.",
+     {"type": click.IntRange(min=1, max=10**6), "default": 256, "show_default": True}),
     (("--workers",), "N",
      "Number of processes; by default one for each core, 0 with --device.",
      {"type": click.IntRange(min=0)}),

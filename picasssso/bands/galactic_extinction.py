@@ -53,7 +53,11 @@ class GalacticExtinction:
     applied: bool | None = None
 
     def __post_init__(self) -> None:
-        for name, low, high in (("ebv", 0.0, 100.0), ("r_v", 1.0, 10.0)):
+        for name, low, high, why in (
+            ("ebv", 0.0, 10.0, " of mag: no galaxy is seen through more dust. Check that it is "
+             "E(B-V), not A(V) or a percentage."),
+            ("r_v", 1.0, 10.0, ": A(V) / E(B-V), 3.1 in most directions."),
+        ):  # fmt: skip
             value = getattr(self, name)
             try:
                 number = float(value)
@@ -62,7 +66,7 @@ class GalacticExtinction:
             if not low <= number <= high:
                 raise InvalidInputError(
                     f"Galactic extinction: found {name}={value!r}, expected a plain number from "
-                    f"{low:g} to {high:g}."
+                    f"{low:g} to {high:g}{why}"
                 )
             object.__setattr__(self, name, number)
         if self.scale not in SCALES:

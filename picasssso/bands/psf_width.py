@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+#: FWHM in pixels that any PSF may have; broader than that, it must fit into the images.
+BROADEST = 64
 #: Steps per pixel at which a kernel is interpolated.
 _OVERSAMPLING = 16
 #: Zeros around a kernel: the splines' filter has died away outside of them.

@@ -18,7 +18,6 @@ from picasssso._core.quiet import copy_wcs
 from picasssso.bands import checks, slots
 from picasssso.bands.band_names import resolve_band
 from picasssso.bands.band_record import BandRecord, read_only
-from picasssso.bands.distances import warn_of_distance
 from picasssso.bands.flux_units import FluxScale, flux_scale, is_count_like, is_magnitude
 from picasssso.bands.pixels import (
     SAME_GRID,
@@ -28,6 +27,7 @@ from picasssso.bands.pixels import (
     has_equal_pixels,
     slice_wcs,
 )
+from picasssso.bands.plausibility import check_stated
 from picasssso.bands.psf_width import kernel_fwhm
 from picasssso.exceptions import InvalidInputError, InvalidTypeError, MissingBandError
 from picasssso.filters.curves import pivot_wavelength
@@ -85,7 +85,7 @@ class BandStack(Mapping[str, CCDData]):
     ) -> None:
         given = {name: value for name, value in locals().items() if name not in ("self", "images")}
         self._open(images, given)
-        warn_of_distance(self._facts)
+        check_stated(self)
 
     def _open(self, images: Any, given: dict[str, Any], *, allow_empty: bool = False) -> None:
         """Check everything in the order promised, and keep it."""
@@ -95,9 +95,8 @@ class BandStack(Mapping[str, CCDData]):
                 "images.replace(...) to change some of them."
             )
         how = {name: given[name] for name in ("survey", "zero_point", "asinh_softening")}
-        records, names, originals, zero_points = checks.check_images(
-            images, allow_empty=allow_empty, **how
-        )
+        found = checks.check_images(images, allow_empty=allow_empty, **how)
+        records, names, originals, zero_points = found
         self._shape = originals[0].data.shape
         self._wcs, scale, self._solid_angle = checks.check_grid(
             names, originals, given["pixel_scale"]
@@ -504,14 +503,14 @@ class BandStack(Mapping[str, CCDData]):
         self._check_changes("replace", set(changes) - {"images"})
         if "images" not in changes:
             new = self._restore(self._as_given(), arguments | changes)
-            warn_of_distance(new._facts, changes)
-            return new if "pixel_scale" in changes else self._keep_areas(new)
-        images = checks.list_images(changes.pop("images"))
-        survey = changes.get("survey", self.survey)
-        kept = {resolve_band(band, survey) for band, _ in images}
-        for slot in slots.PER_BAND_SLOTS:
-            arguments[slot] = {b: v for b, v in arguments[slot].items() if b in kept}
-        (new := object.__new__(type(self)))._open(images, arguments | changes)
+            new = new if "pixel_scale" in changes else self._keep_areas(new)
+        else:
+            images = checks.list_images(changes.pop("images"))
+            kept = {resolve_band(band, changes.get("survey", self.survey)) for band, _ in images}
+            for slot in slots.PER_BAND_SLOTS:
+                arguments[slot] = {b: v for b, v in arguments[slot].items() if b in kept}
+            (new := object.__new__(type(self)))._open(images, arguments | changes)
+        check_stated(new, changes)
         return new
 
     def with_planes(self, planes: Mapping[str, NDData], **changes: Any) -> Self:

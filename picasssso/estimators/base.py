@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import abc
 import inspect
-import math
-import os
 import secrets
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
@@ -21,7 +19,7 @@ import astropy.units as u
 import numpy as np
 import numpy.typing as npt
 
-from picasssso._core.arguments import check_integer
+from picasssso._core.arguments import check_integer, check_memory
 from picasssso._core.blocks import Block, choose_core_shape, count_blocks, iterate_blocks
 from picasssso.estimators._assembly import MapAssembler, worst_noise_scaling
 from picasssso.estimators._shared_errors import FluxShift
@@ -46,14 +44,6 @@ if TYPE_CHECKING:
     from picasssso.maps import PropertyMaps
 
 FloatArray = npt.NDArray[np.floating]
-
-
-def _memory() -> float:
-    """Return the memory of this machine in bytes; infinite where that is not known."""
-    try:
-        return float(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
-    except (AttributeError, OSError, ValueError):
-        return math.inf
 
 
 class PropertyMapEstimator(abc.ABC):
@@ -398,15 +388,13 @@ class PropertyMapEstimator(abc.ABC):
     def _check_room(self, images: BandImages, n_samples: int) -> None:
         """Refuse samples that no memory of this machine holds."""
         needed = 4 * n_samples * len(self.properties) * images.shape[0] * images.shape[1]
-        memory = _memory()
-        if needed > memory:
-            number, room = (float(min(n, 10**300)) for n in (n_samples, needed))
-            raise InvalidInputError(
-                f"n_samples={number:.6g}: {len(self.properties)} maps of {images.shape[1]} x "
-                f"{images.shape[0]} pixels would take {room / 1e9:.3g} GB, more than the "
-                f"{memory / 1e9:.3g} GB of this machine. A hundred samples give errors of totals "
-                "to 7 %; or cut out the galaxy."
-            )
+        check_memory(
+            "n_samples",
+            n_samples,
+            needed,
+            f"{len(self.properties)} maps of {images.shape[1]} x {images.shape[0]} pixels",
+            "A hundred samples give errors of totals to 7 %; or cut out the galaxy.",
+        )
 
     def _checked_bands(self, images: BandImages) -> tuple[str, ...]:
         bands = tuple(self._select_bands(images.bands))

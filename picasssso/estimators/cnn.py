@@ -553,7 +553,7 @@ class CNNEstimator(PropertyMapEstimator):
         """
         from picasssso.estimators._cnn.many import estimate_jobs
 
-        check_integer("batch_size", batch_size, 1)
+        check_integer("batch_size", batch_size, 1, 10**6)
         n_samples, seed = self._check_sampling(n_samples, seed)
         jobs = [self._prepare(k, one, n_samples, seed + k) for k, one in enumerate(images)]
         return estimate_jobs(self, jobs, batch_size, progress)

@@ -94,7 +94,7 @@ class KCorrectEstimator(PropertyMapEstimator):
                 "KCorrectEstimator needs the package kcorrect, which is not installed: "
                 'python -m pip install "picasssso[kcorrect]".'
             )
-        check_integer("n_monte_carlo", n_monte_carlo, 2)
+        check_integer("n_monte_carlo", n_monte_carlo, 2, 100_000)
         self.n_monte_carlo = n_monte_carlo
 
     def _select_bands(self, available: tuple[str, ...]) -> tuple[str, ...]:

@@ -26,6 +26,7 @@ from picasssso.properties import Property
 from picasssso.quality import QUALITY_DTYPE, QualityFlag
 from picasssso.sps import AttenuationLaw, SEDPrior, SSPGrid, TemplateError
 from picasssso.sps.dust import get_law
+from picasssso.sps.populations import check_models
 
 if TYPE_CHECKING:
     from astropy.nddata import CCDData
@@ -199,8 +200,8 @@ class SEDFitEstimator(PropertyMapEstimator):
     # ---- parameters -----------------------------------------------------------------
 
     def _validate(self) -> None:
-        for name, least in (("n_models", 1), ("seed", 0)):
-            check_integer(name, getattr(self, name), least)
+        check_models(self.n_models)
+        check_integer("seed", self.seed)
         for name, kind in (("prior", SEDPrior), ("grid", SSPGrid)):
             value: Any = getattr(self, name)
             if value is not None and not isinstance(value, kind):

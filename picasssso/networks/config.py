@@ -21,6 +21,13 @@ _TYPES: dict[str, tuple[type, ...]] = {
 }  # fmt: skip
 
 
+#: More than any training has.
+_MOST = {
+    "members": 100, "steps": 10**8, "batch_size": 65_536, "pool_size": 10**6, "replays": 10**6,
+    "warmup": 10**8,
+}  # fmt: skip
+
+
 @dataclass(frozen=True)
 class TrainingConfig:
     """All settings of a training, except its pairs.
@@ -111,9 +118,9 @@ class TrainingConfig:
             raise InvalidInputError(
                 f"mixed_precision={self.mixed_precision!r}: expected True, False or 'always'."
             )
-        least = dict.fromkeys(("members", "steps", "batch_size", "pool_size", "replays"), 1)
-        for name, low in (least | {"seed": 0, "warmup": 0}).items():
-            check_integer(name, getattr(self, name), low)
+        for name, most in _MOST.items():
+            check_integer(name, getattr(self, name), 0 if name == "warmup" else 1, most)
+        check_integer("seed", self.seed)
         for name in ("band_dropout", "depth_noise", "masked_pixels", "sharp"):
             if not 0.0 <= getattr(self, name) <= 1.0:
                 raise InvalidInputError(f"{name}={getattr(self, name)!r}: expected 0 to 1.")

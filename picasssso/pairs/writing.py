@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from torch.utils.data import DataLoader, Dataset
 
-from picasssso._core.arguments import check_integer
+from picasssso._core.arguments import check_integer, check_workers
 from picasssso._core.safe_files import follow_parent, locked_folder, open_hdf5
 from picasssso._core.version import __version__
 from picasssso.exceptions import FileFormatError, InvalidInputError
@@ -26,6 +26,9 @@ from picasssso.pairs.schema import (
 )
 from picasssso.pairs.source import FIELDS, Batch, PairSource
 from picasssso.pairs.splits import SPLITS, check_fractions
+
+#: More pairs than any disk holds.
+_MOST = 10**8
 
 
 class _Batches(Dataset):
@@ -109,10 +112,9 @@ def write_pairs(
     2
     """
     total = _checked_count(source, count)
-    for name, value, least in (
-        ("shard_size", shard_size, 1), ("batch_size", batch_size, 1), ("workers", workers, 0),
-    ):  # fmt: skip
-        check_integer(name, value, least)
+    for name, value in (("shard_size", shard_size), ("batch_size", batch_size)):
+        check_integer(name, value, 1, 10**6)
+    check_workers(workers)
     if workers and source.device.type != "cpu":
         raise InvalidInputError(
             f"Pairs are made on {source.device}, which other processes cannot share: give "
@@ -197,7 +199,7 @@ def _checked_count(source: PairSource, count: int | None) -> int:
         if length is None:
             raise InvalidInputError("count is required: the source of the pairs is unlimited.")
         return length
-    count = check_integer("count", count, 1)
+    count = check_integer("count", count, 1, _MOST)
     if length is not None and count > length:
         raise InvalidInputError(f"count={count} is more than the {length} pairs there are.")
     return count

@@ -8,6 +8,7 @@ wavelength by more than the calibration's error.
 from __future__ import annotations
 
 import os
+import warnings
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +18,7 @@ import numpy.typing as npt
 
 from picasssso._core.blocks import Block
 from picasssso.bands import GalacticExtinction
-from picasssso.exceptions import InvalidInputError, MissingDependencyError
+from picasssso.exceptions import InvalidInputError, MissingDependencyError, PicassssoWarning
 from picasssso.filters.curves import load_filter
 from picasssso.preparation.steps import with_step
 from picasssso.preparation.storage import transform, variance_of
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
 
 #: E(B-V) on the scale of Schlafly & Finkbeiner (2011) over that of Schlegel et al. (1998).
 SF11_OVER_SFD98 = 0.86
+#: Extinction of a band, mag, beyond which a warning is given.
+_MOST = 5.0
 
 Array = npt.NDArray[Any]
 
@@ -134,6 +137,11 @@ def correct_extinction(
     InvalidInputError
         If the images are already corrected, or E(B-V) is neither given nor known.
 
+    Warns
+    -----
+    PicassssoWarning
+        If a band is dimmed by more than 5 mag.
+
     Examples
     --------
     >>> import numpy as np
@@ -171,6 +179,16 @@ def correct_extinction(
         band: band_extinction(band, record.ebv, scale=record.scale, law=record.law, r_v=record.r_v)
         for band in images
     }
+    most = max(added, key=lambda band: added[band])
+    if added[most] > _MOST:
+        warnings.warn(
+            f"Galactic extinction: found E(B-V) = {record.ebv:g}, {added[most]:.3g} mag in "
+            f"{most}, expected at most {_MOST:g} mag: fluxes are multiplied by up to "
+            f"{10 ** (0.4 * added[most]):.3g}, and the law's own error with them. Check that it "
+            "is E(B-V), in mag.",
+            PicassssoWarning,
+            stacklevel=2,
+        )
     factors = {band: 10 ** (0.4 * value) for band, value in added.items()}
 
     def brighten(band: str, flux: Array, precision: Array, block: Block) -> Any:

@@ -25,7 +25,7 @@ import numpy.typing as npt
 from picasssso._core.blocks import Block
 from picasssso.bands.band_names import resolve_band
 from picasssso.bands.noise_scaling import NoiseScaling
-from picasssso.bands.psf_width import kernel_fwhm
+from picasssso.bands.psf_width import BROADEST, kernel_fwhm
 from picasssso.exceptions import InvalidInputError, PicassssoWarning
 from picasssso.preparation.deblending import fill_with_surroundings
 from picasssso.preparation.psf import model_psf
@@ -47,8 +47,6 @@ TOLERANCE = 0.02
 #: FWHM in pixels below which PSFs that are images are too coarse to be matched well: stars that
 #: did not make them stay unlike each other by some per cent of their peaks.
 _SAMPLED = 2.0
-#: FWHM in pixels that any PSF may have; broader than that, it must fit into the images.
-_BROADEST = 64
 #: PSFs whose widths agree so well are the same.
 _SAME = 0.005
 #: Part of a pixel's kernel that may lie on invalid pixels.
@@ -353,7 +351,7 @@ def match_psf(
 def _check_width(fwhm: float, images: BandImages, what: str) -> None:
     """Refuse a full width at half maximum, in pixels, beyond the images."""
     height, width = images.shape
-    if fwhm > max(height, width, _BROADEST):
+    if fwhm > max(height, width, BROADEST):
         raise InvalidInputError(
             f"match_psf: found {what} {fwhm:.3g} pixels wide (FWHM) for images of {width} x "
             f"{height}, expected a narrower one. Check its unit."

@@ -13,11 +13,11 @@ from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from types import MappingProxyType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from picasssso._core.arguments import check_integer
+from picasssso._core.arguments import check_integer, check_memory
 from picasssso.sps.dust import AttenuationLaw, Calzetti
 from picasssso.sps.grid import SSPGrid
 from picasssso.sps.histories import AgeBins
@@ -27,6 +27,8 @@ from picasssso.sps.priors import SEDPrior
 if TYPE_CHECKING:
     from astropy.cosmology import FLRW
 
+#: Memory that a model takes at the most, bytes.
+_BYTES = 1000
 #: Models worked on at once.
 CHUNK = 4096
 #: Where more than this part of a chunk has a place, all of it is computed: no copy of weights.
@@ -191,6 +193,15 @@ def age_of_universe(redshift: float, grid: SSPGrid, cosmology: FLRW) -> float:
     return min(float(age), float(grid.ages[-1]) / _GYR)
 
 
+def check_models(n_models: Any) -> None:
+    """Refuse a number of models that no library of this machine can hold."""
+    check_integer("n_models", n_models, 1)
+    check_memory(
+        "n_models", n_models, _BYTES * int(n_models), "a library of models",
+        "The default is 50000.",
+    )  # fmt: skip
+
+
 def draw_populations(
     grid: SSPGrid,
     prior: SEDPrior,
@@ -207,8 +218,8 @@ def draw_populations(
     ``around``: two ages, to draw all models that have a place at any limit between, which may be
     more than ``n_models``; both must lie within `SEDPrior._drawing_range`.
     """
-    for name, value, least in (("n_models", n_models, 1), ("seed", seed, 0)):
-        check_integer(name, value, least)
+    check_models(n_models)
+    check_integer("seed", seed)
     prior._check_covered(grid)
     prior._check_age_limit(age_limit)
     law = Calzetti() if law is None else law

@@ -22,6 +22,7 @@ from contextlib import contextmanager, suppress
 from multiprocessing import resource_tracker
 from typing import Any
 
+from picasssso._core.arguments import check_workers
 from picasssso.exceptions import (
     InvalidInputError,
     MissingDependencyError,
@@ -137,9 +138,7 @@ def connect(
             _warn_of_waiting(client, resources)
             yield client
         return
-    number = dask.system.CPU_COUNT if workers is None else workers
-    if number < 1:
-        raise InvalidInputError(f"workers={workers!r}: expected at least 1.")
+    number = dask.system.CPU_COUNT if workers is None else check_workers(workers, 1)
     settings = {
         # The tasks that a dead worker held are the one that it worked on, and no other.
         "distributed.scheduler.worker-saturation": 1.0,

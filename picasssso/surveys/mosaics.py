@@ -21,6 +21,7 @@ import numpy as np
 import numpy.typing as npt
 from astropy.io import fits
 
+from picasssso._core.arguments import check_workers
 from picasssso._core.blocks import Block
 from picasssso.estimators._assembly import MapAssembler
 from picasssso.exceptions import InvalidInputError, PicassssoError
@@ -100,6 +101,9 @@ def run_mosaic(
     Summary(done=40, failed=0, asked=40)
     """
     from picasssso.surveys.engine import connect, iterate_results
+
+    if workers is not None:
+        check_workers(workers, 1)
 
     where = Path(folder).expanduser().resolve()
     if (where / _MAPS).exists() and not (where / "blocks" / RESULTS).exists():

@@ -19,10 +19,10 @@ from typing import TYPE_CHECKING, Any
 import astropy.units as u
 import numpy as np
 
-from picasssso._core.arguments import check_integer
+from picasssso._core.arguments import check_integer, check_workers
 from picasssso._core.safe_files import atomic_write
 from picasssso._core.words import as_kept
-from picasssso.bands.distances import describe_doubt, distances_of
+from picasssso.bands.plausibility import describe_doubt, distances_of
 from picasssso.exceptions import InvalidInputError, InvalidTypeError, PicassssoWarning
 from picasssso.maps.region_files import region_reader
 from picasssso.surveys.catalogs import Catalog, read_catalog
@@ -210,6 +210,8 @@ def run(
         n_samples=n_samples,
         seed=seed,
     )
+    if workers is not None:
+        check_workers(workers, 1)
     limit = _check_time(time_limit)
     where = Path(folder).expanduser().resolve()
     work = GalaxyWork(
@@ -407,8 +409,9 @@ def _check_numbers(aperture: Any, **numbers: Any) -> None:
             f"aperture={aperture!r}: expected a radius, such as 10 * u.kpc or 3 * u.arcsec, "
             "or the name of a region file."
         )
+    most = {"batch_size": 10**6, "n_samples": 10**6}
     for name, value in numbers.items():
-        check_integer(name, value, 1 if name == "batch_size" else 0)
+        check_integer(name, value, 1 if name == "batch_size" else 0, most.get(name))
 
 
 def _check_time(limit: u.Quantity | None) -> float | None:

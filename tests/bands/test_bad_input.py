@@ -302,6 +302,14 @@ CASES = {
     "PSF in pixels": (lambda k: k.one(psf=3 * u.pix), [R, "pix", "Multiply pixels"]),
     "PSF in nmgy": (lambda k: k.one(psf=3 * u.nmgy), [R, "nmgy", "u.arcsec"]),
     "PSF of zero width": (lambda k: k.one(psf=0 * u.arcsec), [R, "0", "more than 0"]),
+    "PSF broader than the image": (
+        lambda k: k.one(psf=1e5 * u.arcsec),
+        [R, "100000 arcsec", "at most 64 pixels", "unit"],
+    ),
+    "PSF put wrong later": (
+        lambda k: k.one().replace(psf=2 * u.deg),
+        [R, "7200 arcsec", "at most 64 pixels", "unit"],
+    ),
     "PSF kernel without sum": (lambda k: k.one(psf=np.zeros((3, 3))), [R, "sum", "(3, 3)"]),
     "PSF as text": (lambda k: k.one(psf="wide"), [R, "'wide'", "u.arcsec"]),
     "PSF twice": (

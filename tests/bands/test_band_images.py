@@ -440,8 +440,8 @@ def test_psf_from_the_image_itself(make_ccd):
     images = BandImages({R: ccd, G: make_ccd()}, redshift=0.1)
     np.testing.assert_allclose(images[2:9, 3:9].psf[R], kernel / 9)
     assert images.psf_fwhm(G) is None
-    given = BandImages({R: ccd}, redshift=0.1, psf=1.1 * u.arcmin)
-    assert given.psf_fwhm(R) == 66 * u.arcsec
+    given = BandImages({R: ccd}, redshift=0.1, psf=0.11 * u.arcmin)
+    assert given.psf_fwhm(R) == 6.6 * u.arcsec
 
 
 @pytest.mark.parametrize("fwhm", [1.8, 2.5, 4.0, 7.0])

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from picasssso._core.arguments import check_integer
+from picasssso._core.arguments import check_integer, check_memory, check_workers
 from picasssso._core.safe_files import check_format, parse_json
 from picasssso.exceptions import FileFormatError, InvalidInputError
 
@@ -17,6 +17,20 @@ def test_whole_numbers_of_any_kind_are_plain_ones_afterwards(value):
 def test_anything_else_is_refused(value):
     with pytest.raises(InvalidInputError, match=r"n=.*: expected an integer of at least 3"):
         check_integer("n", value, 3)
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [(11, "11"), (10**12, "1000000000000"), (10**5000, "1e[+]300")],
+    ids=["11", "a trillion", "5000 digits"],
+)
+def test_absurd_numbers_are_refused(value, shown):
+    with pytest.raises(InvalidInputError, match=f"n={shown}: expected an integer from 1 to 10"):
+        check_integer("n", value, 1, 10)
+    with pytest.raises(InvalidInputError, match=r"this machine has|from 0 to"):
+        check_workers(max(value, 10**6))
+    with pytest.raises(InvalidInputError, match=r"would take .* GB, more than the .* GB of this"):
+        check_memory("n", value, value * 10**12, "a library", "Leave it out.")
 
 
 @pytest.mark.parametrize(

@@ -359,6 +359,7 @@ def test_too_few_models_are_flagged(plain_model):
 @pytest.mark.parametrize(
     ("parameters", "error", "match"),
     [
+        ({"n_models": 10**12}, InvalidInputError, "would take 1e.06 GB, more than the"),
         ({"n_models": 0}, InvalidInputError, "n_models=0: expected an integer of at least 1"),
         ({"n_models": 10.5}, InvalidInputError, "n_models=10.5"),
         ({"seed": -1}, InvalidInputError, "seed=-1"),

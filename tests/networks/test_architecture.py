@@ -203,3 +203,11 @@ def test_bfloat16_is_near_single_precision():
     exact = predict(ensemble, flux, weight).prediction.quantiles
     rough = predict(ensemble, flux, weight, mixed_precision=True).prediction.quantiles
     assert 0 < (rough - exact).abs().max() < 0.05
+
+
+@pytest.mark.parametrize(
+    "settings", [{"widths": [10**12, 8]}, {"depths": [10**9, 1]}, {"widths": [8] * 10**5}]
+)
+def test_networks_of_absurd_sizes_are_refused(settings):
+    with pytest.raises(InvalidInputError, match=r"expected integers up to \d+"):
+        build_network(TrainingConfig(network=settings))

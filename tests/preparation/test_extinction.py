@@ -4,7 +4,7 @@ import pytest
 from astropy.nddata import CCDData, StdDevUncertainty
 
 from picasssso import BandImages, GalacticExtinction
-from picasssso.exceptions import InvalidInputError, MissingDependencyError
+from picasssso.exceptions import InvalidInputError, MissingDependencyError, PicassssoWarning
 from picasssso.preparation import correct_extinction
 from picasssso.preparation.extinction import band_extinction, look_up_ebv
 
@@ -86,6 +86,17 @@ def test_what_is_refused(images):
         correct_extinction(images, 0.1, scale="SF11", law="Nobody98")
     with pytest.raises(InvalidInputError, match="law='G23'"):
         band_extinction("wise2010-W3", 0.1, scale="SF11")
+
+
+@pytest.mark.parametrize("ebv", [50, -0.1, np.nan])
+def test_more_dust_than_there_is_is_refused_with_a_reason(ebv):
+    with pytest.raises(InvalidInputError, match=r"from 0 to 10 of mag: .* not A\(V\)"):
+        GalacticExtinction(ebv, scale="SF11", applied=False)
+
+
+def test_dust_that_hides_galaxies_is_told(images):
+    with pytest.warns(PicassssoWarning, match=r"E\(B-V\) = 3, .* mag in .*, expected at most 5"):
+        correct_extinction(images, 3, scale="SF11")
 
 
 def test_maps_that_are_not_installed():

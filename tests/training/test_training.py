@@ -222,7 +222,7 @@ def test_checkpoints_that_cannot_be_read(tmp_path):
 
 def test_configurations_that_make_no_sense():
     for settings, words in (
-        ({"steps": 0}, "at least 1"),
+        ({"steps": 0}, "from 1 to"),
         ({"architecture": "transformer"}, "'residual_unet', 'buck_wolf_2021'"),
         ({"batch_size": 3, "pool_size": 8}, "no multiple"),
         ({"stepz": 3}, "stepz"),

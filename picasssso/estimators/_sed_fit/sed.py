@@ -210,7 +210,7 @@ class SEDFit:
         from astropy.table import QTable
 
         which, amplitude = self._posterior.draw(
-            check_integer("n", n, 1), check_integer("seed", seed)
+            check_integer("n", n, 1, 10**7), check_integer("seed", seed)
         )
         light = amplitude[:, None] * self._posterior.models[which] * u.nmgy
         columns = self._properties(which, amplitude)

@@ -103,7 +103,7 @@ class ProceduralGalaxies:
         device: str | torch.device | None = None,
     ) -> None:
         for name, value, least in (("n_pixels", n_pixels, 8), ("margin", margin, 0)):
-            check_integer(name, value, least)
+            check_integer(name, value, least, 8192)
         if not 6.0 <= mass_range[0] < mass_range[1] <= 13.0:
             raise InvalidInputError(
                 f"mass_range={mass_range!r} cannot be used: expected (low, high), log10 of masses "

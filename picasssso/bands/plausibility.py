@@ -1,16 +1,20 @@
-"""Whether a distance that is given can be that of a galaxy of the redshift."""
+"""Whether what is stated of images can be: distances by redshifts, PSFs by the images."""
 
 from __future__ import annotations
 
 import warnings
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import astropy.units as u
 import numpy as np
 import numpy.typing as npt
 
-from picasssso.exceptions import PicassssoWarning
+from picasssso.bands.psf_width import BROADEST
+from picasssso.exceptions import InvalidInputError, PicassssoWarning
+
+if TYPE_CHECKING:
+    from picasssso.bands.stack import BandStack
 
 #: What motions of galaxies add to a redshift (1500 km/s), and the factor by which measured
 #: distances and cosmologies may differ beyond that.
@@ -42,13 +46,32 @@ def describe_doubt(distance: float, of_redshift: Any, redshift: float, cosmology
     )
 
 
-def warn_of_distance(facts: Mapping[str, Any], changes: Iterable[str] = _FACTS) -> None:
-    """Warn of a distance that was given with images and contradicts their redshift.
+def check_stated(images: BandStack, changes: Iterable[str] | None = None) -> None:
+    """Refuse a PSF broader than the images, and warn of a distance of no such redshift.
 
-    A redshift of exactly 0 is that of models, which may stand anywhere.
+    ``changes``: what is stated now; by default all. What was accepted once stays accepted, such
+    as the PSF of a small part.
     """
+    for band, psf in images.psf.items() if changes is None or "psf" in changes else ():
+        if isinstance(psf, u.Quantity):
+            _check_width(psf, band, float(images.pixel_scale.value), images.shape)
+    if changes is None or not _FACTS.isdisjoint(changes):
+        _warn_of_distance(images._facts)
+
+
+def _check_width(psf: u.Quantity, band: str, scale: float, shape: tuple[int, int]) -> None:
+    fwhm, most = float(psf.to_value(u.arcsec)) / scale, max(*shape, BROADEST)
+    if fwhm > most:
+        raise InvalidInputError(
+            f"Band {band!r}: PSF: found a FWHM of {psf:g}, {fwhm:.3g} pixels of {scale:.3g} "
+            f"arcsec, for images of {shape[1]} x {shape[0]}, expected at most {most} pixels. "
+            "Check its unit, and the pixel scale."
+        )
+
+
+def _warn_of_distance(facts: Mapping[str, Any]) -> None:
     distance, redshift = facts["luminosity_distance"], facts["redshift"]
-    if distance is None or redshift == 0 or _FACTS.isdisjoint(changes):
+    if distance is None or redshift == 0:  # models may stand anywhere
         return
     cosmology = facts["cosmology"]
     known, found = distances_of(redshift, cosmology), float(distance.to_value(u.Mpc))
@@ -59,5 +82,5 @@ def warn_of_distance(facts: Mapping[str, Any], changes: Iterable[str] = _FACTS) 
         f"luminosity_distance: {describe_doubt(found, known, redshift, name)} Check its unit; "
         "masses go with its square.",
         PicassssoWarning,
-        stacklevel=3,
+        stacklevel=4,
     )
