@@ -966,6 +966,20 @@ cli.main()
 @pytest.mark.skipif(
     signal.getsignal(signal.SIGTERM) == signal.SIG_IGN, reason="SIGTERM is ignored here"
 )
+def test_a_signal_lost_at_the_end_of_python_kills_nobody():
+    """Its handlers are gone before a clock would send it again, and the alarm would kill."""
+    code = (
+        "import atexit, time; from picasssso._cli.signals import end_by_signals; import signal\n"
+        "class Slow:\n    def __del__(self): time.sleep(0.3); signal.raise_signal(15)\n"
+        "end_by_signals(); atexit._run_exitfuncs(); slow = Slow(); del slow; time.sleep(0.3)"
+    )
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert (run.returncode, run.stderr) == (0, "")
+
+
+@pytest.mark.skipif(
+    signal.getsignal(signal.SIGTERM) == signal.SIG_IGN, reason="SIGTERM is ignored here"
+)
 def test_a_signal_while_an_object_is_deleted_is_not_lost():
     done = subprocess.run(
         [sys.executable, "-c", DELETING, "slow"], timeout=50, check=False, capture_output=True

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import signal
 import sys
@@ -36,7 +37,7 @@ class _Ending:
     """The handler of signals of a process and of those that it forks."""
 
     def __init__(self) -> None:
-        self.process, self.begun = os.getpid(), False
+        self.process, self.begun, self.over = os.getpid(), False, False
 
     def end(self, number: int, frame: Any) -> None:
         """End the command where it is; what comes later would stop its tidying up."""
@@ -52,10 +53,18 @@ class _Ending:
         """Send a signal again, later, that came while Python ignores errors; whether it was."""
         if not isinstance(what.exc_value, Ended) or os.getpid() != self.process:
             return False
+        if self.over:
+            return True
         number = what.exc_value.number
         self.begun = False
         _set_clock(_AGAIN, lambda *_: self.end(number, None))
         return True
+
+    def finish(self) -> None:
+        """Send no lost signal again: Python is about to end, and so are its handlers."""
+        self.over = True
+        if not self.begun and hasattr(signal, "setitimer"):
+            signal.setitimer(signal.ITIMER_REAL, 0.0)
 
 
 def _set_clock(seconds: float, handler: Any) -> None:
@@ -78,6 +87,7 @@ def end_by_signals() -> None:
             report(what)
 
     sys.unraisablehook = end_again
+    atexit.register(ending.finish)
     for name in ("SIGINT", "SIGTERM", "SIGHUP"):
         number = getattr(signal, name, None)
         # Who is started with signals ignored, as by nohup, keeps ignoring them.

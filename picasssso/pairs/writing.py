@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -50,6 +51,11 @@ def _as_is(batch: Any) -> Any:
 
 
 def _start_worker(number: int) -> None:
+    # What a terminal sends to all, the parent answers: it lets its workers finish a batch. One
+    # that ends by itself is a failure, which torch reports in the middle of the parent's ending.
+    for name in ("SIGINT", "SIGTERM", "SIGHUP"):
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), signal.SIG_IGN)
     follow_parent()
 
 

@@ -537,3 +537,14 @@ def test_generation_needs_torch_and_numpy_only(pairs, paper_table, tmp_path):
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert same(torch.load(result), pairs.batch(range(3)))
+
+
+def test_workers_leave_signals_of_a_terminal_to_their_parent():
+    """One that dies of them makes torch raise errors in the middle of the parent's ending."""
+    code = (
+        "import os, signal; from picasssso.pairs.writing import _start_worker; _start_worker(0); "
+        "[os.kill(os.getpid(), s) for s in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)]; "
+        "print('alive')"
+    )
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert (run.returncode, run.stdout.strip()) == (0, "alive"), run.stderr
