@@ -200,6 +200,8 @@ def test_galactic_extinction_is_removed_or_stated(folder):
     [
         (("--ebv", "0.1", "--galactic-extinction-removed", "0.1"), "give one of them"),
         (("--ebv", "dusty"), "expected a number or 'dustmaps'"),
+        (("--ebv", "50", "--ebv-scale", "SF11"), "for --ebv: Galactic extinction: found E(B-V)"),
+        (("--galactic-extinction-removed", "50"), "not A(V) or a percentage"),
         (("--position", "north"), "is not a position"),
         (("--position", "900 0"), "is no place on the sky"),
         (("--aperture", "far"), "expected a radius"),

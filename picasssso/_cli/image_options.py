@@ -187,6 +187,10 @@ def dust_arguments(given: dict[str, Any], *, of_catalog: bool = False) -> dict[s
             raise click.BadParameter(
                 f"{text!r}: expected a number or 'dustmaps'.", param_hint="--ebv"
             ) from None
+        from picasssso.bands import GalacticExtinction
+
+        with wrong_use("--ebv"):
+            GalacticExtinction(ebv=ebv, scale=scale or "SF11", applied=False)
     return {"ebv": ebv, "ebv_scale": scale, "law": given["law"]}
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from picasssso._cli.advice import with_options
 from picasssso._cli.shared_options import common_options
 
 if TYPE_CHECKING:
@@ -187,7 +188,9 @@ def _extension(
     if kind is None:
         yield f"      zero point  {_zero_point(file, hdu, read)}"
         yield f"      filter      {_filter(file, hdu, read)}"
-    yield f"      WCS         {_wcs(header)}"
+    place = _wcs(header)
+    own = kind is None or not place.startswith("none")
+    yield f"      WCS         {place if own else 'none: that of the image'}"
     if file.axes[hdu] > 2 and not read and kind is None:
         yield "      A cube is read in Python, with BandImages.from_cube."
 
@@ -413,7 +416,7 @@ def _try(files: Any, options: dict[str, Any]) -> tuple[list[BandImages] | None, 
             warnings.simplefilter("ignore")
             return read_parts(files, redshift=0.1, **options), None
     except PicassssoError as error:
-        return None, str(error)
+        return None, with_options(str(error))
 
 
 def _needed(file: ImageFile, hdu: int, band: str, options: dict[str, Any]) -> dict[str, str]:

@@ -79,6 +79,11 @@ def open_fits(path: PathLike, what: str, *, memmap: bool = True) -> Iterator[fit
         try:
             opened = fits.open(unpacked(name) or name, memmap=memmap)
             len(opened)  # reads all headers, so that a short file is seen now
+        except ImportError as error:
+            raise FileFormatError(
+                f"{what}: found that {path} is packed in a way that needs another package "
+                f"({error}) Install it, or unpack the file first."
+            ) from error
         except (OSError, ValueError, *DAMAGE) as error:
             raise unreadable(error) from error
     try:

@@ -32,6 +32,8 @@ from picasssso.bands.slots import check_softening, per_band, scalar_quantity
 from picasssso.exceptions import InvalidInputError, InvalidTypeError
 from picasssso.filters.curves import pivot_wavelength
 
+#: Sides that pixels of images of galaxies have, arcsec; CDELT is 1 degree if there is none.
+_SIDES = 1e-3, 60.0
 #: Bands farther apart than this many pixels are refused.
 MAX_OFFSET = 0.1
 
@@ -267,6 +269,11 @@ def _check_pixel_scale(given: str, pixel_scale: Any) -> tuple[u.Quantity, float]
             "0.263 * u.arcsec."
         )
     scale = scale.to(u.arcsec)
+    if not _SIDES[0] <= scale.value <= _SIDES[1]:
+        raise InvalidInputError(
+            f"pixel_scale: found {pixel_scale}, {scale.value:.4g} arcsec, expected "
+            f"{_SIDES[0]:g} to {_SIDES[1]:g} arcsec per pixel. Check its unit."
+        )
     return scale, float(scale.value) ** 2
 
 
@@ -303,6 +310,12 @@ def _check_wcs(given: str, wcs: Any, shape: tuple[int, int]) -> None:
         raise InvalidInputError(
             f"Band {given!r}: found a WCS whose central pixel has a solid angle of {area:g} "
             "arcsec2, expected a positive number. Correct the header's CD or CDELT keywords."
+        )
+    if not _SIDES[0] <= area**0.5 <= _SIDES[1]:
+        raise InvalidInputError(
+            f"Band {given!r}: found a WCS with pixels of {area**0.5:.4g} arcsec, expected "
+            f"{_SIDES[0]:g} to {_SIDES[1]:g}. Correct CDELT or CD in the header: they are "
+            "missing, or not in the unit that CUNIT states, by default degrees."
         )
 
 

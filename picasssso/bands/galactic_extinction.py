@@ -12,6 +12,14 @@ from picasssso.exceptions import InvalidInputError, InvalidTypeError
 #: (2011), who found those color excesses 14 % too large.
 SCALES = ("SFD98", "SF11")
 
+#: Arguments, what they are called, their least and largest values, and why.
+_RANGES = (
+    ("ebv", "E(B-V)", 0.0, 10.0,
+     " of mag: no galaxy is seen through more dust. Check that it is E(B-V), not A(V) or a "
+     "percentage."),
+    ("r_v", "R_V", 1.0, 10.0, ": A(V) / E(B-V), 3.1 in most directions."),
+)  # fmt: skip
+
 
 @dataclass(frozen=True)
 class GalacticExtinction:
@@ -53,11 +61,7 @@ class GalacticExtinction:
     applied: bool | None = None
 
     def __post_init__(self) -> None:
-        for name, low, high, why in (
-            ("ebv", 0.0, 10.0, " of mag: no galaxy is seen through more dust. Check that it is "
-             "E(B-V), not A(V) or a percentage."),
-            ("r_v", 1.0, 10.0, ": A(V) / E(B-V), 3.1 in most directions."),
-        ):  # fmt: skip
+        for name, words, low, high, why in _RANGES:
             value = getattr(self, name)
             try:
                 number = float(value)
@@ -65,8 +69,8 @@ class GalacticExtinction:
                 number = np.nan
             if not low <= number <= high:
                 raise InvalidInputError(
-                    f"Galactic extinction: found {name}={value!r}, expected a plain number from "
-                    f"{low:g} to {high:g}{why}"
+                    f"Galactic extinction: found {words} = {value!r}, expected a plain number "
+                    f"from {low:g} to {high:g}{why}"
                 )
             object.__setattr__(self, name, number)
         if self.scale not in SCALES:

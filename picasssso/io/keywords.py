@@ -73,8 +73,10 @@ ZERO_POINT_KEYWORDS: dict[str, tuple[str | None, Callable[..., float]]] = {
 #: Keywords that hold a zero point in a system that they do not state.
 VAGUE_KEYWORDS = (
     "MAGZERO", "MAGZPT", "MAGZP", "PHOTZP", "ZEROPT", "ZEROPNT", "ZPT", "MAGZEROP", "ZP",
-    "ZPAPPROX",
+    "ZPAPPROX", "FLUXMAG0",
 )  # fmt: skip
+#: Zero points in a header may differ by so much, mag.
+_SAME_ZERO_POINT = 0.05
 #: Keywords that name the system of magnitudes.
 SYSTEM_KEYWORDS = ("PHOTSYS", "MAGSYS", "ZPSYS", "MAGTYPE")
 #: AB minus Vega magnitudes of bands whose surveys state zero points in the Vega system.
@@ -179,12 +181,22 @@ def check_filter(given: str, own: str | None, what: str) -> None:
 
 def find_zero_point(header: Any, band: str, unit: u.UnitBase) -> tuple[u.Quantity, str]:
     """Return the zero point in a well-defined keyword of a header, and the keyword."""
-    for keyword, (group, define) in ZERO_POINT_KEYWORDS.items():
-        if keyword not in header or not (group is None or band.startswith(group)):
-            continue
-        # Images in maggies, numbers without a unit, have a zero point of 0.
-        zero = unit == u.dimensionless_unscaled
-        value = define(header[keyword], keyword, f"Band {band!r}", zero=zero)
+    # Images in maggies, numbers without a unit, have a zero point of 0.
+    zero = unit == u.dimensionless_unscaled
+    known = {
+        keyword: define(header[keyword], keyword, f"Band {band!r}", zero=zero)
+        for keyword, (group, define) in ZERO_POINT_KEYWORDS.items()
+        if keyword in header and (group is None or band.startswith(group))
+    }
+    if known and max(known.values()) - min(known.values()) > _SAME_ZERO_POINT:
+        found = " and ".join(f"{key} = {header[key]} ({m:.3f} AB)" for key, m in known.items())
+        warnings.warn(
+            f"Band {band!r}: found {found} in the header, expected one zero point; the first is "
+            "used. If it is wrong, give the AB magnitude of one count: zero_point=30 * u.ABmag.",
+            PicassssoWarning,
+            stacklevel=7,
+        )
+    for keyword, value in known.items():
         if any("VEGA" in str(header.get(key, "")).upper() for key in SYSTEM_KEYWORDS):
             return from_vega(band, value) * u.ABmag, f"{keyword}, Vega to AB"
         return value * u.ABmag, keyword

@@ -169,10 +169,13 @@ def mask_padding(
             flat[block.core] = (same & (precision != 0))[block.inner]
         number = np.count_nonzero(flat)
         if len(values) == 1 and flat.size > _ONE_VALUE:
-            raise InvalidInputError(
+            text = (
                 f"Band {band!r}: found one value, {values.pop():.4g} nmgy, in all pixels, as "
                 "where a survey has no data; expected an image. Leave the band out."
             )
+            if images[band].uncertainty is None:  # nor is there any noise to measure
+                raise InvalidInputError(text)
+            warnings.warn(text, PicassssoWarning, stacklevel=2)
         # An image that is flat nearly everywhere is a model without noise.
         if max(_MIN_FLAT * flat.size, 64) <= number < _MAX_FLAT * flat.size:
             image = images[band]

@@ -28,6 +28,13 @@ R = "sdss2010-r"
 SHAPE = (6, 8)
 
 
+def default_wcs():
+    """Return a WCS of a header with CTYPE and CRVAL alone: its pixels are 1 degree."""
+    wcs = WCS(naxis=2)
+    wcs.wcs.ctype, wcs.wcs.crval = ("RA---TAN", "DEC--TAN"), (150, 2)
+    return wcs
+
+
 class Kit:
     """What the cases below are made of."""
 
@@ -226,6 +233,11 @@ CASES = {
         [R, "every finite pixel masked", "check the mask"],
     ),
     # WCS
+    "pixels of 1440 arcsec": (
+        lambda k: k.one(k.ccd(wcs=None), pixel_scale=0.4 * u.deg),
+        ["pixel_scale", "1440 arcsec", "0.001 to 60", "unit"],
+    ),
+    "no CDELT": (lambda k: k.one(k.ccd(wcs=default_wcs())), [R, "3573 arcsec", "CDELT or CD"]),
     "no WCS": (lambda k: k.one(k.ccd(wcs=None)), [R, "no WCS", "pixel_scale=0.263 * u.arcsec"]),
     "WCS in some bands": (lambda k: k.two(k.ccd(wcs=None)), [R, "no WCS", "wcs=wcs"]),
     "WCS and pixel scale": (

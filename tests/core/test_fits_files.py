@@ -42,6 +42,15 @@ def test_mapped_images_take_at_most_half_the_file_handles(tmp_path, monkeypatch)
     assert all(map(is_mapped, read(1)))
 
 
+def test_a_packed_file_that_needs_another_package_is_refused(tmp_path):
+    (tmp_path / "a.fits.Z").write_bytes(b"\x1f\x9d\x90" + bytes(100))
+    with (
+        pytest.raises(FileFormatError, match=r"packed .*unpack the file|cannot be read as FITS"),
+        open_fits(tmp_path / "a.fits.Z", "File"),
+    ):
+        pass
+
+
 @pytest.mark.parametrize("ending", [".gz", ".bz2"])
 def test_a_packed_file_is_unpacked_once(tmp_path, monkeypatch, ending):
     """Whatever the order in which its planes are read; messages still give its name."""

@@ -301,6 +301,12 @@ def test_unit_and_zero_point_of_an_empty_first_hdu_count_for_all(tmp_path):
     assert read(path).to_arrays()[0][0, 4, 4] == pytest.approx(1.0)
 
 
+def test_zero_points_that_contradict_each_other_are_told(tmp_path):
+    path = write(tmp_path / "a.fits", ("SCI", 1.0, {"BUNIT": "adu", "ZP_AB": 25.0, "ABZP": 22.5}))
+    with pytest.warns(PicassssoWarning, match=r"ZP_AB = 25.0 .* and ABZP = 22.5 .* the first is"):
+        assert read(path).to_arrays()[0][0, 4, 4] == pytest.approx(0.1)
+
+
 def test_a_zero_point_in_the_vega_system_is_not_taken_for_ab(tmp_path):
     path = write(tmp_path / "a.fits", ("SCI", 1.0), BUNIT="adu", MAGZERO=22.5, MAGSYS="Vega")
     with fits.open(path, mode="update") as hdus:

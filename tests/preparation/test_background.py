@@ -1,8 +1,9 @@
 import astropy.units as u
 import numpy as np
 import pytest
+from astropy.nddata import StdDevUncertainty
 
-from picasssso.exceptions import InvalidInputError
+from picasssso.exceptions import InvalidInputError, PicassssoWarning
 from picasssso.preparation import background as module
 from picasssso.preparation import storage, subtract_background
 from picasssso.preparation.background import mask_sky_sources
@@ -120,7 +121,12 @@ def test_an_image_of_one_value_is_refused(sloped):
     images = sloped[1][:30, :30]
     flat = images["sdss2010-r"]
     flat.data = np.full(images.shape, 5.0)
+    flat.uncertainty = None
     with pytest.raises(InvalidInputError, match="one value, 5 nmgy, in all pixels"):
+        module.mask_padding(images.with_planes({"sdss2010-r": flat}))
+    # With noise that the file states, it may be a model.
+    flat.uncertainty = StdDevUncertainty(np.ones(images.shape))
+    with pytest.warns(PicassssoWarning, match="one value, 5 nmgy, in all pixels"):
         module.mask_padding(images.with_planes({"sdss2010-r": flat}))
 
 

@@ -51,7 +51,7 @@ def check_redshift(redshift: float) -> None:
         raise InvalidInputError(
             f"redshift {redshift:g}: the k-corrections of Chilingarian & Zolotukhin (2012) hold "
             f"for 0 to {MAXIMUM_REDSHIFT}, and a mass-to-light ratio without one would be wrong. "
-            "Use an estimator that fits the SED at the observed redshift instead."
+            "Instead use SEDFitEstimator, which fits the SED at the observed redshift."
         )
 
 
