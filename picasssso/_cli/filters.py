@@ -28,7 +28,7 @@ def filters(patterns: tuple[str, ...], quiet: bool) -> None:
 
     group = None
     table = list_filters()
-    wanted = [not patterns or any(fnmatch(name, p) for p in patterns) for name in table["name"]]
+    wanted = [not patterns or any(_fits(name, p) for p in patterns) for name in table["name"]]
     if not any(wanted):
         raise click.BadParameter(
             f"no filter matches {' or '.join(map(repr, patterns))}: without a pattern all "
@@ -44,6 +44,10 @@ def filters(patterns: tuple[str, ...], quiet: bool) -> None:
             click.secho(group, bold=True)
         pivot, width = pivot.to_value("um"), width.to_value("um")
         click.echo(f"  {name:22} pivot {pivot:9.4f} um  width {width:8.4f} um  {source}")
+
+
+def _fits(name: str, pattern: str) -> bool:
+    return fnmatch(name.lower(), pattern.lower())
 
 
 def filter_option(function: Function) -> Function:

@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 _CUT = 0.01
 #: Ratio of wavelengths of neighboring points over which sums are no longer good integrals.
 _COARSE = 1.005
+#: Wavelengths at which galaxies are imaged, AA: from the Lyman limit to 1 mm.
+_RANGE = 900.0, 1e7
 _SPELLINGS = {"angstrom": "AA", "micron": "um", "micrometer": "um", "nanometer": "nm"}
 _WAVELENGTH = r"wave(length)?s?|lambda|lam|wl"
 _RESPONSE = r"response|throughput|transmission|trans|qe"
@@ -115,8 +117,8 @@ def read_filter(
     lacking = [
         text
         for values, text in (
-            (units, "unit='nm' (or 'AA', 'um'), of wavelength"),
-            (kinds, "response='photon' (or 'energy')"),
+            (units, "the unit of wavelength, 'nm', 'AA' or 'um'"),
+            (kinds, "the kind of response, 'photon' or 'energy'"),
             ([name] if name else [], "a name such as 'my_camera-F150W'"),
         )
         if not values
@@ -185,6 +187,12 @@ def _checked(
             f"{what}: found wavelengths from {wavelength[0]:.6g} AA and responses from "
             f"{response.min():.4g} to {peak:.4g} in {source}, expected positive ones, with noise "
             f"below 0 of at most {_CUT:.0%} of the peak."
+        )
+    middle = float(np.average(wavelength, weights=np.maximum(response, 0.0)))
+    if not _RANGE[0] <= middle <= _RANGE[1]:
+        raise InvalidInputError(
+            f"{what}: found a curve around {middle:.4g} AA in {source}, expected one from "
+            f"{_RANGE[0]:g} to {_RANGE[1]:g} AA. Check the unit of wavelength."
         )
     response = np.maximum(response, 0.0)
     if energy:

@@ -72,6 +72,16 @@ class FilePatterns:
             )
         self.patterns = dict.fromkeys(bands, pattern)
 
+    def check_own(self) -> None:
+        """Refuse patterns that name the same files for all galaxies."""
+        if not set(self._names()) - {"band"}:
+            pattern = next(iter(self.patterns.values()))
+            raise InvalidInputError(
+                f"images={pattern!r} names the same file for all galaxies: expected braces around "
+                "id or another column, such as 'cutouts/{id}_{band}.fits'. Large images to cut "
+                "galaxies out of are given as tiles=."
+            )
+
     def locate(self, galaxy: Galaxy) -> Located:
         """Return the files of a galaxy."""
         # Workers do not need the rest of the catalog.

@@ -325,8 +325,10 @@ def _make_source(
                 f"size={size!r}: expected it with tiles=, which galaxies are cut out of; files of "
                 "each galaxy are used whole."
             )
-        source: Source = FilePatterns(images, bands)
+        source = FilePatterns(images, bands)
         source.locate(catalog[0])  # a pattern that cannot be filled in
+        if len(catalog) > 1:
+            source.check_own()
         return source
     if not isinstance(tiles, Mapping):
         raise InvalidTypeError(

@@ -12,9 +12,11 @@ import pytest
 from astropy.io import fits
 from astropy.nddata import CCDData, StdDevUncertainty
 from astropy.table import Table
+from click.testing import CliRunner
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from picasssso._cli.filters import filters
 from picasssso.bands import BandImages, GalacticExtinction
 from picasssso.estimators import get_estimator
 from picasssso.exceptions import FileFormatError, InvalidInputError, PicassssoWarning
@@ -259,6 +261,8 @@ def test_a_response_to_energy_is_divided_by_wavelength(tmp_path):
         ({"name": "F150W"}, "GROUP-BAND"),
         ({"unit": "Hz"}, "length"),
         ({"unit": "wavelength"}, "length"),
+        ({"unit": "AA"}, "around 600 AA .* Check the unit of wavelength"),
+        ({"unit": "cm"}, r"around 6e\+10 AA .* Check the unit of wavelength"),
         ({"response": "counts"}, "'photon' or 'energy'"),
         ({"wavelength": np.r_[NM[:40], NM[39], NM[41:]]}, "ascend"),
         ({"curve": np.r_[CURVE[:40], np.nan, CURVE[41:]]}, "finite"),
@@ -538,3 +542,11 @@ def test_bands_where_dust_shines_warn_once_with_their_names(name):
 def test_bands_below_3_um_at_rest_do_not_warn():
     images = make_images("sdss2010-g", "wise2010-W1").replace(redshift=0.2)
     get_estimator("sed_fit")(n_models=500, device="cpu").estimate(images)
+
+
+def test_filters_are_listed_by_patterns_in_any_case():
+    found = CliRunner().invoke(filters, ["JWST_*F200W", "--quiet"])
+    assert (found.exit_code, found.output.split()) == (
+        0,
+        ["jwst_nircam-f200w", "jwst_niriss-f200w"],
+    )

@@ -16,7 +16,7 @@ from picasssso.preparation import prepare
 from picasssso.surveys.catalogs import read_catalog
 from picasssso.surveys.galaxies import READ_ONLY, GalaxyWork, file_of
 from picasssso.surveys.image_sources import FilePatterns, Tiles, read_source
-from picasssso.surveys.running import _doubt_distances
+from picasssso.surveys.running import _doubt_distances, _make_source
 
 OPTIONS = {**READ_ONLY, "survey": "sdss", "psf": 1.3 * u.arcsec}
 
@@ -256,6 +256,14 @@ def test_patterns_by_column_and_one_file_for_all_bands(tmp_path, galaxies):
 def test_patterns_that_cannot_be(catalog, images, bands, message):
     with pytest.raises(InvalidInputError, match=message):
         FilePatterns(images, bands).locate(catalog[0])
+
+
+def test_a_pattern_that_gives_all_galaxies_one_file_is_refused(catalog, tmp_path):
+    for pattern in ("image_{band}.fits", "image.fits"):
+        bands = ["g"] if "band" in pattern else None
+        with pytest.raises(InvalidInputError, match=r"the same file .* braces around id"):
+            _make_source(catalog, pattern, bands, None, None)
+    _make_source(catalog, "{note}.fits", None, None, None)
 
 
 def field_catalog(positions):

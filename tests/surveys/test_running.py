@@ -201,7 +201,7 @@ def test_two_runs_in_one_folder(tmp_path, how, scheduler):
         ({"bands": ["g", "q"]}, "'q'"),
         ({"options": {}}, "bare band name needs the survey"),
         ({"workers": 2, "scheduler": "tcp://127.0.0.1:1"}, "has its own"),
-        ({"workers": 0}, "expected at least 1"),
+        ({"workers": 0}, "expected an integer of at least 1"),
         ({"time_limit": 3.0}, "expected a time"),
         ({"time_limit": 3 * u.m}, "expected a time"),
         ({"estimator": "mass_to_light"}, "expected an estimator"),
