@@ -385,6 +385,7 @@ def test_regions_of_ds9_that_are_several(folder):
             "pixels, which lie around 185.0000 12.0000 (degrees), in",
         ),
         (DS9 + 'circle(185.1,12.0,5")\n', "inside a.reg, expected some"),
+        (DS9 + "circle(185.0,12.0,nan)\n", "found 'nan' in 'circle(185.0,12.0,nan)'"),
         (DS9 + "point(185.0,12.0)\n", "found a point in a.reg"),
         ("# Region file format: DS9\nphysical\ncircle(32,30,5)\n", "'physical' in a.reg, which"),
         (DS9 + 'circle(185.0,12.0,5")\nphysical;circle(32,30,5)\n', "'physical' in a.reg, which"),

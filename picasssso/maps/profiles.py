@@ -31,6 +31,9 @@ DEFAULT_WIDTH = 1.5
 #: Minor over major axis above which a map does not tell how a galaxy is turned.
 _ROUND = 0.9
 
+#: Edges of annuli: for each pixel of the longer side, and in any case.
+_MOST_FOR_EACH_PIXEL, _MOST = 10, 1000
+
 
 def make_profile(
     maps: MapPlanes,
@@ -150,7 +153,14 @@ def _edges(maps: MapPlanes, ellipse: Ellipse, edges: u.Quantity | None) -> npt.N
         ) from None
     if bounds.ndim != 1 or len(bounds) < 2 or bounds[0] < 0 or not (np.diff(bounds) > 0).all():
         raise InvalidInputError(
-            f"edges={edges!r}: expected at least two radii that increase, the first 0 or more."
+            f"edges={edges!s:.100}: expected at least two radii that increase, the first 0 or "
+            "more."
+        )
+    most = max(_MOST_FOR_EACH_PIXEL * max(maps.shape), _MOST)
+    if len(bounds) > most:
+        raise InvalidInputError(
+            f"edges: found {len(bounds)} radii for maps of {maps.shape[1]} x {maps.shape[0]} "
+            f"pixels, expected at most {most}, of annuli that pixels tell apart."
         )
     return bounds
 

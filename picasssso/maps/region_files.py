@@ -129,6 +129,11 @@ def _check_commands(text: str, path: str) -> None:
                 "with -."
             )
         numbers = re.findall(r"[^\s,()|]+", words[shapes[0].end() :])
+        if endless := [n for n in numbers if re.match(r"[-+]?(nan|inf)", n)]:
+            raise InvalidInputError(
+                f"--region: found {endless[0]!r} in {words[:80]!r} in {path}, expected finite "
+                "numbers. Save the region again in DS9."
+            )
         most = _NUMBERS.get(shapes[0][0], len(numbers))
         if len(numbers) > most:
             raise InvalidInputError(

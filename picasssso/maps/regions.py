@@ -157,7 +157,12 @@ def _on_pixels(region: Any, wcs: WCS) -> PixelAperture:
 
 def aperture_weights(aperture: PixelAperture, shape: tuple[int, int]) -> PixelWeights | None:
     """Return how much of each pixel of an image ``(y, x)`` an aperture covers."""
-    height, width = aperture.bbox.shape
+    try:
+        height, width = aperture.bbox.shape
+    except (ValueError, OverflowError) as error:
+        raise InvalidInputError(
+            f"The region is {aperture!r}: expected a position and a size that are finite."
+        ) from error
     if height * width > max(_LARGE, 4 * shape[0] * shape[1]):
         return _large_aperture_weights(aperture, shape)
     mask = aperture.to_mask(method="exact")

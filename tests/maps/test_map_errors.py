@@ -232,6 +232,11 @@ def profile(maps, name="sfr", **options):
         (InvalidInputError, lambda m: m.definition("gas_mass"), "no map of 'gas_mass'"),
         (InvalidInputError, lambda m: m.percentile("gas_mass", 50), "no map of 'gas_mass'"),
         (InvalidInputError, lambda m: m.total("gas_mass"), "no map of 'gas_mass'"),
+        (
+            InvalidInputError,
+            lambda m: m.total("sfr", CircularAperture((1, 1), np.nan), correlation="full"),
+            "a position and a size that are finite",
+        ),
         (InvalidInputError, lambda m: m.profile("gas_mass"), "no map of 'gas_mass'"),
         (InvalidInputError, lambda m: m.plot(["gas_mass"]), "no map of 'gas_mass'"),
         (
@@ -307,6 +312,7 @@ def profile(maps, name="sfr", **options):
         (InvalidInputError, lambda m: profile(m, edges=[0, 3, 2] * u.arcsec), "that increase"),
         (InvalidInputError, lambda m: profile(m, edges=[-1, 3] * u.arcsec), "first 0 or more"),
         (InvalidInputError, lambda m: profile(m, edges=3 * u.arcsec), "at least two radii"),
+        (InvalidInputError, lambda m: profile(m, edges=np.arange(5000) * u.mas), "at most 1000"),
         (InvalidInputError, lambda m: profile(m, edges=[0, 3]), "expected angles or lengths"),
         (InvalidInputError, lambda m: m.plot([]), "properties is empty"),
         (
