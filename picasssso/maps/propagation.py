@@ -24,6 +24,13 @@ from picasssso.maps.arrays import NORMAL_SCORES, PERCENTILES
 
 FloatArray = npt.NDArray[np.floating]
 
+#: Part of a pixel's error that is common to all, from which on its posterior begins to say what
+#: shape the common error has, and from which on nothing else does.
+_LEAST_COMMON, _MOSTLY_COMMON = 0.4, 0.7
+
+#: Widths of posteriors (natural logarithm) count up to this.
+_WIDEST = 1.5
+
 
 def five_point_weights() -> npt.NDArray[np.float64]:
     """Return weights that turn the five stored percentiles into moments.
@@ -131,7 +138,8 @@ class ErrorSums:
                 scale = factor if part.shared is None else 1.0
                 deviation = scale * moved.astype(np.float64)
                 _add(self._shared, number, float(d @ deviation))
-                _add(self._common, number, _common_changes(d, part.estimate, deviation))
+                changes = _common_changes(d, part, deviation)
+                _add(self._common, number, changes)
             for mode, plane in part.systematics.items():
                 _add(self._modes, mode, float(d @ np.nan_to_num(plane)))
 
@@ -207,26 +215,59 @@ class ErrorSums:
 
 
 def _common_changes(
-    derivatives: npt.NDArray[np.float64],
-    estimate: FloatArray,
-    deviation: npt.NDArray[np.float64],
+    derivatives: npt.NDArray[np.float64], part: Pixels, deviation: npt.NDArray[np.float64]
 ) -> npt.NDArray[np.float64]:
     """Return what a sum changes by if all pixels lie at each normal score of a common error.
 
     Positive estimates have log-normal errors of this mean and standard deviation, others normal
-    ones.
+    ones. But where most of a pixel's own error is common (`Pixels.shared`), the common error has
+    the shape of the pixel's posterior: zero in part, say, where star formation may be absent.
     """
-    mean = estimate.astype(np.float64)
+    mean = part.estimate.astype(np.float64)
     positive = mean > 0
-    width = np.sqrt(np.log1p((deviation[positive] / mean[positive]) ** 2))
-    level = derivatives[positive] * mean[positive]
-    others = float(derivatives[~positive] @ deviation[~positive])
-    return np.array(
-        [
-            float(level @ np.expm1(score * width - 0.5 * width**2)) + score * others
-            for score in NORMAL_SCORES
-        ]
-    )
+    changes = np.multiply.outer(np.asarray(NORMAL_SCORES), deviation)
+    level = mean[positive]
+    square = np.log1p((deviation[positive] / level) ** 2)
+    for change, score in zip(changes, NORMAL_SCORES, strict=True):
+        change[positive] = level * np.expm1(score * np.sqrt(square) - 0.5 * square)
+    if part.shared is not None:
+        planes = part.percentiles[:, positive].astype(np.float64)
+        own = mean_square_error(planes, level)
+        fraction = np.clip(square / np.log1p(np.maximum(own, 1e-300) / level**2), 0.0, 1.0)
+        weight = np.clip((fraction - _LEAST_COMMON) / (_MOSTLY_COMMON - _LEAST_COMMON), 0.0, 1.0)
+        shaped = _shaped_changes(planes, level, fraction)
+        changes[:, positive] += weight * (shaped - changes[:, positive])
+    return changes @ derivatives
+
+
+def _shaped_changes(
+    percentiles: npt.NDArray[np.float64],
+    mean: npt.NDArray[np.float64],
+    fraction: npt.NDArray[np.float64],
+) -> npt.NDArray[np.float64]:
+    """Return changes of pixels (5, n) at normal scores of what is common.
+
+    The rest of a pixel's score is its own, and raises what is expected of a log-normal posterior.
+    ``fraction``: the common part of the variance of its scores.
+    """
+    root = np.sqrt(fraction)
+    low, high = (np.maximum(percentiles[k], 1e-300) for k in (1, 3))
+    width = np.minimum(0.5 * np.log(high / low), _WIDEST)
+    lift = np.exp(0.5 * (1 - fraction) * width**2)
+    scores = np.asarray(NORMAL_SCORES)
+    changes = np.empty_like(percentiles)
+    for k, score in enumerate(scores):
+        # Percentiles are linear in normal scores between those that are stored.
+        step = 1 if score > 0 else -1
+        inner, outer = (2, 2 + step), (2 + step, 2 + 2 * step)
+        wanted = root * score
+        found = []
+        for first, second in (inner, outer):
+            part = (wanted - scores[first]) / (scores[second] - scores[first])
+            found.append(percentiles[first] + part * (percentiles[second] - percentiles[first]))
+        beyond = np.abs(wanted) > abs(scores[2 + step])
+        changes[k] = np.where(beyond, found[1], found[0]) * lift - mean
+    return changes
 
 
 def _add(sums: dict[Any, Any], key: Any, value: Any) -> None:

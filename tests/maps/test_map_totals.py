@@ -318,6 +318,33 @@ def test_percentiles_of_a_skewed_total(correlation):
     assert (total.value - total.uncertainty) < 0.75 * total.percentiles[1]
 
 
+@pytest.mark.parametrize(
+    "common",
+    [
+        # Absent in all pixels with a probability of 0.4, such as star formation.
+        lambda rng, n: np.where(rng.uniform(size=n) < 0.6, 10 ** (0.5 * rng.normal(size=n)), 0.0),
+        # With a tail to low values, such as ages.
+        lambda rng, n: 1 - 0.9 * rng.beta(1.2, 3.0, size=n),
+    ],
+    ids=["absent", "tail"],
+)
+def test_percentiles_of_a_total_have_the_shape_of_what_pixels_share(common):
+    rng = np.random.default_rng(11)
+    truth = smooth_map((8, 8))
+    factor = common(rng, 10 * N_DRAWS)[:, None, None]
+    own = 10 ** (0.04 * rng.normal(size=(10 * N_DRAWS, 8, 8)))
+    draws = truth * factor * own
+    arrays = from_draws(draws)
+    # The mean over what is a pixel's own.
+    arrays = replace(arrays, shared=truth * (factor.std() * own.mean()))
+    total = make(arrays).total("stellar_mass")
+    expected = np.percentile(draws.sum(axis=(1, 2)), PERCENTILES) * AREA
+    scale = total.value.value
+    np.testing.assert_allclose(
+        total.percentiles.value / scale, expected / scale, rtol=0.08, atol=0.03
+    )
+
+
 def test_percentiles_of_much_noise_are_normal():
     rng = np.random.default_rng(10)
     draws = 0.2 + rng.normal(size=(N_DRAWS, 20, 20))
