@@ -232,12 +232,35 @@ def _common_changes(
         change[positive] = level * np.expm1(score * np.sqrt(square) - 0.5 * square)
     if part.shared is not None:
         planes = part.percentiles[:, positive].astype(np.float64)
-        own = mean_square_error(planes, level)
-        fraction = np.clip(square / np.log1p(np.maximum(own, 1e-300) / level**2), 0.0, 1.0)
+        fraction = _common_fraction(planes, level, square)
         weight = np.clip((fraction - _LEAST_COMMON) / (_MOSTLY_COMMON - _LEAST_COMMON), 0.0, 1.0)
         shaped = _shaped_changes(planes, level, fraction)
         changes[:, positive] += weight * (shaped - changes[:, positive])
     return changes @ derivatives
+
+
+def _common_fraction(
+    percentiles: npt.NDArray[np.float64],
+    mean: npt.NDArray[np.float64],
+    square: npt.NDArray[np.float64],
+) -> npt.NDArray[np.float64]:
+    """Return the part of the variance of pixels' normal scores that is common, 0 to 1.
+
+    Of log-normal posteriors it is the ratio of squared widths. The pixel's own is that of the
+    central 68 % or follows from its standard deviation, whichever is narrower: the latter counts
+    tails, the former does not exist where a posterior contains zero.
+    """
+    error = mean_square_error(percentiles, mean)
+    whole = np.log1p(np.maximum(error, 1e-300) / mean**2)
+    own = np.maximum(np.minimum(whole, _width(percentiles) ** 2), 1e-300)
+    return np.clip(square / own, 0.0, 1.0)
+
+
+def _width(percentiles: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Return half of the central 68 % in natural logarithms; infinite where it contains zero."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        width = 0.5 * np.log(percentiles[3] / percentiles[1])
+    return np.where((percentiles[1] > 0) & (width > 0), width, np.inf)
 
 
 def _shaped_changes(
@@ -251,8 +274,7 @@ def _shaped_changes(
     ``fraction``: the common part of the variance of its scores.
     """
     root = np.sqrt(fraction)
-    low, high = (np.maximum(percentiles[k], 1e-300) for k in (1, 3))
-    width = np.minimum(0.5 * np.log(high / low), _WIDEST)
+    width = np.minimum(_width(percentiles), _WIDEST)
     lift = np.exp(0.5 * (1 - fraction) * width**2)
     scores = np.asarray(NORMAL_SCORES)
     changes = np.empty_like(percentiles)

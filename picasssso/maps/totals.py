@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 #: What may be said about the errors of different pixels.
 CORRELATIONS = ("independent", "full")
 
+#: Errors beyond this part of the value are given with the central 68 %.
+_WIDE = 0.5
+
 #: Working memory of sums over pixels, in bytes, and how much a pixel takes.
 MEMORY_BUDGET, BYTES_PER_PIXEL = 64 * 2**20, 256
 
@@ -80,7 +83,15 @@ class Total:
         value, error = float(self.value.value), float(self.uncertainty.value)
         if not error:  # none is stated: not that it is exact
             return f"{value:.4g} {self.value.unit}".rstrip()
-        return f"{_with_error(value, error)} {self.value.unit}".rstrip()
+        text = f"{_with_error(value, error)} {self.value.unit}".rstrip()
+        return text + self._range() if error > _WIDE * abs(value) else text
+
+    def _range(self) -> str:
+        """Return the central 68 % in words, as wide errors are skewed; nothing if unknown."""
+        if self.percentiles is None or not np.isfinite(self.percentiles.value).all():
+            return ""
+        low, high = (float(self.percentiles.value[PERCENTILES.index(p)]) for p in (16.0, 84.0))
+        return f" (68 %: {low:.2g} to {high:.2g})"
 
 
 def _with_error(value: float, error: float) -> str:

@@ -345,6 +345,22 @@ def test_percentiles_of_a_total_have_the_shape_of_what_pixels_share(common):
     )
 
 
+def test_percentiles_of_exact_maps_that_share_no_error_are_the_value():
+    truth = smooth_map((5, 5))
+    arrays = PropertyArrays(np.stack([truth] * 5), truth, shared=0 * truth)
+    total = make(arrays).total("stellar_mass")
+    np.testing.assert_allclose(total.percentiles.value, total.value.value, rtol=1e-12)
+
+
+def test_text_of_a_total_gives_the_range_of_wide_errors_only():
+    rng = np.random.default_rng(12)
+    for width, told in ((0.1, False), (0.6, True)):
+        draws = smooth_map((6, 6)) * 10 ** (width * rng.normal(size=(N_DRAWS, 1, 1)))
+        total = make(from_draws(draws)).total("stellar_mass", correlation="full")
+        low, high = total.percentiles.value[[1, 3]]
+        assert (f" (68 %: {low:.2g} to {high:.2g})" in str(total)) == told
+
+
 def test_percentiles_of_much_noise_are_normal():
     rng = np.random.default_rng(10)
     draws = 0.2 + rng.normal(size=(N_DRAWS, 20, 20))
