@@ -8,6 +8,7 @@ resampled galaxies. Parts (all, or those that are named):
 
 - ``default``: truth at the image's PSF, pixels by S/N, and aperture sums;
 - ``coverage``: of 68 and 95 % ranges of pixels and of aperture sums (from joint samples);
+- ``totals``: of the ranges of `PropertyMaps.total` without samples, for the first half of these;
 - ``bands``: fewer bands, with the same weights;
 - ``worlds``: mocks that all live in one world, in which all zero points are known;
 - ``link``: the mocks' link between morphology and populations switched off;
@@ -36,6 +37,7 @@ import torch
 from records import light_table, options_of, record
 from tqdm.auto import tqdm
 
+from picasssso import CNNEstimator
 from picasssso.estimators._cnn.weight_files import weights_path
 from picasssso.evaluation.apertures import Apertures, fit_apertures
 from picasssso.evaluation.calibration import rank_intervals, ranks_to_calibration
@@ -307,6 +309,34 @@ def coverage(model: TrainedModel, pairs: Any, count: int, n_samples: int) -> dic
     return {"galaxies": len(kept["galaxy"]), "samples": n_samples, **coverage_figures(kept)}
 
 
+def totals(weights: str, table: LightTable, count: int) -> dict[str, Any]:
+    """Coverage of totals as maps give them by default; apertures by moments of the true mass."""
+    pairs, estimator = make_pairs(table), CNNEstimator(weights=weights, device="cpu")
+    ranks: dict[str, list[int]] = {name: [] for name in OUTPUT_NAMES}
+    random = np.random.default_rng(0)
+    for start in tqdm(range(10_000, 10_000 + count, BATCH)):
+        numbers = range(start, min(start + BATCH, 10_000 + count))
+        observed, batch = pairs.generator.draw(numbers), pairs.batch(numbers)
+        weight = apertures_of(true_stack(batch, native=True), batch).weights(2.0)
+        for k, inside in enumerate(weight > 0.5):
+            maps = estimator.estimate(observed.to_band_images(k))
+            truth = observed.to_property_maps(k, at_psf=True)
+            for name in OUTPUT_NAMES:
+                if PROPERTIES[name].weight is None and not PROPERTIES[name].is_surface_density:
+                    continue
+                true = truth.total(name, inside, correlation="independent").value.value
+                found = maps.total(name, inside).percentiles
+                assert found is not None
+                # A true zero among percentiles of zero lies anywhere.
+                low, high = (np.searchsorted(found.value, true, s) for s in ("left", "right"))
+                ranks[name].append(-1 if np.isnan(true) else random.integers(low, high + 1))
+    galaxy = np.arange(count)
+    return {
+        "galaxies": count,
+        "properties": {n: covered(np.array(v), galaxy) for n, v in ranks.items() if v},
+    }
+
+
 def coverage_figures(kept: dict[str, Any]) -> dict[str, Any]:
     """Return coverage by property, and what is farthest from the bars."""
     result: dict[str, Any] = {"properties": {}}
@@ -434,7 +464,7 @@ MOCKS: dict[str, dict[str, dict[str, Any]]] = {
     "link": {"linked": {}, "not linked": {"link_structure": False}},
     "clean": {"as they come": {}, "no foreground sources": {"observing": {"contaminants": 0.0}}},
 }
-PARTS = ("default", "coverage", "bands", *MOCKS, "native", "zero_points")
+PARTS = ("default", "coverage", "totals", "bands", *MOCKS, "native", "zero_points")
 
 
 def main() -> None:
@@ -454,6 +484,8 @@ def main() -> None:
             result = default(model, make_pairs(table), count)
         elif part == "coverage":
             result = coverage(model, make_pairs(table), count, options.samples)
+        elif part == "totals":
+            result = totals(options.weights, table, max(count // 2, 1))
         elif part == "zero_points":
             result = zero_points(model, table, count)
         else:

@@ -61,12 +61,14 @@ def accuracy_tables(part: dict[str, Any]) -> None:
     write_table("cnn_apertures", sums)
 
 
-def coverage_tables(part: dict[str, Any]) -> None:
+def coverage_tables(part: dict[str, Any], totals: dict[str, Any]) -> None:
     """Write the tables of coverage: of all pixels and sums, and where it is farthest off."""
-    columns = [(kind, level) for kind in ("pixels", "apertures") for level in ("68", "95")]
-    rows = [["property", "pixels, 68 %", "pixels, 95 %", "sums, 68 %", "sums, 95 %"]]
+    kinds = {"pixels": "pixels", "apertures": "sums", "totals": "default totals"}
+    columns = [(kind, level) for kind in kinds for level in ("68", "95")]
+    rows = [["property", *(f"{kinds[kind]}, {level} %" for kind, level in columns)]]
     for name, label in LABELS.items():
-        found = part["properties"][name]
+        unknown = {f"coverage_{level}": None for level in ("68", "95")}
+        found = {**part["properties"][name], "totals": totals["properties"].get(name, unknown)}
         rows.append([label, *(number(found[k][f"coverage_{level}"]) for k, level in columns)])
     write_table("cnn_coverage", rows)
     rows = [["bins", "farthest off", "offset", "bins off by more than 0.06"]]
@@ -167,7 +169,7 @@ def main() -> None:
     content = load("cnn_accuracy.json")
     if only != "card":
         accuracy_tables(content["default"])
-        coverage_tables(content["coverage"])
+        coverage_tables(content["coverage"], content["totals"])
         for part in ("bands", "worlds", "link", "clean", "native"):
             settings_table(part, content[part])
         draw(content)
