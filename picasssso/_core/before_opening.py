@@ -35,12 +35,19 @@ def check_before_opening(path: str | os.PathLike[str], what: str) -> None:
         raise FileFormatError(
             f"{what}: found a folder, a device or a pipe at {path}, expected a FITS file."
         )
-    with open(name, "rb") as plain:
-        opener: Any = _PACKED.get(plain.read(2))
-        if opener is None:
-            plain.seek(0)
-            _check_headers(plain, os.path.getsize(name), path, what)
-            return
+    try:
+        with open(name, "rb") as plain:
+            opener: Any = _PACKED.get(plain.read(2))
+            if opener is None:
+                plain.seek(0)
+                _check_headers(plain, os.path.getsize(name), path, what)
+                return
+    except OSError as error:
+        if isinstance(error, FileFormatError):
+            raise
+        raise FileFormatError(
+            f"{what}: cannot read {path}: {error.strerror}. Check its permissions, and the disk."
+        ) from error
     try:
         with opener(name, "rb") as packed:
             _check_headers(packed, 1, path, what)

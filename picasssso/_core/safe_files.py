@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 #: No text that is read as a whole is larger, in bytes.
 _LARGEST_TEXT = 100_000_000
 
+#: Characters of a file's name that its temporary one has too: with those before, below 255 bytes.
+_LONGEST_NAME = 60
+
 
 def packaged_text(name: str) -> str:
     """Return the text of a file of the package's data."""
@@ -37,7 +40,14 @@ def packaged_text(name: str) -> str:
 def check_output(path: str | os.PathLike[str], overwrite: bool = False) -> Path:
     """Check that a file can be written, before any work is put into its contents."""
     # Following links first: replacing a link instead of what it points to would surprise.
-    target = Path(path).expanduser().resolve()
+    try:
+        target = Path(os.fsdecode(path)).expanduser().resolve()
+        target.exists()
+    except (OSError, ValueError, RuntimeError) as error:  # too long, with a zero, nobody's home
+        reason = getattr(error, "strerror", None) or error
+        raise FileFormatError(
+            f"Cannot write {str(path)[:100]!r}: {reason}; choose another name."
+        ) from error
     if target.is_dir():
         raise FileFormatError(f"Cannot write {path}: it is a folder; give the name of a file.")
     if not target.parent.is_dir():
@@ -71,7 +81,7 @@ def atomic_write(path: str | os.PathLike[str], overwrite: bool = False) -> Itera
     """
     target = check_output(path, overwrite)
     # In the same folder: a rename is atomic only within one file system.
-    temporary = target.with_name(f".{secrets.token_hex(4)}-{target.name}")
+    temporary = target.with_name(f".{secrets.token_hex(4)}-{target.name[-_LONGEST_NAME:]}")
     try:
         yield temporary
         # Somebody else may have written the file meanwhile.

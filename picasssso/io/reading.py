@@ -64,7 +64,7 @@ def read_parts(files: Files, **arguments: Any) -> list[BandImages]:
     listed = _list_files(files, survey)
     own = len(listed) == 1 and (named == "picasssso" or (named is None and is_own(listed[0].path)))
     if own:
-        return [_read_own(listed[0].path, {"survey": survey, **about}, arguments)]
+        return [_read_own(listed[0], {"survey": survey, **about}, arguments)]
     try:
         found = [(file, identify(file, named)) for file in listed]
         planes = _read_planes(found, Stated(survey, about))
@@ -107,7 +107,8 @@ def _list_files(files: Any, survey: str | None) -> list[ImageFile]:
     return listed
 
 
-def _read_own(path: str, about: dict[str, Any], arguments: dict[str, Any]) -> BandImages:
+def _read_own(file: ImageFile, about: dict[str, Any], arguments: dict[str, Any]) -> BandImages:
+    path = file.path
     given = [f"{key}=" for key, value in about.items() if value is not None]
     if given:
         raise InvalidInputError(
@@ -115,8 +116,20 @@ def _read_own(path: str, about: dict[str, Any], arguments: dict[str, Any]) -> Ba
             "which contains them; expected them with other files only. Use "
             "BandImages.read(path).replace(...) to change something."
         )
+    if file.hdu is not None:
+        raise InvalidInputError(
+            f"{file}: found HDU {file.hdu!r} of a file written by BandImages.write, which is read "
+            "as a whole; expected its name alone. Take bands of it with images.select([...])."
+        )
     images, stored = read_images(path)
     own = BandImages._restore(images, stored)
+    if file.band is not None:
+        if file.band not in own:
+            raise InvalidInputError(
+                f"{file}: found images of {', '.join(own)} in this file, written by "
+                "BandImages.write, expected the band among them. Read it without a band."
+            )
+        own = own.select([file.band])
     changes = {key: value for key, value in arguments.items() if value is not None}
     return own.replace(**changes) if changes else own
 

@@ -5,6 +5,7 @@ import pickle
 
 import pytest
 
+from picasssso._core.before_opening import check_before_opening
 from picasssso._core.safe_files import atomic_write, check_output, read_text
 from picasssso.exceptions import FileFormatError
 
@@ -146,3 +147,27 @@ def test_what_is_no_text_is_refused_before_it_is_read(tmp_path, kind):
 def test_a_text_loses_its_byte_order_mark(tmp_path):
     (tmp_path / "text").write_bytes(b"\xef\xbb\xbfn = 3")
     assert read_text(tmp_path / "text") == "n = 3"
+
+
+@pytest.mark.parametrize("name", ["x" * 300 + ".fits", "a\0b.fits"])
+def test_names_that_no_file_has_are_refused(tmp_path, name):
+    with pytest.raises(FileFormatError, match="choose another name"):
+        check_output(tmp_path / name)
+
+
+def test_names_as_long_as_a_file_may_have_are_written(tmp_path):
+    path = tmp_path / ("x" * 245 + ".fits")
+    with atomic_write(path) as temporary:
+        temporary.write_text("whole")
+    assert path.read_text() == "whole"
+
+
+def test_a_file_that_the_disk_does_not_give_is_told(tmp_path, monkeypatch):
+    (tmp_path / "a.fits").write_bytes(bytes(100))
+
+    def fail(*how):
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr("builtins.open", fail)
+    with pytest.raises(FileFormatError, match=r"cannot read .*a\.fits: Input/output error"):
+        check_before_opening(tmp_path / "a.fits", "File")

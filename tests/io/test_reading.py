@@ -12,6 +12,7 @@ from astropy.io import fits
 from astropy.nddata import CCDData, InverseVariance, StdDevUncertainty, VarianceUncertainty
 
 from picasssso import BandImages
+from picasssso.data import load_example
 from picasssso.exceptions import (
     FileFormatError,
     InvalidInputError,
@@ -364,3 +365,13 @@ def test_warnings_after_reading_in_threads(write):
     assert (list(warnings.filters), warnings.showwarning) == before
     with pytest.warns(UserWarning, match="later"):
         warnings.warn("later", UserWarning, stacklevel=1)
+
+
+def test_own_files_give_the_band_that_is_asked_for(tmp_path):
+    path = tmp_path / "own.fits"
+    load_example()[0].write(path)
+    assert BandImages.read({"sdss2010-r": path}).bands == ("sdss2010-r",)
+    with pytest.raises(InvalidInputError, match="expected the band among them"):
+        BandImages.read({"decam2014-r": path})
+    with pytest.raises(InvalidInputError, match="read as a whole; expected its name alone"):
+        BandImages.read({"sdss2010-r": f"{path}[1]"})
