@@ -224,7 +224,7 @@ def check_grid(
     shape = images[0].data.shape
     without = [given for (_, given), image in zip(names, images, strict=True) if image.wcs is None]
     if len(without) == len(images):
-        return None, *_check_pixel_scale(names[0][1], pixel_scale)
+        return None, *_check_pixel_scale(names[0][1], pixel_scale, shape)
     if without:
         raise InvalidInputError(
             f"Band {without[0]!r}: found no WCS while other bands have one, expected it for all "
@@ -253,7 +253,9 @@ def check_grid(
     return wcs, None, central_solid_angle(wcs, shape)
 
 
-def _check_pixel_scale(given: str, pixel_scale: Any) -> tuple[u.Quantity, float]:
+def _check_pixel_scale(
+    given: str, pixel_scale: Any, shape: tuple[int, ...]
+) -> tuple[u.Quantity, float]:
     if pixel_scale is None:
         raise InvalidInputError(
             f"Band {given!r}: found no WCS, expected CCDData(..., wcs=wcs). If there is none, "
@@ -269,7 +271,8 @@ def _check_pixel_scale(given: str, pixel_scale: Any) -> tuple[u.Quantity, float]
             "0.263 * u.arcsec."
         )
     scale = scale.to(u.arcsec)
-    if not _SIDES[0] <= scale.value <= _SIDES[1]:
+    # One pixel may be a whole galaxy.
+    if not _SIDES[0] <= scale.value <= (_SIDES[1] if max(shape) > 1 else np.inf):
         raise InvalidInputError(
             f"pixel_scale: found {pixel_scale}, {scale.value:.4g} arcsec, expected "
             f"{_SIDES[0]:g} to {_SIDES[1]:g} arcsec per pixel. Check its unit."

@@ -47,6 +47,12 @@ def is_mapped(array):
     return False
 
 
+def test_one_pixel_may_be_a_whole_galaxy():
+    light = CCDData([[5.0]], unit="nmgy", uncertainty=StdDevUncertainty([[0.1]]))
+    images = BandImages({"sdss2010-r": light}, redshift=0.02, pixel_scale=5 * u.arcmin)
+    assert images.pixel_scale.to_value(u.arcsec) == pytest.approx(300)
+
+
 def test_mapping(images):
     assert images.bands == tuple(images) == (G, R)
     assert len(images) == 2

@@ -30,7 +30,12 @@ from picasssso.evaluation.real.painting import (
     paint_profile,
 )
 from picasssso.evaluation.real.published_tables import GALAXY_BANDS, GalaxyCatalog
-from picasssso.evaluation.real.rings import estimate_rings, read_rings, ring_figures
+from picasssso.evaluation.real.rings import (
+    compare_rates,
+    estimate_rings,
+    read_rings,
+    ring_figures,
+)
 from picasssso.evaluation.real.runs import collect_real, run_real
 from picasssso.evaluation.real.samples import is_real, load_real_configuration
 from picasssso.exceptions import FileFormatError, InvalidInputError
@@ -365,6 +370,20 @@ def test_rings_are_read_at_another_distance(tmp_path):
     assert found["sfr"][0] == pytest.approx(1e-3)
     with pytest.raises(InvalidInputError, match="its galaxies are N1"):
         read_rings(tmp_path / "rings.ecsv", "M 31")
+
+
+def test_rate_of_a_galaxy_is_compared_with_forming_galaxies_of_its_color(tmp_path):
+    description = write_disk(tmp_path)
+    table = write_catalog(tmp_path / "nsa.fits", n=8)
+    table["flux"][:, 3] = 0.49 * table["flux"][:, 4]
+    # Specific rates are 1e-12, 1e-12, 1e-10 and 1e-10 / yr, and one galaxy is redder.
+    table["flux"][6, 3] *= 0.9
+    found = compare_rates(description, GalaxyCatalog(table), tmp_path)
+    radius = np.arange(0.2, 2.5, 0.4)
+    rate = 20e-4 * radius.sum() / (1e8 * radius * np.exp(-radius)).sum()
+    assert found["n"] == 1
+    assert found["mean"] == pytest.approx(np.log10(rate) + 10, abs=1e-6)
+    assert found["what"] == "N1: SFR per mass less GSWLC-X2's of galaxies of its g-r, 0.77"
 
 
 def test_moving_a_galaxy_keeps_its_luminosity_and_sky_is_gone(tmp_path):

@@ -73,7 +73,7 @@ def test_real_galaxies_run_at_their_small_setting(shared_data, tmp_path):
     parts = content["parts"]
     assert parts["galaxies"]["estimators"]["cnn"]["mass"]["n"] == 2
     assert parts["m74"]["estimators"]["cnn"]["stars"]["n"] > 20
-    assert len(content["truths"]) == 8
+    assert len(content["truths"]) == 9
     # Each requirement finds its figure, save those that two galaxies do not give.
     missing = [one["figure"] for one in content["requirements"] if one["value"] is None]
     assert all(name.startswith("galaxies.") for name in missing)

@@ -11,10 +11,16 @@ from typing import Any
 import astropy.units as u
 import numpy as np
 
+from picasssso.evaluation.real.catalog_galaxies import QUIESCENT
 from picasssso.evaluation.real.comparison import compare_values
 from picasssso.evaluation.real.estimates import RealEstimator
 from picasssso.evaluation.real.fields import Field, move_to_redshift
-from picasssso.evaluation.real.published_tables import column, read_table
+from picasssso.evaluation.real.published_tables import (
+    GALAXY_BANDS,
+    GalaxyCatalog,
+    column,
+    read_table,
+)
 from picasssso.evaluation.residuals import for_json
 from picasssso.evaluation.stacks import log10_positive
 from picasssso.exceptions import InvalidInputError, PicassssoWarning
@@ -24,6 +30,8 @@ from picasssso.maps.totals import known_correlation
 _COLUMNS = ("galaxy", "radius_kpc", "sigma_hi", "sigma_h2", "sigma_star", "sigma_sfr")
 #: Msun/pc2, and 1e-4 Msun/yr/kpc2, in units of maps.
 _PER_PC2, _RATE = 1e6, 1e-4
+#: Galaxies whose g-r differs by less are alike.
+_SAME_COLOR = 0.04
 #: What is compared.
 RING_PROPERTIES = {"stellar_mass": "stars", "gas_mass": "gas", "sfr": "sfr"}
 
@@ -120,6 +128,45 @@ def estimate_rings(
                 "published": for_json(published[name][used].tolist()),
             }
     return found
+
+
+def compare_rates(
+    description: Mapping[str, Any], catalog: GalaxyCatalog, folder: Path | str
+) -> dict[str, Any]:
+    """Compare the published specific rate of a galaxy with those of a catalog of its g-r.
+
+    Returns ``what`` it is, and `compare_values` in dex: the galaxy less each of those.
+    """
+    rings = description["rings"]
+    published = read_rings(Path(folder) / rings["file"], rings["galaxy"])
+    radius = published["radius"]
+    within = float(rings.get("within", np.inf))
+    # Radii and limits of the description are for its distance, those of the table for another.
+    ratio = float(description["distance"]) / float(rings.get("distance", description["distance"]))
+    area = radius * np.gradient(radius) * (ratio * radius <= within)
+    rate = np.nansum(area * published["sfr"]) / np.nansum(area * published["stellar_mass"])
+    field = Field.read(description, folder)
+    y, x = np.indices(field.flux.shape[1:])
+    middle_x, middle_y = field.pixel(*description["center"])
+    inside = min(within, ratio * radius[-1]) / (float(description["distance"]) * 1e3)
+    near = np.hypot(x - middle_x, y - middle_y) * field.pixel_scale < np.degrees(inside) * 3600.0
+    flux = {band[-1]: np.nansum(plane[near])
+            for band, plane in zip(field.bands, field.flux, strict=True)}  # fmt: skip
+    color = float(-2.5 * np.log10(flux["g"] / flux["r"]))
+    numbers = np.arange(len(catalog.table))
+    g, r = (
+        np.asarray(catalog.table["flux"], dtype=float)[:, GALAXY_BANDS.index(f"sdss2010-{band}")]
+        for band in "gr"
+    )
+    specific = catalog.values("log_sfr", numbers) - catalog.values("log_mass", numbers)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        alike = np.abs(-2.5 * np.log10(g / r) - color) < _SAME_COLOR
+    alike &= specific > QUIESCENT
+    title = str(description.get("name", rings["galaxy"]))
+    return {
+        "what": f"{title}: SFR per mass less GSWLC-X2's of galaxies of its g-r, {color:.2f}",
+        **compare_values(np.full(int(alike.sum()), np.log10(rate)), specific[alike]),
+    }
 
 
 def ring_figures(record: Mapping[str, Any]) -> dict[str, Any]:

@@ -20,7 +20,7 @@ from picasssso.evaluation.real.estimates import RealEstimator
 from picasssso.evaluation.real.fields import estimate_named, named_figures
 from picasssso.evaluation.real.gas_scaling import compare_gas
 from picasssso.evaluation.real.published_tables import GalaxyCatalog
-from picasssso.evaluation.real.rings import estimate_rings, ring_figures
+from picasssso.evaluation.real.rings import compare_rates, estimate_rings, ring_figures
 from picasssso.evaluation.real.samples import RealConfiguration
 from picasssso.exceptions import FileFormatError
 
@@ -97,7 +97,14 @@ def collect_real(
         label = configuration.estimators[key].get("label", key)
         parts[part]["estimators"][key] = {"label": label, **figures}
     found = {"version": version, "small": configuration.small, "parts": parts}
-    found["truths"] = compare_truths(configuration.truths, measurements.data)
+    truths = compare_truths(configuration.truths, measurements.data)
+    if configuration.truths and "galaxies" in configuration.parts:
+        truths += [
+            compare_rates(table, measurements.catalog, measurements.data)
+            for table in configuration.parts.values()
+            if table["kind"] == "rings" and {"g", "r"} <= {band[-1] for band in table["files"]}
+        ]
+    found["truths"] = truths
     found["requirements"] = [_judge(one, parts) for one in configuration.requirements]
     return found
 
