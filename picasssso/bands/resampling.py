@@ -430,7 +430,8 @@ def _resample(
             plane.fill(block, weights, flux[0], inverse_variance[0], area_in, area)
     if all(plane.mask.all() for plane in planes.values()):
         raise InvalidInputError(
-            "reproject_to: found no overlap of the new grid with valid pixels, expected some. "
+            f"reproject_to: found no overlap of the new grid with valid pixels of "
+            f"{', '.join(planes)}, expected some. "
             "Check the WCS and the shape."
         )
     found_images = {}

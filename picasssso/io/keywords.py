@@ -201,9 +201,11 @@ def find_zero_point(header: Any, band: str, unit: u.UnitBase) -> tuple[u.Quantit
             return from_vega(band, value) * u.ABmag, f"{keyword}, Vega to AB"
         return value * u.ABmag, keyword
     vague = [f"{key} = {header[key]}" for key in VAGUE_KEYWORDS if key in header]
-    hint = (
-        f" The header has {', '.join(vague)}, but not in which magnitude system." if vague else ""
-    )
+    system = [f"{key} = {header[key]!r}" for key in SYSTEM_KEYWORDS if key in header]
+    lacks = "in which magnitude system"
+    if system:  # such as that of one count per second, and of counts
+        lacks = f"({', '.join(system)}) whether of one count in these images"
+    hint = f" The header has {', '.join(vague)}, but not {lacks}." if vague else ""
     raise InvalidInputError(
         f"Band {band!r}: found an image in {str(unit) or 'pure numbers'!r} and no keyword that "
         f"defines its zero point ({', '.join(ZERO_POINT_KEYWORDS)}).{hint} Give the AB magnitude "

@@ -50,6 +50,7 @@ _HALO = 160
 _PASSES = 3
 _FLAT = 5  # pixels: side of the squares of one value that are no data
 _MIN_FLAT, _MAX_FLAT = 0.005, 0.9  # of the image
+_TIP, _VALUES = 64, 8  # pixels that their tips may reach; values that fill them
 _ONE_VALUE = 64  # pixels from which on an image of one value is none
 _SURVEY_SKY = 0.1  # of the noise of a pixel: what surveys that subtract the sky leave of it
 _WARN = 0.04  # of a galaxy's flux: error of its sky
@@ -160,13 +161,14 @@ def mask_padding(
     for band in images:
         flat = allocate(images.shape, bool, folder)
         values: set[float] = set()
-        for block in blocks_of(images.shape, halo=2 * _FLAT, bytes_per_pixel=40):
+        for block in blocks_of(images.shape, halo=_TIP, bytes_per_pixel=40):
             flux, precision = (p[0] for p in images.to_arrays(block.padded, bands=[band]))
             some = flux[precision != 0]
             values |= {float(some.min()), float(some.max())} if some.size else set()
             lowest, highest = (f(flux, _FLAT) for f in (minimum_filter, maximum_filter))
             same = binary_dilation((lowest == highest) & (precision != 0), np.ones((_FLAT, _FLAT)))
-            flat[block.core] = (same & (precision != 0))[block.inner]
+            same = _with_tips(same & (precision != 0), flux, precision != 0)
+            flat[block.core] = same[block.inner]
         number = np.count_nonzero(flat)
         if len(values) == 1 and flat.size > _ONE_VALUE:
             text = (
@@ -187,6 +189,18 @@ def mask_padding(
     if not planes:
         return images
     return with_step(images.with_planes(planes), "no data", part_of_image=parts)
+
+
+def _with_tips(flat: Any, flux: Any, valid: Any) -> Any:
+    """Return flat areas with all that has their value beside them, as where they taper off."""
+    from scipy.ndimage import binary_propagation
+
+    values, numbers = np.unique(flux[flat], return_counts=True)
+    found = flat.copy()
+    for value in values[np.argsort(numbers)[-_VALUES:]]:
+        same = (flux == value) & valid
+        found |= binary_propagation(flat & same, np.ones((3, 3)), mask=same)
+    return found
 
 
 def subtract_background(

@@ -313,3 +313,10 @@ def test_a_zero_point_in_the_vega_system_is_not_taken_for_ab(tmp_path):
         del hdus["SCI"].header["BUNIT"]
     with pytest.raises(PicassssoError, match="Vega system"):
         BandImages.read({"decam2014-r": path}, redshift=0.1)
+
+
+def test_a_zero_point_of_a_known_system_may_still_be_of_something_else(tmp_path):
+    """As ZTF's, of one count, and others', of one count per second."""
+    path = write(tmp_path / "a.fits", ("SCI", 1.0, {"BUNIT": "DN", "MAGZP": 26.2, "MAGSYS": "AB"}))
+    with pytest.raises(PicassssoError, match=r"MAGZP = 26.2, but not \(MAGSYS = 'AB'\) whether"):
+        read(path)

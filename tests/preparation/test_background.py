@@ -151,3 +151,20 @@ def test_constant_padding_is_no_data():
     (step,) = found.meta["preparation"]
     assert step == {"step": "no data", "part_of_image": {"sdss2010-g": 0.3}}
     assert mask_padding(images) is images
+
+
+@pytest.mark.parametrize("fill", [-999.0, 1e30])
+def test_constant_padding_is_no_data_to_its_tips(fill):
+    """Where its edge is slanted no square fits in, and what is left there spoils sky and light."""
+    from astropy.nddata import NDData
+
+    images, _ = make_field((90, 100), n_stars=0)
+    y, x = np.indices(images.shape)
+    beyond = x + 3 * y < 60
+    filled = {}
+    for band, image in images.items():
+        data = np.where(beyond, fill, image.data).astype(np.float32)
+        filled[band] = NDData(data, unit=image.unit, uncertainty=image.uncertainty)
+    found = module.mask_padding(images.with_planes(filled))
+    for band in found:
+        np.testing.assert_array_equal(found[band].mask, beyond)
