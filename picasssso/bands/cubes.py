@@ -30,6 +30,12 @@ def list_cube(
             f"Cube: found bands={bands!r}, {expected}. Some files list them as BAND0, BAND1 ... "
             "in the header."
         )
+    own = cube.unit if isinstance(cube, NDData | u.Quantity) else None
+    if None not in (own, unit) and parse_unit(unit, "all", "unit") != own:
+        raise InvalidInputError(
+            f"Cube: found a cube in {own} and unit={str(unit)!r}, expected one unit. Leave unit= "
+            "out; or, if the cube's is wrong, give its plain numbers."
+        )
     if isinstance(cube, NDData):
         wcs = cube.wcs if wcs is None else wcs
         unit = cube.unit if unit is None else unit

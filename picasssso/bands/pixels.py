@@ -39,6 +39,10 @@ def sky_to_pixel(position: SkyCoord, wcs: WCS | None, what: str) -> tuple[float,
         raise InvalidInputError(
             f"{what}: found a position on the sky and images without WCS, expected a pixel (x, y)."
         )
+    if not position.isscalar:
+        raise InvalidInputError(
+            f"{what}: found {position.size} positions, expected one, such as positions[0]."
+        )
     x, y = (float(p) for p in wcs.world_to_pixel(position))
     if not (np.isfinite(x) and np.isfinite(y)):
         raise InvalidInputError(

@@ -86,6 +86,8 @@ def plot_maps(
     names = _checked_names(maps, properties)
     _check_truth(maps, truth)
     if ax is not None:
+        if not hasattr(ax, "imshow"):
+            raise InvalidTypeError(f"plot: found ax={ax!r:.100}, expected axes of matplotlib.")
         if len(names) != 1 or truth is not None or images is not None:
             raise InvalidInputError(
                 f"plot: found ax= with {len(names)} maps{' and more' * bool(truth or images)}, "

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import astropy.units as u
 
+from picasssso._core.arguments import check_flag
 from picasssso.bands import BandImages
 from picasssso.bands.band_names import resolve_band
 from picasssso.bands.merging import merge_bands
@@ -148,10 +149,16 @@ def prepare(
         raise InvalidInputError(
             f"prepare: found sky={sky!r}, expected one of {', '.join(METHODS)}, or None."
         )
+    check_flag("noise", noise)
+    if isinstance(position, str):
+        raise InvalidTypeError(
+            f"prepare: found position={position!r}, expected a SkyCoord, such as SkyCoord("
+            f"{position!r}, unit='deg'), or a pixel (x, y)."
+        )
     if not isinstance(mask, bool):
         raise InvalidTypeError(
-            f"prepare: found mask={mask!r}, expected whether to mask stars and neighbors. For "
-            "masks in files use prepare(BandImages.read(files, mask=...))."
+            f"prepare: found mask={mask!r:.100}, expected whether to mask stars and neighbors. "
+            "For masks in files use prepare(BandImages.read(files, mask=...))."
         )
     parts = _parts(images, {"redshift": redshift, "psf": psf, **arguments})
     whole = _align([_clean(part, sky, noise, folder) for part in parts], onto, resampling, folder)

@@ -473,6 +473,10 @@ CASES = {
         lambda k: BandImages.from_cube(np.ones((6, 8, 2)), [G, R], "nmgy", redshift=0.1),
         ["(6, 8, 2)", "np.moveaxis"],
     ),
+    "cube in two units": (
+        lambda k: BandImages.from_cube(np.ones((2, 6, 8)) * u.uJy, [G, R], "nmgy", redshift=0.1),
+        ["uJy", "unit='nmgy'", "expected one unit"],
+    ),
     "cube without unit": (
         lambda k: BandImages.from_cube(np.ones((2, 6, 8)), [G, R], redshift=0.1),
         ["no unit", "unit='nmgy'"],

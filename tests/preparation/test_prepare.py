@@ -4,6 +4,7 @@ import astropy.units as u
 import numpy as np
 import pytest
 import survey_layouts as layouts
+from astropy.coordinates import SkyCoord
 
 from picasssso import BandImages
 from picasssso.exceptions import InvalidInputError, InvalidTypeError, PicassssoWarning
@@ -266,3 +267,17 @@ def test_real_des(shared_data):
         x, y = images.wcs.world_to_pixel(SkyCoord(ra, dec, unit="deg"))
         assert images["decam2014-r"].mask[round(float(y)), round(float(x))] == masked
     assert record["mask"]["stars_on_target"] >= 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"noise": "measured"}, "noise='measured': expected True or False"),
+        ({"position": "150 2"}, "position='150 2', expected a SkyCoord"),
+        ({"position": SkyCoord([150, 151], [2, 3], unit="deg")}, "found 2 positions"),
+        ({"mask": np.zeros((200, 210), bool)}, r"(?s)found mask=array.{,400}$"),
+    ],
+)
+def test_arguments_of_another_kind(field, arguments, message):
+    with pytest.raises((InvalidInputError, InvalidTypeError), match=message):
+        prepare(field[0], **{"match": False, "sky": None, **arguments})
