@@ -6,7 +6,8 @@ asked for without crossing a deep valley, nor leaving another galaxy's center. W
 outshines is taken to rise inwards as it does around it. The point source in that center is the
 nucleus and stays, however bright it is and wherever the position asked for lies; one around which
 light leans to one side is a star before the galaxy, even if it is what was asked for. Where that
-cannot be told the light stays, and is named.
+cannot be told the light stays, and is named: nothing is masked that may be the nucleus, or under
+which it may be.
 """
 
 from __future__ import annotations
@@ -40,7 +41,12 @@ _STEEPEST = 2.5  # how far light may rise under a point source, as a power of e
 _OPPOSITE = 0.2
 #: Light of a part, over all, that has nothing like it opposite the center: it may be another's.
 _UNLIKE = 0.05
-_NEVER_MASKED = 0.7  # FWHM around the nucleus
+_NEVER_MASKED = 0.7  # FWHM around what may be the nucleus
+_BLENDED = 2.0  # FWHM within which a star cannot be told from a nucleus beside it
+_SMALL = 12.0  # FWHM squared: area of what may be a star and no galaxy
+#: Light around a point source, within 3 FWHM of its wings and in all, that is not balanced around
+#: the target's center, from which on the source may be a nucleus itself.
+_UNBALANCED = 0.22, 0.12
 
 Array = npt.NDArray[Any]
 BoolArray = npt.NDArray[np.bool_]
@@ -62,8 +68,7 @@ class Parts:
 
     Pixels of the target, of what is foreign, and of that what lies before the target; the nucleus,
     pixel (x, y); ``left``: what is masked, with its light that is left in the target's pixels;
-    ``doubtful``: what is not masked and may not be the target's, with its light; ``rivals``: what
-    is masked and may have been meant.
+    ``doubtful``: what is not masked and may not be the target's, with its light.
     """
 
     target: BoolArray
@@ -74,7 +79,6 @@ class Parts:
     nucleus: tuple[float, float]
     left: tuple[Other, ...]
     doubtful: tuple[Other, ...]
-    rivals: tuple[Other, ...]
 
 
 @dataclass(frozen=True, eq=False)
@@ -116,44 +120,29 @@ def take_apart(
     starless, center, nucleus, unsure = _find_center(field, position, near)
     if nucleus:
         center = nucleus.row, nucleus.column
-    stars = [
-        p
-        for p in points
-        if p is not nucleus and p not in unsure and p.distance(*center) > 1.2 * fwhm
-    ]
+    stars, unsure, centers = _stars(field, position, near, center, nucleus, unsure)
+    center = centers[0]
     rows, columns = np.indices(image.shape)
     foreign = np.zeros(image.shape, dtype=bool)
-    for star in list(stars):
-        distance = star.distance(rows, columns)
-        masked = distance < star.mask_radius(fwhm)
-        if star.distance(*center) < star.mask_radius(fwhm) + fwhm:
-            if star.flux(fwhm) < 0.5 * image[masked].sum():
-                # A mask would take more of the galaxy's center than of the star.
-                stars.remove(star)
-                unsure.append(star)
-                continue
-            if nucleus is None:
-                center = _behind(field, star, center)
-        foreign |= masked
+    for star in stars:
+        foreign |= star.distance(rows, columns) < star.mask_radius(fwhm)
     if stars:
         foreign = binary_dilation(foreign)
-    core = np.hypot(rows - center[0], columns - center[1]) < max(_NEVER_MASKED * fwhm, 1.5)
+    core = np.zeros(image.shape, dtype=bool)
+    # A center that a star outshines is known less well.
+    reach = _NEVER_MASKED * fwhm * (1 if nucleus or len(centers) == 1 else 2)
+    for row, column in (*centers, *((p.row, p.column) for p in unsure)):
+        core |= np.hypot(rows - row, columns - column) < max(reach, 1.5)
     foreign &= ~core
     hidden = foreign & whole
     pieces = _deblend(starless, whole)
     own = pieces == pieces[center]
     opposite, turned = (turn(plane, 2 * np.array(center)) for plane in (image, starless))
     neighbors: list[BoolArray] = []
-    doubtful = [
-        # No more than there is: stars may be narrower than thought.
-        Other(p.column, p.row, min(p.flux(fwhm), _light_near(image, p, whole, 2 * fwhm)))
-        for p in unsure
-    ]
-    rivals = [
-        Other(p.column, p.row, p.flux(fwhm))
-        for p in stars
-        if leans[p].nucleus and p.distance(position[1], position[0]) < near + fwhm
-    ]
+    doubtful: list[Other] = []
+    kept = np.zeros(image.shape, dtype=bool)
+    # Something so small is no galaxy, and another thing is what was meant.
+    small = own.sum() < _SMALL * fwhm**2
     for number in np.setdiff1d(pieces[whole], [0, pieces[center]]):
         piece = pieces == number
         peak = _highest(starless, piece)
@@ -171,14 +160,25 @@ def take_apart(
             or (image - opposite)[piece].sum() < _UNLIKE * image[whole].sum()
         ):
             continue
-        if sure:
+        meant = (
+            np.hypot(peak[1] - position[0], peak[0] - position[1]) < near + fwhm
+            or any(piece[c] for c in centers)
+            or any(piece[p.row, p.column] for p in unsure)
+            or (small and image[piece].sum() > image[own].sum())
+        )
+        if sure and not meant:
             neighbors.append(piece)
-            if np.hypot(peak[1] - position[0], peak[0] - position[1]) < near + fwhm:
-                rivals.append(_other(image, piece, peak))
             foreign |= piece & ~core
             hidden &= ~piece
         else:
             doubtful.append(_other(image, piece, peak))
+            kept |= piece
+    doubtful += [
+        # No more than there is: stars may be narrower than thought.
+        Other(p.column, p.row, min(p.flux(fwhm), _light_near(image, p, whole, 2 * fwhm)))
+        for p in unsure
+        if not kept[p.row, p.column]
+    ]
     # A dark spot inside is still the target's.
     target = binary_fill_holes(whole) & ~foreign
     # Behind a neighbor the target reaches as far as on its other side.
@@ -211,7 +211,6 @@ def take_apart(
         nucleus_xy,
         tuple(left),
         tuple(doubtful),
-        tuple(rivals),
     )
 
 
@@ -419,6 +418,64 @@ def _own_center(
         return False
     others = [p for p in field.points if p is not point]
     return lean_at(rest, others, peak, (inner, outer), fwhm, point).nucleus
+
+
+def _stars(
+    field: _Field,
+    position: tuple[float, float],
+    near: float,
+    center: Pixel,
+    nucleus: Point | None,
+    unsure: Sequence[Point],
+) -> tuple[list[Point], list[Point], list[Pixel]]:
+    """Return stars to be masked, point sources in doubt, and where the center may be, best first.
+
+    In doubt is what may be the nucleus, or may have it under its mask.
+    """
+    fwhm, leans = field.fwhm, field.leans
+    stars: list[Point] = []
+    unsure, centers = list(unsure), [center]
+    for star in field.points:
+        away = float(star.distance(*center))
+        if star is nucleus or star in unsure or away <= 1.2 * fwhm:
+            continue
+        asked = star.distance(position[1], position[0]) < near + fwhm
+        doubt = asked and (leans[star].nucleus or _may_be_center(field, star, center))
+        if not doubt and away < star.mask_radius(fwhm) + fwhm:
+            masked = star.distance(*np.indices(field.image.shape)) < star.mask_radius(fwhm)
+            # A mask would take more of the galaxy's center than of the star.
+            doubt = star.flux(fwhm) < 0.5 * float(field.image[masked].sum())
+            if not doubt and nucleus is None:
+                behind = _behind(field, star, centers[0])
+                if star.distance(*behind) < star.mask_radius(fwhm) + fwhm:
+                    centers.insert(0, behind)
+                doubt = min(star.distance(*c) for c in centers) < _BLENDED * fwhm
+        (unsure if doubt else stars).append(star)
+    return stars, unsure, centers
+
+
+def _may_be_center(field: _Field, point: Point, center: Pixel) -> bool:
+    """Return whether a point source may be a nucleus, with another galaxy's center beside it.
+
+    The light around a star is that of the galaxy behind it, and balanced around that one's center.
+    """
+    fwhm, twice = field.fwhm, 2 * np.array(center)
+    distance = point.distance(*np.indices(field.image.shape))
+    light = point.light(distance, fwhm)
+    plain = field.whole.copy()
+    for other in field.points:
+        radius = other.wing_radius(fwhm) if other is point else other.mask_radius(fwhm) + 1
+        plain &= other.distance(*np.indices(plain.shape)) > radius
+    plain &= turn(plain, twice)
+    smooth = field.smooth - light
+    rest = smooth - turn(smooth, twice)
+    # Three times the noise of a difference.
+    rest[rest < 3 * np.sqrt(2 / np.pi) / 2 / field.width] = 0.0
+    near = plain & (distance < point.wing_radius(fwhm) + 3 * fwhm)
+    return all(
+        rest[where].sum() > least * max(float((field.image - light)[where].sum()), 0.0)
+        for where, least in zip((near, plain), _UNBALANCED, strict=True)
+    )
 
 
 def _behind(field: _Field, star: Point, center: Pixel) -> Pixel:

@@ -75,7 +75,6 @@ class Sources:
     center_hidden: bool = False
     left: tuple[tuple[float, float, float], ...] = ()
     doubtful: tuple[tuple[float, float, float], ...] = ()
-    rivals: tuple[tuple[float, float, float], ...] = ()
 
 
 def pixel_position(images: BandImages, position: Any) -> tuple[float, float]:
@@ -126,11 +125,11 @@ def find_sources(
         pixels invalid in any band; the light is estimated from other pixels at the same
         elliptical radius, or a Sersic profile fitted to them); ``brightest`` (x, y of the
         brightest other source, and its light over the target's; 0 without one);
-        ``center_hidden`` (whether the center of that profile is invalid in any band). Three tuples
+        ``center_hidden`` (whether the center of that profile is invalid in any band). Two tuples
         hold pixel x, y of other sources and their light over the target's, brightest first:
         ``left`` (masked ones; estimated light outside their masks, in the target: wings of a
-        Moffat profile for stars, the other side of a galaxy), ``doubtful`` (not masked, as they
-        may belong to the target) and ``rivals`` (masked, but close to the position).
+        Moffat profile for stars, the other side of a galaxy) and ``doubtful`` (not masked, as they
+        may belong to the target, be its nucleus or have it under their mask).
 
     Raises
     ------
@@ -189,7 +188,7 @@ def find_sources(
         *(
             _shares(others, image, parts.target, corner)
             # Around a center that nobody sees everything is in doubt.
-            for others in (parts.left, () if center else parts.doubtful, parts.rivals)
+            for others in (parts.left, () if center else parts.doubtful)
         ),
     )
 
@@ -287,7 +286,7 @@ def _named(x: float, y: float, share: float) -> str:
 
 
 def warnings_of_others(found: Sources) -> list[str]:
-    """Return what to say of others' light in the target, of what may be others', and of rivals."""
+    """Return what to say of others' light in the target, and of what may be others'."""
     said = []
     total = sum(share for *_, share in found.left)
     if total > TOLD_OF_OTHERS:
@@ -302,13 +301,6 @@ def warnings_of_others(found: Sources) -> list[str]:
         said.append(
             f"Not masked: {', '.join(doubtful)}. It may be a star or another galaxy, or the "
             "target's own. If it is not the target's, read the files with a mask of it."
-        )
-    rivals = [_named(*other) for other in found.rivals if other[2] > TOLD_OF_OTHERS][:3]
-    if rivals:
-        said.append(
-            f"Masked, but close to the target's position: {', '.join(rivals)}. The target is the "
-            f"one at ({found.nucleus[0]:.0f}, {found.nucleus[1]:.0f}). Give position= if another "
-            "is meant."
         )
     return said
 

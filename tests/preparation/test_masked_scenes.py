@@ -10,9 +10,9 @@ from picasssso.preparation.sources import warnings_of_others
 
 from .scenes import KINDS, draw, judge, paint
 
-# Of all scenes of a kind, the part in which the nucleus may be masked or something else be taken
-# for it; and the least part of stars and companions that is masked. Where the nucleus itself is
-# masked or another galaxy is taken for the target nothing is said in fewer than 3 % of scenes.
+# Of all scenes of a kind, the part in which something else may be taken for the nucleus, which is
+# masked in none; and the least part of stars and companions that is masked. Where another thing is
+# taken for the target nothing is said in fewer than 3 % of scenes.
 LIMITS = {
     "plain": (0.0, 1.0, 1.0),
     "nucleus": (0.0, 1.0, 1.0),
@@ -21,7 +21,7 @@ LIMITS = {
     "nucleus and companion": (0.02, 1.0, 0.85),
     "nucleus and close companion": (0.06, 1.0, 0.8),
     "star": (0.04, 0.95, 1.0),
-    "star asked for": (0.35, 0.8, 1.0),
+    "star asked for": (0.25, 0.8, 1.0),
     "nucleus and star": (0.1, 0.9, 1.0),
     "supernova": (0.08, 0.9, 1.0),
     "crowded": (0.12, 0.9, 0.8),
@@ -50,17 +50,34 @@ def test_nuclei_stay_and_others_go(kind):
         assert outcome.lost < 0.3
 
 
+#: Scenes in which a nucleus was masked: a companion or a star was taken for it, or covered it.
+IN_DOUBT = [
+    ("close companion", 92), ("nucleus and close companion", 67), ("star", 7), ("supernova", 77),
+    ("star asked for", 61), ("nucleus and star", 66), ("crowded", 25), ("crowded", 50),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("kind", "number"), IN_DOUBT)
+def test_what_may_be_the_nucleus_stays_and_is_named(kind, number):
+    ((outcome, found),) = outcomes(kind, [number])
+    assert not outcome.nucleus_hidden
+    assert found.doubtful
+    assert any("Not masked" in words for words in warnings_of_others(found))
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 def test_rates_of_nuclei_masked_and_of_others_left(kind):
-    wrong, silent, stars, companions = [], [], [], []
+    hidden, wrong, silent, stars, companions = [], [], [], [], []
     for outcome, found in outcomes(kind, range(100)):
+        hidden.append(outcome.nucleus_hidden)
         wrong.append(outcome.nucleus_hidden or outcome.astray)
         told = bool(warnings_of_others(found)) or found.hidden_light > 0.05
         silent.append(wrong[-1] and not told)
         stars += outcome.stars
         companions += outcome.companions
     most, least_stars, least_companions = LIMITS[kind]
+    assert not any(hidden)
     assert np.mean(wrong) <= most
     assert np.mean(silent) < 0.03
     assert np.mean(stars or [True]) >= least_stars
