@@ -462,20 +462,18 @@ def _may_be_center(field: _Field, point: Point, center: Pixel) -> bool:
     fwhm, twice = field.fwhm, 2 * np.array(center)
     distance = point.distance(*np.indices(field.image.shape))
     light = point.light(distance, fwhm)
-    plain = field.whole.copy()
+    plain = np.ones_like(field.whole)
     for other in field.points:
         radius = other.wing_radius(fwhm) if other is point else other.mask_radius(fwhm) + 1
         plain &= other.distance(*np.indices(plain.shape)) > radius
-    plain &= turn(plain, twice)
+    plain &= turn(plain, twice) & field.whole
     smooth = field.smooth - light
     rest = smooth - turn(smooth, twice)
     # Three times the noise of a difference.
     rest[rest < 3 * np.sqrt(2 / np.pi) / 2 / field.width] = 0.0
     near = plain & (distance < point.wing_radius(fwhm) + 3 * fwhm)
-    return all(
-        rest[where].sum() > least * max(float((field.image - light)[where].sum()), 0.0)
-        for where, least in zip((near, plain), _UNBALANCED, strict=True)
-    )
+    parts = [(rest[w].sum(), (field.image - light)[w].sum()) for w in (near, plain)]
+    return all(r > max(k * light, 0.0) for (r, light), k in zip(parts, _UNBALANCED, strict=True))
 
 
 def _behind(field: _Field, star: Point, center: Pixel) -> Pixel:
