@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import astropy.units as u
 import numpy as np
@@ -12,9 +12,6 @@ import numpy.typing as npt
 
 from picasssso.bands.psf_width import BROADEST
 from picasssso.exceptions import InvalidInputError, PicassssoWarning
-
-if TYPE_CHECKING:
-    from picasssso.bands.stack import BandStack
 
 #: What motions of galaxies add to a redshift (1500 km/s), and the factor by which measured
 #: distances and cosmologies may differ beyond that.
@@ -46,17 +43,24 @@ def describe_doubt(distance: float, of_redshift: Any, redshift: float, cosmology
     )
 
 
-def check_stated(images: BandStack, changes: Iterable[str] | None = None) -> None:
+def check_stated(
+    psf: Mapping[str, Any],
+    pixel_scale: float,
+    shape: tuple[int, int],
+    facts: Mapping[str, Any],
+    changes: Iterable[str] | None = None,
+) -> None:
     """Refuse a PSF broader than the images, and warn of a distance of no such redshift.
 
+    ``psf``: by band; ``pixel_scale`` in arcsec; ``facts``: the galaxy's distance and redshift;
     ``changes``: what is stated now; by default all. What was accepted once stays accepted, such
     as the PSF of a small part.
     """
-    for band, psf in images.psf.items() if changes is None or "psf" in changes else ():
-        if isinstance(psf, u.Quantity):
-            _check_width(psf, band, float(images.pixel_scale.value), images.shape)
+    for band, one in psf.items() if changes is None or "psf" in changes else ():
+        if isinstance(one, u.Quantity):
+            _check_width(one, band, pixel_scale, shape)
     if changes is None or not _FACTS.isdisjoint(changes):
-        _warn_of_distance(images._facts)
+        _warn_of_distance(facts)
 
 
 def _check_width(psf: u.Quantity, band: str, scale: float, shape: tuple[int, int]) -> None:

@@ -85,7 +85,7 @@ class BandStack(Mapping[str, CCDData]):
     ) -> None:
         given = {name: value for name, value in locals().items() if name not in ("self", "images")}
         self._open(images, given)
-        check_stated(self)
+        check_stated(self.psf, float(self.pixel_scale.value), self.shape, self._facts)
 
     def _open(self, images: Any, given: dict[str, Any], *, allow_empty: bool = False) -> None:
         """Check everything in the order promised, and keep it."""
@@ -510,7 +510,7 @@ class BandStack(Mapping[str, CCDData]):
             for slot in slots.PER_BAND_SLOTS:
                 arguments[slot] = {b: v for b, v in arguments[slot].items() if b in kept}
             (new := object.__new__(type(self)))._open(images, arguments | changes)
-        check_stated(new, changes)
+        check_stated(new.psf, float(new.pixel_scale.value), new.shape, new._facts, changes)
         return new
 
     def with_planes(self, planes: Mapping[str, NDData], **changes: Any) -> Self:

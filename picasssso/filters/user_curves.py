@@ -117,8 +117,8 @@ def read_filter(
     lacking = [
         text
         for values, text in (
-            (units, "the unit of wavelength, 'nm', 'AA' or 'um'"),
-            (kinds, "the kind of response, 'photon' or 'energy'"),
+            (units, "the unit of wavelength, unit='nm', 'AA' or 'um'"),
+            (kinds, "the kind of response, response='photon' or 'energy'"),
             ([name] if name else [], "a name such as 'my_camera-F150W'"),
         )
         if not values

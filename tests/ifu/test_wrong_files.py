@@ -86,7 +86,7 @@ WRONG = {
     ),
     "descending": (["muse"], card("DATA", "CD3_3", -2.5), "descend"),
     "E(B-V) in words": (["manga"], card(0, "EBVGAL", "none"), "EBVGAL = 'none'.*a number"),
-    "E(B-V) of -9999": (["manga"], card(0, "EBVGAL", -9999.0), "ebv=-9999"),
+    "E(B-V) of -9999": (["manga"], card(0, "EBVGAL", -9999.0), r"E.B-V. = -9999"),
     "quality in words": (["manga"], card(0, "DRP3QUAL", "good"), "DRP3QUAL = 'good'"),
     "mask of fractions": (["manga"], fractions, "mask of float64 with fractions"),
     "spectra in rows": (["manga"], rows, r"fluxes of shape .3367, 42., expected .wavelength"),
