@@ -32,6 +32,7 @@ from picasssso.preparation.point_sources import (
     lean_at,
     turn,
 )
+from picasssso.preparation.surroundings import fill_with_surroundings
 
 _SHALLOW = 1.2  # the same, of what is balanced around a center of its own
 _VALLEY = 2.5  # a peak over the valley before it, of a galaxy of its own
@@ -43,10 +44,11 @@ _OPPOSITE = 0.2
 _UNLIKE = 0.05
 _NEVER_MASKED = 0.7  # FWHM around what may be the nucleus
 _BLENDED = 2.0  # FWHM within which a star cannot be told from a nucleus beside it
-_SMALL = 12.0  # FWHM squared: area of what may be a star and no galaxy
+_SMALL = 16.0  # FWHM squared: area of what may be a star and no galaxy
 #: Light around a point source, within 3 FWHM of its wings and in all, that is not balanced around
 #: the target's center, from which on the source may be a nucleus itself.
 _UNBALANCED = 0.22, 0.12
+_REACH = 1.3  # of how far positions may be off, for what may have been meant
 
 Array = npt.NDArray[Any]
 BoolArray = npt.NDArray[np.bool_]
@@ -212,26 +214,6 @@ def take_apart(
         tuple(left),
         tuple(doubtful),
     )
-
-
-def fill_with_surroundings(image: Array, valid: BoolArray, widest: float) -> Array:
-    """Return an image with invalid pixels replaced by the mean of the valid ones around them.
-
-    ``widest``: standard deviation of the surroundings, pixels, beyond which they stay 0.
-    """
-    from scipy.ndimage import gaussian_filter
-
-    result = np.where(valid, image, 0.0)
-    if not valid.any():
-        return result
-    known, left, width = result.copy(), ~valid, 1.0
-    while left.any() and width < widest:
-        weight = gaussian_filter(valid.astype(float), width)
-        near = left & (weight > 0.05)
-        result[near] = gaussian_filter(known, width)[near] / weight[near]
-        left &= ~near
-        width *= 2
-    return result
 
 
 # ---- the center ----------------------------------------------------------------------------
@@ -434,13 +416,19 @@ def _stars(
     """
     fwhm, leans = field.fwhm, field.leans
     stars: list[Point] = []
-    unsure, centers = list(unsure), [center]
+    unsure, centers, here = list(unsure), [center], (position[1], position[0])
+    # Of another galaxy than what was asked for, perhaps.
+    beyond = np.hypot(center[0] - here[0], center[1] - here[1]) > near + fwhm
     for star in field.points:
         away = float(star.distance(*center))
         if star is nucleus or star in unsure or away <= 1.2 * fwhm:
             continue
-        asked = star.distance(position[1], position[0]) < near + fwhm
-        doubt = asked and (leans[star].nucleus or _may_be_center(field, star, center))
+        apart = float(star.distance(*here))
+        if leans[star].nucleus:
+            doubt = apart < _REACH * near + fwhm or nucleus in unsure
+        else:
+            part = 0.5 if beyond else 1.0
+            doubt = apart < near + fwhm and _may_be_center(field, star, center, part)
         if not doubt and away < star.mask_radius(fwhm) + fwhm:
             masked = star.distance(*np.indices(field.image.shape)) < star.mask_radius(fwhm)
             # A mask would take more of the galaxy's center than of the star.
@@ -454,7 +442,7 @@ def _stars(
     return stars, unsure, centers
 
 
-def _may_be_center(field: _Field, point: Point, center: Pixel) -> bool:
+def _may_be_center(field: _Field, point: Point, center: Pixel, part: float) -> bool:
     """Return whether a point source may be a nucleus, with another galaxy's center beside it.
 
     The light around a star is that of the galaxy behind it, and balanced around that one's center.
@@ -473,7 +461,8 @@ def _may_be_center(field: _Field, point: Point, center: Pixel) -> bool:
     rest[rest < 3 * np.sqrt(2 / np.pi) / 2 / field.width] = 0.0
     near = plain & (distance < point.wing_radius(fwhm) + 3 * fwhm)
     parts = [(rest[w].sum(), (field.image - light)[w].sum()) for w in (near, plain)]
-    return all(r > max(k * light, 0.0) for (r, light), k in zip(parts, _UNBALANCED, strict=True))
+    least = (part * share for share in _UNBALANCED)
+    return all(r > max(k * light, 0.0) for (r, light), k in zip(parts, least, strict=True))
 
 
 def _behind(field: _Field, star: Point, center: Pixel) -> Pixel:

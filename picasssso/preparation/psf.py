@@ -13,8 +13,8 @@ import numpy.typing as npt
 
 from picasssso.bands.psf_width import kernel_fwhm
 from picasssso.exceptions import InvalidInputError, PicassssoWarning
-from picasssso.preparation.deblending import fill_with_surroundings
 from picasssso.preparation.steps import with_step
+from picasssso.preparation.surroundings import fill_with_surroundings
 
 if TYPE_CHECKING:
     from picasssso.bands import BandImages

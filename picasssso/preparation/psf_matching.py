@@ -27,10 +27,10 @@ from picasssso.bands.band_names import resolve_band
 from picasssso.bands.noise_scaling import NoiseScaling
 from picasssso.bands.psf_width import BROADEST, kernel_fwhm
 from picasssso.exceptions import InvalidInputError, PicassssoWarning
-from picasssso.preparation.deblending import fill_with_surroundings
 from picasssso.preparation.psf import model_psf
 from picasssso.preparation.steps import with_step
 from picasssso.preparation.storage import transform, variance_of
+from picasssso.preparation.surroundings import fill_with_surroundings
 
 if TYPE_CHECKING:
     from picasssso.bands import BandImages

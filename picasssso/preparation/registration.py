@@ -11,9 +11,9 @@ import numpy.typing as npt
 from picasssso.bands.merging import merge_bands
 from picasssso.bands.pixels import shift_wcs
 from picasssso.exceptions import InvalidInputError, PicassssoWarning
-from picasssso.preparation.deblending import fill_with_surroundings
 from picasssso.preparation.sources import pixel_position, star_width
 from picasssso.preparation.steps import with_step
+from picasssso.preparation.surroundings import fill_with_surroundings
 
 if TYPE_CHECKING:
     from picasssso.bands import BandImages

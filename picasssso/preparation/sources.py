@@ -24,9 +24,10 @@ from picasssso.bands.pixels import sky_to_pixel
 from picasssso.bands.psf_width import kernel_fwhm
 from picasssso.exceptions import InvalidInputError
 from picasssso.maps.missing import missing_part, smooth_light
-from picasssso.preparation.deblending import Other, fill_with_surroundings, take_apart
+from picasssso.preparation.deblending import Other, take_apart
 from picasssso.preparation.point_sources import MIN_PIXELS
 from picasssso.preparation.steps import with_step
+from picasssso.preparation.surroundings import fill_with_surroundings
 
 if TYPE_CHECKING:
     from astropy.coordinates import SkyCoord
