@@ -425,7 +425,8 @@ def _stars(
             continue
         apart = float(star.distance(*here))
         if leans[star].nucleus:
-            doubt = apart < _REACH * near + fwhm or nucleus in unsure
+            reach = _REACH * near if beyond else near
+            doubt = apart < reach + fwhm or nucleus in unsure
         else:
             part = 0.5 if beyond else 1.0
             doubt = apart < near + fwhm and _may_be_center(field, star, center, part)
