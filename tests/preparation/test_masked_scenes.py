@@ -8,6 +8,7 @@ import pytest
 from picasssso.preparation import find_sources, prepare
 from picasssso.preparation.sources import warnings_of_others
 
+from .conftest import SCALE, galaxy_light, make_field
 from .scenes import KINDS, draw, judge, paint
 
 # Of all scenes of a kind, the part in which something else may be taken for the nucleus, which is
@@ -54,6 +55,8 @@ def test_nuclei_stay_and_others_go(kind):
 IN_DOUBT = [
     ("close companion", 92), ("nucleus and close companion", 67), ("star", 7), ("supernova", 77),
     ("star asked for", 61), ("nucleus and star", 66), ("crowded", 25),
+    ("nucleus and companion", 142), ("nucleus and close companion", 148),
+    ("nucleus and close companion", 197), ("star asked for", 262), ("supernova", 243),
 ]  # fmt: skip
 
 
@@ -63,6 +66,36 @@ def test_what_may_be_the_nucleus_stays_and_is_named(kind, number):
     assert not outcome.nucleus_hidden
     assert found.doubtful
     assert any("Not masked" in words for words in warnings_of_others(found))
+
+
+def beside_a_companion(distance, bright, angle, companion):
+    """Sources of a galaxy with a bright nucleus, and a smaller one some arcsec beside that."""
+    shape, (y, x) = (201, 211), (100, 105)
+    nucleus = np.zeros(shape)
+    nucleus[y, x] = bright
+    center = y + distance / SCALE * np.sin(angle), x + distance / SCALE * np.cos(angle)
+    other = galaxy_light(shape, size=4.0, flux=companion, center=center)
+    images, psf = make_field(shape, n_stars=0, extra=nucleus + other, center=(y, x))
+    found = find_sources(images.replace(psf=psf), (x, y))
+    return found, found.foreign[y - 3 : y + 4, x - 3 : x + 4].any() or not found.target[y, x]
+
+
+@pytest.mark.parametrize("distance", [6, 8, 10, 13, 16])
+def test_nucleus_stays_beside_a_companion_at_any_distance(distance):
+    found, hidden = beside_a_companion(distance, 300, np.pi, 200)
+    assert not hidden
+    assert (
+        warnings_of_others(found) or np.hypot(found.nucleus[0] - 105, found.nucleus[1] - 100) < 3
+    )
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("distance", [6, 8, 10, 13, 16])
+def test_nuclei_stay_beside_all_companions(distance):
+    for bright in (60, 150, 300, 600, 900):
+        for angle in np.deg2rad([0, 90, 180, 200]):
+            for companion in (60, 100, 200):
+                assert not beside_a_companion(distance, bright, angle, companion)[1]
 
 
 @pytest.mark.slow
