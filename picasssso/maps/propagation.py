@@ -72,7 +72,7 @@ class Pixels:
     each of shape (n,); ``shared_error``: part of the percentiles' width that all pixels share,
     dex; ``shared``: change of the pixels for one standard deviation of what all have in common,
     which the percentiles contain; instead of ``shared_error``, where it differs from pixel to
-    pixel.
+    pixel; ``detected``: where pixels have light of which percentiles tell more than its noise.
     """
 
     derivatives: npt.NDArray[np.float64]
@@ -82,6 +82,7 @@ class Pixels:
     shared_error: float
     systematics: Mapping[str, FloatArray]
     shared: FloatArray | None = None
+    detected: npt.NDArray[np.bool_] | None = None
 
 
 class ErrorSums:
@@ -219,23 +220,27 @@ def _common_changes(
 ) -> npt.NDArray[np.float64]:
     """Return what a sum changes by if all pixels lie at each normal score of a common error.
 
-    Positive estimates have log-normal errors of this mean and standard deviation, others normal
-    ones. But where most of a pixel's own error is common (`Pixels.shared`), the common error has
-    the shape of the pixel's posterior: zero in part, say, where star formation may be absent.
+    Estimates of the sign of their common error vary by a common, log-normal factor of mean 1, so
+    that noise around zero sums to nothing; others have normal errors. But where most of the error
+    of a pixel with light is common (`Pixels.shared`), the common error has the shape of the
+    pixel's posterior: zero in part, say, where star formation may be absent.
     """
     mean = part.estimate.astype(np.float64)
-    positive = mean > 0
+    factor = deviation * mean > 0
     changes = np.multiply.outer(np.asarray(NORMAL_SCORES), deviation)
-    level = mean[positive]
-    square = np.log1p((deviation[positive] / level) ** 2)
+    level = mean[factor]
+    square = np.log1p((deviation[factor] / level) ** 2)
     for change, score in zip(changes, NORMAL_SCORES, strict=True):
-        change[positive] = level * np.expm1(score * np.sqrt(square) - 0.5 * square)
+        change[factor] = level * np.expm1(score * np.sqrt(square) - 0.5 * square)
     if part.shared is not None:
-        planes = part.percentiles[:, positive].astype(np.float64)
-        fraction = _common_fraction(planes, level, square)
+        light = factor & (mean > 0)
+        if part.detected is not None:
+            light &= part.detected
+        planes = part.percentiles[:, light].astype(np.float64)
+        fraction = _common_fraction(planes, mean[light], square[light[factor]])
         weight = np.clip((fraction - _LEAST_COMMON) / (_MOSTLY_COMMON - _LEAST_COMMON), 0.0, 1.0)
-        shaped = _shaped_changes(planes, level, fraction)
-        changes[:, positive] += weight * (shaped - changes[:, positive])
+        shaped = _shaped_changes(planes, mean[light], fraction)
+        changes[:, light] += weight * (shaped - changes[:, light])
     return changes @ derivatives
 
 

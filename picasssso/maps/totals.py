@@ -16,6 +16,7 @@ from picasssso.exceptions import InvalidInputError, PicassssoWarning
 from picasssso.maps.arrays import PERCENTILES
 from picasssso.maps.propagation import ErrorSums, Pixels, measurement_inflation
 from picasssso.maps.regions import PixelWeights, pixel_weights
+from picasssso.quality import QualityFlag
 
 if TYPE_CHECKING:
     from picasssso.maps.planes import MapPlanes
@@ -446,4 +447,5 @@ def _pixels(
         maps.shared_error.get(name, 0.0),
         {mode: gather(modes[name]) for mode, modes in maps.systematics.items() if name in modes},
         None if planes.shared is None else gather(planes.shared),
+        None if planes.shared is None else (gather(maps.quality) & QualityFlag.NOT_DETECTED) == 0,
     )

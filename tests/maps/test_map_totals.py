@@ -18,6 +18,7 @@ from picasssso.exceptions import PicassssoWarning
 from picasssso.maps import PropertyMaps
 from picasssso.maps.arrays import PERCENTILES, PropertyArrays
 from picasssso.maps.totals import Total, known_correlation
+from picasssso.quality import QualityFlag
 
 #: Enough draws for a standard deviation to 1.3 %.
 N_DRAWS = 3000
@@ -343,6 +344,19 @@ def test_percentiles_of_a_total_have_the_shape_of_what_pixels_share(common):
     np.testing.assert_allclose(
         total.percentiles.value / scale, expected / scale, rtol=0.08, atol=0.03
     )
+
+
+def test_percentiles_of_noise_with_a_common_factor_lie_around_zero():
+    """As of blank sky: light of either sign times an uncertain ratio, with nothing detected."""
+    rng = np.random.default_rng(13)
+    light = rng.normal(size=(60, 60))
+    planes = np.maximum(light + np.array([-2.0, -1, 0, 1, 2])[:, None, None], 0.0)
+    nothing = np.full(light.shape, int(QualityFlag.NOT_DETECTED), np.int32)
+    arrays = PropertyArrays(planes, light, shared=0.5 * light)
+    total = make(arrays, quality=nothing).total("stellar_mass")
+    value, error = total.value.value, total.uncertainty.value
+    scores = np.array([-1.959964, -0.994458, 0.0, 0.994458, 1.959964])
+    np.testing.assert_allclose(total.percentiles.value, value + scores * error, atol=0.3 * error)
 
 
 def test_percentiles_of_exact_maps_that_share_no_error_are_the_value():
