@@ -433,7 +433,7 @@ def _pixels(
     """Collect what the error of a result needs to know about one property's pixels."""
     everything = bool(strip.valid.all())
 
-    def gather(array: npt.NDArray[np.floating]) -> npt.NDArray[np.floating]:
+    def gather(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
         part = array[(..., *strip.window)]
         # Without a copy where nothing is left out.
         return part.reshape(*part.shape[:-2], -1) if everything else part[..., strip.valid]

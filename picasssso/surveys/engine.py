@@ -158,7 +158,7 @@ def connect(
         "distributed.worker.memory.spill": False,
         "distributed.worker.memory.pause": False,
     }
-    with dask.config.set(settings), _deaf_loop() as loop:
+    with dask.config.set(settings), _deaf_loop() as loop, _ends_quietly():
         try:
             local = LocalCluster(
                 loop=loop,
@@ -176,11 +176,19 @@ def connect(
                 "script that starts them: expected its work under `if __name__ == '__main__':`."
             ) from error
         with local as cluster, Client(cluster, set_as_default=False) as client:
-            try:
-                yield client
-            except (KeyboardInterrupt, SystemExit):
-                logging.getLogger("asyncio").addFilter(_is_of_interest)
-                raise
+            yield client
+
+
+@contextmanager
+def _ends_quietly() -> Iterator[None]:
+    """Keep to itself which connections were closed by ending a run."""
+    try:
+        yield
+    except (KeyboardInterrupt, SystemExit):
+        ours = [name for name in logging.root.manager.loggerDict if name.startswith("distributed")]
+        for name in ("asyncio", *ours):
+            logging.getLogger(name).addFilter(_is_of_interest)
+        raise
 
 
 @contextmanager
@@ -219,7 +227,10 @@ def _environment() -> dict[str, Any]:
 
 def _is_of_interest(record: logging.LogRecord) -> bool:
     """Return whether a message is not only of a connection that was closed on purpose."""
-    return not (record.exc_info and isinstance(record.exc_info[1], CommClosedError))
+    closed = record.exc_info and isinstance(record.exc_info[1], CommClosedError)
+    return not (
+        closed or (record.name.startswith("distributed") and record.levelno < logging.ERROR)
+    )
 
 
 def _warn_of_waiting(client: Any, resources: Mapping[str, float] | None) -> None:
