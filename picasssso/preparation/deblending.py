@@ -166,6 +166,7 @@ def take_apart(
             np.hypot(peak[1] - position[0], peak[0] - position[1]) < near + fwhm
             or any(piece[c] for c in centers)
             or any(piece[p.row, p.column] for p in unsure)
+            or nucleus in unsure
             or (small and image[piece].sum() > image[own].sum())
         )
         if sure and not meant:

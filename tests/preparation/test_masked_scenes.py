@@ -56,7 +56,8 @@ IN_DOUBT = [
     ("close companion", 92), ("nucleus and close companion", 67), ("star", 7), ("supernova", 77),
     ("star asked for", 61), ("nucleus and star", 66), ("crowded", 25),
     ("nucleus and companion", 142), ("nucleus and close companion", 148),
-    ("nucleus and close companion", 197), ("star asked for", 262), ("supernova", 243),
+    ("nucleus and close companion", 197), ("star asked for", 262), ("star asked for", 361),
+    ("supernova", 243),
 ]  # fmt: skip
 
 
