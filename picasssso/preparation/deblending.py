@@ -150,10 +150,10 @@ def take_apart(
         peak = _highest(starless, piece)
         lane = _lane(starless, peak, center)
         far = np.hypot(*np.subtract(peak, center)) > np.sqrt(own.sum() / np.pi) * _BEYOND
-        apart = starless[peak] > (_VALLEY if far else np.inf) * lane
+        deep = starless[peak] > (_VALLEY if far else np.inf) * lane
         if starless[peak] - lane < MIN_PEAK / 2:
             continue
-        sure = starless[peak] - lane > MIN_PEAK and apart
+        sure = starless[peak] - lane > MIN_PEAK and deep
         if not sure and _own_center(field, starless, peak, center):
             sure = starless[peak] > _SHALLOW * lane
         elif not sure and (
@@ -162,8 +162,10 @@ def take_apart(
             or (image - opposite)[piece].sum() < _UNLIKE * image[whole].sum()
         ):
             continue
+        apart = float(np.hypot(peak[1] - position[0], peak[0] - position[1]))
         meant = (
-            np.hypot(peak[1] - position[0], peak[0] - position[1]) < near + fwhm
+            apart < near + fwhm
+            or (apart < _REACH * near + fwhm and image[piece].sum() > image[own].sum())
             or any(piece[c] for c in centers)
             or any(piece[p.row, p.column] for p in unsure)
             or nucleus in unsure
