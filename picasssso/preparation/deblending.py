@@ -48,7 +48,7 @@ _SMALL = 16.0  # FWHM squared: area of what may be a star and no galaxy
 #: Light around a point source, within 3 FWHM of its wings and in all, that is not balanced around
 #: the target's center, from which on the source may be a nucleus itself.
 _UNBALANCED = 0.22, 0.12
-_REACH = 1.3  # of how far positions may be off, for what may have been meant
+_REACH = 1.5  # of how far positions may be off, for what may have been meant
 
 Array = npt.NDArray[Any]
 BoolArray = npt.NDArray[np.bool_]
