@@ -234,14 +234,19 @@ def measure(maps: MapPlanes, name: str, region: PixelWeights, correlation: str) 
     errors, percentiles = {"pixels": np.nan}, np.full(len(PERCENTILES), np.nan)
     if not np.isnan(found.value):
         sums = ErrorSums(correlation, len(sizes))
+        lowest = np.inf
         for pixels, bins in strips.pixels(found):
             sums.add(pixels, bins)
+            lowest = min(lowest, float(pixels[0].percentiles[0].min(initial=np.inf)))
         if correlation == "samples" and len(sizes):
             for pixels, bins in strips.pixels(found):
                 assert bins is not None
                 sums.add_samples_of_bins(pixels, bins)
         errors = sums.standard_deviations(float(single[0]), inflation)
         percentiles = sums.percentiles(found.value, errors)
+        if not maps.definition(name).is_surface_density:
+            # No average of what is nowhere below zero is.
+            percentiles = np.maximum(percentiles, min(lowest, found.value))
     n_measurements = found.n_single + len(sizes)
     factors = found.n_single * float(single[0]) + float(inflation.sum())
     plane = "median" if maps._planes(name).mean is None else "mean"

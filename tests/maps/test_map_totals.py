@@ -359,6 +359,20 @@ def test_percentiles_of_noise_with_a_common_factor_lie_around_zero():
     np.testing.assert_allclose(total.percentiles.value, value + scores * error, atol=0.3 * error)
 
 
+def test_range_of_an_average_does_not_leave_that_of_its_pixels():
+    mass = smooth_map((6, 6))
+    dust = np.array([0.0, 0.0, 0.1, 0.9, 1.6])[:, None, None] * np.ones((6, 6))
+    width = np.array([0.4, 0.7, 1.0, 1.4, 2.0])[:, None, None]
+    arrays = {
+        "attenuation_v": PropertyArrays(dust, np.full((6, 6), 0.5)),
+        "stellar_mass": PropertyArrays(width * mass, mass),
+    }
+    zero_point = {"zero_point:g": {"attenuation_v": np.full((6, 6), 0.2)}}
+    total = make(arrays, systematics=zero_point).total("attenuation_v", correlation="full")
+    assert total.percentiles[0] == 0 * u.mag
+    assert (np.diff(total.percentiles.value) >= 0).all()
+
+
 def test_percentiles_of_exact_maps_that_share_no_error_are_the_value():
     truth = smooth_map((5, 5))
     arrays = PropertyArrays(np.stack([truth] * 5), truth, shared=0 * truth)
